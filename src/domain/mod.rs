@@ -1,0 +1,7 @@
+//! Pure decisions: what a session, a scope or a refresh family may do.
+//!
+//! Nothing here knows HTTP, SQL, the clock or randomness: time and random bytes are arguments, so every rule is tested
+//! as a table beside its code. To add a rule: a type with one fallible constructor, a function that decides, a table test.
+
+pub mod id;
+pub mod secret;

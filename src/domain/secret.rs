@@ -1,0 +1,155 @@
+//! Secrets that cannot be printed or stored by accident.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroize;
+
+/// A value that is wiped when dropped and never shown: no `Display`, no `Serialize`, and a `Debug` that hides it.
+#[derive(Clone)]
+pub struct Secret<T: Zeroize>(T);
+
+impl<T: Zeroize> Secret<T> {
+    /// Takes the value in.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself. Every use is meant to be found by searching for this name.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The kinds of opaque token, each with a prefix of its own: the wrong kind is refused before any query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// The session cookie.
+    Session,
+    /// The cookie that binds a ceremony to the browser that began it.
+    PreSession,
+    /// The handle of a ceremony in flight.
+    Ceremony,
+    /// A confidential client's secret.
+    ClientSecret,
+}
+
+impl TokenKind {
+    /// The letters that every token of this kind begins with.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Session => "pms_",
+            Self::PreSession => "pmp_",
+            Self::Ceremony => "pmc_",
+            Self::ClientSecret => "pmk_",
+        }
+    }
+}
+
+/// An opaque token of 256 random bits as its holder sees it; shown once, never stored.
+#[derive(Clone, Debug)]
+pub struct PlainToken(Secret<String>);
+
+impl PlainToken {
+    /// A fresh token.
+    pub fn random(kind: TokenKind) -> Self {
+        let random = crate::random::bytes::<32>();
+        Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random))))
+    }
+
+    /// Reads what a caller presented; `None` unless it is exactly a token of this kind (prefix, length, alphabet,
+    /// canonical encoding).
+    pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
+        let body = text.strip_prefix(kind.prefix())?;
+        if body.len() != 43 || URL_SAFE_NO_PAD.decode(body).ok()?.len() != 32 {
+            return None;
+        }
+        Some(Self(Secret::new(text.to_owned())))
+    }
+
+    /// The text to hand to its holder.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// What is stored instead of the token.
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest::of(self.expose())
+    }
+}
+
+/// SHA-256 of a token of 256 random bits: all that the database ever holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// The digest of any high-entropy text.
+    pub fn of(text: &str) -> Self {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        Self(out)
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads a stored digest back; `None` when it is not 32 bytes.
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Constant-time equality.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "***");
+        assert!(!format!("{:?}", PlainToken::random(TokenKind::Session)).contains("pms_"));
+    }
+
+    #[test]
+    fn only_a_token_of_the_right_kind_and_form_is_read() {
+        let token = PlainToken::random(TokenKind::Session);
+        let text = token.expose();
+        assert!(PlainToken::parse(TokenKind::Session, text).is_some());
+        assert!(PlainToken::parse(TokenKind::Ceremony, text).is_none(), "another kind");
+        for (name, bad) in [
+            ("truncated", text[..text.len() - 1].to_owned()),
+            ("extended", format!("{text}A")),
+            ("padded", format!("{text}=")),
+            ("standard alphabet", format!("{}+", &text[..text.len() - 1])),
+            ("empty", String::new()),
+        ] {
+            assert!(PlainToken::parse(TokenKind::Session, &bad).is_none(), "{name}");
+        }
+        // 43 characters hold 258 bits: the two spare ones must be zero, or one token would have four spellings.
+        let last = text.chars().last().unwrap();
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let spare = alphabet.chars().nth(alphabet.find(last).unwrap() | 1).unwrap();
+        assert!(PlainToken::parse(TokenKind::Session, &format!("{}{spare}", &text[..text.len() - 1])).is_none());
+    }
+}

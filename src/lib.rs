@@ -1,0 +1,11 @@
+//! Passmint: passkeys in, tokens out.
+//!
+//! The rooms, and who may import whom (`domain ← storage ← rooms ← routes`, with `web` beside the rooms):
+//!
+//! | room | job |
+//! |---|---|
+//! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+
+pub mod clock;
+pub mod domain;
+pub mod random;

@@ -1,0 +1,3 @@
+//! The `passmint` program; everything is in the library.
+
+fn main() {}
