@@ -10,3 +10,4 @@ pub mod clock;
 pub mod domain;
 pub mod random;
 pub mod storage;
+pub mod web;

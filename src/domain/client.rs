@@ -127,7 +127,9 @@ impl Client {
     pub fn grant_audience(&self, asked: Option<&str>, issuer: &str) -> Result<String, ClientRefusal> {
         match asked {
             None => Ok(self.definition.audiences.first().map_or(issuer, String::as_str).to_owned()),
-            Some(asked) if asked == issuer || self.definition.audiences.iter().any(|own| own == asked) => Ok(asked.to_owned()),
+            Some(asked) if asked == issuer || self.definition.audiences.iter().any(|own| own == asked) => {
+                Ok(asked.to_owned())
+            }
             Some(_) => Err(ClientRefusal::Audience),
         }
     }

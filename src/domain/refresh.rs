@@ -77,7 +77,14 @@ pub enum Decision {
 impl Family {
     /// Decides. `presented` is the digest of a genuine token's `jti` (its signature and family id were verified);
     /// `window` is how long a lost answer may be asked for again.
-    pub fn decide(&self, presented: &TokenDigest, client: &str, standing: Standing, now: Time, window: Duration) -> Decision {
+    pub fn decide(
+        &self,
+        presented: &TokenDigest,
+        client: &str,
+        standing: Standing,
+        now: Time,
+        window: Duration,
+    ) -> Decision {
         if self.client != client {
             return Decision::Refused(RefreshRefusal::OtherClient);
         }
@@ -91,7 +98,11 @@ impl Family {
             return Decision::Refused(RefreshRefusal::Expired);
         }
         if self.leaf.matches(presented) {
-            return if now >= self.leaf_expires_at { Decision::Refused(RefreshRefusal::Expired) } else { Decision::Rotate };
+            return if now >= self.leaf_expires_at {
+                Decision::Refused(RefreshRefusal::Expired)
+            } else {
+                Decision::Rotate
+            };
         }
         let just_rotated = self.rotated_at.is_some_and(|at| now - at < window);
         match &self.previous {
@@ -138,7 +149,15 @@ mod tests {
             ("its predecessor, after the window", family(), "previous", "web", Standing::Good, 110, Decision::Replayed),
             ("an older one, inside the window", family(), "older", "web", Standing::Good, 101, Decision::Replayed),
             ("another client", family(), "leaf", "other", Standing::Good, 101, Decision::Refused(OtherClient)),
-            ("another client, replaying", family(), "older", "other", Standing::Good, 101, Decision::Refused(OtherClient)),
+            (
+                "another client, replaying",
+                family(),
+                "older",
+                "other",
+                Standing::Good,
+                101,
+                Decision::Refused(OtherClient),
+            ),
             ("revoked inside the window", revoked, "previous", "web", Standing::Good, 102, Decision::Refused(Revoked)),
             ("signed out", family(), "leaf", "web", Standing::Ended, 101, Decision::Refused(Ended)),
             ("past the absolute end", family(), "leaf", "web", Standing::Good, 5000, Decision::Refused(Expired)),

@@ -77,7 +77,10 @@ impl Email {
         if text.len() > 254 {
             return Err(TextError::TooLong(254));
         }
-        if text.chars().any(|c| c.is_whitespace() || is_unprintable(c) || matches!(c, '<' | '>' | '"' | ',' | ';' | '\\')) {
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || is_unprintable(c) || matches!(c, '<' | '>' | '"' | ',' | ';' | '\\'))
+        {
             return Err(TextError::NotAnEmail);
         }
         match text.split_once('@') {
@@ -135,7 +138,9 @@ mod tests {
     #[test]
     fn emails() {
         assert_eq!(Email::parse(" Ana@Example.test ").unwrap().normalised(), "ana@example.test");
-        for text in ["ana", "@host", "ana@", "a@b@c", "a b@c.d", "a@.b", "a@b..c", "a@b.", "<a@b.c>", "a@b,c", "a\"@b.c"] {
+        for text in
+            ["ana", "@host", "ana@", "a@b@c", "a b@c.d", "a@.b", "a@b..c", "a@b.", "<a@b.c>", "a@b,c", "a\"@b.c"]
+        {
             assert_eq!(Email::parse(text), Err(TextError::NotAnEmail), "{text}");
         }
         assert_eq!(Email::parse(&format!("a@{}", "x".repeat(253))), Err(TextError::TooLong(254)));

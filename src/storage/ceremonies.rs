@@ -10,7 +10,12 @@ use crate::domain::secret::TokenDigest;
 use crate::statement;
 
 /// Stores one.
-pub fn insert(conn: &mut PgConnection, digest: &TokenDigest, state: &[u8], expires_at: Time) -> Result<(), StorageError> {
+pub fn insert(
+    conn: &mut PgConnection,
+    digest: &TokenDigest,
+    state: &[u8],
+    expires_at: Time,
+) -> Result<(), StorageError> {
     diesel::insert_into(ceremonies::table)
         .values((
             ceremonies::digest.eq(digest.as_bytes().as_slice()),

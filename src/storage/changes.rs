@@ -29,7 +29,9 @@ impl ChangeKind {
 
 /// Announces a change. Call it in the transaction that makes it.
 pub fn announce(conn: &mut PgConnection, kind: ChangeKind, key: &str) -> Result<(), StorageError> {
-    diesel::insert_into(changes::table).values((changes::kind.eq(kind.as_str()), changes::key.eq(key))).execute(conn)?;
+    diesel::insert_into(changes::table)
+        .values((changes::kind.eq(kind.as_str()), changes::key.eq(key)))
+        .execute(conn)?;
     Ok(())
 }
 

@@ -34,8 +34,8 @@ pub struct StoredClient {
 impl TryFrom<Row> for StoredClient {
     type Error = StorageError;
     fn try_from(row: Row) -> Result<Self, StorageError> {
-        let definition = serde_json::from_value(row.definition)
-            .map_err(|error| StorageError::corrupt("clients", &row.id, error))?;
+        let definition =
+            serde_json::from_value(row.definition).map_err(|error| StorageError::corrupt("clients", &row.id, error))?;
         let secret = row
             .secret_digest
             .map(|digest| {

@@ -204,10 +204,9 @@ pub fn insert(conn: &mut PgConnection, new: &StoredPasskey) -> Result<(), Storag
 
 /// Gives one of a person's passkeys another name; `false` when it is not theirs.
 pub fn rename(conn: &mut PgConnection, owner: UserId, id: PasskeyId, name: &str) -> Result<bool, StorageError> {
-    let changed =
-        diesel::update(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
-            .set(credentials::name.eq(name))
-            .execute(conn)?;
+    let changed = diesel::update(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
+        .set(credentials::name.eq(name))
+        .execute(conn)?;
     Ok(changed == 1)
 }
 

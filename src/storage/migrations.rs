@@ -28,7 +28,8 @@ pub fn locked<T>(
 
 /// Applies what is pending; gives the names of what was applied.
 pub fn migrate(conn: &mut PgConnection) -> Result<Vec<String>, StorageError> {
-    let applied = conn.run_pending_migrations(MIGRATIONS).map_err(|error| StorageError::Migration(error.to_string()))?;
+    let applied =
+        conn.run_pending_migrations(MIGRATIONS).map_err(|error| StorageError::Migration(error.to_string()))?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 

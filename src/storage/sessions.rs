@@ -57,7 +57,11 @@ impl From<Row> for Session {
 }
 
 /// The live session behind a cookie, and its owner: not revoked, not over, owner active.
-pub fn find_live(conn: &mut PgConnection, cookie: &TokenDigest, now: Time) -> Result<Option<(Session, User)>, StorageError> {
+pub fn find_live(
+    conn: &mut PgConnection,
+    cookie: &TokenDigest,
+    now: Time,
+) -> Result<Option<(Session, User)>, StorageError> {
     let row: Option<(Row, UserRow)> = sessions::table
         .inner_join(users::table)
         .filter(sessions::token_digest.eq(cookie.as_bytes().as_slice()))
@@ -71,7 +75,11 @@ pub fn find_live(conn: &mut PgConnection, cookie: &TokenDigest, now: Time) -> Re
 }
 
 /// The live session with this id, and its owner: what a token's `sid` is checked against.
-pub fn find_live_by_id(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<Option<(Session, User)>, StorageError> {
+pub fn find_live_by_id(
+    conn: &mut PgConnection,
+    id: SessionId,
+    now: Time,
+) -> Result<Option<(Session, User)>, StorageError> {
     let row: Option<(Row, UserRow)> = sessions::table
         .inner_join(users::table)
         .filter(sessions::id.eq(id.uuid()))

@@ -45,7 +45,12 @@ pub fn insert(conn: &mut PgConnection, key: &SealedKey) -> Result<(), StorageErr
 }
 
 /// Sets when a key stops signing and verifying.
-pub fn retire(conn: &mut PgConnection, kid: &str, retired_at: Time, verifies_until: Time) -> Result<bool, StorageError> {
+pub fn retire(
+    conn: &mut PgConnection,
+    kid: &str,
+    retired_at: Time,
+    verifies_until: Time,
+) -> Result<bool, StorageError> {
     let changed = diesel::update(signing_keys::table.find(kid))
         .set((signing_keys::retired_at.eq(retired_at), signing_keys::verifies_until.eq(verifies_until)))
         .execute(conn)?;
