@@ -44,12 +44,12 @@ kinds! {
     PasskeyAdded = "passkey.added",
     /// A passkey got another name.
     PasskeyRenamed = "passkey.renamed",
+    /// A passkey's suspension was lifted by its owner.
+    PasskeyResumed = "passkey.resumed",
     /// A passkey was removed.
     PasskeyRemoved = "passkey.removed",
     /// A passkey's counter went back: a copy is suspected and the passkey is suspended.
     CloneSuspected = "passkey.clone_suspected",
-    /// A synced passkey's counter went back, and policy tolerates that.
-    CounterWentBack = "passkey.counter_went_back",
     /// A ceremony was refused.
     CeremonyRefused = "ceremony.refused",
     /// A used refresh token was presented again: its family is revoked.

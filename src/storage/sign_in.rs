@@ -93,7 +93,7 @@ statement! {
         audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
         leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
         kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> SqlUuid,
+    } -> Array<Binary>,
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
     ), passkey AS (
@@ -103,7 +103,7 @@ statement! {
         FROM person
         WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
           AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
-        RETURNING credentials.id, user_id, name
+        RETURNING credentials.id, user_id, rp_id, name
     ), session AS (
         INSERT INTO sessions (id, user_id, token_digest, client_id, credential, acr, amr, credential_class, auth_time,
             verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
@@ -117,17 +117,21 @@ statement! {
         INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
         SELECT $15, $27, user_id, $9, $11, id::text, name, $19, $28, $29 FROM passkey
     )
-    SELECT id FROM session"
+    SELECT ARRAY(
+        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
+        ORDER BY credentials.created_at)
+    FROM session"
 }
 
-/// Records an assertion and opens its session; `false` when a condition no longer holds.
+/// Records an assertion and opens its session. Gives every credential id its owner has under that RP id (for the signals
+/// to the passkey manager); none when a condition no longer holds.
 pub fn sign_in(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,
     session: &NewSession,
     family: Option<&NewFamily>,
     event: &Event,
-) -> Result<bool, StorageError> {
+) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
     let statement = SignIn {
         passkey: assertion.passkey.uuid(),
         user: assertion.user.uuid(),
@@ -159,7 +163,7 @@ pub fn sign_in(
         request_id: event.origin.request_id.clone(),
         detail: event.detail.clone(),
     };
-    Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
+    Ok(statement.get_result(conn).optional()?)
 }
 
 statement! {
@@ -171,7 +175,7 @@ statement! {
         acr: String => Text, amr: Vec<String> => Array<Text>, class: String => Text, now: Time => Timestamptz,
         kind: String => Text, address_class: Option<String> => Nullable<Text>,
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> SqlUuid,
+    } -> Array<Binary>,
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
     ), passkey AS (
@@ -181,7 +185,7 @@ statement! {
         FROM person
         WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
           AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
-        RETURNING credentials.id, user_id, name
+        RETURNING credentials.id, user_id, rp_id, name
     ), session AS (
         UPDATE sessions
         SET token_digest = $10, credential = passkey.id, acr = $11, amr = $12, credential_class = $13,
@@ -193,17 +197,20 @@ statement! {
         INSERT INTO audit_events (at, kind, user_id, session_id, subject, subject_name, address_class, request_id, detail)
         SELECT $14, $15, passkey.user_id, session.id, passkey.id::text, passkey.name, $16, $17, $18 FROM passkey, session
     )
-    SELECT id FROM session"
+    SELECT ARRAY(
+        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
+        ORDER BY credentials.created_at)
+    FROM session"
 }
 
-/// Records an assertion and renews an existing session under a new cookie; `false` when a condition no longer holds.
+/// Records an assertion and renews an existing session under a new cookie. Answers as [`sign_in`] does.
 pub fn step_up(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,
     session: &NewSession,
     event: &Event,
-) -> Result<bool, StorageError> {
-    let Some(cookie) = &session.cookie else { return Ok(false) };
+) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
+    let Some(cookie) = &session.cookie else { return Ok(None) };
     let statement = StepUp {
         passkey: assertion.passkey.uuid(),
         user: assertion.user.uuid(),
@@ -224,7 +231,7 @@ pub fn step_up(
         request_id: event.origin.request_id.clone(),
         detail: event.detail.clone(),
     };
-    Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
+    Ok(statement.get_result(conn).optional()?)
 }
 
 /// Opens the session of a person who has just been created, in the transaction that creates them.
