@@ -1,0 +1,3 @@
+//! Passkeys: the ceremonies of WebAuthn.
+
+pub mod strict;
