@@ -135,6 +135,9 @@ mod tests {
     use super::*;
     use crate::ceremony::strict::cbor::Fault;
 
+    /// A name, the input, the verdict.
+    type Row<'a> = (&'a str, u8, &'a [u8], Result<(), Reason>);
+
     fn assertion(flags: u8, tail: &[u8]) -> Result<(), Reason> {
         let bytes = [&[7; 32], &[flags][..], &[0, 0, 0, 9], tail].concat();
         read(&bytes, Ceremony::Authentication).map(drop)
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn flags_and_tails_by_name() {
-        let table: &[(&str, u8, &[u8], Result<(), Reason>)] = &[
+        let table: &[Row] = &[
             ("UP", 0x01, &[], Ok(())),
             ("UP UV BE BS", 0x1d, &[], Ok(())),
             ("nothing set", 0x00, &[], Err(Reason::UserNotPresent)),

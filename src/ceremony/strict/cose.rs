@@ -52,7 +52,7 @@ pub fn read(reader: &mut Reader<'_>) -> Result<i64, Reason> {
     Ok(algorithm)
 }
 
-impl<'a> Parameters<'a> {
+impl Parameters<'_> {
     fn check_type(&self, wanted: i64) -> Result<(), Reason> {
         if self.key_type.ok_or(Reason::KeyIncomplete)? == wanted { Ok(()) } else { Err(Reason::KeyMismatch) }
     }
@@ -101,6 +101,9 @@ mod tests {
     use super::*;
     use crate::ceremony::strict::cbor::Fault;
 
+    /// A name, the input, the verdict.
+    type Row<'a> = (&'a str, &'a [&'a [u8]], Result<i64, Reason>);
+
     fn verdict(entries: &[&[u8]]) -> Result<i64, Reason> {
         let map = 0xa0 + u8::try_from(entries.len()).unwrap();
         let bytes = [&[map], entries.concat().as_slice()].concat();
@@ -130,7 +133,7 @@ mod tests {
         const P384: &[u8] = &[0x20, 2];
         let (x, y) = (bytes(0x21, &[1; 32]), bytes(0x22, &[2; 32]));
         let (x384, y384) = (bytes(0x21, &[1; 48]), bytes(0x22, &[2; 48]));
-        let table: &[(&str, &[&[u8]], Result<i64, Reason>)] = &[
+        let table: &[Row] = &[
             ("ES256", &[EC2, ES256_LABEL, P256, &x, &y], Ok(-7)),
             ("any order", &[&y, &x, P256, ES256_LABEL, EC2], Ok(-7)),
             ("ES384", &[EC2, ES384_LABEL, P384, &x384, &y384], Ok(-35)),

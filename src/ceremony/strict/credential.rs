@@ -200,9 +200,12 @@ fn transports(response: &Object<'_>) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// A name, the input, the verdict.
+    type Row<'a> = (&'a str, &'a str, Result<&'a [u8], Reason>);
+
     #[test]
     fn base64url_has_one_spelling() {
-        let table: &[(&str, &str, Result<&[u8], Reason>)] = &[
+        let table: &[Row] = &[
             ("three bytes", "AQID", Ok(&[1, 2, 3])),
             ("two bytes", "AQI", Ok(&[1, 2])),
             ("url alphabet", "-_8", Ok(&[0xfb, 0xff])),
