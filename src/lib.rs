@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
 
+pub mod ceremony;
 pub mod clock;
 pub mod domain;
 pub mod random;

@@ -57,3 +57,6 @@ pub struct Ceremonies {
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
 }
+//! Passkeys: the ceremonies of WebAuthn.
+
+pub mod strict;
