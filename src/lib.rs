@@ -5,7 +5,9 @@
 //! | room | job |
 //! |---|---|
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+//! | [`tokens`] | keys, JWKS, sealing, claims, the one signer, the one verifier |
 
 pub mod clock;
 pub mod domain;
 pub mod random;
+pub mod tokens;
