@@ -5,6 +5,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+//! | [`tokens`] | keys, JWKS, sealing, claims, the one signer, the one verifier |
 
 pub mod ceremony;
 pub mod clock;
@@ -12,3 +13,4 @@ pub mod domain;
 pub mod random;
 pub mod storage;
 pub mod web;
+pub mod tokens;
