@@ -4,8 +4,10 @@
 //!
 //! | room | job |
 //! |---|---|
+//! | [`config`] | typed settings, all mistakes reported at once |
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod random;
