@@ -108,7 +108,7 @@ pub(super) const SECTION: Section = bridge_keys::SECTION;
 
 /// Reads every bridge.
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<BridgeConfig> {
-    reader.names("bridges").iter().filter(|name| !name.contains('.')).map(|name| read_one(reader, name)).collect()
+    reader.names("bridges").iter().map(|name| read_one(reader, name)).collect()
 }
 
 fn read_one(reader: &mut Reader<'_>, name: &str) -> BridgeConfig {
@@ -133,9 +133,9 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> BridgeConfig {
     };
     let firebase_only = ["service_account_file", "tenant_id"];
     for field in firebase_only.into_iter().filter(|_| bridge.preset != Preset::Firebase) {
-        if reader.is_given(&key("preset")) && reader.is_given(&key(field)) {
+        if reader.is_given(&key(field)) {
             let wrong = Wrong::new("belongs to the preset \"firebase\"", "remove it, or change the preset");
-            reader.mistake(&key(field), wrong);
+            reader.contradiction(&key(field), &[&key("preset")], wrong);
         }
     }
     bridge

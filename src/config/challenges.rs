@@ -60,13 +60,13 @@ pub(super) fn read(reader: &mut Reader<'_>, has_database_url: bool) -> Challenge
     let store = match (reader.choice("challenges.store"), has_database_url) {
         (StoreChoice::Memory, _) => ChallengeStore::Memory,
         (StoreChoice::Database, _) => ChallengeStore::Database,
-        (StoreChoice::Auto, false) => derived(reader, ChallengeStore::Memory, "memory"),
-        (StoreChoice::Auto, true) => derived(reader, ChallengeStore::Database, "database"),
+        (StoreChoice::Auto, false) => derived(reader, ChallengeStore::Memory, StoreChoice::Memory),
+        (StoreChoice::Auto, true) => derived(reader, ChallengeStore::Database, StoreChoice::Database),
     };
     Challenges { store, ttl: reader.duration("challenges.ttl") }
 }
 
-fn derived(reader: &mut Reader<'_>, store: ChallengeStore, word: &str) -> ChallengeStore {
-    reader.derived("challenges.store", show_text(word));
+fn derived(reader: &mut Reader<'_>, store: ChallengeStore, choice: StoreChoice) -> ChallengeStore {
+    reader.derived("challenges.store", show_text(choice.as_str()));
     store
 }

@@ -21,16 +21,16 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind) -> Optio
         let cure = "write its SHA-256 as secret_digest or name a file as secret_file; and make a new secret, this one \
                     has been written down";
         reader.mistake(&plain, Wrong::new("is a secret in clear text", cure));
-        reader.text_as(&plain, |_| Ok(()));
     }
+    reader.text_as(&plain, |_| Ok(()));
     let from_digest = reader.text_as(&digest, read_digest);
     let path = reader.path(&file);
     let from_file = path.as_deref().and_then(|path| read_file(reader, &file, path));
     match (kind, reader.is_given(&digest), reader.is_given(&file)) {
         (ClientKind::Public, false, false) => None,
-        (ClientKind::Public, ..) => {
-            let wrong = Wrong::new("is public and has a secret", "write kind = \"confidential\", or remove the secret");
-            reader.mistake(&key("kind"), wrong);
+        (ClientKind::Public, is_digest, _) => {
+            let wrong = Wrong::new("is given to a public client", "write kind = \"confidential\", or remove it");
+            reader.contradiction(if is_digest { &digest } else { &file }, &[&key("kind")], wrong);
             None
         }
         (ClientKind::Confidential, true, true) => {
@@ -39,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind) -> Optio
         }
         (ClientKind::Confidential, false, false) if !reader.is_given(&plain) => {
             let cure = format!("give it a secret_digest or secret_file: {MAKE_ONE}");
-            reader.mistake(&key("kind"), Wrong::new("is confidential and has no secret", cure));
+            reader.contradiction(&key("kind"), &[], Wrong::new("is confidential and has no secret", cure));
             None
         }
         (ClientKind::Confidential, ..) => from_digest.or(from_file),

@@ -144,7 +144,7 @@ fn read_one(reader: &mut Reader<'_>, parties: &[RelyingParty], id: &str) -> Clie
     if client.kind == ClientKind::Public && !client.may_introspect.is_empty() {
         let wrong =
             Wrong::new("is given to a public client", "introspection needs kind = \"confidential\" and a secret");
-        reader.mistake(&key("may_introspect"), wrong);
+        reader.contradiction(&key("may_introspect"), &[&key("kind")], wrong);
     }
     client
 }
@@ -169,7 +169,7 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
     let key = |field: &str| format!("clients.{}.{field}", client.id);
     if client.refresh && !client.grants.contains(&Grant::RefreshToken) {
         let wrong = Wrong::new("is true without the grant", "add \"refresh_token\" to grants, or write false");
-        reader.mistake(&key("refresh"), wrong);
+        reader.contradiction(&key("refresh"), &[&key("grants")], wrong);
     }
     if !client.grants.contains(&Grant::Passkey) {
         return;
@@ -177,7 +177,10 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
     if !client.first_party {
         let what = "allows \"passkey\" to a client that is not first_party";
         let cure = "write first_party = true if the app is your own; other apps sign people in on the server's page";
-        reader.mistake(&key("grants"), Wrong::new(what, cure));
+        reader.contradiction(&key("grants"), &[&key("first_party")], Wrong::new(what, cure));
+    }
+    if !reader.is_sound(&["relying_parties", "public_url"]) {
+        return;
     }
     let usable = |origin: &&AppOrigin| parties.iter().any(|party| party.origins.contains(origin));
     for origin in client.origins.iter().filter(|origin| !usable(origin)) {

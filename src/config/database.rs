@@ -78,7 +78,7 @@ pub(super) fn read(reader: &mut Reader<'_>, tls: DatabaseTls) -> Database {
     };
     if database.lock_timeout > database.statement_timeout {
         let wrong = Wrong::new("is longer than database.statement_timeout", "shorten it: the statement ends first");
-        reader.mistake("database.lock_timeout", wrong);
+        reader.contradiction("database.lock_timeout", &["database.statement_timeout"], wrong);
     }
     database
 }

@@ -3,7 +3,7 @@
 //! What must hold: nothing that an operator wrote is passed over in silence. A misspelt key would otherwise leave a
 //! weaker default in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::keys::{self, Key, Kind};
 use super::problems::{Place, Problem, Wrong, nearest};
 use super::text;
+
+const LOOK_IT_UP: &str = "remove it, or look the name up in docs/reference/configuration.md";
 
 /// A value as given, before anybody knows whether it fits.
 #[derive(Clone, Debug)]
@@ -152,7 +154,7 @@ impl Inputs {
                 None => {
                     let cure = match nearest(name, known.keys().map(String::as_str)) {
                         Some(meant) => format!("did you mean {meant}?"),
-                        None => "remove it, or look the name up in docs/reference/configuration.md".to_owned(),
+                        None => LOOK_IT_UP.to_owned(),
                     };
                     let wrong = Wrong::new("no setting has this variable", cure);
                     self.problems.push(Problem { key: name.clone(), place, wrong });
@@ -207,39 +209,40 @@ fn is_secret_file(path: &str) -> bool {
 /// namespace gets `PASSMINT_SERVICE_HOST`, `PASSMINT_PORT=tcp://…` and their like. They are nobody's mistake.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_url = value.starts_with("tcp://") || value.starts_with("udp://");
-    let mut parts = name.rsplit('_');
+    let protocols = ["_TCP", "_UDP"];
+    let of_port = |suffix: &str| {
+        let ends = |protocol| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with(protocol));
+        name.contains("_PORT_") && protocols.into_iter().any(ends)
+    };
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
-        || (is_url && (name.ends_with("_PORT") || matches!(parts.next(), Some("TCP" | "UDP"))))
-        || ["_TCP_PROTO", "_TCP_PORT", "_TCP_ADDR", "_UDP_PROTO", "_UDP_PORT", "_UDP_ADDR"]
-            .iter()
-            .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.contains("_PORT_")))
+        || (is_url && (name.ends_with("_PORT") || of_port("")))
+        || ["_PROTO", "_PORT", "_ADDR"].into_iter().any(of_port)
 }
 
 fn unknown(dotted: String, place: Place, path: &[String]) -> Problem {
-    // A named table's own name is no misspelling: put it into the candidates before comparing.
-    let fill = |key: &Key| {
-        let parts = key.path.split('.').enumerate();
-        let filled: Vec<&str> = parts
-            .map(|(i, part)| if part.starts_with('<') { path.get(i).map_or(part, String::as_str) } else { part })
-            .collect();
-        filled.join(".")
-    };
-    let candidates: Vec<String> = keys::all().map(fill).collect();
-    let last = path.last().map_or("", String::as_str);
-    let elsewhere = |candidate: &&String| candidate.rsplit('.').next() == Some(last) && !candidate.contains('<');
+    let candidates: BTreeSet<String> = keys::all().flat_map(|key| spellings(key, path)).collect();
+    let last = path.last().map(String::as_str);
+    let elsewhere = |candidate: &&String| candidate.rsplit('.').next() == last;
     let meant = nearest(&dotted, candidates.iter().map(String::as_str))
-        .or_else(|| candidates.iter().find(elsewhere).map(String::as_str))
-        .or_else(|| nearest_section(path));
+        .or_else(|| candidates.iter().find(elsewhere).map(String::as_str));
     let cure = match meant {
         Some(meant) => format!("did you mean {}?", meant.escape_debug()),
-        None => "remove it, or look the name up in docs/reference/configuration.md".to_owned(),
+        None => LOOK_IT_UP.to_owned(),
     };
     Problem { key: dotted, place, wrong: Wrong::new("there is no such setting", cure) }
 }
 
-fn nearest_section(path: &[String]) -> Option<&'static str> {
-    nearest(path.first()?, keys::all().filter_map(|key| key.path.split_once('.').map(|(section, _)| section)))
+/// What could have been meant: the key and the tables above it. The name of a named table is no misspelling, so it is
+/// taken over from the path.
+fn spellings(key: &Key, path: &[String]) -> Vec<String> {
+    let parts: Vec<&str> = key
+        .path
+        .split('.')
+        .enumerate()
+        .map_while(|(i, part)| if part.starts_with('<') { path.get(i).map(String::as_str) } else { Some(part) })
+        .collect();
+    (1..=parts.len()).map(|length| parts[..length].join(".")).collect()
 }
 
 fn convert(lines: &Lines, value: &DeValue<'_>) -> Value {

@@ -75,7 +75,7 @@ pub(super) fn read(reader: &mut Reader<'_>, keys_dir: &Path) -> Keys {
             "is not longer than keys.publish_before_signing",
             "lengthen it: a key would be replaced before it signs",
         );
-        reader.mistake("keys.rotate_every", wrong);
+        reader.contradiction("keys.rotate_every", &["keys.publish_before_signing"], wrong);
     }
     keys
 }

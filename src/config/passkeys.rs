@@ -171,7 +171,7 @@ pub(super) fn read(reader: &mut Reader<'_>, challenge_ttl: Duration) -> Passkeys
         // Whoever lowered the challenges' life alone has to hear which of the two to change.
         let wrong =
             Wrong::new("is longer than challenges.ttl", "shorten it: the challenge would be gone before the prompt");
-        reader.mistake("passkeys.timeout", wrong);
+        reader.contradiction("passkeys.timeout", &["challenges.ttl"], wrong);
     }
     passkeys
 }

@@ -55,6 +55,22 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { key: path.to_owned(), place, wrong });
     }
 
+    /// Whether no mistake was found so far in these keys, or tables of keys. Where one was, a default stands in for it,
+    /// and comparing it with other settings says nothing.
+    pub(super) fn is_sound(&self, paths: &[&str]) -> bool {
+        let within = |problem: &Problem, whole: &str| {
+            problem.key.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !paths.iter().any(|whole| self.problems.iter().any(|problem| within(problem, whole)))
+    }
+
+    /// Adds a mistake in how a key fits others, unless one of them is wrong in itself.
+    pub(super) fn contradiction(&mut self, path: &str, others: &[&str], wrong: Wrong) {
+        if self.is_sound(&[path]) && self.is_sound(others) {
+            self.mistake(path, wrong);
+        }
+    }
+
     /// Where the value in force of a key or named table comes from.
     pub(super) fn place(&self, path: &str) -> Place {
         let given = self.inputs.given.get(path).and_then(|given| given.last()).map(|given| &given.place);
@@ -64,11 +80,6 @@ impl<'a> Reader<'a> {
     /// Whether anybody set the key.
     pub(super) fn is_given(&self, path: &str) -> bool {
         self.inputs.given.contains_key(path)
-    }
-
-    /// Whether the file could not be parsed, so that nothing can be said about what is missing from it.
-    pub(super) const fn file_is_broken(&self) -> bool {
-        self.inputs.file_is_broken
     }
 
     /// `PGSSLMODE`, which libpq would read by itself.

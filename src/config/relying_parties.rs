@@ -69,10 +69,15 @@ pub(super) fn read(reader: &mut Reader<'_>, server: &Server) -> Vec<RelyingParty
         return vec![from_public_url(reader, server)];
     }
     let alone = names.len() == 1;
-    let mut parties: Vec<RelyingParty> = names.iter().map(|name| read_one(reader, server, name, alone)).collect();
-    check_shared_origins(reader, &parties);
-    check_default(reader, &mut parties);
-    check_own_pages(reader, server, &parties);
+    let parties: Vec<RelyingParty> = names.iter().map(|name| read_one(reader, server, name, alone)).collect();
+    if reader.is_sound(&["relying_parties"]) {
+        let url_is_sound = reader.is_sound(&["public_url"]);
+        check_shared_origins(reader, &parties);
+        check_default(reader, &parties);
+        if url_is_sound {
+            check_own_pages(reader, server, &parties);
+        }
+    }
     parties
 }
 
@@ -149,7 +154,7 @@ fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     }
 }
 
-fn check_default(reader: &mut Reader<'_>, parties: &mut [RelyingParty]) {
+fn check_default(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     let defaults: Vec<String> = parties.iter().filter(|party| party.default).map(|party| party.name.clone()).collect();
     match &defaults[..] {
         [_] => {}
@@ -169,9 +174,7 @@ fn check_default(reader: &mut Reader<'_>, parties: &mut [RelyingParty]) {
 
 fn check_own_pages(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) {
     let own = AppOrigin::from(&server.public_url);
-    // Where a list could not be read, the origin may well be in it.
-    let unread = parties.iter().any(|party| party.origins.is_empty());
-    if !unread && !parties.iter().any(|party| party.origins.contains(&own)) {
+    if !parties.iter().any(|party| party.origins.contains(&own)) {
         let what = format!("none lists the origin of public_url, {}", quoted(own.as_str()));
         let wrong = Wrong::new(what, "add it to the origins of one: the sign-in page could not use passkeys otherwise");
         reader.mistake("relying_parties", wrong);

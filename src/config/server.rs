@@ -186,7 +186,7 @@ fn admin_listen(reader: &mut Reader<'_>, listen: &[SocketAddr]) -> Option<Socket
     let taken = |public: &&SocketAddr| admin.is_some_and(|admin| overlap(**public, admin));
     if let Some(public) = listen.iter().find(taken) {
         let wrong = Wrong::new(format!("is also served by listen ({public})"), "give it a port of its own, or \"off\"");
-        reader.mistake("admin_listen", wrong);
+        reader.contradiction("admin_listen", &["listen", "public_url"], wrong);
     }
     admin
 }

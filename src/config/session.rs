@@ -50,10 +50,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Session {
         fresh_verification: reader.duration("session.fresh_verification"),
     };
     if session.sliding > session.absolute {
-        reader.mistake(
-            "session.sliding",
-            Wrong::new("is longer than session.absolute", "shorten it, or lengthen the other"),
-        );
+        let wrong = Wrong::new("is longer than session.absolute", "shorten it, or lengthen the other");
+        reader.contradiction("session.sliding", &["session.absolute"], wrong);
     }
     session
 }

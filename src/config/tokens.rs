@@ -101,7 +101,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Tokens {
     };
     if tokens.refresh_idle > tokens.refresh_absolute {
         let wrong = Wrong::new("is longer than tokens.refresh_absolute", "shorten it, or lengthen the other");
-        reader.mistake("tokens.refresh_idle", wrong);
+        reader.contradiction("tokens.refresh_idle", &["tokens.refresh_absolute"], wrong);
     }
     tokens
 }
