@@ -1,0 +1,140 @@
+//! Who may mint: a pure rule, asked before a token is rendered.
+//!
+//! What must always hold: nothing is allowed that is not listed (an empty list of clients allows nobody).
+
+use chrono::Duration;
+
+use super::spec::words;
+use crate::clock::Time;
+
+words! {
+    /// How sure the sign-in must have been; each includes the next (OpenID Connect EAP ACR values).
+    MinAcr {
+        /// A passkey with user verification, or better.
+        Phr = "phr",
+        /// A passkey in attested hardware.
+        Phrh = "phrh",
+    }
+}
+
+/// A bridge's rule.
+#[derive(Clone, Debug, Default)]
+pub struct Allow {
+    /// The clients that may mint, by client id.
+    pub clients: Vec<String>,
+    /// When not empty, the request must hold one of these scopes.
+    pub scopes_any: Vec<String>,
+    /// The least `acr` of the sign-in.
+    pub min_acr: Option<MinAcr>,
+    /// How old the sign-in may be.
+    pub max_auth_age: Option<Duration>,
+}
+
+/// What is known about a request to mint.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The client that asks, authenticated or bound to the ceremony.
+    pub client_id: &'a str,
+    /// The scopes it holds for this user.
+    pub scopes: &'a [String],
+    /// The sign-in's `acr`.
+    pub acr: Option<&'a str>,
+    /// When the person last proved who they are.
+    pub auth_time: Time,
+    /// The present.
+    pub now: Time,
+}
+
+/// Why a request may not mint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The client is not listed.
+    #[error("this client may not use the bridge")]
+    Client,
+    /// None of the scopes is held.
+    #[error("a scope for the bridge is missing")]
+    Scope,
+    /// The sign-in was not strong enough: a passkey cures it.
+    #[error("the bridge needs a stronger sign-in")]
+    Acr,
+    /// The sign-in is too old, or claims to be in the future: a fresh one cures it.
+    #[error("the bridge needs a fresh sign-in")]
+    AuthAge,
+}
+
+impl Allow {
+    /// Whether the request may mint. Denials come in the order of [`Denied`]'s variants.
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
+        if !self.clients.iter().any(|client| client == request.client_id) {
+            return Err(Denied::Client);
+        }
+        if !self.scopes_any.is_empty() && !self.scopes_any.iter().any(|scope| request.scopes.contains(scope)) {
+            return Err(Denied::Scope);
+        }
+        if self.min_acr.is_some_and(|least| !reaches(request.acr, least)) {
+            return Err(Denied::Acr);
+        }
+        let age = request.now - request.auth_time;
+        // The clocks of two replicas differ by less than this.
+        let ahead = age < -Duration::seconds(5);
+        if self.max_auth_age.is_some_and(|most| age > most || ahead) {
+            return Err(Denied::AuthAge);
+        }
+        Ok(())
+    }
+}
+
+fn reaches(acr: Option<&str>, least: MinAcr) -> bool {
+    match (acr.and_then(MinAcr::parse), least) {
+        (Some(MinAcr::Phrh), _) | (Some(MinAcr::Phr), MinAcr::Phr) => true,
+        (Some(MinAcr::Phr), MinAcr::Phrh) | (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::sample;
+
+    #[test]
+    fn each_condition_denies_by_itself() {
+        let now = sample::moment();
+        let scopes = ["bridge:x".to_owned(), "openid".to_owned()];
+        let allow = Allow {
+            clients: vec!["web".to_owned()],
+            scopes_any: vec!["bridge:x".to_owned(), "bridge:y".to_owned()],
+            min_acr: Some(MinAcr::Phr),
+            max_auth_age: Some(Duration::minutes(10)),
+        };
+        let good = Request { client_id: "web", scopes: &scopes, acr: Some("phr"), auth_time: now, now };
+        let ago = |seconds| now - Duration::seconds(seconds);
+        for (name, request, expected) in [
+            ("good", good, Ok(())),
+            ("attested", Request { acr: Some("phrh"), ..good }, Ok(())),
+            ("just fresh enough", Request { auth_time: ago(600), ..good }, Ok(())),
+            ("another replica's clock", Request { auth_time: ago(-4), ..good }, Ok(())),
+            ("another client", Request { client_id: "Web", ..good }, Err(Denied::Client)),
+            ("no client", Request { client_id: "", ..good }, Err(Denied::Client)),
+            ("no scope", Request { scopes: &[], ..good }, Err(Denied::Scope)),
+            ("another scope", Request { scopes: &scopes[1..], ..good }, Err(Denied::Scope)),
+            ("no acr", Request { acr: None, ..good }, Err(Denied::Acr)),
+            ("unknown acr", Request { acr: Some("phr2"), ..good }, Err(Denied::Acr)),
+            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge)),
+            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge)),
+        ] {
+            assert_eq!(allow.permits(&request), expected, "{name}");
+        }
+        let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
+        assert_eq!(attested.permits(&good), Err(Denied::Acr), "synced where hardware is asked");
+    }
+
+    #[test]
+    fn an_empty_rule_allows_nobody() {
+        let now = sample::moment();
+        let request = Request { client_id: "web", scopes: &[], acr: Some("phrh"), auth_time: now, now };
+        assert_eq!(Allow::default().permits(&request), Err(Denied::Client));
+    }
+}
