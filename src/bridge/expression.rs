@@ -274,13 +274,13 @@ impl<'a> Reader<'a> {
                 self.need(")", "`)`")?;
                 Ok((Source::Link(source), Kind::Text))
             }
-            number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => match number.parse() {
-                Ok(number) => Ok((Source::Literal(Datum::Number(number)), Kind::Number)),
-                Err(_) => {
-                    self.at = start;
-                    self.expected("a whole number")
+            number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                if let Ok(number) = number.parse() {
+                    return Ok((Source::Literal(Datum::Number(number)), Kind::Number));
                 }
-            },
+                self.at = start;
+                self.expected("a whole number")
+            }
             name => match Fact::find(name) {
                 Some((fact, kind)) => Ok((Source::Fact(fact), kind)),
                 None => Err(ExpressionProblem::UnknownFact(name.to_owned())),

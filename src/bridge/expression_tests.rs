@@ -59,7 +59,8 @@ fn mistakes_are_found_when_saved() {
     let kind = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::FilterKind { .. });
     let filter = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Filter(_));
     let mixed = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Mixed(..));
-    let cases: [(&str, &dyn Fn(&ExpressionProblem) -> bool); 26] = [
+    type Check<'a> = &'a dyn Fn(&ExpressionProblem) -> bool;
+    let cases: [(&str, Check<'_>); 26] = [
         ("hello {{ user.id }}", &stray),
         ("{{ user.id }} ", &stray),
         ("{{ user.id }}{{ user.id }}", &stray),

@@ -28,12 +28,12 @@ use uuid::Uuid;
 
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
+use self::facts::{Context, Datum, Fact, Kind};
+use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation};
 pub use self::rule::{Allow, Denied, MinAcr, Request};
 pub use self::service_account::{ServiceAccount, ServiceAccountError};
 pub use self::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, RenderError, SpecProblem, Typ};
-use self::facts::{Context, Datum, Fact, Kind};
-use self::preset::{Parts, Plan, Problems};
 use self::template::Template;
 use crate::clock::Time;
 use crate::domain::secret::Secret;
@@ -123,7 +123,9 @@ impl Bridge {
                 Some(template)
             }
             Err(found) => {
-                found.into_iter().for_each(|(place, problem)| problems.add(&place, problem.into()));
+                for (place, problem) in found {
+                    problems.add(&place, problem.into());
+                }
                 None
             }
         };

@@ -206,7 +206,11 @@ mod tests {
             ("no key", without("private_key"), Error::Missing("private_key")),
             ("no key id", without("private_key_id"), Error::Missing("private_key_id")),
             ("key id", with("private_key_id", json!("a b")), Error::KeyId),
-            ("emulator's e-mail", with("client_email", json!("firebase-auth-emulator@example.com")), Error::ClientEmail),
+            (
+                "emulator's e-mail",
+                with("client_email", json!("firebase-auth-emulator@example.com")),
+                Error::ClientEmail,
+            ),
             ("e-mail suffix", with("client_email", json!("a@gserviceaccount.com.evil.org")), Error::ClientEmail),
             ("two at signs", with("client_email", json!("a@b@p.iam.gserviceaccount.com")), Error::ClientEmail),
             ("no PEM", with("private_key", json!("key")), Error::NotPkcs8),

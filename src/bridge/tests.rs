@@ -166,7 +166,8 @@ fn ten_megabytes_in_any_fact_mint_nothing() {
 
 #[test]
 fn the_size_cap_counts_the_finished_claims() {
-    let bridge = Bridge::new(BridgeSpec { max_bytes: Some(600), ..jwt_spec(json!({ "n": "{{ user.name }}" })) }).unwrap();
+    let bridge =
+        Bridge::new(BridgeSpec { max_bytes: Some(600), ..jwt_spec(json!({ "n": "{{ user.name }}" })) }).unwrap();
     let mut facts = sample::full(&[]);
     facts.user.name = Some(String::new());
     let room = 600 - bridge.render(&facts, sample::moment(), Uuid::nil()).unwrap().claims.to_string().len();
@@ -182,10 +183,11 @@ fn the_size_cap_counts_the_finished_claims() {
 /// Names around the reserved ones: in any case, with look-alikes and decorations.
 fn any_name() -> impl Strategy<Value = String> {
     let reserved: Vec<&'static str> = jwt::RESERVED.into_iter().chain(firebase::RESERVED).collect();
-    let near = (prop::sample::select(reserved), "[ \u{200b}\u{ff49}._-]?", any::<bool>()).prop_map(|(name, tail, upper)| {
-        let name = if upper { name.to_uppercase() } else { name.to_owned() };
-        name + &tail
-    });
+    let near =
+        (prop::sample::select(reserved), "[ \u{200b}\u{ff49}._-]?", any::<bool>()).prop_map(|(name, tail, upper)| {
+            let name = if upper { name.to_uppercase() } else { name.to_owned() };
+            name + &tail
+        });
     prop_oneof![near, "[a-zA-Z_]{1,8}", "\\PC{0,6}"]
 }
 

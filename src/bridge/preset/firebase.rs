@@ -14,13 +14,26 @@ use crate::bridge::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Proble
 use crate::bridge::template::Template;
 
 /// The one audience of custom tokens.
-pub const AUDIENCE: &str =
-    "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
+pub const AUDIENCE: &str = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
 
 /// Names that may not be developer claims. Google's Node SDK lets `sub` and `firebase` through; its servers do not.
 pub const RESERVED: [&str; 16] = [
-    "acr", "amr", "at_hash", "aud", "auth_time", "azp", "cnf", "c_hash", "exp", "firebase", "iat", "iss", "jti", "nbf",
-    "nonce", "sub",
+    "acr",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "cnf",
+    "c_hash",
+    "exp",
+    "firebase",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "sub",
 ];
 
 const MAX_LIFETIME: i64 = 3600;
@@ -34,7 +47,8 @@ pub struct Firebase;
 
 impl Preset for Firebase {
     fn settle(&self, spec: &BridgeSpec, problems: &mut Problems) -> Plan {
-        let issuer = spec.service_account.as_ref().map_or_else(String::new, |account| account.client_email().to_owned());
+        let issuer =
+            spec.service_account.as_ref().map_or_else(String::new, |account| account.client_email().to_owned());
         if spec.service_account.is_none() {
             problems.add("service_account", Problem::Required("the key file of a Google service account"));
         }

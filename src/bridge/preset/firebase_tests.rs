@@ -219,7 +219,10 @@ fn the_verifier_refuses_what_the_emulator_lets_through() {
     for (name, token) in [
         ("broken signature", format!("{message}.{flipped}{}", &signature[1..])),
         ("no signature", format!("{message}.")),
-        ("another's claims", format!("{}.{signature}", signed(&|c| c["uid"] = json!("u2")).rsplit_once('.').unwrap().0)),
+        (
+            "another's claims",
+            format!("{}.{signature}", signed(&|c| c["uid"] = json!("u2")).rsplit_once('.').unwrap().0),
+        ),
     ] {
         assert_eq!(check_signed(&token, &account, NOW), Err(Refusal::Signature), "{name}");
     }

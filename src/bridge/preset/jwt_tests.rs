@@ -103,7 +103,8 @@ fn claims_about_the_sign_in_cannot_lie() {
         let honest = json!({ name: format!("{{{{ {} ? }}}}", fact.name()) });
         assert!(Bridge::new(jwt_spec(honest)).is_ok(), "{name}");
         let honest = format!("{{{{ {} }}}}", fact.name());
-        for claims in [json!({ name: "phrh" }), json!({ name: "{{ user.id }}" }), json!({ name.to_uppercase(): honest })]
+        for claims in
+            [json!({ name: "phrh" }), json!({ name: "{{ user.id }}" }), json!({ name.to_uppercase(): honest })]
         {
             let problems = Bridge::new(jwt_spec(claims.clone())).expect_err(name);
             assert_eq!(problems[0].problem, Problem::OnlyFact(fact.name()), "{claims}");
