@@ -9,8 +9,8 @@
 //! ```
 //!
 //! What must always hold: an expression is read once, when it is saved, and every mistake in it is found there; its kind
-//! is then known and never changes. There are no loops and nothing pastes text together. To add a source: a [`Source`]
-//! and an arm in [`Reader::source`] and [`Alternative::evaluate`]; filters live in `filter.rs`.
+//! is then known and never changes. There are no loops and nothing pastes text together. To add a source: a `Source`
+//! and an arm in `Reader::source` and `Alternative::evaluate`; filters live in `filter.rs`.
 
 use super::facts::{Context, Datum, Fact, Kind, TooLong};
 use super::filter::{Filter, FilterFailure, FilterProblem};

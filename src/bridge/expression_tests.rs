@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::bridge::sample;
 
+type Check<'a> = &'a dyn Fn(&ExpressionProblem) -> bool;
+
 fn evaluate(text: &str, facts: &crate::bridge::facts::Facts) -> Result<Option<Value>, EvaluationError> {
     let expression = Expression::parse(text).unwrap().unwrap_or_else(|| panic!("{text} is an expression"));
     let context = Context { facts, now: 1000, exp: 1600 };
@@ -59,7 +61,6 @@ fn mistakes_are_found_when_saved() {
     let kind = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::FilterKind { .. });
     let filter = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Filter(_));
     let mixed = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Mixed(..));
-    type Check<'a> = &'a dyn Fn(&ExpressionProblem) -> bool;
     let cases: [(&str, Check<'_>); 26] = [
         ("hello {{ user.id }}", &stray),
         ("{{ user.id }} ", &stray),

@@ -37,10 +37,10 @@ pub enum TemplateProblem {
     /// `null` has no meaning as a claim.
     #[error("null is no claim: leave the name out")]
     Null,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than three levels.
     #[error("more than {MAX_DEPTH} levels")]
     TooDeep,
-    /// More than [`MAX_NODES`] values.
+    /// More values than any token needs.
     #[error("more than {MAX_NODES} values")]
     TooMany,
     /// A name with other characters than visible ASCII, or with quotes, backslashes or braces.
