@@ -180,7 +180,7 @@ impl Bridge {
     /// # Errors
     /// The first condition of the bridge's rule that does not hold.
     pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
-        self.allow.permits(request)
+        self.allow.permits(&self.name, request)
     }
 
     /// Renders the token for one sign-in. Ask [`Bridge::permits`] first. `jti` is the token's id where the target has
@@ -196,11 +196,11 @@ impl Bridge {
             self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
         let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti };
         let claims = Value::Object(rules.assemble(plan, parts));
-        let bytes = claims.to_string().len();
+        let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
+        let bytes = compact_bytes(&header, &claims);
         if bytes > plan.max_bytes {
             return Err(RenderError::TooLarge { bytes, max: plan.max_bytes });
         }
-        let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
         let violations = rules.check(plan, &header.to_json(None), &claims);
         if !violations.is_empty() {
             return Err(RenderError::Violations(violations));
@@ -233,10 +233,23 @@ impl Bridge {
     }
 }
 
+/// The length of the signed token in compact form (RFC 7515 §3.1), or a little more: the key is not known here, so its
+/// id counts as 64 characters and an RSA key as 4096 bits.
+fn compact_bytes(header: &Header, claims: &Value) -> usize {
+    const LONGEST_KEY_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
+    let signature = match header.algorithm {
+        Algorithm::Es256 | Algorithm::EdDsa => 64,
+        Algorithm::Rs256 => 512,
+        Algorithm::Hs256 => 32,
+    };
+    let header = header.to_json(Some(LONGEST_KEY_ID)).to_string().len();
+    base64(header) + 1 + base64(claims.to_string().len()) + 1 + base64(signature)
+}
+
 fn is_bridge_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 63 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '_' || c == '-')
 }
 
 /// Targets put subjects into SQL, file names, topics and patterns; these characters are harmless in all of them.
@@ -266,9 +279,6 @@ fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expressi
 }
 
 fn check_allow(allow: &Allow, problems: &mut Problems) {
-    if allow.clients.is_empty() {
-        problems.add("allow.clients", Problem::NobodyAllowed);
-    }
     if allow.max_auth_age.is_some_and(|age| age < chrono::Duration::seconds(10)) {
         problems.add("allow.max_auth_age", Problem::Form("at least 10 seconds"));
     }

@@ -1,6 +1,7 @@
 //! Who may mint: a pure rule, asked before a token is rendered.
 //!
-//! What must always hold: nothing is allowed that is not listed (an empty list of clients allows nobody).
+//! What must always hold: nothing is allowed that nobody listed. Without scopes of its own the rule asks for the scope
+//! `bridge:<name>`, which no client has unless its configuration says so.
 
 use chrono::Duration;
 
@@ -20,9 +21,9 @@ words! {
 /// A bridge's rule.
 #[derive(Clone, Debug, Default)]
 pub struct Allow {
-    /// The clients that may mint, by client id.
+    /// When not empty, the only clients that may mint, by client id.
     pub clients: Vec<String>,
-    /// When not empty, the request must hold one of these scopes.
+    /// The request must hold one of these scopes; when empty, `bridge:<name>` or `bridge:*`.
     pub scopes_any: Vec<String>,
     /// The least `acr` of the sign-in.
     pub min_acr: Option<MinAcr>,
@@ -35,7 +36,7 @@ pub struct Allow {
 pub struct Request<'a> {
     /// The client that asks, authenticated or bound to the ceremony.
     pub client_id: &'a str,
-    /// The scopes it holds for this user.
+    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
     pub scopes: &'a [String],
     /// The sign-in's `acr`.
     pub acr: Option<&'a str>,
@@ -63,15 +64,15 @@ pub enum Denied {
 }
 
 impl Allow {
-    /// Whether the request may mint. Denials come in the order of [`Denied`]'s variants.
+    /// Whether the request may mint at the bridge of that name. Denials come in the order of [`Denied`]'s variants.
     ///
     /// # Errors
     /// The first condition that does not hold.
-    pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
-        if !self.clients.iter().any(|client| client == request.client_id) {
+    pub fn permits(&self, bridge: &str, request: &Request<'_>) -> Result<(), Denied> {
+        if !self.clients.is_empty() && !self.clients.iter().any(|client| client == request.client_id) {
             return Err(Denied::Client);
         }
-        if !self.scopes_any.is_empty() && !self.scopes_any.iter().any(|scope| request.scopes.contains(scope)) {
+        if !self.has_scope(bridge, request.scopes) {
             return Err(Denied::Scope);
         }
         if self.min_acr.is_some_and(|least| !reaches(request.acr, least)) {
@@ -84,6 +85,13 @@ impl Allow {
             return Err(Denied::AuthAge);
         }
         Ok(())
+    }
+
+    fn has_scope(&self, bridge: &str, held: &[String]) -> bool {
+        if self.scopes_any.is_empty() {
+            return held.iter().any(|scope| scope.strip_prefix("bridge:").is_some_and(|b| b == bridge || b == "*"));
+        }
+        self.scopes_any.iter().any(|scope| held.contains(scope))
     }
 }
 
@@ -125,16 +133,24 @@ mod tests {
             ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge)),
             ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge)),
         ] {
-            assert_eq!(allow.permits(&request), expected, "{name}");
+            assert_eq!(allow.permits("x", &request), expected, "{name}");
         }
         let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
-        assert_eq!(attested.permits(&good), Err(Denied::Acr), "synced where hardware is asked");
+        assert_eq!(attested.permits("x", &good), Err(Denied::Acr), "synced where hardware is asked");
     }
 
     #[test]
-    fn an_empty_rule_allows_nobody() {
+    fn an_empty_rule_asks_for_the_bridges_own_scope() {
         let now = sample::moment();
-        let request = Request { client_id: "web", scopes: &[], acr: Some("phrh"), auth_time: now, now };
-        assert_eq!(Allow::default().permits(&request), Err(Denied::Client));
+        for (scopes, expected) in [
+            (&["bridge:x"][..], Ok(())),
+            (&["openid", "bridge:*"], Ok(())),
+            (&[], Err(Denied::Scope)),
+            (&["bridge:xy", "bridge:", "bridge", "x", "*", "bridge:X"], Err(Denied::Scope)),
+        ] {
+            let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let request = Request { client_id: "any", scopes: &scopes, acr: None, auth_time: now, now };
+            assert_eq!(Allow::default().permits("x", &request), expected, "{scopes:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::secret::Secret;
 /// changed.
 #[derive(Clone, Debug)]
 pub struct BridgeSpec {
-    /// Its name, as clients ask for it: 1 to 64 of `a-z 0-9 -`.
+    /// Its name, as clients ask for it: 1 to 63 of `a-z 0-9 _ -`, beginning with a letter or digit.
     pub name: String,
     /// The target's rules.
     pub preset: PresetKind,
@@ -30,9 +30,9 @@ pub struct BridgeSpec {
     pub typ: Option<Typ>,
     /// The header's `kid`. Default: automatic for `jwt`, omitted for `firebase` (as Google's own libraries do).
     pub kid: Option<KidPolicy>,
-    /// From `iat` to `exp`, 30 s to 1 h; 10 minutes by default.
+    /// From `iat` to `exp`: 10 s to 24 h, for `firebase` at most 1 h; 10 minutes by default.
     pub lifetime: Option<Duration>,
-    /// The most bytes of JSON the claims may be, 256 to 16384; 4096 by default.
+    /// The most bytes the signed token may have, 256 to 16384; 4096 by default.
     pub max_bytes: Option<usize>,
     /// The expression for `sub` (`jwt`) or `uid` (`firebase`); `{{ user.id }}` by default.
     pub subject: Option<String>,
@@ -49,7 +49,7 @@ pub struct BridgeSpec {
 }
 
 impl BridgeSpec {
-    /// A spec with all defaults and nobody allowed.
+    /// A spec with all defaults.
     pub fn new(name: &str, preset: PresetKind) -> Self {
         Self {
             name: name.to_owned(),
@@ -160,7 +160,7 @@ pub struct SpecProblem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A name clients could not ask for.
-    #[error("a name is 1 to 64 of a-z, 0-9 and hyphen, and begins with a letter")]
+    #[error("a name is 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit")]
     Name,
     /// A field this preset needs.
     #[error("the preset needs it: {0}")]
@@ -180,9 +180,6 @@ pub enum Problem {
     /// A claim about the sign-in that says something else than the sign-in.
     #[error("this claim may only be `{{{{ {0} }}}}`")]
     OnlyFact(&'static str),
-    /// Nobody could mint.
-    #[error("name at least one client: a bridge mints for nobody else")]
-    NobodyAllowed,
     /// A mistake in the claims tree.
     #[error(transparent)]
     Template(#[from] TemplateProblem),
@@ -216,8 +213,8 @@ pub enum RenderError {
         /// The preset's limit.
         max: usize,
     },
-    /// More claims than the bridge allows.
-    #[error("the claims are {bytes} bytes of JSON, at most {max} are allowed")]
+    /// A longer token than the bridge allows.
+    #[error("the token would be up to {bytes} bytes long, at most {max} are allowed")]
     TooLarge {
         /// What it would be.
         bytes: usize,

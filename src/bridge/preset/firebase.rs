@@ -6,6 +6,7 @@
 //!
 //! Source: firebase.google.com, "Create custom tokens", and the checks in Google's Admin SDK.
 
+use chrono::Duration;
 use serde_json::{Map, Value};
 
 use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
@@ -79,7 +80,7 @@ impl Preset for Firebase {
             algorithm: Algorithm::Rs256,
             typ: Typ::Jwt,
             kid,
-            lifetime: settle_lifetime(spec, problems),
+            lifetime: settle_lifetime(spec, Duration::seconds(MAX_LIFETIME), "between 10 seconds and 1 hour", problems),
             max_bytes: settle_max_bytes(spec, problems),
             subject_max: MAX_UID,
             tenant_id: spec.tenant_id.clone(),

@@ -77,7 +77,7 @@ fn what_the_preset_locks_stays_locked() {
             "life of two hours",
             BridgeSpec { lifetime: Some(chrono::Duration::hours(2)), ..firebase_spec(Value::Null) },
             "lifetime",
-            Problem::Form("between 30 seconds and 1 hour"),
+            Problem::Form("between 10 seconds and 1 hour"),
         ),
         (
             "tenant",

@@ -3,6 +3,7 @@
 //! What must always hold: `iss sub aud exp iat jti` are always there, because many verifiers accept a token in which they
 //! are absent; there is one audience; and what the token says about the sign-in is what happened.
 
+use chrono::Duration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -73,7 +74,7 @@ impl Preset for Jwt {
             algorithm,
             typ: spec.typ.unwrap_or(Typ::Jwt),
             kid,
-            lifetime: settle_lifetime(spec, problems),
+            lifetime: settle_lifetime(spec, Duration::hours(24), "between 10 seconds and 24 hours", problems),
             max_bytes: settle_max_bytes(spec, problems),
             subject_max: MAX_SUBJECT,
             tenant_id: None,

@@ -76,9 +76,10 @@ fn each_wrong_field_is_refused_at_its_place() {
         ("tenant", BridgeSpec { tenant_id: text("t"), ..jwt_spec(Value::Null) }, "tenant_id"),
         ("kid", BridgeSpec { kid: Some(KidPolicy::Fixed("a\n".to_owned())), ..jwt_spec(Value::Null) }, "kid"),
         ("cap", BridgeSpec { max_bytes: Some(100_000), ..jwt_spec(Value::Null) }, "max_bytes"),
+        ("long life", BridgeSpec { lifetime: Some(chrono::Duration::hours(25)), ..jwt_spec(Value::Null) }, "lifetime"),
         (
             "short life",
-            BridgeSpec { lifetime: Some(chrono::Duration::seconds(29)), ..jwt_spec(Value::Null) },
+            BridgeSpec { lifetime: Some(chrono::Duration::seconds(9)), ..jwt_spec(Value::Null) },
             "lifetime",
         ),
     ] {

@@ -141,11 +141,11 @@ fn is_reserved(name: &str, reserved: &[&str]) -> bool {
     reserved.iter().any(|taken| name.eq_ignore_ascii_case(taken))
 }
 
-/// The lifetime in seconds.
-fn settle_lifetime(spec: &BridgeSpec, problems: &mut Problems) -> i64 {
+/// The lifetime in seconds, at most `max`.
+fn settle_lifetime(spec: &BridgeSpec, max: Duration, refusal: &'static str, problems: &mut Problems) -> i64 {
     let lifetime = spec.lifetime.unwrap_or(Duration::minutes(10));
-    if lifetime < Duration::seconds(30) || lifetime > Duration::hours(1) {
-        problems.add("lifetime", Problem::Form("between 30 seconds and 1 hour"));
+    if lifetime < Duration::seconds(10) || lifetime > max {
+        problems.add("lifetime", Problem::Form(refusal));
     }
     lifetime.num_seconds()
 }
