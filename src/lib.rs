@@ -5,9 +5,11 @@
 //! | room | job |
 //! |---|---|
 //! | [`config`] | typed settings, all mistakes reported at once |
+//! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
 //! | [`tokens`] | keys, JWKS, sealing, claims, the one signer, the one verifier |
 
+pub mod bridge;
 pub mod ceremony;
 pub mod clock;
 pub mod config;

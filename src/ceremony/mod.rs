@@ -60,3 +60,6 @@ pub struct Ceremonies {
 //! Passkeys: the ceremonies of WebAuthn.
 
 pub mod strict;
+//! Passkeys.
+
+pub mod aaguid;

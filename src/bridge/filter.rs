@@ -1,0 +1,261 @@
+//! The filters of the template language: `{{ user.email | lower | sha256 }}`.
+//!
+//! What must always hold: a filter's result kind follows from its input kind alone, so a template's types are known when
+//! it is saved; a filter that cannot do its work fails the minting, it never invents a value.
+//!
+//! To add a filter: a variant, its arms in [`Filter::parse`], [`Filter::result`] and [`Filter::apply`], and a row in the
+//! tests.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::facts::{Datum, Kind};
+
+/// One step of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Anything but a list, as text.
+    Str,
+    /// Text of decimal digits, as a number.
+    Int,
+    /// The text `true` or `false`, as a flag.
+    Bool,
+    /// One text, as a list of it.
+    List,
+    /// A list as one text. Fails when a member contains the separator: `a,b` must not become two members.
+    Join(String),
+    /// The first member; missing when the list is empty.
+    First,
+    /// The value written as JSON text.
+    Json,
+    /// Lower case (Unicode).
+    Lower,
+    /// SHA-256 of the text's UTF-8 bytes, in lower-case hexadecimal.
+    Sha256,
+    /// The text's UTF-8 bytes in base64url without padding.
+    B64Url,
+    /// Text: kept when it is one of these, otherwise missing. List: the members that are among these.
+    In(Vec<String>),
+    /// As [`Filter::In`], by beginnings.
+    Only(Vec<String>),
+}
+
+/// Why a filter is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterProblem {
+    /// No such filter.
+    #[error("no filter is named `{0}`")]
+    Unknown(String),
+    /// Wrong number of arguments.
+    #[error("`{0}` takes {1}")]
+    Arguments(&'static str, &'static str),
+}
+
+/// Why a filter could not do its work on a value that arrived at minting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterFailure {
+    /// `int` on text that is no whole number of 64 bits.
+    #[error("the text is not a whole number")]
+    NotANumber,
+    /// `bool` on other text.
+    #[error("the text is neither `true` nor `false`")]
+    NotAFlag,
+    /// `join` on a list with a member that contains the separator.
+    #[error("a member of the list contains the separator")]
+    SeparatorInside,
+    /// A kind that was not declared; the save-time check makes this impossible.
+    #[error("the value is of the wrong kind")]
+    Kind,
+}
+
+impl Filter {
+    /// The filter of that name with those arguments.
+    ///
+    /// # Errors
+    /// An unknown name, or arguments it does not take.
+    pub fn parse(name: &str, arguments: Vec<String>) -> Result<Self, FilterProblem> {
+        let plain = match name {
+            "str" => Self::Str,
+            "int" => Self::Int,
+            "bool" => Self::Bool,
+            "list" => Self::List,
+            "first" => Self::First,
+            "json" => Self::Json,
+            "lower" => Self::Lower,
+            "sha256" => Self::Sha256,
+            "b64url" => Self::B64Url,
+            "join" => return Self::parse_join(arguments),
+            "in" if !arguments.is_empty() => return Ok(Self::In(arguments)),
+            "in" => return Err(FilterProblem::Arguments("in", "one or more texts")),
+            "only" if !arguments.is_empty() && arguments.iter().all(|a| !a.is_empty()) => {
+                return Ok(Self::Only(arguments));
+            }
+            "only" => return Err(FilterProblem::Arguments("only", "one or more texts that are not empty")),
+            other => return Err(FilterProblem::Unknown(other.to_owned())),
+        };
+        if arguments.is_empty() { Ok(plain) } else { Err(FilterProblem::Arguments("this filter", "no arguments")) }
+    }
+
+    fn parse_join(mut arguments: Vec<String>) -> Result<Self, FilterProblem> {
+        match (arguments.pop(), arguments.is_empty()) {
+            (Some(separator), true) if !separator.is_empty() => Ok(Self::Join(separator)),
+            _ => Err(FilterProblem::Arguments("join", "one text that is not empty")),
+        }
+    }
+
+    /// The kind that comes out when `input` goes in; `None` when this filter does not take that kind.
+    pub fn result(&self, input: Kind) -> Option<Kind> {
+        match (self, input) {
+            (Self::Str, Kind::Text | Kind::Number | Kind::Flag)
+            | (Self::Lower | Self::Sha256 | Self::B64Url | Self::In(_) | Self::Only(_), Kind::Text)
+            | (Self::Join(_) | Self::First, Kind::List)
+            | (Self::Json, _) => Some(Kind::Text),
+            (Self::Int, Kind::Text | Kind::Number) => Some(Kind::Number),
+            (Self::Bool, Kind::Text | Kind::Flag) => Some(Kind::Flag),
+            (Self::List, Kind::Text | Kind::List) | (Self::In(_) | Self::Only(_), Kind::List) => Some(Kind::List),
+            _ => None,
+        }
+    }
+
+    /// Does the work; `Ok(None)` when nothing is left.
+    ///
+    /// # Errors
+    /// See [`FilterFailure`].
+    pub fn apply(&self, input: Datum) -> Result<Option<Datum>, FilterFailure> {
+        Ok(Some(match (self, input) {
+            (Self::Str, Datum::Number(number)) => Datum::Text(number.to_string()),
+            (Self::Str, Datum::Flag(flag)) => Datum::Text(flag.to_string()),
+            (Self::Int, Datum::Text(text)) => Datum::Number(whole_number(&text)?),
+            (Self::Bool, Datum::Text(text)) => Datum::Flag(text.parse().map_err(|_| FilterFailure::NotAFlag)?),
+            (Self::List, Datum::Text(text)) => Datum::List(vec![text]),
+            (Self::Str, same @ Datum::Text(_))
+            | (Self::Int, same @ Datum::Number(_))
+            | (Self::Bool, same @ Datum::Flag(_))
+            | (Self::List, same @ Datum::List(_)) => same,
+            (Self::Join(separator), Datum::List(items)) => Datum::Text(join(&items, separator)?),
+            (Self::First, Datum::List(items)) => return Ok(items.into_iter().next().map(Datum::Text)),
+            (Self::Json, any) => Datum::Text(Value::from(any).to_string()),
+            (Self::Lower, Datum::Text(text)) => Datum::Text(text.to_lowercase()),
+            (Self::Sha256, Datum::Text(text)) => Datum::Text(sha256_hex(&text)),
+            (Self::B64Url, Datum::Text(text)) => Datum::Text(URL_SAFE_NO_PAD.encode(text)),
+            (Self::In(_) | Self::Only(_), Datum::Text(text)) => {
+                return Ok(self.keeps(&text).then_some(Datum::Text(text)));
+            }
+            (Self::In(_) | Self::Only(_), Datum::List(items)) => {
+                Datum::List(items.into_iter().filter(|item| self.keeps(item)).collect())
+            }
+            _ => return Err(FilterFailure::Kind),
+        }))
+    }
+
+    fn keeps(&self, text: &str) -> bool {
+        match self {
+            Self::In(names) => names.iter().any(|name| name == text),
+            Self::Only(beginnings) => beginnings.iter().any(|beginning| text.starts_with(beginning.as_str())),
+            _ => false,
+        }
+    }
+}
+
+/// `i64::from_str` also takes `+5` and `007`; a number that came as text is taken in one spelling only.
+fn whole_number(text: &str) -> Result<i64, FilterFailure> {
+    let number: i64 = text.parse().map_err(|_| FilterFailure::NotANumber)?;
+    if number.to_string() == text { Ok(number) } else { Err(FilterFailure::NotANumber) }
+}
+
+fn join(items: &[String], separator: &str) -> Result<String, FilterFailure> {
+    if items.iter().any(|item| item.contains(separator)) {
+        return Err(FilterFailure::SeparatorInside);
+    }
+    let joined = items.join(separator);
+    // A separator longer than one character can also arise across a seam: `a-` joined by `--` with `b`.
+    if items.is_empty() || joined.split(separator).eq(items.iter().map(String::as_str)) {
+        Ok(joined)
+    } else {
+        Err(FilterFailure::SeparatorInside)
+    }
+}
+
+fn sha256_hex(text: &str) -> String {
+    use std::fmt::Write as _;
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Datum {
+        Datum::Text(value.to_owned())
+    }
+    fn list(items: &[&str]) -> Datum {
+        Datum::List(items.iter().map(|item| (*item).to_owned()).collect())
+    }
+    fn filter(name: &str, arguments: &[&str]) -> Filter {
+        Filter::parse(name, arguments.iter().map(|a| (*a).to_owned()).collect()).unwrap()
+    }
+
+    #[test]
+    fn filters_do_what_they_say() {
+        for (name, arguments, input, output) in [
+            ("str", &[][..], Datum::Number(-5), Some(text("-5"))),
+            ("str", &[], Datum::Flag(true), Some(text("true"))),
+            ("int", &[], text("42"), Some(Datum::Number(42))),
+            ("bool", &[], text("false"), Some(Datum::Flag(false))),
+            ("list", &[], text("a"), Some(list(&["a"]))),
+            ("join", &[","], list(&["a", "b"]), Some(text("a,b"))),
+            ("join", &[","], list(&[]), Some(text(""))),
+            ("first", &[], list(&["a", "b"]), Some(text("a"))),
+            ("first", &[], list(&[]), None),
+            ("json", &[], list(&["a\"", "b"]), Some(text("[\"a\\\"\",\"b\"]"))),
+            ("lower", &[], text("ÀB"), Some(text("àb"))),
+            (
+                "sha256",
+                &[],
+                text("abc"),
+                Some(text("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")),
+            ),
+            ("b64url", &[], text("??>"), Some(text("Pz8-"))),
+            ("in", &["a", "b"], text("b"), Some(text("b"))),
+            ("in", &["a", "b"], text("B"), None),
+            ("in", &["a"], list(&["a", "admin"]), Some(list(&["a"]))),
+            ("only", &["app:"], list(&["app:x", "*", "sys:y"]), Some(list(&["app:x"]))),
+            ("only", &["app:"], text("sys:y"), None),
+        ] {
+            assert_eq!(filter(name, arguments).apply(input.clone()), Ok(output), "{name} {arguments:?} {input:?}");
+        }
+    }
+
+    #[test]
+    fn filters_fail_rather_than_guess() {
+        for (name, arguments, input, failure) in [
+            ("int", &[][..], text("1e3"), FilterFailure::NotANumber),
+            ("int", &[], text("+5"), FilterFailure::NotANumber),
+            ("int", &[], text("007"), FilterFailure::NotANumber),
+            ("int", &[], text("99999999999999999999"), FilterFailure::NotANumber),
+            ("bool", &[], text("yes"), FilterFailure::NotAFlag),
+            ("join", &[","], list(&["a,admin"]), FilterFailure::SeparatorInside),
+            ("join", &["--"], list(&["a-", "b"]), FilterFailure::SeparatorInside),
+            ("lower", &[], Datum::Number(1), FilterFailure::Kind),
+        ] {
+            assert_eq!(filter(name, arguments).apply(input), Err(failure), "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_names_and_arguments_are_refused() {
+        assert_eq!(Filter::parse("eval", vec![]), Err(FilterProblem::Unknown("eval".to_owned())));
+        for (name, arguments) in
+            [("join", vec![]), ("join", vec![""]), ("in", vec![]), ("only", vec![""]), ("lower", vec!["x"])]
+        {
+            let arguments = arguments.into_iter().map(str::to_owned).collect();
+            assert!(matches!(Filter::parse(name, arguments), Err(FilterProblem::Arguments(..))), "{name}");
+        }
+    }
+}

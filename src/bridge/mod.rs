@@ -1,0 +1,288 @@
+//! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
+//!
+//! This is the pure half: no HTTP, no SQL, no clock and no signature. A [`BridgeSpec`] (what the operator wrote) becomes a
+//! [`Bridge`] or a list of problems; a bridge answers whether a request may mint ([`Bridge::permits`]) and renders
+//! ([`Bridge::render`]) the header and claims that the tokens room then signs with the key [`Bridge::key`] names.
+//!
+//! What must always hold:
+//! - a template decides only what leaves say; names, shape and the standing claims are fixed when it is saved;
+//! - every check of the save runs again at the minting, on the finished token, and any doubt means no token;
+//! - a custom token is never accepted back by us: it is for one audience, and that is not us.
+//!
+//! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`] and [`expression`].
+
+pub mod expression;
+pub mod facts;
+pub mod filter;
+pub mod preset;
+mod rule;
+mod sample;
+pub mod service_account;
+mod spec;
+pub mod template;
+#[cfg(test)]
+mod testing;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
+pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
+use self::facts::{Context, Datum, Fact, Kind};
+use self::preset::{Parts, Plan, Problems};
+pub use self::preset::{PresetKind, Violation};
+pub use self::rule::{Allow, Denied, MinAcr, Request};
+pub use self::service_account::{ServiceAccount, ServiceAccountError};
+pub use self::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, RenderError, SpecProblem, Typ};
+use self::template::Template;
+use crate::clock::Time;
+use crate::domain::secret::Secret;
+
+/// A bridge that was checked and can mint.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    name: String,
+    preset: PresetKind,
+    plan: Plan,
+    subject: Expression,
+    template: Template,
+    allow: Allow,
+    service_account: Option<ServiceAccount>,
+    secret: Option<Secret<Vec<u8>>>,
+}
+
+/// The key a bridge's tokens are signed with.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// A key of ours with the bridge's algorithm.
+    Own(Algorithm),
+    /// The service account's RSA key; its id is [`ServiceAccount::private_key_id`].
+    ServiceAccount(&'a ServiceAccount),
+    /// The secret shared with the target.
+    Shared(&'a Secret<Vec<u8>>),
+}
+
+/// The header of a token before it has a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `alg`.
+    pub algorithm: Algorithm,
+    /// `typ`; [`Typ::None`] = write none.
+    pub typ: Typ,
+    /// `kid`.
+    pub kid: KidPolicy,
+}
+
+impl Header {
+    /// The header's JSON, with `key_id` where the policy is [`KidPolicy::Auto`].
+    pub fn to_json(&self, key_id: Option<&str>) -> Value {
+        let mut header = json!({ "alg": self.algorithm.as_str() });
+        if self.typ != Typ::None {
+            header["typ"] = self.typ.as_str().into();
+        }
+        match (&self.kid, key_id) {
+            (KidPolicy::Auto, Some(kid)) => header["kid"] = kid.into(),
+            (KidPolicy::Fixed(kid), _) => header["kid"] = kid.clone().into(),
+            (KidPolicy::Auto, None) | (KidPolicy::Omit, _) => {}
+        }
+        header
+    }
+}
+
+/// A token ready to be signed.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a rendered token is worth nothing until it is signed"]
+pub struct Rendered {
+    /// Its header.
+    pub header: Header,
+    /// Its claims, an object.
+    pub claims: Value,
+    /// The algorithm to sign with, also in the header.
+    pub algorithm: Algorithm,
+    /// Seconds from now to `exp`.
+    pub expires_in: i64,
+}
+
+impl Bridge {
+    /// Checks a spec completely, down to rendering it for three sample users.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn new(spec: BridgeSpec) -> Result<Self, Vec<SpecProblem>> {
+        let mut problems = Problems::default();
+        if !is_bridge_name(&spec.name) {
+            problems.add("name", Problem::Name);
+        }
+        let rules = spec.preset.rules();
+        let plan = rules.settle(&spec, &mut problems);
+        check_allow(&spec.allow, &mut problems);
+        let subject = parse_subject(spec.subject.as_deref(), &mut problems);
+        let template = match Template::parse(&spec.claims) {
+            Ok(template) => {
+                rules.vet(&template, &mut problems);
+                Some(template)
+            }
+            Err(found) => {
+                for (place, problem) in found {
+                    problems.add(&place, problem.into());
+                }
+                None
+            }
+        };
+        let name = spec.name;
+        let named = |problems: Problems| {
+            let of = |(place, problem)| SpecProblem { bridge: name.clone(), place, problem };
+            problems.into_inner().into_iter().map(of).collect::<Vec<_>>()
+        };
+        let (Some(subject), Some(template), true) = (subject, template, problems.is_empty()) else {
+            return Err(named(problems));
+        };
+        let bridge = Self {
+            name: name.clone(),
+            preset: spec.preset,
+            plan,
+            subject,
+            template,
+            allow: spec.allow,
+            service_account: spec.service_account,
+            secret: spec.secret,
+        };
+        bridge.render_samples(&mut problems);
+        if problems.is_empty() { Ok(bridge) } else { Err(named(problems)) }
+    }
+
+    /// Its name, as clients ask for it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its preset.
+    pub const fn preset(&self) -> PresetKind {
+        self.preset
+    }
+
+    /// The key its tokens are signed with.
+    pub fn key(&self) -> Key<'_> {
+        match (&self.service_account, &self.secret) {
+            (Some(account), _) => Key::ServiceAccount(account),
+            (None, Some(secret)) => Key::Shared(secret),
+            (None, None) => Key::Own(self.plan.algorithm),
+        }
+    }
+
+    /// The sources of external ids its templates ask for, so that the caller loads those and no others.
+    pub fn link_sources(&self) -> Vec<&str> {
+        self.subject.links().chain(self.template.links()).collect()
+    }
+
+    /// Whether the request may mint.
+    ///
+    /// # Errors
+    /// The first condition of the bridge's rule that does not hold.
+    pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
+        self.allow.permits(&self.name, request)
+    }
+
+    /// Renders the token for one sign-in. Ask [`Bridge::permits`] first. `jti` is the token's id where the target has
+    /// room for one, and the audit trail's in any case.
+    ///
+    /// # Errors
+    /// Any value that is missing, malformed or too large, and any rule of the target that the finished token would break.
+    pub fn render(&self, facts: &Facts, now: Time, jti: Uuid) -> Result<Rendered, RenderError> {
+        let (rules, plan) = (self.preset.rules(), &self.plan);
+        let iat = now.timestamp();
+        let context = Context { facts, now: iat, exp: iat + plan.lifetime };
+        let claims =
+            self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
+        let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti };
+        let claims = Value::Object(rules.assemble(plan, parts));
+        let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
+        let bytes = compact_bytes(&header, &claims);
+        if bytes > plan.max_bytes {
+            return Err(RenderError::TooLarge { bytes, max: plan.max_bytes });
+        }
+        let violations = rules.check(plan, &header.to_json(None), &claims);
+        if !violations.is_empty() {
+            return Err(RenderError::Violations(violations));
+        }
+        Ok(Rendered { header, claims, algorithm: plan.algorithm, expires_in: plan.lifetime })
+    }
+
+    fn render_subject(&self, context: &Context<'_>) -> Result<String, RenderError> {
+        let place = || "subject".to_owned();
+        match self.subject.evaluate(context) {
+            Err(error) => Err(RenderError::Evaluation { place: place(), error }),
+            Ok(Some(Datum::Text(subject))) if is_subject(&subject, self.plan.subject_max) => Ok(subject),
+            Ok(_) => Err(RenderError::Subject { max: self.plan.subject_max }),
+        }
+    }
+
+    /// A value that only some users have is the template's choice (such a user gets no token); all else is a mistake.
+    fn render_samples(&self, problems: &mut Problems) {
+        let sources = self.link_sources();
+        let samples =
+            [("full", sample::full(&sources)), ("bare", sample::bare()), ("awkward", sample::awkward(&sources))];
+        for (sample, facts) in samples {
+            match self.render(&facts, sample::moment(), Uuid::nil()) {
+                Ok(_) => {}
+                Err(RenderError::Evaluation { error: EvaluationError::Missing(_), .. }) if sample != "full" => {}
+                Err(error @ RenderError::Subject { .. }) => problems.add("subject", Problem::Sample { sample, error }),
+                Err(error) => problems.add("claims", Problem::Sample { sample, error }),
+            }
+        }
+    }
+}
+
+/// The length of the signed token in compact form (RFC 7515 §3.1), or a little more: the key is not known here, so its
+/// id counts as 64 characters and an RSA key as 4096 bits.
+fn compact_bytes(header: &Header, claims: &Value) -> usize {
+    const LONGEST_KEY_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
+    let signature = match header.algorithm {
+        Algorithm::Es256 | Algorithm::EdDsa => 64,
+        Algorithm::Rs256 => 512,
+        Algorithm::Hs256 => 32,
+    };
+    let header = header.to_json(Some(LONGEST_KEY_ID)).to_string().len();
+    base64(header) + 1 + base64(claims.to_string().len()) + 1 + base64(signature)
+}
+
+fn is_bridge_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 63 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '_' || c == '-')
+}
+
+/// Targets put subjects into SQL, file names, topics and patterns; these characters are harmless in all of them.
+fn is_subject(subject: &str, max: usize) -> bool {
+    (1..=max).contains(&subject.len())
+        && subject.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~@:|/+=#,".contains(&byte))
+}
+
+/// Facts that are one user's alone. A name is not: people choose it.
+const IDENTIFYING: [Fact; 2] = [Fact::UserId, Fact::UserEmail];
+
+fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expression> {
+    let problem = match Expression::parse(text.unwrap_or("{{ user.id }}")) {
+        Ok(Some(expression)) if !expression.is_only_of(&IDENTIFYING) => Problem::Form(
+            "made of `user.id`, `user.email` and `link('…')` alone: anything else may be the same for two users, or \
+             chosen by one",
+        ),
+        Ok(Some(expression)) if expression.kind() == Kind::Text && !expression.is_optional() => {
+            return Some(expression);
+        }
+        Ok(Some(_)) => Problem::Form("an expression of text, without `?`: every token has a subject"),
+        Ok(None) => Problem::Form("an expression `{{ … }}`: one fixed subject would make all users one"),
+        Err(problem) => problem.into(),
+    };
+    problems.add("subject", problem);
+    None
+}
+
+fn check_allow(allow: &Allow, problems: &mut Problems) {
+    if allow.max_auth_age.is_some_and(|age| age < chrono::Duration::seconds(10)) {
+        problems.add("allow.max_auth_age", Problem::Form("at least 10 seconds"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Firebase Auth and Google Identity Platform: the custom token that `signInWithCustomToken` takes.
+//!
+//! The Auth emulator lets an expired token, a life of two hours, `iss` ≠ `sub`, a broken signature and a uid of 129
+//! characters pass; Google does not. [`check`] is therefore stricter than the emulator, and what it refuses is never
+//! minted. A user Firebase does not know is created on first use, without an e-mail address.
+//!
+//! Source: firebase.google.com, "Create custom tokens", and the checks in Google's Admin SDK.
+
+use chrono::Duration;
+use serde_json::{Map, Value};
+
+use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
+use crate::bridge::service_account::is_service_account_email;
+use crate::bridge::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, Typ};
+use crate::bridge::template::Template;
+
+/// The one audience of custom tokens.
+pub const AUDIENCE: &str = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
+
+/// Names that may not be developer claims. Google's Node SDK lets `sub` and `firebase` through; its servers do not.
+pub const RESERVED: [&str; 16] = [
+    "acr",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "cnf",
+    "c_hash",
+    "exp",
+    "firebase",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "sub",
+];
+
+const MAX_LIFETIME: i64 = 3600;
+const MAX_UID: usize = 128;
+const MAX_CLAIMS: usize = 1000;
+const MEMBERS: [&str; 8] = ["iss", "sub", "aud", "iat", "exp", "uid", "tenant_id", "claims"];
+
+/// The preset `firebase`.
+#[derive(Clone, Copy, Debug)]
+pub struct Firebase;
+
+impl Preset for Firebase {
+    fn settle(&self, spec: &BridgeSpec, problems: &mut Problems) -> Plan {
+        let issuer =
+            spec.service_account.as_ref().map_or_else(String::new, |account| account.client_email().to_owned());
+        if spec.service_account.is_none() {
+            problems.add("service_account", Problem::Required("the key file of a Google service account"));
+        }
+        if spec.secret.is_some() {
+            problems.add("secret", Problem::Unused("it signs with the service account's key"));
+        }
+        let mut locked = |place: &str, given: Option<&str>, must: &str| {
+            if given.is_some_and(|given| given != must) {
+                problems.add(place, Problem::Locked(must.to_owned()));
+            }
+        };
+        locked("issuer", spec.issuer.as_deref(), &issuer);
+        locked("audience", spec.audience.as_deref(), AUDIENCE);
+        locked("audience_form", spec.audience_form.map(AudienceForm::as_str), AudienceForm::String.as_str());
+        locked("algorithm", spec.algorithm.map(Algorithm::as_str), Algorithm::Rs256.as_str());
+        locked("typ", spec.typ.map(Typ::as_str), Typ::Jwt.as_str());
+        let kid = spec.kid.clone().unwrap_or(KidPolicy::Omit);
+        if matches!(kid, KidPolicy::Fixed(_)) {
+            problems.add("kid", Problem::Form("`auto` or `omit`"));
+        }
+        if spec.tenant_id.as_deref().is_some_and(|tenant| !is_tenant(tenant)) {
+            problems.add("tenant_id", Problem::Form("1 to 128 letters, digits and hyphens"));
+        }
+        Plan {
+            issuer,
+            audience: AUDIENCE.to_owned(),
+            audience_form: AudienceForm::String,
+            algorithm: Algorithm::Rs256,
+            typ: Typ::Jwt,
+            kid,
+            lifetime: settle_lifetime(spec, Duration::seconds(MAX_LIFETIME), "between 10 seconds and 1 hour", problems),
+            max_bytes: settle_max_bytes(spec, problems),
+            subject_max: MAX_UID,
+            tenant_id: spec.tenant_id.clone(),
+        }
+    }
+
+    fn vet(&self, template: &Template, problems: &mut Problems) {
+        problems.add_reserved(template, &RESERVED);
+    }
+
+    fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
+        let mut claims = Map::new();
+        claims.insert("iss".to_owned(), plan.issuer.clone().into());
+        claims.insert("sub".to_owned(), plan.issuer.clone().into());
+        claims.insert("aud".to_owned(), AUDIENCE.into());
+        claims.insert("iat".to_owned(), parts.iat.into());
+        claims.insert("exp".to_owned(), parts.exp.into());
+        claims.insert("uid".to_owned(), parts.subject.into());
+        if let Some(tenant) = &plan.tenant_id {
+            claims.insert("tenant_id".to_owned(), tenant.clone().into());
+        }
+        if !parts.claims.is_empty() {
+            claims.insert("claims".to_owned(), parts.claims.into());
+        }
+        claims
+    }
+
+    fn check(&self, plan: &Plan, header: &Value, claims: &Value) -> Vec<Violation> {
+        let mut violations = check(header, claims).err().unwrap_or_default();
+        if claims["iss"] != *plan.issuer {
+            violations.push(Violation::Claim("iss"));
+        }
+        if claims.get("tenant_id").and_then(Value::as_str) != plan.tenant_id.as_deref() {
+            violations.push(Violation::Claim("tenant_id"));
+        }
+        violations
+    }
+}
+
+/// Checks a custom token's decoded header and claims against every rule Google states. Signature and clock are the
+/// caller's: this function has neither key nor time.
+///
+/// # Errors
+/// Every rule that is broken.
+pub fn check(header: &Value, claims: &Value) -> Result<(), Vec<Violation>> {
+    let mut broken = Vec::new();
+    let mut must = |holds: bool, violation: Violation| {
+        if !holds {
+            broken.push(violation);
+        }
+    };
+    must(header["alg"] == "RS256", Violation::Header("alg"));
+    must(header["typ"] == "JWT", Violation::Header("typ"));
+    must(header.get("kid").is_none_or(Value::is_string), Violation::Header("kid"));
+    must(header.get("crit").is_none(), Violation::Header("crit"));
+
+    let Some(members) = claims.as_object() else { return Err(vec![Violation::Claim("object")]) };
+    for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
+        must(false, Violation::Unexpected(name.clone()));
+    }
+    must(claims["iss"].as_str().is_some_and(is_service_account_email), Violation::Claim("iss"));
+    must(claims["iss"] == claims["sub"], Violation::IssuerIsNotSubject);
+    must(claims["aud"] == AUDIENCE, Violation::Claim("aud"));
+    let (iat, exp) = (claims["iat"].as_i64(), claims["exp"].as_i64());
+    must(iat.is_some(), Violation::Claim("iat"));
+    must(exp.is_some(), Violation::Claim("exp"));
+    if let (Some(iat), Some(exp)) = (iat, exp) {
+        let life = exp.checked_sub(iat);
+        must(life.is_some_and(|life| (1..=MAX_LIFETIME).contains(&life)), Violation::Lifetime);
+    }
+    // Google counts characters as JavaScript does.
+    let uid = claims["uid"].as_str().map(|uid| uid.encode_utf16().count());
+    must(uid.is_some_and(|length| (1..=MAX_UID).contains(&length)), Violation::Claim("uid"));
+    must(
+        claims.get("tenant_id").is_none_or(|tenant| tenant.as_str().is_some_and(is_tenant)),
+        Violation::Claim("tenant_id"),
+    );
+    if let Some(developer) = claims.get("claims") {
+        check_developer_claims(developer, &mut must);
+    }
+    if broken.is_empty() { Ok(()) } else { Err(broken) }
+}
+
+fn check_developer_claims(developer: &Value, must: &mut impl FnMut(bool, Violation)) {
+    let Some(members) = developer.as_object().filter(|members| !members.is_empty()) else {
+        return must(false, Violation::Claim("claims"));
+    };
+    for name in members.keys().filter(|name| is_reserved(name, &RESERVED)) {
+        must(false, Violation::Reserved(name.clone()));
+    }
+    must(developer.to_string().encode_utf16().count() <= MAX_CLAIMS, Violation::ClaimsTooLong(MAX_CLAIMS));
+}
+
+fn is_tenant(tenant: &str) -> bool {
+    is_plain(tenant, 128) && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+#[path = "firebase_tests.rs"]
+mod tests;

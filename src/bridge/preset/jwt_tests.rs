@@ -1,0 +1,143 @@
+use serde_json::json;
+
+use super::*;
+use crate::bridge::testing::jwt_spec;
+use crate::bridge::{Bridge, Key, sample};
+use crate::domain::secret::Secret;
+
+fn render(spec: BridgeSpec) -> (Value, Value) {
+    let rendered = Bridge::new(spec).unwrap().render(&sample::full(&[]), sample::moment(), uuid::Uuid::nil()).unwrap();
+    (rendered.header.to_json(Some("k1")), rendered.claims)
+}
+
+#[test]
+fn the_golden_token() {
+    let (header, claims) = render(jwt_spec(json!({
+        "role": "{{ user.groups | in('editors', 'readers') | first ?? 'user' }}",
+        "https://hasura.io/jwt/claims": { "x-hasura-allowed-roles": ["user"], "x-hasura-user-id": "{{ user.id }}" },
+        "amr": "{{ session.amr }}", "sid": "{{ session.id? }}",
+    })));
+    assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" }));
+    let facts = sample::full(&[]);
+    assert_eq!(
+        claims,
+        json!({
+            "iss": "https://idp.example.com", "sub": facts.user.id, "aud": "https://api.example.com",
+            "iat": 1_767_225_600, "exp": 1_767_226_200, "jti": "00000000-0000-0000-0000-000000000000",
+            "role": "editors", "amr": ["pop", "swk", "user", "mfa"], "sid": facts.session.id,
+            "https://hasura.io/jwt/claims": { "x-hasura-allowed-roles": ["user"], "x-hasura-user-id": facts.user.id },
+        })
+    );
+}
+
+#[test]
+fn header_and_audience_take_the_form_the_target_wants() {
+    let (header, claims) = render(BridgeSpec {
+        typ: Some(Typ::None),
+        kid: Some(KidPolicy::Omit),
+        algorithm: Some(Algorithm::EdDsa),
+        audience_form: Some(AudienceForm::Array),
+        ..jwt_spec(Value::Null)
+    });
+    assert_eq!(header, json!({ "alg": "EdDSA" }));
+    assert_eq!(claims["aud"], json!(["https://api.example.com"]));
+    let fixed = KidPolicy::Fixed("app.key".to_owned());
+    let (header, _) = render(BridgeSpec { typ: Some(Typ::AtJwt), kid: Some(fixed), ..jwt_spec(Value::Null) });
+    assert_eq!(header, json!({ "alg": "ES256", "typ": "at+jwt", "kid": "app.key" }));
+}
+
+#[test]
+fn hs256_signs_with_the_bridges_own_secret() {
+    let hs256 = |secret: Option<&[u8]>| BridgeSpec {
+        algorithm: Some(Algorithm::Hs256),
+        secret: secret.map(|secret| Secret::new(secret.to_vec())),
+        ..jwt_spec(Value::Null)
+    };
+    let bridge = Bridge::new(hs256(Some(&[7; 32]))).unwrap();
+    assert!(matches!(bridge.key(), Key::Shared(secret) if secret.expose() == &[7; 32]));
+    assert!(Bridge::new(hs256(None)).is_err(), "no secret");
+    assert!(Bridge::new(hs256(Some(&[7; 31]))).is_err(), "a short one");
+    let es256 = BridgeSpec { secret: Some(Secret::new(vec![7; 32])), ..jwt_spec(Value::Null) };
+    assert!(Bridge::new(es256).is_err(), "a secret beside a key pair");
+    assert!(matches!(Bridge::new(jwt_spec(Value::Null)).unwrap().key(), Key::Own(Algorithm::Es256)));
+}
+
+#[test]
+fn each_wrong_field_is_refused_at_its_place() {
+    let text = |text: &str| Some(text.to_owned());
+    for (name, spec, place) in [
+        ("no issuer", BridgeSpec { issuer: None, ..jwt_spec(Value::Null) }, "issuer"),
+        ("issuer with a space", BridgeSpec { issuer: text("a b"), ..jwt_spec(Value::Null) }, "issuer"),
+        ("issuer that is no URL", BridgeSpec { issuer: text("https://"), ..jwt_spec(Value::Null) }, "issuer"),
+        ("no audience", BridgeSpec { audience: None, ..jwt_spec(Value::Null) }, "audience"),
+        ("empty audience", BridgeSpec { audience: text(""), ..jwt_spec(Value::Null) }, "audience"),
+        ("ourselves", BridgeSpec { audience: text("https://idp.example.com/"), ..jwt_spec(Value::Null) }, "audience"),
+        ("no algorithm", BridgeSpec { algorithm: None, ..jwt_spec(Value::Null) }, "algorithm"),
+        ("tenant", BridgeSpec { tenant_id: text("t"), ..jwt_spec(Value::Null) }, "tenant_id"),
+        ("kid", BridgeSpec { kid: Some(KidPolicy::Fixed("a\n".to_owned())), ..jwt_spec(Value::Null) }, "kid"),
+        ("cap", BridgeSpec { max_bytes: Some(100_000), ..jwt_spec(Value::Null) }, "max_bytes"),
+        ("long life", BridgeSpec { lifetime: Some(chrono::Duration::hours(25)), ..jwt_spec(Value::Null) }, "lifetime"),
+        (
+            "short life",
+            BridgeSpec { lifetime: Some(chrono::Duration::seconds(9)), ..jwt_spec(Value::Null) },
+            "lifetime",
+        ),
+    ] {
+        let problems = Bridge::new(spec).expect_err(name);
+        assert_eq!(problems.iter().map(|problem| problem.place.as_str()).collect::<Vec<_>>(), [place], "{name}");
+    }
+}
+
+#[test]
+fn reserved_names_are_refused_in_any_case() {
+    for name in RESERVED {
+        for spelling in [name.to_owned(), name.to_uppercase()] {
+            let problems = Bridge::new(jwt_spec(json!({ &spelling: "{{ user.id }}" }))).expect_err(&spelling);
+            assert_eq!(problems[0].problem, Problem::Reserved, "{spelling}");
+        }
+    }
+}
+
+#[test]
+fn claims_about_the_sign_in_cannot_lie() {
+    for (name, fact) in ABOUT_THE_SIGN_IN {
+        let honest = json!({ name: format!("{{{{ {} ? }}}}", fact.name()) });
+        assert!(Bridge::new(jwt_spec(honest)).is_ok(), "{name}");
+        let honest = format!("{{{{ {} }}}}", fact.name());
+        for claims in
+            [json!({ name: "phrh" }), json!({ name: "{{ user.id }}" }), json!({ name.to_uppercase(): honest })]
+        {
+            let problems = Bridge::new(jwt_spec(claims.clone())).expect_err(name);
+            assert_eq!(problems[0].problem, Problem::OnlyFact(fact.name()), "{claims}");
+        }
+    }
+    assert!(Bridge::new(jwt_spec(json!({ "acr": "{{ session.acr ?? 'phrh' }}" }))).is_err(), "a default");
+}
+
+#[test]
+fn the_checker_refuses_each_broken_rule() {
+    let mut problems = Problems::default();
+    let plan = Jwt.settle(&jwt_spec(Value::Null), &mut problems);
+    let (header, good) = render(jwt_spec(Value::Null));
+    assert_eq!(check(&plan, &header, &good), []);
+    for (name, member, value, violation) in [
+        ("issuer", "iss", json!("https://evil.example"), Violation::Claim("iss")),
+        ("subject", "sub", json!(""), Violation::Claim("sub")),
+        ("long subject", "sub", json!("s".repeat(256)), Violation::Claim("sub")),
+        ("audience", "aud", json!("https://idp.example.com"), Violation::Claim("aud")),
+        ("list", "aud", json!(["https://api.example.com"]), Violation::Claim("aud")),
+        ("life", "exp", json!(1_767_229_999), Violation::Lifetime),
+        ("iat", "iat", Value::Null, Violation::Claim("iat")),
+        ("exp", "exp", json!("x"), Violation::Claim("exp")),
+        ("jti", "jti", json!(""), Violation::Claim("jti")),
+        ("nbf", "nbf", json!(1), Violation::Unexpected("nbf".to_owned())),
+        ("act", "act", json!({ "sub": "x" }), Violation::Unexpected("act".to_owned())),
+    ] {
+        let mut claims = good.clone();
+        claims[member] = value;
+        assert_eq!(check(&plan, &header, &claims), [violation], "{name}");
+    }
+    for (name, header) in [("alg", json!({ "alg": "none", "typ": "JWT" })), ("typ", json!({ "alg": "ES256" }))] {
+        assert_eq!(check(&plan, &header, &good), [Violation::Header(name)], "{name}");
+    }
+}

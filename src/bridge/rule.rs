@@ -1,0 +1,156 @@
+//! Who may mint: a pure rule, asked before a token is rendered.
+//!
+//! What must always hold: nothing is allowed that nobody listed. Without scopes of its own the rule asks for the scope
+//! `bridge:<name>`, which no client has unless its configuration says so.
+
+use chrono::Duration;
+
+use super::spec::words;
+use crate::clock::Time;
+
+words! {
+    /// How sure the sign-in must have been; each includes the next (OpenID Connect EAP ACR values).
+    MinAcr {
+        /// A passkey with user verification, or better.
+        Phr = "phr",
+        /// A passkey in attested hardware.
+        Phrh = "phrh",
+    }
+}
+
+/// A bridge's rule.
+#[derive(Clone, Debug, Default)]
+pub struct Allow {
+    /// When not empty, the only clients that may mint, by client id.
+    pub clients: Vec<String>,
+    /// The request must hold one of these scopes; when empty, `bridge:<name>` or `bridge:*`.
+    pub scopes_any: Vec<String>,
+    /// The least `acr` of the sign-in.
+    pub min_acr: Option<MinAcr>,
+    /// How old the sign-in may be.
+    pub max_auth_age: Option<Duration>,
+}
+
+/// What is known about a request to mint.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The client that asks, authenticated or bound to the ceremony.
+    pub client_id: &'a str,
+    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
+    pub scopes: &'a [String],
+    /// The sign-in's `acr`.
+    pub acr: Option<&'a str>,
+    /// When the person last proved who they are.
+    pub auth_time: Time,
+    /// The present.
+    pub now: Time,
+}
+
+/// Why a request may not mint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The client is not listed.
+    #[error("this client may not use the bridge")]
+    Client,
+    /// None of the scopes is held.
+    #[error("a scope for the bridge is missing")]
+    Scope,
+    /// The sign-in was not strong enough: a passkey cures it.
+    #[error("the bridge needs a stronger sign-in")]
+    Acr,
+    /// The sign-in is too old, or claims to be in the future: a fresh one cures it.
+    #[error("the bridge needs a fresh sign-in")]
+    AuthAge,
+}
+
+impl Allow {
+    /// Whether the request may mint at the bridge of that name. Denials come in the order of [`Denied`]'s variants.
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn permits(&self, bridge: &str, request: &Request<'_>) -> Result<(), Denied> {
+        if !self.clients.is_empty() && !self.clients.iter().any(|client| client == request.client_id) {
+            return Err(Denied::Client);
+        }
+        if !self.has_scope(bridge, request.scopes) {
+            return Err(Denied::Scope);
+        }
+        if self.min_acr.is_some_and(|least| !reaches(request.acr, least)) {
+            return Err(Denied::Acr);
+        }
+        let age = request.now - request.auth_time;
+        // The clocks of two replicas differ by less than this.
+        let ahead = age < -Duration::seconds(5);
+        if self.max_auth_age.is_some_and(|most| age > most || ahead) {
+            return Err(Denied::AuthAge);
+        }
+        Ok(())
+    }
+
+    fn has_scope(&self, bridge: &str, held: &[String]) -> bool {
+        if self.scopes_any.is_empty() {
+            return held.iter().any(|scope| scope.strip_prefix("bridge:").is_some_and(|b| b == bridge || b == "*"));
+        }
+        self.scopes_any.iter().any(|scope| held.contains(scope))
+    }
+}
+
+fn reaches(acr: Option<&str>, least: MinAcr) -> bool {
+    match (acr.and_then(MinAcr::parse), least) {
+        (Some(MinAcr::Phrh), _) | (Some(MinAcr::Phr), MinAcr::Phr) => true,
+        (Some(MinAcr::Phr), MinAcr::Phrh) | (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::sample;
+
+    #[test]
+    fn each_condition_denies_by_itself() {
+        let now = sample::moment();
+        let scopes = ["bridge:x".to_owned(), "openid".to_owned()];
+        let allow = Allow {
+            clients: vec!["web".to_owned()],
+            scopes_any: vec!["bridge:x".to_owned(), "bridge:y".to_owned()],
+            min_acr: Some(MinAcr::Phr),
+            max_auth_age: Some(Duration::minutes(10)),
+        };
+        let good = Request { client_id: "web", scopes: &scopes, acr: Some("phr"), auth_time: now, now };
+        let ago = |seconds| now - Duration::seconds(seconds);
+        for (name, request, expected) in [
+            ("good", good, Ok(())),
+            ("attested", Request { acr: Some("phrh"), ..good }, Ok(())),
+            ("just fresh enough", Request { auth_time: ago(600), ..good }, Ok(())),
+            ("another replica's clock", Request { auth_time: ago(-4), ..good }, Ok(())),
+            ("another client", Request { client_id: "Web", ..good }, Err(Denied::Client)),
+            ("no client", Request { client_id: "", ..good }, Err(Denied::Client)),
+            ("no scope", Request { scopes: &[], ..good }, Err(Denied::Scope)),
+            ("another scope", Request { scopes: &scopes[1..], ..good }, Err(Denied::Scope)),
+            ("no acr", Request { acr: None, ..good }, Err(Denied::Acr)),
+            ("unknown acr", Request { acr: Some("phr2"), ..good }, Err(Denied::Acr)),
+            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge)),
+            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge)),
+        ] {
+            assert_eq!(allow.permits("x", &request), expected, "{name}");
+        }
+        let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
+        assert_eq!(attested.permits("x", &good), Err(Denied::Acr), "synced where hardware is asked");
+    }
+
+    #[test]
+    fn an_empty_rule_asks_for_the_bridges_own_scope() {
+        let now = sample::moment();
+        for (scopes, expected) in [
+            (&["bridge:x"][..], Ok(())),
+            (&["openid", "bridge:*"], Ok(())),
+            (&[], Err(Denied::Scope)),
+            (&["bridge:xy", "bridge:", "bridge", "x", "*", "bridge:X"], Err(Denied::Scope)),
+        ] {
+            let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let request = Request { client_id: "any", scopes: &scopes, acr: None, auth_time: now, now };
+            assert_eq!(Allow::default().permits("x", &request), expected, "{scopes:?}");
+        }
+    }
+}

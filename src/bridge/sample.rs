@@ -1,0 +1,80 @@
+//! Three sample sign-ins. Every template is rendered for them when it is saved, so that a mistake shows before the first
+//! person meets it.
+
+use std::collections::BTreeMap;
+
+use super::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
+use crate::clock::Time;
+
+/// The moment all samples happen at: 2026-01-01T00:00:00Z.
+pub fn moment() -> Time {
+    Time::from_timestamp(1_767_225_600, 0).expect("a moment well inside chrono's range")
+}
+
+fn owned(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+/// A user of whom everything is known, linked to each of the `sources`.
+pub fn full(sources: &[&str]) -> Facts {
+    Facts {
+        user: UserFacts {
+            id: "0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11".to_owned(),
+            email: Some("ada@example.com".to_owned()),
+            email_verified: true,
+            name: Some("Ada Example".to_owned()),
+            username: Some("ada".to_owned()),
+            locale: Some("en-GB".to_owned()),
+            created_at: moment(),
+            groups: owned(&["staff", "editors"]),
+        },
+        links: sources.iter().map(|source| ((*source).to_owned(), "external-4711".to_owned())).collect(),
+        session: SessionFacts {
+            id: Some("7d3f1c52-8b1e-4a7b-8a39-1f6f0f4f6f3e".to_owned()),
+            acr: Some("phr".to_owned()),
+            amr: owned(&["pop", "swk", "user", "mfa"]),
+            auth_time: moment(),
+        },
+        passkey: Some(PasskeyFacts {
+            id_hash: "Zm9vYmFyYmF6Zm9vYmFyYmF6Zm9vYmFyYmF6Zm9vYmE".to_owned(),
+            aaguid: Some("fbfc3007-154e-4ecc-8c0b-6e020557d7bd".to_owned()),
+            uv: true,
+            be: true,
+            bs: true,
+            transports: owned(&["internal", "hybrid"]),
+            rp_id: "example.com".to_owned(),
+            created_at: moment(),
+        }),
+        client: ClientFacts { id: "web".to_owned(), name: Some("Web".to_owned()) },
+        grant: GrantFacts { scopes: owned(&["openid", "profile"]), audience: owned(&["https://api.example.com"]) },
+    }
+}
+
+/// A user of whom next to nothing is known, signed in without a passkey.
+pub fn bare() -> Facts {
+    let mut facts = full(&[]);
+    facts.links = BTreeMap::new();
+    facts.user.email = None;
+    facts.user.email_verified = false;
+    facts.user.name = None;
+    facts.user.username = None;
+    facts.user.locale = None;
+    facts.user.groups = Vec::new();
+    facts.session.id = None;
+    facts.session.acr = None;
+    facts.session.amr = owned(&["pwd"]);
+    facts.passkey = None;
+    facts.client.name = None;
+    facts.grant = GrantFacts::default();
+    facts
+}
+
+/// A user with long and awkward values, all of them legitimate, and an address nobody proved.
+pub fn awkward(sources: &[&str]) -> Facts {
+    let mut facts = full(sources);
+    facts.user.email_verified = false;
+    facts.user.name = Some("Œuvre \"Þór\" O'Brien-Łukasiewicz \u{5d0}\u{5d1}".to_owned());
+    facts.user.groups = (1..=12).map(|n| format!("group {n}, *")).collect();
+    facts.passkey = facts.passkey.map(|passkey| PasskeyFacts { aaguid: None, transports: Vec::new(), ..passkey });
+    facts
+}

@@ -1,0 +1,295 @@
+//! A bridge's claims: a JSON tree whose strings may be expressions.
+//!
+//! What must always hold: the tree's shape and the names in it are fixed when it is saved; only leaves vary with the
+//! user. A name is visible ASCII and no name occurs twice in one object, however it is written: some parsers compare
+//! names without regard to case, and a look-alike must not pass for another claim.
+
+use serde_json::{Map, Value};
+
+use super::expression::{EvaluationError, Expression, ExpressionProblem};
+use super::facts::Context;
+
+/// Objects and lists inside one another, the outermost counted.
+const MAX_DEPTH: usize = 3;
+const MAX_NODES: usize = 200;
+const MAX_NAME: usize = 128;
+
+/// A parsed claims tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    members: Vec<(String, Node)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Node {
+    Literal(Value),
+    Expression(Expression),
+    List(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+/// What is wrong with a claims tree, at one place of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateProblem {
+    /// The claims must be an object (a table).
+    #[error("claims must be an object")]
+    NotAnObject,
+    /// `null` has no meaning as a claim.
+    #[error("null is no claim: leave the name out")]
+    Null,
+    /// Deeper than three levels.
+    #[error("more than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// More values than any token needs.
+    #[error("more than {MAX_NODES} values")]
+    TooMany,
+    /// A name with other characters than visible ASCII, or with quotes, backslashes or braces.
+    #[error("a name is 1 to {MAX_NAME} visible ASCII characters without quotes, backslash or braces")]
+    Name,
+    /// Two names that differ only in case.
+    #[error("the name occurs twice (upper and lower case count as the same)")]
+    Twice,
+    /// A mistake in an expression.
+    #[error(transparent)]
+    Expression(#[from] ExpressionProblem),
+}
+
+impl Template {
+    /// Reads a claims tree; every mistake is reported, with its place (`claims.roles[2]`).
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn parse(claims: &Value) -> Result<Self, Vec<(String, TemplateProblem)>> {
+        let members = match claims {
+            Value::Null => return Ok(Self { members: Vec::new() }),
+            Value::Object(members) => members,
+            _ => return Err(vec![("claims".to_owned(), TemplateProblem::NotAnObject)]),
+        };
+        let mut parser = Parser { problems: Vec::new(), nodes: 0 };
+        let members = parser.members(members, "claims", 1);
+        if parser.problems.is_empty() { Ok(Self { members }) } else { Err(parser.problems) }
+    }
+
+    /// The names at the top.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The expression that alone makes up a claim at the top, if one does.
+    pub fn expression(&self, name: &str) -> Option<&Expression> {
+        self.members.iter().find_map(|(found, node)| match node {
+            Node::Expression(expression) if found == name => Some(expression),
+            _ => None,
+        })
+    }
+
+    /// All sources named by `link('…')` anywhere.
+    pub fn links(&self) -> Vec<&str> {
+        let mut links = Vec::new();
+        for (_, node) in &self.members {
+            node.collect_links(&mut links);
+        }
+        links
+    }
+
+    /// The claims for one sign-in.
+    ///
+    /// # Errors
+    /// The first leaf that has no value, with its place.
+    pub fn render(&self, context: &Context<'_>) -> Result<Map<String, Value>, (String, EvaluationError)> {
+        render_members(&self.members, context, "claims")
+    }
+}
+
+impl Node {
+    fn collect_links<'a>(&'a self, links: &mut Vec<&'a str>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expression(expression) => links.extend(expression.links()),
+            Self::List(items) => items.iter().for_each(|item| item.collect_links(links)),
+            Self::Object(members) => members.iter().for_each(|(_, node)| node.collect_links(links)),
+        }
+    }
+
+    fn render(&self, context: &Context<'_>, place: &str) -> Result<Option<Value>, (String, EvaluationError)> {
+        match self {
+            Self::Literal(value) => Ok(Some(value.clone())),
+            Self::Expression(expression) => match expression.evaluate(context) {
+                Ok(datum) => Ok(datum.map(Value::from)),
+                Err(error) => Err((place.to_owned(), error)),
+            },
+            Self::List(items) => {
+                let mut rendered = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    rendered.extend(item.render(context, &format!("{place}[{index}]"))?);
+                }
+                Ok(Some(Value::Array(rendered)))
+            }
+            Self::Object(members) => Ok(Some(Value::Object(render_members(members, context, place)?))),
+        }
+    }
+}
+
+fn render_members(
+    members: &[(String, Node)],
+    context: &Context<'_>,
+    place: &str,
+) -> Result<Map<String, Value>, (String, EvaluationError)> {
+    let mut rendered = Map::new();
+    for (name, node) in members {
+        if let Some(value) = node.render(context, &format!("{place}.{name}"))? {
+            rendered.insert(name.clone(), value);
+        }
+    }
+    Ok(rendered)
+}
+
+struct Parser {
+    problems: Vec<(String, TemplateProblem)>,
+    nodes: usize,
+}
+
+impl Parser {
+    fn report(&mut self, place: &str, problem: TemplateProblem) {
+        self.problems.push((place.to_owned(), problem));
+    }
+
+    fn members(&mut self, members: &Map<String, Value>, place: &str, depth: usize) -> Vec<(String, Node)> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut parsed = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            let inner = format!("{place}.{}", printable(name));
+            if !is_name(name) {
+                self.report(&inner, TemplateProblem::Name);
+                continue;
+            }
+            let folded = name.to_ascii_lowercase();
+            if seen.contains(&folded) {
+                self.report(&inner, TemplateProblem::Twice);
+            }
+            seen.push(folded);
+            if let Some(node) = self.node(value, &inner, depth) {
+                parsed.push((name.clone(), node));
+            }
+        }
+        parsed
+    }
+
+    fn node(&mut self, value: &Value, place: &str, depth: usize) -> Option<Node> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            if self.nodes == MAX_NODES + 1 {
+                self.report(place, TemplateProblem::TooMany);
+            }
+            return None;
+        }
+        if depth >= MAX_DEPTH && (value.is_array() || value.is_object()) {
+            self.report(place, TemplateProblem::TooDeep);
+            return None;
+        }
+        match value {
+            Value::Null => {
+                self.report(place, TemplateProblem::Null);
+                None
+            }
+            Value::Bool(_) | Value::Number(_) => Some(Node::Literal(value.clone())),
+            Value::String(text) => match Expression::parse(text) {
+                Ok(Some(expression)) => Some(Node::Expression(expression)),
+                Ok(None) => Some(Node::Literal(value.clone())),
+                Err(problem) => {
+                    self.report(place, problem.into());
+                    None
+                }
+            },
+            Value::Array(items) => Some(Node::List(
+                items
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, item)| self.node(item, &format!("{place}[{index}]"), depth + 1))
+                    .collect(),
+            )),
+            Value::Object(members) => Some(Node::Object(self.members(members, place, depth + 1))),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'{' | b'}'))
+}
+
+/// A name as a message may show it: short, and without characters that turn a terminal or a log around.
+fn printable(name: &str) -> String {
+    name.chars().take(40).flat_map(char::escape_default).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bridge::sample;
+
+    #[test]
+    fn a_tree_is_rendered_leaf_by_leaf() {
+        let template = Template::parse(&json!({
+            "role": "{{ user.groups | only('ed') | first }}",
+            "literal": "plain", "number": 5, "flag": true,
+            "https://hasura.io/jwt/claims": { "x-hasura-allowed-roles": ["user", "{{ link('none') ? }}"], "x": "{{ user.email? }}" },
+        }))
+        .unwrap();
+        let facts = sample::full(&[]);
+        let context = Context { facts: &facts, now: 1, exp: 2 };
+        assert_eq!(
+            Value::Object(template.render(&context).unwrap()),
+            json!({
+                "role": "editors", "literal": "plain", "number": 5, "flag": true,
+                "https://hasura.io/jwt/claims": { "x-hasura-allowed-roles": ["user"], "x": "ada@example.com" },
+            })
+        );
+        assert_eq!(template.links(), ["none"]);
+    }
+
+    #[test]
+    fn a_leaf_without_a_value_names_its_place() {
+        let template = Template::parse(&json!({ "a": { "b": ["x", "{{ user.email }}"] } })).unwrap();
+        let facts = sample::bare();
+        let error = template.render(&Context { facts: &facts, now: 1, exp: 2 }).unwrap_err();
+        assert_eq!(error, ("claims.a.b[1]".to_owned(), EvaluationError::Missing("user.email".to_owned())));
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_place() {
+        let problems = Template::parse(&json!({
+            "a": null, "b": "x {{ user.id }}", "c": ["ok", "{{ nobody }}"], "d": { "e": { "f": {} } },
+            "Role": 1, "role": 2, "ｒole": 3, "sp ace": 4, "": 5, "{{ user.id }}": 6, "\u{202e}bus": 7,
+        }))
+        .unwrap_err();
+        let mut found: Vec<(&str, String)> =
+            problems.iter().map(|(place, problem)| (place.as_str(), format!("{problem:?}"))).collect();
+        found.sort_unstable();
+        let expected = [
+            ("claims.", "Name"),
+            ("claims.\\u{202e}bus", "Name"),
+            ("claims.\\u{ff52}ole", "Name"),
+            ("claims.a", "Null"),
+            ("claims.b", "Expression(StrayBraces)"),
+            ("claims.c[1]", "Expression(UnknownFact(\"nobody\"))"),
+            ("claims.d.e.f", "TooDeep"),
+            ("claims.role", "Twice"),
+            ("claims.sp ace", "Name"),
+            ("claims.{{ user.id }}", "Name"),
+        ];
+        assert_eq!(found, expected.map(|(place, problem)| (place, problem.to_owned())));
+    }
+
+    #[test]
+    fn only_an_object_of_bounded_size_is_a_tree() {
+        for claims in [json!([]), json!("x"), json!(1)] {
+            assert_eq!(Template::parse(&claims).unwrap_err()[0].1, TemplateProblem::NotAnObject, "{claims}");
+        }
+        assert_eq!(Template::parse(&Value::Null).unwrap().names().count(), 0);
+        let wide = Value::Array(vec![json!(1); 300]);
+        assert_eq!(Template::parse(&json!({ "w": wide })).unwrap_err()[0].1, TemplateProblem::TooMany);
+    }
+}
