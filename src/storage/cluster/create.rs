@@ -4,8 +4,9 @@
 //! The work is done in `pg.new`, forced to disk as a whole, and renamed to `pg` at the end: a crash or a full disk at any
 //! moment leaves no half of a cluster behind, only a `pg.new` that the next start removes.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -21,7 +22,8 @@ ALTER DATABASE postgres RENAME TO passmint;
 ALTER DATABASE passmint OWNER TO passmint;
 ";
 
-const ACCESS: &str = "# Written by Passmint at each start. Only the two users of pg_ident.conf may connect, by the socket.
+const ACCESS: &str =
+    "# Written by Passmint at each start. Only the two users of pg_ident.conf may connect, by the socket.
 local all all peer map=own
 ";
 
@@ -65,7 +67,7 @@ pub(super) fn write_access(place: &Place, owner: &Owner) -> Result<(), ClusterEr
     names.dedup();
     for name in names {
         for role in ["passmint", "postgres"] {
-            ident += &format!("own \"{name}\" {role}\n");
+            let _ = writeln!(ident, "own \"{name}\" {role}");
         }
     }
     files::replace(&place.data, "pg_hba.conf", ACCESS, owner)?;
@@ -110,14 +112,39 @@ pub(super) fn last_words(said: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use std::path::Path;
+
+    use super::super::owner::{Account, Owner};
+    use super::{explain, last_words};
+
+    #[test]
+    fn common_causes_are_translated() {
+        let root = Account { uid: 0, gid: 0, name: "root".into() };
+        let owner = Owner { server: Account { uid: 7, gid: 7, name: "seven".into() }, ours: root };
+        for (said, expected) in [
+            ("initdb: error: could not write file: No space left on device", Some("no space left on the disk of /d")),
+            ("FATAL:  could not access directory: Permission denied", Some("no permission to use /d as seven")),
+            (
+                "initdb: error: could not look up effective user ID 7: user does not exist",
+                Some("user id 7 has no entry"),
+            ),
+            ("FATAL:  something else", None),
+        ] {
+            let message = explain(said, Path::new("/d"), &owner).map(|e| e.to_string());
+            let matches = message.as_deref().zip(expected).is_some_and(|(m, e)| m.starts_with(e));
+            assert!(matches || (message.is_none() && expected.is_none()), "{said}: {message:?}");
+        }
+    }
 
     #[test]
     fn the_telling_line_is_found() {
         for (said, expected) in [
             ("creating ... ok\ninitdb: error: directory exists\ninitdb: hint: remove it\n", Some("directory exists")),
             ("2026 [1] ERROR:  a\n2026 [1] FATAL:  b\n2026 [1] LOG:  shut down\n", Some("b")),
-            ("setpriv: setresuid failed: Operation not permitted\n\n", Some("setpriv: setresuid failed: Operation not permitted")),
+            (
+                "setpriv: setresuid failed: Operation not permitted\n\n",
+                Some("setpriv: setresuid failed: Operation not permitted"),
+            ),
             ("", None),
         ] {
             assert_eq!(last_words(said).as_deref(), expected, "{said}");

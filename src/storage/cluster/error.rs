@@ -67,7 +67,9 @@ pub enum ClusterError {
         uid: u32,
     },
     /// The data belong to somebody we cannot act as.
-    #[error("{path} belongs to {owner}, and PostgreSQL would run as {runner}: start as {owner}, or `chown -R {runner} {path}`")]
+    #[error(
+        "{path} belongs to {owner}, and PostgreSQL would run as {runner}: start as {owner}, or `chown -R {runner} {path}`"
+    )]
     WrongOwner {
         /// The file or directory.
         path: PathBuf,
@@ -83,7 +85,9 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// Another server holds the directory.
-    #[error("{directory} is in use by another Passmint server (process {pid}): stop that one, or give this one another data directory")]
+    #[error(
+        "{directory} is in use by another Passmint server (process {pid}): stop that one, or give this one another data directory"
+    )]
     InUse {
         /// The data directory.
         directory: PathBuf,
@@ -105,7 +109,9 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("no permission to {doing} {path} as {user}: correct the permissions of it and its parents, or choose another data directory")]
+    #[error(
+        "no permission to {doing} {path} as {user}: correct the permissions of it and its parents, or choose another data directory"
+    )]
     NoPermission {
         /// A verb: what was tried.
         doing: &'static str,

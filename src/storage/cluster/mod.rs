@@ -20,7 +20,7 @@ mod postmaster;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use error::ClusterError;
-pub use find::Search;
 use find::Programs;
+pub use find::Search;
 use owner::{Account, Owner};
 use place::Place;
 pub use place::choose_directory;
@@ -179,19 +179,22 @@ impl Drop for Cluster {
 /// The major version that wrote the data, or nothing where there are none yet; refuses data that are not usable by us.
 fn written_by(place: &Place, owner: &Owner) -> Result<Option<String>, ClusterError> {
     let failed = |e| ClusterError::io("read", &place.data, &owner.ours.name, e);
-    // A first look at the directory tells a missing cluster from one that we may not see.
-    let found = match fs::symlink_metadata(&place.data) {
-        Ok(found) => found,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
-    };
-    if found.uid() != owner.server.uid {
-        let (owner, runner) = (Account::name_of(found.uid()), owner.server.name.clone());
-        return Err(ClusterError::WrongOwner { path: place.data.clone(), owner, runner });
+    for path in [&place.home, &place.data] {
+        let found = match fs::symlink_metadata(path) {
+            Ok(found) => found.uid(),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        };
+        // A directory that root made for the cluster is handed over; data are not: nobody knows how they came to be there.
+        let handed_over = path == &place.home && found == owner.ours.uid;
+        if found != owner.server.uid && !handed_over {
+            let (owner, runner) = (Account::name_of(found), owner.server.name.clone());
+            return Err(ClusterError::WrongOwner { path: path.clone(), owner, runner });
+        }
     }
     match fs::read_to_string(place.data.join("PG_VERSION")) {
         Ok(version) => Ok(Some(version.trim().to_owned())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => {
+        Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
             Err(ClusterError::NotACluster { path: place.data.clone() })
         }
         Err(e) => Err(failed(e)),
@@ -262,7 +265,7 @@ fn launch_once(
             }));
         }
         if started.elapsed() > READY_WITHIN {
-            let _ = child.kill();
+            let _ = kill_process(Pid::from_child(&child), Signal::QUIT);
             let _ = child.wait();
             let (data, log) = (place.data.clone(), place.log.clone());
             return Err(ClusterError::TimedOut { data, seconds: READY_WITHIN.as_secs(), log });

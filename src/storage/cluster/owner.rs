@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn accounts_are_found_by_name_and_by_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\npostgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nbroken\npostgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
         let postgres = Account { uid: 101, gid: 104, name: "postgres".into() };
         for (key, expected) in [("postgres", Some(&postgres)), ("101", Some(&postgres)), ("104", None), ("x", None)] {
             assert_eq!(Account::in_passwd(passwd, key).as_ref(), expected, "{key}");

@@ -123,8 +123,9 @@ fn fits(directory: &Path) -> bool {
 /// `$XDG_RUNTIME_DIR/passmint` if that is ours alone and short enough, else a folder in `/tmp` with our number in its name.
 fn own_runtime_directory(owner: &Owner) -> PathBuf {
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| {
-        let private = fs::metadata(d).is_ok_and(|m| m.is_dir() && m.uid() == owner.ours.uid && m.mode() & 0o077 == 0);
-        d.is_absolute() && private && fits(&d.join("passmint/0123456789abcdef"))
+        let private = |uid, mode| uid == owner.ours.uid && mode & 0o777 == 0o700;
+        let safe = fs::metadata(d).is_ok_and(|m| m.is_dir() && private(m.uid(), m.mode()));
+        d.is_absolute() && safe && fits(&d.join("passmint/0123456789abcdef"))
     });
     named.map_or_else(|| format!("/tmp/passmint-{}", owner.ours.uid).into(), |d| d.join("passmint"))
 }
@@ -132,7 +133,11 @@ fn own_runtime_directory(owner: &Owner) -> PathBuf {
 /// Refuses a directory that somebody else made first: in `/tmp` anybody can.
 fn demand_owner(path: &Path, uid: u32, forbidden: u32, name: &str) -> Result<(), ClusterError> {
     let safe = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir() && m.uid() == uid && m.mode() & forbidden == 0);
-    if safe { Ok(()) } else { Err(ClusterError::UnsafeSocketDirectory { path: path.to_owned(), owner: name.to_owned() }) }
+    if safe {
+        Ok(())
+    } else {
+        Err(ClusterError::UnsafeSocketDirectory { path: path.to_owned(), owner: name.to_owned() })
+    }
 }
 
 #[cfg(test)]

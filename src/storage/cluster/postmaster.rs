@@ -60,6 +60,7 @@ fn is_server_of(data: &Path, pid: u32) -> bool {
 pub(super) fn is_ready(data: &Path, pid: u32) -> bool {
     fs::read_to_string(data.join("postmaster.pid")).is_ok_and(|text| {
         let mut lines = text.lines();
-        lines.next().and_then(|l| l.trim().parse().ok()) == Some(pid) && lines.nth(6).is_some_and(|l| l.trim() == "ready")
+        lines.next().and_then(|l| l.trim().parse().ok()) == Some(pid)
+            && lines.nth(6).is_some_and(|l| l.trim() == "ready")
     })
 }
