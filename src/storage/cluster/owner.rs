@@ -113,7 +113,7 @@ impl Owner {
         }
         command.arg("--").arg(programs.bin.join(program));
         command.current_dir("/").stdin(Stdio::null()).env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-        // Programs unpacked into a folder (scripts/need without root) find their libraries by it.
+        // A PostgreSQL that was built or unpacked by hand may find its libraries by it.
         if let Some(libraries) = env::var_os("LD_LIBRARY_PATH") {
             command.env("LD_LIBRARY_PATH", libraries);
         }
