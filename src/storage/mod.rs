@@ -28,3 +28,6 @@ pub mod users;
 
 pub use db::Db;
 pub use error::StorageError;
+//! Everything that speaks to PostgreSQL.
+
+pub mod cluster;
