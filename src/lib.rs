@@ -4,17 +4,32 @@
 //!
 //! | room | job |
 //! |---|---|
-//! | [`config`] | typed settings, all mistakes reported at once |
-//! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+//! | [`config`] | typed settings, all mistakes reported at once |
+//! | [`storage`] | all SQL, and the private PostgreSQL cluster |
 //! | [`tokens`] | keys, JWKS, sealing, claims, the one signer, the one verifier |
+//! | [`ceremony`] | passkeys: registration, authentication, management |
+//! | [`account`] | sessions, and what people see of their own account |
+//! | [`oidc`] | the OAuth endpoints: token, introspection, revocation |
+//! | [`bridge`] | custom tokens for systems that are not ours |
+//! | [`web`] | HTTP furniture: errors, cookies, guards, limits, headers, pages |
+//! | [`clients`] | the directory of OAuth clients |
+//! | [`app`], [`routes`] | the running server; every path in one list |
+//! | [`cli`] | the commands |
 
+pub mod account;
+pub mod app;
 pub mod bridge;
 pub mod ceremony;
+pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod oidc;
 pub mod random;
+pub mod routes;
 pub mod storage;
-pub mod web;
+pub mod telemetry;
 pub mod tokens;
+pub mod web;

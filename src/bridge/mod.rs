@@ -1,6 +1,6 @@
 //! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
 //!
-//! This is the pure half: no HTTP, no SQL, no clock and no signature. A [`BridgeSpec`] (what the operator wrote) becomes a
+//! Pure but for [`directory`], which loads facts, signs and is what other rooms call. A [`BridgeSpec`] (what the operator wrote) becomes a
 //! [`Bridge`] or a list of problems; a bridge answers whether a request may mint ([`Bridge::permits`]) and renders
 //! ([`Bridge::render`]) the header and claims that the tokens room then signs with the key [`Bridge::key`] names.
 //!
@@ -11,6 +11,7 @@
 //!
 //! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`] and [`expression`].
 
+pub mod directory;
 pub mod expression;
 pub mod facts;
 pub mod filter;
@@ -26,6 +27,7 @@ mod testing;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::directory::{BridgeError, BridgeToken, Bridges, MintRequest};
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use self::facts::{Context, Datum, Fact, Kind};

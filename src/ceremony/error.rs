@@ -1,6 +1,7 @@
 //! Why a ceremony was refused, in the room's own words.
 
 use super::strict::Refusal;
+use crate::bridge::BridgeError;
 use crate::domain::client::ClientRefusal;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
@@ -29,8 +30,8 @@ pub enum CeremonyError {
     #[error("a confidential client ends its ceremonies at the token endpoint")]
     ConfidentialClient,
     /// No bridge of that name, or it may not be used so.
-    #[error("bridge: {0}")]
-    Bridge(String),
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
     /// The wanted result makes no sense.
     #[error("{0}")]
     Invalid(&'static str),

@@ -57,9 +57,3 @@ pub struct Ceremonies {
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
 }
-//! Passkeys: the ceremonies of WebAuthn.
-
-pub mod strict;
-//! Passkeys.
-
-pub mod aaguid;

@@ -17,6 +17,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::id::{Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
+use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
@@ -104,7 +105,7 @@ impl Ceremonies {
     }
 
     /// Signs what was planned, now that it is written.
-    pub(super) fn deliver(
+    pub(super) async fn deliver(
         &self,
         wanted: &Wanted,
         client: Option<&Client>,
@@ -130,7 +131,7 @@ impl Ceremonies {
                 };
                 Given::Tokens(self.mint.tokens(&grant, plan.seed.as_ref(), plan.session.now)?)
             }
-            (Wanted::Bridge { bridge, scopes, .. }, Some(client), _) => {
+            (Wanted::Bridge { bridge, .. }, Some(client), _) => {
                 let request = MintRequest {
                     user: &user,
                     session: plan.session.id,
@@ -138,14 +139,22 @@ impl Ceremonies {
                     amr: &plan.session.amr,
                     auth_time: plan.session.now,
                     passkey: Some(&passkey),
-                    client: Some(client),
-                    scopes,
+                    client,
+                    scopes: &client.definition.scopes,
                 };
-                Given::Bridge(self.bridges.mint(bridge, &request, plan.session.now)?)
+                let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
+                self.witness_bridge(&token, &user, &plan.session).await?;
+                Given::Bridge(token)
             }
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
         };
         Ok(SignedIn { user, passkey, session: plan.session, given, signal })
+    }
+
+    async fn witness_bridge(&self, token: &BridgeToken, user: &User, session: &NewSession) -> Result<(), CeremonyError> {
+        let event = token.event(user.id, session.id, session.client.as_deref(), session.now, &Provenance::default());
+        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        Ok(())
     }
 
     /// The event of a sign-in.

@@ -266,7 +266,7 @@ impl Ceremonies {
             .await;
         inserted.map_err(taken_already)?;
         let signal = Signal::new(&user, &passkey.rp_id, [passkey.credential_id.as_slice()]);
-        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal)
+        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal).await
     }
 
     async fn add(

@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use super::error::CeremonyError;
 use super::state::Wanted;
-use crate::bridge::Bridges;
+use crate::bridge::{BridgeError, Bridges};
 use crate::clients::Clients;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, ClientRefusal};
 use crate::domain::scope::Scopes;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
@@ -69,10 +69,10 @@ pub fn resolve(
         }
         WantedRequest::Bridge { client_id, bridge, scope } => {
             let client = first_party(clients, client_id, origin)?;
+            bridges.find(bridge).ok_or(BridgeError::Unknown)?;
             if !client.definition.scopes.grants(&format!("bridge:{bridge}")) {
-                return Err(CeremonyError::Bridge("this client may not use this bridge".to_owned()));
+                return Err(ClientRefusal::Scope(format!("bridge:{bridge}")).into());
             }
-            bridges.find(bridge).ok_or_else(|| CeremonyError::Bridge("there is no such bridge".to_owned()))?;
             let wanted = Wanted::Bridge {
                 client: client_id.clone(),
                 bridge: bridge.clone(),

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod ceremonies;
 pub mod changes;
 pub mod clients;
+pub mod cluster;
 pub mod credentials;
 pub mod db;
 pub mod error;
@@ -28,6 +29,3 @@ pub mod users;
 
 pub use db::Db;
 pub use error::StorageError;
-//! Everything that speaks to PostgreSQL.
-
-pub mod cluster;

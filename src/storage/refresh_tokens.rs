@@ -143,12 +143,19 @@ fn stored(row: Row, standing: Standing) -> Result<StoredFamily, StorageError> {
 
 statement! {
     Revoke { family: Uuid => SqlUuid, client: Option<String> => Nullable<Text>, reason: String => Text, now: Time => Timestamptz } -> SqlUuid,
-    "UPDATE refresh_tokens SET revoked_at = $4, revoked_reason = $3
-     WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family"
+    ", gone AS (
+        UPDATE refresh_tokens SET revoked_at = $4, revoked_reason = $3
+        WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family, session_id
+    ), ended AS (
+        UPDATE sessions SET revoked_at = $4 FROM gone
+        WHERE sessions.id = gone.session_id AND sessions.token_digest IS NULL AND sessions.revoked_at IS NULL
+    )
+    SELECT family FROM gone"
 }
 
-/// Revokes a family (of one client, when given); `false` when there is none or it was revoked before. Call it in the
-/// transaction that writes the event.
+/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session: its access
+/// tokens are then refused at once. `false` when there is none or it was revoked before. Call it in the transaction that
+/// writes the event.
 pub fn revoke(
     conn: &mut PgConnection,
     family: FamilyId,
@@ -159,12 +166,4 @@ pub fn revoke(
     let statement =
         Revoke { family: family.uuid(), client: client.map(ToOwned::to_owned), reason: reason.to_owned(), now };
     Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
-}
-
-/// Whether a family may still be used: for the access tokens that carry its id.
-pub fn is_live(conn: &mut PgConnection, id: FamilyId) -> Result<bool, StorageError> {
-    Ok(diesel::select(diesel::dsl::exists(
-        refresh_tokens::table.find(id.uuid()).filter(refresh_tokens::revoked_at.is_null()),
-    ))
-    .get_result(conn)?)
 }

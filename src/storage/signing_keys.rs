@@ -44,6 +44,12 @@ pub fn insert(conn: &mut PgConnection, key: &SealedKey) -> Result<(), StorageErr
     changes::announce(conn, ChangeKind::Keys, &key.kid)
 }
 
+/// Lets a published key sign earlier than was planned.
+pub fn promote(conn: &mut PgConnection, kid: &str, signs_from: Time) -> Result<(), StorageError> {
+    diesel::update(signing_keys::table.find(kid)).set(signing_keys::signs_from.eq(signs_from)).execute(conn)?;
+    changes::announce(conn, ChangeKind::Keys, kid)
+}
+
 /// Sets when a key stops signing and verifying.
 pub fn retire(
     conn: &mut PgConnection,

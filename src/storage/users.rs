@@ -1,12 +1,14 @@
 //! People.
 
+use std::collections::BTreeMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
 use super::StorageError;
-use super::schema::users;
+use super::schema::{external_ids, group_members, groups, users};
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::user::{User, UserStatus};
@@ -122,4 +124,23 @@ pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(),
 /// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody.
 pub fn delete(conn: &mut PgConnection, id: UserId) -> Result<bool, StorageError> {
     Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
+}
+
+/// The names other systems know a person by: source → id.
+pub fn external_ids_of(conn: &mut PgConnection, id: UserId) -> Result<BTreeMap<String, String>, StorageError> {
+    let rows: Vec<(String, String)> = external_ids::table
+        .filter(external_ids::user_id.eq(id.uuid()))
+        .select((external_ids::source, external_ids::external_id))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Names of the groups a person is in, in order.
+pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, StorageError> {
+    Ok(group_members::table
+        .inner_join(groups::table)
+        .filter(group_members::user_id.eq(id.uuid()))
+        .order(groups::name)
+        .select(groups::name)
+        .load(conn)?)
 }

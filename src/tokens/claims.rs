@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::keys::Algorithm;
+pub use crate::domain::authentication::CredentialClass;
 
 /// `aud`: one string, or an array when there are several (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +52,6 @@ impl From<Vec<String>> for Audiences {
             _ => Self::Many(many),
         }
     }
-}
-
-/// How strongly the credential that signed in is tied to one device; our own claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialClass {
-    /// A passkey that may be copied between devices (backup eligible).
-    Synced,
-    /// One that says it stays on its device; nobody vouches for it.
-    DeviceBoundUnverified,
-    /// Attested to a trusted root.
-    Attested,
 }
 
 /// What a token is bound to (RFC 7800); here a DPoP key (RFC 9449 §6.1).

@@ -1,6 +1,7 @@
 //! What we sign, and how we know our own signature again.
 //!
-//! Pure: no HTTP, no SQL, no clock. `storage` reads and writes the rows, this room decides what they mean.
+//! No HTTP, no SQL, no clock: `storage` reads and writes the rows, this room decides what they mean ([`holder`] and
+//! [`rotate`] carry them across, sealed).
 //!
 //! What must always hold:
 //! - [`signer`] is the only place that signs and [`verifier`] the only place that verifies (a test below reads the
@@ -12,14 +13,20 @@
 //! [`verifier::places`] that says what is expected of it.
 
 pub mod claims;
+pub mod holder;
 pub mod jwks;
 pub mod keys;
+pub mod mint;
 pub mod provider;
 pub mod refresh;
 pub mod ring;
+pub mod rotate;
 pub mod seal;
 pub mod signer;
 pub mod verifier;
+
+pub use holder::{Keys, KeysError};
+pub use mint::{Grant, Mint, MintError, MintSettings, RefreshSeed, TokenSet};
 
 /// The `typ` header of each kind of token that we make, so that no kind passes for another (RFC 8725 §3.11).
 pub mod typ {

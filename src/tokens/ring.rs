@@ -90,6 +90,7 @@ impl VerifyingKey {
 pub struct KeyRing {
     signing: HashMap<Use, Vec<SigningKey>>,
     verifying: HashMap<String, VerifyingKey>,
+    printing: HashMap<String, (Use, SigningKey)>,
     jwks: Jwks,
     bridges: HashMap<String, Jwks>,
     next_change: Option<Time>,
@@ -123,6 +124,12 @@ impl KeyRing {
             signing: signing_keys(&live, now),
             bridges: bridges.collect(),
             jwks: of_use(&Use::Tokens),
+            // Only symmetric keys: a signature of theirs repeats to the byte, so signing again reveals and changes nothing.
+            printing: live
+                .iter()
+                .filter(|key| key.algorithm == Algorithm::HS256)
+                .map(|key| (key.kid.clone(), (key.usage.clone(), SigningKey::new(key))))
+                .collect(),
             verifying,
             next_change: keys.iter().filter_map(|key| key.next_change(now)).min(),
         })
@@ -131,6 +138,11 @@ impl KeyRing {
     /// The key that signs for this use with this algorithm.
     pub fn signing(&self, usage: &Use, algorithm: Algorithm) -> Option<&SigningKey> {
         self.signing.get(usage)?.iter().find(|key| key.algorithm == algorithm)
+    }
+
+    /// The key of that name, as long as it may verify for this use: to print again what it signed a moment ago.
+    pub fn signing_by_kid(&self, usage: &Use, kid: &str) -> Option<&SigningKey> {
+        self.printing.get(kid).filter(|(of, _)| of == usage).map(|(_, key)| key)
     }
 
     /// The live key of that name, whatever its use.

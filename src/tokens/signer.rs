@@ -28,8 +28,10 @@ pub enum SignError {
 #[derive(Serialize)]
 struct Header<'a> {
     alg: &'static str,
-    typ: &'a str,
-    kid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typ: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
 }
 
 /// Signs claims. Holds nothing; exists so that a signature takes a value that `app` made.
@@ -54,7 +56,21 @@ impl Signer {
     /// # Errors
     /// [`SignError`]: claims that are not an object, or a key that does not sign.
     pub fn sign(&self, key: &SigningKey, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
-        let header = Header { alg: key.algorithm().as_str(), typ, kid: key.kid() };
+        self.sign_for_target(key, Some(typ), Some(key.kid()), claims)
+    }
+
+    /// The same for a target of a bridge, which may want another `kid` than the key's, or none, or no `typ`.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn sign_for_target(
+        &self,
+        key: &SigningKey,
+        typ: Option<&str>,
+        kid: Option<&str>,
+        claims: &impl Serialize,
+    ) -> Result<String, SignError> {
+        let header = Header { alg: key.algorithm().as_str(), typ, kid };
         let header = serde_json::to_vec(&header).map_err(|_| SignError::Claims)?;
         let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
         if claims.first() != Some(&b'{') {

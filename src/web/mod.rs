@@ -4,6 +4,8 @@ pub mod caller;
 pub mod cookies;
 pub mod error;
 pub mod form;
+pub mod guards;
+pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod origin;

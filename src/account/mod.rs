@@ -1,0 +1,123 @@
+//! What people see and do of their own account: sessions, activity, who they are.
+//!
+//! What must always hold: everything is looked up under the owner's id, so that somebody else's thing is simply not
+//! there; ending a session ends everything issued in it.
+
+pub mod handlers;
+
+use chrono::Duration;
+
+use crate::clock::{Clock, Time};
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::id::SessionId;
+use crate::domain::secret::TokenDigest;
+use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::user::User;
+use crate::storage::{Db, StorageError, audit, sessions};
+
+/// The room.
+pub struct Accounts {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// How long sessions live.
+    pub lifetimes: SessionLifetimes,
+}
+
+impl Accounts {
+    /// The live session behind a cookie and its owner. Moves the sliding end when that is worth a write.
+    pub async fn by_cookie(&self, cookie: TokenDigest) -> Result<Option<(Session, User)>, StorageError> {
+        let (now, lifetimes) = (self.clock.now(), self.lifetimes);
+        self.db
+            .run(move |conn| {
+                let found = sessions::find_live(conn, &cookie, now)?;
+                if let Some((session, _)) = &found
+                    && let Some(expires_at) = session.slide(now, lifetimes)
+                {
+                    sessions::slide(conn, session.id, now, expires_at)?;
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// The live session of a token's `sid` and its owner.
+    pub async fn by_id(&self, id: SessionId) -> Result<Option<(Session, User)>, StorageError> {
+        let now = self.clock.now();
+        self.db.run(move |conn| sessions::find_live_by_id(conn, id, now)).await
+    }
+
+    /// A person's live sessions, last seen first.
+    pub async fn sessions_of(&self, user: &User) -> Result<Vec<Session>, StorageError> {
+        let (owner, now) = (user.id, self.clock.now());
+        self.db.run(move |conn| sessions::live_of(conn, owner, now)).await
+    }
+
+    /// The newest events of a person's account, newest first.
+    pub async fn activity_of(&self, user: &User, most: i64) -> Result<Vec<audit::Seen>, StorageError> {
+        let owner = user.id;
+        self.db.run(move |conn| audit::newest_of(conn, owner, most)).await
+    }
+
+    /// Signs out.
+    pub async fn sign_out(&self, session: &Session, origin: &Provenance) -> Result<(), StorageError> {
+        self.end(session, session.id, EventKind::SignedOut, origin).await.map(drop)
+    }
+
+    /// Ends another of one's own sessions; `false` when there is no such live one.
+    pub async fn revoke(&self, session: &Session, other: SessionId, origin: &Provenance) -> Result<bool, StorageError> {
+        self.end(session, other, EventKind::SessionRevoked, origin).await
+    }
+
+    async fn end(
+        &self,
+        session: &Session,
+        ended: SessionId,
+        kind: EventKind,
+        origin: &Provenance,
+    ) -> Result<bool, StorageError> {
+        let now = self.clock.now();
+        let owner = session.user;
+        let event = about(session, ended, kind, now, origin);
+        self.db
+            .tx(move |conn| {
+                let done = sessions::revoke(conn, owner, ended, now)?;
+                if done {
+                    audit::insert(conn, &event)?;
+                }
+                Ok(done)
+            })
+            .await
+    }
+
+    /// Ends every session but this one; gives how many.
+    pub async fn revoke_others(&self, session: &Session, origin: &Provenance) -> Result<usize, StorageError> {
+        let now = self.clock.now();
+        let (session, origin) = (session.clone(), origin.clone());
+        self.db
+            .tx(move |conn| {
+                let ended = sessions::revoke_others(conn, session.user, Some(session.id), now)?;
+                for id in &ended {
+                    audit::insert(conn, &about(&session, *id, EventKind::SessionRevoked, now, &origin))?;
+                }
+                Ok(ended.len())
+            })
+            .await
+    }
+
+    /// How long a session cookie may live in the browser, from now.
+    pub fn cookie_life(&self) -> Duration {
+        self.lifetimes.absolute
+    }
+}
+
+fn about(session: &Session, subject: SessionId, kind: EventKind, now: Time, origin: &Provenance) -> Event {
+    Event {
+        user: Some(session.user),
+        session: Some(session.id),
+        client: session.client.clone(),
+        subject: Some(subject.to_string()),
+        ..Event::new(kind, now, origin)
+    }
+}

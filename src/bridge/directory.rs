@@ -1,0 +1,266 @@
+//! The bridges of a running server: which there are, with which key each signs, and the minting itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{
+    Algorithm, Bridge, ClientFacts, Denied, Facts, GrantFacts, Key, KidPolicy, PasskeyFacts, RenderError, Request,
+    SessionFacts, Typ, UserFacts,
+};
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::Client;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::scope::Scopes;
+use crate::domain::user::User;
+use crate::storage::credentials::StoredPasskey;
+use crate::storage::{Db, StorageError, users};
+use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyMaterial, StoredKey, Use};
+use crate::tokens::ring::SigningKey;
+use crate::tokens::signer::Signer;
+use crate::tokens::{Keys, MintError};
+
+/// Why no custom token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// No bridge of that name, or it is switched off.
+    #[error("there is no such bridge")]
+    Unknown,
+    /// The rule of the bridge refuses.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The template cannot be filled for this person, or its result breaks a rule of the target.
+    #[error("the token cannot be rendered: {0}")]
+    Render(#[from] RenderError),
+    /// The key is missing or does not sign.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Who asks for a custom token, and on the strength of what.
+#[derive(Clone, Copy, Debug)]
+pub struct MintRequest<'a> {
+    /// Whose token.
+    pub user: &'a User,
+    /// In which session.
+    pub session: SessionId,
+    /// Its authentication context class reference.
+    pub acr: &'a str,
+    /// Its methods.
+    pub amr: &'a [String],
+    /// When the person authenticated.
+    pub auth_time: Time,
+    /// The passkey they used, where it is known.
+    pub passkey: Option<&'a StoredPasskey>,
+    /// The client that asks.
+    pub client: &'a Client,
+    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
+    pub scopes: &'a Scopes,
+}
+
+/// A custom token.
+#[derive(Clone, Debug)]
+pub struct BridgeToken {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The token.
+    pub token: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// Its id, for the audit trail.
+    pub id: uuid::Uuid,
+}
+
+impl BridgeToken {
+    /// The event of its minting.
+    pub fn event(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: Option<&str>,
+        now: Time,
+        origin: &Provenance,
+    ) -> Event {
+        Event {
+            user: Some(user),
+            session: Some(session),
+            client: client.map(ToOwned::to_owned),
+            subject: Some(self.id.to_string()),
+            subject_name: Some(self.bridge.clone()),
+            ..Event::new(EventKind::BridgeMinted, now, origin)
+        }
+    }
+}
+
+struct Entry {
+    bridge: Bridge,
+    /// The imported key it signs with; none when the key is one of ours, in the ring.
+    imported: Option<SigningKey>,
+}
+
+/// The directory.
+pub struct Bridges {
+    entries: HashMap<String, Entry>,
+    keys: Arc<Keys>,
+    db: Db,
+    signer: Signer,
+}
+
+impl Bridges {
+    /// The bridges that are switched on.
+    ///
+    /// # Errors
+    /// The name of a bridge whose imported key cannot be used.
+    pub fn new(bridges: Vec<Bridge>, keys: Arc<Keys>, db: Db, now: Time) -> Result<Self, String> {
+        let mut entries = HashMap::new();
+        for bridge in bridges {
+            let imported = imported_key(&bridge, now).map_err(|()| bridge.name().to_owned())?;
+            entries.insert(bridge.name().to_owned(), Entry { bridge, imported });
+        }
+        Ok(Self { entries, keys, db, signer: Signer::new() })
+    }
+
+    /// The bridge of that name.
+    pub fn find(&self, name: &str) -> Option<&Bridge> {
+        self.entries.get(name).map(|entry| &entry.bridge)
+    }
+
+    /// Every bridge.
+    pub fn iter(&self) -> impl Iterator<Item = &Bridge> {
+        self.entries.values().map(|entry| &entry.bridge)
+    }
+
+    /// Checks that a token of this bridge could be signed now.
+    pub fn ready(&self, name: &str) -> Result<(), BridgeError> {
+        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        self.key_of(entry).map(drop).map_err(Into::into)
+    }
+
+    /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
+    pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
+        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        self.keys.require_fresh(now)?;
+        let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
+        entry.bridge.permits(&Request {
+            client_id: &request.client.id,
+            scopes: &scopes,
+            acr: Some(request.acr),
+            auth_time: request.auth_time,
+            now,
+        })?;
+        let owner = request.user.id;
+        let (links, groups) = self
+            .db
+            .run(move |conn| Ok((users::external_ids_of(conn, owner)?, users::groups_of(conn, owner)?)))
+            .await?;
+        let id = crate::random::uuid();
+        let rendered = entry.bridge.render(&facts(request, scopes, links, groups), now, id)?;
+        let key = self.key_of(entry)?;
+        let typ = Some(rendered.header.typ).filter(|typ| *typ != Typ::None).map(Typ::as_str);
+        let kid = match &rendered.header.kid {
+            KidPolicy::Auto => Some(key.kid()),
+            KidPolicy::Fixed(kid) => Some(kid.as_str()),
+            KidPolicy::Omit => None,
+        };
+        let token =
+            self.signer.sign_for_target(&key, typ, kid, &rendered.claims).map_err(MintError::from)?;
+        metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
+        Ok(BridgeToken { bridge: name.to_owned(), token, expires_in: rendered.expires_in, id })
+    }
+
+    fn key_of(&self, entry: &Entry) -> Result<SigningKey, MintError> {
+        if let Some(key) = &entry.imported {
+            return Ok(key.clone());
+        }
+        let (usage, algorithm) = own_key(&entry.bridge).unwrap_or((Use::Tokens, KeyAlgorithm::ES256));
+        let missing = || MintError::NoKey { usage: usage.to_string(), algorithm };
+        self.keys.ring().signing(&usage, algorithm).cloned().ok_or_else(missing)
+    }
+}
+
+/// The key of ours that a bridge signs with: one of its own, so that a leak stays local.
+pub fn own_key(bridge: &Bridge) -> Option<(Use, KeyAlgorithm)> {
+    match bridge.key() {
+        Key::Own(algorithm) => Some((Use::Bridge(bridge.name().to_owned()), key_algorithm(algorithm))),
+        Key::ServiceAccount(_) | Key::Shared(_) => None,
+    }
+}
+
+const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
+    match algorithm {
+        Algorithm::Es256 => KeyAlgorithm::ES256,
+        Algorithm::Rs256 => KeyAlgorithm::RS256,
+        Algorithm::EdDsa => KeyAlgorithm::EdDSA,
+        Algorithm::Hs256 => KeyAlgorithm::HS256,
+    }
+}
+
+fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
+    let (kid, material) = match bridge.key() {
+        Key::Own(_) => return Ok(None),
+        Key::ServiceAccount(account) => {
+            let pkcs8 = account.pkcs8().expose().clone();
+            (account.private_key_id().to_owned(), KeyMaterial::from_stored(KeyAlgorithm::RS256, pkcs8))
+        }
+        Key::Shared(secret) => (bridge.name().to_owned(), KeyMaterial::from_secret(secret.expose().clone())),
+    };
+    let material = material.map_err(drop)?;
+    Ok(Some(SigningKey::new(&StoredKey {
+        kid,
+        usage: Use::Bridge(bridge.name().to_owned()),
+        algorithm: material.algorithm(),
+        material,
+        published_at: now,
+        signs_from: now,
+        retired_at: None,
+        verifies_until: None,
+        revoked_at: None,
+    })))
+}
+
+fn facts(
+    request: &MintRequest<'_>,
+    scopes: Vec<String>,
+    links: BTreeMap<String, String>,
+    groups: Vec<String>,
+) -> Facts {
+    let user = request.user;
+    Facts {
+        user: UserFacts {
+            id: user.id.to_string(),
+            email: user.email.clone(),
+            email_verified: user.email_verified_at.is_some(),
+            name: user.name.clone(),
+            username: None,
+            locale: user.locale.clone(),
+            created_at: user.created_at,
+            groups,
+        },
+        links,
+        session: SessionFacts {
+            id: Some(request.session.to_string()),
+            acr: Some(request.acr.to_owned()),
+            amr: request.amr.to_vec(),
+            auth_time: request.auth_time,
+        },
+        passkey: request.passkey.map(|passkey| PasskeyFacts {
+            id_hash: URL_SAFE_NO_PAD.encode(digest(&SHA256, &passkey.credential_id)),
+            aaguid: passkey.aaguid.map(|aaguid| aaguid.to_string()),
+            uv: request.amr.iter().any(|method| method == "user"),
+            be: passkey.backup_eligible,
+            bs: passkey.backup_state,
+            transports: passkey.transports.clone(),
+            rp_id: passkey.rp_id.clone(),
+            created_at: passkey.created_at,
+        }),
+        client: ClientFacts { id: request.client.id.clone(), name: Some(request.client.definition.name.clone()) },
+        grant: GrantFacts { scopes, audience: Vec::new() },
+    }
+}

@@ -1,0 +1,162 @@
+//! Writes what rotation decides. To be called under the start-up lock, in a transaction.
+
+use chrono::Duration;
+use diesel::PgConnection;
+use serde_json::json;
+
+use super::holder::{KeysError, open, place};
+use super::keys::rotation::{self, Change, Policy, Trigger};
+use super::keys::{Algorithm, KeyMaterial, StoredKey, Use};
+use super::seal::MasterKey;
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::storage::signing_keys::{self, SealedKey};
+use crate::storage::{StorageError, audit};
+
+/// Rotates the keys of one use and algorithm as the trigger and the policy say; gives what was changed.
+pub fn rotate(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    (usage, algorithm): (&Use, Algorithm),
+    policy: Policy,
+    trigger: Trigger,
+    now: Time,
+) -> Result<Vec<Change>, KeysError> {
+    let keys = stored(conn, master, usage, algorithm)?;
+    let changes = rotation::next(&keys, policy, trigger, now);
+    apply(conn, master, (usage, algorithm), &changes, now)?;
+    Ok(changes)
+}
+
+/// Revokes a key; its successor signs at once. Empty when there is no such key, or it was revoked before.
+pub fn revoke(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    kid: &str,
+    policy: Policy,
+    now: Time,
+) -> Result<Vec<Change>, KeysError> {
+    let Some(row) = signing_keys::all(conn)?.into_iter().find(|row| row.kid == kid) else { return Ok(Vec::new()) };
+    let key = open(&row, master)?;
+    let keys = stored(conn, master, &key.usage, key.algorithm)?;
+    let changes = rotation::revoke(&keys, kid, policy, now);
+    apply(conn, master, (&key.usage, key.algorithm), &changes, now)?;
+    Ok(changes)
+}
+
+/// Stores a key made elsewhere. It signs after `publish_before`, or at once; the one that signed until then is retired.
+pub fn import(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    usage: &Use,
+    material: &KeyMaterial,
+    policy: Policy,
+    now: Time,
+) -> Result<String, KeysError> {
+    let algorithm = material.algorithm();
+    let signing = stored(conn, master, usage, algorithm)?;
+    let has_predecessor = !signing.is_empty();
+    let signs_from = if has_predecessor { now + policy.publish_before } else { now };
+    let kid = insert(conn, master, (usage, algorithm), material, (now, signs_from), now)?;
+    for old in signing.iter().filter(|key| key.retired_at.is_none() && key.revoked_at.is_none()) {
+        signing_keys::retire(conn, &old.kid, signs_from, signs_from + policy.overlap)?;
+    }
+    Ok(kid)
+}
+
+/// Seals every key anew under another master key; gives how many.
+pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey) -> Result<usize, KeysError> {
+    let rows = signing_keys::all(conn)?;
+    for row in &rows {
+        let sealed = super::seal::reseal(old, new, &row.sealed, place(&row.kid))
+            .map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
+        signing_keys::reseal(conn, &row.kid, &sealed)?;
+    }
+    Ok(rows.len())
+}
+
+fn stored(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    usage: &Use,
+    algorithm: Algorithm,
+) -> Result<Vec<StoredKey>, KeysError> {
+    let (usage, algorithm) = (usage.to_string(), algorithm.to_string());
+    signing_keys::all(conn)?
+        .iter()
+        .filter(|row| row.purpose == usage && row.algorithm == algorithm)
+        .map(|row| open(row, master))
+        .collect()
+}
+
+fn apply(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    family: (&Use, Algorithm),
+    changes: &[Change],
+    now: Time,
+) -> Result<(), KeysError> {
+    for change in changes {
+        match change {
+            Change::Insert { published_at, signs_from } => {
+                let material = KeyMaterial::generate(family.1)
+                    .map_err(|error| KeysError::Key { kid: "new".to_owned(), error })?;
+                insert(conn, master, family, &material, (*published_at, *signs_from), now)?;
+            }
+            Change::Promote { kid, signs_from } => {
+                signing_keys::promote(conn, kid, *signs_from)?;
+                witness(conn, kid, "promoted", now)?;
+            }
+            Change::Retire { kid, retired_at, verifies_until } => {
+                signing_keys::retire(conn, kid, *retired_at, *verifies_until)?;
+                witness(conn, kid, "retired", now)?;
+            }
+            Change::Revoke { kid, revoked_at } => {
+                signing_keys::revoke(conn, kid, *revoked_at)?;
+                witness(conn, kid, "revoked", now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn insert(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    (usage, algorithm): (&Use, Algorithm),
+    material: &KeyMaterial,
+    (published_at, signs_from): (Time, Time),
+    now: Time,
+) -> Result<String, KeysError> {
+    // A shared secret has no public thumbprint to be named by.
+    let kid = if algorithm == Algorithm::HS256 { crate::random::uuid().simple().to_string() } else { material.thumbprint() };
+    let row = SealedKey {
+        sealed: master.seal(material.secret().expose(), place(&kid)),
+        purpose: usage.to_string(),
+        algorithm: algorithm.to_string(),
+        created_at: now,
+        published_at,
+        signs_from,
+        retired_at: None,
+        verifies_until: None,
+        revoked_at: None,
+        kid,
+    };
+    signing_keys::insert(conn, &row)?;
+    witness(conn, &row.kid, "added", now)?;
+    Ok(row.kid)
+}
+
+fn witness(conn: &mut PgConnection, kid: &str, what: &str, now: Time) -> Result<(), StorageError> {
+    let event = Event {
+        subject: Some(kid.to_owned()),
+        detail: json!({ "change": what }),
+        ..Event::new(EventKind::KeyChanged, now, &Provenance::default())
+    };
+    audit::insert(conn, &event)
+}
+
+/// The policy for keys whose tokens live at most `longest_life`.
+pub fn policy(publish_before: Duration, sign_for: Option<Duration>, longest_life: Duration) -> Policy {
+    Policy { publish_before, sign_for, ..Policy::with_longest_life(longest_life) }
+}
