@@ -97,12 +97,12 @@ enum Private {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 enum Public {
     Asymmetric(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 struct CachedSigner {
@@ -119,6 +119,7 @@ fn is_cached(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::ES256 | Algorithm::ES384 | Algorithm::RS256 | Algorithm::EdDSA | Algorithm::HS256)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's interface")]
 fn cached_signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     if !is_cached(*algorithm) {
         return (DEFAULT_PROVIDER.signer_factory)(algorithm, key);
@@ -131,6 +132,7 @@ fn cached_signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn Jwt
     Ok(Box::new(CachedSigner { algorithm: *algorithm, key }))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's interface")]
 fn cached_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     if !is_cached(*algorithm) {
         return (DEFAULT_PROVIDER.verifier_factory)(algorithm, key);
@@ -158,7 +160,7 @@ fn parse_private(algorithm: Algorithm, bytes: &[u8]) -> Result<Private, Error> {
         Algorithm::EdDSA => {
             Ed25519KeyPair::from_pkcs8(bytes).map(Private::Ed25519).map_err(|_| ErrorKind::InvalidEddsaKey.into())
         }
-        Algorithm::HS256 => Ok(Private::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes))),
+        Algorithm::HS256 => Ok(Private::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))),
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
     }
 }
@@ -184,7 +186,7 @@ fn parse_public(algorithm: Algorithm, key: &DecodingKey) -> Result<Public, Error
         }
         (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) => ParsedPublicKey::new(&lc::ED25519, point),
         (Algorithm::HS256, DecodingKeyKind::SecretOrDer(secret)) => {
-            return Ok(Public::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret)));
+            return Ok(Public::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))));
         }
         _ => return Err(ErrorKind::InvalidAlgorithm.into()),
     };
