@@ -284,4 +284,29 @@ mod tests {
         cache.clear();
         assert!(cache.0.read().unwrap().is_empty());
     }
+
+    /// Without this the library would fall back to its own provider in silence, and only the figures would tell.
+    #[test]
+    fn the_signer_uses_this_provider() {
+        use crate::tokens::keys::{Algorithm as Name, KeyMaterial, StoredKey, Use};
+        use crate::tokens::ring::SigningKey;
+        let material = KeyMaterial::generate(Name::ES256).unwrap();
+        let at = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let id = key_digest(Algorithm::ES256, &[material.secret().expose()]);
+        let stored = StoredKey {
+            kid: material.thumbprint(),
+            usage: Use::Tokens,
+            algorithm: Name::ES256,
+            material,
+            published_at: at,
+            signs_from: at,
+            retired_at: None,
+            verifies_until: None,
+            revoked_at: None,
+        };
+        assert!(!SIGNERS.0.read().unwrap().contains_key(&id));
+        let claims = serde_json::json!({});
+        crate::tokens::signer::Signer::new().sign(&SigningKey::new(&stored), "x", &claims).unwrap();
+        assert!(SIGNERS.0.read().unwrap().contains_key(&id));
+    }
 }
