@@ -4,7 +4,7 @@
 //! factories are plain `fn` pointers, so what was parsed lives in two process-wide maps, keyed by a digest of algorithm
 //! and key bytes. Always holds: a key that cannot be parsed is an error, never a panic; the maps are bounded.
 //!
-//! To add an algorithm: a line in [`parse_private`] and one in [`parse_public`]; all others fall back to the library's
+//! To add an algorithm: a line in `parse_private` and one in `parse_public`; all others fall back to the library's
 //! uncached provider.
 
 use std::collections::HashMap;

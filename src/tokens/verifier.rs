@@ -71,7 +71,7 @@ pub enum Audience<'a> {
 /// What is made of `exp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// Refused at `exp` and after, give or take [`Leeway::expiry`].
+    /// Refused at `exp` and after, give or take the [`Leeway`].
     Enforced,
     /// Must be there, may be past: an `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout §4).
     MayBePast,
