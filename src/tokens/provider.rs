@@ -4,7 +4,7 @@
 //! factories are plain `fn` pointers, so what was parsed lives in two process-wide maps, keyed by a digest of algorithm
 //! and key bytes. Always holds: a key that cannot be parsed is an error, never a panic; the maps are bounded.
 //!
-//! To add an algorithm: a line in [`parse_private`] and one in [`parse_public`]; all others fall back to the library's
+//! To add an algorithm: a line in `parse_private` and one in `parse_public`; all others fall back to the library's
 //! uncached provider.
 
 use std::collections::HashMap;
@@ -97,12 +97,12 @@ enum Private {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 enum Public {
     Asymmetric(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 struct CachedSigner {
@@ -119,6 +119,7 @@ fn is_cached(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::ES256 | Algorithm::ES384 | Algorithm::RS256 | Algorithm::EdDSA | Algorithm::HS256)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's interface")]
 fn cached_signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     if !is_cached(*algorithm) {
         return (DEFAULT_PROVIDER.signer_factory)(algorithm, key);
@@ -131,6 +132,7 @@ fn cached_signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn Jwt
     Ok(Box::new(CachedSigner { algorithm: *algorithm, key }))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's interface")]
 fn cached_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     if !is_cached(*algorithm) {
         return (DEFAULT_PROVIDER.verifier_factory)(algorithm, key);
@@ -158,7 +160,7 @@ fn parse_private(algorithm: Algorithm, bytes: &[u8]) -> Result<Private, Error> {
         Algorithm::EdDSA => {
             Ed25519KeyPair::from_pkcs8(bytes).map(Private::Ed25519).map_err(|_| ErrorKind::InvalidEddsaKey.into())
         }
-        Algorithm::HS256 => Ok(Private::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes))),
+        Algorithm::HS256 => Ok(Private::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))),
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
     }
 }
@@ -184,7 +186,7 @@ fn parse_public(algorithm: Algorithm, key: &DecodingKey) -> Result<Public, Error
         }
         (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) => ParsedPublicKey::new(&lc::ED25519, point),
         (Algorithm::HS256, DecodingKeyKind::SecretOrDer(secret)) => {
-            return Ok(Public::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret)));
+            return Ok(Public::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))));
         }
         _ => return Err(ErrorKind::InvalidAlgorithm.into()),
     };
@@ -281,5 +283,30 @@ mod tests {
         }
         cache.clear();
         assert!(cache.0.read().unwrap().is_empty());
+    }
+
+    /// Without this the library would fall back to its own provider in silence, and only the figures would tell.
+    #[test]
+    fn the_signer_uses_this_provider() {
+        use crate::tokens::keys::{Algorithm as Name, KeyMaterial, StoredKey, Use};
+        use crate::tokens::ring::SigningKey;
+        let material = KeyMaterial::generate(Name::ES256).unwrap();
+        let at = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let id = key_digest(Algorithm::ES256, &[material.secret().expose()]);
+        let stored = StoredKey {
+            kid: material.thumbprint(),
+            usage: Use::Tokens,
+            algorithm: Name::ES256,
+            material,
+            published_at: at,
+            signs_from: at,
+            retired_at: None,
+            verifies_until: None,
+            revoked_at: None,
+        };
+        assert!(!SIGNERS.0.read().unwrap().contains_key(&id));
+        let claims = serde_json::json!({});
+        crate::tokens::signer::Signer::new().sign(&SigningKey::new(&stored), "x", &claims).unwrap();
+        assert!(SIGNERS.0.read().unwrap().contains_key(&id));
     }
 }

@@ -95,6 +95,9 @@ impl MasterKey {
     }
 
     /// Seals a value for one place. The nonce is random: safe for 2^32 values under one key (NIST SP 800-38D §8.3).
+    ///
+    /// # Panics
+    /// When the system has no randomness, or the value has 64 GiB.
     pub fn seal(&self, plain: &[u8], place: Place<'_>) -> Vec<u8> {
         let nonce = crate::random::bytes::<NONCE_LEN>();
         let mut text = Vec::with_capacity(plain.len() + TAG_LEN);

@@ -1,6 +1,6 @@
 //! The one signer: every token that leaves us is made here.
 //!
-//! The token is put together by hand (header, claims, signature of both) over the caching [`provider`](super::provider):
+//! The token is put together by hand (header, claims, signature of both) over the caching [`provider`]:
 //! the library's `encode` would copy header and claims once more. Algorithm and `kid` come from the key, `typ` from the
 //! place that signs; no caller can choose them.
 

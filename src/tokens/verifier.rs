@@ -71,7 +71,7 @@ pub enum Audience<'a> {
 /// What is made of `exp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// Refused at `exp` and after, give or take [`Leeway::expiry`].
+    /// Refused at `exp` and after, give or take the [`Leeway`].
     Enforced,
     /// Must be there, may be past: an `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout §4).
     MayBePast,
@@ -297,10 +297,9 @@ fn check_times(claims: &Map<String, Value>, expected: &Expectation<'_>, now: i64
         return Err(Refusal::Lifetime);
     }
     match (expected.max_lifetime, iat) {
-        (None, _) => Ok(()),
         (Some(_), None) => Err(Refusal::MissingClaim("iat")),
         (Some(longest), Some(iat)) if exp - iat > longest => Err(Refusal::Lifetime),
-        (Some(_), Some(_)) => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -27,9 +27,8 @@ const DUPLICATE: &str = "duplicate member";
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(Value::Object(members))) => Ok(members),
-        Ok(_) => Err(JsonFault::Malformed),
         Err(error) if error.is_data() && error.to_string().starts_with(DUPLICATE) => Err(JsonFault::Duplicate),
-        Err(_) => Err(JsonFault::Malformed),
+        Ok(_) | Err(_) => Err(JsonFault::Malformed),
     }
 }
 
