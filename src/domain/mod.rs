@@ -3,5 +3,14 @@
 //! Nothing here knows HTTP, SQL, the clock or randomness: time and random bytes are arguments, so every rule is tested
 //! as a table beside its code. To add a rule: a type with one fallible constructor, a function that decides, a table test.
 
+pub mod audit;
+pub mod authentication;
+pub mod client;
+pub mod counter;
 pub mod id;
+pub mod refresh;
+pub mod scope;
 pub mod secret;
+pub mod session;
+pub mod text;
+pub mod user;

@@ -1,0 +1,72 @@
+//! Is this second call the other half of that first one?
+
+use super::error::CeremonyError;
+use super::relying_party::RelyingParty;
+use super::state::{Ceremony, Wanted};
+use crate::domain::client::{Client, ClientKind};
+use crate::domain::id::SessionId;
+use crate::domain::secret::TokenDigest;
+
+/// How the second call arrives.
+#[derive(Clone, Copy)]
+pub enum Via<'a> {
+    /// At the verify endpoint: the ceremony's handle is all the proof there is.
+    Verify,
+    /// At the token endpoint, by an authenticated client.
+    TokenEndpoint(&'a Client),
+}
+
+/// What the second call brings along.
+#[derive(Clone, Copy)]
+pub struct SecondCall<'a> {
+    /// How it arrives.
+    pub via: Via<'a>,
+    /// Its `Origin`.
+    pub origin: Option<&'a str>,
+    /// Digest of its pre-session cookie.
+    pub browser: Option<TokenDigest>,
+    /// The session of its cookie or token.
+    pub session: Option<SessionId>,
+    /// The result it says it expects, when it says so.
+    pub client: Option<&'a str>,
+}
+
+/// Checks the binding; the ceremony is burnt already.
+pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>) -> Result<(), CeremonyError> {
+    if ceremony.wanted == Wanted::Session {
+        let same_browser = match (&ceremony.browser, &call.browser) {
+            (Some(begun), Some(answered)) => begun.matches(answered),
+            _ => false,
+        };
+        if !same_browser {
+            return Err(CeremonyError::Foreign("browser"));
+        }
+    }
+    if let (Some(begun), Some(answered)) = (&ceremony.origin, call.origin)
+        && begun != answered
+    {
+        return Err(CeremonyError::Foreign("origin"));
+    }
+    if let Some(named) = call.client
+        && ceremony.wanted.client() != Some(named)
+    {
+        return Err(CeremonyError::Foreign("client"));
+    }
+    match call.via {
+        Via::TokenEndpoint(client) if ceremony.wanted.client() == Some(client.id.as_str()) => Ok(()),
+        Via::TokenEndpoint(_) => Err(CeremonyError::Foreign("client")),
+        // Whoever holds the handle is not thereby the client: one that has a secret must show it.
+        Via::Verify if client.is_some_and(|client| client.definition.kind == ClientKind::Confidential) => {
+            Err(CeremonyError::ConfidentialClient)
+        }
+        Via::Verify => Ok(()),
+    }
+}
+
+/// The origins an answer may name: the profile's, and among them only the client's when the result is a client's.
+pub fn accepted_origins(party: &RelyingParty, client: Option<&Client>) -> Vec<String> {
+    match client {
+        None => party.origins.clone(),
+        Some(client) => party.origins.iter().filter(|origin| client.owns_origin(origin).is_ok()).cloned().collect(),
+    }
+}

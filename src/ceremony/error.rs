@@ -1,0 +1,96 @@
+//! Why a ceremony was refused, in the room's own words.
+
+use super::strict::Refusal;
+use crate::domain::client::ClientRefusal;
+use crate::storage::StorageError;
+use crate::tokens::MintError;
+
+/// A refusal. To the caller everything hostile looks alike; the log tells which it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CeremonyError {
+    /// The request's or the answer's origin is not on the profile's list.
+    #[error("origin {received:?} is not on the list")]
+    WrongOrigin {
+        /// What came.
+        received: String,
+        /// The profile's public list.
+        allowed: Vec<String>,
+    },
+    /// No profile of that name.
+    #[error("no such relying party")]
+    NoSuchRelyingParty,
+    /// No client of that name, or it is disabled.
+    #[error("no such client")]
+    NoSuchClient,
+    /// The client may not have what it asks for.
+    #[error(transparent)]
+    Client(#[from] ClientRefusal),
+    /// A confidential client must authenticate at the token endpoint.
+    #[error("a confidential client ends its ceremonies at the token endpoint")]
+    ConfidentialClient,
+    /// No bridge of that name, or it may not be used so.
+    #[error("bridge: {0}")]
+    Bridge(String),
+    /// The wanted result makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// No ceremony of that id: answered before, expired, or never begun.
+    #[error("no such ceremony is in flight")]
+    ExpiredOrUsed,
+    /// The ceremony was begun by another browser, session, client or for another purpose.
+    #[error("the ceremony belongs to another {0}")]
+    Foreign(&'static str),
+    /// The strict reader refused the answer.
+    #[error(transparent)]
+    Unreadable(Refusal),
+    /// The library refused the answer.
+    #[error("the library refused: {0:?}")]
+    Library(webauthn_rs_core::error::WebauthnError),
+    /// A check of ours refused it.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Well formed and in time, but nobody has this passkey here.
+    #[error("no such passkey")]
+    UnknownPasskey {
+        /// The RP id.
+        rp_id: String,
+        /// The credential id.
+        credential_id: Vec<u8>,
+    },
+    /// The signature is good, but the person was not verified.
+    #[error("user verification is missing")]
+    UserVerificationMissing,
+    /// Registered already, by whomever.
+    #[error("this credential is registered already")]
+    CredentialExists,
+    /// Told only after proof.
+    #[error("sign-in refused: {0}")]
+    SignInRefused(&'static str),
+    /// The person has no passkey to prove themselves with.
+    #[error("no passkey on this account")]
+    NoPasskeyYet,
+    /// Nobody is signed in.
+    #[error("nobody is signed in")]
+    NotSignedIn,
+    /// A fresh verification is needed first.
+    #[error("the verification is too old for this change")]
+    NotFresh,
+    /// Sign-up is switched off.
+    #[error("sign-up is switched off")]
+    SignUpClosed,
+    /// As many as one person may have.
+    #[error("the account has as many passkeys as allowed")]
+    TooMany,
+    /// Nothing else to sign in with.
+    #[error("this is the last way to sign in")]
+    LastMethod,
+    /// Not there, or not theirs.
+    #[error("no such passkey on this account")]
+    NotFound,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The token could not be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+}

@@ -1,0 +1,174 @@
+//! From a verified passkey to what the ceremony was begun for.
+//!
+//! Two halves around the one write: [`Ceremonies::plan`] decides ids, lifetimes and keys before it (so that a missing key
+//! is noticed while nothing is written), [`Ceremonies::deliver`] signs after it (no cryptography while a connection is held).
+
+use serde_json::json;
+
+use super::Ceremonies;
+use super::error::CeremonyError;
+use super::signals::Signal;
+use super::state::Wanted;
+use crate::bridge::{BridgeToken, MintRequest};
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::Strength;
+use crate::domain::client::{Client, GrantType};
+use crate::domain::id::{Id, SessionId};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::user::User;
+use crate::storage::credentials::StoredPasskey;
+use crate::storage::sign_in::{NewFamily, NewSession};
+use crate::tokens::{Grant, RefreshSeed, TokenSet};
+
+/// What a finished ceremony gives.
+#[derive(Debug)]
+pub enum Given {
+    /// A session: the cookie to set.
+    Session(PlainToken),
+    /// Tokens.
+    Tokens(TokenSet),
+    /// A custom token.
+    Bridge(BridgeToken),
+}
+
+/// A finished sign-in.
+#[derive(Debug)]
+#[must_use = "the person is signed in; tell them"]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// With which passkey.
+    pub passkey: StoredPasskey,
+    /// The session that was opened or renewed.
+    pub session: NewSession,
+    /// What they get.
+    pub given: Given,
+    /// What to tell the passkey manager.
+    pub signal: Signal,
+}
+
+/// What is about to be written, and what will be signed afterwards.
+pub(super) struct Plan {
+    pub(super) session: NewSession,
+    pub(super) family: Option<NewFamily>,
+    cookie: Option<PlainToken>,
+    seed: Option<RefreshSeed>,
+}
+
+impl Ceremonies {
+    /// Decides what will be written for a result.
+    pub(super) fn plan(
+        &self,
+        wanted: &Wanted,
+        client: Option<&Client>,
+        strength: &Strength,
+        now: Time,
+    ) -> Result<Plan, CeremonyError> {
+        let cookie = (*wanted == Wanted::Session).then(|| PlainToken::random(TokenKind::Session));
+        let life = match wanted {
+            Wanted::Session => self.lifetimes,
+            Wanted::Tokens { .. } => self.mint.session_lifetimes(),
+            // A custom token's session exists for the audit trail; the target opens its own.
+            Wanted::Bridge { .. } => self.mint.single_token_lifetimes(),
+        };
+        let mut session = NewSession {
+            id: SessionId::random(),
+            cookie: cookie.as_ref().map(PlainToken::digest),
+            client: wanted.client().map(ToOwned::to_owned),
+            acr: strength.acr.to_owned(),
+            amr: strength.amr.iter().map(|method| (*method).to_owned()).collect(),
+            credential_class: strength.class.as_str().to_owned(),
+            now,
+            expires_at: now + life.sliding,
+            ends_at: now + life.absolute,
+        };
+        session.expires_at = session.expires_at.min(session.ends_at);
+        let (family, seed) = match (wanted, client) {
+            (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
+                self.mint.ready(client)?;
+                if client.may_use(GrantType::RefreshToken).is_ok() {
+                    let (family, seed) = self.mint.new_family(Id::random(), scopes, audience, now)?;
+                    (Some(family), Some(seed))
+                } else {
+                    (None, None)
+                }
+            }
+            (Wanted::Bridge { bridge, .. }, _) => {
+                self.bridges.ready(bridge)?;
+                (None, None)
+            }
+            _ => (None, None),
+        };
+        Ok(Plan { session, family, cookie, seed })
+    }
+
+    /// Signs what was planned, now that it is written.
+    pub(super) fn deliver(
+        &self,
+        wanted: &Wanted,
+        client: Option<&Client>,
+        plan: Plan,
+        user: User,
+        passkey: StoredPasskey,
+        signal: Signal,
+    ) -> Result<SignedIn, CeremonyError> {
+        let given = match (wanted, client, plan.cookie) {
+            (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
+            (Wanted::Tokens { scopes, audience, nonce, .. }, Some(client), _) => {
+                let grant = Grant {
+                    user: &user,
+                    session: plan.session.id,
+                    client,
+                    scopes,
+                    audience,
+                    acr: &plan.session.acr,
+                    amr: &plan.session.amr,
+                    credential_class: Some(&plan.session.credential_class),
+                    auth_time: plan.session.now,
+                    nonce: nonce.as_deref(),
+                };
+                Given::Tokens(self.mint.tokens(&grant, plan.seed.as_ref(), plan.session.now)?)
+            }
+            (Wanted::Bridge { bridge, scopes, .. }, Some(client), _) => {
+                let request = MintRequest {
+                    user: &user,
+                    session: plan.session.id,
+                    acr: &plan.session.acr,
+                    amr: &plan.session.amr,
+                    auth_time: plan.session.now,
+                    passkey: Some(&passkey),
+                    client: Some(client),
+                    scopes,
+                };
+                Given::Bridge(self.bridges.mint(bridge, &request, plan.session.now)?)
+            }
+            _ => return Err(CeremonyError::Refused("a result without what it needs")),
+        };
+        Ok(SignedIn { user, passkey, session: plan.session, given, signal })
+    }
+
+    /// The event of a sign-in.
+    pub(super) fn sign_in_event(
+        kind: EventKind,
+        session: &NewSession,
+        user: &User,
+        passkey: &StoredPasskey,
+        origin: &Provenance,
+    ) -> Event {
+        Event {
+            user: Some(user.id),
+            session: Some(session.id),
+            client: session.client.clone(),
+            subject: Some(passkey.id.to_string()),
+            subject_name: Some(passkey.name.clone()),
+            detail: json!({
+                "acr": session.acr,
+                "class": session.credential_class,
+                "backupEligible": passkey.backup_eligible,
+                "backupState": passkey.backup_state,
+            }),
+            ..Event::new(kind, session.now, origin)
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Making a passkey: to sign up, or beside the ones somebody has.
+
+use webauthn_rs::prelude::{Credential, Passkey};
+use webauthn_rs_core::interface::RegistrationState;
+use webauthn_rs_core::proto::{PublicKeyCredentialCreationOptions, UserVerificationPolicy};
+
+use super::authentication::{Begun, listed, unreadable};
+use super::binding::{self, SecondCall};
+use super::error::CeremonyError;
+use super::options::{self, Account, Choice};
+use super::outcome::SignedIn;
+use super::relying_party::RelyingParty;
+use super::signals::Signal;
+use super::state::{Ceremony, Purpose, Wanted};
+use super::strict::{self, Expected};
+use super::{Ceremonies, aaguid};
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::Proof;
+use crate::domain::client::Client;
+use crate::domain::id::{PasskeyId, SessionId, UserId};
+use crate::domain::secret::TokenDigest;
+use crate::domain::session::Session;
+use crate::domain::text::{DisplayName, Email};
+use crate::domain::user::{User, UserStatus, anonymous_label};
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::users::NewUser;
+use crate::storage::{StorageError, audit, sign_in, users};
+
+/// The first call of a sign-up.
+pub struct BeginSignUp<'a> {
+    /// The request's `Origin`.
+    pub origin: Option<&'a str>,
+    /// The profile asked for by name.
+    pub relying_party: Option<&'a str>,
+    /// The address typed; it stays unverified.
+    pub email: Option<&'a Email>,
+    /// The name typed.
+    pub name: Option<&'a DisplayName>,
+    /// The checked result.
+    pub wanted: Wanted,
+    /// Its client.
+    pub client: Option<&'a Client>,
+    /// Digest of the pre-session cookie.
+    pub browser: Option<TokenDigest>,
+    /// What is asked of the authenticator.
+    pub choice: Choice,
+}
+
+/// What a finished registration gives.
+#[derive(Debug)]
+pub enum Registered {
+    /// A new account, signed in.
+    SignedUp(Box<SignedIn>),
+    /// One more passkey.
+    Added {
+        /// The passkey.
+        passkey: Box<StoredPasskey>,
+        /// What to tell the passkey manager.
+        signal: Signal,
+    },
+}
+
+impl Ceremonies {
+    /// Begins a sign-up by passkey alone. Nothing is stored of the person until the passkey is verified, and the answer
+    /// is the same whether the address is known or not.
+    pub async fn begin_sign_up(
+        &self,
+        begin: BeginSignUp<'_>,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
+        if !self.policy.allow_sign_up {
+            return Err(CeremonyError::SignUpClosed);
+        }
+        let profile = begin.client.and_then(|client| client.definition.relying_party.as_deref());
+        let party = self.profiles.choose(begin.origin, begin.relying_party, profile)?;
+        let user = UserId::random();
+        // Version 4 on purpose: version 7 would tell when the account was made.
+        let handle = crate::random::uuid().into_bytes().to_vec();
+        let (email, name) = (begin.email.map(Email::as_str), begin.name.map(DisplayName::as_str));
+        let label = anonymous_label(user);
+        let account = Account {
+            handle: &handle,
+            name: email.or(name).unwrap_or(&label),
+            display_name: name.or(email).unwrap_or(&label),
+        };
+        let (options, state) = options::creation(party, &self.policy, &account, &[], begin.choice)?;
+        let purpose = Purpose::SignUp {
+            user,
+            handle: handle.clone(),
+            email: email.map(ToOwned::to_owned),
+            name: name.map(ToOwned::to_owned),
+            state: Box::new(state),
+        };
+        self.remember(party, purpose, begin.origin, begin.browser, begin.wanted, options.challenge.clone())
+            .await
+            .map(|(handle, deadline)| Begun { handle, deadline, options })
+    }
+
+    /// Begins adding a passkey. Wants a fresh verification: a stolen cookie must not become a permanent key.
+    pub async fn begin_add(
+        &self,
+        session: &Session,
+        user: &User,
+        origin: Option<&str>,
+        browser: Option<TokenDigest>,
+        choice: Choice,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
+        self.require_fresh(session)?;
+        let party = self.profiles.choose(origin, None, None)?;
+        let owner = user.id;
+        let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+        if passkeys.len() >= self.policy.per_user {
+            return Err(CeremonyError::TooMany);
+        }
+        let here: Vec<StoredPasskey> = passkeys.into_iter().filter(|passkey| passkey.rp_id == party.rp_id).collect();
+        let (name, display_name) = (user.account_name(), user.display_name());
+        let account = Account { handle: &user.handle, name: &name, display_name: &display_name };
+        let (options, state) = options::creation(party, &self.policy, &account, &listed(&here), choice)?;
+        let purpose =
+            Purpose::Add { user: user.id, session: session.id, epoch: user.epoch, state: Box::new(state) };
+        self.remember(party, purpose, origin, browser, Wanted::Session, options.challenge.clone())
+            .await
+            .map(|(handle, deadline)| Begun { handle, deadline, options })
+    }
+
+    /// Refuses unless the session's verification is fresh.
+    pub fn require_fresh(&self, session: &Session) -> Result<(), CeremonyError> {
+        if session.is_fresh(self.clock.now(), self.policy.fresh_verification) {
+            Ok(())
+        } else {
+            Err(CeremonyError::NotFresh)
+        }
+    }
+
+    /// Ends a registration. Refusals leave an event in the audit trail.
+    pub async fn finish_registration(
+        &self,
+        handle: &str,
+        credential: &[u8],
+        call: SecondCall<'_>,
+        origin: &Provenance,
+    ) -> Result<Registered, CeremonyError> {
+        let ceremony = self.take(handle).await?;
+        let result = self.register_taken(&ceremony, credential, &call, origin).await;
+        self.witness_refusal(&ceremony, result, origin).await
+    }
+
+    async fn register_taken(
+        &self,
+        ceremony: &Ceremony,
+        credential: &[u8],
+        call: &SecondCall<'_>,
+        origin: &Provenance,
+    ) -> Result<Registered, CeremonyError> {
+        let client = self.client_of(ceremony)?;
+        let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
+        match &ceremony.purpose {
+            Purpose::SignUp { user, handle, email, name, state } => {
+                binding::check(ceremony, call, client.as_deref())?;
+                let made = self.verify_new(credential, state, party, client.as_deref(), ceremony)?;
+                let person = Person { id: *user, handle, email: email.as_deref(), name: name.as_deref() };
+                let signed_in = self.sign_up(ceremony, client.as_deref(), &person, made, origin).await?;
+                Ok(Registered::SignedUp(Box::new(signed_in)))
+            }
+            Purpose::Add { user, session, epoch, state } => {
+                if call.session != Some(*session) {
+                    return Err(CeremonyError::Foreign("session"));
+                }
+                // An add through an access token has no browser to be bound to; the session is the binding.
+                if ceremony.browser.is_some() {
+                    binding::check(ceremony, call, None)?;
+                }
+                let made = self.verify_new(credential, state, party, None, ceremony)?;
+                self.add((*user, *session, *epoch), made, origin).await
+            }
+            Purpose::SignIn { .. } | Purpose::StepUp { .. } => Err(CeremonyError::Foreign("kind")),
+        }
+    }
+
+    /// Reads and verifies a new passkey. What only its owner decides (id, name) is filled in later.
+    fn verify_new(
+        &self,
+        credential: &[u8],
+        state: &RegistrationState,
+        party: &RelyingParty,
+        client: Option<&Client>,
+        ceremony: &Ceremony,
+    ) -> Result<NewPasskey, CeremonyError> {
+        let origins = binding::accepted_origins(party, client);
+        let read = strict::registration(credential, &Expected { origins: &origins })
+            .map_err(|refusal| unreadable(refusal, party))?;
+        if read.challenge != ceremony.challenge {
+            return Err(CeremonyError::Refused("another challenge"));
+        }
+        let verified =
+            party.library.register_credential(&read.credential, state, None).map_err(CeremonyError::Library)?;
+        if self.policy.requires_user_verification() && !read.flags.user_verified {
+            return Err(CeremonyError::UserVerificationMissing);
+        }
+        let policy = if read.flags.user_verified {
+            UserVerificationPolicy::Required
+        } else {
+            UserVerificationPolicy::Preferred
+        };
+        let document = Passkey::from(Credential { registration_policy: policy, ..verified });
+        let mut transports = read.transports;
+        transports.sort();
+        Ok(NewPasskey {
+            rp_id: party.rp_id.clone(),
+            credential_id: read.credential_id,
+            document: serde_json::to_value(&document)
+                .map_err(|error| StorageError::corrupt("credentials", "new", error))?,
+            algorithm: i32::try_from(read.algorithm).map_err(|_| CeremonyError::Refused("the algorithm is out of range"))?,
+            sign_count: read.sign_count,
+            user_verified: read.flags.user_verified,
+            backup_eligible: read.flags.backup_eligible,
+            backup_state: read.flags.backup_state,
+            transports,
+            aaguid: (!read.aaguid.is_nil()).then_some(read.aaguid),
+            resident: read.resident_key_hint,
+        })
+    }
+
+    async fn sign_up(
+        &self,
+        ceremony: &Ceremony,
+        client: Option<&Client>,
+        person: &Person<'_>,
+        made: NewPasskey,
+        origin: &Provenance,
+    ) -> Result<SignedIn, CeremonyError> {
+        let now = self.clock.now();
+        let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
+        let plan = self.plan(&ceremony.wanted, client, &proof.strength(), now)?;
+        let user = User {
+            id: person.id,
+            handle: person.handle.to_vec(),
+            email: person.email.map(ToOwned::to_owned),
+            email_verified_at: None,
+            name: person.name.map(ToOwned::to_owned),
+            locale: None,
+            status: UserStatus::Active,
+            epoch: 0,
+            created_at: now,
+        };
+        let name = default_name(made.aaguid, origin, &[]);
+        let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
+        let event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
+        let (stored, owner, session, family) = (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());
+        let inserted = self
+            .db
+            .tx(move |conn| {
+                users::insert(
+                    conn,
+                    &NewUser {
+                        id: owner.id,
+                        handle: &owner.handle,
+                        email: owner.email.as_deref(),
+                        name: owner.name.as_deref(),
+                        now,
+                    },
+                )?;
+                credentials::insert(conn, &stored)?;
+                sign_in::open_first(conn, owner.id, stored.id, &session, family.as_ref(), &event)
+            })
+            .await;
+        inserted.map_err(taken_already)?;
+        let signal = Signal::new(&user, &passkey.rp_id, [passkey.credential_id.as_slice()]);
+        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal)
+    }
+
+    async fn add(
+        &self,
+        (user, session, epoch): (UserId, SessionId, i64),
+        made: NewPasskey,
+        origin: &Provenance,
+    ) -> Result<Registered, CeremonyError> {
+        let now = self.clock.now();
+        let (most, origin) = (self.policy.per_user, origin.clone());
+        let decided = self
+            .db
+            .tx(move |conn| {
+                // Lock → decide → write: two parallel adds must not pass the limit together.
+                let Some(owner) = users::lock(conn, user)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
+                if owner.status == UserStatus::Disabled || owner.epoch != epoch {
+                    return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
+                }
+                let existing = credentials::of_users(conn, &[user], None)?;
+                if existing.len() >= most {
+                    return Ok(Err(CeremonyError::TooMany));
+                }
+                let name = default_name(made.aaguid, &origin, &existing);
+                let passkey = made.into_stored(user, &owner.handle, name, now, None);
+                credentials::insert(conn, &passkey)?;
+                users::raise_epoch(conn, user, now)?;
+                let event = Event {
+                    user: Some(user),
+                    session: Some(session),
+                    subject: Some(passkey.id.to_string()),
+                    subject_name: Some(passkey.name.clone()),
+                    ..Event::new(EventKind::PasskeyAdded, now, &origin)
+                };
+                audit::insert(conn, &event)?;
+                let ids: Vec<&[u8]> = existing
+                    .iter()
+                    .filter(|other| other.rp_id == passkey.rp_id)
+                    .map(|other| other.credential_id.as_slice())
+                    .chain([passkey.credential_id.as_slice()])
+                    .collect();
+                let signal = Signal::new(&owner, &passkey.rp_id, ids);
+                Ok(Ok(Registered::Added { passkey: Box::new(passkey), signal }))
+            })
+            .await;
+        decided.map_err(taken_already)?
+    }
+}
+
+/// The credential id exists, whoever's it is: refused, never replaced.
+fn taken_already(error: StorageError) -> CeremonyError {
+    match error {
+        StorageError::Conflict { constraint } if constraint == "credential_index_pkey" => {
+            CeremonyError::CredentialExists
+        }
+        other => other.into(),
+    }
+}
+
+/// Somebody about to have an account.
+struct Person<'a> {
+    id: UserId,
+    handle: &'a [u8],
+    email: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+/// A verified passkey without an owner yet.
+struct NewPasskey {
+    rp_id: String,
+    credential_id: Vec<u8>,
+    document: serde_json::Value,
+    algorithm: i32,
+    sign_count: u32,
+    user_verified: bool,
+    backup_eligible: bool,
+    backup_state: bool,
+    transports: Vec<String>,
+    aaguid: Option<uuid::Uuid>,
+    resident: Option<bool>,
+}
+
+impl NewPasskey {
+    fn into_stored(self, user: UserId, handle: &[u8], name: String, now: Time, last_used_at: Option<Time>) -> StoredPasskey {
+        StoredPasskey {
+            id: PasskeyId::random(),
+            user,
+            rp_id: self.rp_id,
+            credential_id: self.credential_id,
+            user_handle: Some(handle.to_vec()),
+            document: self.document,
+            algorithm: self.algorithm,
+            sign_count: self.sign_count,
+            user_verified: self.user_verified,
+            backup_eligible: self.backup_eligible,
+            backup_state: self.backup_state,
+            transports: self.transports,
+            aaguid: self.aaguid,
+            resident: self.resident,
+            // A statement may have been verified by the library, but no trusted roots are configured to vouch for it.
+            attested: false,
+            name,
+            created_at: now,
+            last_used_at,
+            suspended_at: None,
+        }
+    }
+}
+
+/// The provider's name, else the browser's; numbered when the person has one of that name.
+fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[StoredPasskey]) -> String {
+    let base = match (aaguid.and_then(aaguid::name), &origin.user_agent) {
+        (Some(provider), _) => provider.to_owned(),
+        (None, Some(browser)) => format!("Passkey, {browser}"),
+        (None, None) => "Passkey".to_owned(),
+    };
+    let taken = |name: &str| existing.iter().any(|passkey| passkey.name == name);
+    if !taken(&base) {
+        return base;
+    }
+    (2..).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
+}

@@ -1,0 +1,129 @@
+//! Relying-party profiles: which origins belong to which RP id.
+//!
+//! The profile is chosen by exact match of a configured origin, never derived from a request.
+
+use std::time::Duration;
+
+use url::Url;
+use webauthn_rs_core::WebauthnCore;
+
+use super::error::CeremonyError;
+
+/// One profile.
+pub struct RelyingParty {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The RP id its passkeys are bound to.
+    pub rp_id: String,
+    /// Name shown in the browser's dialog.
+    pub display_name: String,
+    /// The origins it is used from, byte-exact.
+    pub origins: Vec<String>,
+    pub(super) library: WebauthnCore,
+}
+
+impl RelyingParty {
+    /// Makes a profile. `origins` were checked by the configuration: web origins, or `android:apk-key-hash:…`.
+    pub fn new(name: &str, rp_id: &str, display_name: &str, origins: Vec<String>, timeout: Duration) -> Self {
+        let urls = origins.iter().filter_map(|origin| Url::parse(origin).ok()).collect();
+        // The library compares origins as URLs; the strict reader in front of it compares bytes.
+        let library =
+            WebauthnCore::new_unsafe_experts_only(display_name, rp_id, urls, timeout, Some(false), Some(false));
+        Self { name: name.to_owned(), rp_id: rp_id.to_owned(), display_name: display_name.to_owned(), origins, library }
+    }
+
+    /// Whether the profile is used from this origin.
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|own| own == origin)
+    }
+}
+
+/// All profiles of one server.
+pub struct RelyingParties {
+    profiles: Vec<RelyingParty>,
+    default: usize,
+}
+
+impl RelyingParties {
+    /// The profiles, and which of them is the default. None when there is no such index.
+    pub fn new(profiles: Vec<RelyingParty>, default: usize) -> Option<Self> {
+        (default < profiles.len()).then_some(Self { profiles, default })
+    }
+
+    /// The default profile.
+    pub fn default_profile(&self) -> &RelyingParty {
+        &self.profiles[self.default]
+    }
+
+    /// The profile with this name.
+    pub fn named(&self, name: &str) -> Option<&RelyingParty> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// The profile used from this origin.
+    pub fn for_origin(&self, origin: &str) -> Option<&RelyingParty> {
+        self.profiles.iter().find(|profile| profile.has_origin(origin))
+    }
+
+    /// Every profile.
+    pub fn iter(&self) -> impl Iterator<Item = &RelyingParty> {
+        self.profiles.iter()
+    }
+
+    /// Chooses the profile of a ceremony: by the request's `Origin` alone when it has one; otherwise by the profile asked
+    /// for by name, else the client's, else the default.
+    pub fn choose(
+        &self,
+        origin: Option<&str>,
+        named: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<&RelyingParty, CeremonyError> {
+        if let Some(origin) = origin {
+            return self.for_origin(origin).ok_or_else(|| CeremonyError::WrongOrigin {
+                received: origin.to_owned(),
+                allowed: self.default_profile().origins.clone(),
+            });
+        }
+        match named.or(client) {
+            None => Ok(self.default_profile()),
+            Some(name) => self.named(name).ok_or(CeremonyError::NoSuchRelyingParty),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profiles() -> RelyingParties {
+        let make = |name, rp_id, origins: &[&str]| {
+            let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+            RelyingParty::new(name, rp_id, name, origins, Duration::from_secs(60))
+        };
+        let android = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        RelyingParties::new(
+            vec![make("main", "example.com", &["https://example.com", android]), make("shop", "shop.test", &["https://shop.test"])],
+            0,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_origin_chooses_and_only_exactly() {
+        let profiles = profiles();
+        assert_eq!(profiles.choose(Some("https://shop.test"), Some("main"), Some("main")).unwrap().name, "shop");
+        for origin in ["https://shop.test/", "https://SHOP.test", "https://shop.test:443", "http://shop.test", "null", ""] {
+            let refused = profiles.choose(Some(origin), Some("shop"), None).err();
+            assert!(matches!(refused, Some(CeremonyError::WrongOrigin { .. })), "{origin}");
+        }
+    }
+
+    #[test]
+    fn without_an_origin_the_name_then_the_client_then_the_default() {
+        let profiles = profiles();
+        assert_eq!(profiles.choose(None, Some("shop"), Some("main")).unwrap().name, "shop");
+        assert_eq!(profiles.choose(None, None, Some("shop")).unwrap().name, "shop");
+        assert_eq!(profiles.choose(None, None, None).unwrap().name, "main");
+        assert!(matches!(profiles.choose(None, Some("other"), None).err(), Some(CeremonyError::NoSuchRelyingParty)));
+    }
+}

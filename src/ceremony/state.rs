@@ -1,0 +1,167 @@
+//! What the server remembers of a ceremony between its two calls.
+//!
+//! A ceremony is bound to its result and to everything it was begun under: nothing in it can be changed by the second
+//! call, and it is consumed before anything is verified. To add a purpose: a variant of [`Purpose`] with what it is
+//! bound to, and its check in `finish`.
+
+use serde::{Deserialize, Serialize};
+use webauthn_rs_core::interface::{AuthenticationState, RegistrationState};
+
+use crate::clock::Time;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::scope::Scopes;
+use crate::domain::secret::TokenDigest;
+
+/// A ceremony in flight.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ceremony {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Name of the relying-party profile.
+    pub relying_party: String,
+    /// The request's `Origin` at options; the second call must come from the same one.
+    pub origin: Option<String>,
+    /// Digest of the pre-session cookie of the browser that began it; only for results that are sessions.
+    #[serde(with = "digest")]
+    pub browser: Option<TokenDigest>,
+    /// What it gives.
+    pub wanted: Wanted,
+    /// The challenge that was sent.
+    pub challenge: Vec<u8>,
+    /// After this moment an answer is refused.
+    pub deadline: Time,
+}
+
+/// What a ceremony is for, with what only that purpose needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Purpose {
+    /// A stranger makes an account.
+    SignUp {
+        /// The id the account will have.
+        user: UserId,
+        /// The handle it will have.
+        handle: Vec<u8>,
+        /// The address they typed, unverified.
+        email: Option<String>,
+        /// The name they typed.
+        name: Option<String>,
+        /// The library's state.
+        state: Box<RegistrationState>,
+    },
+    /// Somebody signed in adds a passkey.
+    Add {
+        /// Who.
+        user: UserId,
+        /// In which session.
+        session: SessionId,
+        /// Their epoch when it began.
+        epoch: i64,
+        /// The library's state.
+        state: Box<RegistrationState>,
+    },
+    /// Somebody signs in.
+    SignIn {
+        /// The credential ids offered; none when any discoverable passkey may answer.
+        offered: Option<Vec<Vec<u8>>>,
+        /// The library's state.
+        state: Box<AuthenticationState>,
+    },
+    /// Somebody signed in proves again who they are.
+    StepUp {
+        /// Who.
+        user: UserId,
+        /// In which session.
+        session: SessionId,
+        /// The credential ids offered.
+        offered: Vec<Vec<u8>>,
+        /// The library's state.
+        state: Box<AuthenticationState>,
+    },
+}
+
+/// What a ceremony gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// A session cookie, same origin only.
+    Session,
+    /// Access and refresh tokens for a client.
+    Tokens {
+        /// Which.
+        client: String,
+        /// Granted scopes.
+        scopes: Scopes,
+        /// Audience of the access token.
+        audience: String,
+        /// Copied into the ID token.
+        nonce: Option<String>,
+    },
+    /// A custom token.
+    Bridge {
+        /// For which client.
+        client: String,
+        /// By which bridge.
+        bridge: String,
+        /// Granted scopes, which the bridge may ask for.
+        scopes: Scopes,
+    },
+}
+
+impl Wanted {
+    /// The client it is for.
+    pub fn client(&self) -> Option<&str> {
+        match self {
+            Self::Session => None,
+            Self::Tokens { client, .. } | Self::Bridge { client, .. } => Some(client),
+        }
+    }
+}
+
+impl Ceremony {
+    /// Whether it was begun by somebody signed in: such ceremonies are kept apart, so that a flood of strangers cannot
+    /// push them out.
+    pub const fn is_signed_in(&self) -> bool {
+        matches!(self.purpose, Purpose::Add { .. } | Purpose::StepUp { .. })
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let offered = match &self.purpose {
+            Purpose::SignIn { offered: Some(ids), .. } | Purpose::StepUp { offered: ids, .. } => {
+                ids.iter().map(|id| id.len() + 24).sum()
+            }
+            Purpose::SignUp { email, name, .. } => {
+                256 + email.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
+            }
+            Purpose::Add { .. } => 2048,
+            Purpose::SignIn { offered: None, .. } => 0,
+        };
+        let wanted = match &self.wanted {
+            Wanted::Session => 0,
+            Wanted::Tokens { client, audience, nonce, scopes } => {
+                client.len() + audience.len() + nonce.as_ref().map_or(0, String::len) + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
+            }
+            Wanted::Bridge { client, bridge, scopes } => {
+                client.len() + bridge.len() + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
+            }
+        };
+        Self::BASE_WEIGHT + offered + wanted + self.origin.as_ref().map_or(0, String::len)
+    }
+
+    /// What an ordinary sign-in without an e-mail weighs.
+    pub const BASE_WEIGHT: usize = 512;
+}
+
+mod digest {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::domain::secret::TokenDigest;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde's `with` asks for")]
+    pub fn serialize<S: Serializer>(digest: &Option<TokenDigest>, serializer: S) -> Result<S::Ok, S::Error> {
+        digest.as_ref().map(TokenDigest::as_bytes).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TokenDigest>, D::Error> {
+        Ok(Option::<[u8; 32]>::deserialize(deserializer)?.and_then(|bytes| TokenDigest::from_stored(&bytes)))
+    }
+}

@@ -1,0 +1,105 @@
+//! What a caller may ask a ceremony to give, checked against its client before anything is sent.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::error::CeremonyError;
+use super::state::Wanted;
+use crate::bridge::Bridges;
+use crate::clients::Clients;
+use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
+
+/// The result a caller asks for. Fixed at options; the answer gives exactly this.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum WantedRequest {
+    /// A session cookie for our own pages; same origin only.
+    #[default]
+    Session,
+    /// Access, ID and refresh tokens for a first-party client.
+    Tokens {
+        /// `client_id`.
+        client_id: String,
+        /// Scopes, separated by spaces.
+        scope: Option<String>,
+        /// Audience of the access token; none: the client's first, else this server.
+        audience: Option<String>,
+        /// Copied into the ID token; at most 512 bytes.
+        nonce: Option<String>,
+    },
+    /// A custom token for another system.
+    Bridge {
+        /// `client_id`.
+        client_id: String,
+        /// The bridge's name.
+        bridge: String,
+        /// Scopes, separated by spaces.
+        scope: Option<String>,
+    },
+}
+
+/// Longest nonce, in bytes.
+const LONGEST_NONCE: usize = 512;
+
+/// Checks and completes a request. Gives the client too, when there is one.
+pub fn resolve(
+    request: &WantedRequest,
+    origin: Option<&str>,
+    issuer: &str,
+    clients: &Clients,
+    bridges: &Bridges,
+) -> Result<(Wanted, Option<Arc<Client>>), CeremonyError> {
+    match request {
+        WantedRequest::Session => Ok((Wanted::Session, None)),
+        WantedRequest::Tokens { client_id, scope, audience, nonce } => {
+            let client = first_party(clients, client_id, origin)?;
+            if nonce.as_ref().is_some_and(|nonce| nonce.is_empty() || nonce.len() > LONGEST_NONCE) {
+                return Err(CeremonyError::Invalid("The nonce must have 1 to 512 bytes."));
+            }
+            let wanted = Wanted::Tokens {
+                client: client_id.clone(),
+                scopes: scopes(&client, scope.as_deref())?,
+                audience: client.grant_audience(audience.as_deref(), issuer)?,
+                nonce: nonce.clone(),
+            };
+            Ok((wanted, Some(client)))
+        }
+        WantedRequest::Bridge { client_id, bridge, scope } => {
+            let client = first_party(clients, client_id, origin)?;
+            if !client.definition.scopes.grants(&format!("bridge:{bridge}")) {
+                return Err(CeremonyError::Bridge("this client may not use this bridge".to_owned()));
+            }
+            bridges.find(bridge).ok_or_else(|| CeremonyError::Bridge("there is no such bridge".to_owned()))?;
+            let wanted = Wanted::Bridge {
+                client: client_id.clone(),
+                bridge: bridge.clone(),
+                scopes: scopes(&client, scope.as_deref())?,
+            };
+            Ok((wanted, Some(client)))
+        }
+    }
+}
+
+fn first_party(clients: &Clients, id: &str, origin: Option<&str>) -> Result<Arc<Client>, CeremonyError> {
+    let client = clients.find(id).ok_or(CeremonyError::NoSuchClient)?;
+    client.may_run_ceremonies()?;
+    if let Some(origin) = origin {
+        client.owns_origin(origin)?;
+    }
+    Ok(client)
+}
+
+/// The granted scopes. Administration is never reached by a ceremony that a client runs itself.
+fn scopes(client: &Client, asked: Option<&str>) -> Result<Scopes, CeremonyError> {
+    let asked = asked
+        .map(|text| Scopes::parse(text).map_err(|_| CeremonyError::Invalid("The scope is malformed.")))
+        .transpose()?;
+    let granted = client.grant_scopes(asked.as_ref())?;
+    if granted.iter().any(|scope| scope == "admin" || scope.starts_with("admin:")) {
+        return Err(CeremonyError::Invalid("Administration scopes are not given by a ceremony."));
+    }
+    Ok(granted)
+}

@@ -1,0 +1,117 @@
+//! The keys of `[bridges.<name>]`.
+
+use super::bridges::{Acr, AudienceForm, Preset};
+use super::keys::{Choice, Fallback, Key, Kind, Section};
+use super::tokens::Algorithm;
+
+const BY_PRESET: Fallback = Fallback::Derived("what the preset says");
+
+const fn key(path: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Bridges",
+    doc: "`[bridges.<name>]`, in the file only: targets that custom tokens are minted for. A token of a bridge is never \
+          accepted by this server.",
+    keys: &[
+        key(
+            "bridges.<name>.preset",
+            Kind::Choice(Preset::WORDS),
+            Fallback::Required,
+            "What the bridge starts from; it fills what is left out and forbids what its target would misread.",
+        ),
+        key("bridges.<name>.enabled", Kind::Switch, Fallback::Value("true"), "Whether tokens are minted."),
+        key(
+            "bridges.<name>.service_account_file",
+            Kind::Path,
+            Fallback::Unset,
+            "The JSON file of the Google service account whose key signs; for `firebase`.",
+        ),
+        key(
+            "bridges.<name>.tenant_id",
+            Kind::Text("identifier"),
+            Fallback::Unset,
+            "The tenant of Identity Platform; for `firebase`.",
+        ),
+        key(
+            "bridges.<name>.issuer",
+            Kind::Text("issuer"),
+            BY_PRESET,
+            "The `iss` claim; for `jwt` this server's issuer.",
+        ),
+        key(
+            "bridges.<name>.audience",
+            Kind::Text("audience"),
+            BY_PRESET,
+            "The `aud` claim. Many targets accept a token that has none: always set it for `jwt`.",
+        ),
+        key(
+            "bridges.<name>.audience_form",
+            Kind::Choice(AudienceForm::WORDS),
+            BY_PRESET,
+            "Whether `aud` is written as text or as a list; some targets understand only one.",
+        ),
+        key(
+            "bridges.<name>.algorithm",
+            Kind::Choice(Algorithm::WORDS),
+            BY_PRESET,
+            "The signature algorithm. RS256 reaches everything, ES256 most, EdDSA some.",
+        ),
+        key("bridges.<name>.typ", Kind::Text("type"), BY_PRESET, "The header's `typ`, such as `JWT` or `at+jwt`."),
+        key(
+            "bridges.<name>.kid",
+            Kind::Text("`auto`, `omit` or a key id"),
+            Fallback::Value("auto"),
+            "The header's `kid`: the key's own id, none, or a fixed text.",
+        ),
+        key(
+            "bridges.<name>.lifetime",
+            Kind::Duration("10s", "24h"),
+            BY_PRESET,
+            "How long a token lives; short, for nobody can revoke it.",
+        ),
+        key(
+            "bridges.<name>.max_bytes",
+            Kind::Integer(256, 16384),
+            Fallback::Value("4096"),
+            "How long a token may be, in bytes; a longer one is refused, not cut.",
+        ),
+        key(
+            "bridges.<name>.subject",
+            Kind::Text("expression"),
+            Fallback::Value("{{ user.id }}"),
+            "What `sub` is: an expression, not text pasted together.",
+        ),
+        key(
+            "bridges.<name>.claims",
+            Kind::Tree,
+            Fallback::Unset,
+            "Further claims: a free tree of values whose texts may be expressions such as `{{ session.acr }}`.",
+        ),
+        key(
+            "bridges.<name>.allow.clients",
+            Kind::List("client id"),
+            Fallback::Value(""),
+            "Only these clients may ask; empty for all.",
+        ),
+        key(
+            "bridges.<name>.allow.scopes",
+            Kind::List("scope"),
+            Fallback::Value(""),
+            "Only tokens with one of these scopes may be exchanged; empty for `bridge:<name>` alone.",
+        ),
+        key(
+            "bridges.<name>.allow.min_acr",
+            Kind::Choice(Acr::WORDS),
+            Fallback::Unset,
+            "The least authentication context: `phr` for a passkey with user verification, `phrh` in attested hardware.",
+        ),
+        key(
+            "bridges.<name>.allow.max_auth_age",
+            Kind::Duration("10s", "400d"),
+            Fallback::Unset,
+            "How long ago the person may have signed in at most.",
+        ),
+    ],
+};

@@ -1,0 +1,191 @@
+//! Clients: the apps that may ask for tokens.
+//!
+//! What must hold: only digests of secrets leave this file; the passkey grant is for first-party clients only, and its
+//! origins are among those of the client's relying party; the quick-start client exists on localhost only. To add a
+//! grant: a variant in [`Grant`], and its rule in `check_grants`.
+
+use chrono::Duration;
+
+use super::client_keys;
+use super::client_secret;
+use super::keys::{Section, choices};
+use super::origin::AppOrigin;
+use super::problems::{Wrong, nearest, quoted};
+use super::reader::{Reader, show_text};
+use super::redirect_uri::RedirectUri;
+use super::relying_parties::RelyingParty;
+use super::server::Server;
+use super::text;
+use super::tokens::Algorithm;
+use crate::domain::secret::TokenDigest;
+
+choices! {
+    /// Whether a client can keep a secret (RFC 6749 §2.1).
+    ClientKind {
+        /// It runs on its users' devices and cannot.
+        Public = "public",
+        /// It runs on a server and can.
+        Confidential = "confidential",
+    }
+}
+
+choices! {
+    /// A way to get tokens.
+    Grant {
+        /// A passkey ceremony whose result is tokens.
+        Passkey = "passkey",
+        /// A refresh token (RFC 6749 §6).
+        RefreshToken = "refresh_token",
+    }
+}
+
+/// An app that may ask for tokens.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its `client_id`.
+    pub id: String,
+    /// What people are shown.
+    pub name: String,
+    /// Whether it can keep a secret.
+    pub kind: ClientKind,
+    /// Whether it belongs to the operator, so that nobody is asked for consent.
+    pub first_party: bool,
+    /// The origins that its pages and apps run on.
+    pub origins: Vec<AppOrigin>,
+    /// Where answers may be sent.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it may get tokens.
+    pub grants: Vec<Grant>,
+    /// What it may ask for; `bridge:*` stands for every bridge.
+    pub scopes: Vec<String>,
+    /// The name of the relying party that requests without an origin use.
+    pub relying_party: String,
+    /// What its access tokens may be for, beside the issuer itself.
+    pub audiences: Vec<String>,
+    /// The digest of its secret; `Some` exactly when it is confidential.
+    pub secret: Option<TokenDigest>,
+    /// How long its access tokens live; `None` for `tokens.access_ttl`.
+    pub access_ttl: Option<Duration>,
+    /// Whether it is given refresh tokens.
+    pub refresh: bool,
+    /// The algorithm of its ID tokens.
+    pub id_token_algorithm: Algorithm,
+    /// The audiences whose tokens it may introspect.
+    pub may_introspect: Vec<String>,
+}
+
+/// The id of the client that a fresh server on localhost has.
+pub const QUICK_START: &str = "quickstart";
+
+pub(super) const SECTION: Section = client_keys::SECTION;
+
+/// Reads every client, and adds the quick-start client on localhost.
+pub(super) fn read(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for id in reader.names("clients") {
+        if id == QUICK_START {
+            let wrong = Wrong::new("is the name of the built-in client on localhost", "choose another client id");
+            reader.mistake("clients.quickstart", wrong);
+        }
+        clients.push(read_one(reader, parties, &id));
+    }
+    if server.public_url.is_localhost() && !clients.iter().any(|client| client.id == QUICK_START) {
+        clients.push(quick_start(reader, server, parties));
+    }
+    clients
+}
+
+fn quick_start(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) -> Client {
+    let origin = AppOrigin::from(&server.public_url);
+    let home = parties.iter().find(|party| party.origins.contains(&origin)).or_else(|| parties.first());
+    reader.derived("clients.quickstart.origins", format!("[{}]", show_text(origin.as_str())));
+    let scopes = ["openid", "profile", "email", "offline_access", "passkeys", "bridge:*"];
+    Client {
+        id: QUICK_START.to_owned(),
+        name: "Quick start".to_owned(),
+        kind: ClientKind::Public,
+        first_party: true,
+        origins: vec![origin],
+        redirect_uris: Vec::new(),
+        grants: vec![Grant::Passkey, Grant::RefreshToken],
+        scopes: scopes.map(str::to_owned).into(),
+        relying_party: home.map(|party| party.name.clone()).unwrap_or_default(),
+        audiences: Vec::new(),
+        secret: None,
+        access_ttl: None,
+        refresh: true,
+        id_token_algorithm: Algorithm::Rs256,
+        may_introspect: Vec::new(),
+    }
+}
+
+fn read_one(reader: &mut Reader<'_>, parties: &[RelyingParty], id: &str) -> Client {
+    let key = |field: &str| format!("clients.{id}.{field}");
+    let kind = reader.choice(&key("kind"));
+    let grants: Vec<Grant> = reader.choices(&key("grants")).unwrap_or_default();
+    let client = Client {
+        id: id.to_owned(),
+        name: reader.text_as(&key("name"), text::display_name).unwrap_or_else(|| id.to_owned()),
+        first_party: reader.switch(&key("first_party")),
+        origins: reader.list_as(&key("origins"), AppOrigin::read).unwrap_or_default(),
+        redirect_uris: reader.list_as(&key("redirect_uris"), RedirectUri::read).unwrap_or_default(),
+        scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
+        relying_party: relying_party(reader, parties, &key("relying_party")),
+        audiences: reader.list_as(&key("audiences"), text::identifier).unwrap_or_default(),
+        secret: client_secret::read(reader, id, kind),
+        access_ttl: reader.optional_duration(&key("access_ttl")),
+        refresh: reader.optional_switch(&key("refresh")).unwrap_or_else(|| grants.contains(&Grant::RefreshToken)),
+        id_token_algorithm: reader.choice(&key("id_token_algorithm")),
+        may_introspect: reader.list_as(&key("may_introspect"), text::identifier).unwrap_or_default(),
+        kind,
+        grants,
+    };
+    check_grants(reader, &client, parties);
+    if client.kind == ClientKind::Public && !client.may_introspect.is_empty() {
+        let wrong =
+            Wrong::new("is given to a public client", "introspection needs kind = \"confidential\" and a secret");
+        reader.contradiction(&key("may_introspect"), &[&key("kind")], wrong);
+    }
+    client
+}
+
+fn relying_party(reader: &mut Reader<'_>, parties: &[RelyingParty], key: &str) -> String {
+    let known = |text: &str| {
+        if parties.iter().any(|party| party.name == text) {
+            return Ok(text.to_owned());
+        }
+        let names: Vec<&str> = parties.iter().map(|party| party.name.as_str()).collect();
+        let cure = match nearest(text, names.iter().copied()) {
+            Some(meant) => format!("did you mean {}?", quoted(meant)),
+            None => format!("there is {}", names.join(", ")),
+        };
+        Err(Wrong::new(format!("no relying party is named {}", quoted(text)), cure))
+    };
+    let default = || parties.iter().find(|party| party.default).map(|party| party.name.clone());
+    reader.text_as(key, known).or_else(default).unwrap_or_default()
+}
+
+fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingParty]) {
+    let key = |field: &str| format!("clients.{}.{field}", client.id);
+    if client.refresh && !client.grants.contains(&Grant::RefreshToken) {
+        let wrong = Wrong::new("is true without the grant", "add \"refresh_token\" to grants, or write false");
+        reader.contradiction(&key("refresh"), &[&key("grants")], wrong);
+    }
+    if !client.grants.contains(&Grant::Passkey) {
+        return;
+    }
+    if !client.first_party {
+        let what = "allows \"passkey\" to a client that is not first_party";
+        let cure = "write first_party = true if the app is your own; other apps sign people in on the server's page";
+        reader.contradiction(&key("grants"), &[&key("first_party")], Wrong::new(what, cure));
+    }
+    if !reader.is_sound(&["relying_parties", "public_url"]) {
+        return;
+    }
+    let usable = |origin: &&AppOrigin| parties.iter().any(|party| party.origins.contains(origin));
+    for origin in client.origins.iter().filter(|origin| !usable(origin)) {
+        let what = format!("{} belongs to no relying party", quoted(origin.as_str()));
+        let cure = "add it to the origins of one: passkeys could not be used there otherwise";
+        reader.mistake(&key("origins"), Wrong::new(what, cure));
+    }
+}

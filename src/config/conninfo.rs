@@ -1,0 +1,218 @@
+//! As much of libpq's connection strings as is needed to tell whether one asks for TLS, and of whom.
+//!
+//! libpq reads the string again when it connects; here only a promise is checked that this build could not keep. The
+//! string holds a password, so no part of it but the `sslmode` ever gets into a message.
+
+use std::net::IpAddr;
+
+use super::problems::{Wrong, quoted};
+
+/// Whether this build can encrypt the connection to PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// Built with the feature `db-tls`.
+    Available,
+    /// Built without it.
+    Missing,
+}
+
+impl DatabaseTls {
+    /// What the running program was built with.
+    pub const fn of_this_build() -> Self {
+        if cfg!(feature = "db-tls") { Self::Available } else { Self::Missing }
+    }
+}
+
+/// What matters of a connection string.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ConnInfo {
+    /// The `sslmode`, where it is written out.
+    pub(super) sslmode: Option<String>,
+    /// Whether a host is named that is not this machine.
+    pub(super) remote: bool,
+}
+
+impl ConnInfo {
+    /// Reads either form: `postgres://…` or `keyword=value …`.
+    pub(super) fn read(text: &str) -> Result<Self, Wrong> {
+        let uri = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        match uri {
+            Some(rest) => Ok(Self::from_uri(rest)),
+            None if text.contains("://") => {
+                Err(Wrong::new("is not a PostgreSQL URL", "write \"postgres://user:password@host/database\""))
+            }
+            None => Self::from_keywords(text).ok_or_else(|| {
+                Wrong::new("is not a connection string", "write \"postgres://user:password@host/database\"")
+            }),
+        }
+    }
+
+    fn from_uri(rest: &str) -> Self {
+        // As libpq does: what stands before an @ that comes before the first slash is the user's.
+        let after_user = match rest.find(['@', '/']) {
+            Some(at) if rest.as_bytes()[at] == b'@' => &rest[at + 1..],
+            _ => rest,
+        };
+        let (address, query) = after_user.split_once('?').unwrap_or((after_user, ""));
+        let hosts = address.split('/').next().unwrap_or_default();
+        let mut info = Self::default();
+        for host in hosts.split(',') {
+            info.host(without_port(&decode(host)));
+        }
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let (name, value) = (decode(name), decode(value));
+            // libpq takes JDBC's word as well.
+            if (name.as_str(), value.as_str()) == ("ssl", "true") {
+                info.sslmode = Some("require".to_owned());
+            }
+            info.keyword(&name, value);
+        }
+        info
+    }
+
+    fn from_keywords(text: &str) -> Option<Self> {
+        let mut info = Self::default();
+        let mut rest = text.trim_start();
+        let mut any = false;
+        while !rest.is_empty() {
+            let (name, after) = rest.split_once('=')?;
+            let (value, after) = keyword_value(after.trim_start())?;
+            if name.trim().is_empty() || name.trim().contains(char::is_whitespace) {
+                return None;
+            }
+            info.keyword(name.trim(), value);
+            rest = after.trim_start();
+            any = true;
+        }
+        any.then_some(info)
+    }
+
+    fn keyword(&mut self, name: &str, value: String) {
+        match name {
+            "sslmode" => self.sslmode = Some(value),
+            "requiressl" if value == "1" => self.sslmode = Some("require".to_owned()),
+            "host" | "hostaddr" => value.split(',').for_each(|host| self.host(host)),
+            _ => {}
+        }
+    }
+
+    fn host(&mut self, host: &str) {
+        let socket = host.is_empty() || host.starts_with(['/', '@']);
+        let loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
+        self.remote |= !socket && !loopback && host != "localhost";
+    }
+
+    /// Refuses what this build cannot do: a promise of TLS must not end in clear text.
+    pub(super) fn check(&self, tls: DatabaseTls) -> Result<(), Wrong> {
+        let Some(mode) = self.sslmode.as_deref() else { return Ok(()) };
+        let asks_for_tls = match mode {
+            "disable" | "allow" => false,
+            "prefer" => self.remote,
+            "require" | "verify-ca" | "verify-full" => true,
+            _ => {
+                let cure = "write disable, allow, prefer, require, verify-ca or verify-full";
+                return Err(Wrong::new(format!("sslmode {} does not exist", quoted(mode)), cure));
+            }
+        };
+        if asks_for_tls && tls == DatabaseTls::Missing {
+            let what = format!("asks for TLS (sslmode={mode}), which this build does not have");
+            let cure = "build with --features db-tls, or reach PostgreSQL by a unix socket or a private network and \
+                        write sslmode=disable";
+            return Err(Wrong::new(what, cure));
+        }
+        Ok(())
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rfind(']') {
+        Some(end) => &host[..=end],
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// The value at the head of a keyword string, and what follows it: bare or in single quotes, with backslashes.
+fn keyword_value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut chars = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => value.push(chars.next()?.1),
+            '\'' if quoted => return Some((value, &text[at + 1..])),
+            c if !quoted && c.is_whitespace() => return Some((value, &text[at..])),
+            c => value.push(c),
+        }
+    }
+    (!quoted).then_some((value, ""))
+}
+
+/// Undoes percent-encoding; what is not valid stays as it is, for libpq to complain about.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.filter(|hex| *first == b'%' && hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match byte.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_tls_refuses_a_promise_of_tls() {
+        for (name, url, accepted) in [
+            ("no word of it", "postgres://u:p@db.example/x", true),
+            ("disable", "postgres://u:p@db.example/x?sslmode=disable", true),
+            ("require", "postgres://u:p@db.example/x?sslmode=require", false),
+            ("require on loopback", "postgres://u:p@localhost/x?sslmode=require", false),
+            ("verify-ca", "postgresql://db.example/x?application_name=a&sslmode=verify-ca", false),
+            ("verify-full", "postgres://db.example?sslmode=verify-full", false),
+            ("prefer, remote", "postgres://u:p@db.example/x?sslmode=prefer", false),
+            ("prefer, second host remote", "postgres://localhost:5432,db.example:5432/x?sslmode=prefer", false),
+            ("prefer, loopback", "postgres://u:p@[::1]:5432/x?sslmode=prefer", true),
+            ("prefer, socket", "postgres://%2Fvar%2Frun%2Fpostgresql/x?sslmode=prefer", true),
+            ("prefer, socket in the query", "postgres:///x?host=/var/run/postgresql&sslmode=prefer", true),
+            ("prefer, remote in the query", "postgres:///x?host=db.example&sslmode=prefer", false),
+            ("percent-encoded", "postgres://db.example/x?ssl%6Dode=req%75ire", false),
+            ("JDBC's word", "postgres://db.example/x?ssl=true", false),
+            ("question mark in the password", "postgres://u:a?b@db.example/x?sslmode=require", false),
+            ("keywords", "host=db.example dbname=x sslmode=require", false),
+            ("keywords, spaced and quoted", r"host = 'db.example' password='a\' b' sslmode = 'verify-full'", false),
+            ("keywords, prefer on a socket", "host=/tmp sslmode=prefer", true),
+            ("sslmode inside a quoted password", "host=db.example password='x sslmode=require'", true),
+        ] {
+            let info = ConnInfo::read(url).unwrap();
+            assert_eq!(info.check(DatabaseTls::Missing).is_ok(), accepted, "{name}");
+            assert_eq!(info.check(DatabaseTls::Available), Ok(()), "{name}, in a build with TLS");
+        }
+    }
+
+    #[test]
+    fn what_is_no_connection_string_is_refused_without_repeating_it() {
+        for (name, url) in [
+            ("another database", "mysql://u:hunter2@db/x"),
+            ("no keyword", "hunter2"),
+            ("open quote", "password='hunter2"),
+            ("word without a value", "host=a hunter2 user=b"),
+        ] {
+            let wrong = ConnInfo::read(url).unwrap_err();
+            assert!(!wrong.to_string().contains("hunter2"), "{name}: {wrong}");
+        }
+        let info = ConnInfo::read("postgres:///x?sslmode=on").unwrap();
+        assert!(info.check(DatabaseTls::Available).unwrap_err().what.contains("\"on\" does not exist"));
+    }
+}

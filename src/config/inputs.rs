@@ -1,0 +1,290 @@
+//! Gathers what file, environment and command line give, key by key, and refuses whatever no key is known for.
+//!
+//! What must hold: nothing that an operator wrote is passed over in silence. A misspelt key would otherwise leave a
+//! weaker default in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::keys::{self, Key, Kind};
+use super::problems::{Place, Problem, Wrong, nearest};
+use super::text;
+
+const LOOK_IT_UP: &str = "remove it, or look the name up in docs/reference/configuration.md";
+
+/// A value as given, before anybody knows whether it fits.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    Integer(i128),
+    Float(f64),
+    Switch(bool),
+    Moment(String),
+    List(Vec<Given>),
+    Table(BTreeMap<String, Given>),
+    /// Text of a variable or a flag, which has no type yet: `10` may be a number, `a,b` a list.
+    Word(String),
+}
+
+impl Value {
+    /// What the value is, for messages.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) | Self::Word(_) => "text",
+            Self::Integer(_) => "a whole number",
+            Self::Float(_) => "a number with a fraction",
+            Self::Switch(_) => "true or false",
+            Self::Moment(_) => "a date or time",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// Everything given, by full path.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// For each path its values, the stronger source later.
+    pub(super) given: BTreeMap<String, Vec<Given>>,
+    /// The named tables: their path (`clients.web`) and where they stand.
+    pub(super) tables: BTreeMap<String, Place>,
+    /// `PGSSLMODE`, which libpq reads by itself.
+    pub(super) pgsslmode: Option<String>,
+    pub(super) problems: Vec<Problem>,
+    /// Whether the file could be parsed; what is missing from a broken file is not a mistake of its own.
+    pub(super) file_is_broken: bool,
+}
+
+impl Inputs {
+    /// Gathers all three sources.
+    pub(super) fn gather(
+        file: Option<(&Path, &str)>,
+        environment: &[(String, String)],
+        flags: &[(String, String)],
+    ) -> Self {
+        let mut inputs = Self::default();
+        if let Some((path, content)) = file {
+            inputs.file(path, content);
+        }
+        inputs.environment(environment);
+        inputs.flags(flags);
+        inputs
+    }
+
+    fn file(&mut self, path: &Path, content: &str) {
+        let path: Arc<str> = path.to_string_lossy().into();
+        let lines = Lines::of(&path, content);
+        let (root, errors) = DeTable::parse_recoverable(content);
+        for error in &errors {
+            let place = lines.place(error.span().map_or(0, |span| span.start));
+            let wrong =
+                Wrong::new(format!("is not TOML: {}", error.message()), "see https://toml.io for how to write it");
+            self.problems.push(Problem { key: String::new(), place, wrong });
+        }
+        self.file_is_broken = !errors.is_empty();
+        if !self.file_is_broken {
+            self.table(&lines, root.get_ref(), &mut Vec::new());
+        }
+    }
+
+    fn table(&mut self, lines: &Lines, table: &DeTable<'_>, path: &mut Vec<String>) {
+        for (name, value) in table {
+            path.push(name.get_ref().to_string());
+            self.entry(lines, name, value, path);
+            path.pop();
+        }
+    }
+
+    fn entry(
+        &mut self,
+        lines: &Lines,
+        name: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        path: &mut Vec<String>,
+    ) {
+        let place = lines.place(name.span().start);
+        let dotted = path.join(".");
+        let known = keys::all().any(|key| key.matches(path)) || is_secret_file(&dotted);
+        let below = keys::all().find(|key| key.is_below(path));
+        let named = below.map(|key| key.path.split('.').nth(path.len() - 1).is_some_and(|part| part.starts_with('<')));
+        match (known, named, value.get_ref()) {
+            (true, _, value) => {
+                let given = Given { value: convert(lines, value), place };
+                self.given.entry(dotted).or_default().push(given);
+            }
+            (false, Some(true), DeValue::Table(inner)) => match text::name(path.last().map_or("", String::as_str)) {
+                Ok(_) => {
+                    self.tables.insert(dotted, place);
+                    self.table(lines, inner, path);
+                }
+                Err(wrong) => self.problems.push(Problem { key: dotted, place, wrong }),
+            },
+            (false, Some(false), DeValue::Table(inner)) => self.table(lines, inner, path),
+            (false, Some(_), other) => {
+                let what = format!("is {}, but this is a table of settings", convert(lines, other).kind());
+                let cure = format!("write [{dotted}] and its settings below");
+                self.problems.push(Problem { key: dotted, place, wrong: Wrong::new(what, cure) });
+            }
+            (false, None, _) => self.problems.push(unknown(dotted, place, path)),
+        }
+    }
+
+    fn environment(&mut self, environment: &[(String, String)]) {
+        let known: BTreeMap<String, String> = settable_paths().map(|path| (keys::variable(&path), path)).collect();
+        // The common name of the variable is the weaker one: ours was set for us.
+        let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
+        let ours = environment.iter().filter(|(name, _)| name.starts_with("PASSMINT_"));
+        for (name, value) in common.chain(ours) {
+            let path = if name == "DATABASE_URL" { Some("database.url") } else { known.get(name).map(String::as_str) };
+            let place = Place::Variable(name.clone());
+            match path {
+                Some(path) => self.word(path, value, place),
+                None if is_service_link(name, value) => {}
+                None => {
+                    let cure = match nearest(name, known.keys().map(String::as_str)) {
+                        Some(meant) => format!("did you mean {meant}?"),
+                        None => LOOK_IT_UP.to_owned(),
+                    };
+                    let wrong = Wrong::new("no setting has this variable", cure);
+                    self.problems.push(Problem { key: name.clone(), place, wrong });
+                }
+            }
+        }
+        self.pgsslmode = environment.iter().find(|(name, _)| name == "PGSSLMODE").map(|(_, mode)| mode.clone());
+    }
+
+    fn flags(&mut self, flags: &[(String, String)]) {
+        for (index, (path, value)) in flags.iter().enumerate() {
+            let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
+            let known = settable_paths().any(|known| known == *path);
+            let wrong = if !known {
+                match keys::all().find(|key| key.matches(&parts)) {
+                    Some(_) => Wrong::new("cannot be set by a flag", "write it into the configuration file"),
+                    None => unknown(path.clone(), Place::CommandLine, &parts).wrong,
+                }
+            } else if keys::all().any(|key| key.path == path && matches!(key.kind, Kind::Secret)) {
+                let cure = format!("put it into a file and name that in {}_FILE", keys::variable(path));
+                Wrong::new("is a secret, and everybody on the machine can read a command line", cure)
+            } else if flags[..index].iter().any(|(earlier, _)| earlier == path) {
+                Wrong::new("is given twice", "keep one of the two flags")
+            } else {
+                self.word(path, value, Place::CommandLine);
+                continue;
+            };
+            self.problems.push(Problem { key: path.clone(), place: Place::CommandLine, wrong });
+        }
+    }
+
+    fn word(&mut self, path: &str, value: &str, place: Place) {
+        let given = Given { value: Value::Word(value.to_owned()), place };
+        self.given.entry(path.to_owned()).or_default().push(given);
+    }
+}
+
+/// Every path that variables and flags may set: the keys outside named tables, and `…_file` of each secret.
+fn settable_paths() -> impl Iterator<Item = String> {
+    keys::all().filter(|key| !key.is_in_named_table()).flat_map(|key| {
+        let file = matches!(key.kind, Kind::Secret).then(|| format!("{}_file", key.path));
+        std::iter::once(key.path.to_owned()).chain(file)
+    })
+}
+
+fn is_secret_file(path: &str) -> bool {
+    path.strip_suffix("_file")
+        .is_some_and(|path| keys::all().any(|key| key.path == path && matches!(key.kind, Kind::Secret)))
+}
+
+/// Whether Kubernetes put the variable there: for a Service named `passmint` (or `passmint-…`) every pod of the
+/// namespace gets `PASSMINT_SERVICE_HOST`, `PASSMINT_PORT=tcp://…` and their like. They are nobody's mistake.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_url = value.starts_with("tcp://") || value.starts_with("udp://");
+    let protocols = ["_TCP", "_UDP"];
+    let of_port = |suffix: &str| {
+        let ends = |protocol| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with(protocol));
+        name.contains("_PORT_") && protocols.into_iter().any(ends)
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || (is_url && (name.ends_with("_PORT") || of_port("")))
+        || ["_PROTO", "_PORT", "_ADDR"].into_iter().any(of_port)
+}
+
+fn unknown(dotted: String, place: Place, path: &[String]) -> Problem {
+    let candidates: BTreeSet<String> = keys::all().flat_map(|key| spellings(key, path)).collect();
+    let last = path.last().map(String::as_str);
+    let elsewhere = |candidate: &&String| candidate.rsplit('.').next() == last;
+    let meant = nearest(&dotted, candidates.iter().map(String::as_str))
+        .or_else(|| candidates.iter().find(elsewhere).map(String::as_str));
+    let cure = match meant {
+        Some(meant) => format!("did you mean {}?", meant.escape_debug()),
+        None => LOOK_IT_UP.to_owned(),
+    };
+    Problem { key: dotted, place, wrong: Wrong::new("there is no such setting", cure) }
+}
+
+/// What could have been meant: the key and the tables above it. The name of a named table is no misspelling, so it is
+/// taken over from the path.
+fn spellings(key: &Key, path: &[String]) -> Vec<String> {
+    let parts: Vec<&str> = key
+        .path
+        .split('.')
+        .enumerate()
+        .map_while(|(i, part)| if part.starts_with('<') { path.get(i).map(String::as_str) } else { Some(part) })
+        .collect();
+    (1..=parts.len()).map(|length| parts[..length].join(".")).collect()
+}
+
+fn convert(lines: &Lines, value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        // What does not fit is out of every range as well.
+        DeValue::Integer(number) => {
+            Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
+        }
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(switch) => Value::Switch(*switch),
+        DeValue::Datetime(moment) => Value::Moment(moment.to_string()),
+        DeValue::Array(list) => {
+            let element = |value: &Spanned<DeValue<'_>>| Given {
+                value: convert(lines, value.get_ref()),
+                place: lines.place(value.span().start),
+            };
+            Value::List(list.iter().map(element).collect())
+        }
+        DeValue::Table(table) => {
+            let entry = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+                let given = Given { value: convert(lines, value.get_ref()), place: lines.place(name.span().start) };
+                (name.get_ref().to_string(), given)
+            };
+            Value::Table(table.iter().map(entry).collect())
+        }
+    }
+}
+
+/// Where the lines of a file begin.
+struct Lines {
+    path: Arc<str>,
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn of(path: &Arc<str>, content: &str) -> Self {
+        let starts = content.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1).collect();
+        Self { path: Arc::clone(path), starts }
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        Place::File(Arc::clone(&self.path), self.starts.partition_point(|start| *start <= offset) + 1)
+    }
+}

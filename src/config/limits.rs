@@ -1,0 +1,118 @@
+//! How much one caller may ask for.
+
+use chrono::Duration;
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::reader::Reader;
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many requests flow in each minute.
+    pub per_minute: u32,
+    /// How many may come at once.
+    pub burst: u32,
+}
+
+/// Limits per caller, where a caller is an IPv4 /24 or an IPv6 /56, and per connection.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Whether the token buckets are consulted.
+    pub enabled: bool,
+    /// For starts of ceremonies.
+    pub starts: Bucket,
+    /// For their ends.
+    pub verifies: Bucket,
+    /// For the token endpoint.
+    pub tokens: Bucket,
+    /// The longest request body, in bytes.
+    pub body: u64,
+    /// How long the headers of a request may take to arrive.
+    pub header_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How many connections one server holds at once.
+    pub connections: u32,
+}
+
+const fn number(path: &'static str, high: i64, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Integer(1, high), default: Fallback::Value(default), doc }
+}
+
+const fn patience(path: &'static str, high: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Duration("1s", high), default: Fallback::Value(default), doc }
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Limits",
+    doc: "Token buckets per caller, where a caller is an IPv4 /24 or an IPv6 /56, and bounds on sizes and slowness. \
+          Behind a proxy name it in `trusted_proxies`, or all callers share one bucket.",
+    keys: &[
+        Key {
+            path: "limits.enabled",
+            kind: Kind::Switch,
+            default: Fallback::Value("true"),
+            doc: "Whether the token buckets are consulted. Switch them off only for load tests.",
+        },
+        number(
+            "limits.starts_per_minute",
+            1_000_000,
+            "60",
+            "Starts of ceremonies that flow into a caller's bucket each minute.",
+        ),
+        number("limits.starts_burst", 1_000_000, "30", "Starts of ceremonies that a caller may make at once."),
+        number(
+            "limits.verifies_per_minute",
+            1_000_000,
+            "60",
+            "Ends of ceremonies that flow into a caller's bucket each minute.",
+        ),
+        number("limits.verifies_burst", 1_000_000, "30", "Ends of ceremonies that a caller may make at once."),
+        number(
+            "limits.tokens_per_minute",
+            1_000_000,
+            "600",
+            "Requests to the token endpoint that flow into a caller's bucket each minute.",
+        ),
+        number(
+            "limits.tokens_burst",
+            1_000_000,
+            "200",
+            "Requests to the token endpoint that a caller may make at once.",
+        ),
+        Key {
+            path: "limits.body",
+            kind: Kind::Size("1KiB", "32KiB"),
+            default: Fallback::Value("32KiB"),
+            doc: "The longest request body; it can be lowered but not raised.",
+        },
+        patience("limits.header_timeout", "1m", "5s", "How long the headers of a request may take to arrive."),
+        patience("limits.body_timeout", "2m", "10s", "How long the body of a request may take to arrive."),
+        patience("limits.keep_alive", "10m", "30s", "How long an idle connection is kept open."),
+        number("limits.connections", 1_000_000, "10000", "How many connections one server holds at once."),
+    ],
+};
+
+/// Reads the section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
+    Limits {
+        enabled: reader.switch("limits.enabled"),
+        starts: bucket(reader, "starts"),
+        verifies: bucket(reader, "verifies"),
+        tokens: bucket(reader, "tokens"),
+        body: reader.size("limits.body"),
+        header_timeout: reader.duration("limits.header_timeout"),
+        body_timeout: reader.duration("limits.body_timeout"),
+        keep_alive: reader.duration("limits.keep_alive"),
+        connections: reader.integer("limits.connections"),
+    }
+}
+
+fn bucket(reader: &mut Reader<'_>, class: &str) -> Bucket {
+    Bucket {
+        per_minute: reader.integer(&format!("limits.{class}_per_minute")),
+        burst: reader.integer(&format!("limits.{class}_burst")),
+    }
+}

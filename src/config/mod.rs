@@ -1,0 +1,218 @@
+//! The configuration: typed, checked once, and never looked at as text again.
+//!
+//! [`Config::load`] is a pure function of a file's text, the environment and the command line's flags. What must hold:
+//! nothing that was written is passed over (unknown keys and variables are mistakes), every mistake is reported
+//! together with all others, and a value that is wrong is never replaced by a weaker default.
+//!
+//! One small file for each section holds its struct, its keys and the code that reads them; [`keys`] says how to add a
+//! setting. Named tables (relying parties, clients, bridges) live in the file only.
+
+mod bridge_keys;
+mod bridges;
+mod challenges;
+mod client_keys;
+mod client_secret;
+mod clients;
+mod conninfo;
+mod database;
+pub mod docs;
+mod inputs;
+mod key_files;
+pub mod keys;
+mod limits;
+mod log;
+mod network;
+mod origin;
+mod passkeys;
+mod problems;
+mod public_url;
+mod reader;
+mod redirect_uri;
+mod relying_parties;
+mod server;
+mod session;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tokens;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use bridges::{Acr, AudienceForm, BridgeAllow, BridgeConfig, KidRule, Preset};
+pub use challenges::{ChallengeStore, Challenges};
+pub use clients::{Client, ClientKind, Grant, QUICK_START};
+pub use conninfo::DatabaseTls;
+pub use database::Database;
+pub use key_files::Keys;
+pub use limits::{Bucket, Limits};
+pub use log::{Log, LogFormat, LogLevel};
+pub use network::Network;
+pub use origin::AppOrigin;
+pub use passkeys::{Attachment, Attestation, Hint, Passkeys, Requirement, SyncedCounter};
+pub use problems::{Place, Problem, Problems, Wrong};
+pub use public_url::PublicUrl;
+pub use redirect_uri::RedirectUri;
+pub use relying_parties::RelyingParty;
+pub use server::{Server, SignUpAsks};
+pub use session::Session;
+pub use tokens::{Algorithm, Tokens};
+
+use inputs::Inputs;
+use reader::{Reader, Understood};
+
+/// Everything that the configuration is made from.
+pub struct Sources<'a> {
+    /// The file's path, for messages, and its text.
+    pub file: Option<(PathBuf, String)>,
+    /// All environment variables; those that are not ours are disregarded.
+    pub environment: Vec<(String, String)>,
+    /// Settings by path from the command line: `--set`, and the flags that stand for one.
+    pub flags: Vec<(String, String)>,
+    /// Reads a file that holds a secret.
+    pub read_secret: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Whether this build can encrypt the connection to PostgreSQL: [`DatabaseTls::of_this_build`].
+    pub database_tls: DatabaseTls,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server itself.
+    pub server: Server,
+    /// The database.
+    pub database: Database,
+    /// The master key and the rotation of signing keys.
+    pub keys: Keys,
+    /// Challenges of ceremonies in flight.
+    pub challenges: Challenges,
+    /// How much one caller may ask for.
+    pub limits: Limits,
+    /// How long a browser stays signed in.
+    pub session: Session,
+    /// How long tokens live and how they are signed.
+    pub tokens: Tokens,
+    /// What is asked of passkeys.
+    pub passkeys: Passkeys,
+    /// Logging.
+    pub log: Log,
+    /// Every relying party; never empty, exactly one the default.
+    pub relying_parties: Vec<RelyingParty>,
+    /// Every client, with the quick-start client on localhost.
+    pub clients: Vec<Client>,
+    /// Every bridge.
+    pub bridges: Vec<BridgeConfig>,
+    understood: Vec<Understood>,
+}
+
+impl Config {
+    /// Loads the configuration.
+    ///
+    /// # Errors
+    /// All mistakes in all sources together.
+    pub fn load(sources: Sources<'_>) -> Result<Self, Problems> {
+        let file = sources.file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
+        let inputs = Inputs::gather(file, &sources.environment, &sources.flags);
+        let mut reader = Reader::new(inputs, sources.read_secret);
+        let mut config = Self::read(&mut reader, sources.database_tls);
+        let (problems, understood) = reader.finish();
+        config.understood = understood;
+        match Problems::of(problems) {
+            Some(problems) => Err(problems),
+            None => Ok(config),
+        }
+    }
+
+    /// A configuration from the defaults and a few settings by path, as flags would give them; for tests and tools.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_settings(settings: &[(&str, &str)]) -> Result<Self, Problems> {
+        let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        Self::load(Sources {
+            file: None,
+            environment: Vec::new(),
+            flags: settings.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect(),
+            read_secret: &none,
+            database_tls: DatabaseTls::of_this_build(),
+        })
+    }
+
+    fn read(reader: &mut Reader<'_>, tls: DatabaseTls) -> Self {
+        let server = server::read(reader);
+        let database = database::read(reader, tls);
+        let keys = key_files::read(reader, &server.keys_dir);
+        let challenges = challenges::read(reader, database.url.is_some());
+        let limits = limits::read(reader);
+        let session = session::read(reader);
+        let tokens = tokens::read(reader);
+        let passkeys = passkeys::read(reader, challenges.ttl);
+        let log = log::read(reader);
+        let relying_parties = relying_parties::read(reader, &server);
+        let clients = clients::read(reader, &server, &relying_parties);
+        let bridges = bridges::read(reader);
+        let understood = Vec::new();
+        Self {
+            server,
+            database,
+            keys,
+            challenges,
+            limits,
+            session,
+            tokens,
+            passkeys,
+            log,
+            relying_parties,
+            clients,
+            bridges,
+            understood,
+        }
+    }
+
+    /// The issuer of every token: the public address without a trailing slash.
+    pub fn issuer(&self) -> &str {
+        self.server.public_url.as_str()
+    }
+
+    /// Whether the server is a developer's own, reached as localhost.
+    pub fn is_localhost(&self) -> bool {
+        self.server.public_url.is_localhost()
+    }
+
+    /// The client of this id.
+    pub fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.id == id)
+    }
+
+    /// The relying party of this name.
+    pub fn relying_party(&self, name: &str) -> Option<&RelyingParty> {
+        self.relying_parties.iter().find(|party| party.name == name)
+    }
+
+    /// The relying party that a request's `Origin` chooses, by exact comparison.
+    pub fn relying_party_for_origin(&self, origin: &str) -> Option<&RelyingParty> {
+        self.relying_parties.iter().find(|party| party.origins.iter().any(|own| own.as_str() == origin))
+    }
+
+    /// The relying party of requests that name none.
+    ///
+    /// # Panics
+    /// Never on a loaded configuration: loading refuses one without a default.
+    pub fn default_relying_party(&self) -> &RelyingParty {
+        self.relying_parties.iter().find(|party| party.default).expect("loading made sure that one is the default")
+    }
+
+    /// What was understood: every setting as TOML, with where it came from; secrets as `***`.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for Understood { path, shown, place } in &self.understood {
+            // Writing to a string cannot fail.
+            let _ = match shown {
+                Some(shown) => writeln!(text, "{path} = {shown}  # {place}"),
+                None => writeln!(text, "# {path} is not set"),
+            };
+        }
+        text
+    }
+}

@@ -1,0 +1,121 @@
+//! Origins of apps, compared byte for byte.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::{Host, Url};
+
+use super::problems::{Wrong, quoted};
+use super::public_url::{PublicUrl, USE_A_DOMAIN};
+
+/// Where an app lives, exactly as a browser or Android writes it into `clientDataJSON.origin`.
+///
+/// Only the one spelling that they write is accepted (no path, no default port, lower case), so that comparing bytes is
+/// comparing origins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppOrigin {
+    text: String,
+    host: Option<String>,
+}
+
+impl AppOrigin {
+    /// Reads `https://host[:port]`, `http://localhost[:port]` or `android:apk-key-hash:…`.
+    pub(super) fn read(text: &str) -> Result<Self, Wrong> {
+        if let Some(hash) = text.strip_prefix("android:") {
+            return Self::read_android(text, hash);
+        }
+        let wrong = |what: &str, cure: String| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
+        let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http")) else {
+            return wrong(
+                "is not an origin",
+                "write \"https://app.example.com\" or \"android:apk-key-hash:…\"".to_owned(),
+            );
+        };
+        let Some(Host::Domain(host)) = url.host() else {
+            return wrong("has an IP address as its host", USE_A_DOMAIN.to_owned());
+        };
+        if url.scheme() == "http" && host != "localhost" {
+            return wrong("is not https", "browsers offer passkeys over https only, except on localhost".to_owned());
+        }
+        let exact = url.origin().ascii_serialization();
+        if exact != text {
+            return wrong("is not written as browsers send it", format!("write {}", quoted(&exact)));
+        }
+        if host.ends_with('.') || host.contains('*') {
+            return wrong("does not name one host", "write the host out, without a dot at its end".to_owned());
+        }
+        Ok(Self { host: Some(host.to_owned()), text: exact })
+    }
+
+    fn read_android(text: &str, rest: &str) -> Result<Self, Wrong> {
+        let digest = rest.strip_prefix("apk-key-hash:").and_then(|hash| URL_SAFE_NO_PAD.decode(hash).ok());
+        if digest.is_some_and(|digest| digest.len() == 32) {
+            return Ok(Self { text: text.to_owned(), host: None });
+        }
+        let cure = "write \"android:apk-key-hash:\" and the SHA-256 of the app's signing certificate in base64url, 43 \
+                    characters without padding";
+        Err(Wrong::new(format!("{} is not the origin of an Android app", quoted(text)), cure))
+    }
+
+    /// The origin, byte for byte.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host of a web origin; `None` for an Android app.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+}
+
+impl From<&PublicUrl> for AppOrigin {
+    fn from(url: &PublicUrl) -> Self {
+        Self { text: url.as_str().to_owned(), host: Some(url.host().to_owned()) }
+    }
+}
+
+impl fmt::Display for AppOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_spelling_of_browsers_is_an_origin() {
+        let android = format!("android:apk-key-hash:{}", "A".repeat(43));
+        for good in ["https://app.example.com", "https://app.example.com:8443", "http://localhost:3000", &android] {
+            assert_eq!(AppOrigin::read(good).unwrap().as_str(), good);
+        }
+        for (name, bad) in [
+            ("trailing slash", "https://app.example.com/"),
+            ("path", "https://app.example.com/app"),
+            ("query", "https://app.example.com?x"),
+            ("upper case", "https://App.example.com"),
+            ("default port", "https://app.example.com:443"),
+            ("user", "https://me@app.example.com"),
+            ("space", " https://app.example.com"),
+            ("plain http", "http://app.example.com"),
+            ("name under localhost in clear text", "http://app.localhost"),
+            ("IPv4", "https://192.0.2.1"),
+            ("IPv4 as a number", "https://3221225985"),
+            ("IPv6", "https://[::1]"),
+            ("wildcard", "https://*.example.com"),
+            ("dot at the end", "https://app.example.com."),
+            ("unicode", "https://bücher.example"),
+            ("another scheme", "ftp://app.example.com"),
+            ("null", "null"),
+            ("nothing", ""),
+            ("Android, short", "android:apk-key-hash:AAAA"),
+            ("Android, padded", &format!("{android}=")),
+            ("Android, spare bits set", &format!("android:apk-key-hash:{}B", "A".repeat(42))),
+            ("Android, another prefix", "android:apk-hash:AAAA"),
+        ] {
+            assert!(AppOrigin::read(bad).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Relying parties: which passkeys belong together, and from which origins they may be used.
+//!
+//! What must hold: an origin belongs to one relying party only (it chooses the party of a request), every web origin's
+//! host is the RP id or lies under it, exactly one party is the default, and the server's own pages belong to one: a
+//! server whose sign-in page could not use passkeys does not start.
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::origin::AppOrigin;
+use super::problems::{Wrong, quoted};
+use super::public_url::USE_A_DOMAIN;
+use super::reader::{Reader, show_text};
+use super::server::Server;
+use super::text;
+
+/// A relying party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelyingParty {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The RP id: a domain that scopes passkeys.
+    pub rp_id: String,
+    /// What prompts show.
+    pub display_name: String,
+    /// The origins it may be used from.
+    pub origins: Vec<AppOrigin>,
+    /// Whether it is used where a request says nothing.
+    pub default: bool,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Relying parties",
+    doc: "`[relying_parties.<name>]`, in the file only. Without any there is one named `default`, with the host of \
+          `public_url` as its RP id and `public_url` as its origin. With any, one of them must list the origin of \
+          `public_url`. An origin belongs to one relying party only.",
+    keys: &[
+        Key {
+            path: "relying_parties.<name>.rp_id",
+            kind: Kind::Text("domain"),
+            default: Fallback::Required,
+            doc: "The domain that passkeys are bound to, without scheme and port: the host of every web origin below, or \
+                  a parent of it. It cannot be changed later without losing the passkeys.",
+        },
+        Key {
+            path: "relying_parties.<name>.display_name",
+            kind: Kind::Text("name to show"),
+            default: Fallback::Derived("`realm`"),
+            doc: "What passkey prompts show.",
+        },
+        Key {
+            path: "relying_parties.<name>.origins",
+            kind: Kind::List("origin"),
+            default: Fallback::Required,
+            doc: "The origins that its passkeys may be used from, byte for byte as browsers send them: \
+                  `https://app.example.com`, `http://localhost:3000`, `android:apk-key-hash:…`.",
+        },
+        Key {
+            path: "relying_parties.<name>.default",
+            kind: Kind::Switch,
+            default: Fallback::Derived("`true` for the only one, else `false`"),
+            doc: "Whether it is used for requests without an `Origin` whose client names none. Exactly one is.",
+        },
+    ],
+};
+
+/// Reads every relying party.
+pub(super) fn read(reader: &mut Reader<'_>, server: &Server) -> Vec<RelyingParty> {
+    let names = reader.names("relying_parties");
+    if names.is_empty() {
+        return vec![from_public_url(reader, server)];
+    }
+    let alone = names.len() == 1;
+    let parties: Vec<RelyingParty> = names.iter().map(|name| read_one(reader, server, name, alone)).collect();
+    if reader.is_sound(&["relying_parties"]) {
+        let url_is_sound = reader.is_sound(&["public_url"]);
+        check_shared_origins(reader, &parties);
+        check_default(reader, &parties);
+        if url_is_sound {
+            check_own_pages(reader, server, &parties);
+        }
+    }
+    parties
+}
+
+fn from_public_url(reader: &mut Reader<'_>, server: &Server) -> RelyingParty {
+    let url = &server.public_url;
+    reader.derived("relying_parties.default.rp_id", show_text(url.host()));
+    reader.derived("relying_parties.default.origins", format!("[{}]", show_text(url.as_str())));
+    RelyingParty {
+        name: "default".to_owned(),
+        rp_id: url.host().to_owned(),
+        display_name: server.realm.clone(),
+        origins: vec![url.into()],
+        default: true,
+    }
+}
+
+fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -> RelyingParty {
+    let key = |field: &str| format!("relying_parties.{name}.{field}");
+    let rp_id = reader.text_as(&key("rp_id"), rp_id);
+    let origins = reader.list_as(&key("origins"), AppOrigin::read);
+    if origins.as_ref().is_some_and(Vec::is_empty) {
+        let wrong = Wrong::new("is empty: its passkeys could be used nowhere", "list the origins of your apps");
+        reader.mistake(&key("origins"), wrong);
+    }
+    for origin in origins.iter().flatten() {
+        let covered = |rp_id: &String| origin.host().is_none_or(|host| covers(rp_id, host));
+        if let Some(rp_id) = rp_id.as_ref().filter(|rp_id| !covered(rp_id)) {
+            let what = format!("{} is not under the RP id {}", quoted(origin.as_str()), quoted(rp_id));
+            let cure = "browsers would refuse it: give the origin a relying party of its own, or take a common parent \
+                        domain as rp_id";
+            reader.mistake(&key("origins"), Wrong::new(what, cure));
+        }
+    }
+    RelyingParty {
+        name: name.to_owned(),
+        rp_id: rp_id.unwrap_or_default(),
+        display_name: reader.text_as(&key("display_name"), text::display_name).unwrap_or_else(|| server.realm.clone()),
+        origins: origins.unwrap_or_default(),
+        default: reader.optional_switch(&key("default")).unwrap_or(alone),
+    }
+}
+
+/// Reads a domain in the one spelling that hashes to the RP id hash of browsers.
+fn rp_id(text: &str) -> Result<String, Wrong> {
+    let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(domain)) if domain == text && !text.ends_with('.') && !text.contains('*') => {
+            match text == "localhost" || text.contains('.') {
+                true => Ok(domain),
+                false => wrong("is not a registrable domain", "write your own domain, for example \"example.com\""),
+            }
+        }
+        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => wrong("is an IP address", USE_A_DOMAIN),
+        _ => wrong(
+            "is not a domain",
+            "write it in lower case, without scheme, port and path, for example \"example.com\"",
+        ),
+    }
+}
+
+/// Whether passkeys of the RP id may be used on the host (WebAuthn: equal, or a registrable suffix of it).
+fn covers(rp_id: &str, host: &str) -> bool {
+    host.strip_suffix(rp_id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
+    for (index, party) in parties.iter().enumerate() {
+        for origin in &party.origins {
+            let Some(other) = parties[..index].iter().find(|other| other.origins.contains(origin)) else { continue };
+            let what = format!("{} belongs to the relying party {} already", quoted(origin.as_str()), other.name);
+            let wrong = Wrong::new(what, "list it in one place only: a request's origin chooses its relying party");
+            reader.mistake(&format!("relying_parties.{}.origins", party.name), wrong);
+        }
+    }
+}
+
+fn check_default(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
+    let defaults: Vec<String> = parties.iter().filter(|party| party.default).map(|party| party.name.clone()).collect();
+    match &defaults[..] {
+        [_] => {}
+        [] => {
+            let wrong = Wrong::new("none is the default", "write default = true in one of them");
+            reader.mistake("relying_parties", wrong);
+        }
+        [first, others @ ..] => {
+            for other in others {
+                let wrong =
+                    Wrong::new(format!("{first} is the default already"), "write default = true in one of them");
+                reader.mistake(&format!("relying_parties.{other}.default"), wrong);
+            }
+        }
+    }
+}
+
+fn check_own_pages(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) {
+    let own = AppOrigin::from(&server.public_url);
+    if !parties.iter().any(|party| party.origins.contains(&own)) {
+        let what = format!("none lists the origin of public_url, {}", quoted(own.as_str()));
+        let wrong = Wrong::new(what, "add it to the origins of one: the sign-in page could not use passkeys otherwise");
+        reader.mistake("relying_parties", wrong);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rp_id_covers_itself_and_what_is_under_it() {
+        for (rp, host, expected) in [
+            ("example.com", "example.com", true),
+            ("example.com", "id.example.com", true),
+            ("example.com", "notexample.com", false),
+            ("id.example.com", "example.com", false),
+            ("localhost", "localhost", true),
+        ] {
+            assert_eq!(covers(rp, host), expected, "{rp} {host}");
+        }
+    }
+
+    #[test]
+    fn only_a_plain_domain_is_an_rp_id() {
+        for good in ["localhost", "example.com", "id.example.co.uk", "xn--bcher-kva.example"] {
+            assert!(rp_id(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "com",
+            "Example.com",
+            "https://example.com",
+            "example.com:443",
+            "example.com/",
+            "127.0.0.1",
+            "[::1]",
+            "::1",
+            "1.2.3",
+            "bücher.example",
+            "*.example.com",
+            "example.com.",
+            "a b.example",
+        ] {
+            assert!(rp_id(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! How single values are written: durations (`10m`), sizes (`32KiB`), names.
+//!
+//! Each reader takes the text and answers with the typed value or with what is [`Wrong`]. To add a form of value: a
+//! function here, a [`super::keys::Kind`] that names it in the documentation.
+
+use chrono::Duration;
+
+use super::problems::{Wrong, quoted};
+
+/// Reads a whole number with a unit: `500ms`, `90s`, `10m`, `24h`, `30d`.
+pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
+    let wrong = || {
+        let what = format!("{} is not a duration", quoted(text));
+        Wrong::new(what, "write a whole number and a unit (ms, s, m, h, d), for example \"10m\"")
+    };
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let unit_ms: i64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return Err(wrong()),
+    };
+    let ms = i64::try_from(number).ok().and_then(|number| number.checked_mul(unit_ms));
+    ms.and_then(Duration::try_milliseconds).ok_or_else(wrong)
+}
+
+/// Reads a whole number of bytes with a unit: `512B`, `32KiB`, `1MiB`.
+pub(super) fn size(text: &str) -> Result<u64, Wrong> {
+    let wrong = || {
+        let what = format!("{} is not a size", quoted(text));
+        Wrong::new(what, "write a whole number and a unit (B, KiB, MiB), for example \"32KiB\"")
+    };
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let factor = match unit {
+        "B" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    Some((number.parse().ok()?, unit))
+}
+
+/// Reads `true` or `false`, as variables and flags write them.
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads the name of a relying party, client or bridge: `[a-z0-9][a-z0-9_-]{0,62}`, so that it may stand in URLs,
+/// scopes and file names as it is.
+pub(super) fn name(text: &str) -> Result<String, Wrong> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = text.len() <= 63 && text.starts_with(good) && text.chars().all(|c| good(c) || c == '_' || c == '-');
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        let what = format!("{} is not a name", quoted(text));
+        Wrong::new(what, "use 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit")
+    })
+}
+
+/// Reads text that people will see: not blank, on one line, at most 100 characters.
+pub(super) fn display_name(text: &str) -> Result<String, Wrong> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        Wrong::new(format!("{} cannot be shown to people", quoted(text)), "write 1 to 100 characters on one line")
+    })
+}
+
+/// Reads a word without spaces or control characters, at most 512 bytes: an audience, an issuer, an identifier.
+pub(super) fn identifier(text: &str) -> Result<String, Wrong> {
+    let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        Wrong::new(format!("{} is not an identifier", quoted(text)), "write 1 to 512 bytes without spaces")
+    })
+}
+
+/// Reads one scope (RFC 6749 §3.3: printable ASCII without space, `"` and `\`).
+pub(super) fn scope(text: &str) -> Result<String, Wrong> {
+    let fits =
+        !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        let what = format!("{} is not a scope", quoted(text));
+        Wrong::new(what, "write one scope in each element, in printable ASCII without space, \" and \\")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("500ms", Duration::milliseconds(500)),
+            ("90s", Duration::seconds(90)),
+            ("10m", Duration::minutes(10)),
+            ("24h", Duration::hours(24)),
+            ("30d", Duration::days(30)),
+            ("0s", Duration::zero()),
+        ] {
+            assert_eq!(duration(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "10", "m", "1.5h", "-1s", "+1s", "10 m", "10M", "1h30m", "9223372036854775807d", "٣s"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512B"), Ok(512));
+        assert_eq!(size("32KiB"), Ok(32 * 1024));
+        assert_eq!(size("1MiB"), Ok(1024 * 1024));
+        for bad in ["", "32", "32KB", "32kib", "-1B", "18446744073709551615MiB"] {
+            assert!(size(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_scopes() {
+        for good in ["a", "0", "web-app_2", &"x".repeat(63)] {
+            assert!(name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "A", "a.b", "a b", "ä", &"x".repeat(64)] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+        assert!(scope("bridge:*").is_ok());
+        for bad in ["", "openid email", "a\"b", "a\\b", "ä"] {
+            assert!(scope(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How long tokens live and how they are signed.
+
+use chrono::Duration;
+
+use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::problems::Wrong;
+use super::reader::Reader;
+
+choices! {
+    /// A signature algorithm (RFC 7518, RFC 8037).
+    Algorithm {
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+        /// RSA PKCS#1 v1.5 with SHA-256.
+        Rs256 = "RS256",
+    }
+}
+
+/// Tokens.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// How long an access token lives.
+    pub access_ttl: Duration,
+    /// How long an ID token lives.
+    pub id_ttl: Duration,
+    /// How long a refresh token lives without use.
+    pub refresh_idle: Duration,
+    /// How long a family of refresh tokens lives at most.
+    pub refresh_absolute: Duration,
+    /// How long after a rotation the same refresh token gets the same successor again.
+    pub refresh_retry_window: Duration,
+    /// By how much clocks may differ.
+    pub leeway: Duration,
+    /// The algorithm of access tokens, unless a client or resource has its own.
+    pub algorithm: Algorithm,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Tokens",
+    doc: "How long tokens live and how they are signed. Clients and bridges may have times of their own.",
+    keys: &[
+        Key {
+            path: "tokens.access_ttl",
+            kind: Kind::Duration("1m", "24h"),
+            default: Fallback::Value("10m"),
+            doc: "How long an access token lives. Resource servers that verify by themselves learn of a revocation only \
+                  then.",
+        },
+        Key {
+            path: "tokens.id_ttl",
+            kind: Kind::Duration("1m", "24h"),
+            default: Fallback::Value("10m"),
+            doc: "How long an ID token lives.",
+        },
+        Key {
+            path: "tokens.refresh_idle",
+            kind: Kind::Duration("1m", "400d"),
+            default: Fallback::Value("14d"),
+            doc: "How long a refresh token lives without use; not longer than `tokens.refresh_absolute`.",
+        },
+        Key {
+            path: "tokens.refresh_absolute",
+            kind: Kind::Duration("1m", "400d"),
+            default: Fallback::Value("90d"),
+            doc: "How long a family of refresh tokens lives at most, however often it is rotated.",
+        },
+        Key {
+            path: "tokens.refresh_retry_window",
+            kind: Kind::Duration("0s", "60s"),
+            default: Fallback::Value("10s"),
+            doc: "How long after a rotation the same refresh token gets the same successor once more, for apps whose \
+                  answer was lost on the way. After that a reuse ends the family.",
+        },
+        Key {
+            path: "tokens.leeway",
+            kind: Kind::Duration("0s", "5s"),
+            default: Fallback::Value("5s"),
+            doc: "By how much the clocks of servers and callers may differ.",
+        },
+        Key {
+            path: "tokens.algorithm",
+            kind: Kind::Choice(Algorithm::WORDS),
+            default: Fallback::Value("ES256"),
+            doc: "The signature algorithm of access tokens.",
+        },
+    ],
+};
+
+/// Reads the section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Tokens {
+    let tokens = Tokens {
+        access_ttl: reader.duration("tokens.access_ttl"),
+        id_ttl: reader.duration("tokens.id_ttl"),
+        refresh_idle: reader.duration("tokens.refresh_idle"),
+        refresh_absolute: reader.duration("tokens.refresh_absolute"),
+        refresh_retry_window: reader.duration("tokens.refresh_retry_window"),
+        leeway: reader.duration("tokens.leeway"),
+        algorithm: reader.choice("tokens.algorithm"),
+    };
+    if tokens.refresh_idle > tokens.refresh_absolute {
+        let wrong = Wrong::new("is longer than tokens.refresh_absolute", "shorten it, or lengthen the other");
+        reader.contradiction("tokens.refresh_idle", &["tokens.refresh_absolute"], wrong);
+    }
+    tokens
+}

@@ -1,0 +1,131 @@
+//! What the audit trail tells: one event for each security effect.
+
+use serde_json::Value;
+
+use super::id::{SessionId, UserId};
+use crate::clock::Time;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
+        /// What happened. The text form is stable: operators filter and alert on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventKind { $($(#[$doc])* $kind,)* }
+        impl EventKind {
+            /// Every kind, for the documentation and the tests.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+            /// The stable text form.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $text,)* }
+            }
+            /// Reads the stable text form back.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A person signed up with a passkey.
+    UserCreated = "user.created",
+    /// A person was disabled by an operator.
+    UserDisabled = "user.disabled",
+    /// A person was enabled again.
+    UserEnabled = "user.enabled",
+    /// A passkey signed its owner in.
+    SignedIn = "session.signed_in",
+    /// A session's owner proved again who they are.
+    SteppedUp = "session.stepped_up",
+    /// A session was ended by its owner signing out.
+    SignedOut = "session.signed_out",
+    /// A session was revoked from another one.
+    SessionRevoked = "session.revoked",
+    /// A passkey was added.
+    PasskeyAdded = "passkey.added",
+    /// A passkey got another name.
+    PasskeyRenamed = "passkey.renamed",
+    /// A passkey's suspension was lifted by its owner.
+    PasskeyResumed = "passkey.resumed",
+    /// A passkey was removed.
+    PasskeyRemoved = "passkey.removed",
+    /// A passkey's counter went back: a copy is suspected and the passkey is suspended.
+    CloneSuspected = "passkey.clone_suspected",
+    /// A ceremony was refused.
+    CeremonyRefused = "ceremony.refused",
+    /// A used refresh token was presented again: its family is revoked.
+    RefreshReplayed = "token.refresh_replayed",
+    /// Tokens were revoked by their client.
+    TokenRevoked = "token.revoked",
+    /// A custom token was minted for a bridge.
+    BridgeMinted = "bridge.minted",
+    /// A signing key was made, imported, retired or revoked.
+    KeyChanged = "key.changed",
+    /// A client was created, changed or disabled.
+    ClientChanged = "client.changed",
+    /// A relying party was retired or its passkeys were moved.
+    RelyingPartyChanged = "relying_party.changed",
+}
+
+/// One event, ready to be written beside its cause.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: EventKind,
+    /// Whose account.
+    pub user: Option<UserId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// Through which client.
+    pub client: Option<String>,
+    /// Id of the thing acted on.
+    pub subject: Option<String>,
+    /// Its name at that moment.
+    pub subject_name: Option<String>,
+    /// Where the request came from.
+    pub origin: Provenance,
+    /// Further facts; never a secret, never an e-mail address.
+    pub detail: Value,
+}
+
+impl Event {
+    /// An event with nothing but its kind, time and provenance; the rest by struct update.
+    pub fn new(kind: EventKind, at: Time, origin: &Provenance) -> Self {
+        Self {
+            at,
+            kind,
+            user: None,
+            session: None,
+            client: None,
+            subject: None,
+            subject_name: None,
+            origin: origin.clone(),
+            detail: Value::Object(serde_json::Map::new()),
+        }
+    }
+}
+
+/// Where a request came from, as much of it as we keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Provenance {
+    /// The /24 (IPv4) or /56 (IPv6) network of the caller; the full address is not kept.
+    pub address_class: Option<String>,
+    /// The request's id, as answered in `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// Browser and system in a few words, for the list of sessions.
+    pub user_agent: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back_from_its_text() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
+        }
+        assert_eq!(EventKind::parse("user.Created"), None);
+    }
+}

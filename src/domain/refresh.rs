@@ -1,0 +1,175 @@
+//! What a presented refresh token gets (RFC 9700 §4.14.2).
+//!
+//! A family is one row with one live leaf. Its tokens are signed by us, so a genuine token that is neither the leaf nor
+//! the leaf's predecessor must have been used before: no history is needed to notice reuse.
+
+use chrono::Duration;
+
+use super::id::FamilyId;
+use super::secret::TokenDigest;
+use crate::clock::Time;
+
+/// A family as stored.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Its id, also in every token of it.
+    pub id: FamilyId,
+    /// The client it was given to.
+    pub client: String,
+    /// Digest of the live token's `jti`.
+    pub leaf: TokenDigest,
+    /// When the live token was issued.
+    pub leaf_issued_at: Time,
+    /// When the live token ends unused.
+    pub leaf_expires_at: Time,
+    /// Key id the live token was signed with.
+    pub leaf_key: String,
+    /// Digest of the token that the leaf replaced.
+    pub previous: Option<TokenDigest>,
+    /// When it was replaced.
+    pub rotated_at: Option<Time>,
+    /// Absolute end.
+    pub ends_at: Time,
+    /// Set when the family was revoked.
+    pub revoked_at: Option<Time>,
+}
+
+/// The rest of what decides: is everything that the family hangs on still alive?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Session alive, person active.
+    Good,
+    /// Session ended or revoked, or person disabled.
+    Ended,
+}
+
+/// Why a refresh token was refused. All look alike to the client; the log tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshRefusal {
+    /// Given to another client.
+    #[error("the refresh token belongs to another client")]
+    OtherClient,
+    /// The family was revoked before.
+    #[error("the refresh token's family is revoked")]
+    Revoked,
+    /// Idle or absolute end reached.
+    #[error("the refresh token has expired")]
+    Expired,
+    /// Session or person gone.
+    #[error("the session has ended or the account is disabled")]
+    Ended,
+}
+
+/// What to do with a presented token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a refusal or a replay must be acted on"]
+pub enum Decision {
+    /// It is the live leaf: rotate.
+    Rotate,
+    /// It was the leaf a moment ago and its successor is unused: the same successor again.
+    Repeat,
+    /// It was used before: revoke the family.
+    Replayed,
+    /// No.
+    Refused(RefreshRefusal),
+}
+
+impl Family {
+    /// Decides. `presented` is the digest of a genuine token's `jti` (its signature and family id were verified);
+    /// `window` is how long a lost answer may be asked for again.
+    pub fn decide(
+        &self,
+        presented: &TokenDigest,
+        client: &str,
+        standing: Standing,
+        now: Time,
+        window: Duration,
+    ) -> Decision {
+        if self.client != client {
+            return Decision::Refused(RefreshRefusal::OtherClient);
+        }
+        if self.revoked_at.is_some() {
+            return Decision::Refused(RefreshRefusal::Revoked);
+        }
+        if standing == Standing::Ended {
+            return Decision::Refused(RefreshRefusal::Ended);
+        }
+        if now >= self.ends_at {
+            return Decision::Refused(RefreshRefusal::Expired);
+        }
+        if self.leaf.matches(presented) {
+            return if now >= self.leaf_expires_at {
+                Decision::Refused(RefreshRefusal::Expired)
+            } else {
+                Decision::Rotate
+            };
+        }
+        let just_rotated = self.rotated_at.is_some_and(|at| now - at < window);
+        match &self.previous {
+            Some(previous) if previous.matches(presented) && just_rotated => Decision::Repeat,
+            _ => Decision::Replayed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Id;
+
+    fn at(seconds: i64) -> Time {
+        Time::UNIX_EPOCH + Duration::seconds(seconds)
+    }
+
+    fn family() -> Family {
+        Family {
+            id: Id::random(),
+            client: "web".into(),
+            leaf: TokenDigest::of("leaf"),
+            leaf_issued_at: at(100),
+            leaf_expires_at: at(1000),
+            leaf_key: "k".into(),
+            previous: Some(TokenDigest::of("previous")),
+            rotated_at: Some(at(100)),
+            ends_at: at(5000),
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn decisions_by_name() {
+        use RefreshRefusal::{Ended, Expired, OtherClient, Revoked};
+        let revoked = Family { revoked_at: Some(at(101)), ..family() };
+        for (name, family, token, client, standing, now, decision) in [
+            ("the leaf", family(), "leaf", "web", Standing::Good, 101, Decision::Rotate),
+            ("the leaf, just before its end", family(), "leaf", "web", Standing::Good, 999, Decision::Rotate),
+            ("the leaf, at its end", family(), "leaf", "web", Standing::Good, 1000, Decision::Refused(Expired)),
+            ("its predecessor, at once", family(), "previous", "web", Standing::Good, 100, Decision::Repeat),
+            ("its predecessor, inside the window", family(), "previous", "web", Standing::Good, 109, Decision::Repeat),
+            ("its predecessor, after the window", family(), "previous", "web", Standing::Good, 110, Decision::Replayed),
+            ("an older one, inside the window", family(), "older", "web", Standing::Good, 101, Decision::Replayed),
+            ("another client", family(), "leaf", "other", Standing::Good, 101, Decision::Refused(OtherClient)),
+            (
+                "another client, replaying",
+                family(),
+                "older",
+                "other",
+                Standing::Good,
+                101,
+                Decision::Refused(OtherClient),
+            ),
+            ("revoked inside the window", revoked, "previous", "web", Standing::Good, 102, Decision::Refused(Revoked)),
+            ("signed out", family(), "leaf", "web", Standing::Ended, 101, Decision::Refused(Ended)),
+            ("past the absolute end", family(), "leaf", "web", Standing::Good, 5000, Decision::Refused(Expired)),
+        ] {
+            let got = family.decide(&TokenDigest::of(token), client, standing, at(now), Duration::seconds(10));
+            assert_eq!(got, decision, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_window_of_zero_forgives_nothing() {
+        let got = family().decide(&TokenDigest::of("previous"), "web", Standing::Good, at(100), Duration::zero());
+        assert_eq!(got, Decision::Replayed);
+    }
+}

@@ -1,0 +1,147 @@
+//! Scopes: parse once, then only sets (RFC 6749 §3.3).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Most scopes one request may name.
+const MOST: usize = 64;
+/// Longest scope, in bytes.
+const LONGEST: usize = 128;
+
+/// A set of scope tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scopes(BTreeSet<String>);
+
+/// Why a scope text was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// More tokens than we look at.
+    #[error("more than {MOST} scopes")]
+    TooMany,
+    /// A token longer than we keep.
+    #[error("a scope is longer than {LONGEST} characters")]
+    TooLong,
+    /// A character outside `%x21 / %x23-5B / %x5D-7E`.
+    #[error("a scope holds a character that RFC 6749 does not allow")]
+    Character,
+    /// The same token twice.
+    #[error("a scope is named twice")]
+    Twice,
+}
+
+impl Scopes {
+    /// Reads a space-separated list. Empty text is the empty set.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        let mut set = BTreeSet::new();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if set.len() == MOST {
+                return Err(ScopeError::TooMany);
+            }
+            if token.len() > LONGEST {
+                return Err(ScopeError::TooLong);
+            }
+            if !token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+                return Err(ScopeError::Character);
+            }
+            if !set.insert(token.to_owned()) {
+                return Err(ScopeError::Twice);
+            }
+        }
+        Ok(Self(set))
+    }
+
+    /// Whether a scope is in the set.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.contains(scope)
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether every scope of `self` is in `other`.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// The scopes of `self` that `allowed` grants; an allowed `bridge:*` grants every `bridge:` scope.
+    pub fn granted_by(&self, allowed: &Self) -> Self {
+        Self(self.0.iter().filter(|scope| allowed.grants(scope)).cloned().collect())
+    }
+
+    /// Whether `self`, as a list of what is allowed, grants one scope.
+    pub fn grants(&self, scope: &str) -> bool {
+        self.contains(scope) || (scope.starts_with("bridge:") && self.contains("bridge:*"))
+    }
+
+    /// The scopes in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Scopes {
+    type Error = ScopeError;
+    fn try_from(text: String) -> Result<Self, ScopeError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Scopes> for String {
+    fn from(scopes: Scopes) -> Self {
+        scopes.to_string()
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Scopes {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
+        Self(scopes.into_iter().map(ToOwned::to_owned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_by_name() {
+        let many = (0..65).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
+        for (name, text, error) in [
+            ("65 scopes", many.as_str(), ScopeError::TooMany),
+            ("a long one", &"x".repeat(129), ScopeError::TooLong),
+            ("a quote", "a\"b", ScopeError::Character),
+            ("a back-slash", "a\\b", ScopeError::Character),
+            ("a newline", "a\nb", ScopeError::Character),
+            ("not ASCII", "é", ScopeError::Character),
+            ("twice", "a b a", ScopeError::Twice),
+        ] {
+            assert_eq!(Scopes::parse(text), Err(error), "{name}");
+        }
+    }
+
+    #[test]
+    fn sets() {
+        let asked = Scopes::parse("openid email bridge:fire").unwrap();
+        let allowed = Scopes::parse("openid bridge:*").unwrap();
+        assert_eq!(asked.granted_by(&allowed).to_string(), "bridge:fire openid");
+        assert!(Scopes::parse("").unwrap().is_subset(&allowed));
+        assert!(!asked.is_subset(&allowed));
+        assert!(!Scopes::parse("bridge:fire").unwrap().grants("bridge:*"));
+    }
+}

@@ -1,0 +1,112 @@
+//! A signed-in session: when it lives, when it ends, when its verification is fresh.
+
+use chrono::Duration;
+
+use super::id::{PasskeyId, SessionId, UserId};
+use crate::clock::Time;
+
+/// How long sessions live.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLifetimes {
+    /// Unused sessions end after this long.
+    pub sliding: Duration,
+    /// Every session ends after this long.
+    pub absolute: Duration,
+}
+
+/// A session as it is stored.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Also the `sid` of its tokens.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// The client it was opened for; none for a browser session of our own pages.
+    pub client: Option<String>,
+    /// The passkey that opened it, while that exists.
+    pub passkey: Option<PasskeyId>,
+    /// Authentication context class reference of the last authentication.
+    pub acr: String,
+    /// Authentication method references of the last authentication.
+    pub amr: Vec<String>,
+    /// Our own claim `credential_class`.
+    pub credential_class: Option<String>,
+    /// When the person last authenticated.
+    pub auth_time: Time,
+    /// When user verification last happened.
+    pub verified_at: Time,
+    /// When it was opened.
+    pub created_at: Time,
+    /// When it was last seen (written lazily).
+    pub last_seen_at: Time,
+    /// Sliding end.
+    pub expires_at: Time,
+    /// Absolute end.
+    pub ends_at: Time,
+    /// Browser and system in a few words.
+    pub user_agent: Option<String>,
+    /// The network it was opened from.
+    pub address_class: Option<String>,
+}
+
+impl Session {
+    /// Whether the verification is fresh enough for a sensitive change. Only a verification of the user counts; a
+    /// passkey without it does not (`acr` 1).
+    pub fn is_fresh(&self, now: Time, within: Duration) -> bool {
+        super::authentication::acr_reaches(&self.acr, "phr") && now - self.verified_at <= within
+    }
+
+    /// The next sliding end, when the session was last written long enough ago to be worth a write: one per hour, or per
+    /// tenth of the sliding time when that is shorter.
+    pub fn slide(&self, now: Time, lifetimes: SessionLifetimes) -> Option<Time> {
+        let pause = Duration::hours(1).min(lifetimes.sliding / 10);
+        (now - self.last_seen_at >= pause).then(|| (now + lifetimes.sliding).min(self.ends_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Id;
+
+    fn session(now: Time) -> Session {
+        Session {
+            id: Id::random(),
+            user: Id::random(),
+            client: None,
+            passkey: None,
+            acr: "phr".into(),
+            amr: vec![],
+            credential_class: None,
+            auth_time: now,
+            verified_at: now,
+            created_at: now,
+            last_seen_at: now,
+            expires_at: now + Duration::days(30),
+            ends_at: now + Duration::days(90),
+            user_agent: None,
+            address_class: None,
+        }
+    }
+
+    #[test]
+    fn freshness_ends_and_needs_user_verification() {
+        let now = Time::UNIX_EPOCH;
+        let five = Duration::minutes(5);
+        let mut session = session(now);
+        assert!(session.is_fresh(now + five, five));
+        assert!(!session.is_fresh(now + five + Duration::seconds(1), five));
+        session.acr = "1".into();
+        assert!(!session.is_fresh(now, five), "one factor is never a fresh verification");
+    }
+
+    #[test]
+    fn a_session_slides_at_most_once_an_hour_and_never_past_its_end() {
+        let now = Time::UNIX_EPOCH;
+        let lifetimes = SessionLifetimes { sliding: Duration::days(30), absolute: Duration::days(90) };
+        let session = session(now);
+        assert_eq!(session.slide(now + Duration::minutes(59), lifetimes), None);
+        assert_eq!(session.slide(now + Duration::hours(1), lifetimes), Some(now + Duration::hours(1 + 30 * 24)));
+        assert_eq!(session.slide(now + Duration::days(89), lifetimes), Some(session.ends_at));
+    }
+}

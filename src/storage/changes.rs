@@ -1,0 +1,62 @@
+//! What caches must forget: written in the changing transaction, polled by every server.
+
+use diesel::prelude::*;
+
+use super::StorageError;
+use super::schema::changes;
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Signing keys.
+    Keys,
+    /// OAuth clients.
+    Clients,
+}
+
+impl ChangeKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Clients => "clients",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Keys, Self::Clients].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Announces a change. Call it in the transaction that makes it.
+pub fn announce(conn: &mut PgConnection, kind: ChangeKind, key: &str) -> Result<(), StorageError> {
+    diesel::insert_into(changes::table)
+        .values((changes::kind.eq(kind.as_str()), changes::key.eq(key)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The kinds that changed after `seq`, and the newest `seq`. Kinds of a newer server are passed over.
+///
+/// Sequence numbers can commit out of order, so a reader passes a `seq` that trails the newest by some margin and takes
+/// repeated news calmly: all it does is read again.
+pub fn since(conn: &mut PgConnection, seq: i64) -> Result<(i64, Vec<ChangeKind>), StorageError> {
+    let rows: Vec<(i64, String)> = changes::table
+        .filter(changes::seq.gt(seq))
+        .order(changes::seq)
+        .limit(1000)
+        .select((changes::seq, changes::kind))
+        .load(conn)?;
+    let newest = rows.last().map_or(seq, |(seq, _)| *seq);
+    let mut kinds: Vec<ChangeKind> = Vec::new();
+    for kind in rows.iter().filter_map(|(_, kind)| ChangeKind::parse(kind)) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    Ok((newest, kinds))
+}
+
+/// The newest `seq`, or zero.
+pub fn newest(conn: &mut PgConnection) -> Result<i64, StorageError> {
+    Ok(changes::table.select(diesel::dsl::max(changes::seq)).first::<Option<i64>>(conn)?.unwrap_or(0))
+}

@@ -1,0 +1,96 @@
+//! OAuth clients, from the configuration and from the command line alike.
+
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::StorageError;
+use super::changes::{self, ChangeKind};
+use super::schema::clients;
+use crate::clock::Time;
+use crate::domain::client::Client;
+use crate::domain::secret::TokenDigest;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = clients, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: String,
+    definition: Value,
+    secret_digest: Option<Vec<u8>>,
+    managed_by: Option<String>,
+    disabled_at: Option<Time>,
+}
+
+/// A client with what administration needs to know of it.
+#[derive(Clone, Debug)]
+pub struct StoredClient {
+    /// The client.
+    pub client: Client,
+    /// The configuration file that declares it.
+    pub managed_by: Option<String>,
+    /// Set when it may do nothing.
+    pub disabled_at: Option<Time>,
+}
+
+impl TryFrom<Row> for StoredClient {
+    type Error = StorageError;
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        let definition =
+            serde_json::from_value(row.definition).map_err(|error| StorageError::corrupt("clients", &row.id, error))?;
+        let secret = row
+            .secret_digest
+            .map(|digest| {
+                TokenDigest::from_stored(&digest)
+                    .ok_or_else(|| StorageError::corrupt("clients", &row.id, "secret_digest is not 32 bytes"))
+            })
+            .transpose()?;
+        Ok(Self {
+            client: Client { id: row.id, definition, secret },
+            managed_by: row.managed_by,
+            disabled_at: row.disabled_at,
+        })
+    }
+}
+
+/// Every client, disabled ones too.
+pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredClient>, StorageError> {
+    let rows: Vec<Row> = clients::table.order(clients::id).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Stores or replaces a client and announces it.
+pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, now: Time) -> Result<(), StorageError> {
+    let definition = serde_json::to_value(&client.definition)
+        .map_err(|error| StorageError::corrupt("clients", &client.id, error))?;
+    let secret = client.secret.as_ref().map(|digest| digest.as_bytes().as_slice());
+    diesel::insert_into(clients::table)
+        .values((
+            clients::id.eq(&client.id),
+            clients::definition.eq(&definition),
+            clients::secret_digest.eq(secret),
+            clients::managed_by.eq(managed_by),
+            clients::created_at.eq(now),
+            clients::updated_at.eq(now),
+        ))
+        .on_conflict(clients::id)
+        .do_update()
+        .set((
+            clients::definition.eq(&definition),
+            clients::secret_digest.eq(secret),
+            clients::managed_by.eq(managed_by),
+            clients::disabled_at.eq(None::<Time>),
+            clients::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    changes::announce(conn, ChangeKind::Clients, &client.id)
+}
+
+/// Disables a client; `false` when there is none or it is disabled already.
+pub fn disable(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(clients::table.find(id).filter(clients::disabled_at.is_null()))
+        .set((clients::disabled_at.eq(now), clients::updated_at.eq(now)))
+        .execute(conn)?;
+    if changed == 1 {
+        changes::announce(conn, ChangeKind::Clients, id)?;
+    }
+    Ok(changed == 1)
+}

@@ -1,0 +1,239 @@
+//! Passkeys, and the index that finds their owner.
+
+use diesel::prelude::*;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::StorageError;
+use super::schema::{credential_index, credentials, users};
+use super::users::UserRow;
+use crate::clock::Time;
+use crate::domain::id::{PasskeyId, UserId};
+use crate::domain::user::User;
+
+/// A passkey as stored.
+#[derive(Clone, Debug)]
+pub struct StoredPasskey {
+    /// Our own id of it.
+    pub id: PasskeyId,
+    /// Whose.
+    pub user: UserId,
+    /// The RP id it signs for.
+    pub rp_id: String,
+    /// The authenticator's credential id.
+    pub credential_id: Vec<u8>,
+    /// The user handle it was registered under; none when it came from a system that kept none.
+    pub user_handle: Option<Vec<u8>>,
+    /// The WebAuthn library's document.
+    pub document: Value,
+    /// COSE algorithm.
+    pub algorithm: i32,
+    /// Signature counter, the greatest seen.
+    pub sign_count: u32,
+    /// User verification was seen at least once.
+    pub user_verified: bool,
+    /// May exist on several devices.
+    pub backup_eligible: bool,
+    /// Is backed up, as of its last use.
+    pub backup_state: bool,
+    /// How it can be reached; an unsigned hint.
+    pub transports: Vec<String>,
+    /// Model of the authenticator; a label.
+    pub aaguid: Option<Uuid>,
+    /// Whether the authenticator said it is discoverable; an unsigned hint.
+    pub resident: Option<bool>,
+    /// Attested by a chain to a trusted root.
+    pub attested: bool,
+    /// Name given by its owner, or by us.
+    pub name: String,
+    /// When it was added.
+    pub created_at: Time,
+    /// When it last signed its owner in.
+    pub last_used_at: Option<Time>,
+    /// Set when a copy is suspected.
+    pub suspended_at: Option<Time>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = credentials, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    rp_id: String,
+    credential_id: Vec<u8>,
+    user_handle: Option<Vec<u8>>,
+    passkey: Value,
+    algorithm: i32,
+    sign_count: i64,
+    user_verified: bool,
+    backup_eligible: bool,
+    backup_state: bool,
+    #[diesel(deserialize_as = Texts)]
+    transports: Vec<String>,
+    aaguid: Option<Uuid>,
+    resident: Option<bool>,
+    attested: bool,
+    name: String,
+    created_at: Time,
+    last_used_at: Option<Time>,
+    suspended_at: Option<Time>,
+}
+
+/// A `text[]` without NULL elements, which is the only kind we write.
+pub(super) struct Texts(Vec<String>);
+
+impl<DB> Queryable<diesel::sql_types::Array<diesel::sql_types::Text>, DB> for Texts
+where
+    DB: diesel::backend::Backend,
+    Vec<String>: diesel::deserialize::FromSql<diesel::sql_types::Array<diesel::sql_types::Text>, DB>,
+{
+    type Row = Vec<String>;
+    fn build(row: Vec<String>) -> diesel::deserialize::Result<Self> {
+        Ok(Self(row))
+    }
+}
+
+impl From<Texts> for Vec<String> {
+    fn from(texts: Texts) -> Self {
+        texts.0
+    }
+}
+
+impl TryFrom<Row> for StoredPasskey {
+    type Error = StorageError;
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: row.id.into(),
+            user: row.user_id.into(),
+            rp_id: row.rp_id,
+            credential_id: row.credential_id,
+            user_handle: row.user_handle,
+            document: row.passkey,
+            algorithm: row.algorithm,
+            sign_count: u32::try_from(row.sign_count)
+                .map_err(|_| StorageError::corrupt("credentials", row.id, "sign_count is not 32 bits"))?,
+            user_verified: row.user_verified,
+            backup_eligible: row.backup_eligible,
+            backup_state: row.backup_state,
+            transports: row.transports,
+            aaguid: row.aaguid,
+            resident: row.resident,
+            attested: row.attested,
+            name: row.name,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            suspended_at: row.suspended_at,
+        })
+    }
+}
+
+/// The passkey with this credential id under this RP id, and its owner.
+pub fn find_with_owner(
+    conn: &mut PgConnection,
+    rp_id: &str,
+    credential_id: &[u8],
+) -> Result<Option<(StoredPasskey, User)>, StorageError> {
+    let row: Option<(Row, UserRow)> = credential_index::table
+        .inner_join(credentials::table.inner_join(users::table))
+        .filter(credential_index::rp_id.eq(rp_id))
+        .filter(credential_index::credential_id.eq(credential_id))
+        .select((Row::as_select(), UserRow::as_select()))
+        .first(conn)
+        .optional()?;
+    row.map(|(passkey, user)| Ok((passkey.try_into()?, user.try_into()?))).transpose()
+}
+
+/// Every passkey of these people, under one RP id or all, oldest first. Suspended ones too.
+pub fn of_users(
+    conn: &mut PgConnection,
+    owners: &[UserId],
+    rp_id: Option<&str>,
+) -> Result<Vec<StoredPasskey>, StorageError> {
+    let owners: Vec<Uuid> = owners.iter().map(|id| id.uuid()).collect();
+    let mut query = credentials::table
+        .filter(credentials::user_id.eq_any(owners))
+        .order((credentials::created_at, credentials::id))
+        .select(Row::as_select())
+        .into_boxed();
+    if let Some(rp_id) = rp_id {
+        query = query.filter(credentials::rp_id.eq(rp_id.to_owned()));
+    }
+    let rows: Vec<Row> = query.load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Stores a passkey and its index entry. A credential id that exists under the RP id, whoever's it is, is a
+/// [`StorageError::Conflict`]: it is never replaced. Call it in a transaction.
+pub fn insert(conn: &mut PgConnection, new: &StoredPasskey) -> Result<(), StorageError> {
+    diesel::insert_into(credentials::table)
+        .values((
+            (
+                credentials::id.eq(new.id.uuid()),
+                credentials::user_id.eq(new.user.uuid()),
+                credentials::rp_id.eq(&new.rp_id),
+                credentials::credential_id.eq(&new.credential_id),
+                credentials::user_handle.eq(&new.user_handle),
+                credentials::passkey.eq(&new.document),
+                credentials::algorithm.eq(new.algorithm),
+                credentials::sign_count.eq(i64::from(new.sign_count)),
+                credentials::user_verified.eq(new.user_verified),
+            ),
+            (
+                credentials::backup_eligible.eq(new.backup_eligible),
+                credentials::backup_state.eq(new.backup_state),
+                credentials::transports.eq(&new.transports),
+                credentials::aaguid.eq(new.aaguid),
+                credentials::resident.eq(new.resident),
+                credentials::attested.eq(new.attested),
+                credentials::name.eq(&new.name),
+                credentials::created_at.eq(new.created_at),
+                credentials::last_used_at.eq(new.last_used_at),
+            ),
+        ))
+        .execute(conn)?;
+    diesel::insert_into(credential_index::table)
+        .values((
+            credential_index::rp_id.eq(&new.rp_id),
+            credential_index::credential_id.eq(&new.credential_id),
+            credential_index::user_id.eq(new.user.uuid()),
+            credential_index::credential.eq(new.id.uuid()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Gives one of a person's passkeys another name; `false` when it is not theirs.
+pub fn rename(conn: &mut PgConnection, owner: UserId, id: PasskeyId, name: &str) -> Result<bool, StorageError> {
+    let changed = diesel::update(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
+        .set(credentials::name.eq(name))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Removes one of a person's passkeys, and its index entry by cascade; `false` when it is not theirs.
+pub fn delete(conn: &mut PgConnection, owner: UserId, id: PasskeyId) -> Result<bool, StorageError> {
+    let gone = diesel::delete(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
+        .execute(conn)?;
+    Ok(gone == 1)
+}
+
+/// Suspends a passkey whose counter went back. The stored counter stays.
+pub fn suspend(conn: &mut PgConnection, id: PasskeyId, reason: &str, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(credentials::table.find(id.uuid()).filter(credentials::suspended_at.is_null()))
+        .set((credentials::suspended_at.eq(now), credentials::suspended_reason.eq(reason)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Lifts the suspension of one of a person's passkeys; `false` when it is not theirs or not suspended.
+pub fn resume(conn: &mut PgConnection, owner: UserId, id: PasskeyId) -> Result<bool, StorageError> {
+    let changed = diesel::update(
+        credentials::table
+            .find(id.uuid())
+            .filter(credentials::user_id.eq(owner.uuid()))
+            .filter(credentials::suspended_at.is_not_null()),
+    )
+    .set((credentials::suspended_at.eq(None::<Time>), credentials::suspended_reason.eq(None::<String>)))
+    .execute(conn)?;
+    Ok(changed == 1)
+}

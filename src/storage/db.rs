@@ -1,0 +1,118 @@
+//! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::{Connection as _, PgConnection};
+use tokio::sync::Semaphore;
+
+use super::StorageError;
+
+/// How the pool behaves.
+#[derive(Clone, Debug)]
+pub struct DbSettings {
+    /// libpq URL or keyword string.
+    pub url: String,
+    /// Most connections.
+    pub pool: u32,
+    /// Longest wait for one; then the caller answers 503.
+    pub wait: Duration,
+    /// `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// `lock_timeout`.
+    pub lock_timeout: Duration,
+}
+
+/// The database. Cloning shares the pool.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    permits: Arc<Semaphore>,
+    wait: Duration,
+}
+
+#[derive(Debug)]
+struct Prepare(String);
+
+impl CustomizeConnection<PgConnection, R2d2Error> for Prepare {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), R2d2Error> {
+        conn.batch_execute(&self.0).map_err(R2d2Error::QueryError)
+    }
+}
+
+impl Db {
+    /// Opens the pool. Does not wait for a connection: an unreachable database is an error of the first query.
+    pub fn open(settings: &DbSettings) -> Result<Self, StorageError> {
+        let prepare = format!(
+            "SET application_name = 'passmint'; SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET lock_timeout = {}; \
+             SET idle_in_transaction_session_timeout = 5000",
+            settings.statement_timeout.as_millis(),
+            settings.lock_timeout.as_millis(),
+        );
+        let pool = Pool::builder()
+            .max_size(settings.pool)
+            .min_idle(Some(1))
+            // One round trip saved for each request: a connection found broken is dropped when it is returned.
+            .test_on_check_out(false)
+            .connection_timeout(settings.wait)
+            .connection_customizer(Box::new(Prepare(prepare)))
+            .error_handler(Box::new(LogFault))
+            .build_unchecked(ConnectionManager::new(&settings.url));
+        Ok(Self { pool, permits: Arc::new(Semaphore::new(settings.pool as usize)), wait: settings.wait })
+    }
+
+    /// Runs `work` on a connection, each statement by itself.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| StorageError::NoConnection(None))?
+            .map_err(|_| StorageError::Stopping)?;
+        let this = self.clone();
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || {
+            let _in_span = span.enter();
+            let _permit = permit;
+            this.blocking(work)
+        })
+        .await
+        .map_err(|_| StorageError::Stopping)?
+    }
+
+    /// Runs `work` in one transaction. A refusal that must be remembered (a replay, say) is an `Ok` value: an `Err` rolls back.
+    pub async fn tx<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.run(|conn| conn.transaction(work)).await
+    }
+
+    /// [`Db::run`] for code that is on a blocking thread already: the start and the command line.
+    pub fn blocking<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut conn = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
+        work(&mut conn)
+    }
+
+    /// Connections open and idle, for the metrics.
+    pub fn connections(&self) -> (u32, u32) {
+        let state = self.pool.state();
+        (state.connections, state.idle_connections)
+    }
+}
+
+/// Puts connection faults into our own log line; the address and user that libpq names in them stay out of answers.
+#[derive(Debug)]
+struct LogFault;
+
+impl diesel::r2d2::HandleError<R2d2Error> for LogFault {
+    fn handle_error(&self, error: R2d2Error) {
+        tracing::warn!(error = %error, "a database connection could not be made");
+    }
+}

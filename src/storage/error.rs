@@ -1,0 +1,54 @@
+//! What can go wrong with the database, in our own words.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// A storage fault. It is never "not found": a missing row is an `Option`, a lost race is a decision.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// No connection became free in time, or none could be made.
+    #[error("no database connection within the time allowed")]
+    NoConnection(#[source] Option<diesel::r2d2::PoolError>),
+    /// A unique value exists already; the caller decides what that means.
+    #[error("a unique value exists already ({constraint})")]
+    Conflict {
+        /// Name of the constraint or index.
+        constraint: String,
+    },
+    /// The database refused or failed.
+    #[error("the database failed: {0}")]
+    Database(#[source] DieselError),
+    /// A row that our own code could not have written.
+    #[error("table {table}, row {row}: {problem}")]
+    Corrupt {
+        /// Table name.
+        table: &'static str,
+        /// The row's key.
+        row: String,
+        /// What makes no sense.
+        problem: String,
+    },
+    /// The worker running the query was stopped.
+    #[error("the query was abandoned because the server is stopping")]
+    Stopping,
+    /// Migrations could not be read or applied.
+    #[error("migration failed: {0}")]
+    Migration(String),
+}
+
+impl From<DieselError> for StorageError {
+    fn from(error: DieselError) -> Self {
+        match error {
+            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
+                Self::Conflict { constraint: info.constraint_name().unwrap_or_default().to_owned() }
+            }
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl StorageError {
+    /// A row whose column does not hold what the schema promises.
+    pub fn corrupt(table: &'static str, row: impl ToString, problem: impl ToString) -> Self {
+        Self::Corrupt { table, row: row.to_string(), problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,33 @@
+//! All SQL of the crate: the pool, the embedded cluster, the schema, one file for each table, the sweep.
+//!
+//! What must always hold: a change that decides something puts its condition into the statement (or locks the row first)
+//! and tells the outcome by the rows it returns; a fault is [`StorageError`], never "not found"; the audit event is
+//! written in the same statement or transaction as its cause. To add a table: a migration with comments, its block in
+//! `schema.rs`, one file here with private rows and functions on a connection, named by verbs (`find_` gives an `Option`,
+//! `take_` consumes).
+
+pub mod audit;
+pub mod ceremonies;
+pub mod changes;
+pub mod clients;
+pub mod credentials;
+pub mod db;
+pub mod error;
+pub mod installation;
+pub mod migrations;
+pub mod refresh_tokens;
+pub mod relying_parties;
+pub(crate) mod schema;
+pub mod servers;
+pub mod sessions;
+pub mod sign_in;
+pub mod signing_keys;
+pub mod statement;
+pub mod sweep;
+pub mod users;
+
+pub use db::Db;
+pub use error::StorageError;
+//! Everything that speaks to PostgreSQL.
+
+pub mod cluster;

@@ -1,0 +1,170 @@
+//! Refresh families: one row each, one live leaf.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::StorageError;
+use super::credentials::Texts;
+use super::schema::{refresh_tokens, sessions, users};
+use crate::clock::Time;
+use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::refresh::{Family, Standing};
+use crate::domain::secret::TokenDigest;
+use crate::domain::user::UserStatus;
+use crate::statement;
+
+/// A rotation about to be made.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The family.
+    pub family: FamilyId,
+    /// The client that presented the token.
+    pub client: String,
+    /// Digest of the presented token's `jti`.
+    pub presented: TokenDigest,
+    /// Digest of its successor's.
+    pub successor: TokenDigest,
+    /// Key id the successor will be signed with.
+    pub successor_key: String,
+    /// End of the successor, unless the family ends before.
+    pub successor_expires_at: Time,
+    /// Now.
+    pub now: Time,
+}
+
+statement! {
+    Rotate {
+        family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
+        key: String => Text, expires_at: Time => Timestamptz, now: Time => Timestamptz,
+    } -> (Timestamptz, BigInt),
+    "UPDATE refresh_tokens
+     SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = $5, leaf_issued_at = $7,
+         leaf_expires_at = least($6, ends_at), generation = generation + 1
+     WHERE family = $1 AND leaf_digest = $2 AND client_id = $3 AND revoked_at IS NULL AND leaf_expires_at > $7 AND ends_at > $7
+       AND EXISTS (SELECT 1 FROM sessions JOIN users ON users.id = sessions.user_id
+                   WHERE sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
+                     AND users.status = 'active')
+     RETURNING leaf_expires_at, generation"
+}
+
+/// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
+/// exactly one of any number of callers succeeds. Gives the successor's end.
+pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Time>, StorageError> {
+    let statement = Rotate {
+        family: rotation.family.uuid(),
+        presented: rotation.presented.as_bytes().to_vec(),
+        client: rotation.client.clone(),
+        successor: rotation.successor.as_bytes().to_vec(),
+        key: rotation.successor_key.clone(),
+        expires_at: rotation.successor_expires_at,
+        now: rotation.now,
+    };
+    Ok(statement.get_result::<(Time, i64)>(conn).optional()?.map(|(expires_at, _)| expires_at))
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = refresh_tokens, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    family: Uuid,
+    user_id: Uuid,
+    session_id: Uuid,
+    client_id: String,
+    scope: String,
+    #[diesel(deserialize_as = Texts)]
+    audience: Vec<String>,
+    leaf_digest: Vec<u8>,
+    leaf_key: String,
+    leaf_issued_at: Time,
+    leaf_expires_at: Time,
+    previous_digest: Option<Vec<u8>>,
+    rotated_at: Option<Time>,
+    ends_at: Time,
+    revoked_at: Option<Time>,
+}
+
+/// A family with what it hangs on.
+#[derive(Clone, Debug)]
+pub struct StoredFamily {
+    /// What decides.
+    pub family: Family,
+    /// Session alive and person active?
+    pub standing: Standing,
+    /// Whose.
+    pub user: UserId,
+    /// In which session.
+    pub session: SessionId,
+    /// Scopes of its tokens.
+    pub scope: String,
+    /// Audiences of its access tokens.
+    pub audience: Vec<String>,
+}
+
+/// A family, whatever its state.
+pub fn find(conn: &mut PgConnection, id: FamilyId, now: Time) -> Result<Option<StoredFamily>, StorageError> {
+    let row: Option<(Row, Option<Time>, Time, String)> = refresh_tokens::table
+        .inner_join(sessions::table.inner_join(users::table))
+        .filter(refresh_tokens::family.eq(id.uuid()))
+        .select((Row::as_select(), sessions::revoked_at, sessions::ends_at, users::status))
+        .first(conn)
+        .optional()?;
+    row.map(|(row, revoked_at, ends_at, status)| {
+        let alive = revoked_at.is_none() && ends_at > now && status == UserStatus::Active.as_str();
+        stored(row, if alive { Standing::Good } else { Standing::Ended })
+    })
+    .transpose()
+}
+
+fn stored(row: Row, standing: Standing) -> Result<StoredFamily, StorageError> {
+    let digest = |bytes: &[u8]| {
+        TokenDigest::from_stored(bytes)
+            .ok_or_else(|| StorageError::corrupt("refresh_tokens", row.family, "a digest is not 32 bytes"))
+    };
+    Ok(StoredFamily {
+        family: Family {
+            id: row.family.into(),
+            client: row.client_id,
+            leaf: digest(&row.leaf_digest)?,
+            leaf_issued_at: row.leaf_issued_at,
+            leaf_expires_at: row.leaf_expires_at,
+            leaf_key: row.leaf_key,
+            previous: row.previous_digest.as_deref().map(digest).transpose()?,
+            rotated_at: row.rotated_at,
+            ends_at: row.ends_at,
+            revoked_at: row.revoked_at,
+        },
+        standing,
+        user: row.user_id.into(),
+        session: row.session_id.into(),
+        scope: row.scope,
+        audience: row.audience,
+    })
+}
+
+statement! {
+    Revoke { family: Uuid => SqlUuid, client: Option<String> => Nullable<Text>, reason: String => Text, now: Time => Timestamptz } -> SqlUuid,
+    "UPDATE refresh_tokens SET revoked_at = $4, revoked_reason = $3
+     WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family"
+}
+
+/// Revokes a family (of one client, when given); `false` when there is none or it was revoked before. Call it in the
+/// transaction that writes the event.
+pub fn revoke(
+    conn: &mut PgConnection,
+    family: FamilyId,
+    client: Option<&str>,
+    reason: &str,
+    now: Time,
+) -> Result<bool, StorageError> {
+    let statement =
+        Revoke { family: family.uuid(), client: client.map(ToOwned::to_owned), reason: reason.to_owned(), now };
+    Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
+}
+
+/// Whether a family may still be used: for the access tokens that carry its id.
+pub fn is_live(conn: &mut PgConnection, id: FamilyId) -> Result<bool, StorageError> {
+    Ok(diesel::select(diesel::dsl::exists(
+        refresh_tokens::table.find(id.uuid()).filter(refresh_tokens::revoked_at.is_null()),
+    ))
+    .get_result(conn)?)
+}

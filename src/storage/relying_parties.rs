@@ -1,0 +1,40 @@
+//! Which RP ids the stored passkeys belong to, for the guard at start.
+
+use diesel::prelude::*;
+
+use super::StorageError;
+use super::schema::{credential_index, credentials, retired_relying_parties};
+use crate::clock::Time;
+
+/// RP ids that passkeys are stored for and that were not retired, each with how many.
+pub fn in_use(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
+    let retired = retired_relying_parties::table.select(retired_relying_parties::rp_id);
+    Ok(credentials::table
+        .filter(credentials::rp_id.ne_all(retired))
+        .group_by(credentials::rp_id)
+        .select((credentials::rp_id, diesel::dsl::count_star()))
+        .order(credentials::rp_id)
+        .load(conn)?)
+}
+
+/// Gives up an RP id: its passkeys stay stored, and the start is no longer stopped by them.
+pub fn retire(conn: &mut PgConnection, rp_id: &str, now: Time) -> Result<(), StorageError> {
+    diesel::insert_into(retired_relying_parties::table)
+        .values((retired_relying_parties::rp_id.eq(rp_id), retired_relying_parties::retired_at.eq(now)))
+        .on_conflict_do_nothing()
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Files the passkeys of one RP id under another (a renamed domain that serves related origins, or a mistake corrected).
+/// Gives how many were moved; a passkey that exists under the new id already is a conflict, and nothing is moved.
+pub fn rename(conn: &mut PgConnection, from: &str, to: &str) -> Result<usize, StorageError> {
+    conn.transaction(|conn| {
+        diesel::update(credential_index::table.filter(credential_index::rp_id.eq(from)))
+            .set(credential_index::rp_id.eq(to))
+            .execute(conn)?;
+        Ok(diesel::update(credentials::table.filter(credentials::rp_id.eq(from)))
+            .set(credentials::rp_id.eq(to))
+            .execute(conn)?)
+    })
+}

@@ -1,0 +1,230 @@
+// The tables as the migrations make them; kept by `diesel print-schema`, checked against the database by the tests.
+
+diesel::table! {
+    installation (singleton) {
+        singleton -> Bool,
+        master_key_id -> Text,
+        master_key_check -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        user_handle -> Binary,
+        email -> Nullable<Text>,
+        email_verified_at -> Nullable<Timestamptz>,
+        name -> Nullable<Text>,
+        profile -> Jsonb,
+        locale -> Nullable<Text>,
+        status -> Text,
+        epoch -> BigInt,
+        claims -> Jsonb,
+        managed_by -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    external_ids (source, external_id) {
+        source -> Text,
+        external_id -> Text,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    groups (id) {
+        id -> Uuid,
+        name -> Text,
+        managed_by -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    group_members (group_id, user_id) {
+        group_id -> Uuid,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    credentials (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        rp_id -> Text,
+        credential_id -> Binary,
+        user_handle -> Nullable<Binary>,
+        passkey -> Jsonb,
+        algorithm -> Integer,
+        sign_count -> BigInt,
+        user_verified -> Bool,
+        backup_eligible -> Bool,
+        backup_state -> Bool,
+        transports -> Array<Text>,
+        aaguid -> Nullable<Uuid>,
+        resident -> Nullable<Bool>,
+        attested -> Bool,
+        name -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+        suspended_at -> Nullable<Timestamptz>,
+        suspended_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    credential_index (rp_id, credential_id) {
+        rp_id -> Text,
+        credential_id -> Binary,
+        user_id -> Uuid,
+        credential -> Uuid,
+    }
+}
+
+diesel::table! {
+    retired_relying_parties (rp_id) {
+        rp_id -> Text,
+        retired_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    clients (id) {
+        id -> Text,
+        definition -> Jsonb,
+        secret_digest -> Nullable<Binary>,
+        managed_by -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        token_digest -> Nullable<Binary>,
+        client_id -> Nullable<Text>,
+        credential -> Nullable<Uuid>,
+        acr -> Text,
+        amr -> Array<Text>,
+        credential_class -> Nullable<Text>,
+        auth_time -> Timestamptz,
+        verified_at -> Timestamptz,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        user_agent -> Nullable<Text>,
+        address_class -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (family) {
+        family -> Uuid,
+        user_id -> Uuid,
+        session_id -> Uuid,
+        client_id -> Text,
+        scope -> Text,
+        audience -> Array<Text>,
+        leaf_digest -> Binary,
+        leaf_key -> Text,
+        leaf_issued_at -> Timestamptz,
+        leaf_expires_at -> Timestamptz,
+        previous_digest -> Nullable<Binary>,
+        rotated_at -> Nullable<Timestamptz>,
+        generation -> BigInt,
+        created_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        purpose -> Text,
+        algorithm -> Text,
+        sealed -> Binary,
+        created_at -> Timestamptz,
+        published_at -> Timestamptz,
+        signs_from -> Timestamptz,
+        retired_at -> Nullable<Timestamptz>,
+        verifies_until -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    ceremonies (digest) {
+        digest -> Binary,
+        state -> Binary,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_events (id) {
+        id -> BigInt,
+        at -> Timestamptz,
+        kind -> Text,
+        user_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
+        client_id -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        subject_name -> Nullable<Text>,
+        address_class -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        detail -> Jsonb,
+    }
+}
+
+diesel::table! {
+    changes (seq) {
+        seq -> BigInt,
+        kind -> Text,
+        key -> Text,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    servers (id) {
+        id -> Uuid,
+        challenge_store -> Text,
+        started_at -> Timestamptz,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(credentials -> users (user_id));
+diesel::joinable!(credential_index -> credentials (credential));
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(group_members -> groups (group_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    audit_events,
+    changes,
+    ceremonies,
+    clients,
+    credential_index,
+    credentials,
+    external_ids,
+    group_members,
+    groups,
+    installation,
+    refresh_tokens,
+    retired_relying_parties,
+    servers,
+    sessions,
+    signing_keys,
+    users,
+);

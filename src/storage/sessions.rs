@@ -1,0 +1,148 @@
+//! Sessions.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::StorageError;
+use super::credentials::Texts;
+use super::schema::{sessions, users};
+use super::users::UserRow;
+use crate::clock::Time;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::secret::TokenDigest;
+use crate::domain::session::Session;
+use crate::domain::user::{User, UserStatus};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    client_id: Option<String>,
+    credential: Option<Uuid>,
+    acr: String,
+    #[diesel(deserialize_as = Texts)]
+    amr: Vec<String>,
+    credential_class: Option<String>,
+    auth_time: Time,
+    verified_at: Time,
+    created_at: Time,
+    last_seen_at: Time,
+    expires_at: Time,
+    ends_at: Time,
+    user_agent: Option<String>,
+    address_class: Option<String>,
+}
+
+impl From<Row> for Session {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.into(),
+            user: row.user_id.into(),
+            client: row.client_id,
+            passkey: row.credential.map(Into::into),
+            acr: row.acr,
+            amr: row.amr,
+            credential_class: row.credential_class,
+            auth_time: row.auth_time,
+            verified_at: row.verified_at,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+            ends_at: row.ends_at,
+            user_agent: row.user_agent,
+            address_class: row.address_class,
+        }
+    }
+}
+
+/// The live session behind a cookie, and its owner: not revoked, not over, owner active.
+pub fn find_live(
+    conn: &mut PgConnection,
+    cookie: &TokenDigest,
+    now: Time,
+) -> Result<Option<(Session, User)>, StorageError> {
+    let row: Option<(Row, UserRow)> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::token_digest.eq(cookie.as_bytes().as_slice()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .filter(users::status.eq(UserStatus::Active.as_str()))
+        .select((Row::as_select(), UserRow::as_select()))
+        .first(conn)
+        .optional()?;
+    row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
+}
+
+/// The live session with this id, and its owner: what a token's `sid` is checked against.
+pub fn find_live_by_id(
+    conn: &mut PgConnection,
+    id: SessionId,
+    now: Time,
+) -> Result<Option<(Session, User)>, StorageError> {
+    let row: Option<(Row, UserRow)> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(id.uuid()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::ends_at.gt(now))
+        .filter(users::status.eq(UserStatus::Active.as_str()))
+        .select((Row::as_select(), UserRow::as_select()))
+        .first(conn)
+        .optional()?;
+    row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
+}
+
+/// A person's live sessions, the last seen first.
+pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<Session>, StorageError> {
+    let rows: Vec<Row> = sessions::table
+        .filter(sessions::user_id.eq(user.uuid()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .order((sessions::last_seen_at.desc(), sessions::id))
+        .select(Row::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Moves the sliding end.
+pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time) -> Result<(), StorageError> {
+    diesel::update(sessions::table.find(id.uuid()).filter(sessions::revoked_at.is_null()))
+        .set((sessions::last_seen_at.eq(now), sessions::expires_at.eq(expires_at)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Ends one of a person's sessions, and with it everything that was issued in it; `false` when there is no such live one.
+pub fn revoke(conn: &mut PgConnection, owner: UserId, id: SessionId, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(
+        sessions::table
+            .find(id.uuid())
+            .filter(sessions::user_id.eq(owner.uuid()))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(now)),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Ends every session of a person but one; gives the ids of those that ended.
+pub fn revoke_others(
+    conn: &mut PgConnection,
+    owner: UserId,
+    keep: Option<SessionId>,
+    now: Time,
+) -> Result<Vec<SessionId>, StorageError> {
+    let keep = keep.map_or_else(Uuid::nil, |id| id.uuid());
+    let ended: Vec<Uuid> = diesel::update(
+        sessions::table
+            .filter(sessions::user_id.eq(owner.uuid()))
+            .filter(sessions::id.ne(keep))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(now)),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .returning(sessions::id)
+    .get_results(conn)?;
+    Ok(ended.into_iter().map(Into::into).collect())
+}

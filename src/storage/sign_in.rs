@@ -1,0 +1,290 @@
+//! The write of a finished authentication: one cached statement.
+//!
+//! Its conditions repeat what was read before the signature was checked — passkey neither suspended nor overtaken by
+//! another counter, person active and under the same epoch — and the session, the refresh family and the audit event are
+//! inserted from the row it changed. No row: refused, and nothing was written.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::StorageError;
+use crate::clock::Time;
+use crate::domain::audit::Event;
+use crate::domain::counter::CounterRule;
+use crate::domain::id::{FamilyId, PasskeyId, SessionId, UserId};
+use crate::domain::secret::TokenDigest;
+use crate::statement;
+
+/// A verified assertion about to be recorded.
+#[derive(Clone, Debug)]
+pub struct VerifiedAssertion {
+    /// The passkey that signed.
+    pub passkey: PasskeyId,
+    /// Its owner.
+    pub user: UserId,
+    /// The owner's epoch when the rows were read.
+    pub epoch: i64,
+    /// The counter it sent.
+    pub sign_count: u32,
+    /// The rule it is held to.
+    pub rule: CounterRule,
+    /// User verification in this assertion.
+    pub user_verified: bool,
+    /// Backup eligible, as of now.
+    pub backup_eligible: bool,
+    /// Backed up, as of now.
+    pub backup_state: bool,
+}
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Digest of its cookie; none when it lives through tokens only.
+    pub cookie: Option<TokenDigest>,
+    /// The client it is for.
+    pub client: Option<String>,
+    /// Authentication context class reference.
+    pub acr: String,
+    /// Authentication method references.
+    pub amr: Vec<String>,
+    /// Our own claim.
+    pub credential_class: String,
+    /// Now.
+    pub now: Time,
+    /// First sliding end.
+    pub expires_at: Time,
+    /// Absolute end.
+    pub ends_at: Time,
+}
+
+/// A refresh family about to be begun.
+#[derive(Clone, Debug)]
+pub struct NewFamily {
+    /// Its id.
+    pub id: FamilyId,
+    /// Scopes of its tokens.
+    pub scope: String,
+    /// Audiences of its access tokens.
+    pub audience: Vec<String>,
+    /// Digest of the first token's `jti`.
+    pub leaf: TokenDigest,
+    /// Key id of the first token.
+    pub leaf_key: String,
+    /// End of the first token, unused.
+    pub leaf_expires_at: Time,
+    /// Absolute end of the family.
+    pub ends_at: Time,
+}
+
+statement! {
+    SignIn {
+        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
+        sign_count: i64 => BigInt, may_repeat: bool => Bool, user_verified: bool => Bool,
+        backup_eligible: bool => Bool, backup_state: bool => Bool,
+        session: Uuid => SqlUuid, cookie: Option<Vec<u8>> => Nullable<Binary>, client: Option<String> => Nullable<Text>,
+        acr: String => Text, amr: Vec<String> => Array<Text>, class: String => Text,
+        now: Time => Timestamptz, expires_at: Time => Timestamptz, ends_at: Time => Timestamptz,
+        user_agent: Option<String> => Nullable<Text>, address_class: Option<String> => Nullable<Text>,
+        family: Option<Uuid> => Nullable<SqlUuid>, scope: Option<String> => Nullable<Text>,
+        audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
+        leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
+        kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
+    } -> Array<Binary>,
+    ", person AS (
+        SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
+    ), passkey AS (
+        UPDATE credentials
+        SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
+            backup_eligible = $7, backup_state = $8, last_used_at = $15
+        FROM person
+        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
+          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+        RETURNING credentials.id, user_id, rp_id, name
+    ), session AS (
+        INSERT INTO sessions (id, user_id, token_digest, client_id, credential, acr, amr, credential_class, auth_time,
+            verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
+        SELECT $9, user_id, $10, $11, id, $12, $13, $14, $15, $15, $15, $15, $16, $17, $18, $19 FROM passkey
+        RETURNING id
+    ), family AS (
+        INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
+            leaf_issued_at, leaf_expires_at, created_at, ends_at)
+        SELECT $20, user_id, $9, $11, $21, $22, $23, $24, $15, $25, $15, $26 FROM passkey WHERE $20 IS NOT NULL
+    ), event AS (
+        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
+        SELECT $15, $27, user_id, $9, $11, id::text, name, $19, $28, $29 FROM passkey
+    )
+    SELECT ARRAY(
+        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
+        ORDER BY credentials.created_at)
+    FROM session"
+}
+
+/// Records an assertion and opens its session. Gives every credential id its owner has under that RP id (for the signals
+/// to the passkey manager); none when a condition no longer holds.
+pub fn sign_in(
+    conn: &mut PgConnection,
+    assertion: &VerifiedAssertion,
+    session: &NewSession,
+    family: Option<&NewFamily>,
+    event: &Event,
+) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
+    let statement = SignIn {
+        passkey: assertion.passkey.uuid(),
+        user: assertion.user.uuid(),
+        epoch: assertion.epoch,
+        sign_count: i64::from(assertion.sign_count),
+        may_repeat: assertion.rule == CounterRule::MayRepeat,
+        user_verified: assertion.user_verified,
+        backup_eligible: assertion.backup_eligible,
+        backup_state: assertion.backup_state,
+        session: session.id.uuid(),
+        cookie: session.cookie.as_ref().map(|digest| digest.as_bytes().to_vec()),
+        client: session.client.clone(),
+        acr: session.acr.clone(),
+        amr: session.amr.clone(),
+        class: session.credential_class.clone(),
+        now: session.now,
+        expires_at: session.expires_at,
+        ends_at: session.ends_at,
+        user_agent: event.origin.user_agent.clone(),
+        address_class: event.origin.address_class.clone(),
+        family: family.map(|family| family.id.uuid()),
+        scope: family.map(|family| family.scope.clone()),
+        audience: family.map(|family| family.audience.clone()).unwrap_or_default(),
+        leaf: family.map(|family| family.leaf.as_bytes().to_vec()),
+        leaf_key: family.map(|family| family.leaf_key.clone()),
+        leaf_expires_at: family.map(|family| family.leaf_expires_at),
+        family_ends_at: family.map(|family| family.ends_at),
+        kind: event.kind.as_str().to_owned(),
+        request_id: event.origin.request_id.clone(),
+        detail: event.detail.clone(),
+    };
+    Ok(statement.get_result(conn).optional()?)
+}
+
+statement! {
+    StepUp {
+        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
+        sign_count: i64 => BigInt, may_repeat: bool => Bool, user_verified: bool => Bool,
+        backup_eligible: bool => Bool, backup_state: bool => Bool,
+        session: Uuid => SqlUuid, cookie: Vec<u8> => Binary,
+        acr: String => Text, amr: Vec<String> => Array<Text>, class: String => Text, now: Time => Timestamptz,
+        kind: String => Text, address_class: Option<String> => Nullable<Text>,
+        request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
+    } -> Array<Binary>,
+    ", person AS (
+        SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
+    ), passkey AS (
+        UPDATE credentials
+        SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
+            backup_eligible = $7, backup_state = $8, last_used_at = $14
+        FROM person
+        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
+          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+        RETURNING credentials.id, user_id, rp_id, name
+    ), session AS (
+        UPDATE sessions
+        SET token_digest = $10, credential = passkey.id, acr = $11, amr = $12, credential_class = $13,
+            auth_time = $14, verified_at = $14, last_seen_at = $14
+        FROM passkey
+        WHERE sessions.id = $9 AND sessions.user_id = passkey.user_id AND revoked_at IS NULL AND expires_at > $14
+        RETURNING sessions.id
+    ), event AS (
+        INSERT INTO audit_events (at, kind, user_id, session_id, subject, subject_name, address_class, request_id, detail)
+        SELECT $14, $15, passkey.user_id, session.id, passkey.id::text, passkey.name, $16, $17, $18 FROM passkey, session
+    )
+    SELECT ARRAY(
+        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
+        ORDER BY credentials.created_at)
+    FROM session"
+}
+
+/// Records an assertion and renews an existing session under a new cookie. Answers as [`sign_in`] does.
+pub fn step_up(
+    conn: &mut PgConnection,
+    assertion: &VerifiedAssertion,
+    session: &NewSession,
+    event: &Event,
+) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
+    let Some(cookie) = &session.cookie else { return Ok(None) };
+    let statement = StepUp {
+        passkey: assertion.passkey.uuid(),
+        user: assertion.user.uuid(),
+        epoch: assertion.epoch,
+        sign_count: i64::from(assertion.sign_count),
+        may_repeat: assertion.rule == CounterRule::MayRepeat,
+        user_verified: assertion.user_verified,
+        backup_eligible: assertion.backup_eligible,
+        backup_state: assertion.backup_state,
+        session: session.id.uuid(),
+        cookie: cookie.as_bytes().to_vec(),
+        acr: session.acr.clone(),
+        amr: session.amr.clone(),
+        class: session.credential_class.clone(),
+        now: session.now,
+        kind: event.kind.as_str().to_owned(),
+        address_class: event.origin.address_class.clone(),
+        request_id: event.origin.request_id.clone(),
+        detail: event.detail.clone(),
+    };
+    Ok(statement.get_result(conn).optional()?)
+}
+
+/// Opens the session of a person who has just been created, in the transaction that creates them.
+pub fn open_first(
+    conn: &mut PgConnection,
+    user: UserId,
+    passkey: PasskeyId,
+    session: &NewSession,
+    family: Option<&NewFamily>,
+    event: &Event,
+) -> Result<(), StorageError> {
+    use super::schema::{refresh_tokens, sessions};
+    diesel::insert_into(sessions::table)
+        .values((
+            (
+                sessions::id.eq(session.id.uuid()),
+                sessions::user_id.eq(user.uuid()),
+                sessions::token_digest.eq(session.cookie.as_ref().map(|digest| digest.as_bytes().to_vec())),
+                sessions::client_id.eq(&session.client),
+                sessions::credential.eq(passkey.uuid()),
+                sessions::acr.eq(&session.acr),
+                sessions::amr.eq(&session.amr),
+                sessions::credential_class.eq(&session.credential_class),
+            ),
+            (
+                sessions::auth_time.eq(session.now),
+                sessions::verified_at.eq(session.now),
+                sessions::created_at.eq(session.now),
+                sessions::last_seen_at.eq(session.now),
+                sessions::expires_at.eq(session.expires_at),
+                sessions::ends_at.eq(session.ends_at),
+                sessions::user_agent.eq(&event.origin.user_agent),
+                sessions::address_class.eq(&event.origin.address_class),
+            ),
+        ))
+        .execute(conn)?;
+    if let (Some(family), Some(client)) = (family, &session.client) {
+        diesel::insert_into(refresh_tokens::table)
+            .values((
+                refresh_tokens::family.eq(family.id.uuid()),
+                refresh_tokens::user_id.eq(user.uuid()),
+                refresh_tokens::session_id.eq(session.id.uuid()),
+                refresh_tokens::client_id.eq(client),
+                refresh_tokens::scope.eq(&family.scope),
+                refresh_tokens::audience.eq(&family.audience),
+                refresh_tokens::leaf_digest.eq(family.leaf.as_bytes().as_slice()),
+                refresh_tokens::leaf_key.eq(&family.leaf_key),
+                refresh_tokens::leaf_issued_at.eq(session.now),
+                refresh_tokens::leaf_expires_at.eq(family.leaf_expires_at),
+                refresh_tokens::created_at.eq(session.now),
+                refresh_tokens::ends_at.eq(family.ends_at),
+            ))
+            .execute(conn)?;
+    }
+    super::audit::insert(conn, event)
+}

@@ -1,0 +1,125 @@
+//! People.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use uuid::Uuid;
+
+use super::StorageError;
+use super::schema::users;
+use crate::clock::Time;
+use crate::domain::id::UserId;
+use crate::domain::user::{User, UserStatus};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+pub(super) struct UserRow {
+    pub(super) id: Uuid,
+    user_handle: Vec<u8>,
+    email: Option<String>,
+    email_verified_at: Option<Time>,
+    name: Option<String>,
+    locale: Option<String>,
+    status: String,
+    epoch: i64,
+    created_at: Time,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = StorageError;
+    fn try_from(row: UserRow) -> Result<Self, StorageError> {
+        let status = UserStatus::parse(&row.status)
+            .ok_or_else(|| StorageError::corrupt("users", row.id, format!("unknown status {:?}", row.status)))?;
+        Ok(Self {
+            id: row.id.into(),
+            handle: row.user_handle,
+            email: row.email,
+            email_verified_at: row.email_verified_at,
+            name: row.name,
+            locale: row.locale,
+            status,
+            epoch: row.epoch,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// A person about to be stored.
+pub struct NewUser<'a> {
+    /// Their id.
+    pub id: UserId,
+    /// Their user handle.
+    pub handle: &'a [u8],
+    /// The address they typed; unverified.
+    pub email: Option<&'a str>,
+    /// Display name.
+    pub name: Option<&'a str>,
+    /// Now.
+    pub now: Time,
+}
+
+/// Stores a person, active and unverified.
+pub fn insert(conn: &mut PgConnection, new: &NewUser<'_>) -> Result<(), StorageError> {
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(new.id.uuid()),
+            users::user_handle.eq(new.handle),
+            users::email.eq(new.email),
+            users::name.eq(new.name),
+            users::created_at.eq(new.now),
+            users::updated_at.eq(new.now),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One person.
+pub fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<User>, StorageError> {
+    users::table.find(id.uuid()).select(UserRow::as_select()).first(conn).optional()?.map(TryInto::try_into).transpose()
+}
+
+/// One person, their row locked until the transaction ends.
+pub fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<User>, StorageError> {
+    users::table
+        .find(id.uuid())
+        .select(UserRow::as_select())
+        .for_update()
+        .first(conn)
+        .optional()?
+        .map(TryInto::try_into)
+        .transpose()
+}
+
+/// Whose passkeys an e-mail-first sign-in may list: the verified owner's, else those of everybody who claims the address
+/// (at most 20, oldest first). `normalised` is lower case.
+pub fn ids_claiming(conn: &mut PgConnection, normalised: &str) -> Result<Vec<UserId>, StorageError> {
+    let rows: Vec<(Uuid, bool)> = users::table
+        .filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(normalised))
+        .order((users::email_verified_at.is_null(), users::created_at))
+        .limit(20)
+        .select((users::id, users::email_verified_at.is_not_null()))
+        .load(conn)?;
+    let verified_owner = rows.iter().find(|(_, verified)| *verified).map(|(id, _)| UserId::from(*id));
+    Ok(verified_owner.map_or_else(|| rows.into_iter().map(|(id, _)| id.into()).collect(), |owner| vec![owner]))
+}
+
+/// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes.
+pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
+        .set((users::status.eq(status.as_str()), users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Raises a person's epoch: decisions made under the old one are not written any more.
+pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
+    diesel::update(users::table.find(id.uuid()))
+        .set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody.
+pub fn delete(conn: &mut PgConnection, id: UserId) -> Result<bool, StorageError> {
+    Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
+}

@@ -1,0 +1,311 @@
+//! What our tokens say.
+//!
+//! Times are whole seconds since 1970 (`NumericDate`). To add a claim: a field here, `#[serde(default)]` and skipped when
+//! empty, so that tokens made before it still read.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::keys::Algorithm;
+
+/// `aud`: one string, or an array when there are several (RFC 7519 §4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audiences {
+    /// The usual one.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audiences {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
+
+    /// Whether `audience` is among them.
+    pub fn contains(&self, audience: &str) -> bool {
+        self.iter().any(|one| one == audience)
+    }
+}
+
+impl From<&str> for Audiences {
+    fn from(one: &str) -> Self {
+        Self::One(one.to_owned())
+    }
+}
+
+impl From<Vec<String>> for Audiences {
+    fn from(mut many: Vec<String>) -> Self {
+        match many.len() {
+            1 => Self::One(many.remove(0)),
+            _ => Self::Many(many),
+        }
+    }
+}
+
+/// How strongly the credential that signed in is tied to one device; our own claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialClass {
+    /// A passkey that may be copied between devices (backup eligible).
+    Synced,
+    /// One that says it stays on its device; nobody vouches for it.
+    DeviceBoundUnverified,
+    /// Attested to a trusted root.
+    Attested,
+}
+
+/// What a token is bound to (RFC 7800); here a DPoP key (RFC 9449 §6.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The RFC 7638 thumbprint of the key.
+    pub jkt: String,
+}
+
+/// How and when the person signed in; the same in every token of one sign-in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    /// When (`NumericDate`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// Authentication context class: `phr`, `phrh`, ….
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// Methods (RFC 8176).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// The class of the passkey, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_class: Option<CredentialClass>,
+}
+
+/// An access token (RFC 9068 §2.2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, or the client for its own tokens.
+    pub sub: String,
+    /// The resource servers.
+    pub aud: Audiences,
+    /// Who asked for it.
+    pub client_id: String,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+    /// Scopes, separated by spaces.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+    /// The session that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// How the person signed in.
+    #[serde(flatten)]
+    pub authentication: Authentication,
+    /// The key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
+    /// Claims of hooks, under their namespace.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// An ID token (OpenID Connect Core §2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, as this client knows them.
+    pub sub: String,
+    /// The client.
+    pub aud: Audiences,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id; not asked for by the standard, but so that every token of ours has one.
+    pub jti: String,
+    /// What the client sent along, back unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// [`at_hash`] of the access token beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+    /// The authorised party, when there are several audiences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azp: Option<String>,
+    /// The session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// How the person signed in.
+    #[serde(flatten)]
+    pub authentication: Authentication,
+    /// Profile and e-mail claims (Core §5.1), and those of hooks.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A refresh token: enough to mint without another look-up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshClaims {
+    /// The version of this form, 1.
+    pub v: u8,
+    /// Our issuer URL.
+    pub iss: String,
+    /// Our issuer URL again: only we read it.
+    pub aud: String,
+    /// The person.
+    pub sub: String,
+    /// The client that it was given to.
+    pub client_id: String,
+    /// Its own id, see [`refresh::successor_jti`](super::refresh::successor_jti).
+    pub jti: String,
+    /// The family that it descends in.
+    pub fid: String,
+    /// The session; absent with `offline_access`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// The scopes first granted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+    /// The resource servers that access tokens may be asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// How the person signed in.
+    #[serde(flatten)]
+    pub authentication: Authentication,
+    /// The DPoP key that the family is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// Claims beside the fixed ones. Names that tokens are judged by cannot be among them: written twice into one object,
+/// different readers would believe different values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Extra(Map<String, Value>);
+
+/// Names that [`Extra`] never carries.
+const RESERVED: [&str; 22] = [
+    "iss",
+    "sub",
+    "aud",
+    "client_id",
+    "iat",
+    "exp",
+    "nbf",
+    "jti",
+    "scope",
+    "sid",
+    "auth_time",
+    "acr",
+    "amr",
+    "credential_class",
+    "cnf",
+    "act",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "azp",
+    "fid",
+    "may_act",
+];
+
+impl Extra {
+    /// Takes the claims whose names are free; the others are dropped.
+    pub fn new(claims: Map<String, Value>) -> Self {
+        Self(claims.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).collect())
+    }
+
+    /// One claim.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// All of them.
+    pub const fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+/// `at_hash` (OpenID Connect Core §3.1.3.6): the left half of the token's digest, base64url. The digest is the one of the
+/// ID token's algorithm; for Ed25519 that is SHA-512.
+pub fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
+    let hash = match algorithm {
+        Algorithm::ES256 | Algorithm::RS256 | Algorithm::HS256 => &digest::SHA256,
+        Algorithm::EdDSA => &digest::SHA512,
+    };
+    let full = digest::digest(hash, access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&full.as_ref()[..full.as_ref().len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// OpenID Connect Core appendix A.3, whose access token and `at_hash` belong together.
+    #[test]
+    fn at_hash_is_the_one_of_the_standard() {
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(at_hash(Algorithm::RS256, token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(at_hash(Algorithm::EdDSA, token).len(), 43);
+    }
+
+    #[test]
+    fn one_audience_is_a_string_several_are_an_array() {
+        let text = |audiences: Audiences| serde_json::to_value(audiences).unwrap();
+        assert_eq!(text("a".into()), json!("a"));
+        assert_eq!(text(vec!["a".to_owned()].into()), json!("a"));
+        assert_eq!(text(vec!["a".to_owned(), "b".to_owned()].into()), json!(["a", "b"]));
+        assert!(Audiences::from("a").contains("a") && !Audiences::from("ab").contains("a"));
+    }
+
+    #[test]
+    fn extra_claims_cannot_replace_the_fixed_ones() {
+        let Value::Object(mut all) = json!({"email": "a@example.com", "https://example.com/x": 1}) else {
+            unreachable!()
+        };
+        for name in RESERVED {
+            all.insert(name.into(), "evil".into());
+        }
+        let claims = IdClaims {
+            iss: "i".into(),
+            sub: "s".into(),
+            aud: "a".into(),
+            iat: 1,
+            exp: 2,
+            jti: "j".into(),
+            nonce: None,
+            at_hash: None,
+            azp: None,
+            sid: None,
+            authentication: Authentication::default(),
+            extra: Extra::new(all),
+        };
+        let text = serde_json::to_string(&claims).unwrap();
+        assert!(!text.contains("evil"), "{text}");
+        assert!(text.contains("a@example.com") && text.contains("https://example.com/x"));
+        assert_eq!(serde_json::from_str::<IdClaims>(&text).unwrap(), claims);
+    }
+}

@@ -1,0 +1,184 @@
+//! JWK sets: ours, as published, and foreign ones, as read.
+//!
+//! Always holds: what we publish is built from public halves only; a foreign set is bounded, gives only keys that we can
+//! use for verifying, and never a symmetric one.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::keys::{Algorithm, PublicKey, StoredKey};
+use super::ring::VerifyingKey;
+use super::verifier::json::parse_object;
+
+/// A prepared answer for a JWKS endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwks {
+    /// The JSON document.
+    pub body: Arc<str>,
+    /// A strong entity tag, with its quotes (RFC 9110 §8.8.3).
+    pub etag: Arc<str>,
+}
+
+/// The document for these keys, in the order of their `kid`. Symmetric keys are left out.
+pub(super) fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
+    let mut keys: Vec<&StoredKey> = keys.into_iter().collect();
+    keys.sort_by(|a, b| a.kid.cmp(&b.kid));
+    let members: Vec<Value> = keys
+        .into_iter()
+        .filter_map(|key| {
+            let mut jwk = key.material.public_jwk()?;
+            jwk["kid"] = key.kid.as_str().into();
+            Some(jwk)
+        })
+        .collect();
+    let body = json!({ "keys": members }).to_string();
+    let hash = digest::digest(&digest::SHA256, body.as_bytes());
+    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..15]));
+    Jwks { body: body.into(), etag: etag.into() }
+}
+
+/// Why a foreign set is refused as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Over [`KeySet::MAX_BYTES`] or [`KeySet::MAX_KEYS`].
+    #[error("the key set is too large")]
+    TooLarge,
+    /// Not a JSON object with an array `keys`, or one with duplicate members.
+    #[error("the key set is malformed")]
+    Malformed,
+    /// Not one key in it that we could verify with.
+    #[error("the key set has no usable key")]
+    Empty,
+}
+
+/// The keys of another issuer, for verifying its tokens.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    keys: Vec<(Option<String>, VerifyingKey)>,
+}
+
+impl KeySet {
+    /// Largest document that is read, in bytes.
+    pub const MAX_BYTES: usize = 256 * 1024;
+    /// Most keys that a set may have.
+    pub const MAX_KEYS: usize = 64;
+
+    /// Reads a JWK set (RFC 7517 §5). Keys that we cannot or must not use are passed over: other kinds, other uses than
+    /// `sig`, `key_ops` without `verify`, weak or malformed ones.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn parse(document: &[u8]) -> Result<Self, KeySetError> {
+        if document.len() > Self::MAX_BYTES {
+            return Err(KeySetError::TooLarge);
+        }
+        let set = parse_object(document).map_err(|_| KeySetError::Malformed)?;
+        let members = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
+        if members.len() > Self::MAX_KEYS {
+            return Err(KeySetError::TooLarge);
+        }
+        let keys: Vec<_> = members.iter().filter_map(usable).collect();
+        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// The one key that a header means. With a `kid`: the key of that name and algorithm; without: the only key of that
+    /// algorithm. Two candidates are none, because the order of a document must not decide.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
+        let mut candidates = self
+            .keys
+            .iter()
+            .filter(|(name, key)| key.algorithm() == algorithm && (kid.is_none() || name.as_deref() == kid));
+        match (candidates.next(), candidates.next()) {
+            (Some((_, key)), None) => Some(key),
+            _ => None,
+        }
+    }
+}
+
+fn usable(jwk: &Value) -> Option<(Option<String>, VerifyingKey)> {
+    let kid = match jwk.get("kid") {
+        None => None,
+        Some(kid) => Some(kid.as_str()?.to_owned()),
+    };
+    let signs = jwk.get("use").is_none_or(|usage| usage == "sig");
+    let verifies = match jwk.get("key_ops") {
+        None => true,
+        Some(operations) => operations.as_array()?.iter().any(|operation| operation == "verify"),
+    };
+    if !signs || !verifies {
+        return None;
+    }
+    let key = PublicKey::from_jwk(jwk).ok()?;
+    let verifying = VerifyingKey::foreign(kid.clone().unwrap_or_default(), &key);
+    Some((kid, verifying))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::keys::KeyMaterial;
+
+    fn jwk(kid: Option<&str>) -> Value {
+        let mut jwk = KeyMaterial::generate(Algorithm::ES256).unwrap().public_jwk().unwrap();
+        if let Some(kid) = kid {
+            jwk["kid"] = kid.into();
+        }
+        jwk
+    }
+
+    fn set(keys: &[Value]) -> Result<KeySet, KeySetError> {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_key_is_found_by_kid_and_algorithm() {
+        let set = set(&[jwk(Some("a")), jwk(Some("b"))]).unwrap();
+        assert!(set.find(Some("a"), Algorithm::ES256).is_some());
+        assert!(set.find(Some("a"), Algorithm::RS256).is_none(), "another algorithm");
+        assert!(set.find(Some("c"), Algorithm::ES256).is_none(), "unknown");
+        assert!(set.find(None, Algorithm::ES256).is_none(), "two candidates");
+    }
+
+    #[test]
+    fn two_keys_with_one_kid_are_none() {
+        assert!(set(&[jwk(Some("a")), jwk(Some("a"))]).unwrap().find(Some("a"), Algorithm::ES256).is_none());
+        assert!(set(&[jwk(None)]).unwrap().find(None, Algorithm::ES256).is_some(), "a single nameless key");
+    }
+
+    #[test]
+    fn unusable_keys_are_passed_over() {
+        for (name, member, value) in [
+            ("for encryption", "use", json!("enc")),
+            ("not for verifying", "key_ops", json!(["sign"])),
+            ("key_ops of another type", "key_ops", json!("verify")),
+            ("kid of another type", "kid", json!(7)),
+            ("another algorithm", "alg", json!("ES384")),
+            ("symmetric", "kty", json!("oct")),
+        ] {
+            let mut key = jwk(Some("a"));
+            key[member] = value;
+            assert_eq!(set(&[key.clone()]).unwrap_err(), KeySetError::Empty, "{name}");
+            assert!(set(&[key, jwk(Some("b"))]).is_ok(), "{name}, beside a good one");
+        }
+    }
+
+    #[test]
+    fn malformed_sets_are_refused() {
+        for (name, text, expected) in [
+            ("empty", String::new(), KeySetError::Malformed),
+            ("array", "[]".into(), KeySetError::Malformed),
+            ("no keys", "{}".into(), KeySetError::Malformed),
+            ("keys twice", r#"{"keys":[],"keys":[]}"#.into(), KeySetError::Malformed),
+            ("object", r#"{"keys":{}}"#.into(), KeySetError::Malformed),
+            ("none", r#"{"keys":[]}"#.into(), KeySetError::Empty),
+            ("too many", json!({"keys": vec![json!({}); 65]}).to_string(), KeySetError::TooLarge),
+            ("too long", " ".repeat(KeySet::MAX_BYTES + 1), KeySetError::TooLarge),
+        ] {
+            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Private keys: made, imported, and shown only by their public half.
+//!
+//! Whatever form a key came in, it is kept as PKCS#8 DER (or as the raw HMAC secret), which is also what is sealed.
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING as P256, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
+    RsaPublicKeyComponents,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::pem::{self, Encoding};
+use super::public::member;
+use super::{Algorithm, KeyError, PublicKey};
+use crate::domain::secret::Secret;
+
+/// RFC 7518 §3.2: an HMAC key at least as long as the digest.
+const HMAC_MIN: usize = 32;
+
+/// A private or symmetric key with its algorithm. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct KeyMaterial {
+    algorithm: Algorithm,
+    secret: Secret<Vec<u8>>,
+    public: Option<PublicKey>,
+}
+
+impl KeyMaterial {
+    /// A fresh key: P-256, RSA of 2,048 bits, Ed25519, or 32 random bytes. RSA takes 50–500 ms: not on a request's thread.
+    ///
+    /// # Errors
+    /// [`KeyError::Generation`] when the library fails.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        match algorithm {
+            Algorithm::ES256 => EcdsaKeyPair::generate(&P256).map_err(failed).and_then(|pair| Self::of_p256(&pair)),
+            Algorithm::RS256 => {
+                RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed).and_then(|pair| Self::of_rsa(&pair))
+            }
+            Algorithm::EdDSA => Ed25519KeyPair::generate().map_err(failed).and_then(|pair| Self::of_ed25519(&pair)),
+            Algorithm::HS256 => Self::from_secret(crate::random::bytes::<32>().to_vec()),
+        }
+    }
+
+    /// Takes a shared secret as it is (32 bytes at least).
+    ///
+    /// # Errors
+    /// [`KeyError::Weak`] when it is shorter.
+    pub fn from_secret(secret: Vec<u8>) -> Result<Self, KeyError> {
+        let secret = Secret::new(secret);
+        if secret.expose().len() < HMAC_MIN {
+            return Err(KeyError::Weak);
+        }
+        Ok(Self { algorithm: Algorithm::HS256, secret, public: None })
+    }
+
+    /// Reads one unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC). The kind of key decides the algorithm.
+    ///
+    /// # Errors
+    /// [`KeyError::Form`], or [`KeyError::Weak`] for RSA under 2,048 bits.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let (encoding, der) = pem::private_key(text)?;
+        match encoding {
+            Encoding::Pkcs8 => [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA]
+                .into_iter()
+                .find_map(|algorithm| Self::from_stored(algorithm, der.to_vec()).ok())
+                .ok_or(KeyError::Form),
+            Encoding::Pkcs1 => Self::of_rsa(&RsaKeyPair::from_der(&der).map_err(|_| KeyError::Form)?),
+            Encoding::Sec1 => {
+                Self::of_p256(&EcdsaKeyPair::from_private_key_der(&P256, &der).map_err(|_| KeyError::Form)?)
+            }
+        }
+    }
+
+    /// Reads a private JWK (or a symmetric one). Both halves must belong together.
+    ///
+    /// # Errors
+    /// [`KeyError`] by what is wrong.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
+        let secret_member = |name: &str| member(jwk, name).map(Zeroizing::new);
+        if jwk.get("kty").and_then(Value::as_str) == Some("oct") {
+            return match jwk.get("alg").map(Value::as_str) {
+                None | Some(Some("HS256")) => Self::from_secret(member(jwk, "k")?),
+                Some(_) => Err(KeyError::Algorithm),
+            };
+        }
+        match PublicKey::from_jwk(jwk)? {
+            PublicKey::P256 { x, y } => {
+                let point = [&[4], x.as_slice(), y.as_slice()].concat();
+                let pair = EcdsaKeyPair::from_private_key_and_public_key(&P256, &secret_member("d")?, &point);
+                Self::of_p256(&pair.map_err(|_| KeyError::Weak)?)
+            }
+            PublicKey::Ed25519 { x } => {
+                let seed = secret_member("d")?;
+                if seed.len() != 32 {
+                    return Err(KeyError::Form);
+                }
+                Self::of_ed25519(&Ed25519KeyPair::from_seed_and_public_key(&seed, &x).map_err(|_| KeyError::Weak)?)
+            }
+            PublicKey::Rsa { n, e } => {
+                let pair = RsaKeyPair::from_components(&aws_lc_rs::rsa::KeyPairComponents {
+                    public_key: RsaPublicKeyComponents { n, e },
+                    d: secret_member("d")?.to_vec(),
+                    p: secret_member("p")?.to_vec(),
+                    q: secret_member("q")?.to_vec(),
+                    dP: secret_member("dp")?.to_vec(),
+                    dQ: secret_member("dq")?.to_vec(),
+                    qInv: secret_member("qi")?.to_vec(),
+                });
+                Self::of_rsa(&pair.map_err(|_| KeyError::Weak)?)
+            }
+        }
+    }
+
+    /// Reads back what [`secret`](Self::secret) gave: PKCS#8 DER, or the HMAC secret.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the bytes are not a key for that algorithm.
+    pub fn from_stored(algorithm: Algorithm, bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(bytes);
+        match algorithm {
+            Algorithm::ES256 => Self::of_p256(&EcdsaKeyPair::from_pkcs8(&P256, &bytes).map_err(|_| KeyError::Form)?),
+            Algorithm::RS256 => Self::of_rsa(&RsaKeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::Form)?),
+            Algorithm::EdDSA => Self::of_ed25519(&Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::Form)?),
+            Algorithm::HS256 => Self::from_secret(bytes.to_vec()),
+        }
+    }
+
+    fn of_p256(pair: &EcdsaKeyPair) -> Result<Self, KeyError> {
+        let public = PublicKey::p256_from_point(pair.public_key().as_ref())?;
+        Ok(Self::whole(pair.to_pkcs8v1().map_err(failed)?.as_ref(), public))
+    }
+
+    fn of_ed25519(pair: &Ed25519KeyPair) -> Result<Self, KeyError> {
+        let public = PublicKey::ed25519(pair.public_key().as_ref())?;
+        Ok(Self::whole(pair.to_pkcs8v1().map_err(failed)?.as_ref(), public))
+    }
+
+    fn of_rsa(pair: &RsaKeyPair) -> Result<Self, KeyError> {
+        let parts = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+        let public = PublicKey::rsa(parts.n, parts.e)?;
+        let der: Pkcs8V1Der<'static> = pair.as_der().map_err(failed)?;
+        Ok(Self::whole(der.as_ref(), public))
+    }
+
+    fn whole(der: &[u8], public: PublicKey) -> Self {
+        Self { algorithm: public.algorithm(), secret: Secret::new(der.to_vec()), public: Some(public) }
+    }
+
+    /// The algorithm that it signs with.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// What to seal and store: PKCS#8 DER, or the HMAC secret.
+    pub const fn secret(&self) -> &Secret<Vec<u8>> {
+        &self.secret
+    }
+
+    /// The public half; `None` for a symmetric key.
+    pub const fn public(&self) -> Option<&PublicKey> {
+        self.public.as_ref()
+    }
+
+    /// The public half as a JWK, without `kid`; `None` for a symmetric key. Never a private member: it is built from the
+    /// public half alone.
+    pub fn public_jwk(&self) -> Option<Value> {
+        self.public.as_ref().map(PublicKey::jwk)
+    }
+
+    /// The `kid`: RFC 7638 of the public half. For a symmetric key, whose thumbprint would be a plain hash of the secret
+    /// (RFC 7638 §7), an HMAC under it instead.
+    pub fn thumbprint(&self) -> String {
+        self.public.as_ref().map_or_else(
+            || {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose());
+                URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"passmint kid v1"))
+            },
+            PublicKey::thumbprint,
+        )
+    }
+
+    pub(in crate::tokens) fn encoding_key(&self) -> EncodingKey {
+        let bytes = self.secret.expose();
+        match self.algorithm {
+            Algorithm::ES256 => EncodingKey::from_ec_der(bytes),
+            Algorithm::RS256 => EncodingKey::from_rsa_der(bytes),
+            Algorithm::EdDSA => EncodingKey::from_ed_der(bytes),
+            Algorithm::HS256 => EncodingKey::from_secret(bytes),
+        }
+    }
+
+    pub(in crate::tokens) fn decoding_key(&self) -> DecodingKey {
+        self.public.as_ref().map_or_else(|| DecodingKey::from_secret(self.secret.expose()), PublicKey::decoding_key)
+    }
+}
+
+fn failed(_: aws_lc_rs::error::Unspecified) -> KeyError {
+    KeyError::Generation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        let body = STANDARD.encode(der);
+        let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    }
+
+    #[test]
+    fn every_kind_survives_storage_and_pem() {
+        for algorithm in Algorithm::ALL {
+            let key = KeyMaterial::generate(algorithm).unwrap();
+            let stored = KeyMaterial::from_stored(algorithm, key.secret().expose().clone()).unwrap();
+            assert_eq!((key.thumbprint(), key.public_jwk()), (stored.thumbprint(), stored.public_jwk()));
+            assert_eq!(key.thumbprint().len(), 43);
+            assert_ne!(key.thumbprint(), KeyMaterial::generate(algorithm).unwrap().thumbprint(), "{algorithm}");
+            if algorithm != Algorithm::HS256 {
+                let read = KeyMaterial::from_pem(&pem("PRIVATE KEY", key.secret().expose())).unwrap();
+                assert_eq!((read.algorithm(), read.thumbprint()), (algorithm, key.thumbprint()));
+            }
+        }
+    }
+
+    /// PKCS#8 wraps the older forms whole: the tests cut them out of it.
+    #[test]
+    fn the_older_pem_forms_are_read() {
+        let rsa = KeyMaterial::generate(Algorithm::RS256).unwrap();
+        let inner = &rsa.secret().expose()[26..];
+        assert_eq!(KeyMaterial::from_pem(&pem("RSA PRIVATE KEY", inner)).unwrap().thumbprint(), rsa.thumbprint());
+        let ec = KeyMaterial::generate(Algorithm::ES256).unwrap();
+        let der = ec.secret().expose();
+        let start = der.windows(5).position(|window| window == [0x02, 0x01, 0x01, 0x04, 0x20]).unwrap() - 2;
+        let with_parameters = format!(
+            "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{}",
+            pem("EC PRIVATE KEY", &der[start..])
+        );
+        assert_eq!(KeyMaterial::from_pem(&with_parameters).unwrap().thumbprint(), ec.thumbprint());
+    }
+
+    #[test]
+    fn what_is_not_one_plain_private_key_is_refused() {
+        let key = KeyMaterial::generate(Algorithm::ES256).unwrap();
+        let good = pem("PRIVATE KEY", key.secret().expose());
+        for (name, bad) in [
+            ("empty", String::new()),
+            ("public", pem("PUBLIC KEY", &[1, 2, 3])),
+            ("encrypted", pem("ENCRYPTED PRIVATE KEY", key.secret().expose())),
+            ("cut", good[..good.len() / 2].to_owned()),
+            ("two keys", format!("{good}{good}")),
+            ("noise", pem("PRIVATE KEY", b"noise")),
+            ("not base64", "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----".to_owned()),
+        ] {
+            assert_eq!(KeyMaterial::from_pem(&bad).unwrap_err(), KeyError::Form, "{name}");
+        }
+    }
+
+    /// RFC 8037 appendix A.1 and RFC 7515 appendix A.3.1.
+    #[test]
+    fn private_jwks_are_read_and_halves_must_fit() {
+        let ed = json!({"kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let read = KeyMaterial::from_jwk(&ed).unwrap();
+        assert_eq!(read.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let mut ec = json!({"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"});
+        assert_eq!(KeyMaterial::from_jwk(&ec).unwrap().algorithm(), Algorithm::ES256);
+        ec["d"] = ed["d"].clone();
+        assert_eq!(KeyMaterial::from_jwk(&ec).unwrap_err(), KeyError::Weak, "halves of two keys");
+        let oct = |length: usize| json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(vec![7; length])});
+        assert_eq!(KeyMaterial::from_jwk(&oct(32)).unwrap().algorithm(), Algorithm::HS256);
+        assert_eq!(KeyMaterial::from_jwk(&oct(31)).unwrap_err(), KeyError::Weak);
+    }
+
+    #[test]
+    fn nothing_private_is_shown() {
+        for algorithm in Algorithm::ALL {
+            let key = KeyMaterial::generate(algorithm).unwrap();
+            assert!(format!("{key:?}").contains("***"));
+            let Some(jwk) = key.public_jwk() else { continue };
+            for name in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
+                assert!(jwk.get(name).is_none(), "{algorithm} {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What we sign, and how we know our own signature again.
+//!
+//! Pure: no HTTP, no SQL, no clock. `storage` reads and writes the rows, this room decides what they mean.
+//!
+//! What must always hold:
+//! - [`signer`] is the only place that signs and [`verifier`] the only place that verifies (a test below reads the
+//!   sources to keep it so);
+//! - algorithm and `typ` are fixed by the key and the place, never by the token;
+//! - private members never reach [`jwks`]; private keys rest only sealed by [`seal`].
+//!
+//! To add a kind of token: a claims type in [`claims`], its `typ` in [`typ`], and one function in
+//! [`verifier::places`] that says what is expected of it.
+
+pub mod claims;
+pub mod jwks;
+pub mod keys;
+pub mod provider;
+pub mod refresh;
+pub mod ring;
+pub mod seal;
+pub mod signer;
+pub mod verifier;
+
+/// The `typ` header of each kind of token that we make, so that no kind passes for another (RFC 8725 §3.11).
+pub mod typ {
+    /// Access token (RFC 9068 §2.1).
+    pub const ACCESS: &str = "at+jwt";
+    /// ID token (OpenID Connect Core leaves `typ` to JWT's usual value).
+    pub const ID: &str = "JWT";
+    /// Refresh token; ours alone.
+    pub const REFRESH: &str = "rt+jwt";
+    /// Logout token (OpenID Connect Back-Channel Logout §2.4).
+    pub const LOGOUT: &str = "logout+jwt";
+}
+
+#[cfg(test)]
+mod gate {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, out);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                out.push(path);
+            }
+        }
+    }
+
+    /// Which of `words` occur in which file of the crate, apart from the files whose path begins with one of `allowed`.
+    fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        sources(&root, &mut files);
+        assert!(files.len() > 10, "the sources were found");
+        let mut found = Vec::new();
+        for file in files {
+            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            // This file names the words in order to forbid them.
+            if name == "tokens/mod.rs" || allowed.iter().any(|allowed| name.starts_with(allowed)) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            found.extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{name}: {word}")));
+        }
+        found
+    }
+
+    /// One signer and one verifier: a second caller of the library would be a second set of rules.
+    #[test]
+    fn only_the_signer_signs_and_only_the_verifier_verifies() {
+        let verify = ["jsonwebtoken::decode", "crypto::verify", "insecure_decode", "decode_header", "jws::decode"];
+        assert_eq!(offenders(&verify, &["tokens/verifier.rs"]), Vec::<String>::new());
+        let sign = ["jsonwebtoken::encode", "crypto::sign", "jws::encode"];
+        assert_eq!(offenders(&sign, &["tokens/signer.rs"]), Vec::<String>::new());
+    }
+
+    /// Without this an alias (`use jsonwebtoken as jwt`) in another room would slip past the test above.
+    #[test]
+    fn only_the_tokens_room_knows_the_library() {
+        assert_eq!(offenders(&["jsonwebtoken"], &["tokens/"]), Vec::<String>::new());
+        // Within the room an alias or a glob would hide the words.
+        assert_eq!(offenders(&["jsonwebtoken as", "jsonwebtoken::*", "jsonwebtoken::{"], &[]), Vec::<String>::new());
+    }
+}

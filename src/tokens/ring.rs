@@ -1,0 +1,276 @@
+//! The keys of one moment, prepared for use: an immutable snapshot that every request reads without a lock.
+//!
+//! The holder builds a new ring when the keys change and at [`KeyRing::next_change`]. Should it be late, the verifier
+//! still asks each key for its end, so that a late ring never accepts what has expired.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use super::jwks::{self, Jwks};
+use super::keys::{Algorithm, KeyError, KeyState, PublicKey, StoredKey, Use};
+use super::provider;
+use crate::clock::Time;
+
+/// A key that signs now.
+#[derive(Clone, Debug)]
+pub struct SigningKey {
+    kid: String,
+    algorithm: Algorithm,
+    pub(super) key: EncodingKey,
+}
+
+impl SigningKey {
+    /// Prepares one key for signing.
+    pub fn new(stored: &StoredKey) -> Self {
+        Self { kid: stored.kid.clone(), algorithm: stored.algorithm, key: stored.material.encoding_key() }
+    }
+
+    /// The `kid` it puts into headers.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+/// A key that verifies, with everything that limits it.
+#[derive(Clone, Debug)]
+pub struct VerifyingKey {
+    kid: String,
+    usage: Option<Use>,
+    algorithm: Algorithm,
+    until: Option<Time>,
+    pub(super) key: DecodingKey,
+}
+
+impl VerifyingKey {
+    fn own(stored: &StoredKey) -> Self {
+        let until = [stored.verifies_until, stored.revoked_at].into_iter().flatten().min();
+        Self {
+            kid: stored.kid.clone(),
+            usage: Some(stored.usage.clone()),
+            algorithm: stored.algorithm,
+            until,
+            key: stored.material.decoding_key(),
+        }
+    }
+
+    /// A key of somebody else (a trusted issuer, a DPoP proof): it has no use of ours.
+    pub fn foreign(kid: String, key: &PublicKey) -> Self {
+        Self { kid, usage: None, algorithm: key.algorithm(), until: None, key: key.decoding_key() }
+    }
+
+    /// Its name in headers.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// What it signed; `None` for a foreign key.
+    pub const fn usage(&self) -> Option<&Use> {
+        self.usage.as_ref()
+    }
+
+    /// Whether its end has not come.
+    pub fn accepts_at(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// All keys that are of use at one moment.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    signing: HashMap<Use, Vec<SigningKey>>,
+    verifying: HashMap<String, VerifyingKey>,
+    jwks: Jwks,
+    bridges: HashMap<String, Jwks>,
+    next_change: Option<Time>,
+}
+
+impl KeyRing {
+    /// Prepares the keys for the moment `now`. Expired and revoked keys are left out.
+    ///
+    /// # Errors
+    /// [`KeyError::DuplicateKid`] when two live keys share a `kid`; [`KeyError::Algorithm`] when a row's algorithm is not
+    /// its key's.
+    pub fn build(keys: &[StoredKey], now: Time) -> Result<Self, KeyError> {
+        provider::install();
+        let live: Vec<&StoredKey> = keys.iter().filter(|key| key.state(now).is_live()).collect();
+        let mut verifying = HashMap::new();
+        for key in &live {
+            if key.algorithm != key.material.algorithm() {
+                return Err(KeyError::Algorithm);
+            }
+            if verifying.insert(key.kid.clone(), VerifyingKey::own(key)).is_some() {
+                return Err(KeyError::DuplicateKid);
+            }
+        }
+        let of_use = |usage: &Use| jwks::publish(live.iter().copied().filter(|key| key.usage == *usage));
+        let uses: BTreeSet<&Use> = live.iter().map(|key| &key.usage).collect();
+        let bridges = uses.into_iter().filter_map(|usage| match usage {
+            Use::Bridge(name) => Some((name.clone(), of_use(usage))),
+            _ => None,
+        });
+        Ok(Self {
+            signing: signing_keys(&live, now),
+            bridges: bridges.collect(),
+            jwks: of_use(&Use::Tokens),
+            verifying,
+            next_change: keys.iter().filter_map(|key| key.next_change(now)).min(),
+        })
+    }
+
+    /// The key that signs for this use with this algorithm.
+    pub fn signing(&self, usage: &Use, algorithm: Algorithm) -> Option<&SigningKey> {
+        self.signing.get(usage)?.iter().find(|key| key.algorithm == algorithm)
+    }
+
+    /// The live key of that name, whatever its use.
+    pub fn by_kid(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.verifying.get(kid)
+    }
+
+    /// The JWKS of our own tokens.
+    pub const fn jwks(&self) -> &Jwks {
+        &self.jwks
+    }
+
+    /// The JWKS of one bridge; `None` when it has no live key. A bridge with a shared secret has an empty set.
+    pub fn bridge_jwks(&self, name: &str) -> Option<&Jwks> {
+        self.bridges.get(name)
+    }
+
+    /// When this ring should be built anew though nothing was written, because a key passes into another state.
+    pub const fn next_change(&self) -> Option<Time> {
+        self.next_change
+    }
+}
+
+/// For each use and algorithm the key that began to sign last.
+fn signing_keys(live: &[&StoredKey], now: Time) -> HashMap<Use, Vec<SigningKey>> {
+    let mut candidates: Vec<&&StoredKey> = live.iter().filter(|key| key.state(now) == KeyState::Signing).collect();
+    // `kid` only so that all replicas agree on a tie.
+    candidates.sort_by(|a, b| (b.signs_from, &b.kid).cmp(&(a.signs_from, &a.kid)));
+    let mut out: HashMap<Use, Vec<SigningKey>> = HashMap::new();
+    for key in candidates {
+        let of_use = out.entry(key.usage.clone()).or_default();
+        if !of_use.iter().any(|known| known.algorithm == key.algorithm) {
+            of_use.push(SigningKey::new(key));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::keys::KeyMaterial;
+    use chrono::{DateTime, Duration};
+    use serde_json::Value;
+
+    fn at(minutes: i64) -> Time {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap() + Duration::minutes(minutes)
+    }
+
+    fn key(usage: Use, algorithm: Algorithm, signs: i64) -> StoredKey {
+        let material = KeyMaterial::generate(algorithm).unwrap();
+        StoredKey {
+            kid: material.thumbprint(),
+            usage,
+            algorithm,
+            material,
+            published_at: at(signs - 10),
+            signs_from: at(signs),
+            retired_at: None,
+            verifies_until: None,
+            revoked_at: None,
+        }
+    }
+
+    fn kids(jwks: &Jwks) -> Vec<String> {
+        let document: Value = serde_json::from_str(&jwks.body).unwrap();
+        document["keys"].as_array().unwrap().iter().map(|jwk| jwk["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_jwks_has_live_public_keys_of_its_use_and_nothing_private() {
+        let mut expired = key(Use::Tokens, Algorithm::ES256, 0);
+        (expired.retired_at, expired.verifies_until) = (Some(at(5)), Some(at(50)));
+        let mut revoked = key(Use::Tokens, Algorithm::ES256, 0);
+        revoked.revoked_at = Some(at(50));
+        let keys = [
+            key(Use::Tokens, Algorithm::ES256, 0),
+            key(Use::Tokens, Algorithm::RS256, 0),
+            key(Use::Tokens, Algorithm::EdDSA, 105),
+            key(Use::Tokens, Algorithm::HS256, 0),
+            key(Use::Refresh, Algorithm::HS256, 0),
+            key(Use::Bridge("hasura".into()), Algorithm::RS256, 0),
+            expired,
+            revoked,
+        ];
+        let ring = KeyRing::build(&keys, at(100)).unwrap();
+        let mut expected: Vec<String> = keys[..3].iter().map(|key| key.kid.clone()).collect();
+        expected.sort();
+        assert_eq!(kids(ring.jwks()), expected);
+        assert_eq!(kids(ring.bridge_jwks("hasura").unwrap()), [keys[5].kid.clone()]);
+        assert!(ring.bridge_jwks("other").is_none());
+        let document: Value = serde_json::from_str(&ring.jwks().body).unwrap();
+        for jwk in document["keys"].as_array().unwrap() {
+            for name in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
+                assert!(jwk.get(name).is_none(), "{name}");
+            }
+            assert_eq!(jwk["use"], "sig");
+        }
+        assert!(ring.by_kid(&keys[6].kid).is_none() && ring.by_kid(&keys[7].kid).is_none());
+        assert!(ring.signing(&Use::Tokens, Algorithm::EdDSA).is_none(), "published only");
+        assert!(ring.signing(&Use::Refresh, Algorithm::ES256).is_none());
+        assert_eq!(ring.signing(&Use::Tokens, Algorithm::RS256).unwrap().kid(), keys[1].kid);
+        assert_eq!(ring.next_change(), Some(at(105)));
+    }
+
+    #[test]
+    fn the_etag_changes_with_the_keys_only() {
+        let keys = [key(Use::Tokens, Algorithm::ES256, 0), key(Use::Tokens, Algorithm::EdDSA, 0)];
+        let reversed = [keys[1].clone(), keys[0].clone()];
+        let ring = KeyRing::build(&keys, at(1)).unwrap();
+        assert_eq!(ring.jwks(), KeyRing::build(&reversed, at(2)).unwrap().jwks());
+        assert_ne!(ring.jwks().etag, KeyRing::build(&keys[..1], at(1)).unwrap().jwks().etag);
+        assert!(ring.jwks().etag.starts_with('"') && ring.jwks().etag.ends_with('"'));
+    }
+
+    #[test]
+    fn the_latest_key_signs() {
+        let keys = [key(Use::Tokens, Algorithm::ES256, 0), key(Use::Tokens, Algorithm::ES256, 60)];
+        let signer =
+            |now| KeyRing::build(&keys, at(now)).unwrap().signing(&Use::Tokens, Algorithm::ES256).unwrap().kid.clone();
+        assert_eq!((signer(59), signer(60)), (keys[0].kid.clone(), keys[1].kid.clone()));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let one = key(Use::Tokens, Algorithm::ES256, 0);
+        let mut twin = key(Use::Refresh, Algorithm::HS256, 0);
+        twin.kid.clone_from(&one.kid);
+        assert_eq!(KeyRing::build(&[one.clone(), twin], at(1)).unwrap_err(), KeyError::DuplicateKid);
+        let mut lying = one;
+        lying.algorithm = Algorithm::HS256;
+        assert_eq!(KeyRing::build(&[lying], at(1)).unwrap_err(), KeyError::Algorithm);
+    }
+
+    #[test]
+    fn a_late_ring_does_not_outlive_its_keys() {
+        let mut old = key(Use::Tokens, Algorithm::ES256, 0);
+        (old.retired_at, old.verifies_until) = (Some(at(5)), Some(at(50)));
+        let ring = KeyRing::build(std::slice::from_ref(&old), at(10)).unwrap();
+        let verifying = ring.by_kid(&old.kid).unwrap();
+        assert!(verifying.accepts_at(at(49)) && !verifying.accepts_at(at(50)));
+    }
+}

@@ -1,0 +1,248 @@
+//! The master key's file: one line, `passmint-master-key-v1 <base64url of 32 bytes>`.
+//!
+//! Modes are read from the file's own bits, not by trying to open it, so that the rules hold for root too.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::MasterKey;
+
+const LABEL: &str = "passmint-master-key-v1 ";
+/// The right length is 67 with the line end; more is read only to notice that there is more.
+const MAX_LEN: u64 = 128;
+
+/// Whether the file's group may read it, as mounted secrets often need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupReadable {
+    /// Owner only.
+    Refused,
+    /// The owner and the group, never the world.
+    Allowed,
+}
+
+/// Why there is no master key. Each message is one line that names the file and the cure.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// There is no such file.
+    #[error("master key file {} does not exist: run `passmint keys init` once, or restore it from a backup", .0.display())]
+    Missing(PathBuf),
+    /// There is something at that path already; it was not touched.
+    #[error("master key file {} exists already and was left alone: move it away first if it is really not needed", .0.display())]
+    Exists(PathBuf),
+    /// Others than the owner (and, where allowed, the group) have access.
+    #[error("master key file {} may be used by others (mode {mode:04o}): run `chmod {cure} {}`", path.display(), path.display())]
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits it should have.
+        cure: &'static str,
+    },
+    /// A directory, a pipe or a device.
+    #[error("master key file {} is not a regular file: point to the file that holds the key", .0.display())]
+    NotAFile(PathBuf),
+    /// Its content is not a master key: cut short, edited, or something else.
+    #[error("master key file {} does not hold a whole master key (one line `passmint-master-key-v1 …`): restore it from a backup; only if nothing was ever stored with it, delete it and run `passmint keys init`", .0.display())]
+    Damaged(PathBuf),
+    /// The system refused.
+    #[error("master key file {}: {source}: see that the directory exists and that this user may use it", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl MasterKey {
+    /// Reads the key from its file.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`]: missing, too open, not a file, damaged, or unreadable.
+    pub fn load(path: &Path, group: GroupReadable) -> Result<Self, MasterKeyError> {
+        let io = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
+            _ => MasterKeyError::Io { path: path.to_owned(), source },
+        };
+        // Looked at before opening, because opening a pipe would wait for a writer; and again after, because that is
+        // the file that is read.
+        check(path, &fs::metadata(path).map_err(io)?, group)?;
+        let file = File::open(path).map_err(io)?;
+        check(path, &file.metadata().map_err(io)?, group)?;
+        let mut text = Zeroizing::new(String::with_capacity(256));
+        match file.take(MAX_LEN).read_to_string(&mut text) {
+            Ok(_) => parse(&text).ok_or_else(|| MasterKeyError::Damaged(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(MasterKeyError::Damaged(path.to_owned())),
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// Makes a new key and writes it to a file that must not exist yet, mode 0600, on disk (file and directory) before
+    /// this returns: what is sealed next must not be lost to a power cut.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Exists`] when there is a file, [`MasterKeyError::Io`] when it cannot be written.
+    pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
+        let key = Self::generate();
+        let io = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => MasterKeyError::Exists(path.to_owned()),
+            _ => MasterKeyError::Io { path: path.to_owned(), source },
+        };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+        let written = write_through(&mut file, path, &key);
+        if written.is_err() {
+            // Half a key is worse than none: the next start would find it and stop. Best effort.
+            let _ = fs::remove_file(path);
+        }
+        written.map_err(io)?;
+        Ok(key)
+    }
+}
+
+fn write_through(file: &mut File, path: &Path, key: &MasterKey) -> io::Result<()> {
+    let mut line = Zeroizing::new(String::with_capacity(128));
+    line.push_str(LABEL);
+    URL_SAFE_NO_PAD.encode_string(key.bytes.expose(), &mut line);
+    line.push('\n');
+    file.write_all(line.as_bytes())?;
+    file.sync_all()?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+fn check(path: &Path, metadata: &fs::Metadata, group: GroupReadable) -> Result<(), MasterKeyError> {
+    if !metadata.is_file() {
+        return Err(MasterKeyError::NotAFile(path.to_owned()));
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    let (forbidden, cure) = match group {
+        GroupReadable::Refused => (0o077, "600"),
+        GroupReadable::Allowed => (0o037, "640"),
+    };
+    if mode & forbidden != 0 {
+        return Err(MasterKeyError::TooOpen { path: path.to_owned(), mode, cure });
+    }
+    Ok(())
+}
+
+/// Exactly the line, with or without its line end. base64 of 32 bytes is canonical: the decoder refuses spare bits.
+fn parse(text: &str) -> Option<MasterKey> {
+    let body = text.strip_suffix('\n').unwrap_or(text).strip_prefix(LABEL)?;
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).ok()?);
+    Some(MasterKey::from_bytes(bytes.as_slice().try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, text: &[u8], mode: u32) -> PathBuf {
+        let path = folder.join("master.key");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_created_key_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let made = MasterKey::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        let read = MasterKey::load(&path, GroupReadable::Refused).unwrap();
+        assert_eq!((made.id(), made.check_value()), (read.id(), read.check_value()));
+        assert_eq!(fs::read_to_string(&path).unwrap().len(), 67);
+    }
+
+    #[test]
+    fn an_existing_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), b"precious", 0o600);
+        assert!(matches!(MasterKey::create(&path).unwrap_err(), MasterKeyError::Exists(_)));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+        assert!(matches!(MasterKey::create(&link).unwrap_err(), MasterKeyError::Exists(_)), "a dangling link");
+    }
+
+    #[test]
+    fn modes_decide_for_everybody_root_too() {
+        use GroupReadable::{Allowed, Refused};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        MasterKey::create(&path).unwrap();
+        for (mode, refused, allowed) in [
+            (0o600, true, true),
+            (0o400, true, true),
+            (0o640, false, true),
+            (0o440, false, true),
+            (0o660, false, false),
+            (0o644, false, false),
+            (0o444, false, false),
+            (0o604, false, false),
+            (0o602, false, false),
+            (0o777, false, false),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            for (group, expected) in [(Refused, refused), (Allowed, allowed)] {
+                match MasterKey::load(&path, group) {
+                    Ok(_) => assert!(expected, "{mode:o} {group:?} was let through"),
+                    Err(error) => {
+                        assert!(!expected && matches!(error, MasterKeyError::TooOpen { .. }), "{mode:o} {group:?}");
+                        let text = error.to_string();
+                        assert!(text.contains("chmod") && text.contains("master.key") && !text.contains('\n'));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn anything_but_the_whole_line_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = format!("{LABEL}{}", URL_SAFE_NO_PAD.encode([7; 32]));
+        for fine in [good.clone(), format!("{good}\n")] {
+            let path = write(folder.path(), fine.as_bytes(), 0o600);
+            assert!(MasterKey::load(&path, GroupReadable::Refused).is_ok(), "{fine:?}");
+        }
+        let cases: [(&str, Vec<u8>); 10] = [
+            ("empty", vec![]),
+            ("half-written", good.as_bytes()[..good.len() / 2].to_vec()),
+            ("one short", good.as_bytes()[..good.len() - 1].to_vec()),
+            ("padded", format!("{good}=").into_bytes()),
+            ("two lines", format!("{good}\n{good}\n").into_bytes()),
+            ("empty second line", format!("{good}\n\n").into_bytes()),
+            ("other version", good.replace("-v1", "-v2").into_bytes()),
+            ("spare bits", format!("{}d", &good[..good.len() - 1]).into_bytes()),
+            ("not text", vec![0xff; 67]),
+            ("long", vec![b'a'; 100_000]),
+        ];
+        for (name, text) in cases {
+            let path = write(folder.path(), &text, 0o600);
+            let error = MasterKey::load(&path, GroupReadable::Refused).unwrap_err();
+            assert!(matches!(error, MasterKeyError::Damaged(_)), "{name}: {error}");
+            assert!(error.to_string().contains("master.key") && !error.to_string().contains('\n'), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_or_not_a_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = MasterKey::load(&folder.path().join("none"), GroupReadable::Refused).unwrap_err();
+        assert!(matches!(missing, MasterKeyError::Missing(_)) && missing.to_string().contains("keys init"));
+        let directory = MasterKey::load(folder.path(), GroupReadable::Refused).unwrap_err();
+        assert!(matches!(directory, MasterKeyError::NotAFile(_)));
+        let nowhere = MasterKey::create(&folder.path().join("no/such/folder")).unwrap_err();
+        assert!(matches!(nowhere, MasterKeyError::Io { .. }) && nowhere.to_string().contains("no/such/folder"));
+    }
+}

@@ -1,0 +1,339 @@
+//! The one verifier: our own tokens and those of trusted issuers, by one set of rules.
+//!
+//! Of a token nothing is believed before its signature, and the signature is judged by what the *place* expects: which
+//! keys, which algorithm (the key's), which `typ`. The order is fixed: size, form, header, `typ`, key, signature, claims.
+//! An unknown key costs no cryptography. [`Refusal`] is for the log; outside all refusals look alike.
+//!
+//! To add a place where tokens are taken: a function in [`places`] with its [`Expectation`].
+
+pub mod json;
+pub mod places;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use self::json::{JsonFault, parse_object};
+pub use self::refusal::Refusal;
+use super::jwks::KeySet;
+use super::keys::{Algorithm, Use};
+use super::provider;
+use super::ring::{KeyRing, VerifyingKey};
+use crate::clock::Time;
+
+/// Longest token that is looked at, in bytes.
+pub const MAX_TOKEN: usize = 16 * 1024;
+/// Longest `kid` that is looked up.
+const MAX_KID: usize = 256;
+/// 9999-12-31T23:59:59Z, the last moment that a date can be written for.
+const MAX_DATE: i64 = 253_402_300_799;
+/// In [`Expectation::types`]: a header without `typ`, as some foreign issuers send.
+pub const NO_TYPE: &str = "";
+
+/// Where the keys come from. Decides also which algorithms there can be.
+#[derive(Clone, Copy, Debug)]
+pub enum KeySource<'a> {
+    /// Our ring, only keys of this use and these algorithms; `kid` is required.
+    Own {
+        /// The ring.
+        ring: &'a KeyRing,
+        /// The keys' use.
+        usage: &'a Use,
+        /// The algorithms that the place accepts.
+        algorithms: &'a [Algorithm],
+    },
+    /// The key set of a trusted issuer; without `kid` only when one key fits.
+    Foreign {
+        /// The set.
+        keys: &'a KeySet,
+        /// The algorithms that the issuer is trusted with.
+        algorithms: &'a [Algorithm],
+    },
+    /// One key given by the place, as for DPoP proofs or a client's assertion. `kid` is not looked at.
+    One(&'a VerifyingKey),
+}
+
+/// Whom the token must be for.
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
+    /// Exactly this one and nobody beside it.
+    Exactly(&'a str),
+    /// At least one of these; others beside it do not matter.
+    AnyOf(&'a [&'a str]),
+    /// It must be there and well formed; the caller compares it (introspection, `id_token_hint`).
+    CheckedByCaller,
+}
+
+/// What is made of `exp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Refused at `exp` and after, give or take [`Leeway::expiry`].
+    Enforced,
+    /// Must be there, may be past: an `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout §4).
+    MayBePast,
+}
+
+/// Seconds that clocks may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leeway {
+    start: i64,
+    expiry: i64,
+}
+
+impl Leeway {
+    /// Our own tokens: 5 s for `iat` and `nbf` between replicas, none for `exp` (`exp` exactly now is refused).
+    pub const OWN: Self = Self { start: 5, expiry: 0 };
+
+    /// Foreign tokens: the same on both ends, at most 30 s.
+    pub const fn foreign(seconds: u8) -> Self {
+        let seconds = if seconds > 30 { 30 } else { seconds as i64 };
+        Self { start: seconds, expiry: seconds }
+    }
+}
+
+/// What one place expects of a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectation<'a> {
+    /// Accepted `typ`, compared as media types (case-insensitive, `application/` left off, RFC 7515 §4.1.9).
+    pub types: &'a [&'a str],
+    /// Exactly this issuer.
+    pub issuer: &'a str,
+    /// Whom it must be for.
+    pub audience: Audience<'a>,
+    /// Claims that must be there besides `exp`, `iss` and `aud`, which always must.
+    pub required: &'a [&'static str],
+    /// How far clocks may differ.
+    pub leeway: Leeway,
+    /// Whether `exp` counts.
+    pub expiry: Expiry,
+    /// Longest `exp - iat` in seconds; needs `iat`.
+    pub max_lifetime: Option<i64>,
+    /// Which keys.
+    pub keys: KeySource<'a>,
+}
+
+/// Claims that passed. Only [`verify`] makes one.
+#[derive(Clone, Debug)]
+#[must_use = "a verified token is there to be used"]
+pub struct Verified<C> {
+    claims: C,
+    kid: String,
+    algorithm: Algorithm,
+}
+
+impl<C> Verified<C> {
+    /// The claims.
+    pub const fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// The claims, taken out.
+    pub fn into_claims(self) -> C {
+        self.claims
+    }
+
+    /// The key that signed it.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The key's algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+/// Verifies a compact JWS against what its place expects.
+///
+/// # Errors
+/// [`Refusal`], named for the log.
+pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now: Time) -> Result<Verified<C>, Refusal> {
+    if token.len() > MAX_TOKEN {
+        return Err(Refusal::TooLong);
+    }
+    let parts = Parts::split(token)?;
+    let header = header(&parts.header)?;
+    check_type(&header, expected.types)?;
+    let key = find_key(&header, &expected.keys, now)?;
+    check_signature(&parts, key)?;
+    let claims = parse_object(&parts.claims).map_err(fault)?;
+    check_claims(&claims, expected, now)?;
+    Ok(Verified {
+        claims: serde_json::from_value(Value::Object(claims)).map_err(|_| Refusal::WrongClaimType)?,
+        kid: key.kid().to_owned(),
+        algorithm: key.algorithm(),
+    })
+}
+
+struct Parts<'a> {
+    header: Vec<u8>,
+    claims: Vec<u8>,
+    signed: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Exactly three parts of canonical base64url. The decoder refuses padding, white space, the standard alphabet and
+    /// spare bits that are not zero, so that one token has one spelling.
+    fn split(token: &'a str) -> Result<Self, Refusal> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+        let decode = |part: &str| match part {
+            "" => Err(Refusal::Malformed),
+            part => URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed),
+        };
+        decode(signature)?;
+        Ok(Self { header: decode(header)?, claims: decode(claims)?, signed, signature })
+    }
+}
+
+/// `jku`, `jwk`, `x5u` and `x5c` are passed over like any unknown member: keys come from the place alone.
+fn header(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let header = parse_object(bytes).map_err(fault)?;
+    // RFC 7515 §4.1.11: what is critical must be understood, and we understand no extension. `b64` (RFC 7797) is one that
+    // some senders leave out of `crit`; `zip` and `enc` belong to encryption (RFC 7516).
+    for name in ["crit", "b64", "zip", "enc"] {
+        if header.contains_key(name) {
+            return Err(Refusal::Critical);
+        }
+    }
+    Ok(header)
+}
+
+fn check_type(header: &Map<String, Value>, accepted: &[&str]) -> Result<(), Refusal> {
+    let given = match header.get("typ") {
+        None => NO_TYPE,
+        Some(Value::String(typ)) if !typ.is_empty() => media_type(typ),
+        Some(_) => return Err(Refusal::WrongType),
+    };
+    let fits = accepted.iter().any(|one| media_type(one).eq_ignore_ascii_case(given));
+    if fits { Ok(()) } else { Err(Refusal::WrongType) }
+}
+
+/// Without `application/`, where nothing after it has another slash.
+fn media_type(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.is_empty() && !rest.contains('/') => rest,
+        _ => typ,
+    }
+}
+
+/// Finds the key by `kid`, then asks whether `alg` is the key's: the token cannot choose how it is judged.
+fn find_key<'a>(header: &Map<String, Value>, source: &KeySource<'a>, now: Time) -> Result<&'a VerifyingKey, Refusal> {
+    let named = header.get("alg").and_then(Value::as_str).ok_or(Refusal::Algorithm)?;
+    let named: Algorithm = named.parse().map_err(|_| Refusal::Algorithm)?;
+    let key = match source {
+        KeySource::Own { ring, usage, algorithms } => {
+            let key = ring.by_kid(kid(header)?.ok_or(Refusal::UnknownKey)?).ok_or(Refusal::UnknownKey)?;
+            if key.usage() != Some(*usage) || !key.accepts_at(now) {
+                return Err(Refusal::UnknownKey);
+            }
+            if !algorithms.contains(&key.algorithm()) {
+                return Err(Refusal::Algorithm);
+            }
+            key
+        }
+        KeySource::Foreign { keys, algorithms } => {
+            if !algorithms.contains(&named) {
+                return Err(Refusal::Algorithm);
+            }
+            keys.find(kid(header)?, named).ok_or(Refusal::UnknownKey)?
+        }
+        KeySource::One(key) => key,
+    };
+    if key.algorithm() == named { Ok(key) } else { Err(Refusal::Algorithm) }
+}
+
+fn kid(header: &Map<String, Value>) -> Result<Option<&str>, Refusal> {
+    match header.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid)),
+        Some(_) => Err(Refusal::UnknownKey),
+    }
+}
+
+fn check_signature(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), Refusal> {
+    provider::install();
+    match jsonwebtoken::crypto::verify(parts.signature, parts.signed.as_bytes(), &key.key, key.algorithm().library()) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(Refusal::Signature),
+    }
+}
+
+fn check_claims(claims: &Map<String, Value>, expected: &Expectation<'_>, now: Time) -> Result<(), Refusal> {
+    for name in ["exp", "iss", "aud"].iter().chain(expected.required) {
+        if !claims.contains_key(*name) {
+            return Err(Refusal::MissingClaim(name));
+        }
+    }
+    for name in ["iss", "sub", "jti"] {
+        if claims.get(name).is_some_and(|value| value.as_str().is_none_or(str::is_empty)) {
+            return Err(Refusal::WrongClaimType);
+        }
+    }
+    check_times(claims, expected, now.timestamp())?;
+    if claims.get("iss").and_then(Value::as_str) != Some(expected.issuer) {
+        return Err(Refusal::Issuer);
+    }
+    check_audience(claims.get("aud"), expected.audience)
+}
+
+fn check_times(claims: &Map<String, Value>, expected: &Expectation<'_>, now: i64) -> Result<(), Refusal> {
+    let (iat, nbf) = (date(claims, "iat")?, date(claims, "nbf")?);
+    let exp = date(claims, "exp")?.ok_or(Refusal::MissingClaim("exp"))?;
+    let leeway = expected.leeway;
+    if expected.expiry == Expiry::Enforced && now >= exp + leeway.expiry {
+        return Err(Refusal::Expired);
+    }
+    if [iat, nbf].into_iter().flatten().any(|start| start > now + leeway.start) {
+        return Err(Refusal::NotYet);
+    }
+    if iat.is_some_and(|iat| exp <= iat) {
+        return Err(Refusal::Lifetime);
+    }
+    match (expected.max_lifetime, iat) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Refusal::MissingClaim("iat")),
+        (Some(longest), Some(iat)) if exp - iat > longest => Err(Refusal::Lifetime),
+        (Some(_), Some(_)) => Ok(()),
+    }
+}
+
+/// A whole number of seconds that is a date. Strings, fractions, negative and astronomic numbers are wrong types.
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(seconds) if (0..=MAX_DATE).contains(&seconds) => Ok(Some(seconds)),
+            _ => Err(Refusal::WrongClaimType),
+        },
+    }
+}
+
+fn check_audience(given: Option<&Value>, expected: Audience<'_>) -> Result<(), Refusal> {
+    let given: Vec<&str> = match given {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => {
+            many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(Refusal::WrongClaimType)?
+        }
+        _ => return Err(Refusal::WrongClaimType),
+    };
+    let fits = match expected {
+        Audience::Exactly(one) => given == [one],
+        Audience::AnyOf(any) => given.iter().any(|one| any.contains(one)),
+        Audience::CheckedByCaller => !given.is_empty(),
+    };
+    if fits { Ok(()) } else { Err(Refusal::Audience) }
+}
+
+fn fault(fault: JsonFault) -> Refusal {
+    match fault {
+        JsonFault::Malformed => Refusal::Malformed,
+        JsonFault::Duplicate => Refusal::DuplicateMember,
+    }
+}

@@ -1,0 +1,237 @@
+//! Who is calling, as far as the network tells: address, network, browser, request id.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+
+use crate::domain::audit::Provenance;
+
+/// The request's id; set by the telemetry middleware.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// A network of addresses that one household or office shares: /24 of IPv4, /56 of IPv6. What limits count by, and all
+/// that is kept of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(u64, bool);
+
+impl Network {
+    /// The network of an address; an IPv4 address written as IPv6 counts as IPv4.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u64::from(u32::from(v4) >> 8), false),
+            IpAddr::V6(v6) => Self(u64::try_from(u128::from(v6) >> 72).unwrap_or_default(), true),
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.1 {
+            write!(f, "{}/56", Ipv6Addr::from(u128::from(self.0) << 72))
+        } else {
+            let [_, a, b, c] = u32::try_from(self.0).unwrap_or_default().to_be_bytes();
+            write!(f, "{a}.{b}.{c}.0/24")
+        }
+    }
+}
+
+/// An address range, `10.0.0.0/8` or a single address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl AddressRange {
+    /// Reads `address` or `address/bits`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let base: IpAddr = address.parse().ok()?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+        (bits <= most).then_some(Self { base, bits })
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        let (base, address, width) = match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                (u128::from(u32::from(base)), u128::from(u32::from(address)), 32)
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => (u128::from(base), u128::from(address), 128),
+            _ => return false,
+        };
+        let shift = width - u32::from(self.bits);
+        base.checked_shr(shift).unwrap_or(0) == address.checked_shr(shift).unwrap_or(0)
+    }
+}
+
+/// The proxies whose `X-Forwarded-For` is believed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(pub Vec<AddressRange>);
+
+impl TrustedProxies {
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|range| range.contains(address))
+    }
+
+    /// The caller's address: the peer's, or, behind trusted proxies, the rightmost forwarded address that is not one of
+    /// them. Anything that does not parse makes the peer's address count: garbage never widens trust.
+    pub fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let mut hops = Vec::new();
+        for value in headers.get_all("x-forwarded-for") {
+            let Ok(text) = value.to_str() else { return peer };
+            for hop in text.split(',') {
+                let Ok(address) = hop.trim().parse::<IpAddr>() else { return peer };
+                hops.push(address);
+            }
+        }
+        hops.into_iter().rev().find(|hop| !self.trusts(*hop)).unwrap_or(peer)
+    }
+}
+
+/// The calling side of a request, as an argument of handlers.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The network that limits count by.
+    pub network: Network,
+    /// What the audit trail keeps.
+    pub provenance: Provenance,
+}
+
+impl Caller {
+    /// Reads a request.
+    pub fn of(request: &HttpRequest) -> Self {
+        let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.ip());
+        let address = request
+            .app_data::<web::Data<TrustedProxies>>()
+            .map_or(peer, |proxies| proxies.caller(peer, request.headers()));
+        let network = Network::of(address);
+        let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(browser_in_words);
+        Self {
+            network,
+            provenance: Provenance {
+                address_class: Some(network.to_string()),
+                request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
+                user_agent,
+            },
+        }
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+/// "Firefox on Linux": enough for a person to tell their sessions apart, too little to fingerprint with.
+fn browser_in_words(agent: &str) -> String {
+    // Order matters: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
+    const BROWSERS: [(&str, &str); 6] = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find =
+        |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => "Unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn forwarded(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn forwarded_addresses_count_only_behind_trusted_proxies() {
+        let proxies =
+            TrustedProxies(vec![AddressRange::parse("10.0.0.0/8").unwrap(), AddressRange::parse("::1").unwrap()]);
+        for (name, peer, values, caller) in [
+            ("no proxy", "192.0.2.9", vec!["198.51.100.1"], "192.0.2.9"),
+            ("one proxy", "10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
+            ("IPv6 proxy", "::1", vec!["2001:db8::5"], "2001:db8::5"),
+            ("the client's own lie is left of the truth", "10.0.0.1", vec!["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+            ("two proxies", "10.0.0.1", vec!["198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("two header lines", "10.0.0.1", vec!["1.1.1.1", "198.51.100.1"], "198.51.100.1"),
+            ("garbage", "10.0.0.1", vec!["198.51.100.1, evil"], "10.0.0.1"),
+            ("empty", "10.0.0.1", vec![""], "10.0.0.1"),
+            ("only proxies", "10.0.0.1", vec!["10.0.0.3"], "10.0.0.1"),
+            ("none", "10.0.0.1", vec![], "10.0.0.1"),
+        ] {
+            let got = proxies.caller(peer.parse().unwrap(), &forwarded(&values));
+            assert_eq!(got, caller.parse::<IpAddr>().unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        for (address, network) in [
+            ("198.51.100.77", "198.51.100.0/24"),
+            ("::ffff:198.51.100.1", "198.51.100.0/24"),
+            ("2001:db8:1:2ff:3::4", "2001:db8:1:200::/56"),
+        ] {
+            assert_eq!(Network::of(address.parse().unwrap()).to_string(), network, "{address}");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        assert!(AddressRange::parse("10.0.0.0/33").is_none());
+        assert!(AddressRange::parse("ten").is_none());
+        assert!(AddressRange::parse("0.0.0.0/0").unwrap().contains("203.0.113.1".parse().unwrap()));
+        assert!(!AddressRange::parse("10.0.0.0/8").unwrap().contains("11.0.0.0".parse().unwrap()));
+    }
+
+    #[test]
+    fn browsers_in_words() {
+        for (agent, words) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36",
+                "Chrome on Linux",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.0", "curl"),
+            ("\"><script>", "Unknown"),
+        ] {
+            assert_eq!(browser_in_words(agent), words);
+        }
+    }
+}

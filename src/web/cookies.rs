@@ -1,0 +1,127 @@
+//! Our two cookies: the session, and the pre-session that binds a ceremony to the browser that began it.
+
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{COOKIE, HeaderMap};
+
+use super::error::{Failure, Kind};
+use crate::domain::secret::{PlainToken, TokenKind};
+
+/// How the cookies are named and guarded; follows from the public URL.
+#[derive(Clone, Debug)]
+pub struct Cookies {
+    session: String,
+    pre_session: String,
+    secure: bool,
+}
+
+impl Cookies {
+    /// `__Host-` cookies on https. On `http://localhost` browsers keep no such cookie, so they are named after the port
+    /// (cookies are not told apart by port, and several servers may run side by side).
+    pub fn new(https: bool, port: u16) -> Self {
+        let session = if https { "__Host-passmint".to_owned() } else { format!("passmint-dev-{port}") };
+        Self { pre_session: format!("{session}-pre"), session, secure: https }
+    }
+
+    /// The session token a request carries.
+    pub fn session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
+        Ok(single(headers, &self.session)?.and_then(|value| PlainToken::parse(TokenKind::Session, value)))
+    }
+
+    /// The pre-session token a request carries.
+    pub fn pre_session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
+        Ok(single(headers, &self.pre_session)?.and_then(|value| PlainToken::parse(TokenKind::PreSession, value)))
+    }
+
+    /// Sets the session; `seconds` is its absolute life.
+    pub fn set_session(&self, token: &PlainToken, seconds: i64) -> Cookie<'static> {
+        self.make(&self.session, token.expose(), Some(CookieDuration::seconds(seconds)))
+    }
+
+    /// Sets the pre-session, for as long as the browser runs.
+    pub fn set_pre_session(&self, token: &PlainToken) -> Cookie<'static> {
+        self.make(&self.pre_session, token.expose(), None)
+    }
+
+    /// Takes the session away.
+    pub fn clear_session(&self) -> Cookie<'static> {
+        self.make(&self.session, "", Some(CookieDuration::ZERO))
+    }
+
+    fn make(&self, name: &str, value: &str, max_age: Option<CookieDuration>) -> Cookie<'static> {
+        let mut cookie = Cookie::new(name.to_owned(), value.to_owned());
+        cookie.set_http_only(true);
+        cookie.set_secure(self.secure);
+        // Lax, not Strict: authorization requests arrive from other sites. Origin checks make good what that gives away.
+        cookie.set_same_site(SameSite::Lax);
+        cookie.set_path("/");
+        cookie.set_max_age(max_age);
+        cookie
+    }
+}
+
+/// The value of a cookie that may come once only: a second one of the same name was planted by a neighbouring host or
+/// path, and choosing between them would be a guess.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
+    let mut found = None;
+    let pairs = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+    for pair in pairs {
+        let Some((key, value)) = pair.trim().split_once('=') else { continue };
+        if key == name && found.replace(value).is_some() {
+            return Err(Failure::new(
+                Kind::InvalidRequest,
+                "The same cookie was sent twice. Clear this site's cookies and try again.",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(COOKIE, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_session_is_read_only_from_one_cookie_of_the_right_name_and_form() {
+        let cookies = Cookies::new(true, 443);
+        let token = PlainToken::random(TokenKind::Session);
+        let text = token.expose();
+        let read =
+            |values: &[&str]| cookies.session(&headers(values)).map(|found| found.map(|t| t.expose().to_owned()));
+        assert_eq!(read(&[&format!("a=b; __Host-passmint={text}")]).unwrap().as_deref(), Some(text));
+        for (name, value) in [
+            ("without the prefix", format!("passmint={text}")),
+            ("another name that ends alike", format!("x__Host-passmint={text}")),
+            (
+                "another kind of token",
+                format!("__Host-passmint={}", PlainToken::random(TokenKind::PreSession).expose()),
+            ),
+            ("garbage", "__Host-passmint=; ;;=".to_owned()),
+        ] {
+            assert_eq!(read(&[&value]).unwrap(), None, "{name}");
+        }
+        assert!(read(&[&format!("__Host-passmint={text}; __Host-passmint={text}")]).is_err(), "twice in one line");
+        assert!(read(&[&format!("__Host-passmint={text}"), "__Host-passmint=x"]).is_err(), "twice in two lines");
+    }
+
+    #[test]
+    fn cookies_are_guarded() {
+        let token = PlainToken::random(TokenKind::Session);
+        let cookie = Cookies::new(true, 443).set_session(&token, 60).to_string();
+        for part in ["__Host-passmint=pms_", "HttpOnly", "Secure", "SameSite=Lax", "Path=/", "Max-Age=60"] {
+            assert!(cookie.contains(part), "{part} in {cookie}");
+        }
+        assert!(!cookie.contains("Domain"));
+        assert!(Cookies::new(false, 8080).set_session(&token, 60).to_string().starts_with("passmint-dev-8080="));
+    }
+}

@@ -1,0 +1,335 @@
+//! Every error a caller can get, in one table, and its two JSON renderings.
+//!
+//! Rooms have small error enums in their own words and turn them into a [`Failure`] at the edge: a stable [`Kind`], a
+//! sentence that is safe to show, and a private cause that is only logged. The handler's return type picks the
+//! rendering: [`Problem`] (RFC 9457) or [`OAuthFailure`] (RFC 6749 §5.2). To add an error: one row in `kinds!`.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Map, Value, json};
+
+use crate::storage::StorageError;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident: $status:literal, $code:literal, $oauth:literal, $title:literal;)*) => {
+        /// What kind of error it is: decides status, code and title.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// Every kind, for the documentation and the tests.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// HTTP status of the problem rendering.
+            pub fn status(self) -> StatusCode {
+                let code: u16 = match self { $(Self::$kind => $status,)* };
+                StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+
+            /// Stable code of the problem rendering.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$kind => $code,)* }
+            }
+
+            /// Code of the OAuth rendering (RFC 6749 §5.2 and its registry).
+            pub const fn oauth_code(self) -> &'static str {
+                match self { $(Self::$kind => $oauth,)* }
+            }
+
+            /// Short title of the problem rendering.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The request makes no sense.
+    InvalidRequest: 400, "invalid_request", "invalid_request", "The request could not be understood";
+    /// Everything hostile or broken in a ceremony: one answer for all of it.
+    VerificationFailed: 400, "verification_failed", "invalid_grant", "The passkey could not be verified";
+    /// The signature is good but the person was not verified, and must be.
+    UserVerificationMissing: 400, "user_verification_missing", "invalid_grant", "The device did not check that it is you";
+    /// The ceremony's time is over, or it was answered before.
+    CeremonyExpired: 410, "ceremony_expired_or_used", "invalid_grant", "This ceremony has ended";
+    /// The request, or the browser's answer, comes from an origin that is not on the list.
+    WrongOrigin: 403, "wrong_origin", "invalid_grant", "Passkeys do not work from this address";
+    /// Well formed, live challenge, but no such passkey here.
+    PasskeyUnknown: 404, "passkey_unknown", "invalid_grant", "This passkey is not known here";
+    /// The person asked to prove themselves has no passkey.
+    NoPasskeyYet: 404, "no_passkey_yet", "invalid_grant", "This account has no passkey yet";
+    /// The passkey is registered already.
+    CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is registered already";
+    /// Passkey suspended or account disabled; told only after proof.
+    SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in is refused";
+    /// Nobody is signed in.
+    NotSignedIn: 401, "not_signed_in", "invalid_token", "You are not signed in";
+    /// The change needs a verification that is not older than a few minutes.
+    ReauthenticationRequired: 401, "reauthentication_required", "login_required", "Confirm that it is you";
+    /// The caller may not do this.
+    Forbidden: 403, "forbidden", "access_denied", "Not allowed";
+    /// The request does not come from our own page.
+    Csrf: 403, "csrf", "invalid_request", "This page is out of date";
+    /// No sign-up here.
+    SignUpClosed: 403, "sign_up_closed", "access_denied", "New accounts cannot be made here";
+    /// Nothing there, or nothing that the caller may know of.
+    NotFound: 404, "not_found", "invalid_request", "Not found";
+    /// The path exists, the method does not.
+    MethodNotAllowed: 405, "method_not_allowed", "invalid_request", "Method not allowed";
+    /// Nothing left to sign in with.
+    LastSignInMethod: 409, "last_sign_in_method", "invalid_request", "This is the only way to sign in";
+    /// As many passkeys as one person may have.
+    TooManyPasskeys: 409, "too_many_passkeys", "invalid_request", "There are too many passkeys";
+    /// The body is too large.
+    TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
+    /// Not the content type that this path takes.
+    UnsupportedMediaType: 415, "unsupported_media_type", "invalid_request", "Unsupported content type";
+    /// Too many requests from this network.
+    RateLimited: 429, "rate_limited", "temporarily_unavailable", "Too many requests";
+    /// Client unknown, or its authentication failed.
+    InvalidClient: 401, "invalid_client", "invalid_client", "Client authentication failed";
+    /// Code, refresh token or assertion refused.
+    InvalidGrant: 400, "invalid_grant", "invalid_grant", "The grant is not valid";
+    /// The client may not use this grant.
+    UnauthorizedClient: 400, "unauthorized_client", "unauthorized_client", "This client may not do that";
+    /// No such grant type.
+    UnsupportedGrantType: 400, "unsupported_grant_type", "unsupported_grant_type", "Unsupported grant type";
+    /// Scope unknown, malformed or not allowed.
+    InvalidScope: 400, "invalid_scope", "invalid_scope", "The scope is not allowed";
+    /// Audience or resource unknown or not allowed (RFC 8707, RFC 8693).
+    InvalidTarget: 400, "invalid_target", "invalid_target", "The audience is not allowed";
+    /// Bearer token missing, malformed, expired or revoked (RFC 6750 §3.1).
+    InvalidToken: 401, "invalid_token", "invalid_token", "The access token is not valid";
+    /// The token lacks a scope (RFC 6750 §3.1).
+    InsufficientScope: 403, "insufficient_scope", "insufficient_scope", "The access token lacks a scope";
+    /// Our fault and passing: storage, keys.
+    Unavailable: 503, "unavailable", "temporarily_unavailable", "Temporarily unavailable";
+    /// Our fault: a defect.
+    Internal: 500, "internal", "server_error", "Something went wrong here";
+}
+
+/// An error on its way to a caller.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    extra: Map<String, Value>,
+    retry_after: Option<u64>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// An error with a sentence for the caller: what is wrong and what to do. Never internal.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), extra: Map::new(), retry_after: None, source: None }
+    }
+
+    /// The same with its cause, which is logged and never answered.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same with a further member of the problem document.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.extra.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same with a `Retry-After`, in seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// A fault of ours that passes.
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Unavailable, "This cannot be checked right now. It is our fault; please try again.")
+            .retry_after(2)
+            .because(source)
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Its wait, in seconds.
+    pub const fn wait(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    fn log(&self) {
+        match &self.source {
+            Some(source) if self.kind.status().is_server_error() => {
+                tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");
+            }
+            Some(source) => {
+                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused")
+            }
+            None => {}
+        }
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), self.detail)
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// The RFC 9457 rendering, `application/problem+json`.
+#[derive(Debug)]
+pub struct Problem(pub Failure);
+
+/// The RFC 6749 §5.2 rendering.
+#[derive(Debug)]
+pub struct OAuthFailure(pub Failure);
+
+impl<E: Into<Failure>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<E: Into<Failure>> From<E> for OAuthFailure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for OAuthFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.kind.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.0.log();
+        let kind = self.0.kind;
+        let mut body = self.0.extra.clone();
+        body.insert("type".into(), json!(format!("urn:passmint:problem:{}", kind.code())));
+        body.insert("title".into(), json!(kind.title()));
+        body.insert("status".into(), json!(kind.status().as_u16()));
+        body.insert("code".into(), json!(kind.code()));
+        body.insert("detail".into(), json!(self.0.detail));
+        let mut response = HttpResponse::build(kind.status());
+        response.content_type("application/problem+json");
+        finish(&self.0, &mut response);
+        response.body(Value::Object(body).to_string())
+    }
+}
+
+impl ResponseError for OAuthFailure {
+    fn status_code(&self) -> StatusCode {
+        self.0.kind.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.0.log();
+        let kind = self.0.kind;
+        let mut response = HttpResponse::build(kind.status());
+        response.content_type("application/json");
+        finish(&self.0, &mut response);
+        response.body(json!({ "error": kind.oauth_code(), "error_description": self.0.detail }).to_string())
+    }
+}
+
+/// The headers both renderings share: never cached; a challenge where HTTP wants one; when to come back.
+fn finish(failure: &Failure, response: &mut actix_web::HttpResponseBuilder) {
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if let Some(challenge) = challenge(failure.kind) {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge));
+    }
+    if let Some(seconds) = failure.retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+    }
+}
+
+/// RFC 6750 §3 and RFC 6749 §5.2: a 401 names the scheme to use.
+fn challenge(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::InvalidToken => Some(r#"Bearer error="invalid_token""#),
+        Kind::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
+        Kind::NotSignedIn => Some("Bearer"),
+        Kind::ReauthenticationRequired => Some(r#"Bearer error="insufficient_user_authentication", max_age="300""#),
+        Kind::InvalidClient => Some(r#"Basic realm="passmint""#),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_code_of_its_own_and_a_real_status() {
+        let codes: HashSet<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            assert!((400..=503).contains(&kind.status().as_u16()), "{kind:?}");
+            assert!(kind.oauth_code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{kind:?}");
+            assert_eq!(
+                kind.status() == StatusCode::UNAUTHORIZED,
+                challenge(*kind).is_some() && *kind != Kind::InsufficientScope,
+                "{kind:?}: a 401 names a scheme"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cause_is_never_answered() {
+        let failure = Failure::unavailable("connection to 10.0.0.1 refused for user postgres");
+        assert_eq!(failure.kind(), Kind::Unavailable);
+        assert!(!failure.to_string().contains("postgres"));
+        let response = Problem(failure).error_response();
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "2");
+    }
+}

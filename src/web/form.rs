@@ -1,0 +1,108 @@
+//! Form bodies, read as pairs: a parameter that comes twice is refused, never "the first wins" (RFC 6749 §3.2).
+
+use std::collections::BTreeMap;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_core::future::LocalBoxFuture;
+
+use super::error::{Failure, Kind, OAuthFailure, Problem};
+use super::json::{has_type, read};
+
+/// Most parameters one form may have.
+const MOST: usize = 64;
+
+/// The parameters of a form. Empty values count as absent (RFC 6749 §3.1).
+#[derive(Debug, Default)]
+pub struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// Reads an `application/x-www-form-urlencoded` body.
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let mut pairs = BTreeMap::new();
+        for (count, (name, value)) in url::form_urlencoded::parse(body).enumerate() {
+            if count == MOST {
+                return Err(Failure::new(Kind::InvalidRequest, "The form has more than 64 parameters."));
+            }
+            if pairs.insert(name.into_owned(), value.into_owned()).is_some() {
+                return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent twice."));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter, if it is there and not empty.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that must be there.
+    pub fn get(&self, name: &'static str) -> Result<&str, Failure> {
+        self.find(name).ok_or_else(|| Failure::new(Kind::InvalidRequest, format!("The parameter `{name}` is missing.")))
+    }
+}
+
+async fn parse(
+    typed: bool,
+    query: bool,
+    body: impl Future<Output = Result<web::Bytes, actix_web::Error>>,
+) -> Result<Form, Failure> {
+    if !typed {
+        return Err(Failure::new(
+            Kind::UnsupportedMediaType,
+            "Send this request with Content-Type: application/x-www-form-urlencoded.",
+        ));
+    }
+    if query {
+        return Err(Failure::new(
+            Kind::InvalidRequest,
+            "Parameters belong into the body, never into the address, where logs keep them.",
+        ));
+    }
+    Form::parse(&read(body.await)?)
+}
+
+/// A form posted to an OAuth endpoint.
+#[derive(Debug)]
+pub struct OAuthForm(pub Form);
+
+impl FromRequest for OAuthForm {
+    type Error = OAuthFailure;
+    type Future = LocalBoxFuture<'static, Result<Self, OAuthFailure>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let query = !request.query_string().is_empty();
+        let body = web::Bytes::from_request(request, payload);
+        Box::pin(async move { Ok(Self(parse(typed, query, body).await?)) })
+    }
+}
+
+/// A form posted by one of our pages.
+#[derive(Debug)]
+pub struct PageForm(pub Form);
+
+impl FromRequest for PageForm {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let body = web::Bytes::from_request(request, payload);
+        Box::pin(async move { Ok(Self(parse(typed, false, body).await?)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_comes_once() {
+        let form = Form::parse(b"a=1&b=&c=%20x").unwrap();
+        assert_eq!((form.find("a"), form.find("b"), form.find("c")), (Some("1"), None, Some(" x")));
+        assert!(Form::parse(b"a=1&a=1").is_err());
+        assert!(Form::parse(b"a=1&a=").is_err());
+        let many = (0..65).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(Form::parse(many.as_bytes()).is_err());
+        assert!(Form::parse(b"").unwrap().get("a").is_err());
+    }
+}

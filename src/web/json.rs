@@ -1,0 +1,113 @@
+//! JSON bodies: the content type, the size and the shape are checked before a handler sees anything.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_core::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::error::{Failure, Kind, Problem};
+
+/// Largest body, in bytes.
+pub const BODY_LIMIT: usize = 32 * 1024;
+
+/// A JSON body. Anything but `application/json` is 415 (the shapes that a foreign form could send among them), more than
+/// 32 KiB is 413, what does not fit the type is 400 naming the place.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/json");
+        let body = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if !typed {
+                return Err(Problem(Failure::new(
+                    Kind::UnsupportedMediaType,
+                    "Send this request with Content-Type: application/json.",
+                )));
+            }
+            let body = read(body.await)?;
+            serde_json::from_slice(&body).map(Self).map_err(|error| {
+                Problem(Failure::new(
+                    Kind::InvalidRequest,
+                    format!("The body is not the JSON this path takes: {}.", in_words(&error)),
+                ))
+            })
+        })
+    }
+}
+
+/// Turns actix's body errors into ours.
+pub(super) fn read(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Failure> {
+    body.map_err(|error| {
+        if error.as_response_error().status_code() == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
+            Failure::new(Kind::TooLarge, "The body is larger than 32 KiB.")
+        } else {
+            Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error.to_string())
+        }
+    })
+}
+
+/// Whether the request's content type is `wanted`, parameters aside.
+pub(super) fn has_type(request: &HttpRequest, wanted: &str) -> bool {
+    request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// serde's message without the values it quotes: those may be secrets, and an answer repeats nothing it was sent.
+fn in_words(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Io | serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "it is not JSON",
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            return match text.split_once('`').and_then(|(lead, rest)| Some((lead.trim(), rest.split_once('`')?.0))) {
+                Some(("unknown field" | "missing field" | "duplicate field", name)) if is_plain(name) => {
+                    let lead = text.split(" `").next().unwrap_or_default();
+                    format!("{lead} `{name}`")
+                }
+                _ => format!("a value has the wrong type or form (line {}, column {})", error.line(), error.column()),
+            };
+        }
+    };
+    format!("{kind} (line {}, column {})", error.line(), error.column())
+}
+
+fn is_plain(name: &str) -> bool {
+    name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only its parsing matters")]
+        name: String,
+    }
+
+    #[test]
+    fn errors_name_the_place_and_repeat_nothing() {
+        for (text, words) in [
+            ("{", "it ends too early (line 1, column 1)"),
+            ("nonsense", "it is not JSON (line 1, column 2)"),
+            ("{}", "missing field `name`"),
+            (r#"{"name":"a","nmae":1}"#, "unknown field `nmae`"),
+            (r#"{"name":"a","name":"b"}"#, "duplicate field `name`"),
+            (r#"{"name":"a","<script>":1}"#, "a value has the wrong type or form (line 1, column 22)"),
+            (r#"{"name":12345}"#, "a value has the wrong type or form (line 1, column 13)"),
+        ] {
+            assert_eq!(in_words(&serde_json::from_str::<Body>(text).unwrap_err()), words, "{text}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! HTTP furniture that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
+
+pub mod caller;
+pub mod cookies;
+pub mod error;
+pub mod form;
+pub mod json;
+pub mod limits;
+pub mod origin;
+
+pub use caller::Caller;
+pub use error::{Failure, Kind, OAuthFailure, Problem};
+pub use json::Json;
