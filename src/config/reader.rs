@@ -115,9 +115,11 @@ impl<'a> Reader<'a> {
 
     /// Reads a path.
     pub(super) fn path(&mut self, path: &str) -> Option<PathBuf> {
-        self.text_as(path, |text| match text.contains('\0') {
-            true => Err(Wrong::new("is not a path", "leave out the NUL character")),
-            false => Ok(PathBuf::from(text)),
+        self.text_as(path, |text| {
+            if text.contains('\0') {
+                return Err(Wrong::new("is not a path", "leave out the NUL character"));
+            }
+            Ok(PathBuf::from(text))
         })
     }
 
@@ -179,9 +181,10 @@ impl<'a> Reader<'a> {
     /// Reads a duration within the key's bounds; `None` when it is not given, or given as `off`.
     pub(super) fn optional_duration(&mut self, path: &str) -> Option<Duration> {
         let off = self.text_or_number(path, "10m", |text, kind| match kind {
-            Kind::Duration(low, high) => within(text, low, high, text::duration).map(Some),
             Kind::DurationOrOff(..) if text == "off" => Ok(None),
-            Kind::DurationOrOff(low, high) => within(text, low, high, text::duration).map(Some),
+            Kind::Duration(low, high) | Kind::DurationOrOff(low, high) => {
+                within(text, low, high, text::duration).map(Some)
+            }
             _ => unreachable!("{path} is read as what it is declared"),
         });
         off.flatten()
@@ -218,9 +221,10 @@ impl<'a> Reader<'a> {
             let mut list = Vec::new();
             let mut problems = Vec::new();
             for (text, place) in elements(path, given, &mut problems) {
-                let read = match seen.insert(text.clone()) {
-                    true => parse(&text),
-                    false => Err(Wrong::new(format!("{} is listed twice", quoted(&text)), "keep one of the two")),
+                let read = if seen.insert(text.clone()) {
+                    parse(&text)
+                } else {
+                    Err(Wrong::new(format!("{} is listed twice", quoted(&text)), "keep one of the two"))
                 };
                 match read {
                     Ok(element) => list.push(element),
@@ -279,14 +283,15 @@ impl<'a> Reader<'a> {
 
     /// Reads a file that holds a secret, without the line end that editors leave behind.
     pub(super) fn read_file(&mut self, key: &str, file: &Path, place: &Place) -> Option<String> {
+        let shown = quoted(&file.to_string_lossy());
         let wrong = match (self.read_secret)(file) {
             Ok(content) if !content.trim().is_empty() => {
                 return Some(content.trim_end_matches(['\r', '\n']).to_owned());
             }
-            Ok(_) => Wrong::new(format!("the file {file:?} is empty"), "put the secret into it"),
+            Ok(_) => Wrong::new(format!("the file {shown} is empty"), "put the secret into it"),
             Err(error) => {
                 let cure = "make sure that the file exists and that the server may read it";
-                Wrong::new(format!("the file {file:?} cannot be read ({error})"), cure)
+                Wrong::new(format!("the file {shown} cannot be read ({error})"), cure)
             }
         };
         self.problems.push(Problem { key: key.to_owned(), place: place.clone(), wrong });
@@ -322,7 +327,7 @@ impl<'a> Reader<'a> {
         match key.default {
             Fallback::Value(text) => {
                 let given = Given { value: Value::Word(text.to_owned()), place: Place::Default };
-                let value = parse(&given, key).ok().expect("the default of a key is one of its values");
+                let value = parse(&given, key).expect("the default of a key is one of its values");
                 return Some((value, given));
             }
             Fallback::Required if !self.inputs.file_is_broken => {

@@ -125,10 +125,10 @@ fn rp_id(text: &str) -> Result<String, Wrong> {
     let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
     match url::Host::parse(text) {
         Ok(url::Host::Domain(domain)) if domain == text && !text.ends_with('.') && !text.contains('*') => {
-            match text == "localhost" || text.contains('.') {
-                true => Ok(domain),
-                false => wrong("is not a registrable domain", "write your own domain, for example \"example.com\""),
+            if text == "localhost" || text.contains('.') {
+                return Ok(domain);
             }
+            wrong("is not a registrable domain", "write your own domain, for example \"example.com\"")
         }
         Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => wrong("is an IP address", USE_A_DOMAIN),
         _ => wrong(
