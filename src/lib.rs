@@ -5,6 +5,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+//! | [`ceremony`] | passkeys: the strict reader in front of the WebAuthn library |
 
 pub mod ceremony;
 pub mod clock;
