@@ -7,9 +7,11 @@ pub mod error;
 pub mod form;
 pub mod guards;
 pub mod headers;
+pub mod health;
 pub mod json;
 pub mod limits;
 pub mod origin;
+pub mod well_known;
 
 pub use caller::Caller;
 pub use error::{Failure, Kind, OAuthFailure, Problem};
