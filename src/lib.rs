@@ -5,7 +5,9 @@
 //! | room | job |
 //! |---|---|
 //! | [`domain`] | pure decisions, without HTTP, SQL, clock or randomness |
+//! | [`web`] | HTTP furniture; the hosted pages |
 
 pub mod clock;
 pub mod domain;
 pub mod random;
+pub mod web;

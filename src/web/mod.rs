@@ -1,0 +1,3 @@
+//! HTTP furniture that every room shares.
+
+pub mod pages;
