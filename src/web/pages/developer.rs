@@ -1,7 +1,7 @@
 //! The developer panel: the two REST calls, run with one's own passkey, with the raw answers.
 
 use askama::Template;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Frame;
 
@@ -23,25 +23,36 @@ pub struct Developer {
     pub docs: Option<String>,
 }
 
+/// The wanted result, in the order that people write it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted<'a> {
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge: Option<&'a str>,
+}
+
 impl Developer {
     fn title(&self) -> &'static str {
         self.frame.t().dev_title
     }
 
     /// What is sent as `result` for a kind of result.
-    fn result(&self, kind: &str) -> Value {
-        match kind {
-            "tokens" => json!({ "kind": "tokens", "clientId": self.client_id, "scope": self.scope }),
-            "bridge" => {
-                json!({ "kind": "bridge", "clientId": self.client_id, "bridge": self.bridges.first() })
-            }
-            _ => json!({ "kind": "session" }),
-        }
+    fn wanted<'a>(&'a self, kind: &'a str) -> Wanted<'a> {
+        let client_id = (kind != "session").then_some(self.client_id.as_str());
+        let scope = (kind == "tokens").then_some(self.scope.as_str());
+        let bridge = self.bridges.first().map(String::as_str).filter(|_| kind == "bridge");
+        Wanted { kind, client_id, scope, bridge }
     }
 
     /// The first call for the command line. A session is only given to our own origin and needs its cookie kept.
     fn curl_options(&self, kind: &str) -> String {
-        self.curl("options", kind, &json!({ "result": self.result(kind) }).to_string())
+        let wanted = serde_json::to_string(&self.wanted(kind)).unwrap_or_default();
+        self.curl("options", kind, &format!(r#"{{"result":{wanted}}}"#))
     }
 
     /// The second call.

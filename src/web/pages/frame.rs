@@ -172,6 +172,15 @@ impl Frame {
         assets::urls()
     }
 
+    /// The mark of the browser's tab, in the address itself: no request of its own.
+    pub fn favicon(&self) -> &'static str {
+        concat!(
+            "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%230a9b6d' ",
+            "d='M20.6 3.4c-6.9-.7-12 1.2-14.6 4.7-2 2.7-2 6-.6 8.5 1.5-4 4.6-7.2 9-9-3.9 2.7-7 6.7-8.3 12.1a1.1 1.1 0 0 0 2.2.5",
+            "c.2-1 .5-1.9.8-2.8 3 .9 6.1.2 8.2-2.1 2.7-2.9 3.8-7 3.3-11.9z'/%3E%3C/svg%3E"
+        )
+    }
+
     /// A decorative icon from the sprite. `name` is a constant of a template, never data.
     pub fn icon(&self, name: &'static str) -> Html {
         Html::trusted(format!(

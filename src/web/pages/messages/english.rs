@@ -13,7 +13,7 @@ texts! {
         // The frame.
         skip: "Skip to content",
         error_prefix: "Error: ",
-        account_link: "Your account",
+        account_link: "Your account: ",
         sign_out: "Sign out",
         footer_label: "About this site",
         footer_help: "Help",
@@ -52,7 +52,7 @@ texts! {
         new_email_hint: "You can leave this empty.",
         new_button: "Create a passkey",
         not_now: "Not now",
-        wrong_address: "This address cannot use your passkeys.",
+        wrong_address: "This address cannot use your passkeys",
         sso_only: "Your organisation signs you in.",
         bad_email: "Enter an e-mail address, like name@example.com.",
 
@@ -249,7 +249,6 @@ texts! {
         waiting: "Waiting for your device…",
         checking: "Checking…",
         saving: "Saving…",
-        ready: "Ready.",
         done: "Done.",
         copied: "Copied",
         copy_failed: "Your browser did not allow copying.",
