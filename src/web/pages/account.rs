@@ -131,12 +131,10 @@ pub struct Overview {
 }
 
 impl Overview {
+    const SECTION: Section = Section::Overview;
+
     fn title(&self) -> &'static str {
         self.frame.t().overview_title
-    }
-
-    fn section(&self) -> Section {
-        Section::Overview
     }
 }
 
@@ -170,12 +168,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    const SECTION: Section = Section::Sessions;
+
     fn title(&self) -> &'static str {
         self.frame.t().sessions_title
-    }
-
-    fn section(&self) -> Section {
-        Section::Sessions
     }
 }
 
@@ -265,11 +261,9 @@ pub struct Activity {
 }
 
 impl Activity {
+    const SECTION: Section = Section::Activity;
+
     fn title(&self) -> &'static str {
         self.frame.t().activity_title
-    }
-
-    fn section(&self) -> Section {
-        Section::Activity
     }
 }

@@ -77,12 +77,10 @@ pub struct Passkeys {
 }
 
 impl Passkeys {
+    const SECTION: Section = Section::Passkeys;
+
     fn title(&self) -> &'static str {
         self.frame.t().passkeys_title
-    }
-
-    fn section(&self) -> Section {
-        Section::Passkeys
     }
 
     fn on_devices(&self) -> Vec<&PasskeyCard> {
@@ -120,14 +118,12 @@ pub struct Rename {
 }
 
 impl Rename {
+    const SECTION: Section = Section::Passkeys;
+
     fn title(&self) -> String {
         let t = self.frame.t();
         let prefix = if self.problem.is_some() { t.error_prefix } else { "" };
         format!("{prefix}{}", t.rename_title)
-    }
-
-    fn section(&self) -> Section {
-        Section::Passkeys
     }
 
     fn problem_text(&self) -> Option<&'static str> {
@@ -151,12 +147,10 @@ pub struct Remove {
 }
 
 impl Remove {
+    const SECTION: Section = Section::Passkeys;
+
     fn title(&self) -> &'static str {
         self.frame.t().remove_title
-    }
-
-    fn section(&self) -> Section {
-        Section::Passkeys
     }
 }
 

@@ -293,7 +293,7 @@ fn every_page_keeps_the_rules() {
         let tags = html.split('<').map(|tag| tag.split('>').next().unwrap());
         for tag in tags {
             let handler = tag.split_whitespace().skip(1).any(|word| word.starts_with("on") && word.contains('='));
-            assert!(!handler || tag.contains("&"), "{name}: inline handler in <{tag}>");
+            assert!(!handler || tag.contains('&'), "{name}: inline handler in <{tag}>");
         }
         let ids = attributes(&html, "id");
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{name}: ids are unique: {ids:?}");

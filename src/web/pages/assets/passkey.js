@@ -19,6 +19,7 @@ let armedAt = 0;
 let armedFor = 0;
 let timer = 0;
 let lostCreations = 0;
+let lostPicks = 0; // an extension may answer autofill by itself: never in a circle
 let caps = {};
 
 // ---- Small helpers
@@ -27,7 +28,11 @@ const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 const text64 = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-const say = (text) => status && (status.textContent = text);
+const say = (text) => {
+  // The pressed button shows these itself; a screen reader hears them from here.
+  status?.classList.toggle("vh", [w.waiting, w.checking].includes(text));
+  if (status) status.textContent = text;
+};
 
 function el(tag, text, className) {
   const node = document.createElement(tag);
@@ -272,8 +277,8 @@ async function get(mine, { email, result, purpose, plainly }) {
   const anonymous = result && result.kind !== "session";
   const options = await api("POST", API + "authentication/options", { email, purpose, result }, anonymous);
   if (mine !== gen) return;
-  // The immediate mode answers at once where this device has nothing, instead of asking for a phone.
-  const immediate = caps.immediate && !email && !plainly && !purpose && !options.publicKey.allowCredentials?.length;
+  // The immediate mode answers at once where this device has nothing, instead of asking for a phone. It wants a gesture.
+  const immediate = caps.immediate && navigator.userActivation?.isActive && !email && !plainly && !purpose && !options.publicKey.allowCredentials?.length;
   const credential = await prompt("get", options.publicKey, immediate ? { uiMode: "immediate" } : {});
   if (mine !== gen) return;
   return finish(mine, "authentication", options, credential, anonymous);
@@ -368,7 +373,7 @@ function release() {
 
 /** Takes the lock, runs `work`, explains what went wrong, gives the lock back and arms autofill again. */
 async function exclusive(form, button, work) {
-  if (lock) return show("otherPrompt", new Refusal("running"));
+  if (lock) return button === running.button ? undefined : show("otherPrompt", new Refusal("running"));
   const mine = (lock = ++gen);
   busy(form, button);
   try {
@@ -423,7 +428,7 @@ function openNew() {
 /** Waits for a pick in the e-mail field. Silent: whatever fails, the button still works. */
 async function arm(inlined) {
   clearTimeout(timer);
-  if (boot.page !== "signIn" || !field || field.matches(":disabled") || !caps.conditional || lock || leaving) return;
+  if (boot.page !== "signIn" || !field || field.matches(":disabled") || !caps.conditional || lostPicks > 2 || lock || leaving) return;
   const mine = ++gen;
   let options = inlined;
   let picked;
@@ -443,6 +448,7 @@ async function arm(inlined) {
   const form = byId("pk");
   const button = form.querySelector("button");
   again = () => press(form, { button });
+  lostPicks++;
   await exclusive(form, button, async (now) => {
     try {
       return await finish(now, "authentication", options, picked);
@@ -532,6 +538,7 @@ function wire() {
     const { button } = running ?? {};
     gen++;
     say(w.cancelled);
+    problem.replaceChildren();
     await preempt();
     lock = 0;
     release();
