@@ -31,6 +31,10 @@ fn every_page_keeps_the_rules() {
         assert_eq!(html.matches("<title>").count(), 1, "{name}");
         every_element_is_closed(name, &html);
         assert!(
+            html.contains(r#"<meta name="referrer" content="same-origin">"#),
+            "{name}: forms must tell their origin"
+        );
+        assert!(
             !html.contains(" style=") && !html.contains("<style") && !html.contains("javascript:"),
             "{name}: inline style"
         );
