@@ -2,7 +2,7 @@
 //!
 //! They are compiled in. Their names carry a hash of their content, so they may be cached for ever (`immutable`), and a
 //! page from before an upgrade gets a 404 for its old name rather than a file that does not fit it. To add one: a line in
-//! [`ASSETS`] and, when templates need its address, a field in [`AssetUrls`].
+//! `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
 
 use std::fmt::Write;
 use std::sync::LazyLock;

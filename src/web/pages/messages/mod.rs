@@ -4,8 +4,8 @@
 //! and refuse), every text is used somewhere, and what a user or a provider wrote is isolated in `<bdi>` inside our
 //! sentences, so that a right-to-left name cannot reorder them.
 //!
-//! To add a text: one line in [`english`], then `t.its_key` in a template. To add a language: a `Texts` value of its own
-//! beside [`english::ENGLISH`] (a missing text does not compile), its [`PluralRule`], and a [`Locale`] that names both.
+//! To add a text: one line in `english.rs`, then `t.its_key` in a template. To add a language: a `Texts` value of its own
+//! beside `english::ENGLISH` (a missing text does not compile), its [`PluralRule`], and a [`Locale`] that names both.
 
 mod english;
 
