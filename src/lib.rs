@@ -19,6 +19,8 @@
 
 pub mod account;
 pub mod app;
+pub mod assembly;
+pub mod background;
 pub mod bridge;
 pub mod ceremony;
 pub mod cli;

@@ -11,6 +11,7 @@ pub mod health;
 pub mod json;
 pub mod limits;
 pub mod origin;
+pub mod pages;
 pub mod well_known;
 
 pub use caller::Caller;
