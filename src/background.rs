@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::rt::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use crate::assembly::Rotation;

@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod oidc;
+pub mod openapi;
 pub mod random;
 pub mod routes;
 pub mod storage;

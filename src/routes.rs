@@ -20,8 +20,10 @@ pub enum Access {
     Client,
     /// A confidential OAuth client.
     ConfidentialClient,
-    /// A person, by page: strangers are sent to sign in.
+    /// Anybody, by browser: pages and what they load.
     Page,
+    /// Somebody signed in, by browser: strangers are sent to sign in.
+    OwnPage,
 }
 
 /// One route.
@@ -77,6 +79,25 @@ routes! {
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => furniture::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => furniture::well_known::passkey_endpoints;
+    GET    "/"                                      Page => furniture::pages::handlers::sign_in::home;
+    POST   "/signin/passkey"                        Page => furniture::pages::handlers::sign_in::without_script;
+    POST   "/signin"                                Page => furniture::pages::handlers::sign_in::email_without_script;
+    POST   "/signout"                               Page => furniture::pages::handlers::sign_in::sign_out;
+    GET    "/signed-out"                            Page => furniture::pages::handlers::sign_in::signed_out;
+    GET    "/confirm"                               OwnPage => furniture::pages::handlers::sign_in::confirm;
+    GET    "/account"                               OwnPage => furniture::pages::handlers::account::overview;
+    GET    "/account/sessions"                      OwnPage => furniture::pages::handlers::account::sessions;
+    POST   "/account/sessions/sign-out-others"      OwnPage => furniture::pages::handlers::account::end_others;
+    POST   "/account/sessions/{id}/sign-out"        OwnPage => furniture::pages::handlers::account::end_session;
+    GET    "/account/activity"                      OwnPage => furniture::pages::handlers::account::activity;
+    GET    "/account/passkeys"                      OwnPage => furniture::pages::handlers::passkeys::list;
+    GET    "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename_form;
+    POST   "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename;
+    GET    "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove_form;
+    POST   "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove;
+    GET    "/developer"                             Page => furniture::pages::handlers::developer::panel;
+    GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
+
     GET    "/livez"                                 Public    => furniture::health::livez;
     GET    "/readyz"                                Public    => furniture::health::readyz;
 }

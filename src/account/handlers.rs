@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Accounts;
 use crate::ceremony::handlers::dto::{SessionBrief, UserView};
-use crate::clock::Time;
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
 use crate::web::Caller;
@@ -75,11 +75,11 @@ pub struct SessionView {
     /// The one that asks.
     pub current: bool,
     /// When it was opened.
-    pub created_at: Time,
+    pub created_at: DateTime<Utc>,
     /// When it was last seen, to the hour.
-    pub last_seen_at: Time,
+    pub last_seen_at: DateTime<Utc>,
     /// When it ends unused.
-    pub expires_at: Time,
+    pub expires_at: DateTime<Utc>,
     /// Browser and system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
@@ -165,7 +165,7 @@ pub async fn revoke_others(
 #[serde(rename_all = "camelCase")]
 pub struct EventView {
     /// When.
-    pub at: Time,
+    pub at: DateTime<Utc>,
     /// What: the audit trail's stable name.
     pub kind: &'static str,
     /// Name of the thing acted on.

@@ -1,9 +1,11 @@
 //! HTTP furniture that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
 
+pub mod admin;
 pub mod caller;
 pub mod cookies;
 pub mod cors;
 pub mod error;
+pub mod fallback;
 pub mod form;
 pub mod guards;
 pub mod headers;

@@ -75,6 +75,18 @@ pub fn find(name: &str) -> Option<Asset> {
     ASSETS.iter().find(|named| named.name == name).map(|named| named.asset)
 }
 
+/// Serves an asset.
+pub async fn serve(name: actix_web::web::Path<String>) -> actix_web::HttpResponse {
+    match find(&name) {
+        Some(asset) => actix_web::HttpResponse::Ok()
+            .content_type(asset.content_type)
+            .insert_header(("cache-control", CACHE_CONTROL))
+            .insert_header(("etag", asset.etag))
+            .body(asset.bytes),
+        None => actix_web::HttpResponse::NotFound().finish(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
