@@ -89,7 +89,8 @@ impl App {
     pub fn build(config: Config, clock: &Clock, source: &str) -> Result<Self, StartError> {
         let config = Arc::new(config);
         // Before anything slow: a port that is taken is the commonest mistake.
-        let public = config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
+        let public =
+            config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
         let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
@@ -145,7 +146,11 @@ async fn stop_when(stop: impl Future<Output = ()>, server: ServerHandle, health:
     server.stop(true).await;
 }
 
-fn public_server(config: &Config, listeners: Vec<TcpListener>, shared: &Shared) -> std::io::Result<actix_web::dev::Server> {
+fn public_server(
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    shared: &Shared,
+) -> std::io::Result<actix_web::dev::Server> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
     let shared = shared.clone();
     let mut server = HttpServer::new(move || {
@@ -205,9 +210,13 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
     let refused = |error: std::io::Error| {
         let cure = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                format!("another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)")
+                format!(
+                    "another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)"
+                )
             }
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned(),
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned()
+            }
             std::io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; mend `{key}`"),
             _ => format!("mend `{key}`"),
         };

@@ -116,7 +116,8 @@ impl Background {
     }
 
     async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
-        let (rotation, keys, wanted, now) = (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
+        let (rotation, keys, wanted, now) =
+            (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
         let result = self.db.run(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
         let reloaded = match result {
             Ok(Ok(())) => self.keys.reload(&self.db, self.clock.now()).await,

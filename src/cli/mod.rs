@@ -1,8 +1,8 @@
 //! The commands. Each is one file; all read the same configuration the same way.
 
 mod docs;
-mod settings;
 mod serve;
+mod settings;
 
 use std::process::ExitCode;
 

@@ -148,12 +148,7 @@ pub fn revoke_others(
 }
 
 /// Ends a session that exists through the tokens of one client only; `false` when there is no such live one.
-pub fn revoke_of_client(
-    conn: &mut PgConnection,
-    id: SessionId,
-    client: &str,
-    now: Time,
-) -> Result<bool, StorageError> {
+pub fn revoke_of_client(conn: &mut PgConnection, id: SessionId, client: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(
         sessions::table
             .find(id.uuid())

@@ -26,6 +26,10 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
 /// Whether a person with a browser is asking.
 pub fn wants_page(request: &HttpRequest) -> bool {
     let api = ["/v1/", "/oauth/", "/.well-known/"].iter().any(|start| request.path().starts_with(start));
-    let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"));
+    let html = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| text.contains("text/html"));
     html && !api
 }

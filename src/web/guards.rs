@@ -62,7 +62,9 @@ impl Identity {
     pub fn require_cookie(&self) -> Result<(), Failure> {
         match &self.via {
             Via::Cookie => Ok(()),
-            Via::Bearer { .. } => Err(Failure::new(Kind::Forbidden, "This is for a signed-in browser, not for an access token.")),
+            Via::Bearer { .. } => {
+                Err(Failure::new(Kind::Forbidden, "This is for a signed-in browser, not for an access token."))
+            }
         }
     }
 }
@@ -105,7 +107,8 @@ impl Guard {
     }
 
     async fn by_token(&self, token: &str) -> Result<Identity, Failure> {
-        let refused = || Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.");
+        let refused =
+            || Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.");
         let issuer = self.mint.issuer();
         let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token, self.accounts.clock.now())
             .map_err(|refusal| refused().because(refusal))?
@@ -124,7 +127,8 @@ impl Guard {
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };
-    let malformed = || Failure::new(Kind::InvalidToken, "The Authorization header is not of the form `Bearer <token>`.");
+    let malformed =
+        || Failure::new(Kind::InvalidToken, "The Authorization header is not of the form `Bearer <token>`.");
     if values.next().is_some() {
         return Err(malformed());
     }

@@ -60,8 +60,7 @@ async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> R
     identity.require_cookie()?;
     let browser = Browser::of(request.headers(), guard)?;
     let origin = origin(request.headers())?;
-    let begun =
-        room.begin_step_up(&identity.session, &identity.user, origin, Some(browser.token.digest())).await?;
+    let begun = room.begin_step_up(&identity.session, &identity.user, origin, Some(browser.token.digest())).await?;
     Ok(answer(room, guard, begun, Some(browser)))
 }
 
@@ -123,7 +122,10 @@ pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn
 pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> {
     text.map(str::trim)
         .filter(|text| !text.is_empty())
-        .map(|text| Email::parse(text).map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}."))))
+        .map(|text| {
+            Email::parse(text)
+                .map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}.")))
+        })
         .transpose()
 }
 
@@ -137,7 +139,10 @@ pub async fn relying_party(
     // A same-origin GET carries no `Origin`; the page says where it is by its `Host`, which serves for advice only.
     let sent = origin(request.headers())?.map(ToOwned::to_owned).or_else(|| {
         let connection = request.connection_info();
-        request.headers().contains_key("sec-fetch-site").then(|| format!("{}://{}", connection.scheme(), connection.host()))
+        request
+            .headers()
+            .contains_key("sec-fetch-site")
+            .then(|| format!("{}://{}", connection.scheme(), connection.host()))
     });
     let default = room.profiles.default_profile();
     let found = sent.as_deref().map(|origin| room.profiles.for_origin(origin));

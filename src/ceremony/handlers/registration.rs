@@ -93,9 +93,8 @@ pub async fn verify(
     limits.check(Class::Verify, caller.network)?;
     let body = body.0;
     let call = second_call(&request, &guard, identity.0.as_ref(), body.client_id.as_deref())?;
-    let registered = room
-        .finish_registration(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
-        .await?;
+    let registered =
+        room.finish_registration(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance).await?;
     Ok(match registered {
         Registered::SignedUp(done) => {
             metrics::counter!("passmint_sign_ups_total").increment(1);

@@ -72,7 +72,8 @@ impl Site {
 
     /// The frame of a page for whoever asks.
     fn frame(&self, request: &HttpRequest, identity: Option<&Identity>, boot: Boot) -> Frame {
-        let languages = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let languages =
+            request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let tags = languages.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
         let mut footer = Vec::new();
         if self.quick_start {
@@ -107,7 +108,9 @@ impl Site {
 
     /// A page under its own policy.
     fn page(view: &impl Template, nonce: &str, status: StatusCode) -> Result<HttpResponse, Failure> {
-        let html = view.render().map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        let html = view
+            .render()
+            .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
         Ok(HttpResponse::build(status)
             .insert_header((CONTENT_SECURITY_POLICY, page_policy(nonce)))
             .content_type("text/html; charset=utf-8")
@@ -196,7 +199,8 @@ fn next_of(request: &HttpRequest) -> Option<String> {
 }
 
 fn is_own_path(path: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
     path.len() <= 512 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
 }
 
@@ -223,8 +227,17 @@ mod tests {
             assert!(is_own_path(path), "{path}");
         }
         for path in [
-            "", "account", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/a b", "/\tb", "/a#b",
-            "/a@b", "javascript:alert(1)",
+            "",
+            "account",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\nb",
+            "/a b",
+            "/\tb",
+            "/a#b",
+            "/a@b",
+            "javascript:alert(1)",
         ] {
             assert!(!is_own_path(path), "{path:?}");
         }
