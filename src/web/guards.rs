@@ -106,6 +106,16 @@ impl Guard {
         }
     }
 
+    /// Who sent a request that may also come from another site's page, as ceremonies for clients do: such a page never
+    /// acts with our cookie, so there the cookie is not read.
+    pub async fn identify_on_own_site(&self, headers: &HeaderMap) -> Result<Option<Identity>, Failure> {
+        let own = require_same_origin(headers, &self.public_origin).is_ok();
+        if !own && bearer(headers)?.is_none() {
+            return Ok(None);
+        }
+        self.identify(&Method::POST, headers).await
+    }
+
     async fn by_token(&self, token: &str) -> Result<Identity, Failure> {
         let refused =
             || Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.");
