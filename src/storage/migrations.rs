@@ -1,7 +1,8 @@
 //! The embedded migrations, applied under an advisory lock (diesel takes none of its own).
 
-use diesel::PgConnection;
 use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::StorageError;
@@ -17,13 +18,36 @@ pub fn locked<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    // Waiting for another server's migration may take longer than a request is allowed to.
-    conn.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0")?;
+    // Waiting for another server's migration may take longer than a request is allowed to. What the pool set for the
+    // connection is put back by value: RESET would go back to the server's own setting, which is no limit at all.
+    let before = Timeouts::of(conn)?;
+    Timeouts { lock: "0".to_owned(), statement: "0".to_owned() }.set(conn)?;
     conn.batch_execute(LOCK)?;
     let result = work(conn);
     conn.batch_execute(UNLOCK)?;
-    conn.batch_execute("RESET lock_timeout; RESET statement_timeout")?;
+    before.set(conn)?;
     result
+}
+
+#[derive(QueryableByName)]
+struct Timeouts {
+    #[diesel(sql_type = Text)]
+    lock: String,
+    #[diesel(sql_type = Text)]
+    statement: String,
+}
+
+impl Timeouts {
+    fn of(conn: &mut PgConnection) -> Result<Self, StorageError> {
+        let sql = "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement";
+        Ok(diesel::sql_query(sql).get_result(conn)?)
+    }
+
+    fn set(&self, conn: &mut PgConnection) -> Result<(), StorageError> {
+        let sql = "SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)";
+        diesel::sql_query(sql).bind::<Text, _>(&self.lock).bind::<Text, _>(&self.statement).execute(conn)?;
+        Ok(())
+    }
 }
 
 /// Applies what is pending; gives the names of what was applied.
