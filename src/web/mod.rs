@@ -14,6 +14,7 @@ pub mod json;
 pub mod limits;
 pub mod origin;
 pub mod pages;
+pub mod unread;
 pub mod well_known;
 
 pub use caller::Caller;
