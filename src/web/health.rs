@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::tokens::Keys;
+use crate::tokens::keys::{Algorithm, Use};
 
 /// What readiness is judged by.
 pub struct Health {
     keys: Arc<Keys>,
     clock: Clock,
+    wanted: Vec<(Use, Algorithm)>,
     conflict: ArcSwapOption<String>,
     stopping: AtomicBool,
 }
@@ -35,9 +37,9 @@ pub struct Check {
 }
 
 impl Health {
-    /// Ready as soon as the keys are.
-    pub fn new(keys: Arc<Keys>, clock: Clock) -> Self {
-        Self { keys, clock, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+    /// Ready as soon as each of the `wanted` keys signs.
+    pub fn new(keys: Arc<Keys>, clock: Clock, wanted: Vec<(Use, Algorithm)>) -> Self {
+        Self { keys, clock, wanted, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
     }
 
     /// Notes (or lifts) a conflict with another server.
@@ -54,12 +56,20 @@ impl Health {
     pub fn checks(&self) -> Vec<Check> {
         let cut_off = self.keys.require_fresh(self.clock.now()).is_err();
         let conflict = self.conflict.load_full();
+        let missing = self.wanted.iter().find(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm));
         vec![
             Check {
                 name: "database",
                 ok: !cut_off,
                 detail: cut_off.then(|| {
                     "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()
+                }),
+            },
+            Check {
+                name: "keys",
+                ok: missing.is_none(),
+                detail: missing.map(|(usage, algorithm)| {
+                    format!("There is no {algorithm} key for {usage} yet; it is being made.")
                 }),
             },
             Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
