@@ -245,7 +245,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.verifies),
         rate(&config.limits.tokens),
     ));
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), clock.clone()));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys)));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),
