@@ -14,5 +14,9 @@ mod support;
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
+mod negative;
+/// What must happen once, asked for by many at the same time and at several servers.
+mod races;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;

@@ -12,8 +12,8 @@
 mod assertion;
 mod binding;
 mod changes;
-mod clients;
 mod client_data;
+mod clients;
 mod enumeration;
 mod envelope;
 mod policy;
@@ -232,7 +232,8 @@ pub fn last_reason(app: &TestApp) -> String {
         #[diesel(sql_type = diesel::sql_types::Text)]
         reason: String,
     }
-    let sql = "SELECT detail->>'reason' AS reason FROM audit_events WHERE kind = 'ceremony.refused' ORDER BY id DESC LIMIT 1";
+    let sql =
+        "SELECT detail->>'reason' AS reason FROM audit_events WHERE kind = 'ceremony.refused' ORDER BY id DESC LIMIT 1";
     let found = app.db.blocking(|conn| Ok(diesel::sql_query(sql).get_result::<Reason>(conn).optional()?));
     found.expect("the query runs").map(|row| row.reason).unwrap_or_default()
 }

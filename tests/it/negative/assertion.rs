@@ -31,8 +31,9 @@ fn genuine() {
         ],
     );
     for make in [Key::es384, Key::rs256] {
-        let key = move || Authenticator::with_key(&app.origin, make());
-        check(&app, Which::SignIn, &key, &row("another algorithm", |_| (), Accepted));
+        let app = &app;
+        let key = || Authenticator::with_key(&app.origin, make());
+        check(app, Which::SignIn, &key, &row("another algorithm", |_| (), Accepted));
     }
 }
 

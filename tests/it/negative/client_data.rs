@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::changes::{added, challenge, origin, text};
 use super::Expect::{Accepted, Hostile, Named};
+use super::changes::{added, challenge, origin, text};
 use super::{Begun, Row, Which, check_all, row};
 use crate::support::{Options, TestApp};
 

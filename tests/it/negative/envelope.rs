@@ -54,7 +54,8 @@ fn padded(text: &str, length: usize) -> Vec<u8> {
 
 fn post(begun: &Begun, content_type: &str, body: Vec<u8>) -> Reply {
     let (path, which) = (begun.which.path(), begun.which);
-    let request = if which == Which::Tokens { begun.client.request("POST", path) } else { begun.browser.request("POST", path) };
+    let request =
+        if which == Which::Tokens { begun.client.request("POST", path) } else { begun.browser.request("POST", path) };
     request.body(content_type, body).send()
 }
 

@@ -140,6 +140,12 @@ impl TestApp {
         app
     }
 
+    /// The configuration of a server beside this one that is not started.
+    pub fn config_beside(&self, options: &Options<'_>) -> Config {
+        let public_url = options.public_url.unwrap_or(&self.origin);
+        config(options, &self.database, public_url, free_port(), free_port())
+    }
+
     /// The libpq URL of its database.
     pub fn database_url(&self) -> &str {
         self.database.url()
