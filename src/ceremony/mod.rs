@@ -7,7 +7,7 @@
 
 pub mod aaguid;
 pub mod authentication;
-mod binding;
+pub mod binding;
 pub mod decoys;
 pub mod error;
 pub mod handlers;

@@ -3,7 +3,8 @@
 use chrono::Duration;
 
 use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
-use super::reader::{Reader, show_text};
+use super::reader::Reader;
+use super::values::show_text;
 
 choices! {
     /// Where to keep challenges, as written.

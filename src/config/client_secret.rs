@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::clients::ClientKind;
-use super::problems::Wrong;
+use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 
@@ -51,7 +51,7 @@ fn read_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<TokenDig
     let content = reader.read_file(key, path, &place)?;
     let digest = PlainToken::parse(TokenKind::ClientSecret, &content).map(|token| token.digest());
     if digest.is_none() {
-        let what = format!("the file {path:?} does not hold a client secret (pmk_…)");
+        let what = format!("the file {} does not hold a client secret (pmk_…)", quoted(&path.to_string_lossy()));
         reader.mistake(key, Wrong::new(what, MAKE_ONE));
     }
     digest

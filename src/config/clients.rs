@@ -11,12 +11,13 @@ use super::client_secret;
 use super::keys::{Section, choices};
 use super::origin::AppOrigin;
 use super::problems::{Wrong, nearest, quoted};
-use super::reader::{Reader, show_text};
+use super::reader::Reader;
 use super::redirect_uri::RedirectUri;
 use super::relying_parties::RelyingParty;
 use super::server::Server;
 use super::text;
 use super::tokens::Algorithm;
+use super::values::show_text;
 use crate::domain::secret::TokenDigest;
 
 choices! {

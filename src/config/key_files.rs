@@ -6,7 +6,8 @@ use chrono::Duration;
 
 use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::Wrong;
-use super::reader::{Reader, show_text};
+use super::reader::Reader;
+use super::values::show_text;
 
 /// Where the master key is, and how signing keys are rotated.
 #[derive(Clone, Debug)]

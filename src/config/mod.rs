@@ -35,6 +35,7 @@ mod session;
 mod tests;
 mod text;
 mod tokens;
+mod values;
 
 use std::fmt::Write as _;
 use std::io;

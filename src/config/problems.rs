@@ -27,7 +27,9 @@ impl fmt::Display for Place {
         match self {
             Self::File(path, line) => write!(f, "{}:{line}", path.escape_debug()),
             Self::Variable(name) => f.write_str(name),
-            Self::SecretFile(path, named_by) => write!(f, "file {path:?} named by {named_by}"),
+            Self::SecretFile(path, named_by) => {
+                write!(f, "file {} named by {named_by}", quoted(&path.to_string_lossy()))
+            }
             Self::CommandLine => f.write_str("command line"),
             Self::Default => f.write_str("default"),
         }

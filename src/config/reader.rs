@@ -15,6 +15,7 @@ use super::inputs::{Given, Inputs, Value};
 use super::keys::{self, Choice, Fallback, Key, Kind};
 use super::problems::{Place, Problem, Wrong, nearest, quoted};
 use super::text;
+use super::values::{json, show};
 use crate::domain::secret::Secret;
 
 /// A setting as understood.
@@ -115,9 +116,11 @@ impl<'a> Reader<'a> {
 
     /// Reads a path.
     pub(super) fn path(&mut self, path: &str) -> Option<PathBuf> {
-        self.text_as(path, |text| match text.contains('\0') {
-            true => Err(Wrong::new("is not a path", "leave out the NUL character")),
-            false => Ok(PathBuf::from(text)),
+        self.text_as(path, |text| {
+            if text.contains('\0') {
+                return Err(Wrong::new("is not a path", "leave out the NUL character"));
+            }
+            Ok(PathBuf::from(text))
         })
     }
 
@@ -179,9 +182,10 @@ impl<'a> Reader<'a> {
     /// Reads a duration within the key's bounds; `None` when it is not given, or given as `off`.
     pub(super) fn optional_duration(&mut self, path: &str) -> Option<Duration> {
         let off = self.text_or_number(path, "10m", |text, kind| match kind {
-            Kind::Duration(low, high) => within(text, low, high, text::duration).map(Some),
             Kind::DurationOrOff(..) if text == "off" => Ok(None),
-            Kind::DurationOrOff(low, high) => within(text, low, high, text::duration).map(Some),
+            Kind::Duration(low, high) | Kind::DurationOrOff(low, high) => {
+                within(text, low, high, text::duration).map(Some)
+            }
             _ => unreachable!("{path} is read as what it is declared"),
         });
         off.flatten()
@@ -218,9 +222,10 @@ impl<'a> Reader<'a> {
             let mut list = Vec::new();
             let mut problems = Vec::new();
             for (text, place) in elements(path, given, &mut problems) {
-                let read = match seen.insert(text.clone()) {
-                    true => parse(&text),
-                    false => Err(Wrong::new(format!("{} is listed twice", quoted(&text)), "keep one of the two")),
+                let read = if seen.insert(text.clone()) {
+                    parse(&text)
+                } else {
+                    Err(Wrong::new(format!("{} is listed twice", quoted(&text)), "keep one of the two"))
                 };
                 match read {
                     Ok(element) => list.push(element),
@@ -279,14 +284,15 @@ impl<'a> Reader<'a> {
 
     /// Reads a file that holds a secret, without the line end that editors leave behind.
     pub(super) fn read_file(&mut self, key: &str, file: &Path, place: &Place) -> Option<String> {
+        let shown = quoted(&file.to_string_lossy());
         let wrong = match (self.read_secret)(file) {
             Ok(content) if !content.trim().is_empty() => {
                 return Some(content.trim_end_matches(['\r', '\n']).to_owned());
             }
-            Ok(_) => Wrong::new(format!("the file {file:?} is empty"), "put the secret into it"),
+            Ok(_) => Wrong::new(format!("the file {shown} is empty"), "put the secret into it"),
             Err(error) => {
                 let cure = "make sure that the file exists and that the server may read it";
-                Wrong::new(format!("the file {file:?} cannot be read ({error})"), cure)
+                Wrong::new(format!("the file {shown} cannot be read ({error})"), cure)
             }
         };
         self.problems.push(Problem { key: key.to_owned(), place: place.clone(), wrong });
@@ -322,7 +328,7 @@ impl<'a> Reader<'a> {
         match key.default {
             Fallback::Value(text) => {
                 let given = Given { value: Value::Word(text.to_owned()), place: Place::Default };
-                let value = parse(&given, key).ok().expect("the default of a key is one of its values");
+                let value = parse(&given, key).expect("the default of a key is one of its values");
                 return Some((value, given));
             }
             Fallback::Required if !self.inputs.file_is_broken => {
@@ -401,32 +407,6 @@ fn elements(path: &str, given: &Given, problems: &mut Vec<Problem>) -> Vec<(Stri
     }
 }
 
-fn json(path: &str, given: &Given, problems: &mut Vec<Problem>) -> serde_json::Value {
-    let mut refuse = |what: &str, cure: &str| {
-        let wrong = Wrong::new(what, cure);
-        problems.push(Problem { key: path.to_owned(), place: given.place.clone(), wrong });
-        serde_json::Value::Null
-    };
-    match &given.value {
-        Value::Text(text) | Value::Word(text) => text.clone().into(),
-        Value::Switch(switch) => (*switch).into(),
-        Value::Integer(number) => match i64::try_from(*number) {
-            Ok(number) => number.into(),
-            Err(_) => refuse("a number is out of range", "write it as text"),
-        },
-        Value::Float(number) => match serde_json::Number::from_f64(*number) {
-            Some(number) => number.into(),
-            None => refuse("a number is infinite or none, which JSON cannot say", "write it as text"),
-        },
-        Value::Moment(_) => refuse("holds a date, which JSON cannot say", "write it in quotes"),
-        Value::List(list) => list.iter().map(|element| json(path, element, problems)).collect(),
-        Value::Table(table) => {
-            let entry = |(name, value): (&String, &Given)| (name.clone(), json(path, value, problems));
-            table.iter().map(entry).collect::<serde_json::Map<_, _>>().into()
-        }
-    }
-}
-
 /// The order of the sources, weakest first.
 fn rank(place: &Place) -> u8 {
     match place {
@@ -441,35 +421,4 @@ fn rank(place: &Place) -> u8 {
 
 fn is_common_name(place: &Place) -> bool {
     matches!(place, Place::Variable(name) if name == "DATABASE_URL")
-}
-
-/// A value as TOML.
-fn show(value: &Value, kind: &Kind) -> String {
-    match (value, kind) {
-        (_, Kind::Secret) => show_text("***"),
-        (Value::Word(word), Kind::Switch | Kind::Integer(..)) => word.clone(),
-        (Value::Word(words), Kind::List(_) | Kind::Choices(_)) => {
-            let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
-            format!("[{}]", words.map(show_text).collect::<Vec<_>>().join(", "))
-        }
-        (Value::Text(text) | Value::Word(text) | Value::Moment(text), _) => show_text(text),
-        (Value::Integer(number), _) => number.to_string(),
-        (Value::Float(number), _) => toml::Value::from(*number).to_string(),
-        (Value::Switch(switch), _) => switch.to_string(),
-        (Value::List(list), _) => {
-            let elements: Vec<String> = list.iter().map(|element| show(&element.value, kind)).collect();
-            format!("[{}]", elements.join(", "))
-        }
-        (Value::Table(table), _) => {
-            let entry =
-                |(name, given): (&String, &Given)| format!("{} = {}", show_text(name), show(&given.value, kind));
-            format!("{{ {} }}", table.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// Text as a TOML string on one line.
-pub(super) fn show_text(text: &str) -> String {
-    // JSON's escapes are TOML's, except that TOML wants DEL escaped as well.
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -8,9 +8,10 @@ use super::keys::{Fallback, Key, Kind, Section};
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
 use super::public_url::USE_A_DOMAIN;
-use super::reader::{Reader, show_text};
+use super::reader::Reader;
 use super::server::Server;
 use super::text;
+use super::values::show_text;
 
 /// A relying party.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,10 +126,10 @@ fn rp_id(text: &str) -> Result<String, Wrong> {
     let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
     match url::Host::parse(text) {
         Ok(url::Host::Domain(domain)) if domain == text && !text.ends_with('.') && !text.contains('*') => {
-            match text == "localhost" || text.contains('.') {
-                true => Ok(domain),
-                false => wrong("is not a registrable domain", "write your own domain, for example \"example.com\""),
+            if text == "localhost" || text.contains('.') {
+                return Ok(domain);
             }
+            wrong("is not a registrable domain", "write your own domain, for example \"example.com\"")
         }
         Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => wrong("is an IP address", USE_A_DOMAIN),
         _ => wrong(

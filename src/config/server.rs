@@ -7,8 +7,9 @@ use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::network::Network;
 use super::problems::{Wrong, quoted};
 use super::public_url::PublicUrl;
-use super::reader::{Reader, show_text};
+use super::reader::Reader;
 use super::text;
+use super::values::show_text;
 
 choices! {
     /// What the sign-up page asks for beside the passkey.

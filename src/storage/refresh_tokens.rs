@@ -7,11 +7,12 @@ use uuid::Uuid;
 use super::StorageError;
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
+use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Family, Standing};
 use crate::domain::secret::TokenDigest;
-use crate::domain::user::UserStatus;
+use crate::domain::user::{User, UserStatus};
 use crate::statement;
 
 /// A rotation about to be made.
@@ -33,24 +34,37 @@ pub struct Rotation {
     pub now: Time,
 }
 
+/// A rotation that was made.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// End of the successor.
+    pub leaf_expires_at: Time,
+    /// Whose tokens these are.
+    pub user: User,
+}
+
+type UserColumns = (SqlUuid, Binary, Nullable<Text>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>, Text, BigInt, Timestamptz);
+
 statement! {
     Rotate {
         family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
         key: String => Text, expires_at: Time => Timestamptz, now: Time => Timestamptz,
-    } -> (Timestamptz, BigInt),
+    } -> (Timestamptz, UserColumns),
     "UPDATE refresh_tokens
      SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = $5, leaf_issued_at = $7,
-         leaf_expires_at = least($6, ends_at), generation = generation + 1
-     WHERE family = $1 AND leaf_digest = $2 AND client_id = $3 AND revoked_at IS NULL AND leaf_expires_at > $7 AND ends_at > $7
-       AND EXISTS (SELECT 1 FROM sessions JOIN users ON users.id = sessions.user_id
-                   WHERE sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
-                     AND users.status = 'active')
-     RETURNING leaf_expires_at, generation"
+         leaf_expires_at = least($6, refresh_tokens.ends_at), generation = generation + 1
+     FROM sessions JOIN users ON users.id = sessions.user_id
+     WHERE family = $1 AND leaf_digest = $2 AND refresh_tokens.client_id = $3 AND refresh_tokens.revoked_at IS NULL
+       AND leaf_expires_at > $7 AND refresh_tokens.ends_at > $7
+       AND sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
+       AND users.status = 'active'
+     RETURNING leaf_expires_at, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
+         users.locale, users.status, users.epoch, users.created_at"
 }
 
 /// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
-/// exactly one of any number of callers succeeds. Gives the successor's end.
-pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Time>, StorageError> {
+/// exactly one of any number of callers succeeds.
+pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Rotated>, StorageError> {
     let statement = Rotate {
         family: rotation.family.uuid(),
         presented: rotation.presented.as_bytes().to_vec(),
@@ -60,7 +74,8 @@ pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Tim
         expires_at: rotation.successor_expires_at,
         now: rotation.now,
     };
-    Ok(statement.get_result::<(Time, i64)>(conn).optional()?.map(|(expires_at, _)| expires_at))
+    let row: Option<(Time, UserRow)> = statement.get_result(conn).optional()?;
+    row.map(|(leaf_expires_at, user)| Ok(Rotated { leaf_expires_at, user: user.try_into()? })).transpose()
 }
 
 #[derive(Queryable, Selectable)]

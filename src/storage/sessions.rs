@@ -146,3 +146,22 @@ pub fn revoke_others(
     .get_results(conn)?;
     Ok(ended.into_iter().map(Into::into).collect())
 }
+
+/// Ends a session that exists through the tokens of one client only; `false` when there is no such live one.
+pub fn revoke_of_client(
+    conn: &mut PgConnection,
+    id: SessionId,
+    client: &str,
+    now: Time,
+) -> Result<bool, StorageError> {
+    let changed = diesel::update(
+        sessions::table
+            .find(id.uuid())
+            .filter(sessions::client_id.eq(client))
+            .filter(sessions::token_digest.is_null())
+            .filter(sessions::revoked_at.is_null()),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(conn)?;
+    Ok(changed == 1)
+}

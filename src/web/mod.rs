@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod cookies;
+pub mod cors;
 pub mod error;
 pub mod form;
 pub mod guards;

@@ -266,9 +266,11 @@ fn data_of_another_version_are_refused() {
     for part in ["written by PostgreSQL 99", &format!("installed here is {}", right.trim()), "pg_upgrade"] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    fs::remove_file(&version).expect("removed");
+    let aside = version.with_extension("aside");
+    fs::rename(&version, &aside).expect("put aside");
     let message = refusal(Cluster::start(&data));
     assert!(message.contains("is not a PostgreSQL data directory (no PG_VERSION)"), "{message}");
+    fs::rename(&aside, &version).expect("put back");
     fs::write(&version, right).expect("written");
     assert!(!Cluster::start(&data).expect("nothing was harmed").created());
 }

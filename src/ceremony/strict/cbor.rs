@@ -1,9 +1,9 @@
 //! A CBOR reader for what authenticators send, and no more.
 //!
-//! Of RFC 8949 it knows integers in their shortest form, byte and text strings, arrays and maps of definite length,
-//! `false`, `true`, `null`, `undefined` and floating point numbers. Refused: indefinite lengths, tags, long forms, other
-//! simple values, a key twice in one map, keys that are neither integer nor string, and nesting deeper than
-//! [`MAX_DEPTH`]. The order of keys is free: authenticators differ in it.
+//! Of RFC 8949 it knows integers in their shortest form (from -2^63 to 2^64 - 1), byte and text strings, arrays and maps
+//! of definite length, `false`, `true`, `null`, `undefined` and floating point numbers. Refused: indefinite lengths, tags,
+//! long forms, other simple values, a key twice in one map, keys that are neither integer nor string, and nesting deeper
+//! than [`MAX_DEPTH`]. The order of keys is free: authenticators differ in it.
 //!
 //! Nothing is allocated by a declared length: a string is a slice of the input, and a count only bounds a loop in which
 //! every step consumes input.
@@ -159,7 +159,9 @@ impl<'a> Reader<'a> {
     pub fn item(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.rest;
         match start.first().ok_or(Fault::Truncated)? >> 5 {
-            UNSIGNED | NEGATIVE => self.head().map(drop)?,
+            UNSIGNED => self.head().map(drop)?,
+            // The library's reader of extensions fails below -2^63.
+            NEGATIVE => self.int().map(drop)?,
             BYTES => self.bytes().map(drop)?,
             TEXT => self.text().map(drop)?,
             ARRAY => self.array()?,
@@ -251,6 +253,8 @@ mod tests {
             ("2^32 - 1 in nine bytes", &[0x1b, 0, 0, 0, 0, 255, 255, 255, 255], Err(Fault::NotShortest)),
             ("2^32", &[0x1b, 0, 0, 0, 1, 0, 0, 0, 0], Ok(())),
             ("-1 in two bytes", &[0x38, 0], Err(Fault::NotShortest)),
+            ("-2^63", &[0x3b, 0x7f, 255, 255, 255, 255, 255, 255, 255], Ok(())),
+            ("-2^63 - 1", &[0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0], Err(Fault::Type)),
             ("length 1 in two bytes", &[0x58, 1, 0], Err(Fault::NotShortest)),
             ("argument reserved", &[0x1c], Err(Fault::Unknown)),
             ("integer without length", &[0x1f], Err(Fault::Unknown)),

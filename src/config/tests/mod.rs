@@ -170,7 +170,7 @@ fn value() -> impl Strategy<Value = String> {
         any::<f64>().prop_map(|number| format!("{number:?}").replace("NaN", "nan")),
         any::<bool>().prop_map(|switch| switch.to_string()),
         "[a-z0-9:/.@?*#-]{0,20}".prop_map(|text| format!("\"{text}\"")),
-        ".{0,20}".prop_map(|text| super::reader::show_text(&text)),
+        ".{0,20}".prop_map(|text| super::values::show_text(&text)),
         Just("99999999999999999999999999".to_owned()),
         Just("1979-05-27T07:32:00Z".to_owned()),
         Just("\"10m\"".to_owned()),

@@ -7,7 +7,7 @@
 //! - what it confirmed is on disk (`fsync` on, data checksums on), and a cluster is created completely or not at all;
 //! - every failure is one line that says what to do ([`ClusterError`]).
 //!
-//! The path of a start is [`Cluster::start_with`], step by step. A new setting of the server goes to [`SETTINGS`].
+//! The path of a start is [`Cluster::start_with`], step by step. A new setting of the server goes to `SETTINGS`.
 
 mod create;
 mod error;

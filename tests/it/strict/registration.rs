@@ -71,6 +71,17 @@ fn genuine() {
         row("N29 credProtect", extensions(cbor::map(&[extension("credProtect", cbor::int(2))])), Expect::Accepted),
         row("N29 a number", extensions(cbor::map(&[extension("minPinLength", cbor::int(4))])), Expect::Accepted),
         row("N29 nested", extensions(cbor::map(&[extension("x", nested)])), Expect::Accepted),
+        row(
+            "N29 largest number",
+            extensions(cbor::map(&[extension("x", [vec![0x1b], vec![0xff; 8]].concat())])),
+            Expect::Accepted,
+        ),
+        row(
+            "N29 smallest number",
+            extensions(cbor::map(&[extension("x", [vec![0x3b, 0x7f], vec![0xff; 7]].concat())])),
+            Expect::Accepted,
+        ),
+        row("N29 undefined", extensions(cbor::map(&[extension("x", vec![0xf7])])), Expect::Accepted),
         row("N29 no extension", extensions(cbor::map(&[])), Expect::Accepted),
         row("N29 100 extensions", extensions(cbor::map(&hundred)), Expect::Accepted),
         row(
@@ -150,6 +161,11 @@ fn authenticator_data() {
             "N29 credProtect out of range",
             extensions(cbor::map(&[(cbor::text("credProtect"), cbor::int(4))])),
             reader(Reason::ExtensionValue),
+        ),
+        row(
+            "N29 a number below -2^63",
+            extensions(cbor::map(&[(cbor::text("x"), [vec![0x3b], vec![0xff; 8]].concat())])),
+            reader(Fault::Type.into()),
         ),
         row(
             "an extension twice",

@@ -1,0 +1,175 @@
+//! Signing in over REST.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::dto::{
+    AuthenticationOptionsRequest, AuthenticationPurpose, OptionsResponse, RelyingPartyResponse, SignedInResponse,
+    VerifyRequest,
+};
+use super::{Browser, FirstCall, Room, second_call};
+use crate::ceremony::CeremonyError;
+use crate::ceremony::authentication::{BeginSignIn, Begun};
+use crate::ceremony::outcome::{Given, SignedIn};
+use crate::domain::text::Email;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::guards::{Guard, Identity, MaybeIdentity};
+use crate::web::limits::{Class, Limits};
+use crate::web::origin::origin;
+use crate::web::{Caller, Json};
+
+/// Begins a sign-in or a step-up.
+///
+/// Public. Without an e-mail any discoverable passkey may answer; with one, the account's passkeys are listed, or stable
+/// decoys. The wanted result is fixed here: nothing of it can be changed by the second call.
+#[utoipa::path(post, path = "/v1/passkeys/authentication/options", tag = "Passkeys",
+    request_body = AuthenticationOptionsRequest,
+    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 403, description = "`wrong_origin`"), (status = 429, description = "`rate_limited`")))]
+pub async fn options(
+    request: HttpRequest,
+    room: Room,
+    guard: web::Data<Guard>,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    body: Json<AuthenticationOptionsRequest>,
+) -> Result<HttpResponse, Problem> {
+    limits.check(Class::Start, caller.network)?;
+    let body = body.0;
+    if body.purpose == AuthenticationPurpose::StepUp {
+        return step_up_options(&request, &room, &guard).await;
+    }
+    let call = FirstCall::read(&request, &room, &guard, &body.result)?;
+    let email = parse_email(body.email.as_deref())?;
+    let begun = room
+        .begin_sign_in(BeginSignIn {
+            origin: call.origin,
+            relying_party: body.relying_party.as_deref(),
+            email: email.as_ref(),
+            wanted: call.wanted,
+            client: call.client.as_deref(),
+            browser: call.browser.as_ref().map(|browser| browser.token.digest()),
+        })
+        .await?;
+    Ok(answer(&room, &guard, begun, call.browser))
+}
+
+async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> Result<HttpResponse, Problem> {
+    let identity = guard
+        .identify(request.method(), request.headers())
+        .await?
+        .ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))?;
+    identity.require_cookie()?;
+    let browser = Browser::of(request.headers(), guard)?;
+    let origin = origin(request.headers())?;
+    let begun =
+        room.begin_step_up(&identity.session, &identity.user, origin, Some(browser.token.digest())).await?;
+    Ok(answer(room, guard, begun, Some(browser)))
+}
+
+/// The answer of a first call, with the pre-session cookie where one was made.
+pub(super) fn answer<O: serde::Serialize>(
+    room: &Room,
+    guard: &Guard,
+    begun: Begun<O>,
+    browser: Option<Browser>,
+) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(browser) = browser.filter(|browser| browser.is_new) {
+        response.cookie(guard.cookies.set_pre_session(&browser.token));
+    }
+    response.json(OptionsResponse {
+        ceremony_id: begun.handle.expose().to_owned(),
+        expires_in: (begun.deadline - room.clock.now()).num_seconds(),
+        public_key: begun.options,
+    })
+}
+
+/// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
+#[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
+    responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
+        (status = 403, description = "`wrong_origin`, `sign_in_refused`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`")))]
+pub async fn verify(
+    request: HttpRequest,
+    room: Room,
+    guard: web::Data<Guard>,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    body: Json<VerifyRequest>,
+) -> Result<HttpResponse, Problem> {
+    limits.check(Class::Verify, caller.network)?;
+    let body = body.0;
+    // A step-up needs the session; a stale or foreign credential of another kind must not hinder a plain sign-in.
+    let identity = match guard.cookies.session(request.headers())? {
+        Some(_) => guard.identify(request.method(), request.headers()).await?,
+        None => None,
+    };
+    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
+    let signed_in = room
+        .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
+        .await?;
+    metrics::counter!("passmint_sign_ins_total").increment(1);
+    Ok(signed_in_response(&room, &guard, signed_in))
+}
+
+/// The answer of a second call that signs somebody in, with the cookie of a session.
+pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Given::Session(cookie) = &signed_in.given {
+        response.cookie(guard.cookies.set_session(cookie, room.lifetimes.absolute.num_seconds()));
+    }
+    response.json(SignedInResponse::new(signed_in))
+}
+
+/// Reads an e-mail that a person typed.
+pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> {
+    text.map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| Email::parse(text).map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}."))))
+        .transpose()
+}
+
+/// Tells whether a ceremony from the calling page would work, and if not, why.
+#[utoipa::path(get, path = "/v1/passkeys/relying-party", tag = "Passkeys", responses((status = 200, body = RelyingPartyResponse)))]
+pub async fn relying_party(
+    request: HttpRequest,
+    room: Room,
+    _identity: MaybeIdentity,
+) -> Result<web::Json<RelyingPartyResponse>, Problem> {
+    // A same-origin GET carries no `Origin`; the page says where it is by its `Host`, which serves for advice only.
+    let sent = origin(request.headers())?.map(ToOwned::to_owned).or_else(|| {
+        let connection = request.connection_info();
+        request.headers().contains_key("sec-fetch-site").then(|| format!("{}://{}", connection.scheme(), connection.host()))
+    });
+    let default = room.profiles.default_profile();
+    let found = sent.as_deref().map(|origin| room.profiles.for_origin(origin));
+    Ok(web::Json(match (&sent, found) {
+        (_, Some(Some(party))) => RelyingPartyResponse {
+            ok: true,
+            rp_id: party.rp_id.clone(),
+            origin: sent,
+            origins: party.origins.clone(),
+            reason: None,
+            go_to: None,
+        },
+        (None, _) => RelyingPartyResponse {
+            ok: true,
+            rp_id: default.rp_id.clone(),
+            origin: None,
+            origins: default.origins.clone(),
+            reason: None,
+            go_to: None,
+        },
+        (Some(_), _) => RelyingPartyResponse {
+            ok: false,
+            rp_id: default.rp_id.clone(),
+            go_to: default.origins.iter().find(|origin| origin.starts_with("http")).cloned(),
+            origin: sent,
+            origins: default.origins.clone(),
+            reason: Some("wrong_origin"),
+        },
+    }))
+}
+
+/// Refuses strangers with the words of this room.
+pub(super) fn signed_in(identity: Option<Identity>) -> Result<Identity, Failure> {
+    identity.ok_or_else(|| CeremonyError::NotSignedIn.into())
+}

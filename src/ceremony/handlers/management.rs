@@ -1,0 +1,73 @@
+//! One's own passkeys over REST.
+
+use actix_web::{HttpResponse, web};
+
+use super::Room;
+use super::dto::{ChangeRequest, PasskeyView, PasskeysResponse, RemovedResponse};
+use crate::ceremony::CeremonyError;
+use crate::ceremony::management::Change;
+use crate::domain::id::PasskeyId;
+use crate::domain::text::DisplayName;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::guards::Identity;
+use crate::web::{Caller, Json};
+
+/// The scope that an access token needs here.
+const SCOPE: &str = "passkeys";
+
+/// Lists one's own passkeys.
+#[utoipa::path(get, path = "/v1/passkeys", tag = "Passkeys", responses((status = 200, body = PasskeysResponse), (status = 401, description = "`not_signed_in`")))]
+pub async fn list(room: Room, identity: Identity) -> Result<web::Json<PasskeysResponse>, Problem> {
+    identity.require_scope(SCOPE)?;
+    let (passkeys, signals) = room.passkeys_of(&identity.user).await?;
+    let current = identity.session.passkey;
+    let passkeys = passkeys.iter().map(|passkey| PasskeyView::new(passkey, current)).collect();
+    Ok(web::Json(PasskeysResponse { passkeys, signals }))
+}
+
+/// Renames one of one's own passkeys, or lifts its suspension. Wants a fresh verification.
+#[utoipa::path(patch, path = "/v1/passkeys/{id}", tag = "Passkeys", params(("id" = String, Path)), request_body = ChangeRequest,
+    responses((status = 200, body = PasskeyView), (status = 401, description = "`reauthentication_required`"), (status = 404, description = "`not_found`")))]
+pub async fn change(
+    room: Room,
+    identity: Identity,
+    caller: Caller,
+    id: web::Path<String>,
+    body: Json<ChangeRequest>,
+) -> Result<web::Json<PasskeyView>, Problem> {
+    identity.require_scope(SCOPE)?;
+    let id = parse_id(&id)?;
+    let change = match (body.0.name, body.0.suspended) {
+        (Some(name), None) => Change::Rename(parse_name(&name)?),
+        (None, Some(false)) => Change::Resume,
+        _ => {
+            return Err(Failure::new(Kind::InvalidRequest, "Send either a `name`, or `\"suspended\": false`.").into());
+        }
+    };
+    let passkey = room.change(&identity.session, id, change, &caller.provenance).await?;
+    Ok(web::Json(PasskeyView::new(&passkey, identity.session.passkey)))
+}
+
+/// Removes one of one's own passkeys. Wants a fresh verification, and another way to sign in.
+#[utoipa::path(delete, path = "/v1/passkeys/{id}", tag = "Passkeys", params(("id" = String, Path)),
+    responses((status = 200, body = RemovedResponse), (status = 401, description = "`reauthentication_required`"), (status = 404, description = "`not_found`"), (status = 409, description = "`last_sign_in_method`")))]
+pub async fn remove(
+    room: Room,
+    identity: Identity,
+    caller: Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    identity.require_scope(SCOPE)?;
+    let signals = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await?;
+    Ok(HttpResponse::Ok().json(RemovedResponse { signals }))
+}
+
+/// An id that is none is simply not there.
+pub(crate) fn parse_id(text: &str) -> Result<PasskeyId, Failure> {
+    text.parse().map_err(|_| CeremonyError::NotFound.into())
+}
+
+/// A name that a person typed.
+pub(crate) fn parse_name(text: &str) -> Result<DisplayName, Failure> {
+    DisplayName::parse(text).map_err(|error| Failure::new(Kind::InvalidRequest, format!("The name {error}.")))
+}

@@ -1,0 +1,97 @@
+//! The passkey API: JSON in camelCase, as WebAuthn has it.
+
+pub mod authentication;
+pub mod dto;
+pub(crate) mod failure;
+pub mod management;
+pub mod registration;
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, web};
+
+use super::Ceremonies;
+use super::binding::{SecondCall, Via};
+use super::error::CeremonyError;
+use super::state::Wanted;
+use super::wanted::{self, WantedRequest};
+use crate::domain::client::Client;
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::web::error::Failure;
+use crate::web::guards::{Guard, Identity};
+use crate::web::origin::{origin, require_same_origin};
+
+/// The room, as handlers are given it.
+pub type Room = web::Data<Arc<Ceremonies>>;
+
+/// The browser a ceremony is bound to: its pre-session, old or new.
+pub(super) struct Browser {
+    pub(super) token: PlainToken,
+    pub(super) is_new: bool,
+}
+
+impl Browser {
+    fn of(headers: &HeaderMap, guard: &Guard) -> Result<Self, Failure> {
+        Ok(match guard.cookies.pre_session(headers)? {
+            Some(token) => Self { token, is_new: false },
+            None => Self { token: PlainToken::random(TokenKind::PreSession), is_new: true },
+        })
+    }
+}
+
+/// What the first call of any ceremony needs from its request.
+pub(super) struct FirstCall<'a> {
+    pub(super) origin: Option<&'a str>,
+    pub(super) wanted: Wanted,
+    pub(super) client: Option<Arc<Client>>,
+    pub(super) browser: Option<Browser>,
+}
+
+impl<'a> FirstCall<'a> {
+    /// Checks the wanted result. A session is for our own pages: same origin, and bound to the browser by a cookie.
+    pub(super) fn read(
+        request: &'a HttpRequest,
+        room: &Ceremonies,
+        guard: &Guard,
+        asked: &WantedRequest,
+    ) -> Result<Self, Failure> {
+        let origin = origin(request.headers())?;
+        let (wanted, client) = wanted::resolve(asked, origin, room.mint.issuer(), &room.clients, &room.bridges)?;
+        let browser = match wanted {
+            Wanted::Session => {
+                if let Some(origin) = origin
+                    && room.profiles.for_origin(origin).is_none()
+                {
+                    room.profiles.choose(Some(origin), None, None)?;
+                }
+                require_same_origin(request.headers(), &guard.public_origin)?;
+                Some(Browser::of(request.headers(), guard)?)
+            }
+            Wanted::Tokens { .. } | Wanted::Bridge { .. } => None,
+        };
+        Ok(Self { origin, wanted, client, browser })
+    }
+}
+
+/// What the second call brings along. Cookies are read only when there is one to be bound to.
+pub(super) fn second_call<'a>(
+    request: &'a HttpRequest,
+    guard: &Guard,
+    identity: Option<&Identity>,
+    client: Option<&'a str>,
+) -> Result<SecondCall<'a>, Failure> {
+    Ok(SecondCall {
+        via: Via::Verify,
+        origin: origin(request.headers())?,
+        browser: guard.cookies.pre_session(request.headers())?.map(|token| token.digest()),
+        session: identity.map(|identity| identity.session.id),
+        client,
+    })
+}
+
+impl From<CeremonyError> for Failure {
+    fn from(error: CeremonyError) -> Self {
+        failure::failure(error)
+    }
+}

@@ -1,0 +1,4 @@
+//! The grants of the token endpoint, one file each.
+
+pub mod passkey;
+pub mod refresh_token;

@@ -1,0 +1,33 @@
+//! The passkey grant: the second call of a ceremony, made where the client authenticates. The same function as verify.
+
+use crate::ceremony::CeremonyError;
+use crate::ceremony::binding::{SecondCall, Via};
+use crate::ceremony::outcome::Given;
+use crate::domain::audit::Provenance;
+use crate::domain::client::GrantType;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::tokens::TokenSet;
+use crate::web::error::{Failure, Kind};
+
+/// Ends a ceremony that was begun for tokens of this client.
+pub async fn finish(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    ceremony: &str,
+    credential: &str,
+    origin: &Provenance,
+) -> Result<TokenSet, Failure> {
+    client.may_use(GrantType::Passkey).map_err(CeremonyError::from)?;
+    // The client's server speaks for the browser here, so there is no `Origin` and no cookie of ours to compare; the
+    // browser's own origin is in the signed client data.
+    let call =
+        SecondCall { via: Via::TokenEndpoint(client), origin: None, browser: None, session: None, client: None };
+    let done = room.ceremonies.finish_authentication(ceremony, credential.as_bytes(), call, origin).await?;
+    match done.given {
+        Given::Tokens(tokens) => Ok(tokens),
+        Given::Session(_) | Given::Bridge(_) => {
+            Err(Failure::new(Kind::InvalidGrant, "This ceremony was begun for something else than tokens."))
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Rotation: one use for each refresh token, one live leaf for each family (RFC 9700 §4.14.2).
+//!
+//! The usual case is one statement that rotates and tells the successor's end. Only when it changes nothing are the rows
+//! read and [`Family::decide`](crate::domain::refresh::Family::decide) asked why.
+
+use serde_json::json;
+
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::GrantType;
+use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::refresh::{Decision, RefreshRefusal};
+use crate::domain::scope::Scopes;
+use crate::domain::secret::TokenDigest;
+use crate::domain::user::User;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::storage::refresh_tokens::{self, Rotation, Rotated, StoredFamily};
+use crate::storage::{StorageError, audit, users};
+use crate::tokens::claims::RefreshClaims;
+use crate::tokens::mint::Successor;
+use crate::tokens::verifier::places;
+use crate::tokens::{Grant, MintError, TokenSet};
+use crate::web::error::{Failure, Kind};
+
+/// Why a refresh was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Not a refresh token of ours.
+    #[error("not a refresh token of ours: {0}")]
+    NotOurs(crate::tokens::verifier::Refusal),
+    /// Ours, but not to be honoured.
+    #[error(transparent)]
+    Refused(#[from] RefreshRefusal),
+    /// No such family: it ended long ago, or the database was restored.
+    #[error("the refresh token's family is not stored")]
+    NoFamily,
+    /// Used before: the family is revoked now.
+    #[error("a used refresh token was presented again; its family is revoked")]
+    Replayed,
+    /// More than was granted.
+    #[error("the scope is wider than what was granted")]
+    Wider,
+    /// The grant is not the client's.
+    #[error("this client may not refresh")]
+    NotAllowed,
+    /// A fault of ours.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<RefreshError> for Failure {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Storage(error) => error.into(),
+            RefreshError::Mint(error) => Self::unavailable(error),
+            RefreshError::Wider => Self::new(Kind::InvalidScope, "The scope is wider than what was granted."),
+            RefreshError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use refresh tokens."),
+            RefreshError::NotOurs(refusal) => invalid().because(refusal),
+            other => invalid().because(other),
+        }
+    }
+}
+
+fn invalid() -> Failure {
+    Failure::new(Kind::InvalidGrant, "The refresh token is not valid, has expired, or was used or revoked before.")
+}
+
+/// A genuine token, opened.
+struct Presented {
+    claims: RefreshClaims,
+    family: FamilyId,
+    user: UserId,
+    session: SessionId,
+    scopes: Scopes,
+}
+
+/// Rotates a refresh token and gives fresh tokens.
+pub async fn refresh(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    token: &str,
+    scope: Option<&Scopes>,
+    origin: &Provenance,
+) -> Result<TokenSet, RefreshError> {
+    client.may_use(GrantType::RefreshToken).map_err(|_| RefreshError::NotAllowed)?;
+    let now = room.clock.now();
+    let presented = open(room, token, now)?;
+    if presented.claims.client_id != client.id {
+        return Err(RefreshRefusal::OtherClient.into());
+    }
+    let scopes = narrowed(&presented.scopes, scope)?;
+    room.mint.ready(client)?;
+    room.mint.keys().require_fresh(now)?;
+
+    let successor = room.mint.successor(&presented.claims, presented.family, now)?;
+    let rotated = rotate(room, client, &presented, &successor, now).await?;
+    let (leaf, user) = match rotated {
+        Some(rotated) => {
+            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at }, rotated.user)
+        }
+        None => why_not(room, client, &presented, now, origin).await?,
+    };
+    issue(room, client, &presented, (&scopes, &user), &leaf, now)
+}
+
+/// The live token of a family, as far as it is needed to print it.
+struct Leaf {
+    kid: String,
+    issued_at: Time,
+    expires_at: Time,
+}
+
+fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> {
+    let claims = places::refresh_token(&room.mint.keys().ring(), room.mint.issuer(), token, now)
+        .map_err(RefreshError::NotOurs)?
+        .into_claims();
+    let family = claims.fid.parse().map_err(|_| RefreshError::NoFamily)?;
+    let user = claims.sub.parse().map_err(|_| RefreshError::NoFamily)?;
+    let session = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(RefreshError::NoFamily)?;
+    let scopes = Scopes::parse(&claims.scope).map_err(|_| RefreshError::NoFamily)?;
+    Ok(Presented { claims, family, user, session, scopes })
+}
+
+fn narrowed(granted: &Scopes, asked: Option<&Scopes>) -> Result<Scopes, RefreshError> {
+    match asked {
+        None => Ok(granted.clone()),
+        Some(asked) if asked.is_subset(granted) => Ok(asked.clone()),
+        Some(_) => Err(RefreshError::Wider),
+    }
+}
+
+async fn rotate(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    presented: &Presented,
+    successor: &Successor,
+    now: Time,
+) -> Result<Option<Rotated>, StorageError> {
+    let rotation = Rotation {
+        family: presented.family,
+        client: client.id.clone(),
+        presented: TokenDigest::of(&presented.claims.jti),
+        successor: successor.digest,
+        successor_key: successor.kid.clone(),
+        successor_expires_at: successor.expires_at,
+        now,
+    };
+    room.db.run(move |conn| refresh_tokens::rotate(conn, &rotation)).await
+}
+
+/// The statement changed nothing: a late retry, a replay, or something ended.
+async fn why_not(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    presented: &Presented,
+    now: Time,
+    origin: &Provenance,
+) -> Result<(Leaf, User), RefreshError> {
+    let (family, user) = (presented.family, presented.user);
+    let found = room
+        .db
+        .run(move |conn| Ok((refresh_tokens::find(conn, family, now)?, users::find(conn, user)?)))
+        .await?;
+    let (Some(stored), Some(user)) = found else { return Err(RefreshError::NoFamily) };
+    let digest = TokenDigest::of(&presented.claims.jti);
+    match stored.family.decide(&digest, &client.id, stored.standing, now, room.retry_window) {
+        Decision::Repeat => Ok((leaf_of(stored), user)),
+        // Another server rotated it between our two statements and time stood still: as good as a repeat, but never
+        // looped for; the client asks again.
+        Decision::Rotate => Err(RefreshError::Storage(StorageError::NoConnection(None))),
+        Decision::Refused(refusal) => Err(refusal.into()),
+        Decision::Replayed => {
+            revoke_family(room, client, &stored, now, origin).await?;
+            Err(RefreshError::Replayed)
+        }
+    }
+}
+
+fn leaf_of(stored: StoredFamily) -> Leaf {
+    Leaf {
+        kid: stored.family.leaf_key,
+        issued_at: stored.family.leaf_issued_at,
+        expires_at: stored.family.leaf_expires_at,
+    }
+}
+
+async fn revoke_family(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    stored: &StoredFamily,
+    now: Time,
+    origin: &Provenance,
+) -> Result<(), StorageError> {
+    let event = Event {
+        user: Some(stored.user),
+        session: Some(stored.session),
+        client: Some(client.id.clone()),
+        subject: Some(stored.family.id.to_string()),
+        detail: json!({ "revoked": "family" }),
+        ..Event::new(EventKind::RefreshReplayed, now, origin)
+    };
+    let family = stored.family.id;
+    metrics::counter!("passmint_refresh_replays_total").increment(1);
+    room.db
+        .tx(move |conn| {
+            // Of many replays at once one revokes and writes the event.
+            if refresh_tokens::revoke(conn, family, None, "replayed", now)? {
+                audit::insert(conn, &event)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn issue(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    presented: &Presented,
+    (scopes, user): (&Scopes, &User),
+    leaf: &Leaf,
+    now: Time,
+) -> Result<TokenSet, RefreshError> {
+    let authentication = &presented.claims.authentication;
+    let auth_time = authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
+    let audience = presented.claims.resources.first().map_or(room.mint.issuer(), String::as_str);
+    let grant = Grant {
+        user,
+        session: presented.session,
+        client,
+        scopes,
+        audience,
+        acr: authentication.acr.as_deref().unwrap_or("0"),
+        amr: &authentication.amr,
+        credential_class: authentication.credential_class.map(|class| class.as_str()),
+        auth_time,
+        nonce: None,
+    };
+    let printed =
+        room.mint.print_successor(&presented.claims, presented.family, &leaf.kid, (leaf.issued_at, leaf.expires_at))?;
+    Ok(room.mint.access_and_id(&grant, Some(printed), now)?)
+}

@@ -1,0 +1,57 @@
+//! Cross-origin reading, exactly for the registered origins of clients, never with cookies.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+use std::sync::Arc;
+
+use crate::clients::Clients;
+use crate::routes;
+
+/// Answers preflights, and lets the registered origins of clients read the answers of the paths that are for them. The
+/// handlers still hold each request to the origins of its own client.
+pub async fn allow_clients(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, Error> {
+    let origin = allowed_origin(&request);
+    if request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        let response = preflight(origin);
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let shared = routes::is_for_clients(request.path());
+    let mut response = next.call(request).await?.map_into_left_body();
+    if shared {
+        let headers = response.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) = origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id"));
+        }
+    }
+    Ok(response)
+}
+
+fn allowed_origin(request: &ServiceRequest) -> Option<HeaderValue> {
+    if !routes::is_for_clients(request.path()) {
+        return None;
+    }
+    let origin = request.headers().get(header::ORIGIN)?;
+    let clients = request.app_data::<web::Data<Arc<Clients>>>()?;
+    clients.any_has_origin(origin.to_str().ok()?).then(|| origin.clone())
+}
+
+fn preflight(origin: Option<HeaderValue>) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
+    response.insert_header((header::VARY, "Origin"));
+    if let Some(origin) = origin {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"));
+        response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
+    }
+    response.finish()
+}
