@@ -16,9 +16,9 @@ use crate::{Fault, Result};
 pub type Worker<'a> = Box<dyn FnMut() -> Result<()> + Send + 'a>;
 
 const WARM_UP: Duration = Duration::from_millis(800);
-const WINDOW: Duration = Duration::from_millis(3000);
+const WINDOW: Duration = Duration::from_secs(3);
 const OPEN_WARM_UP: Duration = Duration::from_millis(300);
-const OPEN_WINDOW: Duration = Duration::from_millis(3000);
+const OPEN_WINDOW: Duration = Duration::from_secs(3);
 
 /// What a closed loop found.
 #[derive(Clone, Copy, Debug)]

@@ -55,7 +55,7 @@ pub fn flood() -> Result<Vec<Figure>> {
                 honest.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
             });
         }
-        let flooded = at_once(THREADS.into(), |thread| pour(&server, thread, &accepted, &refused));
+        let flooded = at_once(THREADS.into(), |thread| pour(&server, u8::try_from(thread)?, &accepted, &refused));
         over.store(true, Ordering::Relaxed);
         flooded.map(drop)
     })?;
@@ -75,10 +75,24 @@ pub fn flood() -> Result<Vec<Figure>> {
         Figure::told("flood: starts a second", real(STARTS) / lasted.as_secs_f64(), "/s"),
         Figure::told("flood: starts accepted", real(accepted.into_inner()), ""),
         Figure::told("flood: starts refused (429)", real(refused.into_inner()), ""),
-        Figure::at_most("flood: growth of the server's memory, at its peak", grown(peak.into_inner(), before), "MB", Some(64.0)),
+        Figure::at_most(
+            "flood: growth of the server's memory, at its peak",
+            grown(peak.into_inner(), before),
+            "MB",
+            Some(64.0),
+        ),
         Figure::told("flood: growth of PostgreSQL's memory", grown(postgres_after, postgres_before), "MB"),
-        Figure::at_least("flood: honest people who got in", real(succeeded as u64) * 100.0 / f64::from(HONEST), "%", 99.9),
-        Figure::told("flood: p99 of an honest person's two calls", percentile(&mut waits, 99).as_secs_f64() * 1e3, "ms"),
+        Figure::at_least(
+            "flood: honest people who got in",
+            real(succeeded as u64) * 100.0 / f64::from(HONEST),
+            "%",
+            99.9,
+        ),
+        Figure::told(
+            "flood: p99 of an honest person's two calls",
+            percentile(&mut waits, 99).as_secs_f64() * 1e3,
+            "ms",
+        ),
     ])
 }
 

@@ -49,17 +49,17 @@ const ROUND: Duration = Duration::from_millis(80);
 pub fn crypto() -> Result<Crypto> {
     let now = Clock::system().now();
     let keys = [(Use::Tokens, Algorithm::ES256), (Use::Tokens, Algorithm::RS256), (Use::Refresh, Algorithm::HS256)];
-    let stored = keys.into_iter().map(|(usage, algorithm)| stored_key(usage, algorithm, now)).collect::<Result<Vec<_>>>()?;
+    let stored =
+        keys.into_iter().map(|(usage, algorithm)| stored_key(usage, algorithm, now)).collect::<Result<Vec<_>>>()?;
     let [es256, rs256, hs256] = [0, 1, 2].map(|index| SigningKey::new(&stored[index]));
     let ring = KeyRing::build(&stored, now)?;
     let signer = Signer::new();
     let (access, id, refresh) = (access_claims(now), id_claims(now), refresh_claims(now));
     let access_token = signer.sign(&es256, typ::ACCESS, &access)?;
     let refresh_token = signer.sign(&hs256, typ::REFRESH, &refresh)?;
-    let (library, state, credential, assertion) = assertion()?;
 
     Ok(Crypto {
-        webauthn_verify: floor(|| library.authenticate_single_credential(&assertion, &state, &credential).is_ok())?,
+        webauthn_verify: floor(verification()?)?,
         es256_sign: floor(|| signer.sign(&es256, typ::ACCESS, &access).is_ok())?,
         es256_verify: floor(|| places::any_access_token(&ring, ISSUER, &access_token, now).is_ok())?,
         rs256_sign: floor(|| signer.sign(&rs256, typ::ID, &id).is_ok())?,
@@ -99,7 +99,7 @@ fn round(work: &impl Fn() -> bool) -> Duration {
         }
         calls += 16;
     }
-    (thread_cpu() - before) / calls
+    thread_cpu().saturating_sub(before) / calls
 }
 
 /// CPU time of this thread so far.
@@ -108,15 +108,8 @@ fn thread_cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-type Assertion = (
-    WebauthnCore,
-    webauthn_rs_core::interface::AuthenticationState,
-    webauthn_rs_core::proto::Credential,
-    PublicKeyCredential,
-);
-
-/// A real assertion of a real registration, ready to be verified any number of times.
-fn assertion() -> Result<Assertion> {
+/// The verification of a real assertion of a real registration, ready to be done any number of times.
+fn verification() -> Result<impl Fn() -> bool + Sync> {
     let origin = Url::parse(ISSUER)?;
     let timeout = Duration::from_secs(300);
     let library =
@@ -133,7 +126,7 @@ fn assertion() -> Result<Assertion> {
     let builder = library.new_challenge_authenticate_builder(vec![], Some(policy)).map_err(fault)?;
     let (options, state) = library.generate_challenge_authenticate(builder).map_err(fault)?;
     let used: PublicKeyCredential = serde_json::from_value(passkey.get(&public_key(&options)?))?;
-    Ok((library, state, credential, used))
+    Ok(move || library.authenticate_single_credential(&used, &state, &credential).is_ok())
 }
 
 fn public_key(options: &impl serde::Serialize) -> Result<Value> {

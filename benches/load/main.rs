@@ -9,8 +9,8 @@
 mod authenticator;
 mod database;
 mod drive;
-mod floors;
 mod flood;
+mod floors;
 mod http;
 mod memory;
 mod operations;
@@ -24,12 +24,12 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use operations::Chosen;
 use passmint::clock::Clock;
 use report::Report;
 
 /// Anything that ends the run.
 pub type Fault = Box<dyn Error + Send + Sync>;
+/// What nearly every function here gives.
 pub type Result<T> = std::result::Result<T, Fault>;
 
 const SECTIONS: [&str; 7] = ["signin", "refresh", "introspection", "jwks", "memory", "flood", "ready"];
@@ -69,7 +69,10 @@ fn arguments() -> Result<Arguments> {
                 Some(("--date", date)) => read.date = Some(date.to_owned()),
                 _ => {
                     let known = SECTIONS.join(" ");
-                    return Err(format!("{other:?} is none of: {known} --connections=N --check --write-docs --date=YYYY-MM-DD").into());
+                    return Err(format!(
+                        "{other:?} is none of: {known} --connections=N --check --write-docs --date=YYYY-MM-DD"
+                    )
+                    .into());
                 }
             },
         }
@@ -89,17 +92,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         step("start, cold and warm");
         report.figures.extend(ready::ready()?);
     }
-    let chosen = Chosen {
-        sign_in: wanted("signin"),
-        refresh: wanted("refresh"),
-        introspection: wanted("introspection"),
-        jwks: wanted("jwks"),
-    };
-    if chosen.sign_in || chosen.refresh || chosen.introspection || chosen.jwks {
+    if operations::SECTIONS.into_iter().any(wanted) {
         step("floors");
         let (crypto, database) = (floors::crypto()?, database::database(arguments.connections)?);
         step("operations");
-        report.operations = operations::measure(arguments.connections, chosen, &crypto, &database)?;
+        report.operations = operations::measure(arguments.connections, &wanted, &crypto, &database)?;
         report.floors = Some((crypto, database));
     }
     if wanted("memory") {

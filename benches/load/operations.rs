@@ -47,17 +47,16 @@ impl Measured {
     }
 }
 
-/// Which to measure.
-#[derive(Clone, Copy)]
-pub struct Chosen {
-    pub sign_in: bool,
-    pub refresh: bool,
-    pub introspection: bool,
-    pub jwks: bool,
-}
+/// The sections whose operations are here.
+pub const SECTIONS: [&str; 4] = ["signin", "refresh", "introspection", "jwks"];
 
-/// Measures the chosen operations and the empty handler on one server.
-pub fn measure(connections: usize, chosen: Chosen, crypto: &Crypto, database: &Database) -> Result<Vec<Measured>> {
+/// Measures the operations of the sections that are `wanted`, and the empty handler, on one server.
+pub fn measure(
+    connections: usize,
+    wanted: &dyn Fn(&str) -> bool,
+    crypto: &Crypto,
+    database: &Database,
+) -> Result<Vec<Measured>> {
     let home = Home::new("operations")?;
     let server = home.start(Limits::Off)?;
     let run = |workers: &mut Vec<Worker<'_>>| -> Result<(Ceiling, Latency)> {
@@ -75,23 +74,23 @@ pub fn measure(connections: usize, chosen: Chosen, crypto: &Crypto, database: &D
     let (sign, sign_id) = (("ES256 sign", crypto.es256_sign), ("RS256 sign", crypto.rs256_sign));
     let (print, check) = (("HS256 sign", crypto.hs256_sign), ("HS256 verify", crypto.hs256_verify));
     add("empty handler", empty, vec![handler], None, None);
-    if chosen.jwks {
+    if wanted("jwks") {
         let found = run(&mut gets(&server, connections, "/.well-known/jwks.json"))?;
         add("JWKS", found, vec![handler], Some(1.2), None);
     }
 
-    let mut homes = if chosen.sign_in || chosen.refresh || chosen.introspection {
+    let mut homes = if ["signin", "refresh", "introspection"].into_iter().any(wanted) {
         households(&server, connections, PEOPLE)?
     } else {
         Vec::new()
     };
-    if chosen.introspection {
+    if wanted("introspection") {
         let found = run(&mut introspections(&mut homes, &server)?)?;
         let select = ("select", database.select.sum());
         add("introspection", found, vec![("ES256 verify", crypto.es256_verify), select, handler], None, None);
     }
     for (name, scope, id) in [("refresh", PLAIN, false), ("refresh with ID token", WITH_ID_TOKEN, true)] {
-        if chosen.refresh {
+        if wanted("refresh") {
             let found = run(&mut refreshes(&mut homes, scope)?)?;
             let mut floor = vec![commit, check, sign, print, handler];
             floor.extend(id.then_some(sign_id));
@@ -99,7 +98,7 @@ pub fn measure(connections: usize, chosen: Chosen, crypto: &Crypto, database: &D
         }
     }
     for (name, scope, id) in [("sign-in", PLAIN, false), ("sign-in with ID token", WITH_ID_TOKEN, true)] {
-        if chosen.sign_in {
+        if wanted("signin") {
             let found = run(&mut sign_ins(&mut homes, scope))?;
             let verify = ("WebAuthn verify", crypto.webauthn_verify);
             let mut floor = vec![verify, commit, sign, print, ("2 × empty handler", 2.0 * handler.1)];
@@ -143,7 +142,9 @@ fn refreshes<'a>(homes: &'a mut [Household], scope: &'static str) -> Result<Vec<
             let given = client.post_form("/oauth/token", "", &form)?.json()?;
             let has_id = given["id_token"].is_string();
             if has_id != (scope == WITH_ID_TOKEN) {
-                return Err(format!("a refresh of {scope:?} {} an ID token", if has_id { "gave" } else { "lacks" }).into());
+                return Err(
+                    format!("a refresh of {scope:?} {} an ID token", if has_id { "gave" } else { "lacks" }).into()
+                );
             }
             tokens.push_back(given["refresh_token"].as_str().ok_or("no refresh token was given")?.to_owned());
             Ok(())

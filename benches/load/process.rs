@@ -41,8 +41,7 @@ pub struct Home {
 impl Home {
     /// An empty home under cargo's directory for temporary files: on the disk that the checkout is on, not in memory.
     pub fn new(name: &str) -> Result<Self> {
-        let directory =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{name}", std::process::id()));
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{name}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let (public, admin) = free_addresses()?;
         Ok(Self { directory, public, admin, secret: PlainToken::random(TokenKind::ClientSecret) })
@@ -75,8 +74,13 @@ impl Home {
         }
         let started = Instant::now();
         let child = command.spawn()?;
-        let mut server =
-            Server { child, address: self.public, origin: self.origin(), backend: self.credentials(), ready: started.elapsed() };
+        let mut server = Server {
+            child,
+            address: self.public,
+            origin: self.origin(),
+            backend: self.credentials(),
+            ready: started.elapsed(),
+        };
         let mut client = Client::new(self.public);
         while !client.get("/readyz").is_ok_and(|answer| answer.status == 200) {
             client.hang_up();

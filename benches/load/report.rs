@@ -54,7 +54,12 @@ impl Figure {
             format!("{sign} {} {}", short(limit), self.unit)
         });
         let value = format!("{} {}", short(self.value), self.unit);
-        vec![self.what.clone(), value.trim().to_owned(), goal.trim().to_owned(), verdict(self.goal.is_some(), self.is_met())]
+        vec![
+            self.what.clone(),
+            value.trim().to_owned(),
+            goal.trim().to_owned(),
+            verdict(self.goal.is_some(), self.is_met()),
+        ]
     }
 }
 
@@ -133,8 +138,20 @@ fn floors(crypto: &Crypto, database: &Database) -> String {
 }
 
 fn operations(all: &[Measured]) -> String {
-    let mut rows =
-        vec![head(&["operation", "ops/s", "server", "PostgreSQL", "floor", "× floor", "goal", "", "p50 ms", "p99 ms", "goal", ""])];
+    let mut rows = vec![head(&[
+        "operation",
+        "ops/s",
+        "server",
+        "PostgreSQL",
+        "floor",
+        "× floor",
+        "goal",
+        "",
+        "p50 ms",
+        "p99 ms",
+        "goal",
+        "",
+    ])];
     for one in all {
         let goal = |value: Option<f64>| value.map_or(String::new(), |value| format!("≤ {}", short(value)));
         let milliseconds = |time: std::time::Duration| short(time.as_secs_f64() * 1e3);
