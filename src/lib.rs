@@ -19,6 +19,8 @@
 
 pub mod account;
 pub mod app;
+pub mod assembly;
+pub mod background;
 pub mod bridge;
 pub mod ceremony;
 pub mod cli;
@@ -27,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod oidc;
+pub mod openapi;
 pub mod random;
 pub mod routes;
 pub mod storage;

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod expression;
 pub mod facts;
 pub mod filter;
+pub mod handlers;
 pub mod preset;
 mod rule;
 mod sample;

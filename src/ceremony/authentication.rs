@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 use webauthn_rs::prelude::{Credential, Passkey};
-use webauthn_rs_core::interface::AuthenticationState;
+use webauthn_rs_core::proto::AuthenticationState;
 use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
 
 use super::binding::{self, SecondCall};

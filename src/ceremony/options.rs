@@ -3,7 +3,7 @@
 //! The library's state is made under "discouraged" user verification and the options are then written with the real
 //! policy: so the signature is always checked first, and a missing verification is told apart from a forgery by us.
 
-use webauthn_rs_core::interface::{AuthenticationState, RegistrationState};
+use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 use webauthn_rs_core::proto::{
     AllowCredentials, AuthenticatorAttachment, AuthenticatorSelectionCriteria, AuthenticatorTransport,
     PublicKeyCredentialCreationOptions, PublicKeyCredentialDescriptor, PublicKeyCredentialHints,

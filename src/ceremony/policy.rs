@@ -6,7 +6,7 @@ use webauthn_rs_core::proto::{
     UserVerificationPolicy,
 };
 
-use crate::config::passkeys::{Attachment, Attestation, Hint, Passkeys, Requirement};
+use crate::config::{self, Attachment, Attestation, Hint, Passkeys, Requirement};
 use crate::domain::counter::SyncedCounter;
 
 /// The policy of one server.
@@ -74,7 +74,11 @@ impl Policy {
                 Attestation::Direct => AttestationConveyancePreference::Direct,
             },
             per_user: usize::try_from(passkeys.per_user).unwrap_or(usize::MAX),
-            synced_counter: passkeys.synced_counter,
+            synced_counter: match passkeys.synced_counter {
+                config::SyncedCounter::Warn => SyncedCounter::Warn,
+                config::SyncedCounter::Strict => SyncedCounter::Strict,
+                config::SyncedCounter::Ignore => SyncedCounter::Ignore,
+            },
             allow_backup_upgrade: passkeys.allow_backup_upgrade,
             fresh_verification,
             allow_sign_up,

@@ -1,7 +1,7 @@
 //! Making a passkey: to sign up, or beside the ones somebody has.
 
 use webauthn_rs::prelude::{Credential, Passkey};
-use webauthn_rs_core::interface::RegistrationState;
+use webauthn_rs_core::proto::RegistrationState;
 use webauthn_rs_core::proto::{PublicKeyCredentialCreationOptions, UserVerificationPolicy};
 
 use super::authentication::{Begun, listed, unreadable};

@@ -5,7 +5,7 @@
 //! bound to, and its check in `finish`.
 
 use serde::{Deserialize, Serialize};
-use webauthn_rs_core::interface::{AuthenticationState, RegistrationState};
+use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
 use crate::clock::Time;
 use crate::domain::id::{SessionId, UserId};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::CeremonyError;
@@ -13,7 +13,7 @@ use crate::domain::client::{Client, ClientRefusal};
 use crate::domain::scope::Scopes;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum WantedRequest {
     /// A session cookie for our own pages; same origin only.

@@ -35,14 +35,14 @@ fn answer(request: &HttpRequest, set: &Jwks) -> HttpResponse {
         .headers()
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == set.etag()));
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == &*set.etag));
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::ETAG, set.etag().to_owned()));
+        .insert_header((header::ETAG, set.etag.to_string()));
     if unchanged {
         return response.finish();
     }
-    response.content_type("application/json").body(set.body())
+    response.content_type("application/json").body(set.body.to_string())
 }

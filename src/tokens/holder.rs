@@ -70,6 +70,11 @@ impl Keys {
         &self.successor
     }
 
+    /// The master key, for what must be sealed.
+    pub const fn master(&self) -> &MasterKey {
+        &self.master
+    }
+
     /// A purpose key of the master key.
     pub fn derive(&self, label: &str) -> [u8; 32] {
         self.master.derive(label)

@@ -173,7 +173,8 @@ impl Failure {
         self.retry_after
     }
 
-    fn log(&self) {
+    /// Logs the cause, once, at the edge.
+    pub(super) fn log(&self) {
         match &self.source {
             Some(source) if self.kind.status().is_server_error() => {
                 tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
 use super::error::{Failure, Kind, OAuthFailure, Problem};
-use super::json::{has_type, read};
+use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
 const MOST: usize = 64;
@@ -42,11 +42,7 @@ impl Form {
     }
 }
 
-async fn parse(
-    typed: bool,
-    query: bool,
-    body: impl Future<Output = Result<web::Bytes, actix_web::Error>>,
-) -> Result<Form, Failure> {
+async fn parse(typed: bool, query: bool, body: Body) -> Result<Form, Failure> {
     if !typed {
         return Err(Failure::new(
             Kind::UnsupportedMediaType,
@@ -59,7 +55,7 @@ async fn parse(
             "Parameters belong into the body, never into the address, where logs keep them.",
         ));
     }
-    Form::parse(&read(body.await)?)
+    Form::parse(&body.read().await?)
 }
 
 /// A form posted to an OAuth endpoint.
@@ -72,7 +68,7 @@ impl FromRequest for OAuthForm {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let query = !request.query_string().is_empty();
-        let body = web::Bytes::from_request(request, payload);
+        let body = Body::of(request, payload);
         Box::pin(async move { Ok(Self(parse(typed, query, body).await?)) })
     }
 }
@@ -86,7 +82,7 @@ impl FromRequest for PageForm {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = has_type(request, "application/x-www-form-urlencoded");
-        let body = web::Bytes::from_request(request, payload);
+        let body = Body::of(request, payload);
         Box::pin(async move { Ok(Self(parse(typed, false, body).await?)) })
     }
 }

@@ -1,6 +1,9 @@
 //! JSON bodies: the content type, the size and the shape are checked before a handler sees anything.
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
@@ -22,7 +25,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = has_type(request, "application/json");
-        let body = web::Bytes::from_request(request, payload);
+        let body = Body::of(request, payload);
         Box::pin(async move {
             if !typed {
                 return Err(Problem(Failure::new(
@@ -30,7 +33,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                     "Send this request with Content-Type: application/json.",
                 )));
             }
-            let body = read(body.await)?;
+            let body = body.read().await?;
             serde_json::from_slice(&body).map(Self).map_err(|error| {
                 Problem(Failure::new(
                     Kind::InvalidRequest,
@@ -41,15 +44,35 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// Turns actix's body errors into ours.
-pub(super) fn read(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Failure> {
-    body.map_err(|error| {
-        if error.as_response_error().status_code() == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
-            Failure::new(Kind::TooLarge, "The body is larger than 32 KiB.")
-        } else {
-            Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error.to_string())
-        }
-    })
+/// How long a body may take to arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyTimeout(pub Duration);
+
+/// A body on its way.
+pub(super) struct Body {
+    bytes: <web::Bytes as FromRequest>::Future,
+    within: Duration,
+}
+
+impl Body {
+    pub(super) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
+        let within = request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(10), |timeout| timeout.0);
+        Self { bytes: web::Bytes::from_request(request, payload), within }
+    }
+
+    /// The whole body, or one of our own errors.
+    pub(super) async fn read(self) -> Result<web::Bytes, Failure> {
+        let Ok(bytes) = tokio::time::timeout(self.within, self.bytes).await else {
+            return Err(Failure::new(Kind::InvalidRequest, "The body took too long to arrive."));
+        };
+        bytes.map_err(|error| {
+            if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
+                Failure::new(Kind::TooLarge, "The body is larger than 32 KiB.")
+            } else {
+                Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error.to_string())
+            }
+        })
+    }
 }
 
 /// Whether the request's content type is `wanted`, parameters aside.

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -11,13 +12,12 @@ use crate::ceremony::aaguid;
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::ceremony::signals::Signal;
 use crate::ceremony::wanted::WantedRequest;
-use crate::clock::Time;
 use crate::domain::id::PasskeyId;
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 
 /// Why a sign-in ceremony is begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthenticationPurpose {
     /// To sign in.
@@ -42,7 +42,7 @@ pub struct AuthenticationOptionsRequest {
 }
 
 /// Why a passkey is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegistrationPurpose {
     /// A stranger makes an account.
@@ -52,7 +52,7 @@ pub enum RegistrationPurpose {
 }
 
 /// Where an authenticator may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttachmentChoice {
     /// In this device.
@@ -142,13 +142,13 @@ pub struct SessionBrief {
     /// Also the `sid` of its tokens.
     pub id: Uuid,
     /// When the person authenticated.
-    pub auth_time: Time,
+    pub auth_time: DateTime<Utc>,
     /// Authentication context class reference.
     pub acr: String,
     /// Authentication method references.
     pub amr: Vec<String>,
     /// When the session ends unused.
-    pub expires_at: Time,
+    pub expires_at: DateTime<Utc>,
 }
 
 /// A passkey in short.
@@ -287,10 +287,10 @@ pub struct PasskeyView {
     /// It is, as of its last use.
     pub backed_up: bool,
     /// When it was added.
-    pub created_at: Time,
+    pub created_at: DateTime<Utc>,
     /// When it last signed its owner in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_used_at: Option<Time>,
+    pub last_used_at: Option<DateTime<Utc>>,
     /// It signs nobody in, because a copy is suspected.
     pub suspended: bool,
     /// It opened this session.

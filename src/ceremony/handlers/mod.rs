@@ -26,13 +26,13 @@ use crate::web::origin::{origin, require_same_origin};
 pub type Room = web::Data<Arc<Ceremonies>>;
 
 /// The browser a ceremony is bound to: its pre-session, old or new.
-pub(super) struct Browser {
-    pub(super) token: PlainToken,
-    pub(super) is_new: bool,
+pub(crate) struct Browser {
+    pub(crate) token: PlainToken,
+    pub(crate) is_new: bool,
 }
 
 impl Browser {
-    fn of(headers: &HeaderMap, guard: &Guard) -> Result<Self, Failure> {
+    pub(crate) fn of(headers: &HeaderMap, guard: &Guard) -> Result<Self, Failure> {
         Ok(match guard.cookies.pre_session(headers)? {
             Some(token) => Self { token, is_new: false },
             None => Self { token: PlainToken::random(TokenKind::PreSession), is_new: true },

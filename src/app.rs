@@ -1,0 +1,310 @@
+//! The running server: listeners, rooms, routes, background work, and an orderly end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App as ActixApp, HttpServer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use uuid::Uuid;
+
+use crate::account::Accounts;
+use crate::assembly::{self, Rooms, StartError};
+use crate::background::Background;
+use crate::bridge::handlers::BridgeDesk;
+use crate::clock::Clock;
+use crate::config::{ChallengeStore, Config};
+use crate::domain::client::{Client, ClientDefinition, ClientKind};
+use crate::domain::scope::Scopes;
+use crate::oidc::Oidc;
+use crate::routes;
+use crate::storage::Db;
+use crate::storage::cluster::Cluster;
+use crate::web::caller::TrustedProxies;
+use crate::web::cookies::Cookies;
+use crate::web::guards::Guard;
+use crate::web::headers::Https;
+use crate::web::health::Health;
+use crate::web::json::{BODY_LIMIT, BodyTimeout};
+use crate::web::limits::{Limits, Rate};
+use crate::web::pages::handlers::Site;
+use crate::web::{admin, cors, fallback, headers};
+use crate::{telemetry, tokens::Mint};
+
+/// A server whose rooms are ready and whose ports are bound.
+pub struct App {
+    config: Arc<Config>,
+    public: Vec<TcpListener>,
+    admin: Option<TcpListener>,
+    shared: Shared,
+    background: Background,
+    metrics: Option<PrometheusHandle>,
+    cluster: Option<Cluster>,
+    db: Db,
+}
+
+/// Everything that handlers are given; each worker has a clone.
+#[derive(Clone)]
+struct Shared {
+    ceremonies: Data<Arc<crate::ceremony::Ceremonies>>,
+    accounts: Data<Arc<Accounts>>,
+    oidc: Data<Arc<Oidc>>,
+    desk: Data<BridgeDesk>,
+    keys: Data<Arc<crate::tokens::Keys>>,
+    clients: Data<Arc<crate::clients::Clients>>,
+    guard: Data<Guard>,
+    site: Data<Site>,
+    limits: Data<Limits>,
+    health: Data<Health>,
+    proxies: Data<TrustedProxies>,
+    https: Data<Https>,
+    body_timeout: Data<BodyTimeout>,
+}
+
+impl Shared {
+    fn register(&self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(self.ceremonies.clone())
+            .app_data(self.accounts.clone())
+            .app_data(self.oidc.clone())
+            .app_data(self.desk.clone())
+            .app_data(self.keys.clone())
+            .app_data(self.clients.clone())
+            .app_data(self.guard.clone())
+            .app_data(self.site.clone())
+            .app_data(self.limits.clone())
+            .app_data(self.health.clone())
+            .app_data(self.proxies.clone())
+            .app_data(self.https.clone())
+            .app_data(self.body_timeout.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT));
+    }
+}
+
+impl App {
+    /// Binds the ports and builds the rooms. `source` names the configuration file. Call it from a thread that lives as
+    /// long as the server: the private cluster stops with the thread that started it.
+    pub fn build(config: Config, clock: &Clock, source: &str) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        // Before anything slow: a port that is taken is the commonest mistake.
+        let public = config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
+        let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
+        let rooms = assembly::assemble(&config, clock, source)?;
+        let metrics = telemetry::start_metrics();
+        let (shared, background) = furnish(&config, clock, &rooms);
+        let Rooms { db, cluster, .. } = rooms;
+        Ok(Self { config, public, admin, shared, background, metrics, cluster, db })
+    }
+
+    /// Where the public listener is.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.public.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Where the administration listener is.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The database, for those who run the server inside another program: the tests.
+    pub fn db(&self) -> Db {
+        self.db.clone()
+    }
+
+    /// Serves until `stop` resolves, then lets requests in flight end.
+    ///
+    /// # Errors
+    /// When the listeners fail.
+    pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
+        let Self { config, public, admin, shared, background, metrics, cluster, db } = self;
+        let health = shared.health.clone();
+        let server_id = background.server;
+        let server = public_server(&config, public, &shared)?;
+        let handle = server.handle();
+        let admin = admin.map(|listener| admin_server(listener, &shared, metrics)).transpose()?;
+        let keeper = actix_web::rt::spawn(background.run());
+        actix_web::rt::spawn(stop_when(stop, handle, health));
+        if let Some(admin) = admin {
+            actix_web::rt::spawn(admin);
+        }
+        let result = server.await;
+        keeper.abort();
+        Background::leave(&db, server_id).await;
+        drop(db);
+        drop(cluster);
+        result
+    }
+}
+
+async fn stop_when(stop: impl Future<Output = ()>, server: ServerHandle, health: Data<Health>) {
+    stop.await;
+    tracing::info!("stopping: no new work, requests in flight may end");
+    health.stop();
+    server.stop(true).await;
+}
+
+fn public_server(config: &Config, listeners: Vec<TcpListener>, shared: &Shared) -> std::io::Result<actix_web::dev::Server> {
+    let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
+    let shared = shared.clone();
+    let mut server = HttpServer::new(move || {
+        ActixApp::new()
+            .configure(|config| shared.register(config))
+            .configure(routes::register)
+            .default_service(web::to(fallback::nothing_here))
+            .wrap(from_fn(headers::secure))
+            .wrap(from_fn(cors::allow_clients))
+            .wrap(from_fn(telemetry::observe))
+    })
+    .client_request_timeout(standard(config.limits.header_timeout))
+    .client_disconnect_timeout(std::time::Duration::from_secs(2))
+    .keep_alive(standard(config.limits.keep_alive))
+    .shutdown_timeout(10)
+    .disable_signals();
+    let workers = if config.server.workers == 0 {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    } else {
+        config.server.workers
+    };
+    let connections = usize::try_from(config.limits.connections).unwrap_or(10_000);
+    server = server
+        .workers(workers)
+        .max_connections((connections / workers).max(1))
+        // As many blocking threads as there are connections to wait for, shared among the workers.
+        .worker_max_blocking_threads((config.database.pool as usize / workers).max(2));
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
+}
+
+fn admin_server(
+    listener: TcpListener,
+    shared: &Shared,
+    metrics: Option<PrometheusHandle>,
+) -> std::io::Result<actix_web::dev::Server> {
+    let shared = shared.clone();
+    let metrics = Data::new(metrics);
+    Ok(HttpServer::new(move || {
+        ActixApp::new()
+            .configure(|config| shared.register(config))
+            .app_data(metrics.clone())
+            .configure(admin::register)
+            .default_service(web::to(fallback::nothing_here))
+            .wrap(from_fn(headers::secure))
+            .wrap(from_fn(telemetry::observe))
+    })
+    .workers(1)
+    .disable_signals()
+    .listen(listener)?
+    .run())
+}
+
+fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
+    let refused = |error: std::io::Error| {
+        let cure = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)")
+            }
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned(),
+            std::io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; mend `{key}`"),
+            _ => format!("mend `{key}`"),
+        };
+        StartError::Listen(format!("cannot listen on {address}: {cure}"))
+    };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Background) {
+    let url = url::Url::parse(config.issuer()).ok();
+    let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
+    let accounts = Arc::new(Accounts {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        lifetimes: assembly::session_lifetimes(config),
+    });
+    let rate = |bucket: &crate::config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
+    let limits = Arc::new(Limits::new(
+        config.limits.enabled,
+        rate(&config.limits.starts),
+        rate(&config.limits.verifies),
+        rate(&config.limits.tokens),
+    ));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), clock.clone()));
+    let guard = Guard {
+        accounts: Arc::clone(&accounts),
+        mint: Arc::clone(&rooms.mint),
+        cookies: Cookies::new(https, port),
+        public_origin: config.issuer().to_owned(),
+    };
+    let oidc = Oidc {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        mint: Arc::clone(&rooms.mint),
+        ceremonies: Arc::clone(&rooms.ceremonies),
+        retry_window: config.tokens.refresh_retry_window,
+    };
+    let shared = Shared {
+        ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
+        accounts: Data::new(accounts),
+        oidc: Data::new(Arc::new(oidc)),
+        desk: Data::new(desk(rooms, clock, &rooms.mint)),
+        keys: Data::new(Arc::clone(&rooms.keys)),
+        clients: Data::new(Arc::clone(&rooms.clients)),
+        site: Data::new(Site::new(config, clock, &rooms.keys)),
+        guard: Data::new(guard),
+        limits: Data::from(Arc::clone(&limits)),
+        health: Data::from(Arc::clone(&health)),
+        proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
+        https: Data::new(Https(https)),
+        body_timeout: Data::new(BodyTimeout(config.limits.body_timeout.to_std().unwrap_or_default())),
+    };
+    let background = Background {
+        server: Uuid::from_bytes(crate::random::bytes()),
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        keys: Arc::clone(&rooms.keys),
+        clients: Arc::clone(&rooms.clients),
+        health,
+        limits,
+        rotation: rooms.rotation.clone(),
+        challenge_store: match config.challenges.store {
+            ChallengeStore::Memory => "memory",
+            ChallengeStore::Database => "database",
+        },
+    };
+    (shared, background)
+}
+
+fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {
+    BridgeDesk {
+        bridges: Arc::clone(&rooms.bridges),
+        clients: Arc::clone(&rooms.clients),
+        db: rooms.db.clone(),
+        mint: Arc::clone(mint),
+        clock: clock.clone(),
+        own_client: Client {
+            id: "passmint".to_owned(),
+            definition: ClientDefinition {
+                name: "Passmint's own pages".to_owned(),
+                kind: ClientKind::Public,
+                first_party: true,
+                origins: Vec::new(),
+                redirect_uris: Vec::new(),
+                grants: Vec::new(),
+                scopes: ["openid", "bridge:*"].into_iter().collect::<Scopes>(),
+                relying_party: None,
+                audiences: Vec::new(),
+                access_ttl: None,
+                id_token_algorithm: None,
+                may_introspect: Vec::new(),
+            },
+            secret: None,
+        },
+    }
+}

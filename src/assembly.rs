@@ -1,0 +1,221 @@
+//! From the configuration to the rooms: what the server and the commands start from.
+//!
+//! In order: database, schema, master key, keys, clients, guard of the relying parties. Each step refuses with one clear
+//! line; a server that would lock people out does not start.
+
+mod database;
+mod declared;
+mod master_key;
+mod relying_parties;
+
+use std::sync::Arc;
+
+use diesel::PgConnection;
+
+pub use database::{Database, open as open_database};
+pub use declared::{bridges as declared_bridges, clients as declared_clients};
+pub use master_key::{create as create_master_key, load as load_master_key};
+
+use crate::bridge::{Bridge, Bridges, directory};
+use crate::ceremony::Ceremonies;
+use crate::ceremony::decoys::Decoys;
+use crate::ceremony::policy::Policy;
+use crate::ceremony::store::{ChallengeStore, MemoryStore};
+use crate::clients::{self, Clients};
+use crate::clock::{Clock, Time};
+use crate::config::{self, Config};
+use crate::domain::session::SessionLifetimes;
+use crate::storage::cluster::{Cluster, ClusterError};
+use crate::storage::{Db, StorageError, migrations};
+use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
+use crate::tokens::keys::{Algorithm, Use};
+use crate::tokens::seal::{MasterKey, MasterKeyError};
+use crate::tokens::{Keys, KeysError, Mint, MintSettings, rotate};
+
+/// Why the server does not start. Each is a line for the operator: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The private cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The database cannot be reached, or failed.
+    #[error("the database cannot be used: {}", database::in_one_line(.0))]
+    Storage(#[from] StorageError),
+    /// The server is too old, or set up so that acknowledged changes can be lost.
+    #[error("{0}")]
+    Database(String),
+    /// The master key's file.
+    #[error(transparent)]
+    MasterKeyFile(#[from] MasterKeyError),
+    /// The master key is missing or another one than this database is sealed with.
+    #[error("{0}")]
+    MasterKey(String),
+    /// A signing key cannot be opened.
+    #[error("{0}. If the master key was changed by hand, put the old one back and use `passmint keys rewrap`")]
+    Keys(#[from] KeysError),
+    /// A bridge is set up wrongly.
+    #[error("{0}")]
+    Bridges(String),
+    /// Passkeys are stored for an RP id that is not configured.
+    #[error("{0}")]
+    RelyingParties(String),
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Listen(String),
+}
+
+/// All rooms, ready.
+pub struct Rooms {
+    /// The database.
+    pub db: Db,
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// The mint.
+    pub mint: Arc<Mint>,
+    /// The bridges.
+    pub bridges: Arc<Bridges>,
+    /// The ceremonies.
+    pub ceremonies: Arc<Ceremonies>,
+    /// The private cluster, when there is one. Dropping it stops PostgreSQL.
+    pub cluster: Option<Cluster>,
+    /// What is rotated, and how.
+    pub rotation: Rotation,
+}
+
+/// The keys a server needs, and the policy they rotate by.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Keys that must exist before the first request.
+    pub at_start: Vec<(Use, Algorithm)>,
+    /// Keys that are slow to make, and made after the server is ready.
+    pub later: Vec<(Use, Algorithm)>,
+    /// The longest life of what is signed, by use.
+    config: config::Keys,
+    tokens: config::Tokens,
+}
+
+impl Rotation {
+    fn new(config: &Config, bridges: &[Bridge]) -> Self {
+        let access = algorithm(config.tokens.algorithm);
+        let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
+        wanted.extend(bridges.iter().filter_map(directory::own_key));
+        wanted.push((Use::Tokens, Algorithm::RS256));
+        wanted.dedup();
+        let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
+        Self { at_start, later, config: config.keys.clone(), tokens: config.tokens.clone() }
+    }
+
+    /// The policy for one use.
+    pub fn policy(&self, usage: &Use) -> RotationPolicy {
+        let longest = match usage {
+            Use::Refresh => self.tokens.refresh_absolute,
+            Use::Tokens => self.tokens.access_ttl.max(self.tokens.id_ttl).max(chrono::Duration::days(1)),
+            Use::Bridge(_) => chrono::Duration::days(1),
+        };
+        rotate::policy(self.config.publish_before_signing, self.config.rotate_every, longest)
+    }
+
+    /// Makes or rotates what is due among `keys`. To be called under the start-up lock.
+    pub fn apply(
+        &self,
+        conn: &mut PgConnection,
+        master: &MasterKey,
+        keys: &[(Use, Algorithm)],
+        now: Time,
+    ) -> Result<(), KeysError> {
+        for (usage, algorithm) in keys {
+            rotate::rotate(conn, master, (usage, *algorithm), self.policy(usage), Trigger::Schedule, now)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tokens room's name for a configured algorithm.
+pub fn algorithm(configured: config::Algorithm) -> Algorithm {
+    match configured {
+        config::Algorithm::Es256 => Algorithm::ES256,
+        config::Algorithm::EdDsa => Algorithm::EdDSA,
+        config::Algorithm::Rs256 => Algorithm::RS256,
+    }
+}
+
+/// Builds all rooms. `source` names the configuration file, for the rows it declares.
+pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
+    let bridges = declared::bridges(config)?;
+    let Database { db, cluster } = database::open(config)?;
+    let now = clock.now();
+    let rotation = Rotation::new(config, &bridges);
+    let declared = declared::clients(config);
+    let prepared = db.blocking(|conn| {
+        database::check(conn)?;
+        migrations::locked(conn, |conn| {
+            migrations::migrate(conn)?;
+            clients::apply_configuration(conn, &declared, source, now)?;
+            Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
+        })
+    })?;
+    let keys = Arc::new(prepared?);
+    db.blocking(|conn| Ok(relying_parties::guard(conn, config)))??;
+
+    let clients = Arc::new(Clients::default());
+    clients.replace(db.blocking(crate::storage::clients::all)?);
+    let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config)));
+    let bridges = Bridges::new(bridges, Arc::clone(&keys), db.clone(), now)
+        .map_err(|name| StartError::Bridges(format!("bridge `{name}`: its key cannot be used for signing")))?;
+    let bridges = Arc::new(bridges);
+    let ceremonies = Arc::new(Ceremonies {
+        policy: policy(config),
+        profiles: relying_parties::profiles(config)?,
+        store: match config.challenges.store {
+            config::ChallengeStore::Memory => ChallengeStore::Memory(MemoryStore::new(config.challenges.ttl)),
+            config::ChallengeStore::Database => ChallengeStore::Database(db.clone()),
+        },
+        decoys: Decoys::new(&keys.derive("decoys")),
+        db: db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&clients),
+        mint: Arc::clone(&mint),
+        bridges: Arc::clone(&bridges),
+        lifetimes: session_lifetimes(config),
+    });
+    Ok(Rooms { db, keys, clients, mint, bridges, ceremonies, cluster, rotation })
+}
+
+fn prepare_keys(
+    conn: &mut PgConnection,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    rotation: &Rotation,
+    now: Time,
+) -> Result<Keys, StartError> {
+    let master = master_key::settle(conn, config, cluster.is_some(), now)?;
+    rotation.apply(conn, &master, &rotation.at_start, now)?;
+    Ok(Keys::open(conn, master, now)?)
+}
+
+/// How long browser sessions live.
+pub fn session_lifetimes(config: &Config) -> SessionLifetimes {
+    SessionLifetimes { sliding: config.session.sliding, absolute: config.session.absolute }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy::new(
+        &config.passkeys,
+        config.challenges.ttl,
+        config.session.fresh_verification,
+        config.server.allow_sign_up,
+    )
+}
+
+fn mint_settings(config: &Config) -> MintSettings {
+    MintSettings {
+        issuer: config.issuer().to_owned(),
+        algorithm: algorithm(config.tokens.algorithm),
+        access_ttl: config.tokens.access_ttl,
+        id_ttl: config.tokens.id_ttl,
+        refresh_idle: config.tokens.refresh_idle,
+        refresh_absolute: config.tokens.refresh_absolute,
+    }
+}

@@ -1,0 +1,40 @@
+//! The profiles, and the guard that keeps a start from orphaning passkeys.
+
+use diesel::PgConnection;
+
+use super::StartError;
+use crate::ceremony::relying_party::{RelyingParties, RelyingParty};
+use crate::config::Config;
+use crate::storage::relying_parties;
+
+/// The profiles of the configuration.
+pub fn profiles(config: &Config) -> Result<RelyingParties, StartError> {
+    let timeout = config.passkeys.timeout.to_std().unwrap_or_default();
+    let profiles: Vec<RelyingParty> = config
+        .relying_parties
+        .iter()
+        .map(|party| {
+            let origins = party.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+            RelyingParty::new(&party.name, &party.rp_id, &party.display_name, origins, timeout)
+        })
+        .collect();
+    let default = config.relying_parties.iter().position(|party| party.default).unwrap_or(0);
+    RelyingParties::new(profiles, default)
+        .ok_or_else(|| StartError::RelyingParties("no relying party is configured".to_owned()))
+}
+
+/// Refuses to start when passkeys are stored for an RP id that is not configured: their owners could not sign in. What a
+/// quick start on localhost left behind is no obstacle.
+pub fn guard(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {
+    let lost: Vec<(String, i64)> = relying_parties::in_use(conn)?
+        .into_iter()
+        .filter(|(rp_id, _)| rp_id != "localhost")
+        .filter(|(rp_id, _)| !config.relying_parties.iter().any(|party| party.rp_id == *rp_id))
+        .collect();
+    let Some((rp_id, count)) = lost.first() else { return Ok(()) };
+    let all: Vec<String> = lost.iter().map(|(rp_id, count)| format!("{rp_id} ({count})")).collect();
+    Err(StartError::RelyingParties(format!(
+        "passkeys are stored for RP ids that are not configured: {}. Their owners could not sign in. Set public_url (or a relying_parties entry) back to {rp_id}, or give the {count} passkeys up with `passmint relying-parties retire {rp_id}`, or file them under another id with `passmint relying-parties move {rp_id} <new>`",
+        all.join(", ")
+    )))
+}

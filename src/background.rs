@@ -1,0 +1,170 @@
+//! What a server does between requests: follows changes, says that it is alive, rotates keys, sweeps.
+//!
+//! What must always hold: a server that cannot hear from the database says so by growing stale (see
+//! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use crate::assembly::Rotation;
+use crate::clients::Clients;
+use crate::clock::{Clock, Time};
+use crate::storage::changes::{self, ChangeKind};
+use crate::storage::{Db, StorageError, migrations, servers, sweep};
+use crate::tokens::keys::{Algorithm, Use};
+use crate::tokens::{Keys, KeysError};
+use crate::web::health::Health;
+use crate::web::limits::Limits;
+
+/// How far behind the newest change is read again: sequence numbers can commit out of order.
+const MARGIN: i64 = 100;
+
+/// The keeper.
+pub struct Background {
+    /// This server.
+    pub server: Uuid,
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// Readiness.
+    pub health: Arc<Health>,
+    /// The limits.
+    pub limits: Arc<Limits>,
+    /// What is rotated.
+    pub rotation: Rotation,
+    /// `memory` or `database`.
+    pub challenge_store: &'static str,
+}
+
+impl Background {
+    /// Works until it is dropped.
+    pub async fn run(self) {
+        self.rotate(&self.rotation.later).await;
+        let mut seen = Seen::default();
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 0_u64.. {
+            ticks.tick().await;
+            if let Err(error) = self.follow(&mut seen).await {
+                tracing::warn!(error = %error, "the database was not heard from");
+            }
+            if tick % 5 == 0 {
+                self.beat().await;
+            }
+            if tick % 60 == 59 {
+                self.limits.sweep();
+            }
+            if tick % 600 == 599 {
+                self.sweep().await;
+                self.rotate(&self.rotation.at_start).await;
+                self.rotate(&self.rotation.later).await;
+            }
+        }
+    }
+
+    /// Reads what changed, and renews what it touches.
+    async fn follow(&self, seen: &mut Seen) -> Result<(), KeysError> {
+        let now = self.clock.now();
+        let after = seen.after();
+        let (newest, kinds) = self.db.run(move |conn| changes::since(conn, after)).await?;
+        let news = seen.note(newest, &kinds);
+        let due = self.keys.ring().next_change().is_some_and(|at| at <= now);
+        if due || news.contains(&ChangeKind::Keys) {
+            self.keys.reload(&self.db, now).await?;
+        }
+        if news.contains(&ChangeKind::Clients) {
+            self.clients.reload(&self.db).await?;
+        }
+        self.keys.heard(now);
+        Ok(())
+    }
+
+    async fn beat(&self) {
+        let (server, store, now) = (self.server, self.challenge_store, self.clock.now());
+        let result = self
+            .db
+            .run(move |conn| {
+                servers::beat(conn, server, store, now)?;
+                servers::others(conn, server, now)
+            })
+            .await;
+        if let Ok((others, any_in_memory)) = result {
+            let in_conflict = others > 0 && (any_in_memory || store == "memory");
+            self.health.set_conflict(in_conflict.then(|| {
+                format!("{} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them", others)
+            }));
+        }
+        let (connections, idle) = self.db.connections();
+        metrics::gauge!("passmint_database_connections").set(f64::from(connections));
+        metrics::gauge!("passmint_database_connections_idle").set(f64::from(idle));
+    }
+
+    async fn sweep(&self) {
+        let now = self.clock.now();
+        match self.db.run(move |conn| sweep::sweep(conn, now)).await {
+            Ok(rows) => tracing::debug!(rows, "swept"),
+            Err(error) => tracing::warn!(error = %error, "the sweep failed and will be tried again"),
+        }
+    }
+
+    async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
+        let (rotation, keys, wanted, now) = (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
+        let result = self.db.run(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
+        let reloaded = match result {
+            Ok(Ok(())) => self.keys.reload(&self.db, self.clock.now()).await,
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = reloaded {
+            tracing::warn!(error = %error, "key rotation failed and will be tried again");
+        }
+    }
+
+    /// Says goodbye, so that nobody counts on this server any more.
+    pub async fn leave(db: &Db, server: Uuid) {
+        // A database that is gone already has nothing to be told.
+        let _ = db.run(move |conn| servers::leave(conn, server)).await;
+    }
+}
+
+fn rotate_locked(
+    conn: &mut diesel::PgConnection,
+    rotation: &Rotation,
+    keys: &Keys,
+    wanted: &[(Use, Algorithm)],
+    now: Time,
+) -> Result<Result<(), KeysError>, StorageError> {
+    migrations::locked(conn, |conn| Ok(rotation.apply(conn, keys.master(), wanted, now)))
+}
+
+/// What was read of the changes.
+#[derive(Default)]
+struct Seen {
+    newest: i64,
+    acted_on: i64,
+}
+
+impl Seen {
+    const fn after(&self) -> i64 {
+        self.newest.saturating_sub(MARGIN)
+    }
+
+    /// The kinds to act on: those of a read that brought something new.
+    fn note(&mut self, newest: i64, kinds: &[ChangeKind]) -> Vec<ChangeKind> {
+        self.newest = self.newest.max(newest);
+        if newest > self.acted_on {
+            self.acted_on = newest;
+            kinds.to_vec()
+        } else {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `POST /v1/bridges/{name}/token`: a custom token for somebody who is signed in.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Bridges, MintRequest};
+use crate::ceremony::handlers::failure::bridge as failure;
+use crate::clients::Clients;
+use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
+use crate::storage::{Db, audit, credentials};
+use crate::tokens::Mint;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::guards::{Identity, Via};
+use crate::web::limits::{Class, Limits};
+
+/// What the endpoint works with.
+pub struct BridgeDesk {
+    /// The bridges.
+    pub bridges: Arc<Bridges>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// The database.
+    pub db: Db,
+    /// Knows the time's keeper and whether this server is cut off.
+    pub mint: Arc<Mint>,
+    /// The client that our own pages act as.
+    pub own_client: Client,
+    /// The time.
+    pub clock: crate::clock::Clock,
+}
+
+/// A custom token.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BridgeTokenResponse {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The token, for the bridge's target alone.
+    pub token: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+}
+
+/// Mints a custom token for the signed-in person.
+///
+/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+#[utoipa::path(post, path = "/v1/bridges/{name}/token", tag = "Bridges", params(("name" = String, Path)),
+    responses((status = 200, body = BridgeTokenResponse), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 503, description = "`unavailable`")))]
+pub async fn token(
+    desk: web::Data<BridgeDesk>,
+    limits: web::Data<Limits>,
+    identity: Identity,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    limits.check(Class::Token, caller.network)?;
+    let (client, scopes) = asking(&desk, &identity)?;
+    let session = identity.session;
+    let owner = identity.user.id;
+    let used = session.passkey;
+    let passkeys = desk.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+    let passkey = passkeys.iter().find(|passkey| Some(passkey.id) == used);
+    let now = desk.clock.now();
+    let request = MintRequest {
+        user: &identity.user,
+        session: session.id,
+        acr: &session.acr,
+        amr: &session.amr,
+        auth_time: session.auth_time,
+        passkey,
+        client: &client,
+        scopes: &scopes,
+    };
+    let minted = desk.bridges.mint(&name, &request, now).await.map_err(failure)?;
+    let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);
+    desk.db.run(move |conn| audit::insert(conn, &event)).await?;
+    Ok(HttpResponse::Ok().json(BridgeTokenResponse {
+        bridge: minted.bridge,
+        token: minted.token,
+        expires_in: minted.expires_in,
+    }))
+}
+
+fn asking(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes), Failure> {
+    match &identity.via {
+        Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone())),
+        Via::Bearer { client, scopes } => {
+            let client = desk
+                .clients
+                .find(client)
+                .ok_or_else(|| Failure::new(Kind::InvalidToken, "The client of this access token is disabled."))?;
+            Ok((Client::clone(&client), scopes.clone()))
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `passmint serve`.
+
+use std::io::IsTerminal as _;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Outcome;
+use super::settings::{Loaded, Settings};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::telemetry;
+
+/// Runs the server until it is told to stop.
+pub fn serve(settings: &Settings) -> Outcome {
+    let Loaded { config, source } = settings.load()?;
+    telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
+    let public_url = config.issuer().to_owned();
+    // On the main thread: the private cluster stops with the thread that started it.
+    let app = App::build(config, &Clock::system(), &source).map_err(|error| error.to_string())?;
+    let addresses: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
+    eprintln!("passmint: ready at {public_url} (listening on {})", addresses.join(", "));
+    if let Some(admin) = app.admin_address() {
+        eprintln!("passmint: documentation at http://{admin}/docs, metrics at http://{admin}/metrics");
+    }
+    actix_web::rt::System::new().block_on(app.run(told_to_stop())).map_err(|error| format!("the server failed: {error}"))
+}
+
+async fn told_to_stop() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

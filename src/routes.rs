@@ -1,0 +1,141 @@
+//! Every path of the public server on one screen, as a list that the tests walk.
+//!
+//! To add one: a line here, with who may call it; the tests fail until the new route has an expectation.
+
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+
+use crate::{account, bridge, ceremony, oidc, web as furniture};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Somebody signed in, by cookie or access token.
+    SignedIn,
+    /// Somebody signed in by cookie: our own pages.
+    Browser,
+    /// An OAuth client.
+    Client,
+    /// A confidential OAuth client.
+    ConfidentialClient,
+    /// Anybody, by browser: pages and what they load.
+    Page,
+    /// Somebody signed in, by browser: strangers are sent to sign in.
+    OwnPage,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Method.
+    pub method: &'static str,
+    /// Path pattern.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:ident => $handler:path;)*) => {
+        /// Every route.
+        pub const ROUTES: &[Route] = &[
+            $(Route { method: stringify!($method), path: $path, access: Access::$access },)*
+        ];
+
+        /// Registers every route.
+        pub fn register(config: &mut ServiceConfig) {
+            $(config.route($path, web::method(Method::$method).to($handler));)*
+        }
+    };
+}
+
+routes! {
+    POST   "/v1/passkeys/registration/options"      Public    => ceremony::handlers::registration::options;
+    POST   "/v1/passkeys/registration/verify"       Public    => ceremony::handlers::registration::verify;
+    POST   "/v1/passkeys/authentication/options"    Public    => ceremony::handlers::authentication::options;
+    POST   "/v1/passkeys/authentication/verify"     Public    => ceremony::handlers::authentication::verify;
+    GET    "/v1/passkeys/relying-party"             Public    => ceremony::handlers::authentication::relying_party;
+    GET    "/v1/passkeys"                           SignedIn  => ceremony::handlers::management::list;
+    PATCH  "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::change;
+    DELETE "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::remove;
+
+    GET    "/v1/session"                            Public    => account::handlers::session;
+    DELETE "/v1/session"                            Public    => account::handlers::sign_out;
+    GET    "/v1/me"                                 SignedIn  => account::handlers::me;
+    GET    "/v1/me/sessions"                        Browser   => account::handlers::sessions;
+    DELETE "/v1/me/sessions"                        Browser   => account::handlers::revoke_others;
+    DELETE "/v1/me/sessions/{id}"                   Browser   => account::handlers::revoke_session;
+    GET    "/v1/me/activity"                        Browser   => account::handlers::activity;
+
+    POST   "/v1/bridges/{name}/token"               SignedIn  => bridge::handlers::token;
+    GET    "/v1/bridges/{name}/jwks.json"           Public    => oidc::keys::bridge_jwks;
+
+    POST   "/oauth/token"                           Client    => oidc::token::post;
+    POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
+    POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
+
+    GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
+    GET    "/.well-known/webauthn"                  Public    => furniture::well_known::webauthn;
+    GET    "/.well-known/passkey-endpoints"         Public    => furniture::well_known::passkey_endpoints;
+    GET    "/"                                      Page => furniture::pages::handlers::sign_in::home;
+    POST   "/signin/passkey"                        Page => furniture::pages::handlers::sign_in::without_script;
+    POST   "/signin"                                Page => furniture::pages::handlers::sign_in::email_without_script;
+    POST   "/signout"                               Page => furniture::pages::handlers::sign_in::sign_out;
+    GET    "/signed-out"                            Page => furniture::pages::handlers::sign_in::signed_out;
+    GET    "/confirm"                               OwnPage => furniture::pages::handlers::sign_in::confirm;
+    GET    "/account"                               OwnPage => furniture::pages::handlers::account::overview;
+    GET    "/account/sessions"                      OwnPage => furniture::pages::handlers::account::sessions;
+    POST   "/account/sessions/sign-out-others"      OwnPage => furniture::pages::handlers::account::end_others;
+    POST   "/account/sessions/{id}/sign-out"        OwnPage => furniture::pages::handlers::account::end_session;
+    GET    "/account/activity"                      OwnPage => furniture::pages::handlers::account::activity;
+    GET    "/account/passkeys"                      OwnPage => furniture::pages::handlers::passkeys::list;
+    GET    "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename_form;
+    POST   "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename;
+    GET    "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove_form;
+    POST   "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove;
+    GET    "/developer"                             Page => furniture::pages::handlers::developer::panel;
+    GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
+
+    GET    "/livez"                                 Public    => furniture::health::livez;
+    GET    "/readyz"                                Public    => furniture::health::readyz;
+}
+
+/// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that
+/// never use a cookie when such a page calls.
+pub fn is_for_clients(path: &str) -> bool {
+    const EXACT: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/v1/passkeys"];
+    const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
+    EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
+}
+
+/// The methods a path has, whatever it was called with: tells 405 from 404.
+pub fn methods_of(path: &str) -> Vec<&'static str> {
+    ROUTES.iter().filter(|route| matches(route.path, path)).map(|route| route.method).collect()
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(part)) if wanted == part => {}
+            (Some(wanted), Some(part)) if wanted.starts_with('{') && !part.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_its_methods() {
+        assert_eq!(methods_of("/v1/passkeys/abc"), ["PATCH", "DELETE"]);
+        assert_eq!(methods_of("/v1/passkeys/relying-party"), ["GET", "PATCH", "DELETE"]);
+        assert!(methods_of("/v1/passkeys/").is_empty());
+        assert!(methods_of("/nothing").is_empty());
+    }
+}

@@ -1,0 +1,31 @@
+//! What is answered where there is nothing: a page for people, a problem for programs.
+
+use actix_web::http::header::{ACCEPT, ALLOW};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+
+use super::error::{Failure, Kind, Problem};
+use super::pages::handlers::Site;
+use crate::routes;
+
+/// 404, or 405 with `Allow` where the path exists under another method.
+pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let methods = routes::methods_of(request.path());
+    let failure = if methods.is_empty() {
+        Failure::new(Kind::NotFound, "There is nothing at this address.")
+    } else {
+        Failure::new(Kind::MethodNotAllowed, format!("This address takes {}.", methods.join(", ")))
+    };
+    let mut response =
+        if wants_page(&request) { site.error_page(&request, &failure) } else { Problem(failure).error_response() };
+    if let (false, Ok(allow)) = (methods.is_empty(), methods.join(", ").parse()) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// Whether a person with a browser is asking.
+pub fn wants_page(request: &HttpRequest) -> bool {
+    let api = ["/v1/", "/oauth/", "/.well-known/"].iter().any(|start| request.path().starts_with(start));
+    let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"));
+    html && !api
+}

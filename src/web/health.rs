@@ -1,0 +1,91 @@
+//! Alive, and ready.
+//!
+//! Alive means that the process answers. Ready means that it may be sent work: the database answers, keys sign, and no
+//! other server would lose its ceremonies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use arc_swap::ArcSwapOption;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::tokens::Keys;
+
+/// What readiness is judged by.
+pub struct Health {
+    keys: Arc<Keys>,
+    clock: Clock,
+    conflict: ArcSwapOption<String>,
+    stopping: AtomicBool,
+}
+
+/// One condition.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// Does it hold?
+    pub ok: bool,
+    /// What is wrong and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Health {
+    /// Ready as soon as the keys are.
+    pub fn new(keys: Arc<Keys>, clock: Clock) -> Self {
+        Self { keys, clock, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+    }
+
+    /// Notes (or lifts) a conflict with another server.
+    pub fn set_conflict(&self, conflict: Option<String>) {
+        self.conflict.store(conflict.map(Arc::new));
+    }
+
+    /// The server is going: no new work.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Every condition.
+    pub fn checks(&self) -> Vec<Check> {
+        let cut_off = self.keys.require_fresh(self.clock.now()).is_err();
+        let conflict = self.conflict.load_full();
+        vec![
+            Check {
+                name: "database",
+                ok: !cut_off,
+                detail: cut_off.then(|| "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()),
+            },
+            Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
+            Check { name: "serving", ok: !self.stopping.load(Ordering::Relaxed), detail: None },
+        ]
+    }
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/livez", tag = "Operations", responses((status = 200, description = "`ok`")))]
+pub async fn livez() -> &'static str {
+    "ok"
+}
+
+/// The server may be sent work. Which condition fails is told on the administration listener only.
+#[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "`ready`"), (status = 503, description = "`not ready`")))]
+pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
+    if health.checks().iter().all(|check| check.ok) {
+        HttpResponse::Ok().content_type("text/plain").body("ready")
+    } else {
+        HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE).content_type("text/plain").body("not ready")
+    }
+}
+
+/// Every condition, for the administration listener.
+pub async fn detail(health: web::Data<Health>) -> HttpResponse {
+    let checks = health.checks();
+    let status =
+        if checks.iter().all(|check| check.ok) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    HttpResponse::build(status).json(checks)
+}

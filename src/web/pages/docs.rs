@@ -1,0 +1,52 @@
+//! The layout of documentation that the server renders itself: the API reference, guides.
+
+use askama::Template;
+
+use super::Frame;
+use super::messages::Html;
+
+/// Markup made by us from our own sources (never from what a visitor sent).
+#[derive(Clone, Debug)]
+pub struct OwnMarkup(Html);
+
+impl OwnMarkup {
+    /// Vouches that `markup` is ours, well formed, and without inline styles or handlers.
+    pub fn new(markup: String) -> Self {
+        Self(Html::trusted(markup))
+    }
+
+    fn html(&self) -> &Html {
+        &self.0
+    }
+}
+
+/// A page in the navigation.
+#[derive(Clone, Debug)]
+pub struct DocLink {
+    /// Where it is.
+    pub href: String,
+    /// Its title.
+    pub title: String,
+    /// Whether it is the page shown.
+    pub current: bool,
+}
+
+/// A documentation page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "doc.html")]
+pub struct DocPage {
+    /// The frame.
+    pub frame: Frame,
+    /// The title, printed as the only `h1`.
+    pub title: String,
+    /// What follows it; its headings begin with `h2`.
+    pub body: OwnMarkup,
+    /// All pages.
+    pub nav: Vec<DocLink>,
+}
+
+impl DocPage {
+    fn title(&self) -> &str {
+        &self.title
+    }
+}

@@ -1,0 +1,35 @@
+//! The developer panel: only where the quick-start client is, on a developer's own machine.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{QUICK_START, Site, identity_of};
+use crate::ceremony::handlers::Room;
+use crate::web::error::{Failure, Kind};
+use crate::web::guards::Guard;
+use crate::web::pages::developer::Developer;
+use crate::web::pages::{Boot, PageKind};
+
+/// The panel.
+pub async fn panel(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
+    let result = async {
+        if !site.quick_start {
+            return Err(Failure::new(Kind::NotFound, "The developer panel is for localhost only."));
+        }
+        let identity = identity_of(&request, &guard).await?;
+        let mut bridges: Vec<String> = room.bridges.iter().map(|bridge| bridge.name().to_owned()).collect();
+        bridges.sort();
+        let boot = Boot { page: PageKind::Developer, ..Boot::default() };
+        let view = Developer {
+            frame: site.frame(&request, identity.as_ref(), boot),
+            origin: site.public_url.clone(),
+            client_id: QUICK_START.to_owned(),
+            scope: "openid profile email passkeys".to_owned(),
+            bridges,
+            docs: site.docs.clone(),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}

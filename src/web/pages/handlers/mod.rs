@@ -1,0 +1,232 @@
+//! The pages' actix side: a handler fills a view, [`Site`] renders it under its own policy.
+//!
+//! What must always hold: a form is accepted only with its synchroniser token and from our own origin; a POST ends in a
+//! 303 to a GET; a stranger is sent to sign in and comes back, by a path that was checked to be ours.
+
+pub mod account;
+pub mod developer;
+pub mod docs;
+pub mod passkeys;
+pub mod sign_in;
+
+use std::sync::Arc;
+
+use actix_web::cookie::Cookie;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, LOCATION};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use askama::Template;
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::error::{ErrorPage, Kind as PageKindOfError};
+use super::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::id::SessionId;
+use crate::domain::user::{User, anonymous_label};
+use crate::tokens::Keys;
+use crate::web::caller::RequestId;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::Form;
+use crate::web::guards::{Guard, Identity};
+use crate::web::headers::page_policy;
+
+/// What all pages share.
+pub struct Site {
+    realm: String,
+    public_url: String,
+    public_host: String,
+    docs: Option<String>,
+    quick_start: bool,
+    allow_sign_up: bool,
+    clock: Clock,
+    csrf: hmac::Key,
+}
+
+/// The name of the quick-start client, which the developer panel acts as.
+const QUICK_START: &str = crate::config::QUICK_START;
+
+impl Site {
+    /// From the configuration.
+    pub fn new(config: &Config, clock: &Clock, keys: &Arc<Keys>) -> Self {
+        let public_url = config.issuer().to_owned();
+        let public_host = public_url.split_once("://").map_or(public_url.as_str(), |(_, host)| host).to_owned();
+        Self {
+            realm: config.server.realm.clone(),
+            public_host,
+            public_url,
+            // The documentation is on the administration listener, which other people's browsers do not reach.
+            docs: config
+                .server
+                .admin_listen
+                .filter(|address| config.is_localhost() && address.ip().is_loopback())
+                .map(|address| format!("http://localhost:{}/docs", address.port())),
+            quick_start: config.client(QUICK_START).is_some(),
+            allow_sign_up: config.server.allow_sign_up,
+            clock: clock.clone(),
+            csrf: hmac::Key::new(hmac::HMAC_SHA256, &keys.derive("csrf")),
+        }
+    }
+
+    /// The frame of a page for whoever asks.
+    fn frame(&self, request: &HttpRequest, identity: Option<&Identity>, boot: Boot) -> Frame {
+        let languages = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let tags = languages.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
+        let mut footer = Vec::new();
+        if self.quick_start {
+            footer.push(FooterLink::Developer);
+        }
+        footer.extend(self.docs.clone().map(FooterLink::Docs));
+        Frame {
+            locale: messages::choose(tags),
+            theme: Theme::Auto,
+            realm: self.realm.clone(),
+            public_host: self.public_host.clone(),
+            nonce: URL_SAFE_NO_PAD.encode(crate::random::bytes::<16>()),
+            csrf: identity.map(|identity| self.csrf_of(identity.session.id)),
+            signed_in: identity.map(|identity| account_card(&identity.user)),
+            footer,
+            now: self.clock.now(),
+            boot,
+        }
+    }
+
+    /// The synchroniser token of a session.
+    fn csrf_of(&self, session: SessionId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.csrf, session.uuid().as_bytes()))
+    }
+
+    /// Refuses a form that was not made for this session.
+    fn require_csrf(&self, identity: &Identity, form: &Form) -> Result<(), Failure> {
+        let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
+        let sent = URL_SAFE_NO_PAD.decode(form.find("csrf").unwrap_or_default()).map_err(|_| refused())?;
+        hmac::verify(&self.csrf, identity.session.id.uuid().as_bytes(), &sent).map_err(|_| refused())
+    }
+
+    /// A page under its own policy.
+    fn page(view: &impl Template, nonce: &str, status: StatusCode) -> Result<HttpResponse, Failure> {
+        let html = view.render().map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        Ok(HttpResponse::build(status)
+            .insert_header((CONTENT_SECURITY_POLICY, page_policy(nonce)))
+            .content_type("text/html; charset=utf-8")
+            .body(html))
+    }
+
+    /// Turns a handler's result into what a browser is shown: strangers are sent to sign in, old verifications to confirm,
+    /// everything else is a page that says what to do.
+    fn answer(&self, request: &HttpRequest, result: Result<HttpResponse, Failure>) -> HttpResponse {
+        match result {
+            Ok(response) => response,
+            Err(failure) if failure.kind() == Kind::NotSignedIn => see_other(&with_next("/", request.path())),
+            Err(failure) => self.error_page(request, &failure),
+        }
+    }
+
+    /// An error as a page.
+    pub fn error_page(&self, request: &HttpRequest, failure: &Failure) -> HttpResponse {
+        failure.log();
+        let kind = match failure.kind() {
+            Kind::NotFound => PageKindOfError::NotFound,
+            Kind::MethodNotAllowed => PageKindOfError::Method,
+            Kind::TooLarge => PageKindOfError::TooLarge,
+            Kind::Csrf => PageKindOfError::Stale,
+            Kind::RateLimited => PageKindOfError::TooMany(failure.wait().unwrap_or(60).div_ceil(60)),
+            Kind::Unavailable | Kind::Internal => PageKindOfError::Unavailable,
+            Kind::Forbidden | Kind::SignInRefused | Kind::WrongOrigin => PageKindOfError::Forbidden,
+            _ => PageKindOfError::Request,
+        };
+        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let retry = (request.method() == actix_web::http::Method::GET).then(|| request.path().to_owned());
+        let frame = self.frame(request, None, Boot::default());
+        let nonce = frame.nonce.clone();
+        let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let view = ErrorPage { frame, kind, request_id, retry };
+        let mut response =
+            Self::page(&view, &nonce, status).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
+        if let Some(value) = failure.wait().and_then(|seconds| seconds.to_string().parse().ok()) {
+            response.headers_mut().insert(actix_web::http::header::RETRY_AFTER, value);
+        }
+        response
+    }
+
+    /// The address to use instead, when the page was opened under another name (127.0.0.1 for localhost, say).
+    fn right_address(&self, request: &HttpRequest) -> Option<String> {
+        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok())?;
+        (host != self.public_host).then(|| format!("{}{}", self.public_url, request.path()))
+    }
+}
+
+/// Who sent the request, by our cookie; access tokens open no pages.
+async fn identity_of(request: &HttpRequest, guard: &Guard) -> Result<Option<Identity>, Failure> {
+    let identity = guard.identify(request.method(), request.headers()).await?;
+    if let Some(identity) = &identity {
+        identity.require_cookie()?;
+    }
+    Ok(identity)
+}
+
+/// The same, where strangers are sent to sign in.
+async fn require_identity(request: &HttpRequest, guard: &Guard) -> Result<Identity, Failure> {
+    identity_of(request, guard).await?.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))
+}
+
+/// How a person is shown to themselves.
+fn account_card(user: &User) -> AccountCard {
+    AccountCard { name: user.name.clone(), email: user.email.clone(), short_id: anonymous_label(user.id) }
+}
+
+/// After a POST, the page to GET.
+fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+/// A page, told where to go on afterwards.
+fn with_next(page: &str, next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("{page}?next={next}")
+}
+
+/// The `next` of an address, if it is a plain path of ours: begins with one slash, and holds nothing that a browser could
+/// read as another host.
+fn next_of(request: &HttpRequest) -> Option<String> {
+    let (_, next) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "next")?;
+    is_own_path(&next).then(|| next.into_owned())
+}
+
+fn is_own_path(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
+    path.len() <= 512 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
+}
+
+/// The banner that an address asks for: a code, mapped through the catalogue, never echoed.
+fn done_of(request: &HttpRequest) -> Option<super::account::Done> {
+    let (_, code) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "done")?;
+    super::account::Done::from_code(&code)
+}
+
+/// Sets a cookie on a finished answer.
+fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> HttpResponse {
+    // A cookie of ours is always a valid header.
+    let _ = response.add_cookie(cookie);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_paths_of_ours_are_followed() {
+        for path in ["/", "/account", "/account/passkeys/1f/remove", "/a?b=c&d=%20"] {
+            assert!(is_own_path(path), "{path}");
+        }
+        for path in [
+            "", "account", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/a b", "/\tb", "/a#b",
+            "/a@b", "javascript:alert(1)",
+        ] {
+            assert!(!is_own_path(path), "{path:?}");
+        }
+    }
+}

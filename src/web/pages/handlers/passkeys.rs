@@ -1,0 +1,199 @@
+//! One's passkeys: the list, renaming, removing.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{Site, done_of, require_identity, see_other, with_next};
+use crate::ceremony::aaguid;
+use crate::ceremony::handlers::Room;
+use crate::ceremony::handlers::management::parse_id;
+use crate::ceremony::management::Change;
+use crate::domain::id::PasskeyId;
+use crate::domain::text::{DisplayName, TextError};
+use crate::storage::credentials::StoredPasskey;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::PageForm;
+use crate::web::guards::{Guard, Identity};
+use crate::web::pages::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
+use crate::web::pages::{Boot, PageKind};
+
+/// The list, and adding.
+pub async fn list(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        let (passkeys, signals) = room.passkeys_of(&identity.user).await?;
+        let boot = Boot {
+            page: PageKind::Passkeys,
+            signals: signals.into_iter().map(|signal| json!(signal)).collect(),
+            ..Boot::default()
+        };
+        let current = identity.session.passkey;
+        let view = Passkeys {
+            frame: site.frame(&request, Some(&identity), boot),
+            done: done_of(&request),
+            passkeys: passkeys.iter().map(|passkey| card(passkey, current)).collect(),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+fn card(passkey: &StoredPasskey, current: Option<PasskeyId>) -> PasskeyCard {
+    PasskeyCard {
+        id: passkey.id,
+        name: passkey.name.clone(),
+        provider: passkey.aaguid.and_then(aaguid::name).map(ToOwned::to_owned),
+        kept: Kept::of(passkey.backup_eligible, passkey.backup_state, &passkey.transports),
+        created: passkey.created_at,
+        last_used: passkey.last_used_at,
+        last_used_from: None,
+        current: current == Some(passkey.id),
+        suspended: passkey.suspended_at.is_some(),
+    }
+}
+
+/// Sends on to confirm where the verification is old, so that the form that follows is accepted when it is posted.
+fn needs_confirming(room: &Room, identity: &Identity, request: &HttpRequest) -> Option<HttpResponse> {
+    room.require_fresh(&identity.session).is_err().then(|| see_other(&with_next("/confirm", request.path())))
+}
+
+/// The rename form.
+pub async fn rename_form(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    id: web::Path<String>,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        if let Some(confirm) = needs_confirming(&room, &identity, &request) {
+            return Ok(confirm);
+        }
+        let passkey = room.passkey_of(identity.user.id, parse_id(&id)?).await?;
+        rename_page(&site, &request, &identity, &passkey, (passkey.name.clone(), None))
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+fn rename_page(
+    site: &Site,
+    request: &HttpRequest,
+    identity: &Identity,
+    passkey: &StoredPasskey,
+    (typed, problem): (String, Option<NameProblem>),
+) -> Result<HttpResponse, Failure> {
+    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let view = Rename {
+        frame: site.frame(request, Some(identity), Boot::default()),
+        id: passkey.id,
+        name: passkey.name.clone(),
+        typed,
+        problem,
+    };
+    Site::page(&view, &view.frame.nonce.clone(), status)
+}
+
+/// Renames.
+pub async fn rename(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    caller: Caller,
+    id: web::Path<String>,
+    form: PageForm,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        site.require_csrf(&identity, &form.0)?;
+        let id = parse_id(&id)?;
+        let typed = form.0.find("name").unwrap_or_default();
+        match DisplayName::parse(typed) {
+            Ok(name) => {
+                let renamed = room.change(&identity.session, id, Change::Rename(name), &caller.provenance).await;
+                confirmed(renamed.map(drop), "/account/passkeys?done=passkey-renamed", &request)
+            }
+            Err(error) => {
+                let passkey = room.passkey_of(identity.user.id, id).await?;
+                let problem = match error {
+                    TextError::Empty => NameProblem::Empty,
+                    _ => NameProblem::Long,
+                };
+                let typed = typed.chars().take(DisplayName::LONGEST * 2).collect();
+                rename_page(&site, &request, &identity, &passkey, (typed, Some(problem)))
+            }
+        }
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// The page that asks before removing.
+pub async fn remove_form(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    id: web::Path<String>,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        if let Some(confirm) = needs_confirming(&room, &identity, &request) {
+            return Ok(confirm);
+        }
+        let id = parse_id(&id)?;
+        let (passkeys, _) = room.passkeys_of(&identity.user).await?;
+        let passkey = passkeys
+            .iter()
+            .find(|passkey| passkey.id == id)
+            .ok_or_else(|| Failure::new(Kind::NotFound, "There is no such passkey on this account."))?;
+        let view = Remove {
+            frame: site.frame(&request, Some(&identity), Boot::default()),
+            passkey: card(passkey, identity.session.passkey),
+            last_way: !passkeys.iter().any(|other| other.id != id && other.suspended_at.is_none()),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// Removes.
+pub async fn remove(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    caller: Caller,
+    id: web::Path<String>,
+    form: PageForm,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        site.require_csrf(&identity, &form.0)?;
+        let removed = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await;
+        confirmed(removed.map(drop), "/account/passkeys?done=passkey-removed", &request)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// After a change: on, or by way of confirming back to the form.
+fn confirmed(
+    result: Result<(), crate::ceremony::CeremonyError>,
+    next: &str,
+    request: &HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    match result.map_err(Failure::from) {
+        Ok(()) => Ok(see_other(next)),
+        Err(failure) if failure.kind() == Kind::ReauthenticationRequired => {
+            Ok(see_other(&with_next("/confirm", request.path())))
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,182 @@
+//! Sign-in, the pages without script, step-up, sign-out.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{Site, identity_of, next_of, require_identity, see_other, with_cookie};
+use crate::ceremony::authentication::BeginSignIn;
+use crate::ceremony::handlers::{Browser, Room};
+use crate::ceremony::state::Wanted;
+use crate::domain::text::Email;
+use crate::web::Caller;
+use crate::web::error::Failure;
+use crate::web::form::PageForm;
+use crate::web::guards::Guard;
+use crate::web::limits::{Class, Limits};
+use crate::web::pages::confirm::{Confirm, Reason};
+use crate::web::pages::sign_in::{Scriptless, SignIn, SignUp, SignedOut};
+use crate::web::pages::{Armed, Boot, PageKind};
+
+/// The page with the one button. Somebody signed in is sent on.
+pub async fn home(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    limits: web::Data<Limits>,
+    caller: Caller,
+) -> HttpResponse {
+    let result = sign_in_page(&request, &site, &guard, &room, &limits, &caller).await;
+    site.answer(&request, result)
+}
+
+async fn sign_in_page(
+    request: &HttpRequest,
+    site: &Site,
+    guard: &Guard,
+    room: &Room,
+    limits: &Limits,
+    caller: &Caller,
+) -> Result<HttpResponse, Failure> {
+    let next = next_of(request);
+    if identity_of(request, guard).await?.is_some() {
+        return Ok(see_other(next.as_deref().unwrap_or("/account")));
+    }
+    let right_address = site.right_address(request);
+    let mut browser = None;
+    let mut armed = None;
+    // Under another name no passkey would work, and a network over its limit does without autofill.
+    if right_address.is_none() && limits.check(Class::Start, caller.network).is_ok() {
+        let bound = Browser::of(request.headers(), guard)?;
+        let begun = room
+            .begin_sign_in(BeginSignIn {
+                origin: Some(&guard.public_origin),
+                relying_party: None,
+                email: None,
+                wanted: Wanted::Session,
+                client: None,
+                browser: Some(bound.token.digest()),
+            })
+            .await?;
+        armed = Some(Armed {
+            ceremony_id: begun.handle.expose().to_owned(),
+            expires_in: u64::try_from((begun.deadline - room.clock.now()).num_seconds()).unwrap_or(0),
+            public_key: json!(begun.options),
+        });
+        browser = Some(bound);
+    }
+    let boot = Boot { page: PageKind::SignIn, next, armed, signals: Vec::new() };
+    let view = view(site, request, boot, right_address, String::new(), false);
+    let response = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)?;
+    Ok(match browser.filter(|browser| browser.is_new) {
+        Some(browser) => with_cookie(response, &guard.cookies.set_pre_session(&browser.token)),
+        None => response,
+    })
+}
+
+fn view(
+    site: &Site,
+    request: &HttpRequest,
+    boot: Boot,
+    right_address: Option<String>,
+    email: String,
+    bad_email: bool,
+) -> SignIn {
+    SignIn {
+        frame: site.frame(request, None, boot),
+        app: None,
+        email,
+        bad_email,
+        right_address,
+        passkeys: true,
+        sign_up: if site.allow_sign_up { SignUp::Open } else { SignUp::Closed },
+        ways: Vec::new(),
+        contact: None,
+    }
+}
+
+/// The button, pressed where no script runs.
+pub async fn without_script(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let result = scriptless(&site, &request);
+    site.answer(&request, result)
+}
+
+fn scriptless(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    let view = Scriptless { frame: site.frame(request, None, Boot::default()), ways: Vec::new() };
+    Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+}
+
+/// The e-mail form, posted where no script runs: says so, or what is wrong with the address.
+pub async fn email_without_script(request: HttpRequest, site: web::Data<Site>, form: PageForm) -> HttpResponse {
+    let typed: String = form.0.find("username").unwrap_or_default().chars().take(254).collect();
+    let result = if Email::parse(&typed).is_ok() {
+        scriptless(&site, &request)
+    } else {
+        let boot = Boot { page: PageKind::SignIn, ..Boot::default() };
+        let view = view(&site, &request, boot, site.right_address(&request), typed, true);
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::UNPROCESSABLE_ENTITY)
+    };
+    site.answer(&request, result)
+}
+
+/// Proving again who one is, on the way to something sensitive.
+pub async fn confirm(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
+    let result = confirm_page(&request, &site, &guard, &room).await;
+    site.answer(&request, result)
+}
+
+async fn confirm_page(request: &HttpRequest, site: &Site, guard: &Guard, room: &Room) -> Result<HttpResponse, Failure> {
+    let identity = require_identity(request, guard).await?;
+    let (passkeys, _) = room.passkeys_of(&identity.user).await?;
+    let next = next_of(request).unwrap_or_else(|| "/account".to_owned());
+    let being_removed = passkeys.iter().find(|passkey| next == format!("/account/passkeys/{}/remove", passkey.id));
+    let reason = match being_removed {
+        Some(passkey) => Reason::RemovePasskey(passkey.name.clone()),
+        None if next == "/account/passkeys" => Reason::AddPasskey,
+        None if next == "/account/sessions" => Reason::SignOutOthers,
+        None => Reason::Continue,
+    };
+    let boot = Boot { page: PageKind::StepUp, next: Some(next), ..Boot::default() };
+    let view = Confirm {
+        frame: site.frame(request, Some(&identity), boot),
+        account: super::account_card(&identity.user),
+        reason,
+        expired: false,
+        has_passkey: !passkeys.is_empty(),
+        cancel: "/account".to_owned(),
+    };
+    Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+}
+
+/// Signs out, by form.
+pub async fn sign_out(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    caller: Caller,
+    form: PageForm,
+) -> HttpResponse {
+    let result = end_session(&request, &site, &guard, &caller, &form).await;
+    site.answer(&request, result)
+}
+
+async fn end_session(
+    request: &HttpRequest,
+    site: &Site,
+    guard: &Guard,
+    caller: &Caller,
+    form: &PageForm,
+) -> Result<HttpResponse, Failure> {
+    if let Some(identity) = identity_of(request, guard).await? {
+        site.require_csrf(&identity, &form.0)?;
+        guard.accounts.sign_out(&identity.session, &caller.provenance).await?;
+    }
+    Ok(with_cookie(see_other("/signed-out"), &guard.cookies.clear_session()))
+}
+
+/// The page after signing out.
+pub async fn signed_out(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let view = SignedOut { frame: site.frame(&request, None, Boot::default()) };
+    site.answer(&request, Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK))
+}

@@ -1,0 +1,24 @@
+//! The hosted pages: one view struct for each page, one template beside it, no policy.
+//!
+//! A handler fills a view and renders it; a template needs nothing but its view. What must always hold: no page has an
+//! inline style or handler (the content security policy would block it), every word comes from the [`messages`], what
+//! people wrote is escaped and in `<bdi>`, and everything but the passkey prompt itself works without script.
+//!
+//! To add a page: a view struct holding a [`Frame`], a template that extends `frame.html`, its words in
+//! `messages/english.rs`, and a line in the list that the tests of this room walk.
+
+pub mod account;
+pub mod assets;
+pub mod confirm;
+pub mod developer;
+pub mod docs;
+pub mod error;
+mod frame;
+pub mod handlers;
+pub mod messages;
+pub mod passkeys;
+pub mod sign_in;
+#[cfg(test)]
+mod tests;
+
+pub use frame::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme};

@@ -1,0 +1,188 @@
+//! Every page, rendered and read: the rules that hold for all of them.
+//!
+//! `PASSMINT_PAGES=<folder> cargo test --lib web::pages -- --ignored write_the_pages` writes them out to be looked at.
+
+mod catalogue;
+mod samples;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+
+use askama::Template;
+use chrono::Duration;
+
+use super::account::{Done, Section};
+use super::assets;
+use super::sign_in::{SignIn, SignUp};
+pub(super) use samples::frame;
+use samples::{HOSTILE, now, pages, sign_in, ways};
+
+/// The values of an attribute, in the order of the document.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let wanted = format!(" {name}=\"");
+    html.match_indices(&wanted).map(|(at, _)| html[at + wanted.len()..].split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn every_page_keeps_the_rules() {
+    for (name, html) in pages() {
+        assert_eq!(html.matches("<h1").count(), 1, "{name}: one h1");
+        assert_eq!(html.matches("<title>").count(), 1, "{name}");
+        every_element_is_closed(name, &html);
+        assert!(
+            html.contains(r#"<meta name="referrer" content="same-origin">"#),
+            "{name}: forms must tell their origin"
+        );
+        assert!(
+            !html.contains(" style=") && !html.contains("<style") && !html.contains("javascript:"),
+            "{name}: inline style"
+        );
+        let tags = html.split('<').map(|tag| tag.split('>').next().unwrap());
+        for tag in tags {
+            let handler = tag.split_whitespace().skip(1).any(|word| word.starts_with("on") && word.contains('='));
+            assert!(!handler || tag.contains('&'), "{name}: inline handler in <{tag}>");
+        }
+        let ids = attributes(&html, "id");
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{name}: ids are unique: {ids:?}");
+        for wanted in ["for", "aria-describedby", "aria-labelledby", "data-copy", "data-close"] {
+            for id in attributes(&html, wanted).into_iter().flat_map(str::split_whitespace) {
+                assert!(ids.contains(&id), "{name}: {wanted} names {id}, which is not there");
+            }
+        }
+        every_field_is_labelled(name, &html);
+        every_post_carries_the_token(name, &html);
+    }
+}
+
+fn every_element_is_closed(name: &str, html: &str) {
+    let void = ["meta", "link", "input", "!doctype"];
+    let mut open = vec![];
+    for tag in html.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()) {
+        let element = tag.trim_start_matches('/').split_whitespace().next().unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(element), "{name}: </{element}>");
+        } else if !void.contains(&element) {
+            open.push(element);
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?} not closed");
+}
+
+fn every_field_is_labelled(name: &str, html: &str) {
+    let labels = attributes(html, "for");
+    for tag in html.split('<').filter(|tag| tag.starts_with("input ") || tag.starts_with("select ")) {
+        if tag.contains("type=\"hidden\"") || tag.contains("type=\"radio\"") {
+            continue;
+        }
+        let id = attributes(tag, "id");
+        assert!(id.first().is_some_and(|id| labels.contains(id)), "{name}: no label for <{tag}");
+        assert!(!tag.contains("placeholder"), "{name}: a placeholder is no label");
+    }
+}
+
+fn every_post_carries_the_token(name: &str, html: &str) {
+    for form in html.split("<form ").skip(1) {
+        let form = form.split("</form>").next().unwrap();
+        assert!(form.contains("method=\"post\""), "{name}");
+        assert!(form.contains(r#"<input type="hidden" name="csrf" value="csrf-token">"#), "{name}: {form}");
+        assert!(attributes(&format!(" {form}"), "action")[0].starts_with('/'), "{name}: forms stay on our origin");
+    }
+}
+
+#[test]
+fn what_people_wrote_is_never_markup() {
+    for (name, html) in pages() {
+        assert!(!html.contains("<img"), "{name}");
+        assert_eq!(html.matches("</script>").count(), 2, "{name}");
+    }
+    let mut hostile = sign_in();
+    hostile.frame.boot.next = Some("/</script><script>&\u{2028}".into());
+    hostile.frame.realm = HOSTILE.into();
+    let html = hostile.render().unwrap();
+    assert_eq!(html.matches("</script>").count(), 2);
+    let boot = html.split("id=\"boot\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let boot: serde_json::Value = serde_json::from_str(boot).unwrap();
+    assert_eq!(boot["next"], "/</script><script>&\u{2028}");
+    assert_eq!(boot["page"], "signIn");
+    assert_eq!(boot["armed"]["expiresIn"], 300);
+    assert_eq!(boot["words"]["waiting"], "Waiting for your device…");
+}
+
+#[test]
+fn errors_come_first_in_the_title() {
+    for (name, html) in pages() {
+        let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+        let wrong = name.starts_with("error-") || matches!(name, "sign-in-bad-email" | "rename-empty" | "rename-long");
+        assert_eq!(title.starts_with("Error: "), wrong, "{name}: {title}");
+        assert!(title.ends_with(" – Passmint"), "{name}: {title}");
+    }
+}
+
+#[test]
+fn the_sign_in_page_as_its_states_want_it() {
+    let html = sign_in().render().unwrap();
+    assert!(html.contains(r#"autocomplete="username webauthn""#) && html.contains(" autofocus"));
+    assert!(html.find("id=\"pk\"").unwrap() < html.find("id=\"em\"").unwrap(), "the button comes first");
+    assert!(html.contains("id=\"new\"") && html.contains("id=\"other\"") && html.contains("id=\"trouble\""));
+
+    let html = SignIn { sign_up: SignUp::Closed, email: "ana@example.com".into(), ..sign_in() }.render().unwrap();
+    assert!(!html.contains("id=\"new\"") && !html.contains(" autofocus"));
+
+    let html = SignIn { right_address: Some("http://localhost:8080/".into()), ..sign_in() }.render().unwrap();
+    assert_eq!(html.matches("<fieldset disabled>").count(), 2, "the server disables the forms, not the script");
+    assert!(html.contains(r#"href="http://localhost:8080/""#));
+
+    let html = SignIn { passkeys: false, ways: ways(), ..sign_in() }.render().unwrap();
+    assert!(!html.contains("data-ceremony") && !html.contains("webauthn\""), "enforced single sign-on has no passkey");
+}
+
+#[test]
+fn the_sign_in_page_stays_under_forty_kilobytes() {
+    let assets = [assets::urls().css, assets::urls().module, assets::urls().icons];
+    let files: usize =
+        assets.iter().map(|url| assets::find(url.strip_prefix(assets::PREFIX).unwrap()).unwrap().bytes.len()).sum();
+    let page = sign_in().render().unwrap().len();
+    assert!(page <= 16 * 1024, "the page alone has {page} bytes");
+    assert!(files + page <= 64 * 1024, "{files} + {page} bytes before compression");
+}
+
+#[test]
+fn banners_come_from_codes_and_nothing_else() {
+    for done in Done::ALL {
+        assert_eq!(Done::from_code(done.code()), Some(done));
+    }
+    for code in ["", "Welcome", HOSTILE] {
+        assert_eq!(Done::from_code(code), None);
+    }
+    assert_eq!(Section::ALL.map(|section| section.href()).len(), 4);
+}
+
+#[test]
+fn moments_are_told_as_people_say_them() {
+    let frame = frame();
+    for (at, text) in [
+        (now(), "today, 15:09 UTC"),
+        (now() - Duration::hours(20), "yesterday, 19:09 UTC"),
+        (now() - Duration::days(40), "2 February 2026"),
+    ] {
+        let html = frame.when(&at).to_string();
+        assert!(html.ends_with(&format!(">{text}</time>")) && html.starts_with("<time datetime=\"2026-"), "{html}");
+    }
+}
+
+#[test]
+#[ignore = "writes the pages into $PASSMINT_PAGES, to be looked at in a browser"]
+fn write_the_pages() {
+    let folder = PathBuf::from(std::env::var_os("PASSMINT_PAGES").expect("PASSMINT_PAGES names a folder"));
+    fs::create_dir_all(folder.join("assets")).unwrap();
+    for url in [assets::urls().css, assets::urls().module, assets::urls().icons] {
+        let name = url.strip_prefix(assets::PREFIX).unwrap();
+        fs::write(folder.join("assets").join(name), assets::find(name).unwrap().bytes).unwrap();
+    }
+    for (name, html) in pages() {
+        fs::write(folder.join(format!("{name}.html")), &html).unwrap();
+        let dark = html.replacen("dir=\"ltr\">", "dir=\"ltr\" data-theme=\"dark\">", 1);
+        fs::write(folder.join(format!("{name}.dark.html")), dark).unwrap();
+    }
+}

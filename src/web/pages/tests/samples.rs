@@ -1,0 +1,269 @@
+//! The sample pages that the tests read: every page, in every state that has markup of its own.
+
+use askama::Template;
+use chrono::{Duration, TimeZone, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::account::{Activity, Done, Entry, Happened, Overview, SessionCard, Sessions};
+use super::super::confirm::{Confirm, Reason};
+use super::super::developer::Developer;
+use super::super::docs::{DocLink, DocPage, OwnMarkup};
+use super::super::error::{ErrorPage, Kind};
+use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
+use super::super::sign_in::{AppChip, Scriptless, SignIn, SignUp, SignedOut, Way};
+use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme, messages};
+use crate::clock::Time;
+use crate::domain::id::Id;
+
+/// What a hostile user would call themselves.
+pub(super) const HOSTILE: &str = r#"<img src=x onerror="alert(1)"> & 'co' </script>"#;
+
+pub(super) fn now() -> Time {
+    Utc.with_ymd_and_hms(2026, 3, 14, 15, 9, 26).unwrap()
+}
+
+/// A frame as a handler makes it, signed out.
+pub(in crate::web::pages) fn frame() -> Frame {
+    Frame {
+        locale: messages::ENGLISH,
+        theme: Theme::Auto,
+        realm: "Passmint".into(),
+        public_host: "localhost:8080".into(),
+        nonce: "bm9uY2Utbm9uY2Utbm9uY2U".into(),
+        csrf: Some("csrf-token".into()),
+        signed_in: None,
+        footer: vec![
+            FooterLink::Help("https://help.example/".into()),
+            FooterLink::Privacy("/privacy".into()),
+            FooterLink::Developer,
+            FooterLink::Docs("/docs".into()),
+        ],
+        now: now(),
+        boot: Boot::default(),
+    }
+}
+
+fn frame_for(page: PageKind) -> Frame {
+    let armed = Armed {
+        ceremony_id: "c1".into(),
+        expires_in: 300,
+        public_key: json!({ "challenge": "AAAA", "rpId": "localhost" }),
+    };
+    let armed = (page == PageKind::SignIn).then_some(armed);
+    Frame { boot: Boot { page, armed, ..Boot::default() }, ..frame() }
+}
+
+fn signed_in(page: PageKind) -> Frame {
+    Frame { signed_in: Some(account()), ..frame_for(page) }
+}
+
+fn account() -> AccountCard {
+    AccountCard { name: Some("Ana Souza".into()), email: Some("ana@example.com".into()), short_id: "7f3a".into() }
+}
+
+fn passkey(n: u128, name: &str, kept: Kept) -> PasskeyCard {
+    PasskeyCard {
+        id: Id::new(Uuid::from_u128(n)),
+        name: name.into(),
+        provider: (kept == Kept::Account).then(|| "iCloud Keychain".into()),
+        kept,
+        created: now() - Duration::days(90),
+        last_used: (n != 3).then(|| now() - Duration::hours(2)),
+        last_used_from: Some("Chrome on Windows, Lisbon".into()),
+        current: n == 1,
+        suspended: n == 2,
+    }
+}
+
+fn session(n: u128, current: bool, browser: &str) -> SessionCard {
+    let first_seen = now() - Duration::days(3);
+    SessionCard {
+        id: Id::new(Uuid::from_u128(n)),
+        current,
+        browser: browser.into(),
+        place: Some("Lisbon".into()),
+        first_seen,
+        last_seen: now() - Duration::hours(20),
+    }
+}
+
+pub(super) fn sign_in() -> SignIn {
+    SignIn {
+        frame: frame_for(PageKind::SignIn),
+        app: None,
+        email: String::new(),
+        bad_email: false,
+        right_address: None,
+        passkeys: true,
+        sign_up: SignUp::Open,
+        ways: vec![],
+        contact: Some("help@example.com".into()),
+    }
+}
+
+pub(super) fn ways() -> Vec<Way> {
+    vec![
+        Way::Password("/p".into()),
+        Way::Email("/e".into()),
+        Way::Recovery("/r".into()),
+        Way::Upstream(HOSTILE.into(), "/u".into()),
+    ]
+}
+
+/// Every page in every state that has markup of its own, by name.
+pub(super) fn pages() -> Vec<(&'static str, String)> {
+    let mut pages = vec![
+        ("sign-in", sign_in().render()),
+        (
+            "sign-in-app",
+            SignIn {
+                app: Some(AppChip { name: "Acme Notes".into(), host: "notes.acme.example".into() }),
+                ways: ways(),
+                ..sign_in()
+            }
+            .render(),
+        ),
+        ("sign-in-bad-email", SignIn { email: "ana@".into(), bad_email: true, ..sign_in() }.render()),
+        ("sign-in-wrong-origin", SignIn { right_address: Some("http://localhost:8080/".into()), ..sign_in() }.render()),
+        ("sign-in-sso", SignIn { passkeys: false, ways: ways(), contact: None, ..sign_in() }.render()),
+        ("scriptless", Scriptless { frame: frame(), ways: ways() }.render()),
+        ("signed-out", SignedOut { frame: frame() }.render()),
+    ];
+    pages.extend(account_pages());
+    pages.extend(passkey_pages());
+    let confirm = Confirm {
+        frame: signed_in(PageKind::StepUp),
+        account: account(),
+        reason: Reason::RemovePasskey("YubiKey 5".into()),
+        expired: false,
+        has_passkey: true,
+        cancel: "/account".into(),
+    };
+    for (name, reason) in [
+        ("confirm-add", Reason::AddPasskey),
+        ("confirm-others", Reason::SignOutOthers),
+        ("confirm-any", Reason::Continue),
+    ] {
+        pages.push((name, Confirm { reason, expired: true, has_passkey: false, ..confirm.clone() }.render()));
+    }
+    pages.push(("confirm", confirm.render()));
+    for (name, bridges) in
+        [("developer", vec!["firebase".to_owned(), "supabase".to_owned()]), ("developer-no-bridge", vec![])]
+    {
+        let (origin, client_id, scope) =
+            ("http://localhost:8080".into(), "quickstart".into(), "openid profile email offline_access".into());
+        pages.push((
+            name,
+            Developer {
+                frame: frame_for(PageKind::Developer),
+                origin,
+                client_id,
+                scope,
+                bridges,
+                docs: Some("/docs/api".into()),
+            }
+            .render(),
+        ));
+    }
+    for (name, kind) in [
+        ("error-400", Kind::Request),
+        ("error-403", Kind::Forbidden),
+        ("error-csrf", Kind::Stale),
+        ("error-404", Kind::NotFound),
+        ("error-405", Kind::Method),
+        ("error-413", Kind::TooLarge),
+        ("error-429", Kind::TooMany(3)),
+        ("error-503", Kind::Unavailable),
+    ] {
+        pages.push((
+            name,
+            ErrorPage { frame: frame(), kind, request_id: "0190f3c2-7d1e".into(), retry: Some("/account".into()) }
+                .render(),
+        ));
+    }
+    let body = OwnMarkup::new("<p>Two calls.</p><h2>Options</h2><p>Send <code>POST</code>.</p><pre>{\n  \"kind\": \"tokens\"\n}</pre><table><tr><th>code</th><th>status</th></tr><tr><td><code>wrong_origin</code></td><td>403</td></tr></table>".into());
+    let link = |title: &str, current| DocLink { href: "/docs/api".into(), title: title.into(), current };
+    pages.push((
+        "doc",
+        DocPage {
+            frame: frame(),
+            title: "Passkeys over REST".into(),
+            body,
+            nav: vec![link("Overview", false), link("Passkeys over REST", true)],
+        }
+        .render(),
+    ));
+    pages.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
+}
+
+fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
+    let frame = || signed_in(PageKind::Plain);
+    let all = [
+        Happened::SignedIn,
+        Happened::SignInRefused,
+        Happened::SignedOut,
+        Happened::SignedUp,
+        Happened::Confirmed,
+        Happened::PasskeyAdded,
+        Happened::PasskeyRenamed,
+        Happened::PasskeyRemoved,
+        Happened::PasskeyPaused,
+        Happened::SessionEnded,
+        Happened::TokensIssued,
+        Happened::Other,
+    ];
+    let entries: Vec<_> = (0..)
+        .zip(all)
+        .map(|(n, what)| Entry {
+            what,
+            at: now() - Duration::hours(n * 9),
+            about: (n % 2 == 1).then(|| "YubiKey 5".into()),
+            from: Some("Firefox on Linux, Lisbon".into()),
+        })
+        .collect();
+    let overview = Overview {
+        frame: frame(),
+        done: Some(Done::Welcome),
+        passkeys: 1,
+        sessions: 2,
+        latest: Some(entries[0].clone()),
+    };
+    let sessions = vec![session(1, true, "Firefox on Linux"), session(2, false, HOSTILE)];
+    vec![
+        ("account", overview.clone().render()),
+        ("account-empty", Overview { done: None, passkeys: 0, sessions: 1, latest: None, ..overview }.render()),
+        ("sessions", Sessions { frame: frame(), done: Some(Done::SessionEnded), sessions: sessions.clone() }.render()),
+        ("sessions-one", Sessions { frame: frame(), done: None, sessions: sessions[..1].to_vec() }.render()),
+        ("activity", Activity { frame: frame(), entries }.render()),
+        ("activity-empty", Activity { frame: frame(), entries: vec![] }.render()),
+    ]
+}
+
+fn passkey_pages() -> Vec<(&'static str, askama::Result<String>)> {
+    let frame = || signed_in(PageKind::Passkeys);
+    let cards = vec![
+        passkey(1, "iCloud Keychain", Kept::Account),
+        passkey(2, HOSTILE, Kept::Copyable),
+        passkey(3, "Work laptop", Kept::Device),
+        passkey(4, "YubiKey 5", Kept::SecurityKey),
+    ];
+    let rename = |typed: &str, problem| Rename {
+        frame: signed_in(PageKind::Plain),
+        id: Id::new(Uuid::from_u128(1)),
+        name: HOSTILE.into(),
+        typed: typed.into(),
+        problem,
+    };
+    let remove = |n: usize, last_way| Remove { frame: signed_in(PageKind::Plain), passkey: cards[n].clone(), last_way };
+    vec![
+        ("passkeys", Passkeys { frame: frame(), done: Some(Done::PasskeyAdded), passkeys: cards.clone() }.render()),
+        ("passkeys-none", Passkeys { frame: frame(), done: None, passkeys: vec![] }.render()),
+        ("rename", rename(HOSTILE, None).render()),
+        ("rename-empty", rename("", Some(NameProblem::Empty)).render()),
+        ("rename-long", rename(&"x".repeat(65), Some(NameProblem::Long)).render()),
+        ("remove", remove(0, false).render()),
+        ("remove-hostile", remove(1, false).render()),
+        ("remove-last", remove(3, true).render()),
+    ]
+}

@@ -1,0 +1,23 @@
+//! Well-known documents about passkeys.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::ceremony::Ceremonies;
+use crate::web::guards::Guard;
+
+/// Related origins (WebAuthn Level 3 §5.11.1), from the very list that origins are checked by.
+#[utoipa::path(get, path = "/.well-known/webauthn", tag = "Well-known", responses((status = 200, description = "`{\"origins\": […]}`")))]
+pub async fn webauthn(room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
+    let web_origins = room.profiles.default_profile().origins.iter().filter(|origin| origin.starts_with("http"));
+    HttpResponse::Ok().json(json!({ "origins": web_origins.collect::<Vec<_>>() }))
+}
+
+/// Where passkeys are made and managed (W3C "A Well-Known URL for Relying Party Passkey Endpoints").
+#[utoipa::path(get, path = "/.well-known/passkey-endpoints", tag = "Well-known", responses((status = 200, description = "`{\"enroll\": …, \"manage\": …}`")))]
+pub async fn passkey_endpoints(guard: web::Data<Guard>) -> HttpResponse {
+    let page = format!("{}/account/passkeys", guard.public_origin);
+    HttpResponse::Ok().json(json!({ "enroll": page, "manage": page }))
+}
