@@ -1,9 +1,11 @@
 //! The real server as a child process, with files of its own.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,11 +63,9 @@ impl Home {
     pub fn start(&self, limits: Limits) -> Result<Server> {
         let file = self.directory.join("passmint.toml");
         fs::write(&file, self.configuration(limits))?;
-        let log = self.directory.join("server.log");
-        let output = File::create(&log)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
         command.arg("serve").arg("--config").arg(&file).current_dir(&self.directory);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // Settings of the person at the keyboard would make another server of it.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("PASSMINT_") || name == "DATABASE_URL") {
@@ -73,7 +73,8 @@ impl Home {
             }
         }
         let started = Instant::now();
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
+        let log = Log::of(child.stderr.take().ok_or("the server has no standard error")?);
         let mut server = Server {
             child,
             address: self.public,
@@ -85,7 +86,7 @@ impl Home {
         while !client.get("/readyz").is_ok_and(|answer| answer.status == 200) {
             client.hang_up();
             if server.child.try_wait()?.is_some() || started.elapsed() > READY_WITHIN {
-                return Err(format!("the server did not start:\n{}", fs::read_to_string(&log)?).into());
+                return Err(format!("the server did not start:\n{}", log.last()).into());
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -177,6 +178,33 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.end();
+    }
+}
+
+/// The server's log, drained as a supervisor would: writing it to a disk that also commits would slow both. Only the end
+/// is kept, to be shown when the server fails.
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    const KEPT: usize = 8192;
+
+    fn of(mut stream: ChildStderr) -> Self {
+        let end = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&end);
+        thread::spawn(move || {
+            let mut piece = vec![0; 1 << 16];
+            while let Ok(read @ 1..) = stream.read(&mut piece) {
+                let mut end = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                end.extend(&piece[read.saturating_sub(Self::KEPT)..read]);
+                let surplus = end.len().saturating_sub(Self::KEPT);
+                end.drain(..surplus);
+            }
+        });
+        Self(end)
+    }
+
+    fn last(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
 
