@@ -81,12 +81,13 @@ impl Home {
             origin: self.origin(),
             backend: self.credentials(),
             ready: started.elapsed(),
+            log,
         };
         let mut client = Client::new(self.public);
         while !client.get("/readyz").is_ok_and(|answer| answer.status == 200) {
             client.hang_up();
             if server.child.try_wait()?.is_some() || started.elapsed() > READY_WITHIN {
-                return Err(format!("the server did not start:\n{}", log.last()).into());
+                return Err(format!("the server did not start:\n{}", server.log.last()).into());
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -153,6 +154,7 @@ pub struct Server {
     pub backend: String,
     /// From the start of the process to the first ready answer.
     pub ready: Duration,
+    log: Log,
 }
 
 impl Server {
@@ -177,6 +179,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Dropped without being stopped: something failed, and the log may tell what.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(50));
+            eprintln!("The end of the server's log:\n{}", self.log.last());
+        }
         let _ = self.end();
     }
 }
