@@ -1,7 +1,12 @@
 //! What a round trip to the database costs at least: one row changed and committed, one row read.
 //!
-//! Measured on a private cluster of its own with the settings that the server uses, so with fsync on, and through as many
-//! connections as the server is loaded with: commits that arrive together share a write to the disk there as here.
+//! Measured on a private cluster of its own with the settings that the server uses, so with fsync on. The floor is one
+//! commit by itself, while the other cores are busy. Commits that arrive together share a write to the disk and cost less;
+//! how much less is told beside it, for as many connections as the server is loaded with.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Integer, Text};
@@ -10,7 +15,8 @@ use passmint::statement;
 use passmint::storage::cluster::Cluster;
 
 use crate::Result;
-use crate::drive::{Worker, ceiling};
+use crate::drive::{Worker, ceiling, real};
+use crate::floors::thread_cpu;
 use crate::process::Home;
 use crate::usage::Processes;
 
@@ -32,8 +38,10 @@ impl RoundTrip {
 pub struct Database {
     pub version: String,
     pub commit: RoundTrip,
-    pub commits_per_second: f64,
     pub select: RoundTrip,
+    /// A commit among those of all connections, and how many there were a second.
+    pub shared_commit: RoundTrip,
+    pub shared_per_second: f64,
 }
 
 statement! {
@@ -67,14 +75,53 @@ pub fn database(connections: usize) -> Result<Database> {
          INSERT INTO bench SELECT id, 0 FROM generate_series(0, 999) AS id",
     )?;
     let processes = Processes { server: None, postmaster: cluster.pid() };
-    let measured = |touch: bool| -> Result<_> {
-        let mut workers = (0..connections).map(|id| worker(&cluster.url(), id, touch)).collect::<Result<Vec<_>>>()?;
-        let found = ceiling(&mut workers, &processes)?;
+    let url = cluster.url();
+    let commit = alone(&mut *worker(&url, 0, true)?, &processes)?;
+    let select = alone(&mut *worker(&url, 0, false)?, &processes)?;
+    let mut workers = (0..connections).map(|id| worker(&url, id, true)).collect::<Result<Vec<_>>>()?;
+    let shared = ceiling(&mut workers, &processes)?;
+    Ok(Database {
+        version: setting(&mut first, "server_version")?,
+        commit,
+        select,
         // The client is this process: its threads do nothing but ask.
-        Ok((RoundTrip { client: found.generator, backend: found.postgres }, found.per_second))
+        shared_commit: RoundTrip { client: shared.generator, backend: shared.postgres },
+        shared_per_second: shared.per_second,
+    })
+}
+
+/// One round trip after the other, while the cores that they leave are kept busy.
+fn alone(ask: &mut (dyn FnMut() -> Result<()> + Send), processes: &Processes) -> Result<RoundTrip> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 1..thread::available_parallelism()?.get() {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = round_trips(ask, processes);
+        stop.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+fn round_trips(ask: &mut (dyn FnMut() -> Result<()> + Send), processes: &Processes) -> Result<RoundTrip> {
+    let for_a_while = |ask: &mut (dyn FnMut() -> Result<()> + Send), while_: Duration| -> Result<u64> {
+        let (started, mut done) = (Instant::now(), 0);
+        while started.elapsed() < while_ {
+            ask()?;
+            done += 1;
+        }
+        Ok(done)
     };
-    let ((commit, commits_per_second), (select, _)) = (measured(true)?, measured(false)?);
-    Ok(Database { version: setting(&mut first, "server_version")?, commit, commits_per_second, select })
+    for_a_while(ask, Duration::from_millis(500))?;
+    let (backend, client) = (processes.cpu()?.postgres, thread_cpu());
+    let done = real(for_a_while(ask, Duration::from_secs(2))?);
+    let (backend, client) = (processes.cpu()?.postgres.saturating_sub(backend), thread_cpu().saturating_sub(client));
+    let each = |used: Duration| used.as_secs_f64() * 1e6 / done;
+    Ok(RoundTrip { client: each(client), backend: each(backend) })
 }
 
 fn worker(url: &str, id: usize, touch: bool) -> Result<Worker<'static>> {

@@ -103,7 +103,7 @@ fn round(work: &impl Fn() -> bool) -> Duration {
 }
 
 /// CPU time of this thread so far.
-fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -39,6 +39,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmar
 struct Arguments {
     sections: Vec<String>,
     connections: usize,
+    settings: Vec<String>,
     write_docs: bool,
     check: bool,
     date: Option<String>,
@@ -56,7 +57,14 @@ fn main() -> ExitCode {
 }
 
 fn arguments() -> Result<Arguments> {
-    let mut read = Arguments { sections: Vec::new(), connections: 32, write_docs: false, check: false, date: None };
+    let mut read = Arguments {
+        sections: Vec::new(),
+        connections: 32,
+        settings: Vec::new(),
+        write_docs: false,
+        check: false,
+        date: None,
+    };
     for argument in env::args().skip(1) {
         match argument.as_str() {
             // Cargo adds it.
@@ -66,19 +74,22 @@ fn arguments() -> Result<Arguments> {
             section if SECTIONS.contains(&section) => read.sections.push(argument),
             other => match other.split_once('=') {
                 Some(("--connections", count)) => read.connections = count.parse()?,
+                Some(("--set", setting)) => read.settings.push(setting.to_owned()),
                 Some(("--date", date)) => read.date = Some(date.to_owned()),
                 _ => {
                     let known = SECTIONS.join(" ");
                     return Err(format!(
-                        "{other:?} is none of: {known} --connections=N --check --write-docs --date=YYYY-MM-DD"
+                        "{other:?} is none of: {known} --connections=N --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
                     )
                     .into());
                 }
             },
         }
     }
-    if read.write_docs && !read.sections.is_empty() {
-        return Err("--write-docs writes the page of a whole run: name no sections with it".into());
+    if read.write_docs && !(read.sections.is_empty() && read.settings.is_empty()) {
+        return Err(
+            "--write-docs writes the page of a whole run by default settings: no sections or settings with it".into()
+        );
     }
     Ok(read)
 }
@@ -86,6 +97,7 @@ fn arguments() -> Result<Arguments> {
 /// Runs what was asked for; false when a goal was to be checked and is missed.
 fn run(arguments: &Arguments) -> Result<bool> {
     let wanted = |section: &str| arguments.sections.is_empty() || arguments.sections.iter().any(|name| name == section);
+    process::SETTINGS.get_or_init(|| arguments.settings.clone());
     let load_before = fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned();
     let mut report = Report { connections: arguments.connections, load_before, ..Report::default() };
     if wanted("ready") {

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use crate::usage::Processes;
 pub const APP: &str = "bench";
 /// The backend that introspects.
 const BACKEND: &str = "bench-api";
+/// What the command line adds to the server's settings, to try one out; empty for figures that are published.
+pub static SETTINGS: OnceLock<Vec<String>> = OnceLock::new();
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whether callers are limited, as they are by default.
@@ -65,6 +67,9 @@ impl Home {
         fs::write(&file, self.configuration(limits))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
         command.arg("serve").arg("--config").arg(&file).current_dir(&self.directory);
+        for setting in SETTINGS.get().into_iter().flatten() {
+            command.args(["--set", setting]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // Settings of the person at the keyboard would make another server of it.
         for (name, _) in std::env::vars_os() {

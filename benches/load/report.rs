@@ -130,8 +130,12 @@ fn floors(crypto: &Crypto, database: &Database) -> String {
     ] {
         rows.push(vec![name.to_owned(), short(value), String::new()]);
     }
-    let commit = format!("commit of one row ({}/s)", short(database.commits_per_second));
-    for (name, trip) in [(commit, database.commit), ("select of one row".to_owned(), database.select)] {
+    let shared = format!("the same among {} a second", short(database.shared_per_second));
+    for (name, trip) in [
+        ("commit of one row".to_owned(), database.commit),
+        (shared, database.shared_commit),
+        ("select of one row".to_owned(), database.select),
+    ] {
         rows.push(vec![name, short(trip.sum()), short(trip.backend)]);
     }
     table(&rows)
