@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
+use crate::account::guards::Guard;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::handlers::BridgeDesk;
@@ -20,17 +21,18 @@ use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::routes;
+use crate::routes::fallback;
+use crate::site::Site;
+use crate::site::admin;
 use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
-use crate::web::guards::Guard;
 use crate::web::headers::Https;
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyTimeout};
 use crate::web::limits::{Limits, Rate};
-use crate::web::pages::handlers::Site;
-use crate::web::{admin, cors, fallback, headers};
+use crate::web::{cors, headers};
 use crate::{telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
@@ -89,7 +91,8 @@ impl App {
     pub fn build(config: Config, clock: &Clock, source: &str) -> Result<Self, StartError> {
         let config = Arc::new(config);
         // Before anything slow: a port that is taken is the commonest mistake.
-        let public = config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
+        let public =
+            config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
         let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
@@ -145,7 +148,11 @@ async fn stop_when(stop: impl Future<Output = ()>, server: ServerHandle, health:
     server.stop(true).await;
 }
 
-fn public_server(config: &Config, listeners: Vec<TcpListener>, shared: &Shared) -> std::io::Result<actix_web::dev::Server> {
+fn public_server(
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    shared: &Shared,
+) -> std::io::Result<actix_web::dev::Server> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
     let shared = shared.clone();
     let mut server = HttpServer::new(move || {
@@ -205,9 +212,13 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
     let refused = |error: std::io::Error| {
         let cure = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                format!("another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)")
+                format!(
+                    "another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)"
+                )
             }
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned(),
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned()
+            }
             std::io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; mend `{key}`"),
             _ => format!("mend `{key}`"),
         };

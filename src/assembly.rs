@@ -201,12 +201,7 @@ pub fn session_lifetimes(config: &Config) -> SessionLifetimes {
 }
 
 fn policy(config: &Config) -> Policy {
-    Policy::new(
-        &config.passkeys,
-        config.challenges.ttl,
-        config.session.fresh_verification,
-        config.server.allow_sign_up,
-    )
+    Policy::new(&config.passkeys, config.challenges.ttl, config.session.fresh_verification, config.server.allow_sign_up)
 }
 
 fn mint_settings(config: &Config) -> MintSettings {

@@ -18,12 +18,14 @@ use crate::random;
 use crate::web::caller::RequestId;
 
 /// Libraries whose debug lines show credentials are held to `info` whatever is asked for.
-const QUIET: &str = "webauthn_rs=info,webauthn_rs_core=info,webauthn_rs_proto=info,actix_server=warn,actix_http=info,mio=info";
+const QUIET: &str =
+    "webauthn_rs=info,webauthn_rs_core=info,webauthn_rs_proto=info,actix_server=warn,actix_http=info,mio=info";
 
 /// Starts logging to standard error. Only the first call in a process counts.
 pub fn start_logging(log: &Log, terminal: bool) {
     let filter = EnvFilter::new(format!("{},{QUIET}", log.level.as_str()));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -63,7 +65,8 @@ impl Trace {
             text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         };
         let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
-        let good = version == "00" && parts.next().is_none() && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+        let good =
+            version == "00" && parts.next().is_none() && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
         (good && !is_zero(id) && !is_zero(parent)).then(|| Self { id: id.to_owned(), parent: parent.to_owned() })
     }
 }
@@ -83,7 +86,6 @@ pub async fn observe(
         trace.id = trace.as_ref().map_or("", |trace| &trace.id),
         trace.parent = trace.as_ref().map_or("", |trace| &trace.parent),
     );
-    #[expect(clippy::disallowed_methods, reason = "how long a request took is measured, not decided by")]
     let began = std::time::Instant::now();
     let mut result = next.call(request).instrument(span.clone()).await;
     let seconds = began.elapsed().as_secs_f64();

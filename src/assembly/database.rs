@@ -62,12 +62,16 @@ pub fn check(conn: &mut PgConnection) -> Result<(), StorageError> {
     }
     for name in ["fsync", "full_page_writes"] {
         if setting(conn, name)? == "off" {
-            tracing::warn!(setting = name, "PostgreSQL runs with a setting that can lose acknowledged changes in a crash");
+            tracing::warn!(
+                setting = name,
+                "PostgreSQL runs with a setting that can lose acknowledged changes in a crash"
+            );
         }
     }
     if setting(conn, "synchronous_commit")? == "off" {
         return Err(StorageError::Migration(
-            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on".to_owned(),
+            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on"
+                .to_owned(),
         ));
     }
     Ok(())

@@ -156,10 +156,8 @@ impl Bridges {
             now,
         })?;
         let owner = request.user.id;
-        let (links, groups) = self
-            .db
-            .run(move |conn| Ok((users::external_ids_of(conn, owner)?, users::groups_of(conn, owner)?)))
-            .await?;
+        let (links, groups) =
+            self.db.run(move |conn| Ok((users::external_ids_of(conn, owner)?, users::groups_of(conn, owner)?))).await?;
         let id = crate::random::uuid();
         let rendered = entry.bridge.render(&facts(request, scopes, links, groups), now, id)?;
         let key = self.key_of(entry)?;
@@ -169,8 +167,7 @@ impl Bridges {
             KidPolicy::Fixed(kid) => Some(kid.as_str()),
             KidPolicy::Omit => None,
         };
-        let token =
-            self.signer.sign_for_target(&key, typ, kid, &rendered.claims).map_err(MintError::from)?;
+        let token = self.signer.sign_for_target(&key, typ, kid, &rendered.claims).map_err(MintError::from)?;
         metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
         Ok(BridgeToken { bridge: name.to_owned(), token, expires_in: rendered.expires_in, id })
     }

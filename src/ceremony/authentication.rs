@@ -207,8 +207,17 @@ impl Ceremonies {
         if !rule.accepts(passkey.sign_count, assertion.sign_count) {
             return Err(self.suspend(&passkey, &user, assertion.sign_count, origin).await?);
         }
-        self.record(ceremony, client.as_deref(), &assertion, passkey, user, (rule, verified), step_up.map(|(id, _)| id), origin)
-            .await
+        self.record(
+            ceremony,
+            client.as_deref(),
+            &assertion,
+            passkey,
+            user,
+            (rule, verified),
+            step_up.map(|(id, _)| id),
+            origin,
+        )
+        .await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where everything about a sign-in comes together")]
@@ -425,10 +434,8 @@ fn read(credential: &[u8], party: &RelyingParty, client: Option<&Client>) -> Res
 /// A wrong origin is told, with the public list; everything else looks alike.
 pub(super) fn unreadable(refusal: Refusal, party: &RelyingParty) -> CeremonyError {
     match refusal {
-        Refusal::WrongOrigin { received } => {
-            CeremonyError::WrongOrigin { received, allowed: party.origins.clone() }
-        }
-        other => CeremonyError::Unreadable(other),
+        Refusal::WrongOrigin { received } => CeremonyError::WrongOrigin { received, allowed: party.origins.clone() },
+        malformed @ Refusal::Malformed(_) => CeremonyError::Unreadable(malformed),
     }
 }
 

@@ -3,12 +3,12 @@
 //! The library's state is made under "discouraged" user verification and the options are then written with the real
 //! policy: so the signature is always checked first, and a missing verification is told apart from a forgery by us.
 
-use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 use webauthn_rs_core::proto::{
     AllowCredentials, AuthenticatorAttachment, AuthenticatorSelectionCriteria, AuthenticatorTransport,
     PublicKeyCredentialCreationOptions, PublicKeyCredentialDescriptor, PublicKeyCredentialHints,
     PublicKeyCredentialRequestOptions, ResidentKeyRequirement, UserVerificationPolicy,
 };
+use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
 use super::decoys::Listed;
 use super::error::CeremonyError;
@@ -70,10 +70,8 @@ pub fn creation(
             .collect(),
     );
     // The name of the key's kind, as an unsigned hint: was it made discoverable?
-    options.extensions = Some(webauthn_rs_core::proto::RequestRegistrationExtensions {
-        cred_props: Some(true),
-        ..Default::default()
-    });
+    options.extensions =
+        Some(webauthn_rs_core::proto::RequestRegistrationExtensions { cred_props: Some(true), ..Default::default() });
     Ok((options, state))
 }
 

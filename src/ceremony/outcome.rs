@@ -151,7 +151,12 @@ impl Ceremonies {
         Ok(SignedIn { user, passkey, session: plan.session, given, signal })
     }
 
-    async fn witness_bridge(&self, token: &BridgeToken, user: &User, session: &NewSession) -> Result<(), CeremonyError> {
+    async fn witness_bridge(
+        &self,
+        token: &BridgeToken,
+        user: &User,
+        session: &NewSession,
+    ) -> Result<(), CeremonyError> {
         let event = token.event(user.id, session.id, session.client.as_deref(), session.now, &Provenance::default());
         self.db.run(move |conn| audit::insert(conn, &event)).await?;
         Ok(())

@@ -40,7 +40,12 @@ pub struct Policy {
 
 impl Policy {
     /// From the configuration, which has checked the ranges.
-    pub fn new(passkeys: &Passkeys, challenge_ttl: Duration, fresh_verification: Duration, allow_sign_up: bool) -> Self {
+    pub fn new(
+        passkeys: &Passkeys,
+        challenge_ttl: Duration,
+        fresh_verification: Duration,
+        allow_sign_up: bool,
+    ) -> Self {
         Self {
             user_verification: match passkeys.user_verification {
                 Requirement::Required => UserVerificationPolicy::Required,

@@ -116,8 +116,7 @@ impl Ceremonies {
         let (name, display_name) = (user.account_name(), user.display_name());
         let account = Account { handle: &user.handle, name: &name, display_name: &display_name };
         let (options, state) = options::creation(party, &self.policy, &account, &listed(&here), choice)?;
-        let purpose =
-            Purpose::Add { user: user.id, session: session.id, epoch: user.epoch, state: Box::new(state) };
+        let purpose = Purpose::Add { user: user.id, session: session.id, epoch: user.epoch, state: Box::new(state) };
         self.remember(party, purpose, origin, browser, Wanted::Session, options.challenge.clone())
             .await
             .map(|(handle, deadline)| Begun { handle, deadline, options })
@@ -197,11 +196,8 @@ impl Ceremonies {
         if self.policy.requires_user_verification() && !read.flags.user_verified {
             return Err(CeremonyError::UserVerificationMissing);
         }
-        let policy = if read.flags.user_verified {
-            UserVerificationPolicy::Required
-        } else {
-            UserVerificationPolicy::Preferred
-        };
+        let policy =
+            if read.flags.user_verified { UserVerificationPolicy::Required } else { UserVerificationPolicy::Preferred };
         let document = Passkey::from(Credential { registration_policy: policy, ..verified });
         let mut transports = read.transports;
         transports.sort();
@@ -210,7 +206,8 @@ impl Ceremonies {
             credential_id: read.credential_id,
             document: serde_json::to_value(&document)
                 .map_err(|error| StorageError::corrupt("credentials", "new", error))?,
-            algorithm: i32::try_from(read.algorithm).map_err(|_| CeremonyError::Refused("the algorithm is out of range"))?,
+            algorithm: i32::try_from(read.algorithm)
+                .map_err(|_| CeremonyError::Refused("the algorithm is out of range"))?,
             sign_count: read.sign_count,
             user_verified: read.flags.user_verified,
             backup_eligible: read.flags.backup_eligible,
@@ -246,7 +243,8 @@ impl Ceremonies {
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
         let event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
-        let (stored, owner, session, family) = (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());
+        let (stored, owner, session, family) =
+            (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());
         let inserted = self
             .db
             .tx(move |conn| {
@@ -349,7 +347,14 @@ struct NewPasskey {
 }
 
 impl NewPasskey {
-    fn into_stored(self, user: UserId, handle: &[u8], name: String, now: Time, last_used_at: Option<Time>) -> StoredPasskey {
+    fn into_stored(
+        self,
+        user: UserId,
+        handle: &[u8],
+        name: String,
+        now: Time,
+        last_used_at: Option<Time>,
+    ) -> StoredPasskey {
         StoredPasskey {
             id: PasskeyId::random(),
             user,
@@ -386,5 +391,5 @@ fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[Sto
     if !taken(&base) {
         return base;
     }
-    (2..).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
+    (2..=existing.len() + 1).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
 }

@@ -102,7 +102,10 @@ mod tests {
         };
         let android = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         RelyingParties::new(
-            vec![make("main", "example.com", &["https://example.com", android]), make("shop", "shop.test", &["https://shop.test"])],
+            vec![
+                make("main", "example.com", &["https://example.com", android]),
+                make("shop", "shop.test", &["https://shop.test"]),
+            ],
             0,
         )
         .unwrap()
@@ -112,7 +115,9 @@ mod tests {
     fn the_origin_chooses_and_only_exactly() {
         let profiles = profiles();
         assert_eq!(profiles.choose(Some("https://shop.test"), Some("main"), Some("main")).unwrap().name, "shop");
-        for origin in ["https://shop.test/", "https://SHOP.test", "https://shop.test:443", "http://shop.test", "null", ""] {
+        for origin in
+            ["https://shop.test/", "https://SHOP.test", "https://shop.test:443", "http://shop.test", "null", ""]
+        {
             let refused = profiles.choose(Some(origin), Some("shop"), None).err();
             assert!(matches!(refused, Some(CeremonyError::WrongOrigin { .. })), "{origin}");
         }

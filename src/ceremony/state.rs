@@ -138,7 +138,10 @@ impl Ceremony {
         let wanted = match &self.wanted {
             Wanted::Session => 0,
             Wanted::Tokens { client, audience, nonce, scopes } => {
-                client.len() + audience.len() + nonce.as_ref().map_or(0, String::len) + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
+                client.len()
+                    + audience.len()
+                    + nonce.as_ref().map_or(0, String::len)
+                    + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
             }
             Wanted::Bridge { client, bridge, scopes } => {
                 client.len() + bridge.len() + scopes.iter().map(|s| s.len() + 24).sum::<usize>()

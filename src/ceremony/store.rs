@@ -41,7 +41,9 @@ impl MemoryStore {
         let cache = |entries: u64| {
             Cache::builder()
                 .eviction_policy(EvictionPolicy::lru())
-                .weigher(|_: &TokenDigest, ceremony: &Arc<Ceremony>| u32::try_from(ceremony.weight()).unwrap_or(u32::MAX))
+                .weigher(|_: &TokenDigest, ceremony: &Arc<Ceremony>| {
+                    u32::try_from(ceremony.weight()).unwrap_or(u32::MAX)
+                })
                 .max_capacity(entries * Ceremony::BASE_WEIGHT as u64)
                 .time_to_live(ttl.to_std().unwrap_or_default())
                 .build()
@@ -68,8 +70,8 @@ impl ChallengeStore {
                 Ok(())
             }
             Self::Database(db) => {
-                let state = serde_json::to_vec(&ceremony)
-                    .map_err(|error| StorageError::corrupt("ceremonies", "new", error))?;
+                let state =
+                    serde_json::to_vec(&ceremony).map_err(|error| StorageError::corrupt("ceremonies", "new", error))?;
                 db.run(move |conn| ceremonies::insert(conn, &handle, &state, ceremony.deadline)).await
             }
         }

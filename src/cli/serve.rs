@@ -22,11 +22,14 @@ pub fn serve(settings: &Settings) -> Outcome {
     if let Some(admin) = app.admin_address() {
         eprintln!("passmint: documentation at http://{admin}/docs, metrics at http://{admin}/metrics");
     }
-    actix_web::rt::System::new().block_on(app.run(told_to_stop())).map_err(|error| format!("the server failed: {error}"))
+    actix_web::rt::System::new()
+        .block_on(app.run(told_to_stop()))
+        .map_err(|error| format!("the server failed: {error}"))
 }
 
 async fn told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

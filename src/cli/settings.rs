@@ -76,8 +76,9 @@ impl Settings {
     fn flags(&self) -> Result<Vec<(String, String)>, String> {
         let mut flags = Vec::new();
         for pair in &self.set {
-            let (key, value) =
-                pair.split_once('=').ok_or_else(|| format!("--set {pair:?}: write KEY=VALUE, as in --set tokens.access_ttl=5m"))?;
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or_else(|| format!("--set {pair:?}: write KEY=VALUE, as in --set tokens.access_ttl=5m"))?;
             flags.push((key.to_owned(), value.to_owned()));
         }
         let named = [
@@ -98,6 +99,10 @@ pub fn check(settings: &Settings) -> Outcome {
     let loaded = settings.load()?;
     let bridges = crate::assembly::declared_bridges(&loaded.config).map_err(|error| error.to_string())?;
     print!("{}", loaded.config.describe());
-    eprintln!("passmint: the configuration is good ({} client(s), {} bridge(s))", loaded.config.clients.len(), bridges.len());
+    eprintln!(
+        "passmint: the configuration is good ({} client(s), {} bridge(s))",
+        loaded.config.clients.len(),
+        bridges.len()
+    );
     Ok(())
 }

@@ -64,19 +64,23 @@ pub fn authenticate_confidential(
 fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failure> {
     let in_body = form.find("client_secret");
     match (basic(headers)?, in_body) {
-        (Some(_), Some(_)) => {
-            Err(Failure::new(Kind::InvalidRequest, "The client authenticates twice: by the Authorization header and in the body."))
-        }
+        (Some(_), Some(_)) => Err(Failure::new(
+            Kind::InvalidRequest,
+            "The client authenticates twice: by the Authorization header and in the body.",
+        )),
         (Some(basic), None) => match form.find("client_id") {
-            Some(id) if id != basic.id => {
-                Err(Failure::new(Kind::InvalidRequest, "The client_id in the body is not the one of the Authorization header."))
-            }
+            Some(id) if id != basic.id => Err(Failure::new(
+                Kind::InvalidRequest,
+                "The client_id in the body is not the one of the Authorization header.",
+            )),
             _ => Ok(basic),
         },
         (None, secret) => Ok(Presented {
             id: form
                 .find("client_id")
-                .ok_or_else(|| Failure::new(Kind::InvalidClient, "No client is named. Send client_id, or authenticate by Basic."))?
+                .ok_or_else(|| {
+                    Failure::new(Kind::InvalidClient, "No client is named. Send client_id, or authenticate by Basic.")
+                })?
                 .to_owned(),
             secret: secret.map(|secret| Secret::new(secret.to_owned())),
         }),
@@ -87,7 +91,8 @@ fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failure> {
 fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };
-    let malformed = || Failure::new(Kind::InvalidClient, "The Authorization header is not of the form `Basic <credentials>`.");
+    let malformed =
+        || Failure::new(Kind::InvalidClient, "The Authorization header is not of the form `Basic <credentials>`.");
     if values.next().is_some() {
         return Err(malformed());
     }
@@ -140,7 +145,10 @@ mod tests {
 
     fn clients() -> Clients {
         let clients = Clients::default();
-        let disabled = StoredClient { disabled_at: Some(crate::clock::Time::UNIX_EPOCH), ..client("off", ClientKind::Public, None) };
+        let disabled = StoredClient {
+            disabled_at: Some(crate::clock::Time::UNIX_EPOCH),
+            ..client("off", ClientKind::Public, None)
+        };
         clients.replace(vec![
             client("spa", ClientKind::Public, None),
             client("api", ClientKind::Confidential, Some("s:ö%+ &")),

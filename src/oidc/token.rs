@@ -36,7 +36,11 @@ impl<'a> TokenRequest<'a> {
                 token: form.get("refresh_token")?,
                 scope: form
                     .find("scope")
-                    .map(|text| Scopes::parse(text).map_err(|error| Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."))))
+                    .map(|text| {
+                        Scopes::parse(text).map_err(|error| {
+                            Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."))
+                        })
+                    })
                     .transpose()?,
             }),
             wire::PASSKEY => {

@@ -43,7 +43,8 @@ pub struct Rotated {
     pub user: User,
 }
 
-type UserColumns = (SqlUuid, Binary, Nullable<Text>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>, Text, BigInt, Timestamptz);
+type UserColumns =
+    (SqlUuid, Binary, Nullable<Text>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>, Text, BigInt, Timestamptz);
 
 statement! {
     Rotate {

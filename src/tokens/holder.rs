@@ -57,7 +57,12 @@ impl Keys {
     pub fn open(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
         let ring = build(&signing_keys::all(conn)?, &master, now)?;
         let successor = master.derive("refresh-successor");
-        Ok(Self { ring: ArcSwap::from_pointee(ring), master, successor, heard_ms: AtomicI64::new(now.timestamp_millis()) })
+        Ok(Self {
+            ring: ArcSwap::from_pointee(ring),
+            master,
+            successor,
+            heard_ms: AtomicI64::new(now.timestamp_millis()),
+        })
     }
 
     /// The keys of this moment.
@@ -117,9 +122,8 @@ pub(super) fn place(kid: &str) -> Place<'_> {
 /// Opens one row.
 pub(super) fn open(row: &SealedKey, master: &MasterKey) -> Result<StoredKey, KeysError> {
     let key_error = |error| KeysError::Key { kid: row.kid.clone(), error };
-    let secret = master
-        .open(&row.sealed, place(&row.kid))
-        .map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
+    let secret =
+        master.open(&row.sealed, place(&row.kid)).map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
     let algorithm: Algorithm = row.algorithm.parse().map_err(key_error)?;
     Ok(StoredKey {
         kid: row.kid.clone(),

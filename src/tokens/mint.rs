@@ -239,8 +239,7 @@ impl Mint {
         self.keys.require_fresh(now)?;
         let life = grant.client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds);
         let access_token = self.access_token(grant, life, now)?;
-        let id_token =
-            grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
+        let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
             access_token,
             expires_in: life.num_seconds(),

@@ -99,8 +99,8 @@ fn apply(
     for change in changes {
         match change {
             Change::Insert { published_at, signs_from } => {
-                let material = KeyMaterial::generate(family.1)
-                    .map_err(|error| KeysError::Key { kid: "new".to_owned(), error })?;
+                let material =
+                    KeyMaterial::generate(family.1).map_err(|error| KeysError::Key { kid: "new".to_owned(), error })?;
                 insert(conn, master, family, &material, (*published_at, *signs_from), now)?;
             }
             Change::Promote { kid, signs_from } => {
@@ -129,7 +129,8 @@ fn insert(
     now: Time,
 ) -> Result<String, KeysError> {
     // A shared secret has no public thumbprint to be named by.
-    let kid = if algorithm == Algorithm::HS256 { crate::random::uuid().simple().to_string() } else { material.thumbprint() };
+    let kid =
+        if algorithm == Algorithm::HS256 { crate::random::uuid().simple().to_string() } else { material.thumbprint() };
     let row = SealedKey {
         sealed: master.seal(material.secret().expose(), place(&kid)),
         purpose: usage.to_string(),

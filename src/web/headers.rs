@@ -42,7 +42,8 @@ fn complete(headers: &mut HeaderMap, https: bool) {
     set_missing(headers, "content-security-policy", BARE_POLICY);
     set_missing(headers, "cache-control", "no-store");
     // Answers that another origin may read by CORS must not forbid what CORS allows.
-    let resource_policy = if headers.contains_key("access-control-allow-origin") { "cross-origin" } else { "same-origin" };
+    let resource_policy =
+        if headers.contains_key("access-control-allow-origin") { "cross-origin" } else { "same-origin" };
     set_missing(headers, "cross-origin-resource-policy", resource_policy);
     if https {
         set_missing(headers, "strict-transport-security", "max-age=31536000; includeSubDomains");

@@ -58,7 +58,9 @@ impl Health {
             Check {
                 name: "database",
                 ok: !cut_off,
-                detail: cut_off.then(|| "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()),
+                detail: cut_off.then(|| {
+                    "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()
+                }),
             },
             Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
             Check { name: "serving", ok: !self.stopping.load(Ordering::Relaxed), detail: None },
@@ -85,7 +87,6 @@ pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
 /// Every condition, for the administration listener.
 pub async fn detail(health: web::Data<Health>) -> HttpResponse {
     let checks = health.checks();
-    let status =
-        if checks.iter().all(|check| check.ok) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if checks.iter().all(|check| check.ok) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     HttpResponse::build(status).json(checks)
 }

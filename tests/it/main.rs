@@ -7,7 +7,11 @@
 // A passkey in software; the benches use the same file.
 #[path = "../support/authenticator.rs"]
 pub mod authenticator;
+// A running server with its callers.
+mod support;
 
+/// Passkey ceremonies over HTTP: what works.
+mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// The strict WebAuthn reader together with the library behind it, row by row.

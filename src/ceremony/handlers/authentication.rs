@@ -7,12 +7,12 @@ use super::dto::{
     VerifyRequest,
 };
 use super::{Browser, FirstCall, Room, second_call};
+use crate::account::guards::{Guard, Identity, MaybeIdentity};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, MaybeIdentity};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};
@@ -60,8 +60,7 @@ async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> R
     identity.require_cookie()?;
     let browser = Browser::of(request.headers(), guard)?;
     let origin = origin(request.headers())?;
-    let begun =
-        room.begin_step_up(&identity.session, &identity.user, origin, Some(browser.token.digest())).await?;
+    let begun = room.begin_step_up(&identity.session, &identity.user, origin, Some(browser.token.digest())).await?;
     Ok(answer(room, guard, begun, Some(browser)))
 }
 
@@ -97,16 +96,18 @@ pub async fn verify(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     let body = body.0;
-    // A step-up needs the session; a stale or foreign credential of another kind must not hinder a plain sign-in.
-    let identity = match guard.cookies.session(request.headers())? {
-        Some(_) => guard.identify(request.method(), request.headers()).await?,
-        None => None,
-    };
+    let identity = guard.identify_on_own_site(request.headers()).await?;
     let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
     let signed_in = room
         .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
         .await?;
     metrics::counter!("passmint_sign_ins_total").increment(1);
+    // A new cookie takes the place of the browser's old one, whose session would linger unseen.
+    if let (Given::Session(_), Some(old)) = (&signed_in.given, &identity)
+        && old.session.id != signed_in.session.id
+    {
+        guard.accounts.sign_out(&old.session, &caller.provenance).await?;
+    }
     Ok(signed_in_response(&room, &guard, signed_in))
 }
 
@@ -123,7 +124,10 @@ pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn
 pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> {
     text.map(str::trim)
         .filter(|text| !text.is_empty())
-        .map(|text| Email::parse(text).map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}."))))
+        .map(|text| {
+            Email::parse(text)
+                .map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}.")))
+        })
         .transpose()
 }
 
@@ -137,7 +141,10 @@ pub async fn relying_party(
     // A same-origin GET carries no `Origin`; the page says where it is by its `Host`, which serves for advice only.
     let sent = origin(request.headers())?.map(ToOwned::to_owned).or_else(|| {
         let connection = request.connection_info();
-        request.headers().contains_key("sec-fetch-site").then(|| format!("{}://{}", connection.scheme(), connection.host()))
+        request
+            .headers()
+            .contains_key("sec-fetch-site")
+            .then(|| format!("{}://{}", connection.scheme(), connection.host()))
     });
     let default = room.profiles.default_profile();
     let found = sent.as_deref().map(|origin| room.profiles.for_origin(origin));

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::bridge::BridgeError;
 use crate::ceremony::CeremonyError;
 use crate::domain::client::ClientRefusal;
 use crate::web::error::{Failure, Kind};
@@ -17,28 +16,32 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         )
         .with("received", json!(received))
         .with("allowed", json!(allowed)),
-        CeremonyError::NoSuchRelyingParty => Failure::new(Kind::InvalidRequest, "There is no relying party of that name."),
+        CeremonyError::NoSuchRelyingParty => {
+            Failure::new(Kind::InvalidRequest, "There is no relying party of that name.")
+        }
         CeremonyError::NoSuchClient => Failure::new(Kind::InvalidClient, "There is no such client, or it is disabled."),
         CeremonyError::Client(refusal) => client(refusal),
         CeremonyError::ConfidentialClient => Failure::new(
             Kind::UnauthorizedClient,
             "A confidential client ends its ceremonies at the token endpoint, where it authenticates.",
         ),
-        CeremonyError::Bridge(error) => bridge(error),
+        CeremonyError::Bridge(error) => error.into(),
         CeremonyError::Invalid(words) => Failure::new(Kind::InvalidRequest, words),
-        CeremonyError::ExpiredOrUsed => Failure::new(
-            Kind::CeremonyExpired,
-            "The ceremony took too long or was answered before. Begin a new one.",
-        ),
-        CeremonyError::UnknownPasskey { rp_id, credential_id } => {
-            Failure::new(Kind::PasskeyUnknown, "This passkey was removed from its account. Remove it from the device too.")
-                .with("signalUnknown", json!({ "rpId": rp_id, "credentialId": URL_SAFE_NO_PAD.encode(credential_id) }))
+        CeremonyError::ExpiredOrUsed => {
+            Failure::new(Kind::CeremonyExpired, "The ceremony took too long or was answered before. Begin a new one.")
         }
+        CeremonyError::UnknownPasskey { rp_id, credential_id } => Failure::new(
+            Kind::PasskeyUnknown,
+            "This passkey was removed from its account. Remove it from the device too.",
+        )
+        .with("signalUnknown", json!({ "rpId": rp_id, "credentialId": URL_SAFE_NO_PAD.encode(credential_id) })),
         CeremonyError::UserVerificationMissing => Failure::new(
             Kind::UserVerificationMissing,
             "The device did not check that it is you. Unlock it with your PIN, fingerprint or face and try again.",
         ),
-        CeremonyError::CredentialExists => Failure::new(Kind::CredentialExists, "This passkey is in use already. Make a new one."),
+        CeremonyError::CredentialExists => {
+            Failure::new(Kind::CredentialExists, "This passkey is in use already. Make a new one.")
+        }
         CeremonyError::SignInRefused(_) => Failure::new(
             Kind::SignInRefused,
             "This passkey or account is paused. Sign in another way, or ask the operator.",
@@ -50,8 +53,12 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             Kind::ReauthenticationRequired,
             "Confirm with a passkey that it is you, then try again. Nothing was changed.",
         ),
-        CeremonyError::SignUpClosed => Failure::new(Kind::SignUpClosed, "New accounts cannot be made here. Ask the operator."),
-        CeremonyError::TooMany => Failure::new(Kind::TooManyPasskeys, "There are as many passkeys as allowed. Remove one first."),
+        CeremonyError::SignUpClosed => {
+            Failure::new(Kind::SignUpClosed, "New accounts cannot be made here. Ask the operator.")
+        }
+        CeremonyError::TooMany => {
+            Failure::new(Kind::TooManyPasskeys, "There are as many passkeys as allowed. Remove one first.")
+        }
         CeremonyError::LastMethod => Failure::new(
             Kind::LastSignInMethod,
             "This is the only way to sign in to this account. Add another passkey first.",
@@ -86,26 +93,4 @@ fn client(refusal: ClientRefusal) -> Failure {
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-}
-
-/// How a bridge's refusal is told; also used by the bridge's own endpoint.
-pub(crate) fn bridge(error: BridgeError) -> Failure {
-    use crate::bridge::Denied;
-    match error {
-        BridgeError::Unknown => Failure::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
-        BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge)) => {
-            Failure::new(Kind::ReauthenticationRequired, "This bridge wants a fresh sign-in with a passkey.").because(denied)
-        }
-        BridgeError::Denied(denied @ Denied::Scope) => {
-            Failure::new(Kind::InsufficientScope, "The scope for this bridge is missing.").because(denied)
-        }
-        BridgeError::Denied(denied @ Denied::Client) => {
-            Failure::new(Kind::Forbidden, "This client may not use this bridge.").because(denied)
-        }
-        BridgeError::Render(error) => {
-            Failure::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
-        }
-        BridgeError::Mint(error) => Failure::unavailable(error),
-        BridgeError::Storage(error) => error.into(),
-    }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::CredentialClass;
 use crate::domain::client::GrantType;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
@@ -15,7 +16,7 @@ use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
-use crate::storage::refresh_tokens::{self, Rotation, Rotated, StoredFamily};
+use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
 use crate::storage::{StorageError, audit, users};
 use crate::tokens::claims::RefreshClaims;
 use crate::tokens::mint::Successor;
@@ -161,10 +162,8 @@ async fn why_not(
     origin: &Provenance,
 ) -> Result<(Leaf, User), RefreshError> {
     let (family, user) = (presented.family, presented.user);
-    let found = room
-        .db
-        .run(move |conn| Ok((refresh_tokens::find(conn, family, now)?, users::find(conn, user)?)))
-        .await?;
+    let found =
+        room.db.run(move |conn| Ok((refresh_tokens::find(conn, family, now)?, users::find(conn, user)?))).await?;
     let (Some(stored), Some(user)) = found else { return Err(RefreshError::NoFamily) };
     let digest = TokenDigest::of(&presented.claims.jti);
     match stored.family.decide(&digest, &client.id, stored.standing, now, room.retry_window) {
@@ -225,7 +224,8 @@ fn issue(
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
     let authentication = &presented.claims.authentication;
-    let auth_time = authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
+    let auth_time =
+        authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
     let audience = presented.claims.resources.first().map_or(room.mint.issuer(), String::as_str);
     let grant = Grant {
         user,
@@ -235,7 +235,7 @@ fn issue(
         audience,
         acr: authentication.acr.as_deref().unwrap_or("0"),
         amr: &authentication.amr,
-        credential_class: authentication.credential_class.map(|class| class.as_str()),
+        credential_class: authentication.credential_class.map(CredentialClass::as_str),
         auth_time,
         nonce: None,
     };

@@ -72,7 +72,14 @@ pub fn errors() -> String {
         | status | `code` | at `/oauth/` | meaning |\n|---|---|---|---|\n"
         .to_owned();
     for kind in Kind::ALL {
-        let _ = writeln!(page, "| {} | `{}` | `{}` | {} |", kind.status().as_u16(), kind.code(), kind.oauth_code(), kind.title());
+        let _ = writeln!(
+            page,
+            "| {} | `{}` | `{}` | {} |",
+            kind.status().as_u16(),
+            kind.code(),
+            kind.oauth_code(),
+            kind.title()
+        );
     }
     page
 }
@@ -81,7 +88,10 @@ pub fn errors() -> String {
 pub fn api() -> String {
     let document = serde_json::to_value(openapi::document()).unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let mut page = format!("# REST API\n\n{}\n\nThe machine-readable form is [`/openapi.json`](/openapi.json).\n", text(&document["info"]["description"]));
+    let mut page = format!(
+        "# REST API\n\n{}\n\nThe machine-readable form is [`/openapi.json`](/openapi.json).\n",
+        text(&document["info"]["description"])
+    );
     let paths = document["paths"].as_object().cloned().unwrap_or_default();
     for (path, operations) in &paths {
         for (method, operation) in operations.as_object().into_iter().flatten() {
@@ -90,9 +100,11 @@ pub fn api() -> String {
             if !more.is_empty() && more != text(&operation["summary"]) {
                 let _ = write!(page, "\n{more}\n");
             }
-            if let Some(schema) = operation["requestBody"]["content"].as_object().and_then(|content| content.values().next()) {
+            if let Some(schema) =
+                operation["requestBody"]["content"].as_object().and_then(|content| content.values().next())
+            {
                 let _ = write!(page, "\nTakes:\n\n{}", fields(&document, &schema["schema"]));
-                let _ = write!(page, "{}\n", text(&operation["requestBody"]["description"]));
+                let _ = writeln!(page, "{}", text(&operation["requestBody"]["description"]));
             }
             for (status, response) in operation["responses"].as_object().into_iter().flatten() {
                 let _ = write!(page, "\n**{status}** {}\n\n", text(&response["description"]));

@@ -4,10 +4,12 @@
 //! 303 to a GET; a stranger is sent to sign in and comes back, by a path that was checked to be ours.
 
 pub mod account;
+pub mod admin;
 pub mod developer;
 pub mod docs;
 pub mod passkeys;
 pub mod sign_in;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -20,8 +22,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::{ErrorPage, Kind as PageKindOfError};
-use super::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
+use crate::account::guards::{Guard, Identity};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::SessionId;
@@ -30,8 +31,9 @@ use crate::tokens::Keys;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
-use crate::web::guards::{Guard, Identity};
 use crate::web::headers::page_policy;
+use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
+use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
 
 /// What all pages share.
 pub struct Site {
@@ -72,7 +74,8 @@ impl Site {
 
     /// The frame of a page for whoever asks.
     fn frame(&self, request: &HttpRequest, identity: Option<&Identity>, boot: Boot) -> Frame {
-        let languages = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let languages =
+            request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let tags = languages.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
         let mut footer = Vec::new();
         if self.quick_start {
@@ -107,7 +110,9 @@ impl Site {
 
     /// A page under its own policy.
     fn page(view: &impl Template, nonce: &str, status: StatusCode) -> Result<HttpResponse, Failure> {
-        let html = view.render().map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        let html = view
+            .render()
+            .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
         Ok(HttpResponse::build(status)
             .insert_header((CONTENT_SECURITY_POLICY, page_policy(nonce)))
             .content_type("text/html; charset=utf-8")
@@ -196,14 +201,15 @@ fn next_of(request: &HttpRequest) -> Option<String> {
 }
 
 fn is_own_path(path: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
     path.len() <= 512 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
 }
 
 /// The banner that an address asks for: a code, mapped through the catalogue, never echoed.
-fn done_of(request: &HttpRequest) -> Option<super::account::Done> {
+fn done_of(request: &HttpRequest) -> Option<crate::web::pages::account::Done> {
     let (_, code) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "done")?;
-    super::account::Done::from_code(&code)
+    crate::web::pages::account::Done::from_code(&code)
 }
 
 /// Sets a cookie on a finished answer.
@@ -223,8 +229,17 @@ mod tests {
             assert!(is_own_path(path), "{path}");
         }
         for path in [
-            "", "account", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/a b", "/\tb", "/a#b",
-            "/a@b", "javascript:alert(1)",
+            "",
+            "account",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\nb",
+            "/a b",
+            "/\tb",
+            "/a#b",
+            "/a@b",
+            "javascript:alert(1)",
         ] {
             assert!(!is_own_path(path), "{path:?}");
         }
