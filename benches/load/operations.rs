@@ -24,6 +24,8 @@ pub struct Measured {
     pub latency: Latency,
     /// The parts of the floor: name and microseconds.
     pub floor: Vec<(&'static str, f64)>,
+    /// What the floor would be less, did its commit share the disk's write with others.
+    pub shared_saves: f64,
     /// The ratio to reach, when there is one.
     pub at_most: Option<f64>,
     /// The p99 to reach at half load, in milliseconds, when there is one.
@@ -39,6 +41,11 @@ impl Measured {
     /// The sum of the floor's parts.
     pub fn floor_sum(&self) -> f64 {
         self.floor.iter().map(|(_, part)| part).sum()
+    }
+
+    /// The same against the floor whose commit shares the disk's write: the stricter of the two.
+    pub fn shared_ratio(&self) -> f64 {
+        self.cpu() / (self.floor_sum() - self.shared_saves)
     }
 
     /// How many times its floor it costs.
@@ -65,7 +72,9 @@ pub fn measure(
     };
     let mut all = Vec::new();
     let mut add = |name, (ceiling, latency), floor: Vec<(&'static str, f64)>, at_most, p99_at_most| {
-        all.push(Measured { name, ceiling, latency, floor, at_most, p99_at_most });
+        let commits = floor.iter().any(|(part, _)| *part == "commit");
+        let shared_saves = if commits { database.commit.sum() - database.shared_commit.sum() } else { 0.0 };
+        all.push(Measured { name, ceiling, latency, floor, shared_saves, at_most, p99_at_most });
     };
 
     let empty = run(&mut gets(&server, connections, "/livez"))?;
