@@ -31,7 +31,7 @@ use crate::domain::text::Email;
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::{self, VerifiedAssertion};
-use crate::storage::{audit, users};
+use crate::storage::{audit, sessions, users};
 
 /// The first call of a sign-in.
 pub struct BeginSignIn<'a> {
@@ -324,6 +324,8 @@ impl Ceremonies {
         self.db
             .tx(move |conn| {
                 if credentials::suspend(conn, id, "counter went back", now)? {
+                    // Whoever holds the copy may hold one of these: no change by them without another passkey's proof.
+                    sessions::make_stale(conn, id)?;
                     audit::insert(conn, &event)?;
                 }
                 Ok(())

@@ -8,7 +8,7 @@ use super::credentials::Texts;
 use super::schema::{sessions, users};
 use super::users::UserRow;
 use crate::clock::Time;
-use crate::domain::id::{Id, SessionId, UserId};
+use crate::domain::id::{Id, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 use crate::domain::user::{User, UserStatus};
@@ -108,6 +108,14 @@ pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<S
 pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time) -> Result<(), StorageError> {
     diesel::update(sessions::table.find(id.uuid()).filter(sessions::revoked_at.is_null()))
         .set((sessions::last_seen_at.eq(now), sessions::expires_at.eq(expires_at)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Makes the verification of every session that a passkey opened count as old: what is sensitive wants a new one.
+pub fn make_stale(conn: &mut PgConnection, passkey: PasskeyId) -> Result<(), StorageError> {
+    diesel::update(sessions::table.filter(sessions::credential.eq(passkey.uuid())))
+        .set(sessions::verified_at.eq(Time::UNIX_EPOCH))
         .execute(conn)?;
     Ok(())
 }
