@@ -92,16 +92,13 @@ fn the_challenge_of_another_ceremony() {
 fn another_browser() {
     let app = TestApp::spawn();
     for which in [Which::SignUp, Which::Add, Which::SignIn, Which::StepUp] {
-        for (name, change) in [
-            (
-                "no pre-session",
-                (|cookies| cookies.retain(|(name, _): &(String, String)| !name.ends_with("-pre"))) as Cookies,
-            ),
-            ("a pre-session of nobody", |cookies| change_pre_session(cookies, |value| value.replace("-pre", ""))),
-            ("nothing at all", Vec::clear),
-        ] {
-            refuse_from(&app, which, name, "another browser", |browser| change(&mut browser.cookies));
-        }
+        refuse_from(&app, which, "no pre-session", "another browser", |browser| {
+            browser.cookies.retain(|(name, _)| !name.ends_with("-pre"));
+        });
+        refuse_from(&app, which, "a pre-session of nobody", "another browser", |browser| {
+            flip_pre_session(&mut browser.cookies);
+        });
+        refuse_from(&app, which, "no cookie at all", "belongs to another", |browser| browser.cookies.clear());
         // A browser with a pre-session of its own, and even the victim's session.
         let mut stranger = app.browser();
         stranger.begin_sign_in(&json!({}));
@@ -113,15 +110,11 @@ fn another_browser() {
     }
 }
 
-type Cookies = fn(&mut Vec<(String, String)>);
-
-fn change_pre_session(cookies: &mut [(String, String)], change: fn(&str) -> String) {
-    for (name, value) in cookies.iter_mut().filter(|(name, _)| name.ends_with("-pre")) {
-        *value = change(value);
-        let flipped = if value.ends_with('A') { 'E' } else { 'A' };
-        assert!(value.pop().is_some(), "{name}");
-        value.push(flipped);
-    }
+fn flip_pre_session(cookies: &mut [(String, String)]) {
+    let (_, value) = cookies.iter_mut().find(|(name, _)| name.ends_with("-pre")).unwrap();
+    let flipped = if value.ends_with('A') { 'E' } else { 'A' };
+    value.pop();
+    value.push(flipped);
 }
 
 /// Begins honestly, changes the browser, and expects a refusal; then the browser is itself again, and too late.

@@ -387,6 +387,10 @@ fn first_calls_of_clients() {
             assert!(reply.cookies().is_empty() && reply.body != HOSTILE, "{name}");
         }
     }
+    // Somebody signed in adds a passkey for themselves, never for a client.
+    let mut body = tokens("app", json!({}));
+    body["purpose"] = json!("add");
+    own.post("/v1/passkeys/registration/options", &body).expect_problem(400, "invalid_request");
     // Without an `Origin` nobody is told apart by it, and the answer's own origin decides.
     app.request("POST", OPTIONS).json(&tokens("app", json!({}))).send().expect(200);
 }
