@@ -112,11 +112,13 @@ pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time
     Ok(())
 }
 
-/// Makes the verification of every session that a passkey opened count as old: what is sensitive wants a new one.
-pub fn make_stale(conn: &mut PgConnection, passkey: PasskeyId) -> Result<(), StorageError> {
-    diesel::update(sessions::table.filter(sessions::credential.eq(passkey.uuid())))
-        .set(sessions::verified_at.eq(Time::UNIX_EPOCH))
-        .execute(conn)?;
+/// Makes the verification of every session that one of a person's passkeys opened count as old: what is sensitive wants a
+/// new one.
+pub fn make_stale(conn: &mut PgConnection, owner: UserId, passkey: PasskeyId) -> Result<(), StorageError> {
+    // By the owner too: only that column has an index.
+    let opened =
+        sessions::table.filter(sessions::user_id.eq(owner.uuid())).filter(sessions::credential.eq(passkey.uuid()));
+    diesel::update(opened).set(sessions::verified_at.eq(Time::UNIX_EPOCH)).execute(conn)?;
     Ok(())
 }
 

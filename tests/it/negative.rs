@@ -69,7 +69,7 @@ impl Which {
 pub struct Begun {
     pub which: Which,
     /// The answer of the first call.
-    pub begun: Value,
+    pub first: Value,
     pub browser: Browser,
     pub client: Client,
     /// The passkey that is made or used.
@@ -80,7 +80,7 @@ impl Begun {
     /// Begins a ceremony of a new person. Where a passkey is used, this one was registered by them before.
     pub fn new(app: &TestApp, which: Which, mut passkey: Authenticator) -> Self {
         let (mut browser, client) = (app.browser(), app.client("web"));
-        let begun = match which {
+        let first = match which {
             Which::SignUp => browser.begin_registration(&json!({ "purpose": "sign-up" })),
             Which::Add => {
                 browser.sign_up(&mut app.passkey());
@@ -99,18 +99,18 @@ impl Begun {
                 client.begin("openid")
             }
         };
-        Self { which, begun, browser, client, passkey }
+        Self { which, first, browser, client, passkey }
     }
 
     /// What the passkey, as it is now, answers.
     pub fn answer(&mut self) -> Value {
-        let options = &self.begun["publicKey"];
+        let options = &self.first["publicKey"];
         if self.which.is_registration() { self.passkey.create(options) } else { self.passkey.get_uninvited(options) }
     }
 
     /// The second call.
     pub fn send(&mut self, credential: &Value) -> Reply {
-        let body = verify(&self.begun, credential).to_string();
+        let body = verify(&self.first, credential).to_string();
         self.send_text(body)
     }
 

@@ -56,7 +56,7 @@ fn the_challenge_of_another_ceremony() {
     for which in Which::ALL {
         let mut begun = Begun::new(&app, which, app.passkey());
         let honest = begun.answer();
-        let own = begun.begun.clone();
+        let own = begun.first.clone();
         let others = match which {
             Which::SignUp => vec![
                 begun.browser.begin_registration(&json!({ "purpose": "sign-up" })),
@@ -70,9 +70,9 @@ fn the_challenge_of_another_ceremony() {
         // The answer is to the other's challenge, the id is ours; each try is on a ceremony of its own.
         for (index, other) in others.iter().enumerate() {
             let name = format!("N5 {which:?} {index}");
-            begun.begun.clone_from(other);
+            begun.first.clone_from(other);
             let answer = begun.answer();
-            begun.begun.clone_from(&own);
+            begun.first.clone_from(&own);
             let before = Traces::of(&app);
             if index == 0 {
                 hostile(&app, &name, &begun.send(&answer), "another challenge");
@@ -81,7 +81,7 @@ fn the_challenge_of_another_ceremony() {
                 begun.send(&answer).expect_problem(410, "ceremony_expired_or_used");
             }
         }
-        begun.begun.clone_from(&others[0]);
+        begun.first.clone_from(&others[0]);
         let answer = begun.answer();
         begun.send(&answer).expect(200);
     }
@@ -177,7 +177,7 @@ fn another_site() {
                 request = request.header(header, value);
             }
             let before = Traces::of(&app);
-            let reply = request.json(&verify(&begun.begun, &honest)).send();
+            let reply = request.json(&verify(&begun.first, &honest)).send();
             let told = super::last_reason(&app);
             assert_eq!(reply.body, HOSTILE, "{name}: {told}");
             assert!(told.contains("another s"), "{name}: {told}");
@@ -196,17 +196,17 @@ fn the_other_kind_of_ceremony() {
         let (path, answer) = if which.is_registration() {
             // A registered passkey signs the registration's challenge.
             let (_, mut known) = app.person();
-            let options = json!({ "challenge": begun.begun["publicKey"]["challenge"], "rpId": "localhost" });
+            let options = json!({ "challenge": begun.first["publicKey"]["challenge"], "rpId": "localhost" });
             (Which::SignIn.path(), known.get(&options))
         } else {
             let user = json!({ "id": "AAAAAAAAAAAAAAAAAAAAAA" });
-            let challenge = &begun.begun["publicKey"]["challenge"];
+            let challenge = &begun.first["publicKey"]["challenge"];
             let options = json!({ "challenge": challenge, "rp": { "id": "localhost" }, "user": user });
             (Which::SignUp.path(), app.passkey().create(&options))
         };
         let name = format!("{which:?} at the other path");
         let before = Traces::of(&app);
-        let body = verify(&begun.begun, &answer);
+        let body = verify(&begun.first, &answer);
         let request = match which {
             Which::Tokens => begun.client.request("POST", path),
             _ => begun.browser.request("POST", path),

@@ -66,12 +66,12 @@ fn requests_that_are_not_read_burn_nothing() {
         let mut begun = Begun::new(&app, which, app.passkey());
         let honest = begun.answer();
         let before = Traces::of(&app);
-        for Unread { name, content_type, body, refusal } in unread(&begun.begun, &honest) {
+        for Unread { name, content_type, body, refusal } in unread(&begun.first, &honest) {
             let reply = post(&begun, content_type, body).expect_problem(refusal.0, refusal.1);
             assert!(reply.cookies().is_empty(), "{name} ({which:?})");
         }
         assert_eq!(Traces::of(&app), before, "{which:?}");
-        let largest = padded(&verify(&begun.begun, &honest).to_string(), 32 * 1024);
+        let largest = padded(&verify(&begun.first, &honest).to_string(), 32 * 1024);
         post(&begun, "application/json; charset=utf-8", largest).expect(200);
     }
 }
@@ -82,7 +82,7 @@ fn compressed_bodies_are_not_read() {
     let app = TestApp::spawn();
     let mut begun = Begun::new(&app, Which::SignIn, app.passkey());
     let honest = begun.answer();
-    let body = gzip(verify(&begun.begun, &honest).to_string().as_bytes());
+    let body = gzip(verify(&begun.first, &honest).to_string().as_bytes());
     let request = begun.browser.request("POST", Which::SignIn.path()).header("Content-Encoding", "gzip");
     request.body(JSON, body).send().expect_problem(400, "invalid_request");
     begun.send(&honest).expect(200);
@@ -108,7 +108,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn credentials_as_text() {
     let app = TestApp::spawn();
     let nested = |depth: usize| format!(r#""x":{}{},"#, "[".repeat(depth), "]".repeat(depth));
-    let members: String = (0..2_000).map(|n| format!("\"m{n}\":0,")).collect();
+    let members = (0..2_000).map(|n| format!("\"m{n}\":0,")).collect::<Vec<_>>().concat();
     let table: [(&str, String, &str); 6] = [
         ("N11 id twice", r#""id":"x","#.to_owned(), "credential: a member is repeated"),
         ("N12 unknown member twice", r#""x":1,"x":1,"#.to_owned(), "credential: a member is repeated"),
@@ -134,7 +134,7 @@ fn credentials_as_text() {
 }
 
 fn refuse_text(app: &TestApp, name: &str, begun: &mut Begun, credential: &str, reason: &str, honest: &Value) {
-    let id = begun.begun["ceremonyId"].as_str().unwrap();
+    let id = begun.first["ceremonyId"].as_str().unwrap();
     let body = format!(r#"{{"ceremonyId":"{id}","credential":{credential}}}"#);
     let before = Traces::of(app);
     let reply = begun.send_text(body);
