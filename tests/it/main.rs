@@ -10,9 +10,23 @@ pub mod authenticator;
 // A running server with its callers.
 mod support;
 
+/// Custom tokens over HTTP: who may mint, what is minted, with which key.
+mod bridges;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Introspection: who learns what about which token.
+mod introspection;
+/// The passkey grant and how clients authenticate at the token endpoint.
+mod passkey_grant;
+/// Refresh tokens: rotation, retries, reuse, ends, restarts.
+mod refresh;
+/// Revocation: what ends with a token, and what does not.
+mod revocation;
+/// Sessions, what ID and access tokens say of them, and the keys that sign.
+mod sessions;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
+/// Nothing stands in for anything else: every kind of token at every place, and forged ones.
+mod substitution;

@@ -1,0 +1,400 @@
+//! Nothing stands in for anything else (security.md 73–81): every kind of thing that we give out, at every place that takes
+//! one, and access tokens that were tampered with.
+//!
+//! To add a kind: a field of [`Cast`] and a row in [`Cast::kinds`]. To add a place: a row in [`PLACES`] with the kinds it
+//! takes, everything else must be refused there.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::authenticator::{Authenticator, decode, encode};
+use crate::support::tokens::{Tokens, basic, header, within};
+use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
+
+/// A bridge that would like to be us: a token for us, typed as an access token. Its key is not ours to sign with.
+const BRIDGES: &str = r#"
+[bridges.target]
+preset = "jwt"
+audience = "https://target.example"
+
+[bridges.mimic]
+preset = "jwt"
+issuer = "https://elsewhere.example"
+audience = "ORIGIN"
+typ = "at+jwt"
+
+[bridges.mimic.claims]
+client_id = "{{ client.id }}"
+sid = "{{ session.id }}"
+scope = "openid passkeys bridge:target"
+"#;
+
+/// One of each kind, all of one person.
+struct Cast {
+    browser: Browser,
+    passkey: Authenticator,
+    own: Tokens,
+    apis: Tokens,
+    custom: String,
+    mimic: String,
+}
+
+impl Cast {
+    fn new(app: &TestApp) -> Self {
+        let (browser, mut passkey, own) = app.person_with_tokens("openid passkeys bridge:target bridge:mimic");
+        let apis = app.api_sign_in(&mut passkey, "openid passkeys");
+        let mint = |bridge: &str| {
+            let request = app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), &own.access);
+            request.send().expect(200).json()["token"].as_str().unwrap().to_owned()
+        };
+        let (custom, mimic) = (mint("target"), mint("mimic"));
+        Self { browser, passkey, own, apis, custom, mimic }
+    }
+
+    fn pre_session(&self) -> String {
+        self.browser.cookies.iter().find(|(name, _)| name.ends_with("-pre")).unwrap().1.clone()
+    }
+
+    /// Every kind but the ceremony, which each place begins for itself.
+    fn kinds(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("access token", self.own.access.clone()),
+            ("access token for another API", self.apis.access.clone()),
+            ("ID token", self.own.id.clone()),
+            ("ID token of another client", self.apis.id.clone()),
+            ("refresh token", self.own.refresh.clone()),
+            ("refresh token of another client", self.apis.refresh.clone()),
+            ("custom token", self.custom.clone()),
+            ("custom token made to look like ours", self.mimic.clone()),
+            ("session cookie", self.browser.session().unwrap().to_owned()),
+            ("pre-session", self.pre_session()),
+            ("client secret", API_SECRET.to_owned()),
+            ("ceremony", CEREMONY.to_owned()),
+            ("garbage", "pms_garbage.with.dots".to_owned()),
+        ]
+    }
+}
+
+/// Stands for the handle of the ceremony that a place begins.
+const CEREMONY: &str = "the ceremony";
+
+type Place = fn(&TestApp, &mut Cast, &str) -> bool;
+
+/// Each place with the kinds that it takes. A place gives whether it took the thing.
+const PLACES: &[(&str, &[&str], Place)] = &[
+    ("bearer at /v1/me", &["access token"], |app, _, token| bearer(app, "GET", "/v1/me", token)),
+    ("bearer at /v1/passkeys", &["access token"], |app, _, token| bearer(app, "GET", "/v1/passkeys", token)),
+    ("bearer at a bridge", &["access token"], |app, _, token| bearer(app, "POST", "/v1/bridges/target/token", token)),
+    ("bearer at /v1/session", &["access token"], |app, _, token| bearer(app, "GET", "/v1/session", token)),
+    ("refresh grant", &["refresh token"], |app, _, token| granted(&app.client("web").refresh(token))),
+    ("passkey grant", &["ceremony"], |app, cast, token| {
+        let begun = app.client("web").begin("openid");
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let begun = json!({ "ceremonyId": handle(&begun, token) });
+        granted(&app.redeem(&begun, &credential, None, &[("client_id", "web")]))
+    }),
+    ("verify", &["ceremony"], |app, cast, token| {
+        let begun = app.client("web").begin("openid");
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let begun = json!({ "ceremonyId": handle(&begun, token) });
+        taken(&app.client("web").finish(&begun, &credential), 410)
+    }),
+    (
+        "introspection",
+        &["access token", "access token for another API", "refresh token of another client"],
+        |app, _, token| {
+            let form = [("token", token), ("client_id", "api"), ("client_secret", API_SECRET)];
+            let reply = app.request("POST", "/oauth/introspect").form(&form).send().expect(200);
+            reply.json()["active"] == true
+        },
+    ),
+    ("revocation", &["access token", "refresh token"], |app, _, token| {
+        let ended = || {
+            app.count("SELECT count(*) AS n FROM sessions WHERE revoked_at IS NOT NULL")
+                + app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NOT NULL")
+        };
+        let before = ended();
+        app.client("web").revoke(token).expect(200);
+        ended() > before
+    }),
+    ("session cookie", &["session cookie"], |_, cast, token| {
+        let name = cast.browser.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).unwrap().0.clone();
+        cast.browser.cookies = vec![(name, token.to_owned())];
+        cast.browser.get("/v1/session").expect(200).json()["session"].is_object()
+    }),
+    ("pre-session cookie", &["pre-session"], |_, cast, token| {
+        let begun = cast.browser.begin_sign_in(&json!({}));
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let name = cast.browser.cookies.iter().find(|(name, _)| name.ends_with("-pre")).unwrap().0.clone();
+        cast.browser.cookies = vec![(name, token.to_owned())];
+        taken(&cast.browser.finish_sign_in(&begun, &credential), 400)
+    }),
+    ("client secret", &["client secret"], |app, cast, token| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", cast.apis.refresh.as_str())];
+        let request = app.request("POST", "/oauth/token").form(&form);
+        taken(&request.header("Authorization", &basic("api", token)).send(), 401)
+    }),
+];
+
+fn handle(begun: &Value, token: &str) -> String {
+    if token == CEREMONY { begun["ceremonyId"].as_str().unwrap().to_owned() } else { token.to_owned() }
+}
+
+/// A refusal has one status, so that a fault of ours is not counted as one.
+#[track_caller]
+fn taken(reply: &Reply, refusal: u16) -> bool {
+    assert!([200, refusal].contains(&reply.status), "{}: {}", reply.status, reply.body);
+    reply.status == 200
+}
+
+#[track_caller]
+fn granted(reply: &Reply) -> bool {
+    let granted = taken(reply, 400);
+    assert!(granted || reply.json()["error"] == "invalid_grant", "{}", reply.body);
+    granted
+}
+
+#[track_caller]
+fn bearer(app: &TestApp, method: &str, path: &str, token: &str) -> bool {
+    taken(&app.client("web").bearer(method, path, token).send(), 401)
+}
+
+#[test]
+fn the_matrix() {
+    let app = TestApp::with(&Options { config: BRIDGES, ..Options::default() });
+    let kinds: Vec<&str> = Cast::new(&app).kinds().iter().map(|(kind, _)| *kind).collect();
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for (place, takes, present) in PLACES {
+        assert!(takes.iter().all(|kind| kinds.contains(kind)), "{place}: its kinds exist");
+        for (index, kind) in kinds.iter().enumerate() {
+            // A cast of its own for each cell: what a place takes may be used up.
+            let mut cast = Cast::new(&app);
+            let thing = cast.kinds().swap_remove(index).1;
+            let taken = present(&app, &mut cast, &thing);
+            cells += 1;
+            if taken != takes.contains(kind) {
+                wrong.push(format!("{place}: {kind} was {}", if taken { "taken" } else { "refused" }));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(cells, PLACES.len() * kinds.len());
+}
+
+fn sealed(header: &Value, claims: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let signed = format!("{}.{claims}", encode(header.to_string().as_bytes()));
+    let signature = sign(signed.as_bytes());
+    format!("{signed}.{}", encode(&signature))
+}
+
+/// security.md 75 to 78.
+#[test]
+fn forged_headers_open_nothing() {
+    let app = TestApp::spawn();
+    let (_, _, tokens) = app.person_with_tokens("openid passkeys");
+    assert!(app.opens(&tokens.access), "the control");
+    let parts: Vec<&str> = tokens.access.split('.').collect();
+    let (claims, signature) = (parts[1], decode(&json!(parts[2])));
+    let honest = header(&tokens.access);
+    let kid = honest["kid"].clone();
+    let set = app.request("GET", "/.well-known/jwks.json").send().expect(200).json();
+    let keys = set["keys"].as_array().unwrap();
+    let jwk = keys.iter().find(|key| key["kid"] == kid).unwrap().clone();
+    let rsa = keys.iter().find(|key| key["kty"] == "RSA").unwrap().clone();
+    let with = |changes: &[(&str, Value)]| {
+        let mut header = honest.clone();
+        for (name, value) in changes {
+            header[*name] = value.clone();
+        }
+        header
+    };
+    let same = |_: &[u8]| signature.clone();
+
+    let point = [vec![4], decode(&jwk["x"]), decode(&jwk["y"])].concat();
+    let info = [
+        &[0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01][..],
+        &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00],
+        &point,
+    ]
+    .concat();
+    let lines: Vec<String> =
+        STANDARD.encode(&info).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
+    let mut forged: Vec<(String, String)> = Vec::new();
+    let secrets = [
+        ("point", point),
+        ("DER", info),
+        ("PEM", pem.clone().into_bytes()),
+        ("PEM without its last line end", pem.trim_end().as_bytes().to_vec()),
+        ("JWK", jwk.to_string().into_bytes()),
+        ("JWK set", set.to_string().into_bytes()),
+        ("x", decode(&jwk["x"])),
+        ("modulus", decode(&rsa["n"])),
+        ("nothing", Vec::new()),
+        ("kid", kid.as_str().unwrap().as_bytes().to_vec()),
+    ];
+    for (name, secret) in &secrets {
+        for of in [&kid, &rsa["kid"]] {
+            let header = with(&[("alg", json!("HS256")), ("kid", of.clone())]);
+            let mac = |text: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text).as_ref().to_vec();
+            forged.push((format!("HS256 with the public key as {name}"), sealed(&header, claims, mac)));
+        }
+    }
+    for alg in ["none", "None", "NONE", "nOnE", ""] {
+        forged.push((format!("alg {alg:?}, no signature"), sealed(&with(&[("alg", json!(alg))]), claims, |_| vec![])));
+        forged.push((format!("alg {alg:?}, old signature"), sealed(&with(&[("alg", json!(alg))]), claims, same)));
+    }
+    for alg in ["RS256", "PS256", "ES384", "ES512", "ES256K", "EdDSA", "HS256", "HS384", "es256", "ES256 "] {
+        forged.push((format!("alg {alg:?}"), sealed(&with(&[("alg", json!(alg))]), claims, same)));
+    }
+    for (name, kid) in [
+        ("unknown", json!("unknown")),
+        ("another key's", rsa["kid"].clone()),
+        ("a path", json!("../../../../dev/null")),
+        ("SQL", json!("x' OR '1'='1")),
+        ("huge", json!("k".repeat(6000))),
+        ("a number", json!(7)),
+        ("null", Value::Null),
+        ("a list", json!([kid])),
+        ("empty", json!("")),
+    ] {
+        forged.push((format!("kid {name}"), sealed(&with(&[("kid", kid)]), claims, same)));
+    }
+    let mut nameless = honest.clone();
+    nameless.as_object_mut().unwrap().remove("kid");
+    forged.push(("no kid".to_owned(), sealed(&nameless, claims, same)));
+    for typ in [json!("JWT"), json!("rt+jwt"), json!("logout+jwt"), json!("dpop+jwt"), Value::Null, json!("")] {
+        forged.push((format!("typ {typ}"), sealed(&with(&[("typ", typ.clone())]), claims, same)));
+    }
+    for (name, zeros) in [("zeros", vec![0; 64]), ("ones", vec![255; 64]), ("nothing", vec![]), ("short", vec![1; 63])]
+    {
+        forged.push((format!("a signature of {name}"), sealed(&honest, claims, |_| zeros.clone())));
+    }
+    for (name, text) in [
+        ("padding", format!("{}=", tokens.access)),
+        ("white space before", format!("  {}", tokens.access)),
+        ("white space inside", tokens.access.replacen('.', ". ", 1)),
+        ("a fourth part", format!("{}.{}", tokens.access, parts[2])),
+        ("two parts", format!("{}.{}", parts[0], parts[1])),
+        ("encryption", format!("{}..{}.{}.{}", parts[0], parts[1], parts[2], parts[2])),
+        (
+            "JSON serialisation",
+            json!({ "protected": parts[0], "payload": parts[1], "signature": parts[2] }).to_string(),
+        ),
+        ("twice", format!("{0},{0}", tokens.access)),
+        ("too long", format!("{}{}", tokens.access, "A".repeat(5000))),
+    ] {
+        forged.push((name.to_owned(), text));
+    }
+    for (name, token) in &forged {
+        let reply = app.client("web").bearer("GET", "/v1/me", token).send();
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{name}: {token}");
+        assert_eq!(reply.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#), "{name}");
+    }
+    assert!(app.opens(&tokens.access), "the control, after all");
+}
+
+/// A key that is signed with rightly but comes from the token, or a member that asks for what we do not do.
+#[test]
+fn headers_that_bring_keys_or_conditions_open_nothing() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    sink.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/keys.json", sink.local_addr().unwrap());
+    let app = TestApp::spawn();
+    let (_, _, tokens) = app.person_with_tokens("openid passkeys");
+    let claims = tokens.access.split('.').nth(1).unwrap();
+    let honest = header(&tokens.access);
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let point = pair.public_key().as_ref()[1..].to_vec();
+    let jwk =
+        json!({ "kty": "EC", "crv": "P-256", "x": encode(&point[..32]), "y": encode(&point[32..]), "kid": "mine" });
+    let sign = |text: &[u8]| pair.sign(&SystemRandom::new(), text).unwrap().as_ref().to_vec();
+    for (name, member, value) in [
+        ("an own key", "jwk", jwk.clone()),
+        ("an own key under our name", "jwk", json!({ "kid": honest["kid"] })),
+        ("a key set elsewhere", "jku", json!(url)),
+        ("a certificate elsewhere", "x5u", json!(url)),
+        ("a certificate", "x5c", json!([STANDARD.encode("certificate")])),
+        ("a condition", "crit", json!(["exp"])),
+        ("an empty condition", "crit", json!([])),
+        ("an unencoded payload", "b64", json!(false)),
+        ("compression", "zip", json!("DEF")),
+    ] {
+        for kid in [honest["kid"].clone(), json!("mine")] {
+            let mut header = honest.clone();
+            header[member] = value.clone();
+            header["kid"] = kid;
+            let token = sealed(&header, claims, sign);
+            let reply = app.client("web").bearer("GET", "/v1/me", &token).send();
+            assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{name}");
+        }
+    }
+    assert!(sink.accept().is_err(), "nobody was asked for keys");
+}
+
+/// security.md 81: of every place in the token, another character. The last one of each part also in all its spellings.
+#[test]
+fn no_byte_can_be_changed() {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let app = TestApp::spawn();
+    let (_, _, tokens) = app.person_with_tokens("openid passkeys");
+    let bytes = tokens.access.as_bytes();
+    let mut changed: Vec<Vec<u8>> = Vec::new();
+    for (index, byte) in bytes.iter().enumerate() {
+        let last = bytes.get(index + 1).is_none_or(|next| *next == b'.');
+        let others = ALPHABET.iter().filter(|other| *other != byte);
+        for other in others.take(if last { 64 } else { 1 }) {
+            let mut copy = bytes.to_vec();
+            copy[index] = *other;
+            changed.push(copy);
+        }
+        changed.push([&bytes[..index], &bytes[index + 1..]].concat());
+    }
+    let mut accepted = Vec::new();
+    for copy in &changed {
+        let text = std::str::from_utf8(copy).unwrap();
+        if app.client("web").bearer("GET", "/v1/me", text).send().status != 401 {
+            accepted.push(text.to_owned());
+        }
+    }
+    assert_eq!(accepted, Vec::<String>::new(), "of {}", changed.len());
+    assert!(changed.len() > 1000);
+    assert!(app.opens(&tokens.access), "the control");
+}
+
+#[test]
+fn a_token_is_sent_in_one_place_only() {
+    let app = TestApp::spawn();
+    let (browser, _, tokens) = app.person_with_tokens("openid passkeys");
+    let web = app.client("web");
+    web.request("GET", &format!("/v1/me?access_token={}", tokens.access)).send().expect_problem(401, "not_signed_in");
+    let twice =
+        web.bearer("GET", "/v1/me", &tokens.access).header("Authorization", &format!("Bearer {}", tokens.access));
+    twice.send().expect_problem(401, "invalid_token");
+    let both = browser.request("GET", "/v1/me").header("Authorization", &format!("Bearer {}", tokens.access));
+    both.send().expect_problem(400, "invalid_request");
+    for scheme in ["Token", "DPoP", "Basic", "Bearer:"] {
+        let reply = web.request("GET", "/v1/me").header("Authorization", &format!("{scheme} {}", tokens.access)).send();
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{scheme}");
+    }
+    web.request("GET", "/v1/me").header("Authorization", &format!("bearer {}", tokens.access)).send().expect(200);
+}
+
+/// The handle of a ceremony is the only thing that ends it, and a credential made for one ends no other.
+#[test]
+fn an_answer_is_for_its_own_ceremony() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = app.person();
+    let (mine, others) = (browser.begin_sign_in(&json!({})), app.client("web").begin("openid"));
+    let credential = passkey.get_uninvited(&mine["publicKey"]);
+    let swapped = app.client("web").post("/v1/passkeys/authentication/verify", &verify(&others, &credential));
+    swapped.expect_problem(400, "verification_failed");
+    within(std::time::Duration::from_secs(2), "the refusal is written down", || app.events("ceremony.refused") == 1);
+    browser.finish_sign_in(&mine, &credential).expect(200);
+    assert_eq!(URL_SAFE_NO_PAD.decode(&others["ceremonyId"].as_str().unwrap()[4..]).unwrap().len(), 32);
+}
