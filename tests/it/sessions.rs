@@ -207,6 +207,23 @@ fn a_disabled_person_is_out_everywhere_at_once() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
 
+#[test]
+fn a_person_enabled_again_signs_in_anew() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid");
+    let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
+    let (mut stranger, _) = app.person();
+    for status in [UserStatus::Disabled, UserStatus::Active] {
+        let now = app.clock.now();
+        assert!(app.db.blocking(|conn| users::set_status(conn, user, status, now)).unwrap());
+    }
+    assert!(!is_signed_in(&mut browser), "what ended stays ended");
+    assert!(!app.opens(&tokens.access));
+    app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    browser.sign_in(&mut passkey).expect(200);
+    assert!(is_signed_in(&mut browser) && is_signed_in(&mut stranger));
+}
+
 /// Verifies as a resource server or client would: with what `jwks.json` says now.
 fn verified(app: &TestApp, token: &str, audience: &str, typ: &str) -> Map<String, Value> {
     let set = app.request("GET", "/.well-known/jwks.json").send().expect(200);
