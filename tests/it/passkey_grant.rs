@@ -320,3 +320,48 @@ scopes = ["openid"]
         assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{name}: {}", reply.body);
     }
 }
+
+/// security.md 56.
+#[test]
+fn the_pages_of_a_client_may_read_its_answers_and_no_others() {
+    let config = r#"
+[clients.server_only]
+name = "Without pages"
+kind = "public"
+redirect_uris = ["https://native.example/back"]
+grants = ["refresh_token"]
+scopes = ["openid"]
+"#;
+    let app = TestApp::with(&Options { config, ..Options::default() });
+    let (_, _, tokens) = app.person_with_tokens("openid");
+    let refresh = |origin: Option<&str>, client: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("client_id", client)];
+        let request = app.request("POST", "/oauth/token").form(&form);
+        match origin {
+            Some(origin) => request.header("Origin", origin).send(),
+            None => request.send(),
+        }
+    };
+    let mine = refresh(Some(&app.origin), "web").expect(200);
+    assert_eq!(mine.header("access-control-allow-origin"), Some(app.origin.as_str()));
+    assert_eq!(mine.header("access-control-allow-credentials"), None);
+    assert!(mine.header("vary").unwrap().contains("Origin"));
+    let server = refresh(None, "web").expect(200);
+    assert_eq!(server.header("access-control-allow-origin"), None);
+    for (name, origin, client) in [
+        ("another site", "https://evil.example", "web"),
+        ("a sandboxed frame", "null", "web"),
+        ("in other letters", &app.origin.to_uppercase(), "web"),
+        ("a client's page for a client without pages", &app.origin, "server_only"),
+    ] {
+        let reply = refresh(Some(origin), client);
+        let readable = reply.header("access-control-allow-origin").map(ToOwned::to_owned);
+        refused(reply, name, 400, "invalid_request");
+        assert_eq!(readable.is_some(), origin == app.origin, "{name}");
+    }
+    for (origin, allowed) in [(app.origin.as_str(), true), ("https://evil.example", false)] {
+        let preflight = app.request("OPTIONS", "/oauth/token").header("Origin", origin);
+        let reply = preflight.header("Access-Control-Request-Method", "POST").send().expect(204);
+        assert_eq!(reply.header("access-control-allow-origin").is_some(), allowed, "{origin}");
+    }
+}
