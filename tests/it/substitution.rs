@@ -7,10 +7,11 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use passmint::tokens::rotate;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, decode, encode};
-use crate::support::tokens::{Tokens, basic, header, within};
+use crate::support::tokens::{Tokens, basic, claims, header, policy, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
 
 /// A bridge that would like to be us: a token for us, typed as an access token. Its key is not ours to sign with.
@@ -335,6 +336,94 @@ fn headers_that_bring_keys_or_conditions_open_nothing() {
         }
     }
     assert!(sink.accept().is_err(), "nobody was asked for keys");
+}
+
+/// security.md 74, 79, 80: signed rightly by a key of ours, but saying what we never say.
+#[test]
+fn claims_that_make_no_sense_open_nothing() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use passmint::tokens::keys::{Algorithm, KeyMaterial, Use};
+
+    let app = TestApp::spawn();
+    let (_, _, tokens) = app.person_with_tokens("openid passkeys");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let der = pair.to_pkcs8v1().unwrap();
+    let kid = app.change_keys(|conn, master, now| {
+        let material = KeyMaterial::from_stored(Algorithm::ES256, der.as_ref().to_vec()).unwrap();
+        rotate::import(conn, master, &Use::Tokens, &material, policy(chrono::Duration::days(1)), now)
+    });
+    let sign = |header: &Value, claims: &str| {
+        let sign = |text: &[u8]| pair.sign(&SystemRandom::new(), text).unwrap().as_ref().to_vec();
+        sealed(header, &encode(claims.as_bytes()), sign)
+    };
+    let honest = json!({ "alg": "ES256", "typ": "at+jwt", "kid": kid });
+    let mut good = claims(&tokens.access);
+    good["jti"] = json!("another");
+    within(std::time::Duration::from_secs(3), "the imported key verifies", || {
+        app.opens(&sign(&honest, &good.to_string()))
+    });
+    let now = app.clock.now().timestamp();
+    let sid = tokens.session();
+    let (_, _, others) = app.person_with_tokens("openid");
+    for (name, member, value) in [
+        ("no audience", "aud", None),
+        ("a client as audience", "aud", Some(json!("web"))),
+        ("ours and another audience", "aud", Some(json!([app.origin, "https://api.example"]))),
+        ("an object as audience", "aud", Some(json!({}))),
+        ("an empty list of audiences", "aud", Some(json!([]))),
+        ("our name with a slash", "aud", Some(json!(format!("{}/", app.origin)))),
+        ("no issuer", "iss", None),
+        ("another issuer", "iss", Some(json!("https://elsewhere.example"))),
+        ("our name in capitals", "iss", Some(json!(app.origin.to_uppercase()))),
+        ("no end", "exp", None),
+        ("an end in text", "exp", Some(json!((now + 60).to_string()))),
+        ("an end with a fraction of nothing", "exp", Some(json!(1e308))),
+        ("an end before time", "exp", Some(json!(-1))),
+        ("an end now", "exp", Some(json!(now))),
+        ("an end past", "exp", Some(json!(now - 3))),
+        ("issued in the future", "iat", Some(json!(now + 60))),
+        ("not issued", "iat", None),
+        ("issued in text", "iat", Some(json!(now.to_string()))),
+        ("not yet", "nbf", Some(json!(now + 60))),
+        ("not before a list", "nbf", Some(json!([]))),
+        ("nobody", "sub", None),
+        ("a number", "sub", Some(json!(7))),
+        ("somebody else", "sub", Some(claims(&others.access)["sub"].clone())),
+        ("a client", "sub", Some(json!("web"))),
+        ("no id", "jti", None),
+        ("no client", "client_id", None),
+        ("an unknown client", "client_id", Some(json!("nobody"))),
+        ("no session", "sid", None),
+        ("a session of nobody", "sid", Some(json!("00000000-0000-4000-8000-000000000000"))),
+        ("a session's name with a space", "sid", Some(json!(format!("{sid} ")))),
+        ("somebody else's session", "sid", Some(json!(others.session()))),
+    ] {
+        let mut bad = good.clone();
+        match value {
+            Some(value) => bad[member] = value,
+            None => drop(bad.as_object_mut().unwrap().remove(member)),
+        }
+        let reply = app.client("web").bearer("GET", "/v1/me", &sign(&honest, &bad.to_string())).send();
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{name}");
+    }
+    let text = good.to_string();
+    for (name, text) in [
+        ("a member twice", text.replacen('{', &format!("{{\"sub\":{},", claims(&others.access)["sub"]), 1)),
+        ("a list", format!("[{text}]")),
+        ("text after the end", format!("{text} x")),
+        ("not a number", text.replacen(&good["exp"].to_string(), "NaN", 1)),
+        ("nothing", String::new()),
+    ] {
+        let reply = app.client("web").bearer("GET", "/v1/me", &sign(&honest, &text)).send();
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{name}");
+    }
+    for typ in ["JWT", "rt+jwt", "logout+jwt", ""] {
+        let mut header = honest.clone();
+        header["typ"] = json!(typ);
+        assert!(!app.opens(&sign(&header, &text)), "typ {typ:?}");
+    }
+    assert!(app.opens(&sign(&honest, &text)), "the control");
 }
 
 /// security.md 81: of every place in the token, another character. The last one of each part also in all its spellings.
