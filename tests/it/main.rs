@@ -16,6 +16,8 @@ mod bridges;
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Access tokens that were tampered with.
+mod forgery;
 /// Introspection: who learns what about which token.
 mod introspection;
 /// The passkey grant and how clients authenticate at the token endpoint.
@@ -28,5 +30,5 @@ mod revocation;
 mod sessions;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
-/// Nothing stands in for anything else: every kind of token at every place, and forged ones.
+/// Nothing stands in for anything else: every kind of token at every place.
 mod substitution;

@@ -8,6 +8,11 @@ use crate::authenticator::Authenticator;
 use crate::support::tokens::{PASSKEY_GRANT, Tokens, at_once, basic, claims, header};
 use crate::support::{API_SECRET, Options, Reply, TestApp, verify};
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
+type Change = fn(&mut Value);
+type Pairs = Vec<(&'static str, &'static str)>;
+
 const BRIDGE: &str = r#"
 [bridges.target]
 preset = "jwt"
@@ -148,7 +153,6 @@ fn bad_answers_are_refused_and_burn_the_ceremony() {
     let app = TestApp::spawn();
     let (_, mut passkey) = app.person();
     let web = [("client_id", "web")];
-    type Change = fn(&mut Value);
     let changes: [(&str, Change); 4] = [
         ("another signature", |credential| credential["response"]["signature"] = json!("MEQCIA")),
         ("no user handle", |credential| credential["response"]["userHandle"] = Value::Null),
@@ -179,7 +183,6 @@ fn client_authentication_by_name() {
     let (_, mut passkey) = app.person();
     let good = basic("api", API_SECRET);
     let (mine, credential) = answer(&app, "api", &mut passkey);
-    type Pairs = Vec<(&'static str, &'static str)>;
     let cases: Vec<(&str, Vec<String>, Pairs, u16, &str)> = vec![
         ("nobody", vec![], vec![], 401, "invalid_client"),
         ("unknown", vec![], vec![("client_id", "nobody")], 401, "invalid_client"),
@@ -251,11 +254,10 @@ fn the_form_is_read_strictly() {
     let (_, mut passkey) = app.person();
     let refresh = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").json()).refresh;
     let body = format!("grant_type=refresh_token&client_id=web&refresh_token={refresh}");
-    const FORM: &str = "application/x-www-form-urlencoded";
     let post = |path: &str, kind: &str, body: String| app.request("POST", path).body(kind, body.into_bytes()).send();
     let in_json = json!({ "grant_type": "refresh_token", "client_id": "web", "refresh_token": refresh }).to_string();
     let long = format!("{body}&padding={}", "x".repeat(33 * 1024));
-    let many = (0..70).map(|n| format!("&p{n}=1")).collect::<String>();
+    let many = (0..70).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
     for (name, reply, status, error) in [
         ("in the address", post(&format!("/oauth/token?{body}"), FORM, String::new()), 400, "invalid_request"),
         ("a part in the address", post("/oauth/token?client_id=web", FORM, body.clone()), 400, "invalid_request"),
@@ -272,7 +274,7 @@ fn the_form_is_read_strictly() {
         ("the client twice", post("/oauth/token", FORM, format!("{body}&client_id=web")), 400, "invalid_request"),
         ("an unknown one twice", post("/oauth/token", FORM, format!("{body}&x=1&x=1")), 400, "invalid_request"),
         ("too long", post("/oauth/token", FORM, long), 413, "invalid_request"),
-        ("too many", post("/oauth/token", FORM, format!("{body}{many}")), 400, "invalid_request"),
+        ("too many", post("/oauth/token", FORM, format!("{body}&{many}")), 400, "invalid_request"),
         ("no grant", post("/oauth/token", FORM, "client_id=web".to_owned()), 400, "invalid_request"),
         (
             "no ceremony",
