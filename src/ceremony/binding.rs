@@ -58,8 +58,12 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
         return Err(CeremonyError::Foreign("client"));
     }
     match call.via {
-        Via::TokenEndpoint(client) if ceremony.wanted.client() == Some(client.id.as_str()) => Ok(()),
-        Via::TokenEndpoint(_) => Err(CeremonyError::Foreign("client")),
+        Via::TokenEndpoint(client) => match &ceremony.wanted {
+            Wanted::Tokens { client: begun, .. } if *begun == client.id => Ok(()),
+            Wanted::Tokens { .. } => Err(CeremonyError::Foreign("client")),
+            // Refused before anything is written or minted: the token endpoint could not hand it over.
+            Wanted::Session | Wanted::Bridge { .. } => Err(CeremonyError::Foreign("result")),
+        },
         // Whoever holds the handle is not thereby the client: one that has a secret must show it.
         Via::Verify if client.is_some_and(|client| client.definition.kind == ClientKind::Confidential) => {
             Err(CeremonyError::ConfidentialClient)

@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod tokens;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
