@@ -137,16 +137,18 @@ impl Bridges {
         self.entries.values().map(|entry| &entry.bridge)
     }
 
-    /// Checks that a token of this bridge could be signed now.
-    pub fn ready(&self, name: &str) -> Result<(), BridgeError> {
+    /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
+    /// written in vain. Minting asks both again.
+    pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        entry.bridge.permits(request)?;
         self.key_of(entry).map(drop).map_err(Into::into)
     }
 
     /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
-        self.keys.require_fresh(now)?;
+        self.keys.require_fresh()?;
         let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
         entry.bridge.permits(&Request {
             client_id: &request.client.id,

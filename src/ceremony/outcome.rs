@@ -9,7 +9,7 @@ use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
 use super::state::Wanted;
-use crate::bridge::{BridgeToken, MintRequest};
+use crate::bridge::{BridgeToken, MintRequest, Request};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
@@ -49,6 +49,14 @@ pub struct SignedIn {
     pub signal: Signal,
 }
 
+/// A sign-in or sign-up that is written, and not yet delivered.
+pub(super) struct Settled {
+    pub(super) plan: Plan,
+    pub(super) user: User,
+    pub(super) passkey: StoredPasskey,
+    pub(super) signal: Signal,
+}
+
 /// What is about to be written, and what will be signed afterwards.
 pub(super) struct Plan {
     pub(super) session: NewSession,
@@ -67,7 +75,7 @@ impl Ceremonies {
         now: Time,
     ) -> Result<Plan, CeremonyError> {
         // Before anything is written: a server that may have missed a revocation gives nothing.
-        self.mint.keys().require_fresh(now)?;
+        self.mint.keys().require_fresh()?;
         let cookie = (*wanted == Wanted::Session).then(|| PlainToken::random(TokenKind::Session));
         let life = match wanted {
             Wanted::Session => self.lifetimes,
@@ -89,7 +97,7 @@ impl Ceremonies {
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
-                self.mint.ready(client)?;
+                self.mint.ready(client, scopes)?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
                     let (family, seed) = self.mint.new_family(Id::random(), scopes, audience, now)?;
                     (Some(family), Some(seed))
@@ -97,8 +105,11 @@ impl Ceremonies {
                     (None, None)
                 }
             }
-            (Wanted::Bridge { bridge, .. }, _) => {
-                self.bridges.ready(bridge)?;
+            (Wanted::Bridge { bridge, .. }, Some(client)) => {
+                let scopes: Vec<String> = client.definition.scopes.iter().map(ToOwned::to_owned).collect();
+                let request =
+                    Request { client_id: &client.id, scopes: &scopes, acr: Some(strength.acr), auth_time: now, now };
+                self.bridges.ready(bridge, &request)?;
                 (None, None)
             }
             _ => (None, None),
@@ -111,11 +122,10 @@ impl Ceremonies {
         &self,
         wanted: &Wanted,
         client: Option<&Client>,
-        plan: Plan,
-        user: User,
-        passkey: StoredPasskey,
-        signal: Signal,
+        settled: Settled,
+        origin: &Provenance,
     ) -> Result<SignedIn, CeremonyError> {
+        let Settled { plan, user, passkey, signal } = settled;
         let given = match (wanted, client, plan.cookie) {
             (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
             (Wanted::Tokens { scopes, audience, nonce, .. }, Some(client), _) => {
@@ -145,7 +155,7 @@ impl Ceremonies {
                     scopes: &client.definition.scopes,
                 };
                 let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
-                self.witness_bridge(&token, &user, &plan.session).await?;
+                self.witness_bridge(&token, &user, &plan.session, origin).await?;
                 Given::Bridge(token)
             }
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
@@ -158,8 +168,9 @@ impl Ceremonies {
         token: &BridgeToken,
         user: &User,
         session: &NewSession,
+        origin: &Provenance,
     ) -> Result<(), CeremonyError> {
-        let event = token.event(user.id, session.id, session.client.as_deref(), session.now, &Provenance::default());
+        let event = token.event(user.id, session.id, session.client.as_deref(), session.now, origin);
         self.db.run(move |conn| audit::insert(conn, &event)).await?;
         Ok(())
     }

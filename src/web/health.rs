@@ -11,14 +11,12 @@ use actix_web::{HttpResponse, web};
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 
-use crate::clock::Clock;
 use crate::tokens::Keys;
 use crate::tokens::keys::{Algorithm, Use};
 
 /// What readiness is judged by.
 pub struct Health {
     keys: Arc<Keys>,
-    clock: Clock,
     wanted: Vec<(Use, Algorithm)>,
     conflict: ArcSwapOption<String>,
     stopping: AtomicBool,
@@ -38,8 +36,8 @@ pub struct Check {
 
 impl Health {
     /// Ready as soon as each of the `wanted` keys signs.
-    pub fn new(keys: Arc<Keys>, clock: Clock, wanted: Vec<(Use, Algorithm)>) -> Self {
-        Self { keys, clock, wanted, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+    pub fn new(keys: Arc<Keys>, wanted: Vec<(Use, Algorithm)>) -> Self {
+        Self { keys, wanted, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
     }
 
     /// Notes (or lifts) a conflict with another server.
@@ -54,7 +52,7 @@ impl Health {
 
     /// Every condition.
     pub fn checks(&self) -> Vec<Check> {
-        let cut_off = self.keys.require_fresh(self.clock.now()).is_err();
+        let cut_off = self.keys.require_fresh().is_err();
         let conflict = self.conflict.load_full();
         let missing = self.wanted.iter().find(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm));
         vec![

@@ -11,16 +11,17 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
 
-use super::cookies::Cookies;
-use super::error::{Failure, Kind, Problem};
-use super::origin::require_same_origin;
-use crate::account::Accounts;
+use super::Accounts;
+use crate::clients::Clients;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::tokens::Mint;
 use crate::tokens::verifier::places;
+use crate::web::cookies::Cookies;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::origin::require_same_origin;
 
 /// How somebody proved that a session is theirs.
 #[derive(Clone, Debug)]
@@ -80,6 +81,8 @@ pub struct Guard {
     pub accounts: Arc<Accounts>,
     /// Knows issuer and keys.
     pub mint: Arc<Mint>,
+    /// Knows which clients are disabled.
+    pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
     /// Our own origin, for requests that change something.
@@ -123,6 +126,7 @@ impl Guard {
         let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token, self.accounts.clock.now())
             .map_err(|refusal| refused().because(refusal))?
             .into_claims();
+        self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
         let sid: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or_else(refused)?;
         let (session, user) = self.accounts.by_id(sid).await?.ok_or_else(refused)?;
         if user.id.to_string() != claims.sub {
