@@ -62,14 +62,14 @@ fn a_locked_table_is_503_in_time_and_keys_are_served_meanwhile() {
     let app = TestApp::spawn();
     let (mut person, mut passkey) = app.person();
     let tokens = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
-    let begun = app.client("web").begin("openid");
+    let ceremony = app.client("web").begin("openid");
     let held = Held::table(&app, "sessions");
     let began = Instant::now();
     unavailable(person.get("/v1/session"));
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     unavailable(app.client("web").bearer("GET", "/v1/me", tokens["accessToken"].as_str().unwrap()).send());
-    let credential = passkey.get_uninvited(&begun["publicKey"]);
-    unavailable(app.client("web").finish(&begun, &credential));
+    let credential = passkey.get_uninvited(&ceremony["publicKey"]);
+    unavailable(app.client("web").finish(&ceremony, &credential));
     let refresh = tokens["refreshToken"].as_str().unwrap();
     app.client("web").refresh(refresh).expect_oauth(503, "temporarily_unavailable");
     // RFC 7009 §2.2.1: the token may still work, so its client must try again.
@@ -84,7 +84,7 @@ fn a_locked_table_is_503_in_time_and_keys_are_served_meanwhile() {
     person.get("/v1/session").expect(200);
     app.client("web").refresh(refresh).expect(200);
     // The ceremony was spent by the failed try: its challenge is taken before anything is checked.
-    app.client("web").finish(&begun, &credential).expect_problem(410, "ceremony_expired_or_used");
+    app.client("web").finish(&ceremony, &credential).expect_problem(410, "ceremony_expired_or_used");
 }
 
 #[test]
