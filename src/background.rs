@@ -3,6 +3,7 @@
 //! What must always hold: a server that cannot hear from the database says so by growing stale (see
 //! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::assembly::Rotation;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, migrations, servers, sweep};
+use crate::storage::{Db, StorageError, installation, migrations, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -74,14 +75,15 @@ impl Background {
     async fn follow(&self, seen: &mut Seen) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
-        let (newest, kinds) = self.db.run(move |conn| changes::since(conn, after)).await?;
-        let news = seen.note(newest, &kinds);
-        let due = self.keys.ring().next_change().is_some_and(|at| at <= now);
-        if due || news.contains(&ChangeKind::Keys) {
+        seen.note(&self.db.run(move |conn| changes::since(conn, after)).await?);
+        let due = self.keys.ring().next_change().is_some_and(|at| at <= now) || self.keys.awaits_master_key();
+        if due || seen.keys {
             self.keys.reload(&self.db, now).await?;
+            seen.keys = false;
         }
-        if news.contains(&ChangeKind::Clients) {
+        if seen.clients {
             self.clients.reload(&self.db).await?;
+            seen.clients = false;
         }
         self.keys.heard(now);
         Ok(())
@@ -143,14 +145,26 @@ fn rotate_locked(
     wanted: &[(Use, Algorithm)],
     now: Time,
 ) -> Result<Result<(), KeysError>, StorageError> {
-    migrations::locked(conn, |conn| Ok(rotation.apply(conn, keys.master(), wanted, now)))
+    let master = keys.master();
+    migrations::locked(conn, |conn| {
+        // A key sealed with an outdated master key could not be opened by the others.
+        match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
+            Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
+            None => Ok(rotation.apply(conn, &master, wanted, now)),
+        }
+    })
 }
 
 /// What was read of the changes.
 #[derive(Default)]
 struct Seen {
     newest: i64,
-    acted_on: i64,
+    /// The numbers within the margin: a lower one may still be committed after a higher one was read.
+    recent: BTreeSet<i64>,
+    /// Whether the keys have yet to be read again; stays so until that succeeded.
+    keys: bool,
+    /// The same for the clients.
+    clients: bool,
 }
 
 impl Seen {
@@ -158,14 +172,37 @@ impl Seen {
         self.newest.saturating_sub(MARGIN)
     }
 
-    /// The kinds to act on: those of a read that brought something new.
-    fn note(&mut self, newest: i64, kinds: &[ChangeKind]) -> Vec<ChangeKind> {
-        self.newest = self.newest.max(newest);
-        if newest > self.acted_on {
-            self.acted_on = newest;
-            kinds.to_vec()
-        } else {
-            Vec::new()
+    /// Notes what a read brought that no read before it did.
+    fn note(&mut self, rows: &[(i64, Option<ChangeKind>)]) {
+        for (seq, kind) in rows {
+            if self.recent.insert(*seq) {
+                self.keys |= *kind == Some(ChangeKind::Keys);
+                self.clients |= *kind == Some(ChangeKind::Clients);
+            }
         }
+        self.newest = self.newest.max(self.recent.last().copied().unwrap_or(0));
+        let oldest = self.after();
+        self.recent.retain(|seq| *seq > oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_committed_late_is_still_followed_and_each_only_once() {
+        let (mut seen, keys, clients) = (Seen::default(), Some(ChangeKind::Keys), Some(ChangeKind::Clients));
+        seen.note(&[(1, clients), (3, clients)]);
+        assert!(seen.clients && !seen.keys);
+        seen.clients = false;
+        // 2 was drawn before 3 and committed after it.
+        seen.note(&[(1, clients), (2, keys), (3, clients)]);
+        assert!(seen.keys && !seen.clients);
+        seen.keys = false;
+        seen.note(&[(1, clients), (2, keys), (3, clients), (4, None)]);
+        assert!(!seen.keys && !seen.clients);
+        seen.note(&[(1000, keys)]);
+        assert_eq!((seen.after(), seen.recent.len()), (900, 1));
     }
 }

@@ -66,7 +66,7 @@ fn make_template(shared: &Shared) {
     rooms
         .db
         .blocking(|conn| {
-            rotation.apply(conn, keys.master(), &rotation.later, clock.now()).expect("an RSA key");
+            rotation.apply(conn, &keys.master(), &rotation.later, clock.now()).expect("an RSA key");
             conn.batch_execute("TRUNCATE clients, changes, audit_events")?;
             Ok(())
         })
