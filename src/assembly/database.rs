@@ -36,12 +36,11 @@ pub enum Missing {
 /// Opens the configured database, or starts the private cluster. Call it from a thread that lives as long as the server:
 /// the cluster stops with the thread that started it.
 pub fn open(config: &Config) -> Result<Database, StartError> {
-    let (url, cluster) = match &config.database.url {
-        Some(url) => (url.expose().clone(), None),
-        None => {
-            let cluster = Cluster::start(&choose_directory(&config.server.data_dir)?)?;
-            (cluster.url(), Some(cluster))
-        }
+    let (url, cluster) = if let Some(url) = &config.database.url {
+        (url.expose().clone(), None)
+    } else {
+        let cluster = Cluster::start(&choose_directory(&config.server.data_dir)?)?;
+        (cluster.url(), Some(cluster))
     };
     Ok(Database { db: pool(config, url, config.database.pool)?, cluster })
 }

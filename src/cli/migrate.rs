@@ -33,7 +33,13 @@ impl Migrate {
             print::line("every table was taken away");
             return Ok(());
         }
-        let applied = desk.read(|conn| Ok(migrations::locked(conn, migrations::migrate)?))?;
+        let applied = desk.read(|conn| {
+            Ok(migrations::locked(conn, |conn| {
+                let names = migrations::pending(conn)?;
+                migrations::migrate(conn)?;
+                Ok(names)
+            })?)
+        })?;
         for name in &applied {
             print::line(format!("applied {name}"));
         }
