@@ -85,7 +85,7 @@ impl Background {
             self.clients.reload(&self.db).await?;
             seen.clients = false;
         }
-        self.keys.heard(now);
+        self.keys.heard();
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Background {
         if let Ok((others, any_in_memory)) = result {
             let in_conflict = others > 0 && (any_in_memory || store == "memory");
             self.health.set_conflict(in_conflict.then(|| {
-                format!("{} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them", others)
+                format!("{others} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them")
             }));
         }
         let (connections, idle) = self.db.connections();
@@ -155,12 +155,10 @@ fn rotate_locked(
     })
 }
 
-/// What was read of the changes.
+/// Which changes were acted on.
 #[derive(Default)]
 struct Seen {
-    newest: i64,
-    /// The numbers within the margin: a lower one may still be committed after a higher one was read.
-    recent: BTreeSet<i64>,
+    numbers: BTreeSet<i64>,
     /// Whether the keys have yet to be read again; stays so until that succeeded.
     keys: bool,
     /// The same for the clients.
@@ -168,21 +166,21 @@ struct Seen {
 }
 
 impl Seen {
-    const fn after(&self) -> i64 {
-        self.newest.saturating_sub(MARGIN)
+    /// From where to read again.
+    fn after(&self) -> i64 {
+        self.numbers.last().map_or(0, |newest| newest.saturating_sub(MARGIN))
     }
 
     /// Notes what a read brought that no read before it did.
-    fn note(&mut self, rows: &[(i64, Option<ChangeKind>)]) {
-        for (seq, kind) in rows {
-            if self.recent.insert(*seq) {
+    fn note(&mut self, announced: &[(i64, Option<ChangeKind>)]) {
+        for (number, kind) in announced {
+            if self.numbers.insert(*number) {
                 self.keys |= *kind == Some(ChangeKind::Keys);
                 self.clients |= *kind == Some(ChangeKind::Clients);
             }
         }
-        self.newest = self.newest.max(self.recent.last().copied().unwrap_or(0));
-        let oldest = self.after();
-        self.recent.retain(|seq| *seq > oldest);
+        let keep_from = self.after();
+        self.numbers.retain(|number| *number > keep_from);
     }
 }
 
@@ -203,6 +201,6 @@ mod tests {
         seen.note(&[(1, clients), (2, keys), (3, clients), (4, None)]);
         assert!(!seen.keys && !seen.clients);
         seen.note(&[(1000, keys)]);
-        assert_eq!((seen.after(), seen.recent.len()), (900, 1));
+        assert_eq!((seen.after(), seen.numbers.len()), (900, 1));
     }
 }

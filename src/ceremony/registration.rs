@@ -264,7 +264,7 @@ impl Ceremonies {
             .await;
         inserted.map_err(taken_already)?;
         let signal = Signal::new(&user, &passkey.rp_id, [passkey.credential_id.as_slice()]);
-        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal).await
+        self.deliver(&ceremony.wanted, client, plan, user, passkey, (signal, origin)).await
     }
 
     async fn add(
@@ -391,5 +391,5 @@ fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[Sto
     if !taken(&base) {
         return base;
     }
-    (2..).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
+    (2..=existing.len() + 1).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
 }

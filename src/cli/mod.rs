@@ -73,7 +73,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = &cli.settings;
     let result = match cli.command {
-        Command::Docs { page } => docs::print(page),
+        Command::Docs { page } => {
+            docs::print(page);
+            Ok(())
+        }
         Command::CheckConfig => settings::check(settings),
         Command::Serve => serve::serve(settings),
         Command::Doctor(command) => command.run(settings),

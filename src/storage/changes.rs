@@ -35,15 +35,14 @@ pub fn announce(conn: &mut PgConnection, kind: ChangeKind, key: &str) -> Result<
     Ok(())
 }
 
-/// What was announced after `seq`, oldest first, at most 1,000. Kinds of a newer server are `None`.
+/// What was announced after `seq`: its number, and what changed (none for a kind that only a newer server knows).
 ///
-/// Sequence numbers can commit out of order, so a reader passes a `seq` that trails the newest by some margin and
-/// remembers which ones within it it has acted on.
+/// Numbers are given when a transaction writes and become visible when it commits, so a smaller one can appear after a
+/// greater: a reader passes a `seq` some way behind the newest and remembers which numbers it has seen.
 pub fn since(conn: &mut PgConnection, seq: i64) -> Result<Vec<(i64, Option<ChangeKind>)>, StorageError> {
     let rows: Vec<(i64, String)> = changes::table
         .filter(changes::seq.gt(seq))
         .order(changes::seq)
-        .limit(1000)
         .select((changes::seq, changes::kind))
         .load(conn)?;
     Ok(rows.into_iter().map(|(seq, kind)| (seq, ChangeKind::parse(&kind))).collect())

@@ -5,11 +5,11 @@
 //! revocation is never missed. Only a key that it never opened makes it stop, by growing stale.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use chrono::Duration;
 use diesel::PgConnection;
 
 use super::MintError;
@@ -52,9 +52,9 @@ pub enum KeysError {
 }
 
 /// Longest time without word from the database, after which nothing is issued any more: revocations may have been missed.
-pub fn stale_after() -> Duration {
-    Duration::seconds(5)
-}
+///
+/// Measured by the monotonic clock: a step of the system's time neither hides nor feigns silence.
+pub const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// The holder.
 pub struct Keys {
@@ -68,7 +68,7 @@ pub struct Keys {
     opened: ArcSwap<Materials>,
     root: PurposeRoot,
     successor: [u8; 32],
-    heard_ms: AtomicI64,
+    heard: Mutex<Instant>,
 }
 
 type Materials = HashMap<String, KeyMaterial>;
@@ -90,7 +90,7 @@ impl Keys {
             opened: ArcSwap::from_pointee(opened),
             root,
             successor,
-            heard_ms: AtomicI64::new(now.timestamp_millis()),
+            heard: Mutex::new(Instant::now()),
         })
     }
 
@@ -159,15 +159,15 @@ impl Keys {
         }
     }
 
-    /// Notes that the database was heard from.
-    pub fn heard(&self, now: Time) {
-        self.heard_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+    /// Notes that the database was heard from just now.
+    pub fn heard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Refuses when this server was cut off from the database for too long.
-    pub fn require_fresh(&self, now: Time) -> Result<(), MintError> {
-        let silent = now.timestamp_millis() - self.heard_ms.load(Ordering::Relaxed);
-        if silent > stale_after().num_milliseconds() { Err(MintError::CutOff) } else { Ok(()) }
+    pub fn require_fresh(&self) -> Result<(), MintError> {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.elapsed() > STALE_AFTER { Err(MintError::CutOff) } else { Ok(()) }
     }
 
     /// Whether there is a key that signs now for this use.

@@ -174,13 +174,13 @@ impl Failure {
     }
 
     /// Logs the cause, once, at the edge.
-    pub(super) fn log(&self) {
+    pub fn log(&self) {
         match &self.source {
             Some(source) if self.kind.status().is_server_error() => {
                 tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");
             }
             Some(source) => {
-                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused")
+                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused");
             }
             None => {}
         }

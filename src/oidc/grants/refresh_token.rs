@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::CredentialClass;
 use crate::domain::client::GrantType;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
@@ -94,7 +95,7 @@ pub async fn refresh(
     }
     let scopes = narrowed(&presented.scopes, scope)?;
     room.mint.ready(client)?;
-    room.mint.keys().require_fresh(now)?;
+    room.mint.keys().require_fresh()?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;
@@ -234,7 +235,7 @@ fn issue(
         audience,
         acr: authentication.acr.as_deref().unwrap_or("0"),
         amr: &authentication.amr,
-        credential_class: authentication.credential_class.map(|class| class.as_str()),
+        credential_class: authentication.credential_class.map(CredentialClass::as_str),
         auth_time,
         nonce: None,
     };
