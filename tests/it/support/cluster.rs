@@ -97,6 +97,14 @@ impl Database {
         Self(Arc::new(Owned { url: database_url(&SHARED.url, &name), name }))
     }
 
+    /// A database with nothing in it, as an operator gives it to a first server.
+    pub fn empty() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("empty_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        execute(&SHARED.url, &format!("CREATE DATABASE {name}"));
+        Self(Arc::new(Owned { url: database_url(&SHARED.url, &name), name }))
+    }
+
     /// The same database for another server.
     pub fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
