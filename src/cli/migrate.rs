@@ -1,13 +1,16 @@
 //! `passmint migrate`.
 
 use clap::Args;
+use diesel::PgConnection;
+use uuid::Uuid;
 
 use super::Outcome;
-use super::desk::Desk;
+use super::desk::{Desk, Refusal};
 use super::print;
 use super::settings::Settings;
 use crate::assembly::Missing;
-use crate::storage::migrations;
+use crate::clock::Time;
+use crate::storage::{StorageError, migrations, servers};
 
 /// Bring the database's tables up to date, or take them away.
 #[derive(Args)]
@@ -29,7 +32,16 @@ impl Migrate {
         let missing = if self.down { Missing::Refuse } else { Missing::Create };
         let desk = Desk::open(settings.load()?, missing)?;
         if self.down {
-            desk.read(|conn| Ok(migrations::locked(conn, migrations::revert_all)?))?;
+            desk.read(|conn| {
+                migrations::locked(conn, |conn| {
+                    Ok(match live_servers(conn, desk.now)? {
+                        0 => Ok(migrations::revert_all(conn)?),
+                        live => Err(Refusal(format!(
+                            "{live} live server(s) use this database: stop them first, and give them 15 seconds"
+                        ))),
+                    })
+                })?
+            })?;
             print::line("every table was taken away");
             return Ok(());
         }
@@ -48,4 +60,12 @@ impl Migrate {
         }
         Ok(())
     }
+}
+
+/// How many servers said lately that they are alive; none where there is no table to say it in.
+fn live_servers(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
+    if !migrations::pending(conn)?.is_empty() {
+        return Ok(0);
+    }
+    Ok(servers::others(conn, Uuid::nil(), now)?.0)
 }

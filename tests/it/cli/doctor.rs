@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::Operator;
-use crate::support::{Options, TestApp};
+use super::{Operator, eventually};
+use crate::support::{Database, Options, TestApp};
 
 const BRIDGE: &str = r#"
 [bridges.demo]
@@ -107,17 +107,29 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
 
 #[test]
 fn tables_are_taken_away_only_on_purpose() {
-    let app = TestApp::spawn();
-    let operator = Operator::of(&app);
-    app.person();
+    let database = Database::empty();
+    let mut operator = Operator::new();
+    operator.set("DATABASE_URL", database.url());
+    assert!(operator.ok(&["migrate"]).starts_with("applied 2026-11-21-000000_foundation\n"));
     assert_eq!(operator.ok(&["migrate"]), "the tables were up to date\n");
+    operator.ok(&["clients", "create", "kept", "--grant", "refresh_token"]);
     assert!(operator.refused(&["migrate", "--down"]).contains("add --yes"));
-    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1);
+    assert!(operator.ok(&["clients", "list"]).contains("kept"));
     operator.ok(&["migrate", "--down", "--yes"]);
-    let refusal = operator.refused(&["users", "list"]);
+    let refusal = operator.refused(&["clients", "list"]);
     assert!(refusal.contains("run `passmint migrate`"), "{refusal}");
     let (code, report) = report(&operator);
     assert!(code == Some(1) && finding(&report, "tables")["ok"] == false, "{report:#}");
-    assert!(operator.ok(&["migrate"]).starts_with("applied 2026-11-21-000000_foundation\n"));
-    assert_eq!(operator.json(&["users", "list"]).as_array().map(Vec::len), Some(0));
+    operator.ok(&["migrate"]);
+    assert_eq!(operator.json(&["clients", "list"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn tables_are_not_taken_away_under_a_live_server() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    eventually("the server says that it is alive", || app.count("SELECT count(*) AS n FROM servers") == 1);
+    let refusal = operator.refused(&["migrate", "--down", "--yes"]);
+    assert!(refusal.contains("1 live server(s) use this database"), "{refusal}");
+    operator.ok(&["users", "list"]);
 }
