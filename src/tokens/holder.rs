@@ -80,7 +80,8 @@ impl Keys {
         let sealed_root = mark.and_then(|mark| mark.root).ok_or(KeysError::Unmarked)?;
         let root = PurposeRoot::open(&master, &sealed_root)
             .map_err(|error| KeysError::Sealed { kid: "(purpose root)".to_owned(), error })?;
-        let (ring, opened) = build(&rows, &master, &Materials::new(), now)?;
+        let Built { ring, opened, closed } = build(&rows, &master, &Materials::new(), now)?;
+        closed.map_or(Ok(()), Err)?;
         let successor = root.derive("refresh-successor");
         Ok(Self {
             ring: ArcSwap::from_pointee(ring),
@@ -137,10 +138,11 @@ impl Keys {
             })
             .await?;
         self.take_up(wanted, fresh);
-        let (ring, opened) = build(&rows, &self.master(), &self.opened.load(), now)?;
+        let Built { ring, opened, closed } = build(&rows, &self.master(), &self.opened.load(), now)?;
+        // Also when a key stays closed: what was revoked must be refused. Without it nothing is issued soon.
         self.ring.store(Arc::new(ring));
         self.opened.store(Arc::new(opened));
-        Ok(())
+        closed.map_or(Ok(()), Err)
     }
 
     /// Takes a master key up when it is the one that the database is sealed with now.
@@ -190,15 +192,25 @@ fn look_again(mark: &MasterKeyMark, file: &MasterKeyFile) -> Option<MasterKey> {
     (key.id() == mark.id && key.matches(&mark.check)).then_some(key)
 }
 
-fn build(
-    rows: &[SealedKey],
-    master: &MasterKey,
-    known: &Materials,
-    now: Time,
-) -> Result<(KeyRing, Materials), KeysError> {
-    let stored = rows.iter().map(|row| open_or_recall(row, master, known)).collect::<Result<Vec<_>, _>>()?;
+/// The keys of one moment, as far as they open.
+struct Built {
+    ring: KeyRing,
+    opened: Materials,
+    /// The first key that wants a master key that we have not got.
+    closed: Option<KeysError>,
+}
+
+fn build(rows: &[SealedKey], master: &MasterKey, known: &Materials, now: Time) -> Result<Built, KeysError> {
+    let (mut stored, mut closed) = (Vec::with_capacity(rows.len()), None);
+    for row in rows {
+        match open_or_recall(row, master, known) {
+            Ok(key) => stored.push(key),
+            Err(error @ KeysError::Sealed { error: SealError::WrongKey { .. }, .. }) => closed = closed.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
     let ring = KeyRing::build(&stored, now).map_err(|error| KeysError::Key { kid: "ring".to_owned(), error })?;
-    Ok((ring, stored.into_iter().map(|key| (key.kid, key.material)).collect()))
+    Ok(Built { ring, opened: stored.into_iter().map(|key| (key.kid, key.material)).collect(), closed })
 }
 
 /// A key that was sealed anew is still the key that was opened before: only its dates can be news.
@@ -270,28 +282,40 @@ mod tests {
     fn a_key_sealed_anew_is_recalled_with_its_new_dates() {
         let (old, new) = (MasterKey::generate(), MasterKey::generate());
         let material = KeyMaterial::generate(Algorithm::ES256).unwrap();
-        let (_, known) = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap();
+        let known = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap().opened;
         let anew = row(&new, &material);
-        let (ring, still_known) = build(std::slice::from_ref(&anew), &old, &known, now()).unwrap();
-        assert_eq!(ring.signing(&Use::Tokens, Algorithm::ES256).unwrap().kid(), anew.kid);
+        let built = build(std::slice::from_ref(&anew), &old, &known, now()).unwrap();
+        assert!(built.closed.is_none());
+        assert_eq!(built.ring.signing(&Use::Tokens, Algorithm::ES256).unwrap().kid(), anew.kid);
         let revoked = SealedKey { revoked_at: Some(now()), ..anew };
-        let (ring, _) = build(&[revoked], &old, &still_known, now()).unwrap();
-        assert!(ring.by_kid(&material.thumbprint()).is_none());
+        let built = build(&[revoked], &old, &built.opened, now()).unwrap();
+        assert!(built.ring.by_kid(&material.thumbprint()).is_none());
+    }
+
+    /// A key that nobody here ever opened is told, and hides no news of the others.
+    #[test]
+    fn a_stranger_under_another_master_key_stays_closed() {
+        let (old, new) = (MasterKey::generate(), MasterKey::generate());
+        let (material, stranger) =
+            (KeyMaterial::generate(Algorithm::ES256).unwrap(), KeyMaterial::generate(Algorithm::ES256).unwrap());
+        let known = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap().opened;
+        let revoked = SealedKey { revoked_at: Some(now()), ..row(&new, &material) };
+        let built = build(&[row(&new, &stranger), revoked], &old, &known, now()).unwrap();
+        let Some(KeysError::Sealed { kid, error }) = built.closed else { panic!("it was opened") };
+        assert_eq!((kid, error), (stranger.thumbprint(), SealError::WrongKey { id: new.id() }));
+        assert!(built.ring.by_kid(&material.thumbprint()).is_none(), "the revocation is followed");
     }
 
     #[test]
-    fn neither_a_stranger_nor_a_damaged_key_is_recalled() {
-        let (old, new) = (MasterKey::generate(), MasterKey::generate());
-        let (material, other) =
-            (KeyMaterial::generate(Algorithm::ES256).unwrap(), KeyMaterial::generate(Algorithm::ES256).unwrap());
-        let (_, known) = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap();
-        let refused = |row: SealedKey| match build(&[row], &old, &known, now()) {
-            Err(KeysError::Sealed { error, .. }) => error,
-            _ => panic!("it was opened"),
-        };
-        assert_eq!(refused(row(&new, &other)), SealError::WrongKey { id: new.id() }, "never opened");
-        let mut damaged = row(&old, &material);
+    fn a_damaged_key_is_never_recalled() {
+        let master = MasterKey::generate();
+        let material = KeyMaterial::generate(Algorithm::ES256).unwrap();
+        let mut damaged = row(&master, &material);
+        let known = build(std::slice::from_ref(&damaged), &master, &Materials::new(), now()).unwrap().opened;
         *damaged.sealed.last_mut().unwrap() ^= 1;
-        assert_eq!(refused(damaged), SealError::Corrupt, "damaged");
+        let Err(KeysError::Sealed { error, .. }) = build(&[damaged], &master, &known, now()) else {
+            panic!("it was opened")
+        };
+        assert_eq!(error, SealError::Corrupt);
     }
 }

@@ -135,7 +135,11 @@ pub fn within(patience: Duration, what: &str, holds: &mut dyn FnMut() -> bool) {
 pub fn server_with_key(file: &Path, beside: Option<&TestApp>) -> TestApp {
     let file = file.display().to_string();
     TestApp::with(&Options {
-        settings: &[("master_key_file", &file), ("challenges.store", "database")],
+        settings: &[
+            ("master_key_file", &file),
+            ("challenges.store", "database"),
+            ("tokens.refresh_retry_window", "60s"),
+        ],
         // Of one mind about the clients' origins, which both write into the database.
         public_url: beside.map(|other| other.origin.as_str()),
         beside,
