@@ -9,7 +9,7 @@ use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
 use super::state::Wanted;
-use crate::bridge::{BridgeToken, MintRequest};
+use crate::bridge::{BridgeToken, MintRequest, Request};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
@@ -47,6 +47,14 @@ pub struct SignedIn {
     pub given: Given,
     /// What to tell the passkey manager.
     pub signal: Signal,
+}
+
+/// A sign-in or sign-up that is written, and not yet delivered.
+pub(super) struct Settled {
+    pub(super) plan: Plan,
+    pub(super) user: User,
+    pub(super) passkey: StoredPasskey,
+    pub(super) signal: Signal,
 }
 
 /// What is about to be written, and what will be signed afterwards.
@@ -87,7 +95,7 @@ impl Ceremonies {
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
-                self.mint.ready(client)?;
+                self.mint.ready(client, scopes)?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
                     let (family, seed) = self.mint.new_family(Id::random(), scopes, audience, now)?;
                     (Some(family), Some(seed))
@@ -95,8 +103,11 @@ impl Ceremonies {
                     (None, None)
                 }
             }
-            (Wanted::Bridge { bridge, .. }, _) => {
-                self.bridges.ready(bridge)?;
+            (Wanted::Bridge { bridge, .. }, Some(client)) => {
+                let scopes: Vec<String> = client.definition.scopes.iter().map(ToOwned::to_owned).collect();
+                let request =
+                    Request { client_id: &client.id, scopes: &scopes, acr: Some(strength.acr), auth_time: now, now };
+                self.bridges.ready(bridge, &request)?;
                 (None, None)
             }
             _ => (None, None),
@@ -109,11 +120,10 @@ impl Ceremonies {
         &self,
         wanted: &Wanted,
         client: Option<&Client>,
-        plan: Plan,
-        user: User,
-        passkey: StoredPasskey,
-        (signal, origin): (Signal, &Provenance),
+        settled: Settled,
+        origin: &Provenance,
     ) -> Result<SignedIn, CeremonyError> {
+        let Settled { plan, user, passkey, signal } = settled;
         let given = match (wanted, client, plan.cookie) {
             (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
             (Wanted::Tokens { scopes, audience, nonce, .. }, Some(client), _) => {
