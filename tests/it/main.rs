@@ -10,6 +10,8 @@ pub mod authenticator;
 // A running server with its callers.
 mod support;
 
+/// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
+mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.

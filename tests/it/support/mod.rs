@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod webdriver;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
