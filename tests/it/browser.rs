@@ -1,8 +1,7 @@
 //! The pages in a real browser, against the real server: headless Chromium with a virtual authenticator.
 //!
-//! [`Desk`] is somebody in front of a browser. A device that is not touched lets its prompt wait (as in life), so a test
-//! says who acts and when: `desk.away()`, press, look, `desk.touches()`. Each test fails on any error in the console that it
-//! did not announce.
+//! [`Desk`] is somebody in front of a browser. After signing out prompts wait, as in life, so that a test can look at the
+//! page before it says `desk.touches()`. Each test fails on any error in the console that it did not announce.
 
 mod account;
 mod looks;
@@ -57,23 +56,18 @@ impl Desk {
         self.open(&format!("{}{path}", self.origin));
     }
 
-    /// Signs out and goes back to the sign-in page, with the device not touched.
+    /// Signs out and goes back to the sign-in page, where prompts wait from now on.
     fn signs_out(&self) {
-        self.away();
         self.press("Sign out");
         self.arrives_at("/signed-out");
+        self.hold_prompts(true);
         self.press("Sign in again");
         self.arrives_at("/");
     }
 
-    /// Lets prompts wait.
-    fn away(&self) {
+    /// Leaves the answers to a security key.
+    fn prefers_the_key(&self) {
         self.touch(&self.device, false);
-    }
-
-    /// Answers the prompt that waits, and those to come.
-    fn touches(&self) {
-        self.touch(&self.device, true);
     }
 
     /// The passkeys that the computer holds.

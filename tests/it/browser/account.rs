@@ -19,7 +19,7 @@ fn one_browser_signs_the_other_out() {
     desk.reads(".notice-ok", "That session is signed out.");
     desk.reads(".empty", "You are signed in nowhere else.");
 
-    other.away();
+    other.hold_prompts(true);
     other.goes_to("/account");
     other.arrives_at("/?next=%2Faccount");
     desk.goes_to("/account");

@@ -90,7 +90,7 @@ fn the_account_pages() {
     desk.reads("#problem h2", "You already have a passkey here");
     measure(&desk, "passkeys-have-one");
     desk.plug_in(Device::SecurityKey);
-    desk.away();
+    desk.prefers_the_key();
     desk.press("Use a security key instead");
     desk.arrives_at("/account/passkeys?done=passkey-added");
     measure(&desk, "passkeys");

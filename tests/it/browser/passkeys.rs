@@ -25,7 +25,7 @@ fn a_security_key_is_added_renamed_used_and_removed() {
     let desk = Desk::with_account(&app, "Ana", "");
     let key = desk.plug_in(Device::SecurityKey);
     desk.goes_to(LIST);
-    desk.away();
+    desk.prefers_the_key();
     desk.press("Use a security key instead");
     desk.arrives_at("/account/passkeys?done=passkey-added");
     desk.reads(".notice-ok", "Passkey saved.");
@@ -44,7 +44,8 @@ fn a_security_key_is_added_renamed_used_and_removed() {
     desk.reads(".content", "Blue <key>");
 
     desk.signs_out();
-    desk.touch(&key, true);
+    desk.press(super::BUTTON);
+    desk.touches();
     desk.arrives_at("/account");
     desk.goes_to(LIST);
     desk.reads("h2 + .list ~ h2 + .list h3", "Used for this sign-in");
@@ -72,7 +73,7 @@ fn after_five_minutes_removing_wants_a_confirmation() {
     let app = TestApp::spawn();
     let desk = Desk::with_account(&app, "Ana", "");
     let _key = desk.plug_in(Device::SecurityKey);
-    desk.away();
+    desk.prefers_the_key();
     desk.goes_to(LIST);
     desk.press("Use a security key instead");
     desk.arrives_at("/account/passkeys?done=passkey-added");

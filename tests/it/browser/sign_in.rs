@@ -61,6 +61,7 @@ fn the_button_takes_over_from_an_armed_autofill_and_gives_it_back() {
     desk.reads("#status", "Stopped. Nothing was used.");
     desk.reads("#pk .label", BUTTON);
     assert_eq!(desk.script("return document.activeElement === document.querySelector('#pk button')", &[]), json!(true));
+    // Only autofill can be waiting now.
     desk.touches();
     desk.arrives_at("/account");
 }

@@ -27,6 +27,25 @@ pub const SHIFT: char = '\u{e008}';
 /// Enter.
 pub const ENTER: char = '\u{e007}';
 
+/// See [`Chromium::hold_prompts`].
+const HOLD_PROMPTS: &str = r"
+  globalThis.prompts = [];
+  for (const call of ['get', 'create']) {
+    const real = navigator.credentials?.[call].bind(navigator.credentials);
+    if (real) navigator.credentials[call] = async (options) => {
+      if (sessionStorage.getItem('hold') !== 'yes') return real(options);
+      await new Promise((answer, close) => {
+        prompts.push(answer);
+        options.signal?.addEventListener('abort', () => {
+          prompts = prompts.filter((other) => other !== answer);
+          close(options.signal.reason);
+        });
+      });
+      const { uiMode, ...rest } = options;
+      return real(rest);
+    };
+  }";
+
 static DRIVER: LazyLock<Result<String, String>> = LazyLock::new(start_driver);
 
 /// A program on the `PATH`.
@@ -93,6 +112,7 @@ impl Chromium {
             .unwrap_or_else(|refused| panic!("Chromium does not start: {refused}"));
         let browser = Self { session, expected: RefCell::default(), _profile: profile };
         browser.resize(1280, 800);
+        browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": HOLD_PROMPTS }));
         browser
     }
 
@@ -258,7 +278,27 @@ impl Chromium {
         std::fs::write(file, bytes).expect("the picture is written");
     }
 
-    /// Plugs in an authenticator that verifies its person; it answers at once until it is told to [wait](Self::touch).
+    /// Whether prompts wait for [`Self::touches`], on pages of this origin and from the next one on; else they are
+    /// answered at once.
+    ///
+    /// A virtual authenticator that nobody touches never answers again, also not when it is touched later. So the wait is
+    /// before it: a call to the passkey API is held back, as by a prompt that is open, and then goes on unchanged (but for
+    /// the immediate mode, whose gesture may have expired by then).
+    #[track_caller]
+    pub fn hold_prompts(&self, hold: bool) {
+        self.script("sessionStorage.setItem('hold', arguments[0])", &[json!(if hold { "yes" } else { "no" })]);
+    }
+
+    /// Waits for a prompt that is held back, and answers it.
+    #[track_caller]
+    pub fn touches(&self) {
+        self.until("a prompt", || {
+            let answered = self.script("const answer = prompts.shift(); answer?.(); return !!answer", &[]);
+            (answered == json!(true)).then_some(())
+        });
+    }
+
+    /// Plugs in an authenticator that verifies its person and answers at once.
     #[track_caller]
     pub fn plug_in(&self, device: Device) -> String {
         let platform = device == Device::Platform;
@@ -270,7 +310,7 @@ impl Chromium {
         self.must("/webauthn/authenticator", &authenticator).as_str().expect("its id").to_owned()
     }
 
-    /// Whether somebody touches the authenticator: what waits for that is answered.
+    /// Whether somebody touches the authenticator when it is asked. One that is not touched leaves the answer to others.
     #[track_caller]
     pub fn touch(&self, device: &str, present: bool) {
         let parameters = json!({ "authenticatorId": device, "enabled": present });
