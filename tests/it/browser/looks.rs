@@ -39,7 +39,7 @@ fn measure(desk: &Desk, name: &str) {
     desk.resize(1280, 800);
 }
 
-const LONG: &str = "Maximiliana Konstantinopolitanskaya-Featherstonehaugh of Llanfairpwllgwyngyll";
+const LONG: &str = "Maximiliana Konstantinopolitanskaya of Llanfairpwllgwyngyllgoger";
 
 #[test]
 fn the_pages_before_signing_in() {

@@ -39,10 +39,12 @@ fn a_passkey_is_made_and_tokens_come_out() {
 
     desk.press("Run with a passkey");
     desk.until("another run", || (answer(&desk)["accessToken"] != first["accessToken"]).then_some(()));
+    desk.hold_prompts(true);
     let token = answer(&desk)["accessToken"].as_str().unwrap().to_owned();
     let me = app.client("web").bearer("GET", "/v1/passkeys", &token).send().expect(200).json();
     assert_eq!(me["passkeys"].as_array().map(Vec::len), Some(1), "the token works");
-    assert_eq!(desk.cookies().len(), 0, "tokens for a client leave no session behind");
+    desk.goes_to("/account");
+    desk.arrives_at("/?next=%2Faccount");
 }
 
 #[test]

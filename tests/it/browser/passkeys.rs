@@ -35,6 +35,7 @@ fn a_security_key_is_added_renamed_used_and_removed() {
 
     desk.click("h2 + .list ~ h2 + .list a[href$=rename]");
     desk.script("document.querySelector('#name').value = ''", &[]);
+    desk.expect_console("a status of 422");
     desk.press("Save");
     desk.reads(".notice-danger", "Enter a name for this passkey.");
     assert!(desk.script("return document.title", &[]).as_str().unwrap().starts_with("Error: "));

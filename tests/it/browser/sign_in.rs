@@ -183,7 +183,9 @@ fn without_script_the_forms_explain_and_keep_what_was_typed() {
 
     let request = browser.request("POST", "/signin/passkey").form(&[]);
     let reply = browser.send(request).expect(200);
-    assert!(reply.body.contains("Passkeys need JavaScript") && reply.body.contains("Nothing happened to your account."));
+    assert!(
+        reply.body.contains("Passkeys need JavaScript") && reply.body.contains("Nothing happened to your account.")
+    );
 
     let request = browser.request("POST", "/signin").form(&[("username", "<b>ana")]);
     let reply = browser.send(request).expect(422);

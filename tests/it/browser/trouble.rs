@@ -93,6 +93,7 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
     desk.touches();
     desk.reads("#problem.fault h2", "This address cannot use your passkeys");
     desk.reads("#problem", "Passkeys only work at the address they were made for.");
+    desk.press("Use another way");
 }
 
 #[test]
@@ -101,6 +102,7 @@ fn a_network_that_is_gone_is_told_from_a_fault_of_ours() {
     let desk = at_the_prompt(&app);
     let conditions = |offline: bool| {
         let parameters = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        desk.devtools("Network.enable", &json!({}));
         desk.devtools("Network.emulateNetworkConditions", &parameters);
     };
     conditions(true);
@@ -136,4 +138,32 @@ fn a_second_prompt_says_that_one_is_open() {
     desk.reads("#problem h2", "Another passkey prompt is open");
     desk.touches();
     desk.arrives_at("/account");
+}
+
+#[test]
+fn a_mistyped_email_is_said_at_its_field_and_kept() {
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    refused(&desk, 400);
+    desk.type_into("#username", "ana@");
+    desk.press("Next");
+    desk.reads("#problem", "Enter an e-mail address, like name@example.com.");
+    let field =
+        "const field = document.activeElement; return [field.id, field.value, field.getAttribute('aria-invalid')]";
+    assert_eq!(desk.script(field, &[]), json!(["username", "ana@", "true"]));
+
+    desk.type_into("#username", "example.com");
+    desk.hold_prompts(true);
+    desk.press("Next");
+    desk.reads("#em .label", "Waiting for your device…");
+    assert!(!desk.sees("[aria-invalid]"));
+    desk.press("Cancel");
+    desk.press(BUTTON);
+    desk.touches();
+    desk.press("I am new: create a passkey");
+    desk.type_into("#new-email", " oh");
+    desk.press("Create a passkey");
+    desk.reads("#problem h2", "Check the e-mail address");
+    assert_eq!(desk.script("return document.activeElement.id", &[]), json!("new-email"));
+    assert_eq!(app.events("user.created"), 0);
 }

@@ -133,7 +133,12 @@ impl Chromium {
             if let Some(answer) = ask() {
                 return answer;
             }
-            assert!(Instant::now() < deadline, "{what} did not happen at {}; it says:\n{}", self.url(), self.page_text());
+            assert!(
+                Instant::now() < deadline,
+                "{what} did not happen at {}; it says:\n{}",
+                self.url(),
+                self.page_text()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -383,8 +388,16 @@ fn open_session(driver: &str, without_sandbox: bool) -> Result<(TempDir, String)
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1".to_owned(),
     ];
     let plain = [
-        "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--disable-sync", "--disable-dev-shm-usage", "--lang=en", "--force-color-profile=srgb", "--hide-scrollbars",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--lang=en",
+        "--force-color-profile=srgb",
+        "--hide-scrollbars",
     ];
     arguments.extend(plain.map(ToOwned::to_owned));
     if without_sandbox {
