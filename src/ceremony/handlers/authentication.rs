@@ -8,12 +8,12 @@ use super::dto::{
     VerifyRequest,
 };
 use super::{Browser, FirstCall, Room, second_call};
+use crate::account::guards::{Guard, Identity, MaybeIdentity};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, MaybeIdentity};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};

@@ -10,10 +10,10 @@ use super::dto::{
 };
 use super::management::parse_name;
 use super::{Browser, FirstCall, Room, second_call};
+use crate::account::guards::{Guard, Identity, Via};
 use crate::ceremony::options::Choice;
 use crate::ceremony::registration::{BeginSignUp, Registered};
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, Via};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};

@@ -11,16 +11,16 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
 
-use super::cookies::Cookies;
-use super::error::{Failure, Kind, Problem};
-use super::origin::require_same_origin;
-use crate::account::Accounts;
+use super::Accounts;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::tokens::Mint;
 use crate::tokens::verifier::places;
+use crate::web::cookies::Cookies;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::origin::require_same_origin;
 
 /// How somebody proved that a session is theirs.
 #[derive(Clone, Debug)]
