@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{BUTTON, Desk};
 use crate::support::webdriver::Device;
-use crate::support::{Options, TestApp};
+use crate::support::{Options, Request, TestApp};
 
 /// What sticks out of the page, and what is too small to be hit (WCAG 2.2, 2.5.8: 24 px; links in a sentence are exempt).
 const MEASURE: &str = r"
@@ -127,13 +127,25 @@ fn the_developer_panel_and_the_documentation() {
     desk.press("Create a passkey first");
     desk.text("#answer");
     measure(&desk, "developer-answer");
-    for page in ["api", "errors", "configuration"] {
+    for page in ["api", "errors", "configuration", "passmint"] {
         desk.open(&format!("{}/docs/{page}", app.admin_url));
         let headings = desk.script(HEADINGS, &[]);
         assert_eq!(headings, Value::Array(vec![]), "{page}: a heading level is skipped");
+        assert_eq!(desk.script(NOWHERE, &[]), json!([]), "{page}: links to sections that are not there");
+        for link in desk.script(OWN_LINKS, &[]).as_array().into_iter().flatten() {
+            Request::new("GET", &app.admin_url, link.as_str().unwrap()).send().expect(200);
+        }
         measure(&desk, &format!("docs-{page}"));
     }
 }
+
+/// Links to places on the page that do not exist.
+const NOWHERE: &str = "return [...document.querySelectorAll('a[href^=\"#\"]')]
+  .map((link) => link.hash).filter((hash) => !document.getElementById(hash.slice(1)));";
+
+/// The paths that the text links to.
+const OWN_LINKS: &str = "return [...new Set([...document.querySelectorAll('main a')]
+  .filter((link) => link.origin === location.origin).map((link) => link.pathname))];";
 
 /// Headings that are more than one level below the one before them, or a second `h1`.
 const HEADINGS: &str = r"

@@ -270,9 +270,12 @@ impl Chromium {
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
-    /// Prefers `light` or `dark`.
+    /// Prefers `light` or `dark`, and nothing that moves.
     pub fn prefer(&self, scheme: &str) {
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 

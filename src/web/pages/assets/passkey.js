@@ -181,7 +181,7 @@ const BY_CODE = {
 const BY_FIELD = { email: "badEmail", name: "badName" };
 const FIELDS = { badEmail: "[type=email]", badName: "[name=name]" };
 const ACTIONS = {
-  closed: ["again", "newHere", "otherDevice", "otherWay"], notSaved: ["again", "somewhereElse", "notNow"],
+  closed: ["newHere", "again", "otherDevice"], notSaved: ["again", "somewhereElse", "notNow"],
   view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere", "otherWay"], badEmail: [], badName: [],
   keyOld: ["somewhereElse"], noPasskeys: ["otherWay"], unknown: ["otherWay"], noneYet: ["otherWay"], busy: [],
   refused: ["otherWay"], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
@@ -214,7 +214,9 @@ function doing(action, goTo) {
   switch (action) {
     case "again": return again;
     case "newHere": return boot.page === "developer" ? () => devCreate() : byId("new") && openNew;
-    case "otherDevice": return caps.immediate && running?.form && (() => press(running.form, { plain: true, button: running.button }));
+    case "otherDevice":
+      if (caps.immediate && running?.form) return () => press(running.form, { plain: true, button: running.button });
+      // falls through
     case "otherWay": return other && (() => { other.open = true; other.querySelector("summary").focus(); });
     case "somewhereElse": return boot.page === "passkeys" && (() => press(running.form, { button: running.form.querySelector('[value="security-key"]') }));
     case "createAnother": return again;
@@ -505,6 +507,7 @@ function devShow(answer) {
   byId("answer-empty").hidden = true;
   byId("answer-box").hidden = false;
   byId("answer").textContent = jsonText(answer);
+  byId("answer-title").scrollIntoView({ block: "nearest" });
   const decoded = byId("decoded");
   decoded.replaceChildren();
   for (const name of ["accessToken", "idToken", "refreshToken", "token"]) {

@@ -113,7 +113,7 @@ texts! {
         this_session: "This browser",
         first_seen: "First seen",
         last_seen: "Last seen",
-        place: "Place",
+        place: "Network",
         sign_out_others: "Sign out everywhere else",
         no_other_sessions: "You are signed in nowhere else.",
         activity_title: "Activity",
@@ -201,6 +201,7 @@ texts! {
 
         // Documentation.
         docs_nav: "Documentation",
+        docs_contents: "On this page",
 
         // Months.
         month_1: "January",
