@@ -52,18 +52,19 @@ pub fn api(origin: &str) -> String {
         let _ = write!(page, "\n## {section}\n\n{purpose}\n");
         for (path, method, operation) in operations(&document) {
             if operation["tags"][0] == section {
-                describe(&mut page, &document, origin, (path, method), operation);
+                describe(&mut page, &document, origin, (path, &method), operation);
             }
         }
     }
     page
 }
 
-fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
-    let paths = document["paths"].as_object().into_iter().flatten();
-    paths.flat_map(|(path, methods)| {
-        let methods = methods.as_object().into_iter().flatten();
-        methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+/// Every documented operation (path, method, what the document says of it), in the order of the routes.
+fn operations(document: &Value) -> impl Iterator<Item = (&'static str, String, &Value)> {
+    ROUTES.iter().filter_map(|route| {
+        let method = route.method.to_lowercase();
+        let operation = &document["paths"][route.path][&method];
+        operation.is_object().then_some((route.path, method, operation))
     })
 }
 
@@ -165,13 +166,13 @@ fn members(page: &mut String, document: &Value, schema: &Value, name: &str, dept
     }
     let Some(properties) = schema["properties"].as_object() else { return };
     if !name.is_empty() && !schema["properties"]["kind"]["enum"].is_array() {
-        let _ = write!(page, "`{name}`:\n\n");
+        let _ = write!(page, "In `{name}`:\n\n");
     }
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     page.push_str("| member | type | |\n|---|---|---|\n");
     for (member, property) in properties {
         let optional = if required.contains(&member.as_str()) { "" } else { ", optional" };
-        let description = cell(&text(&property["description"]));
+        let description = cell(&description(document, property));
         let _ = writeln!(page, "| `{member}` | {}{optional} | {description} |", kind(document, property));
     }
     page.push('\n');
@@ -182,6 +183,13 @@ fn members(page: &mut String, document: &Value, schema: &Value, name: &str, dept
             members(page, document, inner, &name, depth + 1);
         }
     }
+}
+
+/// What a member is: said at the member, beside the reference it holds, or of its type.
+fn description(document: &Value, property: &Value) -> String {
+    let alternatives = property["oneOf"].as_array().into_iter().flatten();
+    let said = std::iter::once(property).chain(alternatives).find_map(|one| one["description"].as_str());
+    said.map_or_else(|| text(&resolve(document, property)["description"]), ToOwned::to_owned)
 }
 
 /// Follows a reference, also where it stands beside "or null".
@@ -208,7 +216,8 @@ fn kind(document: &Value, property: &Value) -> String {
         return if values.is_empty() { "object".to_owned() } else { values.join(" or ") };
     }
     if schema["items"].is_object() {
-        return format!("list of {}", kind(document, &schema["items"]));
+        let items = kind(document, &schema["items"]);
+        return if items.starts_with('`') { format!("list of {items}") } else { format!("list of {items}s") };
     }
     let one = schema["type"].as_str();
     let first =
@@ -244,7 +253,7 @@ mod tests {
             assert!(page.contains(&format!("### `{} {path}`\n", method.to_uppercase())), "{method} {path}");
             assert_eq!(
                 operation["requestBody"].is_object(),
-                body(path, method).is_some(),
+                body(path, &method).is_some(),
                 "{method} {path}: an example"
             );
         }

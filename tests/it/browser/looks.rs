@@ -17,7 +17,7 @@ const MEASURE: &str = r"
   const seen = [...document.querySelectorAll('body *')].filter((node) => node.checkVisibility({ visibilityProperty: true }));
   const wide = document.documentElement.scrollWidth > innerWidth
     ? seen.filter((node) => node.getBoundingClientRect().right > innerWidth + 1 && !node.closest('pre, .scroll')).map(told) : [];
-  const hit = seen.filter((node) => node.matches('a, button, summary, select, input:not([type=hidden])') && !node.closest('p, li p, td, .skip'));
+  const hit = seen.filter((node) => node.matches('a, button, summary, select, input:not([type=hidden])') && !node.closest('p, td, .skip, .prose li'));
   const small = hit.filter((node) => { const box = (node.closest('label') ?? node).getBoundingClientRect(); return box.height < 24 || box.width < 24; }).map(told);
   return { wide, small };";
 
