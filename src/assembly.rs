@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 
-pub use database::{Database, Missing, in_one_line, open as open_database, open_for_command, problems_of_database};
+pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
 pub use declared::{bridge as declared_bridge, bridges as declared_bridges, clients as declared_clients};
 pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,

@@ -3,10 +3,11 @@
 use diesel::{Connection as _, PgConnection};
 
 use super::settings::{Loaded, Settings};
-use crate::assembly::{self, Database, Missing, StartError, in_one_line};
+use crate::assembly::{self, Database, Missing, StartError};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
 use crate::storage::cluster::Cluster;
+use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
 use crate::tokens::KeysError;
 

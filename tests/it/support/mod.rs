@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod program;
 pub mod tokens;
 pub mod webdriver;
 
@@ -250,7 +251,8 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
     .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -266,6 +268,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// A browser at the pages of any server, without cookies yet.
+    pub fn at(url: &str, origin: &str) -> Self {
+        Self { url: url.to_owned(), origin: origin.to_owned(), cookies: Vec::new() }
+    }
+
     /// A request from one of our pages, with its cookies.
     pub fn request(&self, method: &str, path: &str) -> Request {
         let mut request = Request::new(method, &self.url, path).header("Sec-Fetch-Site", "same-origin");
@@ -381,6 +388,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// An app that acts as a client of any server.
+    pub fn at(url: &str, origin: &str, id: &str) -> Self {
+        Self { url: url.to_owned(), origin: origin.to_owned(), id: id.to_owned() }
+    }
+
     /// A request from the client's page.
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request::new(method, &self.url, path).header("Origin", &self.origin)
