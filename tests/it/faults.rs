@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use chrono::Duration as Span;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use passmint::storage::cluster::Cluster;
@@ -183,7 +182,8 @@ fn a_server_that_is_cut_off_issues_nothing() {
 
     // It polls this table; everything else still answers, which makes it the harder case.
     let held = Held::table(&app, "changes");
-    app.advance(Span::seconds(6));
+    // Silence is measured by the monotonic clock, which no test moves.
+    wait_until("unready", Duration::from_secs(9), || !ready(&app.url));
     let reply = app.request("GET", "/readyz").send().expect(503);
     assert_eq!(reply.body, "not ready", "the public listener does not tell why");
     let detail = Request::new("GET", &app.admin_url, "/readyz").send().expect(503).json();
@@ -320,9 +320,15 @@ fn postgresql_dies_and_comes_back_without_a_restart_of_ours() {
         let began = Instant::now();
         while ready(&program.url) {
             let call = Instant::now();
-            unavailable(browser.get("/v1/session"));
+            let reply = browser.get("/v1/session");
             assert!(call.elapsed() < PATIENCE, "round {round}: {:?}", call.elapsed());
-            asked += 1;
+            if reply.status == 200 {
+                // A backend may outlive its postmaster by a moment; what it says is still true.
+                assert_eq!(reply.json()["user"]["id"], who["user"]["id"]);
+            } else {
+                unavailable(reply);
+                asked += 1;
+            }
             assert!(began.elapsed() < Duration::from_secs(12), "round {round}: unready within 5 s and a little");
         }
         assert!(asked > 0, "there was time to ask");
