@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{HOSTILE, Traces, hostile};
 use crate::authenticator::{Authenticator, decode};
-use crate::support::{API_SECRET, Client, Options, Reply, TestApp, verify};
+use crate::support::{Client, Options, Reply, TestApp, verify};
 
 pub(super) const HOME: &str = "https://id.example";
 const ANDROID: &str = "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
