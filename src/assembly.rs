@@ -30,6 +30,7 @@ use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
 use crate::storage::cluster::{Cluster, ClusterError};
+use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
 use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
 use crate::tokens::keys::{Algorithm, Use};
@@ -43,7 +44,7 @@ pub enum StartError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The database cannot be reached, or failed.
-    #[error("the database cannot be used: {}", database::in_one_line(.0))]
+    #[error("the database cannot be used: {}", in_one_line(.0))]
     Storage(#[from] StorageError),
     /// The server is too old, or set up so that acknowledged changes can be lost.
     #[error("{0}")]

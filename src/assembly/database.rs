@@ -140,18 +140,3 @@ pub fn check(conn: &mut PgConnection) -> Result<(), StorageError> {
     }
     problems.fatal.map_or(Ok(()), |fatal| Err(StorageError::Migration(fatal)))
 }
-
-/// The message and its causes, on one line.
-pub fn in_one_line(error: &StorageError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}

@@ -23,7 +23,7 @@ pub fn print(page: Page) {
     let text = match page {
         Page::Configuration => config::docs::render(),
         Page::Errors => docs::errors(),
-        Page::Api => docs::api(),
+        Page::Api => docs::api("http://localhost:8080"),
         Page::Openapi => openapi::json().to_owned(),
     };
     println!("{}", text.trim_end());

@@ -12,6 +12,8 @@ mod support;
 
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
+/// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
+mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
