@@ -3,6 +3,7 @@
 //! What must always hold: a server that cannot hear from the database says so by growing stale (see
 //! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +75,8 @@ impl Background {
     async fn follow(&self, seen: &mut Seen) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
-        let (newest, kinds) = self.db.run(move |conn| changes::since(conn, after)).await?;
-        let news = seen.note(newest, &kinds);
+        let announced = self.db.run(move |conn| changes::since(conn, after)).await?;
+        let news = seen.note(&announced);
         let due = self.keys.ring().next_change().is_some_and(|at| at <= now);
         if due || news.contains(&ChangeKind::Keys) {
             self.keys.reload(&self.db, now).await?;
@@ -99,7 +100,7 @@ impl Background {
         if let Ok((others, any_in_memory)) = result {
             let in_conflict = others > 0 && (any_in_memory || store == "memory");
             self.health.set_conflict(in_conflict.then(|| {
-                format!("{} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them", others)
+                format!("{others} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them")
             }));
         }
         let (connections, idle) = self.db.connections();
@@ -146,26 +147,47 @@ fn rotate_locked(
     migrations::locked(conn, |conn| Ok(rotation.apply(conn, keys.master(), wanted, now)))
 }
 
-/// What was read of the changes.
+/// Which changes were acted on.
 #[derive(Default)]
 struct Seen {
-    newest: i64,
-    acted_on: i64,
+    numbers: BTreeSet<i64>,
 }
 
 impl Seen {
-    const fn after(&self) -> i64 {
-        self.newest.saturating_sub(MARGIN)
+    /// From where to read again.
+    fn after(&self) -> i64 {
+        self.numbers.last().map_or(0, |newest| newest.saturating_sub(MARGIN))
     }
 
-    /// The kinds to act on: those of a read that brought something new.
-    fn note(&mut self, newest: i64, kinds: &[ChangeKind]) -> Vec<ChangeKind> {
-        self.newest = self.newest.max(newest);
-        if newest > self.acted_on {
-            self.acted_on = newest;
-            kinds.to_vec()
-        } else {
-            Vec::new()
+    /// The kinds that are news, and remembers them.
+    fn note(&mut self, announced: &[(i64, Option<ChangeKind>)]) -> Vec<ChangeKind> {
+        let news = announced.iter().filter(|(number, _)| self.numbers.insert(*number)).filter_map(|(_, kind)| *kind);
+        let news = news.collect();
+        let keep_from = self.after();
+        self.numbers.retain(|number| *number > keep_from);
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_acted_on_once_also_when_it_commits_late() {
+        use ChangeKind::{Clients, Keys};
+        let mut seen = Seen::default();
+        assert_eq!(seen.note(&[(1, Some(Keys)), (3, Some(Clients))]), [Keys, Clients]);
+        assert!(seen.after() < 2, "a late number 2 is read");
+        assert_eq!(
+            seen.note(&[(1, Some(Keys)), (2, Some(Keys)), (3, Some(Clients))]),
+            [Keys],
+            "only the late one is news"
+        );
+        assert_eq!(seen.note(&[(1, Some(Keys)), (2, Some(Keys)), (3, Some(Clients)), (4, None)]), []);
+        for number in 5..1000 {
+            seen.note(&[(number, Some(Keys))]);
         }
+        assert!(seen.numbers.len() <= 101, "memory does not grow");
     }
 }

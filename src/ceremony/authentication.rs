@@ -435,7 +435,7 @@ fn read(credential: &[u8], party: &RelyingParty, client: Option<&Client>) -> Res
 pub(super) fn unreadable(refusal: Refusal, party: &RelyingParty) -> CeremonyError {
     match refusal {
         Refusal::WrongOrigin { received } => CeremonyError::WrongOrigin { received, allowed: party.origins.clone() },
-        other => CeremonyError::Unreadable(other),
+        malformed @ Refusal::Malformed(_) => CeremonyError::Unreadable(malformed),
     }
 }
 

@@ -27,7 +27,9 @@ pub struct SecondCall<'a> {
     pub browser: Option<TokenDigest>,
     /// The session of its cookie or token.
     pub session: Option<SessionId>,
-    /// The result it says it expects, when it says so.
+    /// Whether it comes from our own pages, as far as its headers tell.
+    pub same_origin: bool,
+    /// The client it says it expects tokens for, when it says so.
     pub client: Option<&'a str>,
 }
 
@@ -40,6 +42,9 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
         };
         if !same_browser {
             return Err(CeremonyError::Foreign("browser"));
+        }
+        if !call.same_origin {
+            return Err(CeremonyError::Foreign("site"));
         }
     }
     if let (Some(begun), Some(answered)) = (&ceremony.origin, call.origin)

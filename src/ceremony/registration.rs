@@ -391,5 +391,5 @@ fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[Sto
     if !taken(&base) {
         return base;
     }
-    (2..).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
+    (2..=existing.len() + 1).map(|number| format!("{base} {number}")).find(|name| !taken(name)).unwrap_or(base)
 }

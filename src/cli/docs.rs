@@ -2,7 +2,6 @@
 
 use clap::ValueEnum;
 
-use super::Outcome;
 use crate::web::pages::handlers::docs;
 use crate::{config, openapi};
 
@@ -20,7 +19,7 @@ pub enum Page {
 }
 
 /// Prints a page.
-pub fn print(page: Page) -> Outcome {
+pub fn print(page: Page) {
     let text = match page {
         Page::Configuration => config::docs::render(),
         Page::Errors => docs::errors(),
@@ -28,5 +27,4 @@ pub fn print(page: Page) -> Outcome {
         Page::Openapi => openapi::json().to_owned(),
     };
     println!("{}", text.trim_end());
-    Ok(())
 }

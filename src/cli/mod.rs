@@ -38,7 +38,10 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Docs { page } => docs::print(page),
+        Command::Docs { page } => {
+            docs::print(page);
+            Ok(())
+        }
         Command::CheckConfig => settings::check(&cli.settings),
         Command::Serve => serve::serve(&cli.settings),
     };

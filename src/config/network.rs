@@ -15,7 +15,7 @@ pub struct Network {
 impl Network {
     /// Reads `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. The whole internet is refused: every caller could then choose the
     /// address it is limited and logged by.
-    pub(super) fn read(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn read(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             let what = format!("{} is neither an IP address nor a network", quoted(text));
             Wrong::new(what, "write \"10.0.0.7\" or \"10.0.0.0/8\"")

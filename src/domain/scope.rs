@@ -69,6 +69,7 @@ impl Scopes {
     }
 
     /// The scopes of `self` that `allowed` grants; an allowed `bridge:*` grants every `bridge:` scope.
+    #[must_use]
     pub fn granted_by(&self, allowed: &Self) -> Self {
         Self(self.0.iter().filter(|scope| allowed.grants(scope)).cloned().collect())
     }

@@ -8,7 +8,7 @@ use super::StorageError;
 use super::schema::audit_events;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
-use crate::domain::id::UserId;
+use crate::domain::id::{Id, UserId};
 
 #[derive(Insertable)]
 #[diesel(table_name = audit_events)]
@@ -30,8 +30,8 @@ pub fn insert(conn: &mut PgConnection, event: &Event) -> Result<(), StorageError
     let row = NewRow {
         at: event.at,
         kind: event.kind.as_str(),
-        user_id: event.user.map(|id| id.uuid()),
-        session_id: event.session.map(|id| id.uuid()),
+        user_id: event.user.map(Id::uuid),
+        session_id: event.session.map(Id::uuid),
         client_id: event.client.as_deref(),
         subject: event.subject.as_deref(),
         subject_name: event.subject_name.as_deref(),

@@ -35,25 +35,17 @@ pub fn announce(conn: &mut PgConnection, kind: ChangeKind, key: &str) -> Result<
     Ok(())
 }
 
-/// The kinds that changed after `seq`, and the newest `seq`. Kinds of a newer server are passed over.
+/// What was announced after `seq`: its number, and what changed (none for a kind that only a newer server knows).
 ///
-/// Sequence numbers can commit out of order, so a reader passes a `seq` that trails the newest by some margin and takes
-/// repeated news calmly: all it does is read again.
-pub fn since(conn: &mut PgConnection, seq: i64) -> Result<(i64, Vec<ChangeKind>), StorageError> {
+/// Numbers are given when a transaction writes and become visible when it commits, so a smaller one can appear after a
+/// greater: a reader passes a `seq` some way behind the newest and remembers which numbers it has seen.
+pub fn since(conn: &mut PgConnection, seq: i64) -> Result<Vec<(i64, Option<ChangeKind>)>, StorageError> {
     let rows: Vec<(i64, String)> = changes::table
         .filter(changes::seq.gt(seq))
         .order(changes::seq)
-        .limit(1000)
         .select((changes::seq, changes::kind))
         .load(conn)?;
-    let newest = rows.last().map_or(seq, |(seq, _)| *seq);
-    let mut kinds: Vec<ChangeKind> = Vec::new();
-    for kind in rows.iter().filter_map(|(_, kind)| ChangeKind::parse(kind)) {
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    Ok((newest, kinds))
+    Ok(rows.into_iter().map(|(seq, kind)| (seq, ChangeKind::parse(&kind))).collect())
 }
 
 /// The newest `seq`, or zero.

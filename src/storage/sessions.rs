@@ -8,7 +8,7 @@ use super::credentials::Texts;
 use super::schema::{sessions, users};
 use super::users::UserRow;
 use crate::clock::Time;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::{Id, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 use crate::domain::user::{User, UserStatus};
@@ -133,7 +133,7 @@ pub fn revoke_others(
     keep: Option<SessionId>,
     now: Time,
 ) -> Result<Vec<SessionId>, StorageError> {
-    let keep = keep.map_or_else(Uuid::nil, |id| id.uuid());
+    let keep = keep.map_or_else(Uuid::nil, Id::uuid);
     let ended: Vec<Uuid> = diesel::update(
         sessions::table
             .filter(sessions::user_id.eq(owner.uuid()))

@@ -149,7 +149,10 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_count_only_behind_trusted_proxies() {
-        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+        let proxies = TrustedProxies(vec![
+            crate::config::Network::read("10.0.0.0/8").unwrap(),
+            crate::config::Network::read("::1").unwrap(),
+        ]);
         for (name, peer, values, caller) in [
             ("no proxy", "192.0.2.9", vec!["198.51.100.1"], "192.0.2.9"),
             ("one proxy", "10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),

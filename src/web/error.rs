@@ -180,7 +180,7 @@ impl Failure {
                 tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");
             }
             Some(source) => {
-                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused")
+                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused");
             }
             None => {}
         }

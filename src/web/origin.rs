@@ -1,6 +1,6 @@
 //! Does a request come from our own pages? (The CSRF rule; OWASP "Verifying Origin With Standard Headers", Fetch Metadata.)
 
-use actix_web::http::header::{HeaderMap, ORIGIN};
+use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
 
 use super::error::{Failure, Kind};
 
@@ -26,7 +26,7 @@ pub fn require_same_origin(headers: &HeaderMap, public_origin: &str) -> Result<(
         Some(_) => return Err(refused()),
         None => {}
     }
-    match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin") => Ok(()),
         Some(_) => Err(refused()),
     }
@@ -34,7 +34,7 @@ pub fn require_same_origin(headers: &HeaderMap, public_origin: &str) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     use super::*;
 

@@ -106,6 +106,12 @@ pub async fn verify(
         .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
         .await?;
     metrics::counter!("passmint_sign_ins_total").increment(1);
+    // A new cookie takes the place of the browser's old one, whose session would linger unseen.
+    if let (Given::Session(_), Some(old)) = (&signed_in.given, &identity)
+        && old.session.id != signed_in.session.id
+    {
+        guard.accounts.sign_out(&old.session, &caller.provenance).await?;
+    }
     Ok(signed_in_response(&room, &guard, signed_in))
 }
 

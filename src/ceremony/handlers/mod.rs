@@ -86,6 +86,7 @@ pub(super) fn second_call<'a>(
         origin: origin(request.headers())?,
         browser: guard.cookies.pre_session(request.headers())?.map(|token| token.digest()),
         session: identity.map(|identity| identity.session.id),
+        same_origin: require_same_origin(request.headers(), &guard.public_origin).is_ok(),
         client,
     })
 }

@@ -21,7 +21,14 @@ pub async fn finish(
     client.may_use(GrantType::Passkey).map_err(CeremonyError::from)?;
     // The client's server speaks for the browser here, so there is no `Origin` and no cookie of ours to compare; the
     // browser's own origin is in the signed client data.
-    let call = SecondCall { via: Via::TokenEndpoint(client), origin: None, browser: None, session: None, client: None };
+    let call = SecondCall {
+        via: Via::TokenEndpoint(client),
+        origin: None,
+        browser: None,
+        session: None,
+        same_origin: false,
+        client: None,
+    };
     let done = room.ceremonies.finish_authentication(ceremony, credential.as_bytes(), call, origin).await?;
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::CredentialClass;
 use crate::domain::client::GrantType;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
@@ -234,7 +235,7 @@ fn issue(
         audience,
         acr: authentication.acr.as_deref().unwrap_or("0"),
         amr: &authentication.amr,
-        credential_class: authentication.credential_class.map(|class| class.as_str()),
+        credential_class: authentication.credential_class.map(CredentialClass::as_str),
         auth_time,
         nonce: None,
     };

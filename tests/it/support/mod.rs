@@ -212,11 +212,7 @@ impl Drop for TestApp {
 }
 
 fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str, port: u16, admin_port: u16) -> Config {
-    let digest: String = passmint::domain::secret::TokenDigest::of(API_SECRET)
-        .as_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = crate::authenticator::encode(passmint::domain::secret::TokenDigest::of(API_SECRET).as_bytes());
     let text = format!("{CONFIG}\n{}", options.config).replace("ORIGIN", public_url).replace("API_DIGEST", &digest);
     let mut flags: Vec<(String, String)> = [
         ("public_url", public_url.to_owned()),

@@ -104,7 +104,7 @@ pub fn api() -> String {
                 operation["requestBody"]["content"].as_object().and_then(|content| content.values().next())
             {
                 let _ = write!(page, "\nTakes:\n\n{}", fields(&document, &schema["schema"]));
-                let _ = write!(page, "{}\n", text(&operation["requestBody"]["description"]));
+                let _ = writeln!(page, "{}", text(&operation["requestBody"]["description"]));
             }
             for (status, response) in operation["responses"].as_object().into_iter().flatten() {
                 let _ = write!(page, "\n**{status}** {}\n\n", text(&response["description"]));
