@@ -40,8 +40,7 @@ fn main() {
 
     println!("# Sign up: a passkey makes the account, and the answer is the one of a sign-in\n");
     let wanted = json!({ "kind": "tokens", "clientId": CLIENT, "scope": "openid" });
-    let options =
-        app.post("/v1/passkeys/registration/options", &json!({ "name": "Ada Example", "result": wanted }));
+    let options = app.post("/v1/passkeys/registration/options", &json!({ "name": "Ada Example", "result": wanted }));
     let credential = passkey.create(&options["publicKey"]);
     app.post(
         "/v1/passkeys/registration/verify",
@@ -97,9 +96,7 @@ impl App {
         match value {
             Value::String(text) if !self.full && text.len() > SHORT => json!(format!("{}…", &text[..SHORT / 2])),
             Value::Array(items) => items.iter().map(|item| self.shown(item)).collect(),
-            Value::Object(members) => {
-                members.iter().map(|(name, member)| (name.clone(), self.shown(member))).collect()
-            }
+            Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), self.shown(member))).collect(),
             other => other.clone(),
         }
     }

@@ -67,4 +67,21 @@ mod tests {
             assert!(operation.is_object(), "{} {} is not in the OpenAPI document", route.method, route.path);
         }
     }
+
+    /// The generator of the document does not follow every way of renaming that the serialiser knows.
+    #[test]
+    fn members_outside_oauth_are_documented_in_camel_case() {
+        let document: serde_json::Value = serde_json::from_str(json()).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in
+            schemas.iter().filter(|(name, _)| !["TokenResponse", "Introspection"].contains(&name.as_str()))
+        {
+            let variants =
+                schema["oneOf"].as_array().map_or_else(|| vec![schema], |variants| variants.iter().collect());
+            for member in variants.iter().filter_map(|variant| variant["properties"].as_object()).flat_map(|p| p.keys())
+            {
+                assert!(!member.contains('_'), "{name}.{member}");
+            }
+        }
+    }
 }

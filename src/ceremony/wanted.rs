@@ -14,12 +14,13 @@ use crate::domain::scope::Scopes;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedRequest {
     /// A session cookie for our own pages; same origin only.
     #[default]
     Session,
     /// Access, ID and refresh tokens for a first-party client.
+    #[serde(rename_all = "camelCase")]
     Tokens {
         /// `client_id`.
         client_id: String,
@@ -31,6 +32,7 @@ pub enum WantedRequest {
         nonce: Option<String>,
     },
     /// A custom token for another system.
+    #[serde(rename_all = "camelCase")]
     Bridge {
         /// `client_id`.
         client_id: String,

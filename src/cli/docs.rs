@@ -12,6 +12,8 @@ pub enum Page {
     Configuration,
     /// Every error.
     Errors,
+    /// Every kind of audit event.
+    Events,
     /// Every endpoint.
     Api,
     /// The OpenAPI document, JSON.
@@ -23,6 +25,7 @@ pub fn print(page: Page) {
     let text = match page {
         Page::Configuration => config::docs::render(),
         Page::Errors => docs::errors(),
+        Page::Events => docs::events(),
         Page::Api => docs::api(),
         Page::Openapi => openapi::json().to_owned(),
     };
