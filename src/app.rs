@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
+use crate::account::guards::Guard;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::handlers::BridgeDesk;
@@ -20,17 +21,18 @@ use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::routes;
+use crate::routes::fallback;
+use crate::site::Site;
+use crate::site::admin;
 use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
-use crate::web::guards::Guard;
 use crate::web::headers::Https;
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyTimeout};
 use crate::web::limits::{Limits, Rate};
-use crate::web::pages::handlers::Site;
-use crate::web::{admin, cors, fallback, headers};
+use crate::web::{cors, headers};
 use crate::{telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
@@ -243,7 +245,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.verifies),
         rate(&config.limits.tokens),
     ));
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), clock.clone()));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys)));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),

@@ -84,7 +84,7 @@ impl Background {
         if news.contains(&ChangeKind::Clients) {
             self.clients.reload(&self.db).await?;
         }
-        self.keys.heard(now);
+        self.keys.heard();
         Ok(())
     }
 

@@ -12,7 +12,8 @@
 //! | [`account`] | sessions, and what people see of their own account |
 //! | [`oidc`] | the OAuth endpoints: token, introspection, revocation |
 //! | [`bridge`] | custom tokens for systems that are not ours |
-//! | [`web`] | HTTP furniture: errors, cookies, guards, limits, headers, pages |
+//! | [`site`] | the pages' handlers, documentation, well-known documents |
+//! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
 //! | [`clients`] | the directory of OAuth clients |
 //! | [`app`], [`routes`] | the running server; every path in one list |
 //! | [`cli`] | the commands |
@@ -32,6 +33,7 @@ pub mod oidc;
 pub mod openapi;
 pub mod random;
 pub mod routes;
+pub mod site;
 pub mod storage;
 pub mod telemetry;
 pub mod tokens;

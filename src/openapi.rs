@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::OpenApi;
 
-use crate::{account, bridge, ceremony, oidc, web};
+use crate::{account, bridge, ceremony, oidc, site, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,8 +34,8 @@ use crate::{account, bridge, ceremony, oidc, web};
         oidc::revoke::post,
         oidc::introspect::post,
         oidc::keys::jwks,
-        web::well_known::webauthn,
-        web::well_known::passkey_endpoints,
+        site::well_known::webauthn,
+        site::well_known::passkey_endpoints,
         web::health::livez,
         web::health::readyz,
     )

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Accounts;
-use crate::ceremony::handlers::dto::{SessionBrief, UserView};
+use super::views::{SessionBrief, UserView};
+use crate::account::guards::{Guard, Identity, MaybeIdentity};
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, MaybeIdentity};
 
 /// The room, as handlers are given it.
 pub type Room = web::Data<Arc<Accounts>>;

@@ -146,7 +146,7 @@ impl Bridges {
     /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
-        self.keys.require_fresh(now)?;
+        self.keys.require_fresh()?;
         let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
         entry.bridge.permits(&Request {
             client_id: &request.client.id,

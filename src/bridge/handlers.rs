@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Bridges, MintRequest};
-use crate::ceremony::handlers::failure::bridge as failure;
+use super::{BridgeError, Bridges, Denied, MintRequest};
+use crate::account::guards::{Identity, Via};
 use crate::clients::Clients;
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
@@ -15,7 +15,6 @@ use crate::storage::{Db, audit, credentials};
 use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Identity, Via};
 use crate::web::limits::{Class, Limits};
 
 /// What the endpoint works with.
@@ -77,7 +76,7 @@ pub async fn token(
         client: &client,
         scopes: &scopes,
     };
-    let minted = desk.bridges.mint(&name, &request, now).await.map_err(failure)?;
+    let minted = desk.bridges.mint(&name, &request, now).await?;
     let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);
     desk.db.run(move |conn| audit::insert(conn, &event)).await?;
     Ok(HttpResponse::Ok().json(BridgeTokenResponse {
@@ -96,6 +95,30 @@ fn asking(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes), Fa
                 .find(client)
                 .ok_or_else(|| Failure::new(Kind::InvalidToken, "The client of this access token is disabled."))?;
             Ok((Client::clone(&client), scopes.clone()))
+        }
+    }
+}
+
+/// How each refusal is told.
+impl From<BridgeError> for Failure {
+    fn from(error: BridgeError) -> Self {
+        match error {
+            BridgeError::Unknown => Self::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
+            BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge)) => {
+                Self::new(Kind::ReauthenticationRequired, "This bridge wants a fresh sign-in with a passkey.")
+                    .because(denied)
+            }
+            BridgeError::Denied(denied @ Denied::Scope) => {
+                Self::new(Kind::InsufficientScope, "The scope for this bridge is missing.").because(denied)
+            }
+            BridgeError::Denied(denied @ Denied::Client) => {
+                Self::new(Kind::Forbidden, "This client may not use this bridge.").because(denied)
+            }
+            BridgeError::Render(error) => {
+                Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
+            }
+            BridgeError::Mint(error) => Self::unavailable(error),
+            BridgeError::Storage(error) => error.into(),
         }
     }
 }

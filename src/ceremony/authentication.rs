@@ -273,7 +273,7 @@ impl Ceremonies {
             return Err(self.why_not_written(&passkey, &user, assertion.sign_count, rule, origin).await?);
         };
         let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
-        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal).await
+        self.deliver(&ceremony.wanted, client, plan, user, passkey, (signal, origin)).await
     }
 
     /// The write's conditions did not hold any more: something changed since the rows were read. Says what.

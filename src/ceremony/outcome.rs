@@ -112,7 +112,7 @@ impl Ceremonies {
         plan: Plan,
         user: User,
         passkey: StoredPasskey,
-        signal: Signal,
+        (signal, origin): (Signal, &Provenance),
     ) -> Result<SignedIn, CeremonyError> {
         let given = match (wanted, client, plan.cookie) {
             (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
@@ -143,7 +143,7 @@ impl Ceremonies {
                     scopes: &client.definition.scopes,
                 };
                 let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
-                self.witness_bridge(&token, &user, &plan.session).await?;
+                self.witness_bridge(&token, &user, &plan.session, origin).await?;
                 Given::Bridge(token)
             }
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
@@ -156,8 +156,9 @@ impl Ceremonies {
         token: &BridgeToken,
         user: &User,
         session: &NewSession,
+        origin: &Provenance,
     ) -> Result<(), CeremonyError> {
-        let event = token.event(user.id, session.id, session.client.as_deref(), session.now, &Provenance::default());
+        let event = token.event(user.id, session.id, session.client.as_deref(), session.now, origin);
         self.db.run(move |conn| audit::insert(conn, &event)).await?;
         Ok(())
     }

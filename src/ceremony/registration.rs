@@ -264,7 +264,7 @@ impl Ceremonies {
             .await;
         inserted.map_err(taken_already)?;
         let signal = Signal::new(&user, &passkey.rp_id, [passkey.credential_id.as_slice()]);
-        self.deliver(&ceremony.wanted, client, plan, user, passkey, signal).await
+        self.deliver(&ceremony.wanted, client, plan, user, passkey, (signal, origin)).await
     }
 
     async fn add(

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::web::pages::handlers::docs;
+use crate::site::docs;
 use crate::{config, openapi};
 
 /// A generated page.

@@ -1,10 +1,9 @@
 //! The keys of a running server: opened once, read by every request without a lock, renewed when they change.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use chrono::Duration;
 use diesel::PgConnection;
 
 use super::MintError;
@@ -40,16 +39,16 @@ pub enum KeysError {
 }
 
 /// Longest time without word from the database, after which nothing is issued any more: revocations may have been missed.
-pub fn stale_after() -> Duration {
-    Duration::seconds(5)
-}
+///
+/// Measured by the monotonic clock: a step of the system's time neither hides nor feigns silence.
+pub const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// The holder.
 pub struct Keys {
     ring: ArcSwap<KeyRing>,
     master: MasterKey,
     successor: [u8; 32],
-    heard_ms: AtomicI64,
+    heard: Mutex<Instant>,
 }
 
 impl Keys {
@@ -57,12 +56,7 @@ impl Keys {
     pub fn open(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
         let ring = build(&signing_keys::all(conn)?, &master, now)?;
         let successor = master.derive("refresh-successor");
-        Ok(Self {
-            ring: ArcSwap::from_pointee(ring),
-            master,
-            successor,
-            heard_ms: AtomicI64::new(now.timestamp_millis()),
-        })
+        Ok(Self { ring: ArcSwap::from_pointee(ring), master, successor, heard: Mutex::new(Instant::now()) })
     }
 
     /// The keys of this moment.
@@ -92,15 +86,15 @@ impl Keys {
         Ok(())
     }
 
-    /// Notes that the database was heard from.
-    pub fn heard(&self, now: Time) {
-        self.heard_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+    /// Notes that the database was heard from just now.
+    pub fn heard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Refuses when this server was cut off from the database for too long.
-    pub fn require_fresh(&self, now: Time) -> Result<(), MintError> {
-        let silent = now.timestamp_millis() - self.heard_ms.load(Ordering::Relaxed);
-        if silent > stale_after().num_milliseconds() { Err(MintError::CutOff) } else { Ok(()) }
+    pub fn require_fresh(&self) -> Result<(), MintError> {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.elapsed() > STALE_AFTER { Err(MintError::CutOff) } else { Ok(()) }
     }
 
     /// Whether there is a key that signs now for this use.

@@ -236,7 +236,7 @@ impl Mint {
         refresh_token: Option<String>,
         now: Time,
     ) -> Result<TokenSet, MintError> {
-        self.keys.require_fresh(now)?;
+        self.keys.require_fresh()?;
         let life = grant.client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds);
         let access_token = self.access_token(grant, life, now)?;
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;

@@ -9,7 +9,6 @@ use actix_web::{Error, HttpResponse, web};
 use std::sync::Arc;
 
 use crate::clients::Clients;
-use crate::routes;
 
 /// Answers preflights, and lets the registered origins of clients read the answers of the paths that are for them. The
 /// handlers still hold each request to the origins of its own client.
@@ -22,7 +21,7 @@ pub async fn allow_clients(
         let response = preflight(origin);
         return Ok(request.into_response(response).map_into_right_body());
     }
-    let shared = routes::is_for_clients(request.path());
+    let shared = is_for_clients(request.path());
     let mut response = next.call(request).await?.map_into_left_body();
     if shared {
         let headers = response.headers_mut();
@@ -39,7 +38,7 @@ pub async fn allow_clients(
 }
 
 fn allowed_origin(request: &ServiceRequest) -> Option<HeaderValue> {
-    if !routes::is_for_clients(request.path()) {
+    if !is_for_clients(request.path()) {
         return None;
     }
     let origin = request.headers().get(header::ORIGIN)?;
@@ -57,4 +56,12 @@ fn preflight(origin: Option<HeaderValue>) -> HttpResponse {
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
     }
     response.finish()
+}
+
+/// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that
+/// never use a cookie when such a page calls.
+pub fn is_for_clients(path: &str) -> bool {
+    const EXACT: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/v1/passkeys"];
+    const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
+    EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
 }

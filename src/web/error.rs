@@ -174,7 +174,7 @@ impl Failure {
     }
 
     /// Logs the cause, once, at the edge.
-    pub(super) fn log(&self) {
+    pub fn log(&self) {
         match &self.source {
             Some(source) if self.kind.status().is_server_error() => {
                 tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");

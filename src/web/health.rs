@@ -11,13 +11,11 @@ use actix_web::{HttpResponse, web};
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 
-use crate::clock::Clock;
 use crate::tokens::Keys;
 
 /// What readiness is judged by.
 pub struct Health {
     keys: Arc<Keys>,
-    clock: Clock,
     conflict: ArcSwapOption<String>,
     stopping: AtomicBool,
 }
@@ -36,8 +34,8 @@ pub struct Check {
 
 impl Health {
     /// Ready as soon as the keys are.
-    pub fn new(keys: Arc<Keys>, clock: Clock) -> Self {
-        Self { keys, clock, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
     }
 
     /// Notes (or lifts) a conflict with another server.
@@ -52,7 +50,7 @@ impl Health {
 
     /// Every condition.
     pub fn checks(&self) -> Vec<Check> {
-        let cut_off = self.keys.require_fresh(self.clock.now()).is_err();
+        let cut_off = self.keys.require_fresh().is_err();
         let conflict = self.conflict.load_full();
         vec![
             Check {

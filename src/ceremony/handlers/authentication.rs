@@ -7,12 +7,12 @@ use super::dto::{
     VerifyRequest,
 };
 use super::{Browser, FirstCall, Room, second_call};
+use crate::account::guards::{Guard, Identity, MaybeIdentity};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, MaybeIdentity};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};
@@ -96,11 +96,7 @@ pub async fn verify(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     let body = body.0;
-    // A step-up needs the session; a stale or foreign credential of another kind must not hinder a plain sign-in.
-    let identity = match guard.cookies.session(request.headers())? {
-        Some(_) => guard.identify(request.method(), request.headers()).await?,
-        None => None,
-    };
+    let identity = guard.identify_on_own_site(request.headers()).await?;
     let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
     let signed_in = room
         .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)

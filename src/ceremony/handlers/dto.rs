@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::account::views::{SessionBrief, UserView};
 use crate::ceremony::aaguid;
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::ceremony::signals::Signal;
 use crate::ceremony::wanted::WantedRequest;
 use crate::domain::id::PasskeyId;
-use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 
 /// Why a sign-in ceremony is begun.
@@ -106,49 +106,6 @@ pub struct VerifyRequest {
     /// May repeat the client of the first call; another one ends the ceremony.
     #[serde(default)]
     pub client_id: Option<String>,
-}
-
-/// A person, as their own tokens may tell.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserView {
-    /// Also the `sub` of their tokens.
-    pub id: Uuid,
-    /// Display name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// E-mail address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Whether the address was proven to be theirs.
-    pub email_verified: bool,
-}
-
-impl From<&User> for UserView {
-    fn from(user: &User) -> Self {
-        Self {
-            id: user.id.uuid(),
-            name: user.name.clone(),
-            email: user.email.clone(),
-            email_verified: user.email_verified_at.is_some(),
-        }
-    }
-}
-
-/// A session in short.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionBrief {
-    /// Also the `sid` of its tokens.
-    pub id: Uuid,
-    /// When the person authenticated.
-    pub auth_time: DateTime<Utc>,
-    /// Authentication context class reference.
-    pub acr: String,
-    /// Authentication method references.
-    pub amr: Vec<String>,
-    /// When the session ends unused.
-    pub expires_at: DateTime<Utc>,
 }
 
 /// A passkey in short.

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::bridge::BridgeError;
 use crate::ceremony::CeremonyError;
 use crate::domain::client::ClientRefusal;
 use crate::web::error::{Failure, Kind};
@@ -26,7 +25,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             Kind::UnauthorizedClient,
             "A confidential client ends its ceremonies at the token endpoint, where it authenticates.",
         ),
-        CeremonyError::Bridge(error) => bridge(error),
+        CeremonyError::Bridge(error) => error.into(),
         CeremonyError::Invalid(words) => Failure::new(Kind::InvalidRequest, words),
         CeremonyError::ExpiredOrUsed => {
             Failure::new(Kind::CeremonyExpired, "The ceremony took too long or was answered before. Begin a new one.")
@@ -94,27 +93,4 @@ fn client(refusal: ClientRefusal) -> Failure {
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-}
-
-/// How a bridge's refusal is told; also used by the bridge's own endpoint.
-pub(crate) fn bridge(error: BridgeError) -> Failure {
-    use crate::bridge::Denied;
-    match error {
-        BridgeError::Unknown => Failure::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
-        BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge)) => {
-            Failure::new(Kind::ReauthenticationRequired, "This bridge wants a fresh sign-in with a passkey.")
-                .because(denied)
-        }
-        BridgeError::Denied(denied @ Denied::Scope) => {
-            Failure::new(Kind::InsufficientScope, "The scope for this bridge is missing.").because(denied)
-        }
-        BridgeError::Denied(denied @ Denied::Client) => {
-            Failure::new(Kind::Forbidden, "This client may not use this bridge.").because(denied)
-        }
-        BridgeError::Render(error) => {
-            Failure::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
-        }
-        BridgeError::Mint(error) => Failure::unavailable(error),
-        BridgeError::Storage(error) => error.into(),
-    }
 }

@@ -4,12 +4,12 @@ use actix_web::{HttpResponse, web};
 
 use super::Room;
 use super::dto::{ChangeRequest, PasskeyView, PasskeysResponse, RemovedResponse};
+use crate::account::guards::Identity;
 use crate::ceremony::CeremonyError;
 use crate::ceremony::management::Change;
 use crate::domain::id::PasskeyId;
 use crate::domain::text::DisplayName;
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::Identity;
 use crate::web::{Caller, Json};
 
 /// The scope that an access token needs here.

@@ -2,7 +2,7 @@
 
 pub mod authentication;
 pub mod dto;
-pub(crate) mod failure;
+mod failure;
 pub mod management;
 pub mod registration;
 
@@ -16,10 +16,10 @@ use super::binding::{SecondCall, Via};
 use super::error::CeremonyError;
 use super::state::Wanted;
 use super::wanted::{self, WantedRequest};
+use crate::account::guards::{Guard, Identity};
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::web::error::Failure;
-use crate::web::guards::{Guard, Identity};
 use crate::web::origin::{origin, require_same_origin};
 
 /// The room, as handlers are given it.

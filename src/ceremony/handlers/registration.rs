@@ -10,10 +10,10 @@ use super::dto::{
 };
 use super::management::parse_name;
 use super::{Browser, FirstCall, Room, second_call};
+use crate::account::guards::{Guard, Identity, Via};
 use crate::ceremony::options::Choice;
 use crate::ceremony::registration::{BeginSignUp, Registered};
 use crate::web::error::{Failure, Kind, Problem};
-use crate::web::guards::{Guard, Identity, MaybeIdentity, Via};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};
@@ -28,18 +28,18 @@ pub async fn options(
     guard: web::Data<Guard>,
     limits: web::Data<Limits>,
     caller: Caller,
-    identity: MaybeIdentity,
     body: Json<RegistrationOptionsRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Start, caller.network)?;
+    let identity = guard.identify_on_own_site(request.headers()).await?;
     let body = body.0;
     let choice = choice(&body)?;
-    let purpose = body.purpose.unwrap_or(match identity.0 {
+    let purpose = body.purpose.unwrap_or(match identity {
         Some(_) => RegistrationPurpose::Add,
         None => RegistrationPurpose::SignUp,
     });
     if purpose == RegistrationPurpose::Add {
-        return add_options(&request, &room, &guard, signed_in(identity.0)?, choice).await;
+        return add_options(&request, &room, &guard, signed_in(identity)?, choice).await;
     }
     let call = FirstCall::read(&request, &room, &guard, &body.result)?;
     let email = parse_email(body.email.as_deref())?;
@@ -87,12 +87,12 @@ pub async fn verify(
     guard: web::Data<Guard>,
     limits: web::Data<Limits>,
     caller: Caller,
-    identity: MaybeIdentity,
     body: Json<VerifyRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
+    let identity = guard.identify_on_own_site(request.headers()).await?;
     let body = body.0;
-    let call = second_call(&request, &guard, identity.0.as_ref(), body.client_id.as_deref())?;
+    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
     let registered =
         room.finish_registration(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance).await?;
     Ok(match registered {
@@ -102,7 +102,7 @@ pub async fn verify(
         }
         Registered::Added { passkey, signal } => HttpResponse::Ok().json(AddedResponse {
             kind: "passkey",
-            passkey: PasskeyView::new(&passkey, identity.0.and_then(|identity| identity.session.passkey)),
+            passkey: PasskeyView::new(&passkey, identity.and_then(|identity| identity.session.passkey)),
             signals: vec![signal],
         }),
     })

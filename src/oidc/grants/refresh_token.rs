@@ -95,7 +95,7 @@ pub async fn refresh(
     }
     let scopes = narrowed(&presented.scopes, scope)?;
     room.mint.ready(client)?;
-    room.mint.keys().require_fresh(now)?;
+    room.mint.keys().require_fresh()?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;

@@ -14,7 +14,6 @@ pub mod developer;
 pub mod docs;
 pub mod error;
 mod frame;
-pub mod handlers;
 pub mod messages;
 pub mod passkeys;
 pub mod sign_in;

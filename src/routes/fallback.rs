@@ -3,13 +3,13 @@
 use actix_web::http::header::{ACCEPT, ALLOW};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 
-use super::error::{Failure, Kind, Problem};
-use super::pages::handlers::Site;
-use crate::routes;
+use super::methods_of;
+use crate::site::Site;
+use crate::web::error::{Failure, Kind, Problem};
 
 /// 404, or 405 with `Allow` where the path exists under another method.
 pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let methods = routes::methods_of(request.path());
+    let methods = methods_of(request.path());
     let failure = if methods.is_empty() {
         Failure::new(Kind::NotFound, "There is nothing at this address.")
     } else {

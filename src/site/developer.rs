@@ -4,9 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{QUICK_START, Site, identity_of};
+use crate::account::guards::Guard;
 use crate::ceremony::handlers::Room;
 use crate::web::error::{Failure, Kind};
-use crate::web::guards::Guard;
 use crate::web::pages::developer::Developer;
 use crate::web::pages::{Boot, PageKind};
 

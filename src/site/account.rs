@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Site, done_of, require_identity, see_other};
+use crate::account::guards::Guard;
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::audit::EventKind;
 use crate::domain::id::SessionId;
@@ -12,7 +13,6 @@ use crate::storage::audit::Seen;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
-use crate::web::guards::Guard;
 use crate::web::pages::Boot;
 use crate::web::pages::account::{Activity, Entry, Happened, Overview, SessionCard, Sessions};
 

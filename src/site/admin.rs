@@ -4,9 +4,10 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, http::header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::health;
-use super::pages::{assets, handlers};
+use super::docs;
 use crate::openapi;
+use crate::web::health;
+use crate::web::pages::assets;
 
 /// Registers its routes.
 pub fn register(config: &mut ServiceConfig) {
@@ -15,8 +16,8 @@ pub fn register(config: &mut ServiceConfig) {
         .route("/readyz", web::get().to(health::detail))
         .route("/metrics", web::get().to(metrics))
         .route("/openapi.json", web::get().to(document))
-        .route("/docs", web::get().to(handlers::docs::index))
-        .route("/docs/{page}", web::get().to(handlers::docs::page))
+        .route("/docs", web::get().to(docs::index))
+        .route("/docs/{page}", web::get().to(docs::page))
         .route("/assets/{name}", web::get().to(assets::serve));
 }
 

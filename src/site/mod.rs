@@ -4,10 +4,12 @@
 //! 303 to a GET; a stranger is sent to sign in and comes back, by a path that was checked to be ours.
 
 pub mod account;
+pub mod admin;
 pub mod developer;
 pub mod docs;
 pub mod passkeys;
 pub mod sign_in;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -20,8 +22,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::{ErrorPage, Kind as PageKindOfError};
-use super::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
+use crate::account::guards::{Guard, Identity};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::SessionId;
@@ -30,8 +31,9 @@ use crate::tokens::Keys;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
-use crate::web::guards::{Guard, Identity};
 use crate::web::headers::page_policy;
+use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
+use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
 
 /// What all pages share.
 pub struct Site {
@@ -205,9 +207,9 @@ fn is_own_path(path: &str) -> bool {
 }
 
 /// The banner that an address asks for: a code, mapped through the catalogue, never echoed.
-fn done_of(request: &HttpRequest) -> Option<super::account::Done> {
+fn done_of(request: &HttpRequest) -> Option<crate::web::pages::account::Done> {
     let (_, code) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "done")?;
-    super::account::Done::from_code(&code)
+    crate::web::pages::account::Done::from_code(&code)
 }
 
 /// Sets a cookie on a finished answer.

@@ -2,10 +2,12 @@
 //!
 //! To add one: a line here, with who may call it; the tests fail until the new route has an expectation.
 
+pub mod fallback;
+
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{account, bridge, ceremony, oidc, web as furniture};
+use crate::{account, bridge, ceremony, oidc, site, web as furniture};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,37 +79,29 @@ routes! {
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
 
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
-    GET    "/.well-known/webauthn"                  Public    => furniture::well_known::webauthn;
-    GET    "/.well-known/passkey-endpoints"         Public    => furniture::well_known::passkey_endpoints;
-    GET    "/"                                      Page => furniture::pages::handlers::sign_in::home;
-    POST   "/signin/passkey"                        Page => furniture::pages::handlers::sign_in::without_script;
-    POST   "/signin"                                Page => furniture::pages::handlers::sign_in::email_without_script;
-    POST   "/signout"                               Page => furniture::pages::handlers::sign_in::sign_out;
-    GET    "/signed-out"                            Page => furniture::pages::handlers::sign_in::signed_out;
-    GET    "/confirm"                               OwnPage => furniture::pages::handlers::sign_in::confirm;
-    GET    "/account"                               OwnPage => furniture::pages::handlers::account::overview;
-    GET    "/account/sessions"                      OwnPage => furniture::pages::handlers::account::sessions;
-    POST   "/account/sessions/sign-out-others"      OwnPage => furniture::pages::handlers::account::end_others;
-    POST   "/account/sessions/{id}/sign-out"        OwnPage => furniture::pages::handlers::account::end_session;
-    GET    "/account/activity"                      OwnPage => furniture::pages::handlers::account::activity;
-    GET    "/account/passkeys"                      OwnPage => furniture::pages::handlers::passkeys::list;
-    GET    "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename_form;
-    POST   "/account/passkeys/{id}/rename"          OwnPage => furniture::pages::handlers::passkeys::rename;
-    GET    "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove_form;
-    POST   "/account/passkeys/{id}/remove"          OwnPage => furniture::pages::handlers::passkeys::remove;
-    GET    "/developer"                             Page => furniture::pages::handlers::developer::panel;
+    GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
+    GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;
+    GET    "/"                                      Page => site::sign_in::home;
+    POST   "/signin/passkey"                        Page => site::sign_in::without_script;
+    POST   "/signin"                                Page => site::sign_in::email_without_script;
+    POST   "/signout"                               Page => site::sign_in::sign_out;
+    GET    "/signed-out"                            Page => site::sign_in::signed_out;
+    GET    "/confirm"                               OwnPage => site::sign_in::confirm;
+    GET    "/account"                               OwnPage => site::account::overview;
+    GET    "/account/sessions"                      OwnPage => site::account::sessions;
+    POST   "/account/sessions/sign-out-others"      OwnPage => site::account::end_others;
+    POST   "/account/sessions/{id}/sign-out"        OwnPage => site::account::end_session;
+    GET    "/account/activity"                      OwnPage => site::account::activity;
+    GET    "/account/passkeys"                      OwnPage => site::passkeys::list;
+    GET    "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename_form;
+    POST   "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename;
+    GET    "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove_form;
+    POST   "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove;
+    GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
 
     GET    "/livez"                                 Public    => furniture::health::livez;
     GET    "/readyz"                                Public    => furniture::health::readyz;
-}
-
-/// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that
-/// never use a cookie when such a page calls.
-pub fn is_for_clients(path: &str) -> bool {
-    const EXACT: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/v1/passkeys"];
-    const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
-    EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
 }
 
 /// The methods a path has, whatever it was called with: tells 405 from 404.

@@ -11,16 +11,16 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
 
-use super::cookies::Cookies;
-use super::error::{Failure, Kind, Problem};
-use super::origin::require_same_origin;
-use crate::account::Accounts;
+use super::Accounts;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::tokens::Mint;
 use crate::tokens::verifier::places;
+use crate::web::cookies::Cookies;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::origin::require_same_origin;
 
 /// How somebody proved that a session is theirs.
 #[derive(Clone, Debug)]
@@ -104,6 +104,16 @@ impl Guard {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    /// Who sent a request that may also come from another site's page, as ceremonies for clients do: such a page never
+    /// acts with our cookie, so there the cookie is not read.
+    pub async fn identify_on_own_site(&self, headers: &HeaderMap) -> Result<Option<Identity>, Failure> {
+        let own = require_same_origin(headers, &self.public_origin).is_ok();
+        if !own && bearer(headers)?.is_none() {
+            return Ok(None);
+        }
+        self.identify(&Method::POST, headers).await
     }
 
     async fn by_token(&self, token: &str) -> Result<Identity, Failure> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use crate::account::guards::Guard;
 use crate::ceremony::Ceremonies;
-use crate::web::guards::Guard;
 
 /// Related origins (WebAuthn Level 3 §5.11.1), from the very list that origins are checked by.
 #[utoipa::path(get, path = "/.well-known/webauthn", tag = "Well-known", responses((status = 200, description = "`{\"origins\": […]}`")))]

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::{Site, done_of, require_identity, see_other, with_next};
+use crate::account::guards::{Guard, Identity};
 use crate::ceremony::aaguid;
 use crate::ceremony::handlers::Room;
 use crate::ceremony::handlers::management::parse_id;
@@ -15,7 +16,6 @@ use crate::storage::credentials::StoredPasskey;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
-use crate::web::guards::{Guard, Identity};
 use crate::web::pages::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
 use crate::web::pages::{Boot, PageKind};
 

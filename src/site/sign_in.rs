@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::{Site, identity_of, next_of, require_identity, see_other, with_cookie};
+use crate::account::guards::Guard;
 use crate::ceremony::authentication::BeginSignIn;
 use crate::ceremony::handlers::{Browser, Room};
 use crate::ceremony::state::Wanted;
@@ -12,7 +13,6 @@ use crate::domain::text::Email;
 use crate::web::Caller;
 use crate::web::error::Failure;
 use crate::web::form::PageForm;
-use crate::web::guards::Guard;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::sign_in::{Scriptless, SignIn, SignUp, SignedOut};

@@ -1,0 +1,134 @@
+//! `make bench`: the real server under load, and how far it is from what is physically needed.
+//!
+//! What must hold: the server is the release binary with its default settings (only the limits are off where one address
+//! plays many), commits are durable, and a failed operation ends the run instead of being counted. A figure that the
+//! documentation quotes comes from here. To add an operation see `operations`; to add another figure, a file that gives
+//! [`Figure`](report::Figure)s and a name in [`SECTIONS`].
+
+#[path = "../../tests/support/authenticator.rs"]
+mod authenticator;
+mod database;
+mod drive;
+mod flood;
+mod floors;
+mod http;
+mod memory;
+mod operations;
+mod people;
+mod process;
+mod ready;
+mod report;
+mod usage;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use passmint::clock::Clock;
+use report::Report;
+
+/// Anything that ends the run.
+pub type Fault = Box<dyn Error + Send + Sync>;
+/// What nearly every function here gives.
+pub type Result<T> = std::result::Result<T, Fault>;
+
+const SECTIONS: [&str; 7] = ["signin", "refresh", "introspection", "jwks", "memory", "flood", "ready"];
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmarks.md");
+
+/// The command line.
+struct Arguments {
+    sections: Vec<String>,
+    connections: usize,
+    settings: Vec<String>,
+    write_docs: bool,
+    check: bool,
+    date: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| run(&arguments)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(fault) => {
+            eprintln!("bench: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut read = Arguments {
+        sections: Vec::new(),
+        connections: 32,
+        settings: Vec::new(),
+        write_docs: false,
+        check: false,
+        date: None,
+    };
+    for argument in env::args().skip(1) {
+        match argument.as_str() {
+            // Cargo adds it.
+            "--bench" => {}
+            "--write-docs" => read.write_docs = true,
+            "--check" => read.check = true,
+            section if SECTIONS.contains(&section) => read.sections.push(argument),
+            other => match other.split_once('=') {
+                Some(("--connections", count)) => read.connections = count.parse()?,
+                Some(("--set", setting)) => read.settings.push(setting.to_owned()),
+                Some(("--date", date)) => read.date = Some(date.to_owned()),
+                _ => {
+                    let known = SECTIONS.join(" ");
+                    return Err(format!(
+                        "{other:?} is none of: {known} --connections=N --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
+                    )
+                    .into());
+                }
+            },
+        }
+    }
+    if read.write_docs && !(read.sections.is_empty() && read.settings.is_empty()) {
+        return Err(
+            "--write-docs writes the page of a whole run by default settings: no sections or settings with it".into()
+        );
+    }
+    Ok(read)
+}
+
+/// Runs what was asked for; false when a goal was to be checked and is missed.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let wanted = |section: &str| arguments.sections.is_empty() || arguments.sections.iter().any(|name| name == section);
+    process::SETTINGS.get_or_init(|| arguments.settings.clone());
+    let load_before = fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned();
+    let mut report = Report { connections: arguments.connections, load_before, ..Report::default() };
+    if wanted("ready") {
+        step("start, cold and warm");
+        report.figures.extend(ready::ready()?);
+    }
+    if operations::SECTIONS.into_iter().any(wanted) {
+        step("floors");
+        let (crypto, database) = (floors::crypto()?, database::database(arguments.connections)?);
+        step("operations");
+        report.operations = operations::measure(arguments.connections, &wanted, &crypto, &database)?;
+        report.floors = Some((crypto, database));
+    }
+    if wanted("memory") {
+        step("memory");
+        report.figures.extend(memory::memory()?);
+    }
+    if wanted("flood") {
+        step("flood, 45 seconds");
+        report.figures.extend(flood::flood()?);
+    }
+    println!("\n{}", report.tables());
+    if arguments.write_docs {
+        let today = || Clock::system().now().date_naive().to_string();
+        fs::write(PAGE, report.page(&arguments.date.clone().unwrap_or_else(today))?)?;
+        println!("Written to {PAGE}");
+    }
+    Ok(!arguments.check || report.is_met())
+}
+
+/// Progress goes to the other stream, so that the tables can be redirected.
+fn step(what: &str) {
+    eprintln!("bench: {what} …");
+}

@@ -1,0 +1,231 @@
+//! The real server as a child process, with files of its own.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use passmint::domain::secret::{PlainToken, TokenKind};
+use passmint::storage::cluster::choose_directory;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Result;
+use crate::http::Client;
+use crate::usage::Processes;
+
+/// The app whose people sign in.
+pub const APP: &str = "bench";
+/// The backend that introspects.
+const BACKEND: &str = "bench-api";
+/// What the command line adds to the server's settings, to try one out; empty for figures that are published.
+pub static SETTINGS: OnceLock<Vec<String>> = OnceLock::new();
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether callers are limited, as they are by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    Default,
+    Off,
+}
+
+/// The files of one server: data, keys and configuration, removed at the end.
+pub struct Home {
+    directory: PathBuf,
+    public: SocketAddr,
+    admin: SocketAddr,
+    secret: PlainToken,
+}
+
+impl Home {
+    /// An empty home under cargo's directory for temporary files: on the disk that the checkout is on, not in memory.
+    pub fn new(name: &str) -> Result<Self> {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{name}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let (public, admin) = free_addresses()?;
+        Ok(Self { directory, public, admin, secret: PlainToken::random(TokenKind::ClientSecret) })
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The public address, as browsers name it.
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.public.port())
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub fn start(&self, limits: Limits) -> Result<Server> {
+        let file = self.directory.join("passmint.toml");
+        fs::write(&file, self.configuration(limits))?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
+        command.arg("serve").arg("--config").arg(&file).current_dir(&self.directory);
+        for setting in SETTINGS.get().into_iter().flatten() {
+            command.args(["--set", setting]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Settings of the person at the keyboard would make another server of it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("PASSMINT_") || name == "DATABASE_URL") {
+                command.env_remove(name);
+            }
+        }
+        let started = Instant::now();
+        let mut child = command.spawn()?;
+        let log = Log::of(child.stderr.take().ok_or("the server has no standard error")?);
+        let mut server = Server {
+            child,
+            address: self.public,
+            origin: self.origin(),
+            backend: self.credentials(),
+            ready: started.elapsed(),
+            log,
+        };
+        let mut client = Client::new(self.public);
+        while !client.get("/readyz").is_ok_and(|answer| answer.status == 200) {
+            client.hang_up();
+            if server.child.try_wait()?.is_some() || started.elapsed() > READY_WITHIN {
+                return Err(format!("the server did not start:\n{}", server.log.last()).into());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        server.ready = started.elapsed();
+        Ok(server)
+    }
+
+    /// The value of the header by which the backend proves who it is.
+    fn credentials(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{BACKEND}:{}", self.secret.expose())))
+    }
+
+    fn configuration(&self, limits: Limits) -> String {
+        let path = |name: &str| toml_text(&self.directory.join(name).to_string_lossy());
+        let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(self.secret.digest().as_bytes());
+        format!(
+            r#"public_url = "{origin}"
+listen = ["{public}"]
+admin_listen = "{admin}"
+data_dir = {data}
+keys_dir = {keys}
+
+[limits]
+enabled = {enabled}
+
+[clients.{APP}]
+first_party = true
+origins = ["{origin}"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
+
+[clients.{BACKEND}]
+kind = "confidential"
+grants = []
+secret_digest = "{digest}"
+may_introspect = ["{origin}"]
+"#,
+            origin = self.origin(),
+            public = self.public,
+            admin = self.admin,
+            data = path("data"),
+            keys = path("keys"),
+            enabled = limits == Limits::Default,
+        )
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Run by root, a cluster may be kept where PostgreSQL's user can enter.
+        if let Ok(data) = choose_directory(&self.directory.join("data")) {
+            let _ = fs::remove_dir_all(data);
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A running server. Dropping it stops it and its PostgreSQL.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    pub origin: String,
+    /// `Authorization` of the backend that introspects.
+    pub backend: String,
+    /// From the start of the process to the first ready answer.
+    pub ready: Duration,
+    log: Log,
+}
+
+impl Server {
+    /// The server and its PostgreSQL.
+    pub fn processes(&self) -> Result<Processes> {
+        Processes::of_server(self.child.id())
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Dropped without being stopped: something failed, and the log may tell what.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(50));
+            eprintln!("The end of the server's log:\n{}", self.log.last());
+        }
+        let _ = self.end();
+    }
+}
+
+/// The server's log, drained as a supervisor would: writing it to a disk that also commits would slow both. Only the end
+/// is kept, to be shown when the server fails.
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    const KEPT: usize = 8192;
+
+    fn of(mut stream: ChildStderr) -> Self {
+        let end = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&end);
+        thread::spawn(move || {
+            let mut piece = vec![0; 1 << 16];
+            while let Ok(read @ 1..) = stream.read(&mut piece) {
+                let mut end = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                end.extend(&piece[read.saturating_sub(Self::KEPT)..read]);
+                let surplus = end.len().saturating_sub(Self::KEPT);
+                end.drain(..surplus);
+            }
+        });
+        Self(end)
+    }
+
+    fn last(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+/// Two addresses that were free a moment ago.
+fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
+    let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok((one.local_addr()?, other.local_addr()?))
+}
+
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
