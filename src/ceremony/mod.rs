@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod policy;
 pub mod registration;
 pub mod relying_party;
+mod settle;
 pub mod signals;
 pub mod state;
 pub mod store;

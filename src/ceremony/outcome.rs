@@ -49,6 +49,14 @@ pub struct SignedIn {
     pub signal: Signal,
 }
 
+/// A sign-in or sign-up that is written, and not yet delivered.
+pub(super) struct Settled {
+    pub(super) plan: Plan,
+    pub(super) user: User,
+    pub(super) passkey: StoredPasskey,
+    pub(super) signal: Signal,
+}
+
 /// What is about to be written, and what will be signed afterwards.
 pub(super) struct Plan {
     pub(super) session: NewSession,
@@ -87,7 +95,7 @@ impl Ceremonies {
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
-                self.mint.ready(client)?;
+                self.mint.ready(client, scopes)?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
                     let (family, seed) = self.mint.new_family(Id::random(), scopes, audience, now)?;
                     (Some(family), Some(seed))
@@ -109,11 +117,10 @@ impl Ceremonies {
         &self,
         wanted: &Wanted,
         client: Option<&Client>,
-        plan: Plan,
-        user: User,
-        passkey: StoredPasskey,
-        (signal, origin): (Signal, &Provenance),
+        settled: Settled,
+        origin: &Provenance,
     ) -> Result<SignedIn, CeremonyError> {
+        let Settled { plan, user, passkey, signal } = settled;
         let given = match (wanted, client, plan.cookie) {
             (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
             (Wanted::Tokens { scopes, audience, nonce, .. }, Some(client), _) => {

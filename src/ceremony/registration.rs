@@ -8,7 +8,7 @@ use super::authentication::{Begun, listed, unreadable};
 use super::binding::{self, SecondCall};
 use super::error::CeremonyError;
 use super::options::{self, Account, Choice};
-use super::outcome::SignedIn;
+use super::outcome::{Settled, SignedIn};
 use super::relying_party::RelyingParty;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
@@ -264,7 +264,7 @@ impl Ceremonies {
             .await;
         inserted.map_err(taken_already)?;
         let signal = Signal::new(&user, &passkey.rp_id, [passkey.credential_id.as_slice()]);
-        self.deliver(&ceremony.wanted, client, plan, user, passkey, (signal, origin)).await
+        self.deliver(&ceremony.wanted, client, Settled { plan, user, passkey, signal }, origin).await
     }
 
     async fn add(

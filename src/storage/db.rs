@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection as _, PgConnection};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StorageError;
 
@@ -68,19 +68,36 @@ impl Db {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| StorageError::NoConnection(None))?
-            .map_err(|_| StorageError::Stopping)?;
+        self.offload(|db| db.blocking(work)).await?
+    }
+
+    /// Runs `work` off the server's own threads, with the database at hand: for a step that reads, computes for long, and
+    /// writes. A connection is taken with [`Db::blocking`] for each part, so none is held while it computes.
+    pub async fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let permit = self.permit().await?;
         let this = self.clone();
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             let _in_span = span.enter();
             let _permit = permit;
-            this.blocking(work)
+            work(&this)
         })
         .await
-        .map_err(|_| StorageError::Stopping)?
+        .map_err(|_| StorageError::Stopping)
+    }
+
+    /// A place in the queue; without a timer when there is one at once.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, StorageError> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| StorageError::NoConnection(None))?
+            .map_err(|_| StorageError::Stopping)
     }
 
     /// Runs `work` in one transaction. A refusal that must be remembered (a replay, say) is an `Ok` value: an `Err` rolls back.
@@ -98,6 +115,14 @@ impl Db {
     ) -> Result<T, StorageError> {
         let mut conn = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
         work(&mut conn)
+    }
+
+    /// [`Db::tx`] for code that is on a blocking thread already.
+    pub fn blocking_tx<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        self.blocking(|conn| conn.transaction(work))
     }
 
     /// Connections open and idle, for the metrics.

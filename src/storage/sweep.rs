@@ -4,7 +4,7 @@ use chrono::Duration;
 use diesel::prelude::*;
 
 use super::StorageError;
-use super::schema::{ceremonies, changes, refresh_tokens, servers, sessions, signing_keys};
+use super::schema::{ceremonies, changes, servers, sessions, signing_keys};
 use crate::clock::Time;
 
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
@@ -16,7 +16,7 @@ fn keep_ended() -> Duration {
 pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
-    gone += diesel::delete(refresh_tokens::table.filter(refresh_tokens::ends_at.lt(ended))).execute(conn)?;
+    // Refresh families go with their sessions.
     gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;
     gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;

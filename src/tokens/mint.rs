@@ -153,13 +153,11 @@ impl Mint {
     }
 
     /// Checks that everything for this client could be signed now, so that nothing is written in vain.
-    pub fn ready(&self, client: &Client) -> Result<(), MintError> {
+    pub fn ready(&self, client: &Client, scopes: &Scopes) -> Result<(), MintError> {
         let ring = self.keys.ring();
-        for (usage, algorithm) in [
-            (Use::Tokens, self.settings.algorithm),
-            (Use::Tokens, id_algorithm(client)),
-            (Use::Refresh, Algorithm::HS256),
-        ] {
+        let id_token = scopes.contains("openid").then(|| (Use::Tokens, id_algorithm(client)));
+        let always = [(Use::Tokens, self.settings.algorithm), (Use::Refresh, Algorithm::HS256)];
+        for (usage, algorithm) in always.into_iter().chain(id_token) {
             if ring.signing(&usage, algorithm).is_none() {
                 return Err(MintError::NoKey { usage: usage.to_string(), algorithm });
             }

@@ -94,7 +94,7 @@ pub async fn refresh(
         return Err(RefreshRefusal::OtherClient.into());
     }
     let scopes = narrowed(&presented.scopes, scope)?;
-    room.mint.ready(client)?;
+    room.mint.ready(client, &scopes)?;
     room.mint.keys().require_fresh()?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
