@@ -10,6 +10,8 @@ pub mod authenticator;
 // A running server with its callers.
 mod support;
 
+/// Behaviours that the product was asked for and that no other file is about.
+mod behaviours;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
