@@ -78,6 +78,7 @@ guides! {
     "api"                 "REST API"                     "docs/reference/endpoints.md" => api;
     "errors"              "Errors"                       "docs/reference/errors.md" => errors;
     "configuration"       "Configuration"                "docs/reference/configuration.md" => config::docs::render;
+    "commands"            "Commands"                     "docs/reference/commands.md";
     "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => events;
     "specs"               "Specifications"               "docs/reference/specs.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
