@@ -249,6 +249,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),
+        clients: Arc::clone(&rooms.clients),
         cookies: Cookies::new(https, port),
         public_origin: config.issuer().to_owned(),
     };

@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
+use crate::clients::Clients;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
@@ -80,6 +81,8 @@ pub struct Guard {
     pub accounts: Arc<Accounts>,
     /// Knows issuer and keys.
     pub mint: Arc<Mint>,
+    /// Knows which clients are disabled.
+    pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
     /// Our own origin, for requests that change something.
@@ -123,6 +126,7 @@ impl Guard {
         let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token, self.accounts.clock.now())
             .map_err(|refusal| refused().because(refusal))?
             .into_claims();
+        self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
         let sid: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or_else(refused)?;
         let (session, user) = self.accounts.by_id(sid).await?.ok_or_else(refused)?;
         if user.id.to_string() != claims.sub {

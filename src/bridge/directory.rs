@@ -137,9 +137,11 @@ impl Bridges {
         self.entries.values().map(|entry| &entry.bridge)
     }
 
-    /// Checks that a token of this bridge could be signed now.
-    pub fn ready(&self, name: &str) -> Result<(), BridgeError> {
+    /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
+    /// written in vain. Minting asks both again.
+    pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        entry.bridge.permits(request)?;
         self.key_of(entry).map(drop).map_err(Into::into)
     }
 

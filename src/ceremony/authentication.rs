@@ -181,7 +181,8 @@ impl Ceremonies {
             return Err(CeremonyError::Foreign("session"));
         }
         let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
-        let assertion = read(credential, party, client.as_deref())?;
+        let origins = binding::accepted_origins(ceremony, party, client.as_deref(), self.mint.issuer());
+        let assertion = read(credential, &origins)?;
         check_before_lookup(&assertion, ceremony, party)?;
         if offered.is_some_and(|offered| !offered.contains(&assertion.credential_id)) {
             return Err(CeremonyError::Refused("the credential was not offered"));
@@ -236,15 +237,14 @@ pub(super) fn listed(passkeys: &[StoredPasskey]) -> Vec<Listed> {
         .collect()
 }
 
-fn read(credential: &[u8], party: &RelyingParty, client: Option<&Client>) -> Result<Assertion, CeremonyError> {
-    let origins = binding::accepted_origins(party, client);
-    strict::authentication(credential, &Expected { origins: &origins }).map_err(|refusal| unreadable(refusal, party))
+fn read(credential: &[u8], origins: &[String]) -> Result<Assertion, CeremonyError> {
+    strict::authentication(credential, &Expected { origins }).map_err(|refusal| unreadable(refusal, origins))
 }
 
-/// A wrong origin is told, with the public list; everything else looks alike.
-pub(super) fn unreadable(refusal: Refusal, party: &RelyingParty) -> CeremonyError {
+/// A wrong origin is told, with the list of right ones; everything else looks alike.
+pub(super) fn unreadable(refusal: Refusal, origins: &[String]) -> CeremonyError {
     match refusal {
-        Refusal::WrongOrigin { received } => CeremonyError::WrongOrigin { received, allowed: party.origins.clone() },
+        Refusal::WrongOrigin { received } => CeremonyError::WrongOrigin { received, allowed: origins.to_vec() },
         malformed @ Refusal::Malformed(_) => CeremonyError::Unreadable(malformed),
     }
 }

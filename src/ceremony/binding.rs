@@ -2,7 +2,7 @@
 
 use super::error::CeremonyError;
 use super::relying_party::RelyingParty;
-use super::state::{Ceremony, Wanted};
+use super::state::{Ceremony, Purpose, Wanted};
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
@@ -35,7 +35,7 @@ pub struct SecondCall<'a> {
 
 /// Checks the binding; the ceremony is burnt already.
 pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>) -> Result<(), CeremonyError> {
-    if ceremony.wanted == Wanted::Session {
+    if ceremony.wanted == Wanted::Session && !is_by_token(ceremony) {
         let same_browser = match (&ceremony.browser, &call.browser) {
             (Some(begun), Some(answered)) => begun.matches(answered),
             _ => false,
@@ -58,8 +58,12 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
         return Err(CeremonyError::Foreign("client"));
     }
     match call.via {
-        Via::TokenEndpoint(client) if ceremony.wanted.client() == Some(client.id.as_str()) => Ok(()),
-        Via::TokenEndpoint(_) => Err(CeremonyError::Foreign("client")),
+        Via::TokenEndpoint(client) => match &ceremony.wanted {
+            Wanted::Tokens { client: begun, .. } if *begun == client.id => Ok(()),
+            Wanted::Tokens { .. } => Err(CeremonyError::Foreign("client")),
+            // Refused before anything is written or minted: the token endpoint could not hand it over.
+            Wanted::Session | Wanted::Bridge { .. } => Err(CeremonyError::Foreign("result")),
+        },
         // Whoever holds the handle is not thereby the client: one that has a secret must show it.
         Via::Verify if client.is_some_and(|client| client.definition.kind == ClientKind::Confidential) => {
             Err(CeremonyError::ConfidentialClient)
@@ -68,10 +72,17 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
     }
 }
 
-/// The origins an answer may name: the profile's, and among them only the client's when the result is a client's.
-pub fn accepted_origins(party: &RelyingParty, client: Option<&Client>) -> Vec<String> {
-    match client {
-        None => party.origins.clone(),
-        Some(client) => party.origins.iter().filter(|origin| client.owns_origin(origin).is_ok()).cloned().collect(),
-    }
+/// Whether a passkey is added through an access token: then no browser of ours began it, and the session is the binding.
+fn is_by_token(ceremony: &Ceremony) -> bool {
+    matches!(ceremony.purpose, Purpose::Add { .. }) && ceremony.browser.is_none()
+}
+
+/// The origins an answer may name, always among the profile's: the client's when the result is a client's, and only our
+/// own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to sign people in to us.
+pub fn accepted_origins(ceremony: &Ceremony, party: &RelyingParty, client: Option<&Client>, own: &str) -> Vec<String> {
+    let accepted = |origin: &&String| match client {
+        Some(client) => client.owns_origin(origin).is_ok(),
+        None => is_by_token(ceremony) || *origin == own,
+    };
+    party.origins.iter().filter(accepted).cloned().collect()
 }

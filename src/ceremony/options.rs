@@ -47,8 +47,9 @@ pub fn creation(
         .new_challenge_register_builder(account.handle, account.name, account.display_name)
         .map_err(CeremonyError::Library)?
         .attestation(policy.attestation.clone())
-        .user_verification_policy(UserVerificationPolicy::Discouraged_DO_NOT_USE)
-        .exclude_credentials(Some(exclude.iter().map(|listed| listed.id.clone()).collect()));
+        // The library is not told what to exclude: it would call a passkey made twice hostile, where the index on
+        // credential ids tells its owner that it is there already.
+        .user_verification_policy(UserVerificationPolicy::Discouraged_DO_NOT_USE);
     let (response, state) = party.library.generate_challenge_register(builder).map_err(CeremonyError::Library)?;
     let mut options = response.public_key;
     options.timeout = milliseconds(policy);

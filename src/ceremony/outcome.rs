@@ -9,7 +9,7 @@ use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
 use super::state::Wanted;
-use crate::bridge::{BridgeToken, MintRequest};
+use crate::bridge::{BridgeToken, MintRequest, Request};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
@@ -103,8 +103,11 @@ impl Ceremonies {
                     (None, None)
                 }
             }
-            (Wanted::Bridge { bridge, .. }, _) => {
-                self.bridges.ready(bridge)?;
+            (Wanted::Bridge { bridge, .. }, Some(client)) => {
+                let scopes: Vec<String> = client.definition.scopes.iter().map(ToOwned::to_owned).collect();
+                let request =
+                    Request { client_id: &client.id, scopes: &scopes, acr: Some(strength.acr), auth_time: now, now };
+                self.bridges.ready(bridge, &request)?;
                 (None, None)
             }
             _ => (None, None),

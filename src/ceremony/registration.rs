@@ -165,10 +165,7 @@ impl Ceremonies {
                 if call.session != Some(*session) {
                     return Err(CeremonyError::Foreign("session"));
                 }
-                // An add through an access token has no browser to be bound to; the session is the binding.
-                if ceremony.browser.is_some() {
-                    binding::check(ceremony, call, None)?;
-                }
+                binding::check(ceremony, call, None)?;
                 let made = self.verify_new(credential, state, party, None, ceremony)?;
                 self.add((*user, *session, *epoch), made, origin).await
             }
@@ -185,9 +182,9 @@ impl Ceremonies {
         client: Option<&Client>,
         ceremony: &Ceremony,
     ) -> Result<NewPasskey, CeremonyError> {
-        let origins = binding::accepted_origins(party, client);
+        let origins = binding::accepted_origins(ceremony, party, client, self.mint.issuer());
         let read = strict::registration(credential, &Expected { origins: &origins })
-            .map_err(|refusal| unreadable(refusal, party))?;
+            .map_err(|refusal| unreadable(refusal, &origins))?;
         if read.challenge != ceremony.challenge {
             return Err(CeremonyError::Refused("another challenge"));
         }

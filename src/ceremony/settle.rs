@@ -22,7 +22,7 @@ use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::{self, VerifiedAssertion};
-use crate::storage::{StorageError, audit};
+use crate::storage::{StorageError, audit, sessions};
 
 /// A read answer to a ceremony that was consumed and whose binding was checked.
 pub(super) struct Answered {
@@ -155,6 +155,8 @@ impl Ceremonies {
         };
         self.db.blocking_tx(|conn| {
             if credentials::suspend(conn, passkey.id, "counter went back", now)? {
+                // Whoever holds the copy may hold one of these: no change by them without another passkey's proof.
+                sessions::make_stale(conn, user.id, passkey.id)?;
                 audit::insert(conn, &event)?;
             }
             Ok(())

@@ -104,7 +104,8 @@ impl Family {
                 Decision::Rotate
             };
         }
-        let just_rotated = self.rotated_at.is_some_and(|at| now - at < window);
+        // The caller may have read the clock before the winner did; without a window even that is a second use.
+        let just_rotated = !window.is_zero() && self.rotated_at.is_some_and(|at| now - at < window);
         match &self.previous {
             Some(previous) if previous.matches(presented) && just_rotated => Decision::Repeat,
             _ => Decision::Replayed,
@@ -169,7 +170,9 @@ mod tests {
 
     #[test]
     fn a_window_of_zero_forgives_nothing() {
-        let got = family().decide(&TokenDigest::of("previous"), "web", Standing::Good, at(100), Duration::zero());
-        assert_eq!(got, Decision::Replayed);
+        for (name, now) in [("at the same moment", 100), ("with a clock read before the winner's", 99)] {
+            let got = family().decide(&TokenDigest::of("previous"), "web", Standing::Good, at(now), Duration::zero());
+            assert_eq!(got, Decision::Replayed, "{name}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::client::{Client, ClientKind};
 use crate::domain::secret::{Secret, TokenDigest};
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
+use crate::web::origin::origin;
 
 /// A client that proved who it is (or, being public, said so).
 #[derive(Clone, Debug)]
@@ -45,7 +46,19 @@ pub fn authenticate(headers: &HeaderMap, form: &Form, clients: &Clients) -> Resu
         (ClientKind::Confidential, Some(stored), Some(_)) => stored.matches(&digest),
         _ => false,
     };
-    if proven { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
+    if !proven {
+        return Err(refused());
+    }
+    if let Some(origin) = origin(headers)? {
+        client.owns_origin(origin).map_err(|_| foreign_page())?;
+    }
+    Ok(AuthenticatedClient(client))
+}
+
+/// The page of one client may read answers that are for clients (see [`cors`](crate::web::cors)), so each request of a page
+/// is held to the origins of its own client.
+fn foreign_page() -> Failure {
+    Failure::new(Kind::InvalidRequest, "The request comes from a page whose origin is not one of this client's.")
 }
 
 /// The same for the endpoints that are for confidential clients only.

@@ -56,6 +56,9 @@ async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> R
 }
 
 async fn session_lives(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<bool, StorageError> {
+    if room.clients.find(&claims.client_id).is_none() {
+        return Ok(false);
+    }
     let Some(session) = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok()) else { return Ok(false) };
     let found = room.db.run(move |conn| sessions::find_live_by_id(conn, session, now)).await?;
     Ok(found.is_some_and(|(_, user)| user.id.to_string() == claims.sub))

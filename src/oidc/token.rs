@@ -64,8 +64,8 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    let asked = TokenRequest::parse(&form)?;
     let client = authenticate(request.headers(), &form, &room.clients)?;
+    let asked = TokenRequest::parse(&form)?;
     let tokens = match asked {
         TokenRequest::Refresh { token, scope } => {
             grants::refresh_token::refresh(&room, &client, token, scope.as_ref(), &caller.provenance).await?

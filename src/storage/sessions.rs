@@ -8,7 +8,7 @@ use super::credentials::Texts;
 use super::schema::{sessions, users};
 use super::users::UserRow;
 use crate::clock::Time;
-use crate::domain::id::{Id, SessionId, UserId};
+use crate::domain::id::{Id, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 use crate::domain::user::{User, UserStatus};
@@ -109,6 +109,16 @@ pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time
     diesel::update(sessions::table.find(id.uuid()).filter(sessions::revoked_at.is_null()))
         .set((sessions::last_seen_at.eq(now), sessions::expires_at.eq(expires_at)))
         .execute(conn)?;
+    Ok(())
+}
+
+/// Makes the verification of every session that one of a person's passkeys opened count as old: what is sensitive wants a
+/// new one.
+pub fn make_stale(conn: &mut PgConnection, owner: UserId, passkey: PasskeyId) -> Result<(), StorageError> {
+    // By the owner too: only that column has an index.
+    let opened =
+        sessions::table.filter(sessions::user_id.eq(owner.uuid())).filter(sessions::credential.eq(passkey.uuid()));
+    diesel::update(opened).set(sessions::verified_at.eq(Time::UNIX_EPOCH)).execute(conn)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::schema::{external_ids, group_members, groups, users};
+use super::sessions;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::user::{User, UserStatus};
@@ -105,12 +106,19 @@ pub fn ids_claiming(conn: &mut PgConnection, normalised: &str) -> Result<Vec<Use
     Ok(verified_owner.map_or_else(|| rows.into_iter().map(|(id, _)| id.into()).collect(), |owner| vec![owner]))
 }
 
-/// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes.
+/// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes. Disabling
+/// ends all their sessions and with them all that was issued: somebody enabled again signs in anew, and whoever took over
+/// the account before does not come back with it.
 pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<bool, StorageError> {
-    let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
-        .set((users::status.eq(status.as_str()), users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
-        .execute(conn)?;
-    Ok(changed == 1)
+    conn.transaction(|conn| {
+        let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
+            .set((users::status.eq(status.as_str()), users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
+            .execute(conn)?;
+        if changed == 1 && status == UserStatus::Disabled {
+            sessions::revoke_others(conn, id, None, now)?;
+        }
+        Ok(changed == 1)
+    })
 }
 
 /// Raises a person's epoch: decisions made under the old one are not written any more.

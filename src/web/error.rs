@@ -31,6 +31,19 @@ macro_rules! kinds {
                 StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
 
+            /// HTTP status of the OAuth rendering: whatever is wrong with a grant is 400 (RFC 6749 §5.2). Only what RFC 6750
+            /// says of bearer tokens keeps its own.
+            pub fn oauth_status(self) -> StatusCode {
+                match self.status() {
+                    StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE
+                        if self != Self::InsufficientScope =>
+                    {
+                        StatusCode::BAD_REQUEST
+                    }
+                    other => other,
+                }
+            }
+
             /// Stable code of the problem rendering.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$kind => $code,)* }
@@ -268,13 +281,13 @@ impl ResponseError for Problem {
 
 impl ResponseError for OAuthFailure {
     fn status_code(&self) -> StatusCode {
-        self.0.kind.status()
+        self.0.kind.oauth_status()
     }
 
     fn error_response(&self) -> HttpResponse {
         self.0.log();
         let kind = self.0.kind;
-        let mut response = HttpResponse::build(kind.status());
+        let mut response = HttpResponse::build(kind.oauth_status());
         response.content_type("application/json");
         finish(&self.0, &mut response);
         response.body(json!({ "error": kind.oauth_code(), "error_description": self.0.detail }).to_string())
@@ -322,6 +335,17 @@ mod tests {
                 challenge(*kind).is_some() && *kind != Kind::InsufficientScope,
                 "{kind:?}: a 401 names a scheme"
             );
+        }
+    }
+
+    /// RFC 6749 §5.2, RFC 6750 §3.1; the rest is HTTP's own.
+    #[test]
+    fn the_oauth_rendering_has_the_statuses_of_its_standards() {
+        for kind in Kind::ALL {
+            let status = OAuthFailure(Failure::new(*kind, "x")).error_response().status().as_u16();
+            let expected =
+                if *kind == Kind::InsufficientScope { &[403] } else { &[400, 401, 405, 413, 415, 429, 500, 503][..] };
+            assert!(expected.contains(&status), "{kind:?}: {status}");
         }
     }
 

@@ -12,9 +12,29 @@ mod support;
 
 /// Behaviours that the product was asked for and that no other file is about.
 mod behaviours;
+/// Custom tokens over HTTP: who may mint, what is minted, with which key.
+mod bridges;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Access tokens that were tampered with.
+mod forgery;
+/// Introspection: who learns what about which token.
+mod introspection;
+/// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
+mod negative;
+/// The passkey grant and how clients authenticate at the token endpoint.
+mod passkey_grant;
+/// What must happen once, asked for by many at the same time and at several servers.
+mod races;
+/// Refresh tokens: rotation, retries, reuse, ends, restarts.
+mod refresh;
+/// Revocation: what ends with a token, and what does not.
+mod revocation;
+/// Sessions, what ID and access tokens say of them, and the keys that sign.
+mod sessions;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
+/// Nothing stands in for anything else: every kind of token at every place.
+mod substitution;

@@ -7,7 +7,7 @@ use super::dto::{
     VerifyRequest,
 };
 use super::{Browser, FirstCall, Room, second_call};
-use crate::account::guards::{Guard, Identity, MaybeIdentity};
+use crate::account::guards::{Guard, Identity, MaybeIdentity, Via};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
@@ -102,13 +102,23 @@ pub async fn verify(
         .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
         .await?;
     metrics::counter!("passmint_sign_ins_total").increment(1);
-    // A new cookie takes the place of the browser's old one, whose session would linger unseen.
-    if let (Given::Session(_), Some(old)) = (&signed_in.given, &identity)
-        && old.session.id != signed_in.session.id
-    {
-        guard.accounts.sign_out(&old.session, &caller.provenance).await?;
-    }
+    end_replaced(&guard, identity.as_ref(), &signed_in, &caller).await?;
     Ok(signed_in_response(&room, &guard, signed_in))
+}
+
+/// A new cookie takes the place of the browser's old one, whose session would linger unseen.
+pub(super) async fn end_replaced(
+    guard: &Guard,
+    identity: Option<&Identity>,
+    signed_in: &SignedIn,
+    caller: &Caller,
+) -> Result<(), Failure> {
+    match (&signed_in.given, identity) {
+        (Given::Session(_), Some(Identity { session, via: Via::Cookie, .. })) if session.id != signed_in.session.id => {
+            Ok(guard.accounts.sign_out(session, &caller.provenance).await?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The answer of a second call that signs somebody in, with the cookie of a session.

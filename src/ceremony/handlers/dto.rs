@@ -69,7 +69,7 @@ pub struct RegistrationOptionsRequest {
     pub email: Option<String>,
     /// Sign-up: the person's name.
     pub name: Option<String>,
-    /// Why; by default `add` for somebody signed in, else `sign-up`.
+    /// Why; by default `add` for somebody signed in who wants nothing for a client, else `sign-up`.
     pub purpose: Option<RegistrationPurpose>,
     /// Sign-up: what the ceremony gives.
     pub result: WantedRequest,

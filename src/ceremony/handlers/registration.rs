@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use webauthn_rs_core::proto::AuthenticatorAttachment;
 
-use super::authentication::{answer, parse_email, signed_in, signed_in_response};
+use super::authentication::{answer, end_replaced, parse_email, signed_in, signed_in_response};
 use super::dto::{
     AddedResponse, AttachmentChoice, OptionsResponse, PasskeyView, RegistrationOptionsRequest, RegistrationPurpose,
     VerifyRequest,
@@ -11,8 +11,10 @@ use super::dto::{
 use super::management::parse_name;
 use super::{Browser, FirstCall, Room, second_call};
 use crate::account::guards::{Guard, Identity, Via};
+use crate::ceremony::CeremonyError;
 use crate::ceremony::options::Choice;
 use crate::ceremony::registration::{BeginSignUp, Registered};
+use crate::ceremony::wanted::WantedRequest;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
@@ -34,11 +36,16 @@ pub async fn options(
     let identity = guard.identify_on_own_site(request.headers()).await?;
     let body = body.0;
     let choice = choice(&body)?;
+    let for_client = !matches!(body.result, WantedRequest::Session);
+    // A result for a client is a new person's, whoever's cookie the browser sent along.
     let purpose = body.purpose.unwrap_or(match identity {
-        Some(_) => RegistrationPurpose::Add,
-        None => RegistrationPurpose::SignUp,
+        Some(_) if !for_client => RegistrationPurpose::Add,
+        _ => RegistrationPurpose::SignUp,
     });
     if purpose == RegistrationPurpose::Add {
+        if for_client {
+            return Err(CeremonyError::Invalid("Adding a passkey gives no tokens: leave `result` out.").into());
+        }
         return add_options(&request, &room, &guard, signed_in(identity)?, choice).await;
     }
     let call = FirstCall::read(&request, &room, &guard, &body.result)?;
@@ -98,6 +105,7 @@ pub async fn verify(
     Ok(match registered {
         Registered::SignedUp(done) => {
             metrics::counter!("passmint_sign_ups_total").increment(1);
+            end_replaced(&guard, identity.as_ref(), &done, &caller).await?;
             signed_in_response(&room, &guard, *done)
         }
         Registered::Added { passkey, signal } => HttpResponse::Ok().json(AddedResponse {

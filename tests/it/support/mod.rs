@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod tokens;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -113,7 +114,7 @@ impl TestApp {
         let clock = options.beside.map_or_else(Clock::system, |other| other.clock.clone());
         let (ready, started) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let (port, admin_port) = (free_port(), free_port());
+        let (port, admin_port) = (own_port(), own_port());
         let public_url = options.public_url.map_or_else(|| format!("http://localhost:{port}"), ToOwned::to_owned);
         let config = config(options, &database, &public_url, port, admin_port);
         let app_clock = clock.clone();
@@ -138,6 +139,12 @@ impl TestApp {
         };
         http::wait_until_up(&app.url);
         app
+    }
+
+    /// The configuration of a server beside this one that is not started.
+    pub fn config_beside(&self, options: &Options<'_>) -> Config {
+        let public_url = options.public_url.unwrap_or(&self.origin);
+        config(options, &self.database, public_url, own_port(), own_port())
     }
 
     /// The libpq URL of its database.
@@ -435,4 +442,13 @@ pub fn introspect(app: &TestApp, token: &str) -> Value {
 /// The body of a second call.
 pub fn verify(begun: &Value, credential: &Value) -> Value {
     json!({ "ceremonyId": begun["ceremonyId"], "credential": credential })
+}
+
+/// A free port that no other test of this run is given: between looking and listening another might take it.
+fn own_port() -> u16 {
+    static GIVEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let port = std::iter::repeat_with(free_port).find(|port| !given.contains(port)).expect("an endless iterator");
+    given.push(port);
+    port
 }

@@ -1,0 +1,374 @@
+//! Bridges over HTTP: custom tokens by ceremony and by request, who may mint, what the target sees, and that we never take
+//! such a token back.
+
+use std::time::Duration as Real;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Duration;
+use passmint::bridge::preset::firebase;
+use passmint::domain::id::UserId;
+use passmint::domain::user::UserStatus;
+use passmint::storage::users;
+use passmint::tokens::jwks::KeySet;
+use passmint::tokens::keys::Algorithm;
+use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
+use serde_json::{Map, Value, json};
+
+use crate::authenticator::{Authenticator, decode};
+use crate::support::tokens::{Tokens, claims, header, within};
+use crate::support::{Browser, Options, Reply, TestApp};
+
+const BRIDGES: &str = r#"
+[bridges.target]
+preset = "jwt"
+audience = "https://target.example"
+lifetime = "2m"
+
+[bridges.target.claims]
+acr = "{{ session.acr }}"
+amr = "{{ session.amr }}"
+sid = "{{ session.id }}"
+client_id = "{{ client.id }}"
+role = "member"
+
+[bridges.attested]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.attested.allow]
+min_acr = "phrh"
+
+[bridges.verified]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.verified.allow]
+min_acr = "phr"
+
+[bridges.fresh]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.fresh.allow]
+max_auth_age = "5m"
+
+[bridges.listed]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.listed.allow]
+clients = ["other"]
+
+[bridges.linked]
+preset = "jwt"
+audience = "https://target.example"
+subject = "{{ link('crm') }}"
+
+[bridges.off]
+preset = "jwt"
+enabled = false
+audience = "https://target.example"
+"#;
+
+fn spawn() -> TestApp {
+    TestApp::with(&Options { config: BRIDGES, ..Options::default() })
+}
+
+fn by_cookie(browser: &mut Browser, bridge: &str) -> Reply {
+    browser.call("POST", &format!("/v1/bridges/{bridge}/token"), None)
+}
+
+fn by_bearer(app: &TestApp, access: &str, bridge: &str) -> Reply {
+    app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), access).send()
+}
+
+fn begin(app: &TestApp, client: &str, bridge: &str) -> Reply {
+    let result = json!({ "kind": "bridge", "clientId": client, "bridge": bridge });
+    app.client(client).post("/v1/passkeys/authentication/options", &json!({ "result": result }))
+}
+
+fn by_ceremony(app: &TestApp, passkey: &mut Authenticator, bridge: &str) -> Reply {
+    let begun = begin(app, "web", bridge).expect(200).json();
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    app.client("web").finish(&begun, &credential)
+}
+
+#[track_caller]
+fn told(reply: &Reply, name: &str, status: u16, code: &str) {
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{name}: {}", reply.body);
+}
+
+fn token(reply: Reply) -> String {
+    reply.expect(200).json()["token"].as_str().unwrap().to_owned()
+}
+
+/// Verifies as the target would, with the bridge's published keys.
+fn checked(app: &TestApp, bridge: &str, token: &str) -> Map<String, Value> {
+    let set = app.request("GET", &format!("/v1/bridges/{bridge}/jwks.json")).send().expect(200);
+    let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
+    let expected = Expectation {
+        types: &["JWT"],
+        issuer: &app.origin,
+        audience: Audience::Exactly("https://target.example"),
+        required: &["sub", "iat", "jti"],
+        leeway: Leeway::OWN,
+        expiry: Expiry::Enforced,
+        max_lifetime: Some(600),
+        keys: KeySource::Foreign { keys: &keys, algorithms: &[Algorithm::ES256] },
+    };
+    verify(token, &expected, app.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
+}
+
+#[test]
+fn a_token_comes_by_ceremony_by_cookie_and_by_access_token() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid bridge:target");
+    let user = claims(&tokens.access)["sub"].clone();
+    let session = browser.get("/v1/session").json()["session"]["id"].clone();
+    let minted = [
+        ("ceremony", by_ceremony(&app, &mut passkey, "target"), json!("web")),
+        ("cookie", by_cookie(&mut browser, "target"), json!("passmint")),
+        ("bearer", by_bearer(&app, &tokens.access, "target"), json!("web")),
+    ];
+    let mut ids = Vec::new();
+    for (name, reply, client) in minted {
+        assert_eq!(reply.status, 200, "{name}: {}", reply.body);
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{name}");
+        assert!(reply.cookies().is_empty(), "{name}");
+        let answer = reply.json();
+        assert_eq!((&answer["bridge"], &answer["expiresIn"]), (&json!("target"), &json!(120)), "{name}");
+        let said = checked(&app, "target", answer["token"].as_str().unwrap());
+        assert_eq!(said["sub"], user, "{name}");
+        assert_eq!(said["client_id"], client, "{name}");
+        assert_eq!(said["acr"], "phr", "{name}");
+        assert_eq!(said["role"], "member", "{name}");
+        assert_eq!(said["exp"].as_i64(), said["iat"].as_i64().map(|iat| iat + 120), "{name}");
+        match name {
+            "cookie" => assert_eq!(said["sid"], session, "{name}"),
+            "bearer" => assert_eq!(said["sid"], tokens.session(), "{name}"),
+            _ => assert!(said["sid"].is_string() && said["sid"] != session, "{name}: a session of its own"),
+        }
+        ids.push(said["jti"].as_str().unwrap().to_owned());
+    }
+    for id in &ids {
+        let sql = format!("SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND subject = '{id}'");
+        assert_eq!(app.count(&sql), 1, "one event tells of {id}");
+    }
+    assert_eq!(app.events("bridge.minted"), 3);
+    let told = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND user_id IS NOT NULL \
+                AND session_id IS NOT NULL AND subject_name = 'target' AND address_class = '127.0.0.0/24'";
+    assert_eq!(app.count(told), 3, "each event says who, where and which bridge");
+}
+
+#[test]
+fn a_bridge_signs_with_a_key_of_its_own() {
+    let app = spawn();
+    let (mut browser, _) = app.person();
+    let kid = header(&token(by_cookie(&mut browser, "target")))["kid"].clone();
+    let set = |path: &str| app.request("GET", path).send().expect(200).json()["keys"].clone();
+    let named = |keys: &Value| keys.as_array().unwrap().iter().any(|key| key["kid"] == kid);
+    assert!(named(&set("/v1/bridges/target/jwks.json")));
+    assert!(!named(&set("/.well-known/jwks.json")), "not a key of our own tokens");
+    assert!(!named(&set("/v1/bridges/fresh/jwks.json")), "not the key of another bridge");
+    for key in set("/v1/bridges/target/jwks.json").as_array().unwrap() {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+            assert!(key.get(private).is_none(), "{private}");
+        }
+    }
+    let missing = app.request("GET", "/v1/bridges/nothing/jwks.json").send();
+    missing.expect_problem(404, "not_found");
+}
+
+#[test]
+fn who_may_not_mint() {
+    let app = spawn();
+    let (mut browser, mut passkey, all) = app.person_with_tokens("openid bridge:target bridge:listed bridge:off");
+    let openid = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").json());
+    let star = Tokens::of(&app.client("web").sign_in(&mut passkey, "bridge:attested bridge:linked").json());
+    let foreign = app.api_sign_in(&mut passkey, "openid");
+    let mut stranger = app.browser();
+    for (name, reply, status, code) in [
+        ("nobody", by_cookie(&mut stranger, "target"), 401, "not_signed_in"),
+        ("nobody, at no bridge", by_cookie(&mut stranger, "nothing"), 401, "not_signed_in"),
+        ("no such bridge", by_cookie(&mut browser, "nothing"), 404, "not_found"),
+        ("switched off", by_cookie(&mut browser, "off"), 404, "not_found"),
+        ("switched off, by token", by_bearer(&app, &all.access, "off"), 404, "not_found"),
+        ("a strange name", by_cookie(&mut browser, "..%2Ftarget"), 404, "not_found"),
+        ("without its scope", by_bearer(&app, &openid.access, "target"), 403, "insufficient_scope"),
+        ("another bridge's scope", by_bearer(&app, &star.access, "target"), 403, "insufficient_scope"),
+        ("a token for another API", by_bearer(&app, &foreign.access, "target"), 401, "invalid_token"),
+        ("not a listed client", by_bearer(&app, &all.access, "listed"), 403, "forbidden"),
+        ("not a listed client, our pages", by_cookie(&mut browser, "listed"), 403, "forbidden"),
+        ("not attested", by_cookie(&mut browser, "attested"), 401, "reauthentication_required"),
+        ("not attested, by token", by_bearer(&app, &star.access, "attested"), 401, "reauthentication_required"),
+        ("no account there", by_cookie(&mut browser, "linked"), 403, "forbidden"),
+    ] {
+        told(&reply, name, status, code);
+        assert!(reply.json().get("token").is_none(), "{name}");
+    }
+    for (name, client, bridge, status, code) in [
+        ("no such bridge", "web", "nothing", 404, "not_found"),
+        ("switched off", "web", "off", 404, "not_found"),
+        ("a client without the scope", "other", "target", 400, "invalid_scope"),
+        ("no such client", "nobody", "target", 401, "invalid_client"),
+    ] {
+        told(&begin(&app, client, bridge), name, status, code);
+    }
+    let sessions = app.count("SELECT count(*) AS n FROM sessions");
+    for (name, bridge, status, code) in [
+        ("not a listed client", "listed", 403, "forbidden"),
+        ("not attested", "attested", 401, "reauthentication_required"),
+    ] {
+        told(&by_ceremony(&app, &mut passkey, bridge), name, status, code);
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for nothing");
+    told(&by_ceremony(&app, &mut passkey, "linked"), "no account there", 403, "forbidden");
+    assert_eq!(app.events("bridge.minted"), 0);
+}
+
+#[test]
+fn a_cookie_counts_only_from_our_own_pages() {
+    let app = spawn();
+    let (browser, _, tokens) = app.person_with_tokens("bridge:target");
+    let path = "/v1/bridges/target/token";
+    for (name, header, value) in [
+        ("another site", "Origin", "https://evil.example"),
+        ("a sandboxed frame", "Origin", "null"),
+        ("a cross-site form", "Sec-Fetch-Site", "cross-site"),
+        ("a sibling host", "Sec-Fetch-Site", "same-site"),
+    ] {
+        let reply = browser.request("POST", path).without(header).header(header, value).send();
+        told(&reply, name, 403, "csrf");
+    }
+    let both = browser.request("POST", path).header("Authorization", &format!("Bearer {}", tokens.access)).send();
+    told(&both, "both", 400, "invalid_request");
+    browser.request("GET", path).send().expect_problem(405, "method_not_allowed");
+    assert_eq!(app.events("bridge.minted"), 0);
+}
+
+#[test]
+fn an_old_sign_in_is_renewed_by_a_step_up() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("bridge:fresh bridge:target");
+    token(by_cookie(&mut browser, "fresh"));
+    token(by_bearer(&app, &tokens.access, "fresh"));
+    app.pass(Duration::minutes(6));
+    for (name, reply) in
+        [("cookie", by_cookie(&mut browser, "fresh")), ("bearer", by_bearer(&app, &tokens.access, "fresh"))]
+    {
+        told(&reply, name, 401, "reauthentication_required");
+        assert!(reply.header("www-authenticate").unwrap().contains("insufficient_user_authentication"), "{name}");
+    }
+    token(by_bearer(&app, &tokens.access, "target"));
+    browser.step_up(&mut passkey).expect(200);
+    token(by_cookie(&mut browser, "fresh"));
+    let refreshed = Tokens::of(&app.client("web").refresh(&tokens.refresh).expect(200).json());
+    let reply = by_bearer(&app, &refreshed.access, "fresh");
+    told(&reply, "a refresh is no sign-in", 401, "reauthentication_required");
+}
+
+#[test]
+fn a_sign_in_without_verification_reaches_no_bridge_that_wants_one() {
+    let settings = &[("passkeys.user_verification", "preferred")];
+    let app = TestApp::with(&Options { config: BRIDGES, settings, ..Options::default() });
+    let (mut browser, mut passkey) = app.person();
+    passkey.user_verified = false;
+    browser.sign_in(&mut passkey).expect(200);
+    assert_eq!(checked(&app, "target", &token(by_cookie(&mut browser, "target")))["acr"], "1");
+    told(&by_cookie(&mut browser, "verified"), "cookie", 401, "reauthentication_required");
+    told(&by_ceremony(&app, &mut passkey, "verified"), "ceremony", 401, "reauthentication_required");
+    passkey.user_verified = true;
+    browser.step_up(&mut passkey).expect(200);
+    assert_eq!(checked(&app, "verified", &token(by_cookie(&mut browser, "verified"))).get("acr"), None);
+}
+
+#[test]
+fn a_disabled_person_mints_nothing() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("bridge:target");
+    token(by_cookie(&mut browser, "target"));
+    let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
+    let now = app.clock.now();
+    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+    told(&by_cookie(&mut browser, "target"), "cookie", 401, "not_signed_in");
+    told(&by_bearer(&app, &tokens.access, "target"), "bearer", 401, "invalid_token");
+    told(&by_ceremony(&app, &mut passkey, "target"), "ceremony", 403, "sign_in_refused");
+    assert_eq!(app.events("bridge.minted"), 1);
+}
+
+#[test]
+fn a_missing_key_is_a_sanitised_503_and_signs_nobody_in() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("bridge:target");
+    let sessions = app.count("SELECT count(*) AS n FROM sessions");
+    let begun = begin(&app, "web", "target").expect(200).json();
+    app.sql(
+        "UPDATE signing_keys SET revoked_at = now() WHERE purpose = 'bridge:target';
+         INSERT INTO changes (kind, key) VALUES ('keys', 'bridge:target')",
+    );
+    within(Real::from_secs(3), "the key is gone", || {
+        app.request("GET", "/v1/bridges/target/jwks.json").send().status == 404
+    });
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    for (name, reply) in [
+        ("cookie", by_cookie(&mut browser, "target")),
+        ("bearer", by_bearer(&app, &tokens.access, "target")),
+        ("ceremony", app.client("web").finish(&begun, &credential)),
+    ] {
+        told(&reply, name, 503, "unavailable");
+        assert!(reply.header("retry-after").is_some(), "{name}");
+        for inner in ["key", "ES256", "bridge:", "sign"] {
+            assert!(!reply.body.contains(inner), "{name} tells of {inner}: {}", reply.body);
+        }
+    }
+    assert_eq!(app.events("bridge.minted"), 0);
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "no session was opened in vain");
+    token(by_cookie(&mut browser, "fresh"));
+}
+
+/// A throw-away service account: its file and its public key.
+fn service_account() -> (tempfile::NamedTempFile, RsaKeyPair) {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let key = STANDARD.encode(der.as_ref());
+    let text = json!({
+        "type": "service_account", "project_id": "demo-idp", "private_key_id": "0123456789abcdef",
+        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"),
+        "client_email": "firebase-adminsdk-x1@demo-idp.iam.gserviceaccount.com",
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text.to_string()).unwrap();
+    (file, pair)
+}
+
+#[test]
+fn a_firebase_token_is_what_google_takes() {
+    let (file, pair) = service_account();
+    let config = format!(
+        "[bridges.fire]\npreset = \"firebase\"\nservice_account_file = {:?}\n\
+         [bridges.fire.claims]\npasskey = true\nclass = \"{{{{ session.acr }}}}\"\n",
+        file.path()
+    );
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("bridge:fire");
+    for (name, reply) in [
+        ("ceremony", by_ceremony(&app, &mut passkey, "fire")),
+        ("cookie", by_cookie(&mut browser, "fire")),
+        ("bearer", by_bearer(&app, &tokens.access, "fire")),
+    ] {
+        let token = token(reply);
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref())
+            .verify(signed.as_bytes(), &decode(&json!(signature)))
+            .unwrap_or_else(|_| panic!("{name}: signed by the service account"));
+        let said = claims(&token);
+        assert_eq!(firebase::check(&header(&token), &said), Ok(()), "{name}");
+        assert_eq!(said["uid"], claims(&tokens.access)["sub"], "{name}");
+        assert_eq!(said["iss"], "firebase-adminsdk-x1@demo-idp.iam.gserviceaccount.com", "{name}");
+        assert_eq!(said["claims"], json!({ "passkey": true, "class": "phr" }), "{name}");
+        assert!(!app.opens(&token), "{name}: never taken back");
+    }
+    assert_eq!(app.events("bridge.minted"), 3);
+    let keys = app.request("GET", "/v1/bridges/fire/jwks.json").send();
+    keys.expect_problem(404, "not_found");
+}

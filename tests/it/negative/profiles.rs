@@ -1,0 +1,182 @@
+//! N7, N14, W12, W14: several relying parties on one server.
+
+use diesel::{Connection as _, PgConnection};
+use passmint::assembly::{self, StartError};
+use passmint::clock::Clock;
+use serde_json::json;
+
+use super::{Traces, hostile};
+use crate::authenticator::{Authenticator, encode};
+use crate::support::{Client, Options, TestApp, verify};
+
+const HOME: &str = "https://id.example";
+const APP: &str = "https://app.id.example";
+const SHOP: &str = "https://shop.test";
+const CONFIG: &str = r#"
+[relying_parties.main]
+rp_id = "id.example"
+origins = ["https://id.example", "https://app.id.example"]
+default = true
+
+[relying_parties.shop]
+rp_id = "shop.test"
+display_name = "Shop"
+origins = ["https://shop.test"]
+
+[clients.both]
+first_party = true
+origins = ["https://app.id.example", "https://shop.test"]
+grants = ["passkey"]
+scopes = ["openid", "passkeys"]
+
+[clients.shop]
+first_party = true
+relying_party = "shop"
+origins = ["https://shop.test"]
+grants = ["passkey"]
+scopes = ["openid"]
+"#;
+
+fn app() -> TestApp {
+    TestApp::with(&Options { public_url: Some(HOME), config: CONFIG, ..Options::default() })
+}
+
+fn at(app: &TestApp, origin: &str) -> Client {
+    let mut client = app.client("both");
+    origin.clone_into(&mut client.origin);
+    client
+}
+
+/// Signs up for tokens of the client `both` from an origin.
+fn sign_up(app: &TestApp, origin: &str) -> Authenticator {
+    let (client, mut passkey) = (at(app, origin), Authenticator::synchronised(origin));
+    let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
+    let begun = client.post("/v1/passkeys/registration/options", &json!({ "result": result })).expect(200).json();
+    let answer = passkey.create(&begun["publicKey"]);
+    client.post("/v1/passkeys/registration/verify", &verify(&begun, &answer)).expect(200);
+    passkey
+}
+
+#[test]
+fn the_origin_chooses_the_relying_party() {
+    let app = app();
+    for (origin, rp_id) in [(APP, "id.example"), (SHOP, "shop.test")] {
+        let begun = at(&app, origin).begin("openid");
+        assert_eq!(begun["publicKey"]["rpId"], rp_id);
+        let mut passkey = sign_up(&app, origin);
+        at(&app, origin).sign_in(&mut passkey, "openid").expect(200);
+    }
+    // Asking for the other by name does not help a page: its origin decides.
+    let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
+    let body = json!({ "result": result, "relyingParty": "main" });
+    let begun = at(&app, SHOP).post("/v1/passkeys/authentication/options", &body).expect(200).json();
+    assert_eq!(begun["publicKey"]["rpId"], "shop.test");
+    // Without an origin: by name, else by client, else the default.
+    for (client, named, rp_id) in
+        [("both", None, "id.example"), ("both", Some("shop"), "shop.test"), ("shop", None, "shop.test")]
+    {
+        let body = json!({ "result": { "kind": "tokens", "clientId": client }, "relyingParty": named });
+        let reply = app.request("POST", "/v1/passkeys/authentication/options").json(&body).send().expect(200);
+        assert_eq!(reply.json()["publicKey"]["rpId"], rp_id, "{client} {named:?}");
+    }
+    let body = json!({ "relyingParty": "nothing", "result": { "kind": "tokens", "clientId": "both" } });
+    let unknown = app.request("POST", "/v1/passkeys/authentication/options").json(&body).send();
+    unknown.expect_problem(400, "invalid_request");
+}
+
+/// A passkey belongs to one RP id: elsewhere it is unknown, whatever its answer says.
+#[test]
+fn a_passkey_of_one_is_unknown_to_the_other() {
+    let app = app();
+    let (mut main, mut shop) = (sign_up(&app, APP), sign_up(&app, SHOP));
+    for (passkey, own, other, other_id) in [(&mut main, APP, SHOP, "shop.test"), (&mut shop, SHOP, APP, "id.example")] {
+        let client = at(&app, other);
+        let before = Traces::of(&app);
+        // A browser at the other origin would not even offer it; software may.
+        other.clone_into(&mut passkey.origin);
+        let told = client.sign_in(passkey, "openid").expect_problem(404, "passkey_unknown").json();
+        let signal = json!({ "rpId": other_id, "credentialId": encode(&passkey.credential_id) });
+        assert_eq!(told["signalUnknown"], signal);
+        // N14: made for its own RP id, sent to the other.
+        passkey.rp_id = Some(if other == SHOP { "id.example" } else { "shop.test" }.to_owned());
+        hostile(&app, "N14", &client.sign_in(passkey, "openid"), "another RP id");
+        // N7: made on its own origin, sent to the other.
+        passkey.rp_id = None;
+        own.clone_into(&mut passkey.origin);
+        client.sign_in(passkey, "openid").expect_problem(403, "wrong_origin");
+        assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 3, ..before });
+        at(&app, own).sign_in(passkey, "openid").expect(200);
+    }
+}
+
+/// The same credential id under two RP ids is two passkeys; within one it is one.
+#[test]
+fn credential_ids_are_unique_within_an_rp_id() {
+    let app = app();
+    let main = sign_up(&app, APP);
+    let (client, mut twin) = (at(&app, SHOP), Authenticator::synchronised(SHOP));
+    twin.credential_id.clone_from(&main.credential_id);
+    let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
+    let mut register = || {
+        let begun = client.post("/v1/passkeys/registration/options", &json!({ "result": result })).expect(200).json();
+        let answer = twin.create(&begun["publicKey"]);
+        client.post("/v1/passkeys/registration/verify", &verify(&begun, &answer))
+    };
+    register().expect(200);
+    register().expect_problem(409, "credential_exists");
+    assert_eq!(app.count("SELECT count(*) AS n FROM credential_index"), 2);
+}
+
+/// An address has passkeys here and none there: there it looks like an unknown one.
+#[test]
+fn decoys_are_per_rp_id() {
+    let app = app();
+    let (mut browser, mut passkey) = (app.browser(), app.passkey());
+    let begun = browser.begin_registration(&json!({ "purpose": "sign-up", "email": "alice@example.test" }));
+    let answer = passkey.create(&begun["publicKey"]);
+    browser.finish_registration(&begun, &answer).expect(200);
+    let listed = |origin: &str| {
+        let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
+        let body = json!({ "result": result, "email": "alice@example.test" });
+        let begun = at(&app, origin).post("/v1/passkeys/authentication/options", &body).expect(200).json();
+        begun["publicKey"]["allowCredentials"].as_array().unwrap().iter().map(|e| e["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(APP), [json!(encode(&passkey.credential_id))]);
+    assert!(!listed(SHOP).is_empty() && !listed(SHOP).contains(&json!(encode(&passkey.credential_id))));
+}
+
+/// W12: the document about related origins is the list that origins are checked by.
+#[test]
+fn related_origins_are_the_accepted_ones() {
+    let app = app();
+    let reply = app.request("GET", "/.well-known/webauthn").send().expect(200);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let published = reply.json()["origins"].clone();
+    let preflight = app.request("GET", "/v1/passkeys/relying-party").header("Origin", APP).send().expect(200).json();
+    assert_eq!(published, preflight["origins"]);
+    assert_eq!(published, json!([HOME, APP]));
+    let refused = app.request("GET", "/v1/passkeys/relying-party").header("Origin", "https://evil.example").send();
+    let refused = refused.expect(200).json();
+    assert_eq!(
+        (&refused["ok"], &refused["reason"], &refused["goTo"]),
+        (&json!(false), &json!("wrong_origin"), &json!(HOME))
+    );
+}
+
+/// W14: a start that would leave passkeys without their RP id does not happen.
+#[test]
+fn another_rp_id_does_not_start() {
+    let app = app();
+    sign_up(&app, SHOP);
+    let start = |public_url: &str, config: &str| {
+        let options = Options { public_url: Some(public_url), config, beside: Some(&app), ..Options::default() };
+        assembly::assemble(&app.config_beside(&options), &Clock::system(), "test").map(drop)
+    };
+    start(HOME, CONFIG).expect("the same relying parties");
+    let lost = start(HOME, "").expect_err("the shop's passkeys are lost");
+    assert!(matches!(lost, StartError::RelyingParties(_)), "{lost}");
+    assert!(lost.to_string().contains("shop.test (1)"), "{lost}");
+    app.sql("DELETE FROM users");
+    start("https://new.example", "").expect("nothing to lose");
+    PgConnection::establish(app.database_url()).expect("the database is still there");
+}

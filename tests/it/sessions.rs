@@ -1,0 +1,411 @@
+//! Sessions over HTTP: how long they live and what ends them; what ID and access tokens say of them; the keys that sign.
+
+use std::collections::HashSet;
+use std::time::Duration as Real;
+
+use chrono::Duration;
+use passmint::domain::id::UserId;
+use passmint::domain::user::UserStatus;
+use passmint::storage::users;
+use passmint::tokens::claims::at_hash;
+use passmint::tokens::jwks::KeySet;
+use passmint::tokens::keys::rotation::Trigger;
+use passmint::tokens::keys::{Algorithm, Use};
+use passmint::tokens::rotate;
+use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
+use serde_json::{Map, Value, json};
+
+use crate::support::tokens::{INACTIVE, Tokens, claims, header, policy, within};
+use crate::support::{Browser, Options, Reply, TestApp};
+
+fn is_signed_in(browser: &mut Browser) -> bool {
+    browser.get("/v1/session").expect(200).json()["session"].is_object()
+}
+
+fn cookie(reply: &Reply) -> String {
+    let set = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+    let mut sessions =
+        set.map(|(_, text)| text.clone()).filter(|text| !text.split('=').next().unwrap().ends_with("-pre"));
+    let session = sessions.next().expect("a session cookie");
+    assert!(sessions.next().is_none(), "one session cookie");
+    session
+}
+
+fn parts(cookie: &str) -> HashSet<String> {
+    cookie.split("; ").skip(1).map(ToOwned::to_owned).collect()
+}
+
+fn disable(app: &TestApp, user: &Value) {
+    let (user, now): (UserId, _) = (user.as_str().unwrap().parse().unwrap(), app.clock.now());
+    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+}
+
+#[test]
+fn the_cookie_is_guarded() {
+    let guards = |more: &[&str]| -> HashSet<String> {
+        ["HttpOnly", "SameSite=Lax", "Path=/"].iter().chain(more).map(|part| (*part).to_owned()).collect()
+    };
+    let local = TestApp::spawn();
+    let (mut browser, mut passkey) = local.person();
+    let set = cookie(&browser.sign_in(&mut passkey).expect(200));
+    assert!(set.starts_with("passmint-dev-") && set.contains("=pms_"), "{set}");
+    assert_eq!(parts(&set), guards(&["Max-Age=7776000"]));
+    let gone = cookie(&browser.call("DELETE", "/v1/session", None).expect(200));
+    assert!(gone.contains("=;"), "{gone}");
+    assert_eq!(parts(&gone), guards(&["Max-Age=0"]));
+
+    let secure = TestApp::with(&Options { public_url: Some("https://id.example"), ..Options::default() });
+    let (mut browser, mut passkey) = (secure.browser(), secure.passkey());
+    let begun = browser.post("/v1/passkeys/registration/options", &json!({ "purpose": "sign-up" })).expect(200);
+    let pre = begun.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).unwrap().1.clone();
+    assert!(pre.starts_with("__Host-passmint-pre=pmp_"), "{pre}");
+    assert_eq!(parts(&pre), guards(&["Secure"]), "as long as the browser runs");
+    let credential = passkey.create(&begun.json()["publicKey"]);
+    let set = cookie(&browser.finish_registration(&begun.json(), &credential).expect(200));
+    assert!(set.starts_with("__Host-passmint=pms_"), "{set}");
+    assert_eq!(parts(&set), guards(&["Max-Age=7776000", "Secure"]), "no Domain");
+}
+
+#[test]
+fn a_session_ends_unused_and_absolutely() {
+    let settings = &[("session.sliding", "10m"), ("session.absolute", "25m")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    let (mut used, _) = app.person();
+    let (mut unused, _) = app.person();
+    for minutes in [9, 9, 6] {
+        app.pass(Duration::minutes(minutes));
+        assert!(is_signed_in(&mut used), "used within its ten minutes");
+    }
+    assert!(!is_signed_in(&mut unused));
+    unused.get("/v1/passkeys").expect_problem(401, "not_signed_in");
+    app.pass(Duration::minutes(1));
+    assert!(!is_signed_in(&mut used), "25 minutes are over");
+    used.get("/v1/me/sessions").expect_problem(401, "not_signed_in");
+}
+
+#[test]
+fn a_new_sign_in_is_a_new_session_and_the_old_cookie_is_worth_nothing_after_signing_out() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = app.person();
+    let mut kept = browser.clone();
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    assert!(!is_signed_in(&mut kept), "the cookie was worth something only as long as its session");
+    let mut fresh = app.browser();
+    fresh.sign_in(&mut passkey).expect(200);
+    assert_ne!(fresh.session(), kept.session());
+    let stepped = fresh.session().map(ToOwned::to_owned);
+    let mut before = fresh.clone();
+    fresh.step_up(&mut passkey).expect(200);
+    assert_ne!(fresh.session(), stepped.as_deref(), "a step-up changes the cookie");
+    assert!(!is_signed_in(&mut before), "and the old one ends");
+    assert!(is_signed_in(&mut fresh));
+    assert_eq!(app.events("session.signed_out"), 1);
+}
+
+#[test]
+fn people_list_and_end_their_own_sessions() {
+    let app = TestApp::spawn();
+    let (mut here, mut passkey, tokens) = app.person_with_tokens("openid passkeys");
+    let mut there = app.browser();
+    there.sign_in(&mut passkey).expect(200);
+    let (mut stranger, _) = app.person();
+
+    let listed = here.get("/v1/me/sessions").expect(200).json()["sessions"].clone();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), 3);
+    let current: Vec<_> = listed.iter().filter(|session| session["current"] == true).collect();
+    assert_eq!(current.len(), 1);
+    assert_eq!(current[0]["id"], here.get("/v1/session").json()["session"]["id"]);
+    let of_web: Vec<_> = listed.iter().filter(|session| session["clientId"] == "web").collect();
+    assert_eq!((of_web.len(), of_web[0]["id"].as_str()), (1, Some(tokens.session().as_str())));
+    assert!(!listed.iter().any(|session| session.to_string().contains("pms_")), "no cookie is shown");
+
+    let theirs = stranger.get("/v1/session").json()["session"]["id"].as_str().unwrap().to_owned();
+    for (name, id) in
+        [("somebody else's", theirs.as_str()), ("none", "00000000-0000-4000-8000-000000000000"), ("no id", "x")]
+    {
+        let reply = here.call("DELETE", &format!("/v1/me/sessions/{id}"), None);
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (404, Some("not_found")), "{name}");
+    }
+    assert!(is_signed_in(&mut stranger));
+
+    let path = format!("/v1/me/sessions/{}", there.get("/v1/session").json()["session"]["id"].as_str().unwrap());
+    let by_token = app.client("web").bearer("DELETE", &path, &tokens.access).send();
+    by_token.expect_problem(403, "forbidden");
+    let cross = here.request("DELETE", &path).without("Origin").header("Origin", "https://evil.example").send();
+    cross.expect_problem(403, "csrf");
+    here.call("DELETE", &path, None).expect(200);
+    assert!(!is_signed_in(&mut there));
+    here.call("DELETE", &path, None).expect_problem(404, "not_found");
+    assert_eq!(app.events("session.revoked"), 1);
+    assert!(is_signed_in(&mut here));
+}
+
+#[test]
+fn ending_all_others_ends_tokens_too_and_keeps_this_one() {
+    let app = TestApp::spawn();
+    let (mut here, mut passkey, tokens) = app.person_with_tokens("openid");
+    let mut there = app.browser();
+    there.sign_in(&mut passkey).expect(200);
+    let (mut stranger, _, theirs) = app.person_with_tokens("openid");
+    assert_eq!(here.call("DELETE", "/v1/me/sessions", None).expect(200).json()["ended"], 2);
+    assert!(is_signed_in(&mut here) && !is_signed_in(&mut there));
+    assert!(!app.opens(&tokens.access));
+    assert_eq!(app.introspection(&tokens.access), INACTIVE);
+    app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    assert!(is_signed_in(&mut stranger) && app.opens(&theirs.access), "somebody else's stay");
+    assert_eq!(app.events("session.revoked"), 2);
+    assert_eq!(here.call("DELETE", "/v1/me/sessions", None).expect(200).json()["ended"], 0);
+}
+
+/// An app's tokens are a session of their own: signing out of our pages is not signing out of the app.
+#[test]
+fn signing_out_here_ends_this_session_only() {
+    let app = TestApp::spawn();
+    let (mut here, mut passkey, tokens) = app.person_with_tokens("openid");
+    let mut there = app.browser();
+    there.sign_in(&mut passkey).expect(200);
+    here.call("DELETE", "/v1/session", None).expect(200);
+    assert!(!is_signed_in(&mut here) && is_signed_in(&mut there));
+    assert!(app.opens(&tokens.access));
+    let out = app.client("web").bearer("DELETE", "/v1/session", &tokens.access).send();
+    out.expect(200);
+    assert!(!app.opens(&tokens.access), "by its own token an app ends its own session");
+    app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    assert!(is_signed_in(&mut there));
+    assert_eq!(app.events("session.signed_out"), 2);
+}
+
+#[test]
+fn a_disabled_person_is_out_everywhere_at_once() {
+    let settings = &[("challenges.store", "database")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    let twin = app.twin();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid passkeys");
+    let begun = app.client("web").begin("openid");
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    let add = browser.begin_registration(&json!({ "purpose": "add" }));
+    let mut second = app.passkey();
+    let added = second.create(&add["publicKey"]);
+    disable(&app, &claims(&tokens.access)["sub"]);
+    assert!(!is_signed_in(&mut browser));
+    for path in ["/v1/me", "/v1/passkeys", "/v1/me/sessions", "/v1/me/activity"] {
+        let reply = browser.get(path);
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("not_signed_in")), "{path}");
+    }
+    for server in [&app, &twin] {
+        assert!(!server.opens(&tokens.access));
+        assert_eq!(server.introspection(&tokens.access), INACTIVE);
+        server.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    }
+    app.client("web").finish(&begun, &credential).expect_problem(403, "sign_in_refused");
+    let reply = browser.finish_registration(&add, &added);
+    assert!([400, 401, 403].contains(&reply.status), "{}: {}", reply.status, reply.body);
+    let mut fresh = app.browser();
+    fresh.sign_in(&mut passkey).expect_problem(403, "sign_in_refused");
+    assert!(fresh.session().is_none());
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
+}
+
+#[test]
+fn a_person_enabled_again_signs_in_anew() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid");
+    let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
+    let (mut stranger, _) = app.person();
+    for status in [UserStatus::Disabled, UserStatus::Active] {
+        let now = app.clock.now();
+        assert!(app.db.blocking(|conn| users::set_status(conn, user, status, now)).unwrap());
+    }
+    assert!(!is_signed_in(&mut browser), "what ended stays ended");
+    assert!(!app.opens(&tokens.access));
+    app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    browser.sign_in(&mut passkey).expect(200);
+    assert!(is_signed_in(&mut browser) && is_signed_in(&mut stranger));
+}
+
+/// Verifies as a resource server or client would: with what `jwks.json` says now.
+fn verified(app: &TestApp, token: &str, audience: &str, typ: &str) -> Map<String, Value> {
+    let set = app.request("GET", "/.well-known/jwks.json").send().expect(200);
+    let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
+    let expected = Expectation {
+        types: &[typ],
+        issuer: &app.origin,
+        audience: Audience::Exactly(audience),
+        required: &["sub", "iat", "jti"],
+        leeway: Leeway::OWN,
+        expiry: Expiry::Enforced,
+        max_lifetime: Some(600),
+        keys: KeySource::Foreign { keys: &keys, algorithms: &[Algorithm::ES256, Algorithm::RS256] },
+    };
+    verify(token, &expected, app.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
+}
+
+/// OpenID Connect Core §2.
+#[test]
+fn an_id_token_says_who_signed_in_how_and_when() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = (app.browser(), app.passkey());
+    let sign_up = json!({ "purpose": "sign-up", "email": "ada@example.com", "name": "Ada" });
+    let begun = browser.begin_registration(&sign_up);
+    let credential = passkey.create(&begun["publicKey"]);
+    let user = browser.finish_registration(&begun, &credential).expect(200).json()["user"]["id"].clone();
+
+    let before = app.clock.now().timestamp();
+    let result =
+        json!({ "kind": "tokens", "clientId": "web", "scope": "openid profile email", "nonce": "a \"nonce\"" });
+    let begun = app.client("web").post("/v1/passkeys/authentication/options", &json!({ "result": result }));
+    let begun = begun.expect(200).json();
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    let tokens = Tokens::of(&app.client("web").finish(&begun, &credential).expect(200).json());
+
+    assert_eq!(header(&tokens.id)["alg"], "RS256");
+    let id = verified(&app, &tokens.id, "web", "JWT");
+    assert_eq!(id["sub"], user);
+    assert_eq!(id["nonce"], "a \"nonce\"");
+    assert_eq!(id["at_hash"], at_hash(Algorithm::RS256, &tokens.access));
+    assert_eq!(id["sid"], tokens.session());
+    assert_eq!(id["acr"], "phr");
+    let methods: HashSet<_> = id["amr"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(methods.contains("pop") && methods.contains("user") && !methods.contains("hwk"), "{methods:?}");
+    assert_eq!(id["credential_class"], "synced");
+    let auth_time = id["auth_time"].as_i64().unwrap();
+    assert!((before..=app.clock.now().timestamp()).contains(&auth_time));
+    assert_eq!(id["exp"].as_i64().unwrap() - id["iat"].as_i64().unwrap(), 600);
+    assert_eq!(
+        (&id["name"], &id["email"], &id["email_verified"]),
+        (&json!("Ada"), &json!("ada@example.com"), &json!(false))
+    );
+
+    let plain = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").expect(200).json());
+    let id = claims(&plain.id);
+    for unasked in ["name", "email", "email_verified", "nonce", "locale"] {
+        assert!(id.get(unasked).is_none(), "{unasked} was not asked for");
+    }
+    let without = app.client("web").sign_in(&mut passkey, "passkeys").expect(200).json();
+    assert!(without.get("idToken").is_none(), "no ID token without `openid`");
+}
+
+/// RFC 9068 §2.
+#[test]
+fn an_access_token_says_for_whom_and_for_what() {
+    let app = TestApp::spawn();
+    let (_, mut passkey, tokens) = app.person_with_tokens("openid passkeys");
+    assert_eq!(header(&tokens.access)["typ"], "at+jwt");
+    assert_eq!(header(&tokens.access)["alg"], "ES256");
+    let said = verified(&app, &tokens.access, &app.origin, "at+jwt");
+    for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "sid", "auth_time", "acr", "amr"] {
+        assert!(said.contains_key(name), "{name}");
+    }
+    for unasked in ["name", "email", "nonce", "at_hash", "user_handle"] {
+        assert!(!said.contains_key(unasked), "{unasked}");
+    }
+    assert_eq!((&said["client_id"], &said["scope"]), (&json!("web"), &json!("openid passkeys")));
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 600);
+    for client in ["web", "other", "api"] {
+        assert_ne!(said["sub"], client, "a person is never a client");
+    }
+    let again = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid passkeys").json());
+    assert_ne!(claims(&again.access)["jti"], said["jti"]);
+    assert_ne!(again.session(), tokens.session(), "each sign-in is a session");
+    assert_eq!(claims(&again.access)["sub"], said["sub"]);
+    let apis = app.api_sign_in(&mut passkey, "openid");
+    verified(&app, &apis.access, "https://api.example", "at+jwt");
+
+    app.pass(Duration::minutes(9));
+    assert!(app.opens(&tokens.access));
+    app.pass(Duration::minutes(1));
+    assert!(!app.opens(&tokens.access), "ten minutes are over");
+}
+
+fn published(app: &TestApp) -> Vec<Value> {
+    let set = app.request("GET", "/.well-known/jwks.json").send().expect(200).json();
+    set["keys"].as_array().unwrap().clone()
+}
+
+fn has(app: &TestApp, kid: &Value) -> bool {
+    published(app).iter().any(|key| key["kid"] == *kid)
+}
+
+/// security.md 85.
+#[test]
+fn only_public_halves_are_published() {
+    let app = TestApp::spawn();
+    let reply = app.request("GET", "/.well-known/jwks.json").send().expect(200);
+    assert_eq!(reply.header("cache-control"), Some("public, max-age=300"), "less than a key is published ahead");
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    let tag = reply.header("etag").unwrap().to_owned();
+    let again = app.request("GET", "/.well-known/jwks.json").header("If-None-Match", &tag).send();
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let keys = published(&app);
+    let algorithms: HashSet<_> = keys.iter().filter_map(|key| key["alg"].as_str()).collect();
+    assert_eq!(
+        algorithms,
+        HashSet::from(["ES256", "RS256"]),
+        "and never the secret that refresh tokens are signed with"
+    );
+    for key in &keys {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
+            assert!(key.get(private).is_none(), "{private}");
+        }
+    }
+}
+
+/// security.md 86.
+#[test]
+fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
+    let app = TestApp::spawn();
+    let (_, mut passkey, first) = app.person_with_tokens("openid");
+    let mut sign_in = || Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").expect(200).json());
+    let old = header(&first.access)["kid"].clone();
+    let known: HashSet<_> = published(&app).iter().map(|key| key["kid"].to_string()).collect();
+    let rotated = || {
+        app.change_keys(|conn, master, now| {
+            let family = (&Use::Tokens, Algorithm::ES256);
+            rotate::rotate(conn, master, family, policy(Duration::days(1)), Trigger::Request, now)
+        })
+    };
+    assert_eq!(rotated().len(), 2, "one comes, one will go");
+    assert!(rotated().is_empty(), "asked again, nothing more comes");
+    within(Real::from_secs(3), "the next key is published", || published(&app).len() == known.len() + 1);
+    let next = published(&app).into_iter().find(|key| !known.contains(&key["kid"].to_string())).unwrap()["kid"].clone();
+
+    assert_eq!(header(&sign_in().access)["kid"], old, "it does not sign yet");
+    app.pass(Duration::minutes(9));
+    let last = sign_in();
+    assert_eq!(header(&last.access)["kid"], old, "nor just before its time");
+    app.pass(Duration::minutes(1));
+    within(Real::from_secs(3), "the next key signs", || header(&sign_in().access)["kid"] == next);
+    assert!(app.opens(&last.access), "what the old key signed is still good");
+    verified(&app, &last.access, &app.origin, "at+jwt");
+    verified(&app, &sign_in().access, &app.origin, "at+jwt");
+    assert!(has(&app, &old) && has(&app, &next));
+    app.pass(Duration::days(1) + Duration::minutes(2));
+    within(Real::from_secs(3), "the old key is gone", || !has(&app, &old));
+    assert!(has(&app, &next));
+}
+
+/// security.md 87.
+#[test]
+fn a_revoked_key_is_out_on_every_server_within_seconds() {
+    let settings = &[("challenges.store", "database")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    let twin = app.twin();
+    let (_, mut passkey, tokens) = app.person_with_tokens("openid");
+    let bad = header(&tokens.access)["kid"].clone();
+    assert!(app.opens(&tokens.access) && twin.opens(&tokens.access));
+    let changes = app.change_keys(|conn, master, now| {
+        rotate::revoke(conn, master, bad.as_str().unwrap(), policy(Duration::days(1)), now)
+    });
+    assert_eq!(changes.len(), 2, "revoked, with a successor");
+    within(Real::from_secs(5), "both servers refuse it", || !app.opens(&tokens.access) && !twin.opens(&tokens.access));
+    for server in [&app, &twin] {
+        assert!(!has(server, &bad));
+        assert_eq!(server.introspection(&tokens.access), INACTIVE);
+        let fresh = Tokens::of(&server.client("web").sign_in(&mut passkey, "openid").expect(200).json());
+        assert_ne!(header(&fresh.access)["kid"], bad);
+        assert!(app.opens(&fresh.access) && twin.opens(&fresh.access), "the successor signs at once");
+    }
+    let again = Tokens::of(&app.client("web").refresh(&tokens.refresh).expect(200).json());
+    assert!(app.opens(&again.access), "the grant itself lives: only a key was lost");
+}

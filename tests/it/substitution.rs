@@ -1,0 +1,214 @@
+//! Nothing stands in for anything else (security.md 73): every kind of thing that we give out, at every place that takes one.
+//!
+//! To add a kind: a field of [`Cast`] and a row in [`Cast::kinds`]. To add a place: a row in [`PLACES`] with the kinds it
+//! takes, everything else must be refused there.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::authenticator::Authenticator;
+use crate::support::tokens::{Tokens, basic, within};
+use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
+
+/// A bridge that would like to be us: a token for us, typed as an access token. Its key is not ours to sign with.
+const BRIDGES: &str = r#"
+[bridges.target]
+preset = "jwt"
+audience = "https://target.example"
+
+[bridges.mimic]
+preset = "jwt"
+issuer = "https://elsewhere.example"
+audience = "ORIGIN"
+typ = "at+jwt"
+
+[bridges.mimic.claims]
+client_id = "{{ client.id }}"
+sid = "{{ session.id }}"
+scope = "openid passkeys bridge:target"
+"#;
+
+/// One of each kind, all of one person.
+struct Cast {
+    browser: Browser,
+    passkey: Authenticator,
+    own: Tokens,
+    apis: Tokens,
+    custom: String,
+    mimic: String,
+}
+
+impl Cast {
+    fn new(app: &TestApp) -> Self {
+        let (browser, mut passkey, own) = app.person_with_tokens("openid passkeys bridge:target bridge:mimic");
+        let apis = app.api_sign_in(&mut passkey, "openid passkeys");
+        let mint = |bridge: &str| {
+            let request = app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), &own.access);
+            request.send().expect(200).json()["token"].as_str().unwrap().to_owned()
+        };
+        let (custom, mimic) = (mint("target"), mint("mimic"));
+        Self { browser, passkey, own, apis, custom, mimic }
+    }
+
+    fn pre_session(&self) -> String {
+        self.browser.cookies.iter().find(|(name, _)| name.ends_with("-pre")).unwrap().1.clone()
+    }
+
+    /// Every kind but the ceremony, which each place begins for itself.
+    fn kinds(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("access token", self.own.access.clone()),
+            ("access token for another API", self.apis.access.clone()),
+            ("ID token", self.own.id.clone()),
+            ("ID token of another client", self.apis.id.clone()),
+            ("refresh token", self.own.refresh.clone()),
+            ("refresh token of another client", self.apis.refresh.clone()),
+            ("custom token", self.custom.clone()),
+            ("custom token made to look like ours", self.mimic.clone()),
+            ("session cookie", self.browser.session().unwrap().to_owned()),
+            ("pre-session", self.pre_session()),
+            ("client secret", API_SECRET.to_owned()),
+            ("ceremony", CEREMONY.to_owned()),
+            ("garbage", "pms_garbage.with.dots".to_owned()),
+        ]
+    }
+}
+
+/// Stands for the handle of the ceremony that a place begins.
+const CEREMONY: &str = "the ceremony";
+
+type Place = fn(&TestApp, &mut Cast, &str) -> bool;
+
+/// Each place with the kinds that it takes. A place gives whether it took the thing.
+const PLACES: &[(&str, &[&str], Place)] = &[
+    ("bearer at /v1/me", &["access token"], |app, _, token| bearer(app, "GET", "/v1/me", token)),
+    ("bearer at /v1/passkeys", &["access token"], |app, _, token| bearer(app, "GET", "/v1/passkeys", token)),
+    ("bearer at a bridge", &["access token"], |app, _, token| bearer(app, "POST", "/v1/bridges/target/token", token)),
+    ("bearer at /v1/session", &["access token"], |app, _, token| bearer(app, "GET", "/v1/session", token)),
+    ("refresh grant", &["refresh token"], |app, _, token| granted(&app.client("web").refresh(token))),
+    ("passkey grant", &["ceremony"], |app, cast, token| {
+        let begun = app.client("web").begin("openid");
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let begun = json!({ "ceremonyId": handle(&begun, token) });
+        granted(&app.redeem(&begun, &credential, None, &[("client_id", "web")]))
+    }),
+    ("verify", &["ceremony"], |app, cast, token| {
+        let begun = app.client("web").begin("openid");
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let begun = json!({ "ceremonyId": handle(&begun, token) });
+        taken(&app.client("web").finish(&begun, &credential), 410)
+    }),
+    (
+        "introspection",
+        &["access token", "access token for another API", "refresh token of another client"],
+        |app, _, token| {
+            let form = [("token", token), ("client_id", "api"), ("client_secret", API_SECRET)];
+            let reply = app.request("POST", "/oauth/introspect").form(&form).send().expect(200);
+            reply.json()["active"] == true
+        },
+    ),
+    ("revocation", &["access token", "refresh token"], |app, _, token| {
+        let ended = || {
+            app.count("SELECT count(*) AS n FROM sessions WHERE revoked_at IS NOT NULL")
+                + app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NOT NULL")
+        };
+        let before = ended();
+        app.client("web").revoke(token).expect(200);
+        ended() > before
+    }),
+    ("session cookie", &["session cookie"], |_, cast, token| {
+        let name = cast.browser.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).unwrap().0.clone();
+        cast.browser.cookies = vec![(name, token.to_owned())];
+        cast.browser.get("/v1/session").expect(200).json()["session"].is_object()
+    }),
+    ("pre-session cookie", &["pre-session"], |_, cast, token| {
+        let begun = cast.browser.begin_sign_in(&json!({}));
+        let credential = cast.passkey.get_uninvited(&begun["publicKey"]);
+        let name = cast.browser.cookies.iter().find(|(name, _)| name.ends_with("-pre")).unwrap().0.clone();
+        cast.browser.cookies = vec![(name, token.to_owned())];
+        taken(&cast.browser.finish_sign_in(&begun, &credential), 400)
+    }),
+    ("client secret", &["client secret"], |app, cast, token| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", cast.apis.refresh.as_str())];
+        let request = app.request("POST", "/oauth/token").form(&form);
+        taken(&request.header("Authorization", &basic("api", token)).send(), 401)
+    }),
+];
+
+fn handle(begun: &Value, token: &str) -> String {
+    if token == CEREMONY { begun["ceremonyId"].as_str().unwrap().to_owned() } else { token.to_owned() }
+}
+
+/// A refusal has one status, so that a fault of ours is not counted as one.
+#[track_caller]
+fn taken(reply: &Reply, refusal: u16) -> bool {
+    assert!([200, refusal].contains(&reply.status), "{}: {}", reply.status, reply.body);
+    reply.status == 200
+}
+
+#[track_caller]
+fn granted(reply: &Reply) -> bool {
+    let granted = taken(reply, 400);
+    assert!(granted || reply.json()["error"] == "invalid_grant", "{}", reply.body);
+    granted
+}
+
+#[track_caller]
+fn bearer(app: &TestApp, method: &str, path: &str, token: &str) -> bool {
+    taken(&app.client("web").bearer(method, path, token).send(), 401)
+}
+
+#[test]
+fn the_matrix() {
+    let app = TestApp::with(&Options { config: BRIDGES, ..Options::default() });
+    let kinds: Vec<&str> = Cast::new(&app).kinds().iter().map(|(kind, _)| *kind).collect();
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for (place, takes, present) in PLACES {
+        assert!(takes.iter().all(|kind| kinds.contains(kind)), "{place}: its kinds exist");
+        for (index, kind) in kinds.iter().enumerate() {
+            // A cast of its own for each cell: what a place takes may be used up.
+            let mut cast = Cast::new(&app);
+            let thing = cast.kinds().swap_remove(index).1;
+            let taken = present(&app, &mut cast, &thing);
+            cells += 1;
+            if taken != takes.contains(kind) {
+                wrong.push(format!("{place}: {kind} was {}", if taken { "taken" } else { "refused" }));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(cells, PLACES.len() * kinds.len());
+}
+
+#[test]
+fn a_token_is_sent_in_one_place_only() {
+    let app = TestApp::spawn();
+    let (browser, _, tokens) = app.person_with_tokens("openid passkeys");
+    let web = app.client("web");
+    web.request("GET", &format!("/v1/me?access_token={}", tokens.access)).send().expect_problem(401, "not_signed_in");
+    let twice =
+        web.bearer("GET", "/v1/me", &tokens.access).header("Authorization", &format!("Bearer {}", tokens.access));
+    twice.send().expect_problem(401, "invalid_token");
+    let both = browser.request("GET", "/v1/me").header("Authorization", &format!("Bearer {}", tokens.access));
+    both.send().expect_problem(400, "invalid_request");
+    for scheme in ["Token", "DPoP", "Basic", "Bearer:"] {
+        let reply = web.request("GET", "/v1/me").header("Authorization", &format!("{scheme} {}", tokens.access)).send();
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{scheme}");
+    }
+    web.request("GET", "/v1/me").header("Authorization", &format!("bearer {}", tokens.access)).send().expect(200);
+}
+
+/// The handle of a ceremony is the only thing that ends it, and a credential made for one ends no other.
+#[test]
+fn an_answer_is_for_its_own_ceremony() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = app.person();
+    let (mine, others) = (browser.begin_sign_in(&json!({})), app.client("web").begin("openid"));
+    let credential = passkey.get_uninvited(&mine["publicKey"]);
+    let swapped = app.client("web").post("/v1/passkeys/authentication/verify", &verify(&others, &credential));
+    swapped.expect_problem(400, "verification_failed");
+    within(std::time::Duration::from_secs(2), "the refusal is written down", || app.events("ceremony.refused") == 1);
+    browser.finish_sign_in(&mine, &credential).expect(200);
+    assert_eq!(URL_SAFE_NO_PAD.decode(&others["ceremonyId"].as_str().unwrap()[4..]).unwrap().len(), 32);
+}

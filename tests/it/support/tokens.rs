@@ -1,0 +1,192 @@
+//! What the tests of tokens share: reading tokens, calling the OAuth endpoints, many callers at once, changing keys.
+
+use std::sync::Barrier;
+use std::time::{Duration as Real, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Duration;
+use diesel::PgConnection;
+use passmint::clock::Time;
+use passmint::storage::migrations;
+use passmint::tokens::KeysError;
+use passmint::tokens::keys::rotation::Policy;
+use passmint::tokens::seal::{GroupReadable, MasterKey};
+use serde_json::{Value, json};
+
+use super::{API_SECRET, Browser, Options, Reply, TestApp, cluster};
+use crate::authenticator::{Authenticator, decode};
+
+/// `grant_type` of the passkey grant.
+pub const PASSKEY_GRANT: &str = "urn:passmint:params:oauth:grant-type:passkey";
+/// Whatever is wrong with a token, its introspection is exactly this.
+pub const INACTIVE: &str = r#"{"active":false}"#;
+
+/// The tokens of one answer, from either endpoint.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub access: String,
+    /// Empty when there is none.
+    pub refresh: String,
+    /// Empty when there is none.
+    pub id: String,
+    pub scope: String,
+}
+
+impl Tokens {
+    /// Reads the answer of the token endpoint or of a ceremony.
+    pub fn of(answer: &Value) -> Self {
+        let text = |snake: &str, camel: &str| {
+            let value = answer.get(snake).or_else(|| answer.get(camel));
+            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let tokens = Self {
+            access: text("access_token", "accessToken"),
+            refresh: text("refresh_token", "refreshToken"),
+            id: text("id_token", "idToken"),
+            scope: text("scope", "scope"),
+        };
+        assert!(!tokens.access.is_empty(), "an access token in {answer}");
+        tokens
+    }
+
+    /// The session that they belong to.
+    pub fn session(&self) -> String {
+        claims(&self.access)["sid"].as_str().expect("a session").to_owned()
+    }
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    part(token, 1)
+}
+
+/// The header of a token.
+pub fn header(token: &str) -> Value {
+    part(token, 0)
+}
+
+fn part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).expect("a compact JWS");
+    serde_json::from_slice(&decode(&json!(part))).expect("JSON")
+}
+
+/// The value of `Authorization: Basic`, for parts that need no form-encoding.
+pub fn basic(id: &str, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
+}
+
+impl TestApp {
+    /// Moves the clock and waits until the server has heard from its database at the new time: a server cut off for more
+    /// than 5 seconds issues nothing.
+    pub fn pass(&self, by: Duration) {
+        self.advance(by);
+        self.settle();
+    }
+
+    /// Waits until the server is ready.
+    pub fn settle(&self) {
+        within(Real::from_secs(8), "the server is ready", || self.request("GET", "/readyz").send().status == 200);
+    }
+
+    /// A server beside this one that may share its ceremonies; both need `challenges.store = database`.
+    pub fn twin(&self) -> Self {
+        Self::with(&Options {
+            beside: Some(self),
+            public_url: Some(&self.origin),
+            settings: &[("challenges.store", "database")],
+            ..Options::default()
+        })
+    }
+
+    /// A new person with a passkey, and tokens of the client `web`.
+    pub fn person_with_tokens(&self, scope: &str) -> (Browser, Authenticator, Tokens) {
+        let (browser, mut passkey) = self.person();
+        let tokens = Tokens::of(&self.client("web").sign_in(&mut passkey, scope).expect(200).json());
+        (browser, passkey, tokens)
+    }
+
+    /// Signs in through the confidential client `api`, at the token endpoint.
+    pub fn api_sign_in(&self, passkey: &mut Authenticator, scope: &str) -> Tokens {
+        let begun = self.client("api").begin(scope);
+        let credential = passkey.get_uninvited(&begun["publicKey"]);
+        let reply = self.redeem(&begun, &credential, Some(&basic("api", API_SECRET)), &[]);
+        Tokens::of(&reply.expect(200).json())
+    }
+
+    /// Ends a ceremony at the token endpoint.
+    pub fn redeem(&self, begun: &Value, credential: &Value, basic: Option<&str>, more: &[(&str, &str)]) -> Reply {
+        let credential = credential.to_string();
+        let mut form = vec![
+            ("grant_type", PASSKEY_GRANT),
+            ("ceremony_id", begun["ceremonyId"].as_str().expect("a ceremony")),
+            ("credential", &credential),
+        ];
+        form.extend(more);
+        let request = self.request("POST", "/oauth/token").form(&form);
+        match basic {
+            Some(basic) => request.header("Authorization", basic).send(),
+            None => request.send(),
+        }
+    }
+
+    /// The whole body of an introspection by `api`.
+    pub fn introspection(&self, token: &str) -> String {
+        let form = [("token", token), ("client_id", "api"), ("client_secret", API_SECRET)];
+        self.request("POST", "/oauth/introspect").form(&form).send().expect(200).body
+    }
+
+    /// Whether an access token opens the own API now; whatever else than "yes" or 401 is a failure.
+    #[track_caller]
+    pub fn opens(&self, access: &str) -> bool {
+        let reply = self.client("web").bearer("GET", "/v1/me", access).send();
+        if reply.status == 401 {
+            reply.expect_problem(401, "invalid_token");
+            return false;
+        }
+        reply.expect(200);
+        true
+    }
+
+    /// Changes keys as the command line would: under the lock, with the master key.
+    pub fn change_keys<T>(&self, work: impl FnOnce(&mut PgConnection, &MasterKey, Time) -> Result<T, KeysError>) -> T {
+        let master = MasterKey::load(&cluster::master_key_file(), GroupReadable::Refused).expect("the master key");
+        let now = self.clock.now();
+        self.db
+            .blocking(|conn| migrations::locked(conn, |conn| Ok(work(conn, &master, now))))
+            .expect("the database answers")
+            .expect("the keys change")
+    }
+}
+
+/// The policy that keys are rotated by: ten minutes published first.
+pub fn policy(longest_life: Duration) -> Policy {
+    Policy::with_longest_life(longest_life)
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn within(limit: Real, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::sleep(Real::from_millis(20));
+    }
+}
+
+/// Does something many times at the same moment; gives what came of each.
+pub fn at_once<T: Send>(times: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(times);
+    let (start, work) = (&start, &work);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..times)
+            .map(|number| {
+                scope.spawn(move || {
+                    start.wait();
+                    work(number)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
