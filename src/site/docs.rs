@@ -80,6 +80,7 @@ guides! {
     "configuration"       "Configuration"                "docs/reference/configuration.md" => config::docs::render;
     "commands"            "Commands"                     "docs/reference/commands.md";
     "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => events;
+    "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
     "specs"               "Specifications"               "docs/reference/specs.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
 }
