@@ -68,19 +68,15 @@ mod tests {
         }
     }
 
-    /// The generator of the document does not follow every way of renaming that the serialiser knows.
+    /// Members outside `/oauth/` are in camelCase on the wire, and the document must not say otherwise.
     #[test]
-    fn members_outside_oauth_are_documented_in_camel_case() {
+    fn members_are_named_as_on_the_wire() {
         let document: serde_json::Value = serde_json::from_str(json()).unwrap();
-        let schemas = document["components"]["schemas"].as_object().unwrap();
-        for (name, schema) in
-            schemas.iter().filter(|(name, _)| !["TokenResponse", "Introspection"].contains(&name.as_str()))
-        {
-            let variants =
-                schema["oneOf"].as_array().map_or_else(|| vec![schema], |variants| variants.iter().collect());
-            for member in variants.iter().filter_map(|variant| variant["properties"].as_object()).flat_map(|p| p.keys())
-            {
-                assert!(!member.contains('_'), "{name}.{member}");
+        let oauth = ["TokenResponse", "Introspection"];
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            let variants = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+            for member in variants.iter().filter_map(|one| one["properties"].as_object()).flat_map(|all| all.keys()) {
+                assert!(!member.contains('_') || oauth.contains(&name.as_str()), "{name}.{member}");
             }
         }
     }

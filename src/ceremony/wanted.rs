@@ -22,7 +22,7 @@ pub enum WantedRequest {
     /// Access, ID and refresh tokens for a first-party client.
     #[serde(rename_all = "camelCase")]
     Tokens {
-        /// `client_id`.
+        /// The client, by its `client_id`.
         client_id: String,
         /// Scopes, separated by spaces.
         scope: Option<String>,
@@ -34,7 +34,7 @@ pub enum WantedRequest {
     /// A custom token for another system.
     #[serde(rename_all = "camelCase")]
     Bridge {
-        /// `client_id`.
+        /// The client, by its `client_id`.
         client_id: String,
         /// The bridge's name.
         bridge: String,

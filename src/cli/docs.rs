@@ -31,7 +31,7 @@ pub fn print(page: Page) {
         Page::Errors => docs::errors(),
         Page::Commands => commands(),
         Page::Events => docs::events(),
-        Page::Api => docs::api(),
+        Page::Api => docs::api(docs::EXAMPLE_ORIGIN),
         Page::Openapi => openapi::json().to_owned(),
     };
     println!("{}", text.trim_end());

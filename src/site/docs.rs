@@ -3,15 +3,18 @@
 //!
 //! To add a guide: its Markdown in `docs/`, a line in [`GUIDES`], and a link to it from `docs/README.md`.
 
+mod api;
 mod generated;
-mod markdown;
+mod markup;
 #[cfg(test)]
 mod tests;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-pub use self::generated::{api, errors, events};
+pub use self::api::api;
+pub use self::generated::{errors, events};
+use self::markup::Rendered;
 use super::Site;
 use crate::config;
 use crate::web::error::{Failure, Kind};
@@ -34,28 +37,40 @@ struct Guide {
 enum Source {
     /// The file, compiled in.
     File(&'static str),
-    /// The code; the file is the same text, kept up to date by a test.
-    Code(fn() -> String),
+    /// The code, given the origin that examples call; the file is the same text, kept up to date by a test.
+    Code(fn(&str) -> String),
 }
 
 impl Guide {
-    fn markdown(&self) -> String {
+    fn markdown(&self, origin: &str) -> String {
         match self.source {
+            Source::File(text) if self.path.ends_with(".toml") => example(text),
             Source::File(text) => text.to_owned(),
-            Source::Code(render) => render(),
+            Source::Code(render) => render(origin),
         }
     }
 }
 
+/// The origin in the examples of the files, where nobody's server is meant.
+pub const EXAMPLE_ORIGIN: &str = "http://localhost:8080";
+
+/// A configuration file as a page.
+fn example(file: &str) -> String {
+    format!(
+        "# Example\n\nA whole `passmint.toml`; every setting is explained under \
+         [configuration](../reference/configuration.md).\n\n```toml\n{file}```\n"
+    )
+}
+
 macro_rules! guides {
-    ($($name:literal $title:literal $path:literal $(=> $code:path)?;)*) => {
+    ($($name:literal $title:literal $path:literal $(=> $code:expr)?;)*) => {
         /// All pages, in the order of the navigation; the first is shown at `/docs`.
         const GUIDES: &[Guide] = &[$(
             Guide { name: $name, title: $title, path: $path, source: guides!(@source $path $(=> $code)?) },
         )*];
     };
     (@source $path:literal) => { Source::File(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path))) };
-    (@source $path:literal => $code:path) => { Source::Code($code) };
+    (@source $path:literal => $code:expr) => { Source::Code($code) };
 }
 
 guides! {
@@ -76,10 +91,11 @@ guides! {
     "backup"              "Operations: backup"           "docs/operations/backup.md";
     "replicas"            "Operations: replicas"         "docs/operations/replicas.md";
     "api"                 "REST API"                     "docs/reference/endpoints.md" => api;
-    "errors"              "Errors"                       "docs/reference/errors.md" => errors;
-    "configuration"       "Configuration"                "docs/reference/configuration.md" => config::docs::render;
+    "errors"              "Errors"                       "docs/reference/errors.md" => |_| errors();
+    "configuration"       "Configuration"                "docs/reference/configuration.md" => |_| config::docs::render();
+    "passmint"            "Configuration: an example"    "docs/examples/passmint.toml";
     "commands"            "Commands"                     "docs/reference/commands.md";
-    "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => events;
+    "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => |_| events();
     "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
     "specs"               "Specifications"               "docs/reference/specs.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
@@ -107,10 +123,12 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
         title: other.title.to_owned(),
         current: other.name == name,
     });
+    let rendered = rendered(guide, &site.public_url);
     let view = DocPage {
         frame: site.frame(request, None, Boot::default()),
         title: guide.title.to_owned(),
-        body: OwnMarkup::new(markup(guide)),
+        body: OwnMarkup::new(rendered.body),
+        contents: rendered.contents,
         nav: nav.collect(),
     };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
@@ -122,8 +140,8 @@ fn address(guide: &Guide) -> String {
 
 /// A page's text as markup. Links to other pages lead to where they are served; links to files that are not served
 /// (sources, tests) become plain text, for there is nothing offline that they could lead to.
-fn markup(guide: &Guide) -> String {
-    markdown::to_markup(&guide.markdown(), guide.path, &|target| {
+fn rendered(guide: &Guide, origin: &str) -> Rendered {
+    markup::render(&guide.markdown(origin), guide.path, &|target| {
         GUIDES.iter().find(|other| other.path == target).map(address)
     })
 }

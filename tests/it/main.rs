@@ -14,6 +14,8 @@ mod support;
 mod behaviours;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
+/// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
+mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.

@@ -20,6 +20,7 @@
 mod cluster;
 mod http;
 pub mod tokens;
+pub mod webdriver;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
