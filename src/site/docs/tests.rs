@@ -147,7 +147,11 @@ fn served_pages_link_to_served_pages_only() {
             assert!(is_elsewhere(link) || place.is_empty() || names.contains(place), "{}: {link}", guide.path);
             if !is_elsewhere(link) && !fragment.is_empty() {
                 let target = GUIDES.iter().find(|other| address(other) == place).unwrap_or(guide);
-                assert!(rendered(target, EXAMPLE_ORIGIN).body.contains(&format!("id=\"{fragment}\"")), "{}: {link}", guide.path);
+                assert!(
+                    rendered(target, EXAMPLE_ORIGIN).body.contains(&format!("id=\"{fragment}\"")),
+                    "{}: {link}",
+                    guide.path
+                );
             }
         }
     }
