@@ -36,6 +36,8 @@ kinds! {
     UserDisabled = "user.disabled",
     /// A person was enabled again.
     UserEnabled = "user.enabled",
+    /// A person was deleted by an operator, with all that was theirs.
+    UserDeleted = "user.deleted",
     /// A passkey signed its owner in.
     SignedIn = "session.signed_in",
     /// A session's owner proved again who they are.
@@ -64,6 +66,8 @@ kinds! {
     BridgeMinted = "bridge.minted",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
+    /// The database got its master key, or everything was sealed anew under another one.
+    MasterKeyChanged = "master_key.changed",
     /// A client was created, changed or disabled.
     ClientChanged = "client.changed",
     /// A relying party was retired or its passkeys were moved.

@@ -18,6 +18,8 @@ mod bridges;
 mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
+/// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
+mod cli;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// Access tokens that were tampered with.

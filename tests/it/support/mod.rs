@@ -32,6 +32,7 @@ use passmint::config::{Config, DatabaseTls, Sources};
 use passmint::storage::Db;
 use serde_json::{Value, json};
 
+pub use self::cluster::{Database, master_key_file};
 pub use self::http::{Reply, Request};
 use crate::authenticator::Authenticator;
 
