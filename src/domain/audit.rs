@@ -6,16 +6,20 @@ use super::id::{SessionId, UserId};
 use crate::clock::Time;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
+    ($(#[doc = $doc:literal] $kind:ident = $text:literal,)*) => {
         /// What happened. The text form is stable: operators filter and alert on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind { $($(#[$doc])* $kind,)* }
+        pub enum EventKind { $(#[doc = $doc] $kind,)* }
         impl EventKind {
             /// Every kind, for the documentation and the tests.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
             /// The stable text form.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
+            }
+            /// When it is written, as a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$kind => $doc.trim_ascii(),)* }
             }
             /// Reads the stable text form back.
             pub fn parse(text: &str) -> Option<Self> {

@@ -1,34 +1,105 @@
-//! The documentation that the server carries with it, offline: the API from the handlers, errors and settings from their
-//! tables, the guides from `docs/`.
+//! The documentation that the server carries with it, offline: the reference from the code itself, the guides from
+//! `docs/`.
+//!
+//! To add a guide: its Markdown in `docs/`, a line in [`GUIDES`], and a link to it from `docs/README.md`.
 
 mod api;
+mod generated;
 mod markup;
-
-use std::fmt::Write as _;
+#[cfg(test)]
+mod tests;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::api::api;
+pub use self::generated::{errors, events};
+use self::markup::Rendered;
 use super::Site;
 use crate::config;
 use crate::web::error::{Failure, Kind};
 use crate::web::pages::Boot;
 use crate::web::pages::docs::{DocLink, DocPage, OwnMarkup};
 
-/// One page: its name in the address, its title, where its Markdown comes from (given our origin).
+/// One page.
 struct Guide {
+    /// Its name in the address, `/docs/{name}`.
     name: &'static str,
+    /// Its title, also in the navigation.
     title: &'static str,
-    markdown: fn(&str) -> String,
+    /// Its file in the repository, which other files link to.
+    path: &'static str,
+    /// Its text.
+    source: Source,
 }
 
-const GUIDES: &[Guide] = &[
-    Guide { name: "api", title: "REST API", markdown: api },
-    Guide { name: "errors", title: "Errors", markdown: |_| errors() },
-    Guide { name: "configuration", title: "Configuration", markdown: |_| config::docs::render() },
-    Guide { name: "passmint", title: "Example", markdown: |_| example() },
-];
+/// Where a page's Markdown comes from.
+enum Source {
+    /// The file, compiled in.
+    File(&'static str),
+    /// The code, given the origin that examples call; the file is the same text, kept up to date by a test.
+    Code(fn(&str) -> String),
+}
+
+impl Guide {
+    fn markdown(&self, origin: &str) -> String {
+        match self.source {
+            Source::File(text) if self.path.ends_with(".toml") => example(text),
+            Source::File(text) => text.to_owned(),
+            Source::Code(render) => render(origin),
+        }
+    }
+}
+
+/// The origin in the examples of the files, where nobody's server is meant.
+pub const EXAMPLE_ORIGIN: &str = "http://localhost:8080";
+
+/// A configuration file as a page.
+fn example(file: &str) -> String {
+    format!(
+        "# Example\n\nA whole `passmint.toml`; every setting is explained under \
+         [configuration](../reference/configuration.md).\n\n```toml\n{file}```\n"
+    )
+}
+
+macro_rules! guides {
+    ($($name:literal $title:literal $path:literal $(=> $code:expr)?;)*) => {
+        /// All pages, in the order of the navigation; the first is shown at `/docs`.
+        const GUIDES: &[Guide] = &[$(
+            Guide { name: $name, title: $title, path: $path, source: guides!(@source $path $(=> $code)?) },
+        )*];
+    };
+    (@source $path:literal) => { Source::File(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path))) };
+    (@source $path:literal => $code:expr) => { Source::Code($code) };
+}
+
+guides! {
+    "overview"            "Documentation"                "docs/README.md";
+    "quickstart"          "Quick start"                  "docs/quickstart.md";
+    "architecture"        "Architecture"                 "docs/architecture.md";
+    "sign-up"             "Flow: sign up"                "docs/flows/sign-up.md";
+    "sign-in"             "Flow: sign in"                "docs/flows/sign-in.md";
+    "add-a-passkey"       "Flow: add a passkey"          "docs/flows/add-a-passkey.md";
+    "step-up"             "Flow: step up"                "docs/flows/step-up.md";
+    "refresh"             "Flow: refresh"                "docs/flows/refresh.md";
+    "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
+    "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
+    "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";
+    "deploy"              "Operations: deploy"           "docs/operations/deploy.md";
+    "database"            "Operations: database"         "docs/operations/database.md";
+    "key-rotation"        "Operations: key rotation"     "docs/operations/key-rotation.md";
+    "backup"              "Operations: backup"           "docs/operations/backup.md";
+    "replicas"            "Operations: replicas"         "docs/operations/replicas.md";
+    "api"                 "REST API"                     "docs/reference/endpoints.md" => api;
+    "errors"              "Errors"                       "docs/reference/errors.md" => |_| errors();
+    "configuration"       "Configuration"                "docs/reference/configuration.md" => |_| config::docs::render();
+    "passmint"            "Configuration: an example"    "docs/examples/passmint.toml";
+    "commands"            "Commands"                     "docs/reference/commands.md";
+    "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => |_| events();
+    "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
+    "specs"               "Specifications"               "docs/reference/specs.md";
+    "threat-model"        "Threat model"                 "docs/threat-model.md";
+}
 
 /// The first page.
 pub async fn index(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -48,11 +119,11 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
         .find(|guide| guide.name == name)
         .ok_or_else(|| Failure::new(Kind::NotFound, "There is no such page."))?;
     let nav = GUIDES.iter().map(|other| DocLink {
-        href: format!("/docs/{}", other.name),
+        href: address(other),
         title: other.title.to_owned(),
         current: other.name == name,
     });
-    let rendered = markup::render(&(guide.markdown)(&site.public_url));
+    let rendered = rendered(guide, &site.public_url);
     let view = DocPage {
         frame: site.frame(request, None, Boot::default()),
         title: guide.title.to_owned(),
@@ -63,29 +134,14 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
-/// The errors, from their table.
-pub fn errors() -> String {
-    let mut page = "# Errors\n\nOutside `/oauth/` an error is `application/problem+json` (RFC 9457) with a stable `code`; at `/oauth/` it is in the \
-        form of RFC 6749 §5.2. Every answer carries `X-Request-Id`; quote it when you ask for help.\n\n\
-        | `code` | status | at `/oauth/` | meaning |\n|---|---|---|---|\n"
-        .to_owned();
-    for kind in Kind::ALL {
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | `{}` | {} |",
-            kind.code(),
-            kind.status().as_u16(),
-            kind.oauth_code(),
-            kind.title()
-        );
-    }
-    page
+fn address(guide: &Guide) -> String {
+    format!("/docs/{}", guide.name)
 }
 
-/// The configuration file that shows most settings at once.
-fn example() -> String {
-    let file = include_str!("../../docs/examples/passmint.toml");
-    format!(
-        "# Example\n\nA whole `passmint.toml`; every setting is explained under [configuration](configuration.md).\n\n```toml\n{file}```\n"
-    )
+/// A page's text as markup. Links to other pages lead to where they are served; links to files that are not served
+/// (sources, tests) become plain text, for there is nothing offline that they could lead to.
+fn rendered(guide: &Guide, origin: &str) -> Rendered {
+    markup::render(&guide.markdown(origin), guide.path, &|target| {
+        GUIDES.iter().find(|other| other.path == target).map(address)
+    })
 }

@@ -14,6 +14,8 @@ mod support;
 
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
+/// Behaviours that the product was asked for and that no other file is about.
+mod behaviours;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
 /// The pages in a real browser: what people see and press, and what they are told when something goes wrong.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::generated::note;
 use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
@@ -44,8 +45,9 @@ const BODIES: [(&str, &str); 8] = [
 pub fn api(origin: &str) -> String {
     let document = serde_json::to_value(openapi::document()).unwrap_or_default();
     let mut page = format!(
-        "# REST API\n\n{}\n\nThe machine-readable form is [`/openapi.json`](/openapi.json). In the examples `…` stands for what \
-         an earlier answer gave.\n",
+        "# REST API\n\n{}{}\n\nThe machine-readable form is `/openapi.json` at the administration listener, and `passmint docs \
+         openapi`. In the examples `…` stands for what an earlier answer gave.\n",
+        note("api", "endpoints.md", "the handlers"),
         text(&document["info"]["description"])
     );
     for (section, purpose) in SECTIONS {

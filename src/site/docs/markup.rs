@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::web::pages::docs::DocLink;
 
@@ -17,7 +17,10 @@ pub struct Rendered {
 }
 
 /// Renders a page.
-pub fn render(markdown: &str) -> Rendered {
+///
+/// `path` is the text's file in the repository; `serve` gives the address of another file's page, if it has one. A
+/// relative link to anything else keeps its words and loses its target.
+pub fn render(markdown: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>) -> Rendered {
     let body = markdown.strip_prefix("# ").and_then(|rest| rest.split_once('\n')).map_or(markdown, |(_, body)| body);
     let mut events: Vec<Event<'_>> = Parser::new_ext(body, Options::ENABLE_TABLES).collect();
     let (mut contents, mut used) = (Vec::new(), HashSet::new());
@@ -25,10 +28,7 @@ pub fn render(markdown: &str) -> Rendered {
         match &events[at] {
             Event::Start(Tag::Heading { level, .. }) => {
                 let (level, title) = (*level as usize, text_of(&events[at + 1..]));
-                let mut id = slug(&title);
-                while !used.insert(id.clone()) {
-                    id.push('-');
-                }
+                let id = unused(slug(&title), &mut used);
                 if level == 2 {
                     contents.push(DocLink { href: format!("#{id}"), title: title.clone(), current: false });
                 }
@@ -39,17 +39,11 @@ pub fn render(markdown: &str) -> Rendered {
                     events[at + 1] = Event::InlineHtml(operation.into());
                 }
             }
-            Event::Start(Tag::Link { dest_url, .. }) => {
-                let target = destination(dest_url);
-                if let Event::Start(Tag::Link { dest_url, .. }) = &mut events[at] {
-                    *dest_url = target;
-                }
-            }
             _ => {}
         }
     }
     let mut out = String::with_capacity(body.len() * 2);
-    html::push_html(&mut out, events.into_iter());
+    html::push_html(&mut out, led(events, path, serve));
     Rendered { body: out, contents }
 }
 
@@ -64,10 +58,19 @@ fn text_of(events: &[Event<'_>]) -> String {
         .collect()
 }
 
-/// Lower case, words joined by hyphens: what stays the same in an address when the words around it change.
-fn slug(title: &str) -> String {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+/// The id that code hosts give a heading: lower case; letters, digits, `-` and `_`; a `-` for each space.
+pub fn slug(heading: &str) -> String {
+    let lower = heading.trim().to_lowercase();
+    let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The id, with a number where an earlier heading has it.
+fn unused(id: String, used: &mut HashSet<String>) -> String {
+    let numbered = (0..).map(|n| if n == 0 { id.clone() } else { format!("{id}-{n}") });
+    let free = numbered.into_iter().find(|id| !used.contains(id)).unwrap_or_default();
+    used.insert(free.clone());
+    free
 }
 
 /// A heading that is an operation (`GET /path`), with its method as a badge.
@@ -77,15 +80,54 @@ fn operation(title: &str) -> Option<String> {
     Some(format!(r#"<span class="method method-{class}">{method}</span> <code>{path}</code>"#))
 }
 
-/// Links between the files of `docs/`, as links between these pages.
-fn destination<'a>(link: &CowStr<'a>) -> CowStr<'a> {
-    if link.contains("://") || link.starts_with(['/', '#']) {
-        return link.clone();
+/// The events with their links led to where pages are served.
+fn led<'a>(
+    events: Vec<Event<'a>>,
+    path: &str,
+    serve: &dyn Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = Event<'a>> {
+    let mut kept = Vec::new();
+    events.into_iter().filter_map(move |event| match event {
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            let target = destination(&dest_url, path, serve);
+            kept.push(target.is_some());
+            target.map(|url| Event::Start(Tag::Link { link_type, dest_url: url.into(), title, id }))
+        }
+        Event::End(TagEnd::Link) => kept.pop().unwrap_or(true).then_some(Event::End(TagEnd::Link)),
+        other => Some(other),
+    })
+}
+
+/// Where a link leads when its page is served; none when there is no such place.
+fn destination(link: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    if is_elsewhere(link) || link.starts_with('#') {
+        return Some(link.to_owned());
     }
-    let (file, fragment) =
-        link.split_once('#').map_or((link.as_ref(), String::new()), |(file, rest)| (file, format!("#{rest}")));
-    let name = file.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
-    format!("/docs/{name}{fragment}").into()
+    let (target, fragment) = resolve(link, path);
+    serve(&target).map(|address| format!("{address}{fragment}"))
+}
+
+/// Whether a link leaves the repository.
+pub fn is_elsewhere(link: &str) -> bool {
+    link.contains("://") || link.starts_with("mailto:")
+}
+
+/// A relative link in the file `path`: the file it names, from the repository's root, and its fragment with the `#`.
+pub fn resolve(link: &str, path: &str) -> (String, String) {
+    let (file, fragment) = link.find('#').map_or((link, ""), |at| link.split_at(at));
+    if file.is_empty() {
+        return (path.to_owned(), fragment.to_owned());
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in file.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    (parts.join("/"), fragment.to_owned())
 }
 
 #[cfg(test)]
@@ -93,24 +135,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headings_and_links_lead_somewhere() {
-        let page = render(
-            "# Title\n\nSee [this](../examples/passmint.toml), [that](errors.md#a-b), [out](https://a.example/b.md).\n\n\
-             ## `GET /v1/a`\n\n## The *same*\n\n## The same\n",
-        );
+    fn links_lead_to_where_pages_are_served() {
+        let serve = |path: &str| (path == "docs/flows/sign-in.md").then(|| "/docs/sign-in".to_owned());
+        for (name, text, expected) in [
+            ("a page", "[x](../flows/sign-in.md)", "<p><a href=\"/docs/sign-in\">x</a></p>\n"),
+            ("a section of it", "[x](../flows/sign-in.md#files)", "<p><a href=\"/docs/sign-in#files\">x</a></p>\n"),
+            ("a section here", "[x](#files)", "<p><a href=\"#files\">x</a></p>\n"),
+            ("a source", "[`x`](../../src/lib.rs) y", "<p><code>x</code> y</p>\n"),
+            ("elsewhere", "[x](https://a.example/b.md)", "<p><a href=\"https://a.example/b.md\">x</a></p>\n"),
+        ] {
+            assert_eq!(render(text, "docs/operations/deploy.md", &serve).body, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn sections_are_named_as_code_hosts_name_them() {
+        let text = "# Title\n\n## `GET /v1/a_b`\n\n## The *same*?\n\n## The same\n";
+        let page = render(text, "docs/a.md", &|_| None);
         for wanted in [
-            r#"<a href="/docs/passmint">"#,
-            r#"<a href="/docs/errors#a-b">"#,
-            r#"<a href="https://a.example/b.md">"#,
-            r#"<h2 id="get-v1-a"><span class="method method-get">GET</span> <code>/v1/a</code></h2>"#,
-            r#"<h2 id="the-same-">"#,
+            r#"<h2 id="get-v1a_b"><span class="method method-get">GET</span> <code>/v1/a_b</code></h2>"#,
+            r#"<h2 id="the-same-1">"#,
         ] {
             assert!(page.body.contains(wanted), "{wanted}: {}", page.body);
         }
         assert!(!page.body.contains("Title"));
-        assert_eq!(
-            page.contents.iter().map(|link| link.href.as_str()).collect::<Vec<_>>(),
-            ["#get-v1-a", "#the-same", "#the-same-"]
-        );
+        let contents: Vec<&str> = page.contents.iter().map(|link| link.href.as_str()).collect();
+        assert_eq!(contents, ["#get-v1a_b", "#the-same", "#the-same-1"]);
     }
 }
