@@ -20,6 +20,8 @@ mod cluster;
 mod forgery;
 /// Introspection: who learns what about which token.
 mod introspection;
+/// The keys that sign: published, signing, verifying, revoked; and servers that cannot hear of it.
+mod keys;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
 mod negative;
 /// The passkey grant and how clients authenticate at the token endpoint.
@@ -30,7 +32,7 @@ mod races;
 mod refresh;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
-/// Sessions, what ID and access tokens say of them, and the keys that sign.
+/// Sessions, and what ID and access tokens say of them.
 mod sessions;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
