@@ -117,6 +117,7 @@ fn a_server_cut_off_from_its_database_issues_nothing() {
     let mut holder = PgConnection::establish(app.database_url()).unwrap();
     // What the server polls; everything else still answers.
     holder.batch_execute("BEGIN; LOCK TABLE changes IN ACCESS EXCLUSIVE MODE").unwrap();
+    let sessions = app.count("SELECT count(*) AS n FROM sessions");
     within(Real::from_secs(9), "the server notices", || app.request("GET", "/readyz").send().status == 503);
     app.client("web").refresh(&tokens.refresh).expect_oauth(503, "temporarily_unavailable");
     let credential = passkey.get_uninvited(&public["publicKey"]);
@@ -126,6 +127,7 @@ fn a_server_cut_off_from_its_database_issues_nothing() {
     app.redeem(&confidential, &credential, None, &secret).expect_oauth(503, "temporarily_unavailable");
     browser.call("POST", "/v1/bridges/target/token", None).expect_problem(503, "unavailable");
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE generation > 0"), 0, "nothing was used up");
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for nothing");
     assert_eq!(app.events("bridge.minted"), 0);
     app.request("GET", "/.well-known/jwks.json").send().expect(200);
     app.request("GET", "/livez").send().expect(200);
