@@ -7,6 +7,7 @@ use std::time::Duration as Real;
 use chrono::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
+use passmint::tokens::claims::at_hash;
 use passmint::tokens::keys::rotation::Trigger;
 use passmint::tokens::keys::{Algorithm, Use};
 use passmint::tokens::rotate;
@@ -22,6 +23,40 @@ fn published(app: &TestApp) -> Vec<Value> {
 
 fn has(app: &TestApp, kid: &Value) -> bool {
     published(app).iter().any(|key| key["kid"] == *kid)
+}
+
+/// Whatever is configured for access tokens, ID tokens and bridges has a key, and its public half verifies.
+#[test]
+fn every_algorithm_signs() {
+    for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
+        let config = format!(
+            "[clients.app]\nname = \"App\"\nkind = \"public\"\nfirst_party = true\norigins = [\"ORIGIN\"]\n\
+             grants = [\"passkey\"]\nscopes = [\"openid\", \"bridge:target\"]\nid_token_algorithm = \"{algorithm}\"\n\
+             [bridges.target]\npreset = \"jwt\"\naudience = \"https://target.example\"\nalgorithm = \"{algorithm}\"\n",
+        );
+        for access in ["ES256", algorithm.as_str()] {
+            let settings = &[("tokens.algorithm", access)];
+            let app = TestApp::with(&Options { config: &config, settings, ..Options::default() });
+            let (_, mut passkey) = app.person();
+            // RSA keys are made after the start.
+            let mut answer = None;
+            within(Real::from_secs(20), "the keys are made", || {
+                let reply = app.client("app").sign_in(&mut passkey, "openid bridge:target");
+                answer = (reply.status == 200).then(|| reply.json());
+                answer.is_some()
+            });
+            let tokens = Tokens::of(&answer.unwrap());
+            assert_eq!(header(&tokens.access)["alg"], access);
+            assert_eq!(header(&tokens.id)["alg"], algorithm.as_str());
+            app.verified(&tokens.access, &app.origin, "at+jwt");
+            let id = app.verified(&tokens.id, "app", "JWT");
+            assert_eq!(id["at_hash"], at_hash(algorithm, &tokens.access), "{algorithm}");
+            let mint = || app.client("app").bearer("POST", "/v1/bridges/target/token", &tokens.access).send();
+            within(Real::from_secs(20), "the bridge's key is made", || mint().status == 200);
+            let minted = mint().json()["token"].as_str().unwrap().to_owned();
+            assert_eq!(header(&minted)["alg"], algorithm.as_str());
+        }
+    }
 }
 
 /// security.md 85.

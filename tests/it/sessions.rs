@@ -88,13 +88,16 @@ fn a_new_sign_in_is_a_new_session_and_the_old_cookie_is_worth_nothing_after_sign
     let mut fresh = app.browser();
     fresh.sign_in(&mut passkey).expect(200);
     assert_ne!(fresh.session(), kept.session());
+    let mut replaced = fresh.clone();
+    fresh.sign_in(&mut passkey).expect(200);
+    assert!(!is_signed_in(&mut replaced), "a sign-in takes the place of the browser's session");
     let stepped = fresh.session().map(ToOwned::to_owned);
     let mut before = fresh.clone();
     fresh.step_up(&mut passkey).expect(200);
     assert_ne!(fresh.session(), stepped.as_deref(), "a step-up changes the cookie");
     assert!(!is_signed_in(&mut before), "and the old one ends");
     assert!(is_signed_in(&mut fresh));
-    assert_eq!(app.events("session.signed_out"), 1);
+    assert_eq!(app.events("session.signed_out"), 2);
 }
 
 #[test]

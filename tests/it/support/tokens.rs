@@ -152,7 +152,10 @@ impl TestApp {
             leeway: Leeway::OWN,
             expiry: Expiry::Enforced,
             max_lifetime: Some(600),
-            keys: KeySource::Foreign { keys: &keys, algorithms: &[Algorithm::ES256, Algorithm::RS256] },
+            keys: KeySource::Foreign {
+                keys: &keys,
+                algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
+            },
         };
         verify(token, &expected, self.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
     }
