@@ -269,8 +269,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.verifies),
         rate(&config.limits.tokens),
     ));
-    let wanted = [rooms.rotation.at_start.as_slice(), &rooms.rotation.later].concat();
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), wanted));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.at_start.clone()));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),

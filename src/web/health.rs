@@ -71,6 +71,14 @@ impl Health {
                 }),
             },
             Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
+            Check {
+                name: "master_key",
+                ok: true,
+                detail: self.keys.awaits_master_key().then(|| {
+                    "The database is sealed with another master key now; put its file in place before the next restart."
+                        .to_owned()
+                }),
+            },
             Check { name: "serving", ok: !self.stopping.load(Ordering::Relaxed), detail: None },
         ]
     }

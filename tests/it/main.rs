@@ -14,10 +14,16 @@ mod support;
 
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
+/// Behaviours that the product was asked for and that no other file is about.
+mod behaviours;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
+/// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
+mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
+/// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
+mod cli;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
@@ -28,6 +34,8 @@ mod faults;
 mod forgery;
 /// Introspection: who learns what about which token.
 mod introspection;
+/// The keys that sign: published, signing, verifying, revoked; and servers that cannot hear of it.
+mod keys;
 /// How much one caller may ask for.
 mod limits;
 /// The schema: there and back again, and the same in the code.
@@ -45,6 +53,7 @@ mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
 mod routes;
 /// Sessions, what ID and access tokens say of them, and the keys that sign.
+/// Sessions, and what ID and access tokens say of them.
 mod sessions;
 /// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.
 mod start;

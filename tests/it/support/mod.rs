@@ -21,6 +21,7 @@ mod cluster;
 mod http;
 pub mod program;
 pub mod tokens;
+pub mod webdriver;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
