@@ -60,6 +60,9 @@ fn program(name: &str) -> Result<PathBuf, String> {
 fn start_driver() -> Result<String, String> {
     program("chromium")?;
     let driver = program("chromedriver")?;
+    // What Chromium leaves behind is swept with this folder by the next run.
+    let folder = std::env::temp_dir().join(format!("passmint-it-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let (send, receive) = mpsc::channel();
     // The parent-death signal follows the thread that started the child, so that thread never ends.
     std::thread::spawn(move || {
@@ -67,6 +70,7 @@ fn start_driver() -> Result<String, String> {
             .args(["--pdeathsig", "TERM", "--"])
             .arg(driver)
             .arg("--port=0")
+            .env("TMPDIR", folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
