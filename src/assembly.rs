@@ -8,6 +8,7 @@ mod declared;
 mod master_key;
 mod relying_parties;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use diesel::PgConnection;
@@ -108,7 +109,9 @@ impl Rotation {
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
         wanted.extend(bridges.iter().filter_map(directory::own_key));
         wanted.push((Use::Tokens, Algorithm::RS256));
-        wanted.dedup();
+        wanted.extend(config.clients.iter().map(|client| (Use::Tokens, algorithm(client.id_token_algorithm))));
+        let mut seen = HashSet::new();
+        wanted.retain(|key| seen.insert(key.clone()));
         let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
         Self { at_start, later, config: config.keys.clone(), tokens: config.tokens.clone() }
     }

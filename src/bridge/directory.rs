@@ -142,6 +142,7 @@ impl Bridges {
     pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
         entry.bridge.permits(request)?;
+        self.keys.require_fresh()?;
         self.key_of(entry).map(drop).map_err(Into::into)
     }
 

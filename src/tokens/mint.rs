@@ -154,6 +154,7 @@ impl Mint {
 
     /// Checks that everything for this client could be signed now, so that nothing is written in vain.
     pub fn ready(&self, client: &Client, scopes: &Scopes) -> Result<(), MintError> {
+        self.keys.require_fresh()?;
         let ring = self.keys.ring();
         let id_token = scopes.contains("openid").then(|| (Use::Tokens, id_algorithm(client)));
         let always = [(Use::Tokens, self.settings.algorithm), (Use::Refresh, Algorithm::HS256)];

@@ -252,7 +252,7 @@ fn an_old_sign_in_is_renewed_by_a_step_up() {
     let (mut browser, mut passkey, tokens) = app.person_with_tokens("bridge:fresh bridge:target");
     token(by_cookie(&mut browser, "fresh"));
     token(by_bearer(&app, &tokens.access, "fresh"));
-    app.pass(Duration::minutes(6));
+    app.advance(Duration::minutes(6));
     for (name, reply) in
         [("cookie", by_cookie(&mut browser, "fresh")), ("bearer", by_bearer(&app, &tokens.access, "fresh"))]
     {

@@ -94,7 +94,7 @@ fn every_inactive_answer_is_the_same() {
         Tokens::of(&app.client("api").token(&form).expect(200).json())
     };
     let leaf = by_api(&used.refresh);
-    app.pass(Duration::minutes(11));
+    app.advance(Duration::minutes(11));
     let (_, _, revoked) = app.person_with_tokens("openid");
     app.client("web").revoke(&revoked.access).expect(200);
     let ended = app.api_sign_in(&mut passkey, "openid");

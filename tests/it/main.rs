@@ -34,6 +34,8 @@ mod faults;
 mod forgery;
 /// Introspection: who learns what about which token.
 mod introspection;
+/// The keys that sign: published, signing, verifying, revoked; and servers that cannot hear of it.
+mod keys;
 /// How much one caller may ask for.
 mod limits;
 /// The schema: there and back again, and the same in the code.
@@ -51,6 +53,7 @@ mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
 mod routes;
 /// Sessions, what ID and access tokens say of them, and the keys that sign.
+/// Sessions, and what ID and access tokens say of them.
 mod sessions;
 /// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.
 mod start;

@@ -172,7 +172,7 @@ fn bad_answers_are_refused_and_burn_the_ceremony() {
     refused(app.redeem(&begun, &credential, None, &web), "another challenge", 400, "invalid_grant");
 
     let (begun, credential) = answer(&app, "web", &mut passkey);
-    app.pass(Duration::minutes(6));
+    app.advance(Duration::minutes(6));
     refused(app.redeem(&begun, &credential, None, &web), "too late", 400, "invalid_grant");
     assert_eq!(app.events("session.signed_in"), 0);
 }

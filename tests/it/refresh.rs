@@ -62,7 +62,7 @@ fn each_use_gives_the_next_token_of_the_same_family() {
 fn the_id_token_of_a_refresh_tells_of_the_same_sign_in() {
     let app = TestApp::spawn();
     let (_, _, first) = app.person_with_tokens(SCOPE);
-    app.pass(Duration::minutes(3));
+    app.advance(Duration::minutes(3));
     let second = tokens(app.client("web").refresh(&first.refresh));
     let (old, new) = (claims(&first.id), claims(&second.id));
     for same in ["iss", "sub", "aud", "sid", "auth_time", "acr", "amr", "credential_class"] {
@@ -81,8 +81,7 @@ fn a_retry_inside_the_window_gets_the_same_bytes_from_every_server() {
     let second = tokens(app.client("web").refresh(&first.refresh));
     assert_eq!(tokens(app.client("web").refresh(&first.refresh)).refresh, second.refresh, "the same server, at once");
     assert_eq!(tokens(twin.client("web").refresh(&first.refresh)).refresh, second.refresh, "another server");
-    app.pass(Duration::seconds(7));
-    twin.settle();
+    app.advance(Duration::seconds(7));
     let late = tokens(twin.client("web").refresh(&first.refresh));
     assert_eq!(late.refresh, second.refresh, "another server, late");
     assert_ne!(late.access, second.access, "access tokens are made anew");
@@ -161,7 +160,7 @@ fn reuse_after_the_window_ends_the_family_and_its_access_tokens_at_once() {
     let app = TestApp::spawn();
     let (mut browser, _, first) = app.person_with_tokens(SCOPE);
     let second = tokens(app.client("web").refresh(&first.refresh));
-    app.pass(Duration::seconds(11));
+    app.advance(Duration::seconds(11));
     assert!(app.introspection(&second.access).contains(r#""active":true"#));
 
     let bodies: HashSet<_> = at_once(64, |_| app.client("web").refresh(&first.refresh))
@@ -282,7 +281,7 @@ fn a_family_ends_unused_and_absolutely() {
     let ends = claims(&used.refresh)["iat"].as_i64().unwrap() + 25 * 60;
     let mut latest = used;
     for minutes in [9, 9, 6] {
-        app.pass(Duration::minutes(minutes));
+        app.advance(Duration::minutes(minutes));
         latest = tokens(app.client("web").refresh(&latest.refresh));
         let claims = claims(&latest.refresh);
         let idle_end = claims["iat"].as_i64().unwrap() + 10 * 60;
@@ -290,7 +289,7 @@ fn a_family_ends_unused_and_absolutely() {
     }
     assert!(app.opens(&latest.access));
     app.client("web").refresh(&unused.refresh).expect_oauth(400, "invalid_grant");
-    app.pass(Duration::minutes(1));
+    app.advance(Duration::minutes(1));
     app.client("web").refresh(&latest.refresh).expect_oauth(400, "invalid_grant");
     assert!(!app.opens(&latest.access), "the session ended with its family");
     assert_eq!(app.introspection(&latest.access), INACTIVE);
@@ -352,7 +351,7 @@ fn another_server_after_a_restart_knows_retries_and_replays() {
     let (_, _, retried) = app.person_with_tokens(SCOPE);
     let (_, _, replayed) = app.person_with_tokens(SCOPE);
     let leaf = tokens(app.client("web").refresh(&replayed.refresh));
-    app.pass(Duration::seconds(11));
+    app.advance(Duration::seconds(11));
     let second = tokens(app.client("web").refresh(&retried.refresh));
 
     let fresh = app.twin();

@@ -78,7 +78,7 @@ fn what_is_not_the_callers_is_answered_alike_and_stays() {
 fn an_expired_token_is_nothing_to_revoke() {
     let app = TestApp::spawn();
     let (_, _, tokens) = app.person_with_tokens(SCOPE);
-    app.pass(Duration::minutes(11));
+    app.advance(Duration::minutes(11));
     revoke(&app, "web", &tokens.access, None).expect(200);
     assert_eq!(app.events("token.revoked"), 0);
     app.client("web").refresh(&tokens.refresh).expect(200);
@@ -124,6 +124,30 @@ fn of_many_at_once_one_is_written_down() {
     assert!(!lives(&app, &tokens));
     // One for the family, and one more where the access token's session was reached first.
     assert!((1..=2).contains(&app.events("token.revoked")));
+}
+
+/// security.md §5.2 I2: whichever order they come in, nothing survives.
+#[test]
+fn a_revocation_among_refreshes_ends_whatever_they_gave() {
+    let app = TestApp::spawn();
+    for round in 0..5 {
+        let (_, _, tokens) = app.person_with_tokens(SCOPE);
+        let given = at_once(32, |number| {
+            if number == 16 {
+                revoke(&app, "web", &tokens.refresh, None).expect(200);
+                return None;
+            }
+            let reply = app.client("web").refresh(&tokens.refresh);
+            assert!([200, 400].contains(&reply.status), "{}", reply.body);
+            (reply.status == 200).then(|| Tokens::of(&reply.json()))
+        });
+        for given in given.into_iter().flatten() {
+            assert!(!lives(&app, &given), "round {round}");
+            app.client("web").refresh(&given.refresh).expect_oauth(400, "invalid_grant");
+        }
+        assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL"), 0, "round {round}");
+    }
+    assert_eq!((app.events("token.revoked"), app.events("token.refresh_replayed")), (5, 0));
 }
 
 /// security.md 89: 200 would tell the client that the token is dead.

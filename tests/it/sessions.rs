@@ -1,21 +1,16 @@
-//! Sessions over HTTP: how long they live and what ends them; what ID and access tokens say of them; the keys that sign.
+//! Sessions over HTTP: how long they live and what ends them; what ID and access tokens say of them.
 
 use std::collections::HashSet;
-use std::time::Duration as Real;
 
 use chrono::Duration;
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
 use passmint::storage::users;
 use passmint::tokens::claims::at_hash;
-use passmint::tokens::jwks::KeySet;
-use passmint::tokens::keys::rotation::Trigger;
-use passmint::tokens::keys::{Algorithm, Use};
-use passmint::tokens::rotate;
-use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
-use serde_json::{Map, Value, json};
+use passmint::tokens::keys::Algorithm;
+use serde_json::{Value, json};
 
-use crate::support::tokens::{INACTIVE, Tokens, claims, header, policy, within};
+use crate::support::tokens::{INACTIVE, Tokens, claims, header};
 use crate::support::{Browser, Options, Reply, TestApp};
 
 fn is_signed_in(browser: &mut Browser) -> bool {
@@ -73,12 +68,12 @@ fn a_session_ends_unused_and_absolutely() {
     let (mut used, _) = app.person();
     let (mut unused, _) = app.person();
     for minutes in [9, 9, 6] {
-        app.pass(Duration::minutes(minutes));
+        app.advance(Duration::minutes(minutes));
         assert!(is_signed_in(&mut used), "used within its ten minutes");
     }
     assert!(!is_signed_in(&mut unused));
     unused.get("/v1/passkeys").expect_problem(401, "not_signed_in");
-    app.pass(Duration::minutes(1));
+    app.advance(Duration::minutes(1));
     assert!(!is_signed_in(&mut used), "25 minutes are over");
     used.get("/v1/me/sessions").expect_problem(401, "not_signed_in");
 }
@@ -93,13 +88,16 @@ fn a_new_sign_in_is_a_new_session_and_the_old_cookie_is_worth_nothing_after_sign
     let mut fresh = app.browser();
     fresh.sign_in(&mut passkey).expect(200);
     assert_ne!(fresh.session(), kept.session());
+    let mut replaced = fresh.clone();
+    fresh.sign_in(&mut passkey).expect(200);
+    assert!(!is_signed_in(&mut replaced), "a sign-in takes the place of the browser's session");
     let stepped = fresh.session().map(ToOwned::to_owned);
     let mut before = fresh.clone();
     fresh.step_up(&mut passkey).expect(200);
     assert_ne!(fresh.session(), stepped.as_deref(), "a step-up changes the cookie");
     assert!(!is_signed_in(&mut before), "and the old one ends");
     assert!(is_signed_in(&mut fresh));
-    assert_eq!(app.events("session.signed_out"), 1);
+    assert_eq!(app.events("session.signed_out"), 2);
 }
 
 #[test]
@@ -224,23 +222,6 @@ fn a_person_enabled_again_signs_in_anew() {
     assert!(is_signed_in(&mut browser) && is_signed_in(&mut stranger));
 }
 
-/// Verifies as a resource server or client would: with what `jwks.json` says now.
-fn verified(app: &TestApp, token: &str, audience: &str, typ: &str) -> Map<String, Value> {
-    let set = app.request("GET", "/.well-known/jwks.json").send().expect(200);
-    let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
-    let expected = Expectation {
-        types: &[typ],
-        issuer: &app.origin,
-        audience: Audience::Exactly(audience),
-        required: &["sub", "iat", "jti"],
-        leeway: Leeway::OWN,
-        expiry: Expiry::Enforced,
-        max_lifetime: Some(600),
-        keys: KeySource::Foreign { keys: &keys, algorithms: &[Algorithm::ES256, Algorithm::RS256] },
-    };
-    verify(token, &expected, app.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
-}
-
 /// OpenID Connect Core §2.
 #[test]
 fn an_id_token_says_who_signed_in_how_and_when() {
@@ -260,7 +241,7 @@ fn an_id_token_says_who_signed_in_how_and_when() {
     let tokens = Tokens::of(&app.client("web").finish(&begun, &credential).expect(200).json());
 
     assert_eq!(header(&tokens.id)["alg"], "RS256");
-    let id = verified(&app, &tokens.id, "web", "JWT");
+    let id = app.verified(&tokens.id, "web", "JWT");
     assert_eq!(id["sub"], user);
     assert_eq!(id["nonce"], "a \"nonce\"");
     assert_eq!(id["at_hash"], at_hash(Algorithm::RS256, &tokens.access));
@@ -293,7 +274,7 @@ fn an_access_token_says_for_whom_and_for_what() {
     let (_, mut passkey, tokens) = app.person_with_tokens("openid passkeys");
     assert_eq!(header(&tokens.access)["typ"], "at+jwt");
     assert_eq!(header(&tokens.access)["alg"], "ES256");
-    let said = verified(&app, &tokens.access, &app.origin, "at+jwt");
+    let said = app.verified(&tokens.access, &app.origin, "at+jwt");
     for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "sid", "auth_time", "acr", "amr"] {
         assert!(said.contains_key(name), "{name}");
     }
@@ -310,102 +291,59 @@ fn an_access_token_says_for_whom_and_for_what() {
     assert_ne!(again.session(), tokens.session(), "each sign-in is a session");
     assert_eq!(claims(&again.access)["sub"], said["sub"]);
     let apis = app.api_sign_in(&mut passkey, "openid");
-    verified(&app, &apis.access, "https://api.example", "at+jwt");
+    app.verified(&apis.access, "https://api.example", "at+jwt");
 
-    app.pass(Duration::minutes(9));
+    app.advance(Duration::minutes(9));
     assert!(app.opens(&tokens.access));
-    app.pass(Duration::minutes(1));
+    app.advance(Duration::minutes(1));
     assert!(!app.opens(&tokens.access), "ten minutes are over");
 }
 
-fn published(app: &TestApp) -> Vec<Value> {
-    let set = app.request("GET", "/.well-known/jwks.json").send().expect(200).json();
-    set["keys"].as_array().unwrap().clone()
-}
-
-fn has(app: &TestApp, kid: &Value) -> bool {
-    published(app).iter().any(|key| key["kid"] == *kid)
-}
-
-/// security.md 85.
 #[test]
-fn only_public_halves_are_published() {
+fn a_deleted_person_is_gone_with_all_tokens() {
     let app = TestApp::spawn();
-    let reply = app.request("GET", "/.well-known/jwks.json").send().expect(200);
-    assert_eq!(reply.header("cache-control"), Some("public, max-age=300"), "less than a key is published ahead");
-    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-    let tag = reply.header("etag").unwrap().to_owned();
-    let again = app.request("GET", "/.well-known/jwks.json").header("If-None-Match", &tag).send();
-    assert_eq!((again.status, again.body.as_str()), (304, ""));
-    let keys = published(&app);
-    let algorithms: HashSet<_> = keys.iter().filter_map(|key| key["alg"].as_str()).collect();
-    assert_eq!(
-        algorithms,
-        HashSet::from(["ES256", "RS256"]),
-        "and never the secret that refresh tokens are signed with"
-    );
-    for key in &keys {
-        for private in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
-            assert!(key.get(private).is_none(), "{private}");
-        }
-    }
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid");
+    let (mut stranger, _, theirs) = app.person_with_tokens("openid");
+    let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
+    assert!(app.db.blocking(|conn| users::delete(conn, user)).unwrap());
+    assert!(!is_signed_in(&mut browser) && !app.opens(&tokens.access));
+    assert_eq!(app.introspection(&tokens.access), INACTIVE);
+    app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");
+    app.client("web").revoke(&tokens.refresh).expect(200);
+    browser.sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
+    assert!(is_signed_in(&mut stranger) && app.opens(&theirs.access));
 }
 
-/// security.md 86.
 #[test]
-fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
-    let app = TestApp::spawn();
-    let (_, mut passkey, first) = app.person_with_tokens("openid");
-    let mut sign_in = || Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").expect(200).json());
-    let old = header(&first.access)["kid"].clone();
-    let known: HashSet<_> = published(&app).iter().map(|key| key["kid"].to_string()).collect();
-    let rotated = || {
-        app.change_keys(|conn, master, now| {
-            let family = (&Use::Tokens, Algorithm::ES256);
-            rotate::rotate(conn, master, family, policy(Duration::days(1)), Trigger::Request, now)
-        })
+fn a_client_has_its_own_times_audiences_and_algorithms() {
+    let config = r#"
+[clients.brief]
+name = "Brief"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid"]
+audiences = ["https://first.example", "https://second.example"]
+access_ttl = "1m"
+id_token_algorithm = "ES256"
+"#;
+    let app = TestApp::with(&Options { config, ..Options::default() });
+    let (_, mut passkey) = app.person();
+    let brief = app.client("brief");
+    let mut sign_in = |audience: Option<&str>| {
+        let result = json!({ "kind": "tokens", "clientId": "brief", "audience": audience });
+        let begun = brief.post("/v1/passkeys/authentication/options", &json!({ "result": result })).expect(200).json();
+        let credential = passkey.get_uninvited(&begun["publicKey"]);
+        Tokens::of(&brief.finish(&begun, &credential).expect(200).json())
     };
-    assert_eq!(rotated().len(), 2, "one comes, one will go");
-    assert!(rotated().is_empty(), "asked again, nothing more comes");
-    within(Real::from_secs(3), "the next key is published", || published(&app).len() == known.len() + 1);
-    let next = published(&app).into_iter().find(|key| !known.contains(&key["kid"].to_string())).unwrap()["kid"].clone();
-
-    assert_eq!(header(&sign_in().access)["kid"], old, "it does not sign yet");
-    app.pass(Duration::minutes(9));
-    let last = sign_in();
-    assert_eq!(header(&last.access)["kid"], old, "nor just before its time");
-    app.pass(Duration::minutes(1));
-    within(Real::from_secs(3), "the next key signs", || header(&sign_in().access)["kid"] == next);
-    assert!(app.opens(&last.access), "what the old key signed is still good");
-    verified(&app, &last.access, &app.origin, "at+jwt");
-    verified(&app, &sign_in().access, &app.origin, "at+jwt");
-    assert!(has(&app, &old) && has(&app, &next));
-    app.pass(Duration::days(1) + Duration::minutes(2));
-    within(Real::from_secs(3), "the old key is gone", || !has(&app, &old));
-    assert!(has(&app, &next));
-}
-
-/// security.md 87.
-#[test]
-fn a_revoked_key_is_out_on_every_server_within_seconds() {
-    let settings = &[("challenges.store", "database")];
-    let app = TestApp::with(&Options { settings, ..Options::default() });
-    let twin = app.twin();
-    let (_, mut passkey, tokens) = app.person_with_tokens("openid");
-    let bad = header(&tokens.access)["kid"].clone();
-    assert!(app.opens(&tokens.access) && twin.opens(&tokens.access));
-    let changes = app.change_keys(|conn, master, now| {
-        rotate::revoke(conn, master, bad.as_str().unwrap(), policy(Duration::days(1)), now)
-    });
-    assert_eq!(changes.len(), 2, "revoked, with a successor");
-    within(Real::from_secs(5), "both servers refuse it", || !app.opens(&tokens.access) && !twin.opens(&tokens.access));
-    for server in [&app, &twin] {
-        assert!(!has(server, &bad));
-        assert_eq!(server.introspection(&tokens.access), INACTIVE);
-        let fresh = Tokens::of(&server.client("web").sign_in(&mut passkey, "openid").expect(200).json());
-        assert_ne!(header(&fresh.access)["kid"], bad);
-        assert!(app.opens(&fresh.access) && twin.opens(&fresh.access), "the successor signs at once");
-    }
-    let again = Tokens::of(&app.client("web").refresh(&tokens.refresh).expect(200).json());
-    assert!(app.opens(&again.access), "the grant itself lives: only a key was lost");
+    let tokens = sign_in(Some("https://second.example"));
+    assert_eq!(header(&tokens.id)["alg"], "ES256");
+    let said = claims(&tokens.access);
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 60);
+    assert_eq!(said["aud"], "https://second.example");
+    let refreshed = Tokens::of(&brief.refresh(&tokens.refresh).expect(200).json());
+    assert_eq!(claims(&refreshed.access)["aud"], "https://second.example", "a refresh keeps the audience");
+    assert_eq!(claims(&sign_in(None).access)["aud"], "https://first.example", "the first is the default");
+    assert!(app.opens(&sign_in(Some(&app.origin)).access), "this server may always be asked for");
 }

@@ -95,7 +95,6 @@ pub async fn refresh(
     }
     let scopes = narrowed(&presented.scopes, scope)?;
     room.mint.ready(client, &scopes)?;
-    room.mint.keys().require_fresh()?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;

@@ -10,9 +10,12 @@ use diesel::PgConnection;
 use passmint::clock::Time;
 use passmint::storage::migrations;
 use passmint::tokens::KeysError;
+use passmint::tokens::jwks::KeySet;
+use passmint::tokens::keys::Algorithm;
 use passmint::tokens::keys::rotation::Policy;
 use passmint::tokens::seal::{GroupReadable, MasterKey};
-use serde_json::{Value, json};
+use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
+use serde_json::{Map, Value, json};
 
 use super::{API_SECRET, Browser, Options, Reply, TestApp, cluster};
 use crate::authenticator::{Authenticator, decode};
@@ -77,18 +80,6 @@ pub fn basic(id: &str, secret: &str) -> String {
 }
 
 impl TestApp {
-    /// Moves the clock and waits until the server has heard from its database at the new time: a server cut off for more
-    /// than 5 seconds issues nothing.
-    pub fn pass(&self, by: Duration) {
-        self.advance(by);
-        self.settle();
-    }
-
-    /// Waits until the server is ready.
-    pub fn settle(&self) {
-        within(Real::from_secs(8), "the server is ready", || self.request("GET", "/readyz").send().status == 200);
-    }
-
     /// A server beside this one that may share its ceremonies; both need `challenges.store = database`.
     pub fn twin(&self) -> Self {
         Self::with(&Options {
@@ -146,6 +137,27 @@ impl TestApp {
         }
         reply.expect(200);
         true
+    }
+
+    /// Verifies as a resource server or client would: with what `jwks.json` says now.
+    #[track_caller]
+    pub fn verified(&self, token: &str, audience: &str, typ: &str) -> Map<String, Value> {
+        let set = self.request("GET", "/.well-known/jwks.json").send().expect(200);
+        let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
+        let expected = Expectation {
+            types: &[typ],
+            issuer: &self.origin,
+            audience: Audience::Exactly(audience),
+            required: &["sub", "iat", "jti"],
+            leeway: Leeway::OWN,
+            expiry: Expiry::Enforced,
+            max_lifetime: Some(600),
+            keys: KeySource::Foreign {
+                keys: &keys,
+                algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
+            },
+        };
+        verify(token, &expected, self.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
     }
 
     /// Changes keys as the command line would: under the lock, with the master key.
