@@ -203,6 +203,9 @@ fn it_starts_with_nothing_and_survives_kill_9() {
     let mut browser = program.browser();
     let mut passkey = Authenticator::synchronised(&program.origin);
     let who = browser.sign_up(&mut passkey);
+    // The RSA key, which ID tokens want, is slow to make, so it comes after ready.
+    let keys = || Request::new("GET", &program.url, "/.well-known/jwks.json").send().expect(200).body;
+    wait_until("the RSA key is published", || keys().contains("RS256"));
     let tokens = program.client("quickstart").sign_in(&mut passkey, "openid").expect(200).json();
     let refresh = tokens["refreshToken"].as_str().unwrap().to_owned();
     let next = program.client("quickstart").refresh(&refresh).expect(200).json();

@@ -232,6 +232,8 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
         ("challenges.store", "memory".to_owned()),
         ("limits.enabled", "false".to_owned()),
         ("workers", "1".to_owned()),
+        // The one cluster of all tests has 40 connections.
+        ("database.pool", "8".to_owned()),
         ("log.level", "error".to_owned()),
     ]
     .into_iter()
