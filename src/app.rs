@@ -30,9 +30,9 @@ use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
 use crate::web::headers::Https;
 use crate::web::health::Health;
-use crate::web::json::{BODY_LIMIT, BodyTimeout};
+use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
-use crate::web::{cors, headers};
+use crate::web::{cors, headers, unread};
 use crate::{telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
@@ -62,7 +62,7 @@ struct Shared {
     health: Data<Health>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
-    body_timeout: Data<BodyTimeout>,
+    body_limits: Data<BodyLimits>,
 }
 
 impl Shared {
@@ -80,8 +80,8 @@ impl Shared {
             .app_data(self.health.clone())
             .app_data(self.proxies.clone())
             .app_data(self.https.clone())
-            .app_data(self.body_timeout.clone())
-            .app_data(web::PayloadConfig::new(BODY_LIMIT));
+            .app_data(self.body_limits.clone())
+            .app_data(web::PayloadConfig::new(self.body_limits.most));
     }
 }
 
@@ -124,20 +124,42 @@ impl App {
         let Self { config, public, admin, shared, background, metrics, cluster, db } = self;
         let health = shared.health.clone();
         let server_id = background.server;
-        let server = public_server(&config, public, &shared)?;
+        let mut server = public_server(&config, public, &shared)?;
         let handle = server.handle();
         let admin = admin.map(|listener| admin_server(listener, &shared, metrics)).transpose()?;
         let keeper = actix_web::rt::spawn(background.run());
-        actix_web::rt::spawn(stop_when(stop, handle, health));
+        actix_web::rt::spawn(stop_when(stop, handle.clone(), health));
         if let Some(admin) = admin {
             actix_web::rt::spawn(admin);
         }
-        let result = server.await;
+        let result = tokio::select! {
+            result = &mut server => result,
+            fault = ended(cluster.as_ref()) => {
+                actix_web::rt::spawn(handle.stop(true));
+                server.await.and(Err(fault))
+            }
+        };
         keeper.abort();
         Background::leave(&db, server_id).await;
         drop(db);
         drop(cluster);
         result
+    }
+}
+
+/// Resolves when the private PostgreSQL is gone. It does not come back by itself, and only the thread that began the server
+/// could start another, so the server ends and leaves that to whoever watches it.
+async fn ended(cluster: Option<&Cluster>) -> std::io::Error {
+    let Some(cluster) = cluster else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        if !cluster.is_running() {
+            let log = cluster.log().display();
+            return std::io::Error::other(format!(
+                "its private PostgreSQL has ended (its last words are in {log}); start passmint again: what was confirmed is kept"
+            ));
+        }
     }
 }
 
@@ -160,8 +182,10 @@ fn public_server(
             .configure(|config| shared.register(config))
             .configure(routes::register)
             .default_service(web::to(fallback::nothing_here))
-            .wrap(from_fn(headers::secure))
+            .wrap(from_fn(unread::close))
             .wrap(from_fn(cors::allow_clients))
+            // Around CORS, so that preflights carry the policy too, and what CORS allows is not forbidden again.
+            .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::observe))
     })
     .client_request_timeout(standard(config.limits.header_timeout))
@@ -198,7 +222,7 @@ fn admin_server(
             .configure(|config| shared.register(config))
             .app_data(metrics.clone())
             .configure(admin::register)
-            .default_service(web::to(fallback::nothing_here))
+            .default_service(web::to(fallback::nothing_to_administer))
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::observe))
     })
@@ -245,7 +269,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.verifies),
         rate(&config.limits.tokens),
     ));
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys)));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.at_start.clone()));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),
@@ -274,7 +298,10 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         health: Data::from(Arc::clone(&health)),
         proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
         https: Data::new(Https(https)),
-        body_timeout: Data::new(BodyTimeout(config.limits.body_timeout.to_std().unwrap_or_default())),
+        body_limits: Data::new(BodyLimits {
+            most: usize::try_from(config.limits.body).unwrap_or(BODY_LIMIT).min(BODY_LIMIT),
+            within: config.limits.body_timeout.to_std().unwrap_or_default(),
+        }),
     };
     let background = Background {
         server: Uuid::from_bytes(crate::random::bytes()),

@@ -13,9 +13,13 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 
-pub use database::{Database, open as open_database};
-pub use declared::{bridges as declared_bridges, clients as declared_clients};
-pub use master_key::{create as create_master_key, load as load_master_key};
+pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
+pub use declared::{bridge as declared_bridge, bridges as declared_bridges, clients as declared_clients};
+pub use master_key::{
+    create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
+    open as open_master_key,
+};
+pub use relying_parties::guard as guard_relying_parties;
 
 use crate::bridge::{Bridge, Bridges, directory};
 use crate::ceremony::Ceremonies;
@@ -27,6 +31,7 @@ use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
 use crate::storage::cluster::{Cluster, ClusterError};
+use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
 use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
 use crate::tokens::keys::{Algorithm, Use};
@@ -40,7 +45,7 @@ pub enum StartError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The database cannot be reached, or failed.
-    #[error("the database cannot be used: {}", database::in_one_line(.0))]
+    #[error("the database cannot be used: {}", in_one_line(.0))]
     Storage(#[from] StorageError),
     /// The server is too old, or set up so that acknowledged changes can be lost.
     #[error("{0}")]
@@ -98,7 +103,8 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    fn new(config: &Config, bridges: &[Bridge]) -> Self {
+    /// What a server with this configuration and these bridges needs.
+    pub fn new(config: &Config, bridges: &[Bridge]) -> Self {
         let access = algorithm(config.tokens.algorithm);
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
         wanted.extend(bridges.iter().filter_map(directory::own_key));
@@ -195,7 +201,7 @@ fn prepare_keys(
 ) -> Result<Keys, StartError> {
     let master = master_key::settle(conn, config, cluster.is_some(), now)?;
     rotation.apply(conn, &master, &rotation.at_start, now)?;
-    Ok(Keys::open(conn, master, now)?)
+    Ok(Keys::open(conn, master, now)?.following(master_key::file(config)))
 }
 
 /// How long browser sessions live.

@@ -14,7 +14,7 @@ use crate::assembly::Rotation;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, migrations, servers, sweep};
+use crate::storage::{Db, StorageError, installation, migrations, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -75,14 +75,15 @@ impl Background {
     async fn follow(&self, seen: &mut Seen) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
-        let announced = self.db.run(move |conn| changes::since(conn, after)).await?;
-        let news = seen.note(&announced);
-        let due = self.keys.ring().next_change().is_some_and(|at| at <= now);
-        if due || news.contains(&ChangeKind::Keys) {
+        seen.note(&self.db.run(move |conn| changes::since(conn, after)).await?);
+        let due = self.keys.ring().next_change().is_some_and(|at| at <= now) || self.keys.awaits_master_key();
+        if due || seen.keys {
             self.keys.reload(&self.db, now).await?;
+            seen.keys = false;
         }
-        if news.contains(&ChangeKind::Clients) {
+        if seen.clients {
             self.clients.reload(&self.db).await?;
+            seen.clients = false;
         }
         self.keys.heard();
         Ok(())
@@ -144,13 +145,24 @@ fn rotate_locked(
     wanted: &[(Use, Algorithm)],
     now: Time,
 ) -> Result<Result<(), KeysError>, StorageError> {
-    migrations::locked(conn, |conn| Ok(rotation.apply(conn, keys.master(), wanted, now)))
+    let master = keys.master();
+    migrations::locked(conn, |conn| {
+        // A key sealed with an outdated master key could not be opened by the others.
+        match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
+            Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
+            None => Ok(rotation.apply(conn, &master, wanted, now)),
+        }
+    })
 }
 
 /// Which changes were acted on.
 #[derive(Default)]
 struct Seen {
     numbers: BTreeSet<i64>,
+    /// Whether the keys have yet to be read again; stays so until that succeeded.
+    keys: bool,
+    /// The same for the clients.
+    clients: bool,
 }
 
 impl Seen {
@@ -159,13 +171,16 @@ impl Seen {
         self.numbers.last().map_or(0, |newest| newest.saturating_sub(MARGIN))
     }
 
-    /// The kinds that are news, and remembers them.
-    fn note(&mut self, announced: &[(i64, Option<ChangeKind>)]) -> Vec<ChangeKind> {
-        let news = announced.iter().filter(|(number, _)| self.numbers.insert(*number)).filter_map(|(_, kind)| *kind);
-        let news = news.collect();
+    /// Notes what a read brought that no read before it did.
+    fn note(&mut self, announced: &[(i64, Option<ChangeKind>)]) {
+        for (number, kind) in announced {
+            if self.numbers.insert(*number) {
+                self.keys |= *kind == Some(ChangeKind::Keys);
+                self.clients |= *kind == Some(ChangeKind::Clients);
+            }
+        }
         let keep_from = self.after();
         self.numbers.retain(|number| *number > keep_from);
-        news
     }
 }
 
@@ -174,20 +189,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_acted_on_once_also_when_it_commits_late() {
-        use ChangeKind::{Clients, Keys};
-        let mut seen = Seen::default();
-        assert_eq!(seen.note(&[(1, Some(Keys)), (3, Some(Clients))]), [Keys, Clients]);
-        assert!(seen.after() < 2, "a late number 2 is read");
-        assert_eq!(
-            seen.note(&[(1, Some(Keys)), (2, Some(Keys)), (3, Some(Clients))]),
-            [Keys],
-            "only the late one is news"
-        );
-        assert_eq!(seen.note(&[(1, Some(Keys)), (2, Some(Keys)), (3, Some(Clients)), (4, None)]), []);
-        for number in 5..1000 {
-            seen.note(&[(number, Some(Keys))]);
-        }
-        assert!(seen.numbers.len() <= 101, "memory does not grow");
+    fn a_change_that_is_committed_late_is_still_followed_and_each_only_once() {
+        let (mut seen, keys, clients) = (Seen::default(), Some(ChangeKind::Keys), Some(ChangeKind::Clients));
+        seen.note(&[(1, clients), (3, clients)]);
+        assert!(seen.clients && !seen.keys);
+        seen.clients = false;
+        // 2 was drawn before 3 and committed after it.
+        seen.note(&[(1, clients), (2, keys), (3, clients)]);
+        assert!(seen.keys && !seen.clients);
+        seen.keys = false;
+        seen.note(&[(1, clients), (2, keys), (3, clients), (4, None)]);
+        assert!(!seen.keys && !seen.clients);
+        seen.note(&[(1000, keys)]);
+        assert_eq!((seen.after(), seen.numbers.len()), (900, 1));
     }
 }

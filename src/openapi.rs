@@ -67,4 +67,17 @@ mod tests {
             assert!(operation.is_object(), "{} {} is not in the OpenAPI document", route.method, route.path);
         }
     }
+
+    /// Members outside `/oauth/` are in camelCase on the wire, and the document must not say otherwise.
+    #[test]
+    fn members_are_named_as_on_the_wire() {
+        let document: serde_json::Value = serde_json::from_str(json()).unwrap();
+        let oauth = ["TokenResponse", "Introspection"];
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            let variants = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+            for member in variants.iter().filter_map(|one| one["properties"].as_object()).flat_map(|all| all.keys()) {
+                assert!(!member.contains('_') || oauth.contains(&name.as_str()), "{name}.{member}");
+            }
+        }
+    }
 }

@@ -24,8 +24,12 @@ const QUIET: &str =
 /// Starts logging to standard error. Only the first call in a process counts.
 pub fn start_logging(log: &Log, terminal: bool) {
     let filter = EnvFilter::new(format!("{},{QUIET}", log.level.as_str()));
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        // A reader that went away must not panic what was about to be logged: the server could not even stop.
+        .log_internal_errors(false);
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,

@@ -25,6 +25,7 @@ CREATE TABLE users (
     CHECK (email IS NOT NULL OR email_verified_at IS NULL));
 CREATE UNIQUE INDEX users_verified_email ON users (lower(email)) WHERE email_verified_at IS NOT NULL;
 CREATE INDEX users_email ON users (lower(email)) WHERE email IS NOT NULL;
+COMMENT ON TABLE users IS 'People.';
 COMMENT ON COLUMN users.id IS 'The subject (`sub`) of the person''s tokens.';
 COMMENT ON COLUMN users.user_handle IS 'What authenticators store; random, never the e-mail, never the `sub`, never used again.';
 COMMENT ON COLUMN users.email IS 'Unique only once verified: an unverified address is never an identity.';
@@ -45,11 +46,13 @@ CREATE TABLE groups (
     name text NOT NULL UNIQUE,
     managed_by text,
     created_at timestamptz NOT NULL);
+COMMENT ON TABLE groups IS 'Names that people are gathered under; what it means is for claims and bridges to say.';
 CREATE TABLE group_members (
     group_id uuid NOT NULL REFERENCES groups ON DELETE CASCADE,
     user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     PRIMARY KEY (group_id, user_id));
 CREATE INDEX group_members_user ON group_members (user_id);
+COMMENT ON TABLE group_members IS 'Who is in which group.';
 
 CREATE TABLE credentials (
     id uuid PRIMARY KEY,
@@ -74,6 +77,7 @@ CREATE TABLE credentials (
     suspended_reason text,
     CHECK (backup_eligible OR NOT backup_state));
 CREATE INDEX credentials_user ON credentials (user_id);
+COMMENT ON TABLE credentials IS 'Passkeys.';
 COMMENT ON COLUMN credentials.user_handle IS 'The handle this passkey was registered under; NULL when it came from a system that kept none.';
 COMMENT ON COLUMN credentials.passkey IS 'The WebAuthn library''s own document, its compatibility promise; counter and flags are kept in the columns.';
 COMMENT ON COLUMN credentials.algorithm IS 'COSE algorithm identifier (-7 ES256, -35 ES384, -257 RS256).';
@@ -103,6 +107,7 @@ CREATE TABLE clients (
     disabled_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL);
+COMMENT ON TABLE clients IS 'OAuth clients: declared by configuration (managed_by), or made by administrators.';
 COMMENT ON COLUMN clients.definition IS 'Name, kind, origins, redirect URIs, grants, scopes and lifetimes, as the configuration writes them.';
 COMMENT ON COLUMN clients.secret_digest IS 'SHA-256 of a secret of 256 random bits that we made; the secret itself is shown once.';
 
@@ -128,6 +133,7 @@ CREATE UNIQUE INDEX sessions_token ON sessions (token_digest) WHERE token_digest
 CREATE INDEX sessions_user ON sessions (user_id);
 -- Rows come in order of their end, near enough: a block range index serves the sweep and costs an insert nothing.
 CREATE INDEX sessions_ends ON sessions USING brin (ends_at);
+COMMENT ON TABLE sessions IS 'Sign-ins: of a browser (with a cookie) or of a client (through its tokens).';
 COMMENT ON COLUMN sessions.id IS 'The `sid` of the session''s tokens.';
 COMMENT ON COLUMN sessions.credential IS 'The passkey that opened it. No foreign key: every sign-in would pay for it, and an id that is gone harms nobody.';
 COMMENT ON COLUMN sessions.token_digest IS 'SHA-256 of the cookie; NULL for a session that exists only through its tokens.';
@@ -172,6 +178,7 @@ CREATE TABLE signing_keys (
     verifies_until timestamptz,
     revoked_at timestamptz,
     CHECK (signs_from >= published_at));
+COMMENT ON TABLE signing_keys IS 'What we sign with; each key passes through published, signing, verifying and expired by its dates alone.';
 COMMENT ON COLUMN signing_keys.purpose IS '`tokens` (published), `refresh` (never published), `bridge:<name>`.';
 COMMENT ON COLUMN signing_keys.sealed IS 'Private key or secret under the master key; bound to this table, row and column.';
 

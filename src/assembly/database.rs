@@ -1,93 +1,142 @@
 //! Reaching the database: the named one, or a private cluster.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use diesel::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::StartError;
 use crate::config::Config;
-use crate::storage::cluster::{Cluster, choose_directory};
+use crate::storage::cluster::{Attachment, Cluster, ClusterError, choose_directory};
 use crate::storage::db::DbSettings;
 use crate::storage::{Db, StorageError};
+
+/// How long a command waits for a server that is just starting or stopping.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The database, and the cluster behind it when it is ours.
 pub struct Database {
     /// The pool.
     pub db: Db,
-    /// The private cluster.
+    /// The private cluster, when this process runs it.
     pub cluster: Option<Cluster>,
+}
+
+/// What a command does when there is no private cluster yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Says so: most commands are about something that is stored, and a mistyped folder must not become a database.
+    Refuse,
+    /// Makes it.
+    Create,
 }
 
 /// Opens the configured database, or starts the private cluster. Call it from a thread that lives as long as the server:
 /// the cluster stops with the thread that started it.
 pub fn open(config: &Config) -> Result<Database, StartError> {
-    let cluster = match &config.database.url {
-        Some(_) => None,
-        None => Some(Cluster::start(&choose_directory(&config.server.data_dir)?)?),
+    let (url, cluster) = if let Some(url) = &config.database.url {
+        (url.expose().clone(), None)
+    } else {
+        let cluster = Cluster::start(&choose_directory(&config.server.data_dir)?)?;
+        (cluster.url(), Some(cluster))
     };
-    let url = match (&config.database.url, &cluster) {
-        (Some(url), _) => url.expose().clone(),
-        (None, Some(cluster)) => cluster.url(),
-        (None, None) => return Err(StartError::Database("no database is configured".to_owned())),
+    Ok(Database { db: pool(config, url, config.database.pool)?, cluster })
+}
+
+/// Opens the database for a command: with a private cluster that of the server that runs on it, else one started for as
+/// long as the [`Database`] lives.
+pub fn open_for_command(config: &Config, missing: Missing) -> Result<Database, StartError> {
+    let (url, cluster) = match &config.database.url {
+        Some(url) => (url.expose().clone(), None),
+        None => private_cluster(&config.server.data_dir, missing)?,
     };
+    Ok(Database { db: pool(config, url, 1)?, cluster })
+}
+
+fn private_cluster(data_dir: &Path, missing: Missing) -> Result<(String, Option<Cluster>), StartError> {
+    let directory = choose_directory(data_dir)?;
+    let begun = Instant::now();
+    loop {
+        match Cluster::attach(&directory)? {
+            Attachment::Running(url) => return Ok((url, None)),
+            Attachment::Absent if missing == Missing::Refuse => {
+                return Err(StartError::Database(format!(
+                    "there is no database in {} yet: start the server once with `passmint serve`, make it with `passmint migrate`, or name another one by DATABASE_URL or --data-dir",
+                    directory.display()
+                )));
+            }
+            Attachment::Stopped | Attachment::Absent => {}
+        }
+        match Cluster::start(&directory) {
+            Ok(cluster) => return Ok((cluster.url(), Some(cluster))),
+            // A server that is just starting or stopping: its cluster will be there, or gone, in a moment.
+            Err(ClusterError::InUse { .. }) if begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn pool(config: &Config, url: String, connections: u32) -> Result<Db, StorageError> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
-    let db = Db::open(&DbSettings {
+    Db::open(&DbSettings {
         url,
-        pool: config.database.pool,
+        pool: connections,
         wait: standard(config.database.wait),
         statement_timeout: standard(config.database.statement_timeout),
         lock_timeout: standard(config.database.lock_timeout),
-    })?;
-    Ok(Database { db, cluster })
+    })
+}
+
+/// What is wrong with the server's version or settings: first what stops the start, then what is only dangerous.
+pub fn problems_of_database(conn: &mut PgConnection) -> Result<Problems, StorageError> {
+    let mut problems = Problems { version: setting(conn, "server_version")?, ..Problems::default() };
+    if setting(conn, "server_version_num")?.parse().unwrap_or(0) < 140_000 {
+        problems.fatal = Some(format!("PostgreSQL {} is too old; version 14 or newer is needed", problems.version));
+    } else if setting(conn, "synchronous_commit")? == "off" {
+        problems.fatal = Some(
+            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on"
+                .to_owned(),
+        );
+    }
+    for name in ["fsync", "full_page_writes"] {
+        if setting(conn, name)? == "off" {
+            problems.dangerous.push(name);
+        }
+    }
+    Ok(problems)
+}
+
+/// A PostgreSQL server, judged.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    /// Its version.
+    pub version: String,
+    /// Why it cannot be used.
+    pub fatal: Option<String>,
+    /// Settings that can lose acknowledged changes in a crash.
+    pub dangerous: Vec<&'static str>,
+}
+
+fn setting(conn: &mut PgConnection, name: &str) -> Result<String, StorageError> {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+    let row: Setting =
+        diesel::sql_query("SELECT current_setting($1) AS value").bind::<Text, _>(name).get_result(conn)?;
+    Ok(row.value)
 }
 
 /// Refuses a server that is too old, or that forgets what it acknowledged.
 pub fn check(conn: &mut PgConnection) -> Result<(), StorageError> {
-    let setting = |conn: &mut PgConnection, name: &str| -> Result<String, StorageError> {
-        #[derive(QueryableByName)]
-        struct Setting {
-            #[diesel(sql_type = Text)]
-            value: String,
-        }
-        let row: Setting =
-            diesel::sql_query("SELECT current_setting($1) AS value").bind::<Text, _>(name).get_result(conn)?;
-        Ok(row.value)
-    };
-    let version: u32 = setting(conn, "server_version_num")?.parse().unwrap_or(0);
-    if version < 140_000 {
-        return Err(StorageError::Migration(format!(
-            "PostgreSQL {} is too old; version 14 or newer is needed",
-            setting(conn, "server_version")?
-        )));
+    let problems = problems_of_database(conn)?;
+    for setting in problems.dangerous {
+        tracing::warn!(setting, "PostgreSQL runs with a setting that can lose acknowledged changes in a crash");
     }
-    for name in ["fsync", "full_page_writes"] {
-        if setting(conn, name)? == "off" {
-            tracing::warn!(
-                setting = name,
-                "PostgreSQL runs with a setting that can lose acknowledged changes in a crash"
-            );
-        }
-    }
-    if setting(conn, "synchronous_commit")? == "off" {
-        return Err(StorageError::Migration(
-            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on"
-                .to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-/// The message and its causes, on one line.
-pub fn in_one_line(error: &StorageError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    problems.fatal.map_or(Ok(()), |fatal| Err(StorageError::Migration(fatal)))
 }

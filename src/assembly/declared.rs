@@ -53,13 +53,18 @@ pub fn bridges(config: &Config) -> Result<Vec<Bridge>, StartError> {
     let mut bridges = Vec::new();
     let mut mistakes = Vec::new();
     for declared in config.bridges.iter().filter(|bridge| bridge.enabled) {
-        match spec(declared, config).map(Bridge::new) {
-            Ok(Ok(bridge)) => bridges.push(bridge),
-            Ok(Err(problems)) => mistakes.extend(problems.iter().map(ToString::to_string)),
-            Err(mistake) => mistakes.push(format!("bridge `{}`: {mistake}", declared.name)),
+        match bridge(declared, config) {
+            Ok(bridge) => bridges.push(bridge),
+            Err(problems) => mistakes.extend(problems),
         }
     }
     if mistakes.is_empty() { Ok(bridges) } else { Err(StartError::Bridges(mistakes.join("\n"))) }
+}
+
+/// One bridge, checked completely; the error lists its mistakes.
+pub fn bridge(declared: &BridgeConfig, config: &Config) -> Result<Bridge, Vec<String>> {
+    let spec = spec(declared, config).map_err(|mistake| vec![format!("bridge `{}`: {mistake}", declared.name)])?;
+    Bridge::new(spec).map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 fn spec(declared: &BridgeConfig, config: &Config) -> Result<BridgeSpec, String> {

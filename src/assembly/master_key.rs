@@ -11,17 +11,42 @@ use super::StartError;
 use crate::clock::Time;
 use crate::config::Config;
 use crate::storage::installation::{self, MasterKeyMark};
-use crate::tokens::seal::{GroupReadable, MasterKey};
+use crate::tokens::seal::{GroupReadable, MasterKey, MasterKeyFile, PurposeRoot};
 
 /// Loads the key that this database is sealed with; makes the first one for an empty private cluster.
 pub fn settle(conn: &mut PgConnection, config: &Config, private: bool, now: Time) -> Result<MasterKey, StartError> {
+    if let Some(mark) = installation::find(conn)? {
+        let key = matching(config, &mark)?;
+        if mark.root.is_none() {
+            // A database that an older server made.
+            first_mark(conn, &key, now)?;
+        }
+        return Ok(key);
+    }
+    let key = if config.keys.master_key_file.exists() {
+        load(config)?
+    } else if private {
+        create(config)?
+    } else {
+        let file = config.keys.master_key_file.display();
+        return Err(StartError::MasterKey(format!(
+            "there is no master key at {file}: with a database of your own it is made on purpose, once; run `passmint keys init`, keep the file safe and give every server the same one"
+        )));
+    };
+    first_mark(conn, &key, now)?;
+    Ok(key)
+}
+
+/// Loads the key that a database in use is sealed with, and makes nothing: for the commands.
+pub fn open(conn: &mut PgConnection, config: &Config) -> Result<MasterKey, StartError> {
     match installation::find(conn)? {
         Some(mark) => matching(config, &mark),
-        None => first(conn, config, private, now),
+        None => Err(StartError::MasterKey(
+            "this database has no master key yet: start the server once, or run `passmint keys init`".to_owned(),
+        )),
     }
 }
 
-/// The key of the file, if it is the one that this database is sealed with.
 fn matching(config: &Config, mark: &MasterKeyMark) -> Result<MasterKey, StartError> {
     let file = config.keys.master_key_file.display();
     if !config.keys.master_key_file.exists() {
@@ -33,7 +58,7 @@ fn matching(config: &Config, mark: &MasterKeyMark) -> Result<MasterKey, StartErr
     let key = load(config)?;
     if key.id() != mark.id || !key.matches(&mark.check) {
         return Err(StartError::MasterKey(format!(
-            "{file} holds master key {}, but the database is sealed with {}: name the right file by PASSMINT_MASTER_KEY_FILE, or change the key with `passmint keys rewrap`",
+            "{file} holds master key {}, but the database is sealed with {}: put that key's file there, or name it by PASSMINT_MASTER_KEY_FILE (`passmint keys rewrap` is the way to change the key)",
             key.id(),
             mark.id
         )));
@@ -41,26 +66,21 @@ fn matching(config: &Config, mark: &MasterKeyMark) -> Result<MasterKey, StartErr
     Ok(key)
 }
 
-/// The key of a database that was never used, which is marked with it.
-fn first(conn: &mut PgConnection, config: &Config, private: bool, now: Time) -> Result<MasterKey, StartError> {
-    let key = if config.keys.master_key_file.exists() {
-        load(config)?
-    } else if private {
-        create(config)?
-    } else {
-        return Err(StartError::MasterKey(format!(
-            "there is no master key at {}: with a database of your own it is made on purpose, once; run `passmint keys init`, keep the file safe and give every server the same one",
-            config.keys.master_key_file.display()
-        )));
-    };
-    installation::mark(conn, &key.id(), &key.check_value(), now)?;
-    Ok(key)
+/// Marks the database with its first master key, and gives it a root for purpose keys.
+pub fn first_mark(conn: &mut PgConnection, key: &MasterKey, now: Time) -> Result<(), StartError> {
+    let root = PurposeRoot::generate().seal(key);
+    Ok(installation::mark(conn, &key.id(), &key.check_value(), &root, now)?)
+}
+
+/// Where the key is configured to be.
+pub fn file(config: &Config) -> MasterKeyFile {
+    let group = if config.keys.allow_group_readable { GroupReadable::Allowed } else { GroupReadable::Refused };
+    MasterKeyFile { path: config.keys.master_key_file.clone(), group }
 }
 
 /// Loads the configured file.
 pub fn load(config: &Config) -> Result<MasterKey, StartError> {
-    let group = if config.keys.allow_group_readable { GroupReadable::Allowed } else { GroupReadable::Refused };
-    Ok(MasterKey::load(&config.keys.master_key_file, group)?)
+    Ok(file(config).load()?)
 }
 
 /// Makes the configured file.

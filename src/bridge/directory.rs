@@ -161,8 +161,19 @@ impl Bridges {
         let owner = request.user.id;
         let (links, groups) =
             self.db.run(move |conn| Ok((users::external_ids_of(conn, owner)?, users::groups_of(conn, owner)?))).await?;
+        let minted = self.sign(entry, &facts(request, scopes, links, groups), now)?;
+        metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
+        Ok(minted)
+    }
+
+    /// Renders, checks and signs without asking the bridge's rule: for `passmint bridges test` and `passmint doctor`.
+    pub fn try_out(&self, name: &str, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+        self.sign(self.entries.get(name).ok_or(BridgeError::Unknown)?, facts, now)
+    }
+
+    fn sign(&self, entry: &Entry, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
         let id = crate::random::uuid();
-        let rendered = entry.bridge.render(&facts(request, scopes, links, groups), now, id)?;
+        let rendered = entry.bridge.render(facts, now, id)?;
         let key = self.key_of(entry)?;
         let typ = Some(rendered.header.typ).filter(|typ| *typ != Typ::None).map(Typ::as_str);
         let kid = match &rendered.header.kid {
@@ -171,8 +182,7 @@ impl Bridges {
             KidPolicy::Omit => None,
         };
         let token = self.signer.sign_for_target(&key, typ, kid, &rendered.claims).map_err(MintError::from)?;
-        metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
-        Ok(BridgeToken { bridge: name.to_owned(), token, expires_in: rendered.expires_in, id })
+        Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
     }
 
     fn key_of(&self, entry: &Entry) -> Result<SigningKey, MintError> {
@@ -225,7 +235,8 @@ fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
     })))
 }
 
-fn facts(
+/// What a bridge is told about a request; `links` are the person's ids elsewhere.
+pub fn facts(
     request: &MintRequest<'_>,
     scopes: Vec<String>,
     links: BTreeMap<String, String>,

@@ -35,6 +35,7 @@ use self::facts::{Context, Datum, Fact, Kind};
 use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation};
 pub use self::rule::{Allow, Denied, MinAcr, Request};
+pub use self::sample::moment as sample_moment;
 pub use self::service_account::{ServiceAccount, ServiceAccountError};
 pub use self::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, RenderError, SpecProblem, Typ};
 use self::template::Template;
@@ -211,6 +212,12 @@ impl Bridge {
         Ok(Rendered { header, claims, algorithm: plan.algorithm, expires_in: plan.lifetime })
     }
 
+    /// The sample sign-ins that every bridge is rendered for when it is saved, by name; all happen at [`sample_moment`].
+    pub fn samples(&self) -> [(&'static str, Facts); 3] {
+        let sources = self.link_sources();
+        [("full", sample::full(&sources)), ("bare", sample::bare()), ("awkward", sample::awkward(&sources))]
+    }
+
     fn render_subject(&self, context: &Context<'_>) -> Result<String, RenderError> {
         let place = || "subject".to_owned();
         match self.subject.evaluate(context) {
@@ -222,10 +229,7 @@ impl Bridge {
 
     /// A value that only some users have is the template's choice (such a user gets no token); all else is a mistake.
     fn render_samples(&self, problems: &mut Problems) {
-        let sources = self.link_sources();
-        let samples =
-            [("full", sample::full(&sources)), ("bare", sample::bare()), ("awkward", sample::awkward(&sources))];
-        for (sample, facts) in samples {
+        for (sample, facts) in self.samples() {
             match self.render(&facts, sample::moment(), Uuid::nil()) {
                 Ok(_) => {}
                 Err(RenderError::Evaluation { error: EvaluationError::Missing(_), .. }) if sample != "full" => {}

@@ -7,6 +7,9 @@ use super::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, U
 use crate::clock::Time;
 
 /// The moment all samples happen at: 2026-01-01T00:00:00Z.
+///
+/// # Panics
+/// Never.
 pub fn moment() -> Time {
     Time::from_timestamp(1_767_225_600, 0).expect("a moment well inside chrono's range")
 }

@@ -74,6 +74,8 @@ impl Ceremonies {
         strength: &Strength,
         now: Time,
     ) -> Result<Plan, CeremonyError> {
+        // Before anything is written: a server that may have missed a revocation gives nothing.
+        self.mint.keys().require_fresh()?;
         let cookie = (*wanted == Wanted::Session).then(|| PlainToken::random(TokenKind::Session));
         let life = match wanted {
             Wanted::Session => self.lifetimes,

@@ -14,14 +14,15 @@ use crate::domain::scope::Scopes;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedRequest {
     /// A session cookie for our own pages; same origin only.
     #[default]
     Session,
     /// Access, ID and refresh tokens for a first-party client.
+    #[serde(rename_all = "camelCase")]
     Tokens {
-        /// `client_id`.
+        /// The client, by its `client_id`.
         client_id: String,
         /// Scopes, separated by spaces.
         scope: Option<String>,
@@ -31,8 +32,9 @@ pub enum WantedRequest {
         nonce: Option<String>,
     },
     /// A custom token for another system.
+    #[serde(rename_all = "camelCase")]
     Bridge {
-        /// `client_id`.
+        /// The client, by its `client_id`.
         client_id: String,
         /// The bridge's name.
         bridge: String,

@@ -1,8 +1,23 @@
 //! The commands. Each is one file; all read the same configuration the same way.
+//!
+//! What must always hold: every command works beside a running server, on the named database and on the private cluster
+//! alike ([`desk`]); what it changes is witnessed in the audit trail by the same transaction; a refusal is one clear line
+//! that says what to do, and the exit code 1. People read the output; `--json` is for scripts.
+//!
+//! To add one: a file with a clap type and a `run`, a variant of [`Command`], and a test in `tests/it/cli.rs`.
 
+mod bridges;
+mod clients;
+mod desk;
 mod docs;
+mod doctor;
+mod keys;
+mod migrate;
+mod print;
+mod relying_parties;
 mod serve;
 mod settings;
+mod users;
 
 use std::process::ExitCode;
 
@@ -26,9 +41,28 @@ enum Command {
     Serve,
     /// Read the configuration, report every mistake, and show what was understood.
     CheckConfig,
+    /// Test everything a server needs, and say what to do about what is wrong.
+    Doctor(doctor::Doctor),
+    /// Bring the database's tables up to date (the server does so at its start, too).
+    Migrate(migrate::Migrate),
+    /// The master key and the signing keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// The apps that may ask for tokens.
+    #[command(subcommand)]
+    Clients(clients::Clients),
+    /// The people who have an account.
+    #[command(subcommand)]
+    Users(users::Users),
+    /// The domains that passkeys are bound to.
+    #[command(subcommand)]
+    RelyingParties(relying_parties::RelyingParties),
+    /// The systems that custom tokens are minted for.
+    #[command(subcommand)]
+    Bridges(bridges::Bridges),
     /// Print reference documentation.
     Docs {
-        /// Which.
+        /// Which page.
         #[arg(value_enum)]
         page: docs::Page,
     },
@@ -37,13 +71,21 @@ enum Command {
 /// Runs the program; gives its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let settings = &cli.settings;
     let result = match cli.command {
         Command::Docs { page } => {
             docs::print(page);
             Ok(())
         }
-        Command::CheckConfig => settings::check(&cli.settings),
-        Command::Serve => serve::serve(&cli.settings),
+        Command::CheckConfig => settings::check(settings),
+        Command::Serve => serve::serve(settings),
+        Command::Doctor(command) => command.run(settings),
+        Command::Migrate(command) => command.run(settings),
+        Command::Keys(command) => command.run(settings),
+        Command::Clients(command) => command.run(settings),
+        Command::Users(command) => command.run(settings),
+        Command::RelyingParties(command) => command.run(settings),
+        Command::Bridges(command) => command.run(settings),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,3 +103,23 @@ fn prefixed(message: &str) -> String {
 
 /// What a command ends with: nothing, or a message for the operator.
 type Outcome = Result<(), String>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_commands_are_well_formed_and_every_one_is_explained() {
+        fn walk(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} is not explained", command.get_name());
+            for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+                assert!(argument.get_help().is_some(), "{} {} is not explained", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        let command = Cli::command();
+        command.clone().debug_assert();
+        walk(&command);
+    }
+}

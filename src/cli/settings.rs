@@ -6,13 +6,14 @@ use std::{env, fs, io};
 use clap::Args;
 
 use super::Outcome;
-use crate::config::{Config, DatabaseTls, Sources};
+use crate::config::{Config, DatabaseTls, Problems, Sources};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "passmint.toml";
 
 /// Flags that every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// Configuration file; `passmint.toml` in the working directory when there is one.
     #[arg(long, global = true, value_name = "FILE")]
@@ -53,15 +54,29 @@ impl Settings {
     pub fn load(&self) -> Result<Loaded, String> {
         let file = self.file()?;
         let source = file.as_ref().map_or_else(|| "defaults".to_owned(), |(path, _)| path.display().to_string());
-        let config = Config::load(Sources {
+        let config = self.read(file)?.map_err(|problems| problems.to_string())?;
+        Ok(Loaded { config, source })
+    }
+
+    /// The configuration as it would be with more TOML at the end of the file: what is given on the command line is held
+    /// to the same rules as what stands in the file.
+    pub fn load_with(&self, more: &str) -> Result<Result<Config, Problems>, String> {
+        let (path, text) = self.file()?.unwrap_or_default();
+        self.read(Some((path, format!("{text}\n{more}"))))
+    }
+
+    fn read(&self, file: Option<(PathBuf, String)>) -> Result<Result<Config, Problems>, String> {
+        // A variable that is not text is none of ours, or is told as a value that is wrong.
+        let environment = env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        Ok(Config::load(Sources {
             file,
-            environment: env::vars().collect(),
+            environment,
             flags: self.flags()?,
             read_secret: &|path: &Path| fs::read_to_string(path),
             database_tls: DatabaseTls::of_this_build(),
-        })
-        .map_err(|problems| problems.to_string())?;
-        Ok(Loaded { config, source })
+        }))
     }
 
     fn file(&self) -> Result<Option<(PathBuf, String)>, String> {

@@ -6,16 +6,20 @@ use super::id::{SessionId, UserId};
 use crate::clock::Time;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
+    ($(#[doc = $doc:literal] $kind:ident = $text:literal,)*) => {
         /// What happened. The text form is stable: operators filter and alert on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind { $($(#[$doc])* $kind,)* }
+        pub enum EventKind { $(#[doc = $doc] $kind,)* }
         impl EventKind {
             /// Every kind, for the documentation and the tests.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
             /// The stable text form.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
+            }
+            /// When it is written, as a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$kind => $doc.trim_ascii(),)* }
             }
             /// Reads the stable text form back.
             pub fn parse(text: &str) -> Option<Self> {
@@ -32,6 +36,8 @@ kinds! {
     UserDisabled = "user.disabled",
     /// A person was enabled again.
     UserEnabled = "user.enabled",
+    /// A person was deleted by an operator, with all that was theirs.
+    UserDeleted = "user.deleted",
     /// A passkey signed its owner in.
     SignedIn = "session.signed_in",
     /// A session's owner proved again who they are.
@@ -60,6 +66,8 @@ kinds! {
     BridgeMinted = "bridge.minted",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
+    /// The database got its master key, or everything was sealed anew under another one.
+    MasterKeyChanged = "master_key.changed",
     /// A client was created, changed or disabled.
     ClientChanged = "client.changed",
     /// A relying party was retired or its passkeys were moved.

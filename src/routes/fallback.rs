@@ -23,6 +23,11 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
     response
 }
 
+/// The same on the administration listener, which has none of the public routes.
+pub async fn nothing_to_administer() -> HttpResponse {
+    Problem(Failure::new(Kind::NotFound, "There is nothing at this address.")).error_response()
+}
+
 /// Whether a person with a browser is asking.
 pub fn wants_page(request: &HttpRequest) -> bool {
     let api = ["/v1/", "/oauth/", "/.well-known/"].iter().any(|start| request.path().starts_with(start));

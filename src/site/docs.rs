@@ -1,30 +1,105 @@
-//! The documentation that the server carries with it, offline: the API from the handlers, errors and settings from their
-//! tables, the guides from `docs/`.
+//! The documentation that the server carries with it, offline: the reference from the code itself, the guides from
+//! `docs/`.
+//!
+//! To add a guide: its Markdown in `docs/`, a line in [`GUIDES`], and a link to it from `docs/README.md`.
 
-use std::fmt::Write as _;
+mod api;
+mod generated;
+mod markup;
+#[cfg(test)]
+mod tests;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use pulldown_cmark::{Options, Parser, html};
 
+pub use self::api::api;
+pub use self::generated::{errors, events};
+use self::markup::Rendered;
 use super::Site;
+use crate::config;
 use crate::web::error::{Failure, Kind};
 use crate::web::pages::Boot;
 use crate::web::pages::docs::{DocLink, DocPage, OwnMarkup};
-use crate::{config, openapi};
 
-/// One page: its name in the address, its title, where its Markdown comes from.
+/// One page.
 struct Guide {
+    /// Its name in the address, `/docs/{name}`.
     name: &'static str,
+    /// Its title, also in the navigation.
     title: &'static str,
-    markdown: fn() -> String,
+    /// Its file in the repository, which other files link to.
+    path: &'static str,
+    /// Its text.
+    source: Source,
 }
 
-const GUIDES: &[Guide] = &[
-    Guide { name: "api", title: "REST API", markdown: api },
-    Guide { name: "errors", title: "Errors", markdown: errors },
-    Guide { name: "configuration", title: "Configuration", markdown: config::docs::render },
-];
+/// Where a page's Markdown comes from.
+enum Source {
+    /// The file, compiled in.
+    File(&'static str),
+    /// The code, given the origin that examples call; the file is the same text, kept up to date by a test.
+    Code(fn(&str) -> String),
+}
+
+impl Guide {
+    fn markdown(&self, origin: &str) -> String {
+        match self.source {
+            Source::File(text) if self.path.ends_with(".toml") => example(text),
+            Source::File(text) => text.to_owned(),
+            Source::Code(render) => render(origin),
+        }
+    }
+}
+
+/// The origin in the examples of the files, where nobody's server is meant.
+pub const EXAMPLE_ORIGIN: &str = "http://localhost:8080";
+
+/// A configuration file as a page.
+fn example(file: &str) -> String {
+    format!(
+        "# Example\n\nA whole `passmint.toml`; every setting is explained under \
+         [configuration](../reference/configuration.md).\n\n```toml\n{file}```\n"
+    )
+}
+
+macro_rules! guides {
+    ($($name:literal $title:literal $path:literal $(=> $code:expr)?;)*) => {
+        /// All pages, in the order of the navigation; the first is shown at `/docs`.
+        const GUIDES: &[Guide] = &[$(
+            Guide { name: $name, title: $title, path: $path, source: guides!(@source $path $(=> $code)?) },
+        )*];
+    };
+    (@source $path:literal) => { Source::File(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path))) };
+    (@source $path:literal => $code:expr) => { Source::Code($code) };
+}
+
+guides! {
+    "overview"            "Documentation"                "docs/README.md";
+    "quickstart"          "Quick start"                  "docs/quickstart.md";
+    "architecture"        "Architecture"                 "docs/architecture.md";
+    "sign-up"             "Flow: sign up"                "docs/flows/sign-up.md";
+    "sign-in"             "Flow: sign in"                "docs/flows/sign-in.md";
+    "add-a-passkey"       "Flow: add a passkey"          "docs/flows/add-a-passkey.md";
+    "step-up"             "Flow: step up"                "docs/flows/step-up.md";
+    "refresh"             "Flow: refresh"                "docs/flows/refresh.md";
+    "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
+    "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
+    "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";
+    "deploy"              "Operations: deploy"           "docs/operations/deploy.md";
+    "database"            "Operations: database"         "docs/operations/database.md";
+    "key-rotation"        "Operations: key rotation"     "docs/operations/key-rotation.md";
+    "backup"              "Operations: backup"           "docs/operations/backup.md";
+    "replicas"            "Operations: replicas"         "docs/operations/replicas.md";
+    "api"                 "REST API"                     "docs/reference/endpoints.md" => api;
+    "errors"              "Errors"                       "docs/reference/errors.md" => |_| errors();
+    "configuration"       "Configuration"                "docs/reference/configuration.md" => |_| config::docs::render();
+    "passmint"            "Configuration: an example"    "docs/examples/passmint.toml";
+    "commands"            "Commands"                     "docs/reference/commands.md";
+    "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => |_| events();
+    "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
+    "specs"               "Specifications"               "docs/reference/specs.md";
+    "threat-model"        "Threat model"                 "docs/threat-model.md";
+}
 
 /// The first page.
 pub async fn index(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -44,99 +119,29 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
         .find(|guide| guide.name == name)
         .ok_or_else(|| Failure::new(Kind::NotFound, "There is no such page."))?;
     let nav = GUIDES.iter().map(|other| DocLink {
-        href: format!("/docs/{}", other.name),
+        href: address(other),
         title: other.title.to_owned(),
         current: other.name == name,
     });
+    let rendered = rendered(guide, &site.public_url);
     let view = DocPage {
         frame: site.frame(request, None, Boot::default()),
         title: guide.title.to_owned(),
-        body: OwnMarkup::new(markup(&(guide.markdown)())),
+        body: OwnMarkup::new(rendered.body),
+        contents: rendered.contents,
         nav: nav.collect(),
     };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
-/// Markdown to markup, without the first heading: the page has its own. The text is ours, compiled in.
-fn markup(markdown: &str) -> String {
-    let body = markdown.strip_prefix("# ").and_then(|rest| rest.split_once('\n')).map_or(markdown, |(_, body)| body);
-    let mut out = String::with_capacity(body.len() * 3 / 2);
-    html::push_html(&mut out, Parser::new_ext(body, Options::ENABLE_TABLES));
-    out
+fn address(guide: &Guide) -> String {
+    format!("/docs/{}", guide.name)
 }
 
-/// The errors, from their table.
-pub fn errors() -> String {
-    let mut page = "# Errors\n\nOutside `/oauth/` an error is `application/problem+json` (RFC 9457) with a stable `code`; at `/oauth/` it is in the \
-        form of RFC 6749 §5.2. Every answer carries `X-Request-Id`; quote it when you ask for help.\n\n\
-        | status | `code` | at `/oauth/` | meaning |\n|---|---|---|---|\n"
-        .to_owned();
-    for kind in Kind::ALL {
-        let _ = writeln!(
-            page,
-            "| {} | `{}` | `{}` | {} |",
-            kind.status().as_u16(),
-            kind.code(),
-            kind.oauth_code(),
-            kind.title()
-        );
-    }
-    page
-}
-
-/// The API, from the OpenAPI document.
-pub fn api() -> String {
-    let document = serde_json::to_value(openapi::document()).unwrap_or_default();
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let mut page = format!(
-        "# REST API\n\n{}\n\nThe machine-readable form is [`/openapi.json`](/openapi.json).\n",
-        text(&document["info"]["description"])
-    );
-    let paths = document["paths"].as_object().cloned().unwrap_or_default();
-    for (path, operations) in &paths {
-        for (method, operation) in operations.as_object().into_iter().flatten() {
-            let _ = write!(page, "\n## `{} {path}`\n\n{}\n", method.to_uppercase(), text(&operation["summary"]));
-            let more = text(&operation["description"]);
-            if !more.is_empty() && more != text(&operation["summary"]) {
-                let _ = write!(page, "\n{more}\n");
-            }
-            if let Some(schema) =
-                operation["requestBody"]["content"].as_object().and_then(|content| content.values().next())
-            {
-                let _ = write!(page, "\nTakes:\n\n{}", fields(&document, &schema["schema"]));
-                let _ = writeln!(page, "{}", text(&operation["requestBody"]["description"]));
-            }
-            for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-                let _ = write!(page, "\n**{status}** {}\n\n", text(&response["description"]));
-                page.push_str(&fields(&document, &response["content"]["application/json"]["schema"]));
-            }
-        }
-    }
-    page
-}
-
-/// A table of an object's members, or of each variant's.
-fn fields(document: &serde_json::Value, schema: &serde_json::Value) -> String {
-    let schema = resolve(document, schema);
-    if let Some(variants) = schema["oneOf"].as_array() {
-        return variants.iter().map(|variant| fields(document, variant)).collect();
-    }
-    let Some(properties) = schema["properties"].as_object() else { return String::new() };
-    let mut table = "| member | type | |\n|---|---|---|\n".to_owned();
-    for (name, property) in properties {
-        let words = property["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
-        let _ = writeln!(table, "| `{name}` | {} | {words} |", kind(property));
-    }
-    table.push('\n');
-    table
-}
-
-fn resolve<'a>(document: &'a serde_json::Value, schema: &'a serde_json::Value) -> &'a serde_json::Value {
-    let named = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
-    named.map_or(schema, |name| &document["components"]["schemas"][name])
-}
-
-fn kind(property: &serde_json::Value) -> String {
-    let named = property["$ref"].as_str().and_then(|name| name.rsplit('/').next()).map(ToOwned::to_owned);
-    named.or_else(|| property["type"].as_str().map(ToOwned::to_owned)).unwrap_or_else(|| "any".to_owned())
+/// A page's text as markup. Links to other pages lead to where they are served; links to files that are not served
+/// (sources, tests) become plain text, for there is nothing offline that they could lead to.
+fn rendered(guide: &Guide, origin: &str) -> Rendered {
+    markup::render(&guide.markdown(origin), guide.path, &|target| {
+        GUIDES.iter().find(|other| other.path == target).map(address)
+    })
 }

@@ -143,7 +143,9 @@ impl Site {
             _ => PageKindOfError::Request,
         };
         let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let retry = (request.method() == actix_web::http::Method::GET).then(|| request.path().to_owned());
+        let passes = matches!(kind, PageKindOfError::TooMany(_) | PageKindOfError::Unavailable);
+        let is_get = request.method() == actix_web::http::Method::GET;
+        let retry = (passes && is_get).then(|| request.path().to_owned());
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

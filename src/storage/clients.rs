@@ -57,6 +57,18 @@ pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredClient>, StorageError> {
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// One client, disabled or not, its row locked until the transaction ends.
+pub fn lock(conn: &mut PgConnection, id: &str) -> Result<Option<StoredClient>, StorageError> {
+    clients::table
+        .find(id)
+        .select(Row::as_select())
+        .for_update()
+        .first(conn)
+        .optional()?
+        .map(TryInto::try_into)
+        .transpose()
+}
+
 /// Stores or replaces a client and announces it.
 pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, now: Time) -> Result<(), StorageError> {
     let definition = serde_json::to_value(&client.definition)
@@ -88,6 +100,28 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
 pub fn disable(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(clients::table.find(id).filter(clients::disabled_at.is_null()))
         .set((clients::disabled_at.eq(now), clients::updated_at.eq(now)))
+        .execute(conn)?;
+    if changed == 1 {
+        changes::announce(conn, ChangeKind::Clients, id)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Enables a client; `false` when there is none or it is enabled already.
+pub fn enable(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(clients::table.find(id).filter(clients::disabled_at.is_not_null()))
+        .set((clients::disabled_at.eq(None::<Time>), clients::updated_at.eq(now)))
+        .execute(conn)?;
+    if changed == 1 {
+        changes::announce(conn, ChangeKind::Clients, id)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Gives a client another secret; `false` when there is no such client. The old one is worth nothing from then on.
+pub fn set_secret(conn: &mut PgConnection, id: &str, secret: &TokenDigest, now: Time) -> Result<bool, StorageError> {
+    let changed = diesel::update(clients::table.find(id))
+        .set((clients::secret_digest.eq(secret.as_bytes().as_slice()), clients::updated_at.eq(now)))
         .execute(conn)?;
     if changed == 1 {
         changes::announce(conn, ChangeKind::Clients, id)?;

@@ -1,10 +1,11 @@
 //! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::r2d2::{Error as R2d2Error, ManageConnection, Pool, PooledConnection, R2D2Connection as _};
 use diesel::{Connection as _, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -28,17 +29,45 @@ pub struct DbSettings {
 /// The database. Cloning shares the pool.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Manager>,
+    breaks: Arc<AtomicU64>,
     permits: Arc<Semaphore>,
     wait: Duration,
 }
 
-#[derive(Debug)]
-struct Prepare(String);
+/// A connection of the pool.
+struct Tracked {
+    conn: PgConnection,
+    /// How many breaks had happened when this connection was last known to work.
+    good_at: u64,
+    broken: bool,
+}
 
-impl CustomizeConnection<PgConnection, R2d2Error> for Prepare {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), R2d2Error> {
-        conn.batch_execute(&self.0).map_err(R2d2Error::QueryError)
+/// Makes connections and tells which are past use.
+struct Manager {
+    url: String,
+    prepare: String,
+    breaks: Arc<AtomicU64>,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Tracked;
+    type Error = R2d2Error;
+
+    fn connect(&self) -> Result<Tracked, R2d2Error> {
+        let good_at = self.breaks.load(Ordering::Acquire);
+        let mut conn = PgConnection::establish(&self.url).map_err(R2d2Error::ConnectionError)?;
+        conn.batch_execute(&self.prepare).map_err(R2d2Error::QueryError)?;
+        Ok(Tracked { conn, good_at, broken: false })
+    }
+
+    fn is_valid(&self, tracked: &mut Tracked) -> Result<(), R2d2Error> {
+        tracked.conn.ping().map_err(R2d2Error::QueryError)
+    }
+
+    fn has_broken(&self, tracked: &mut Tracked) -> bool {
+        // diesel itself does not notice a connection that is lost while a statement is prepared.
+        std::thread::panicking() || tracked.broken || tracked.conn.is_broken()
     }
 }
 
@@ -51,16 +80,16 @@ impl Db {
             settings.statement_timeout.as_millis(),
             settings.lock_timeout.as_millis(),
         );
+        let breaks = Arc::new(AtomicU64::new(0));
         let pool = Pool::builder()
             .max_size(settings.pool)
             .min_idle(Some(1))
-            // One round trip saved for each request: a connection found broken is dropped when it is returned.
+            // One round trip saved for each request; see `check_out` for when it is spent.
             .test_on_check_out(false)
             .connection_timeout(settings.wait)
-            .connection_customizer(Box::new(Prepare(prepare)))
             .error_handler(Box::new(LogFault))
-            .build_unchecked(ConnectionManager::new(&settings.url));
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(settings.pool as usize)), wait: settings.wait })
+            .build_unchecked(Manager { url: settings.url.clone(), prepare, breaks: Arc::clone(&breaks) });
+        Ok(Self { pool, breaks, permits: Arc::new(Semaphore::new(settings.pool as usize)), wait: settings.wait })
     }
 
     /// Runs `work` on a connection, each statement by itself.
@@ -113,8 +142,30 @@ impl Db {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut conn = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
-        work(&mut conn)
+        let mut tracked = self.check_out()?;
+        let result = work(&mut tracked.conn);
+        if matches!(result, Err(StorageError::Database(_))) && tracked.conn.ping().is_err() {
+            tracked.broken = true;
+            self.breaks.fetch_add(1, Ordering::AcqRel);
+        }
+        result
+    }
+
+    /// A connection that works as far as is known. Where one broke (a restart, a failover), the others most likely did, so
+    /// each is tried before its next use, and the break costs one request instead of one for each connection.
+    fn check_out(&self) -> Result<PooledConnection<Manager>, StorageError> {
+        loop {
+            let mut tracked = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
+            let breaks = self.breaks.load(Ordering::Acquire);
+            if tracked.good_at == breaks {
+                return Ok(tracked);
+            }
+            if tracked.conn.ping().is_ok() {
+                tracked.good_at = breaks;
+                return Ok(tracked);
+            }
+            tracked.broken = true;
+        }
     }
 
     /// [`Db::tx`] for code that is on a blocking thread already.

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, in our own words.
 
+use std::error::Error;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// A storage fault. It is never "not found": a missing row is an `Option`, a lost race is a decision.
@@ -51,4 +53,19 @@ impl StorageError {
     pub fn corrupt(table: &'static str, row: impl ToString, problem: impl ToString) -> Self {
         Self::Corrupt { table, row: row.to_string(), problem: problem.to_string() }
     }
+}
+
+/// An error and its causes on one line, each said once: for logs and for the operator's terminal, never for a caller.
+pub fn in_one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! Which master key seals this database.
+//! Which master key seals this database, and the sealed root of its purpose keys.
 
 use diesel::prelude::*;
 
@@ -13,28 +13,36 @@ pub struct MasterKeyMark {
     pub id: String,
     /// Derived from the key; tells a wrong key without revealing the right one.
     pub check: Vec<u8>,
+    /// The root of purpose keys, sealed; none in a database that an older server made.
+    pub root: Option<Vec<u8>>,
 }
 
 /// The mark, unless this database has never been used.
 pub fn find(conn: &mut PgConnection) -> Result<Option<MasterKeyMark>, StorageError> {
     Ok(installation::table
-        .select((installation::master_key_id, installation::master_key_check))
+        .select((installation::master_key_id, installation::master_key_check, installation::purpose_root))
         .first(conn)
         .optional()?)
 }
 
-/// Marks this database with a master key: the first one, or the one that everything was just sealed with anew.
-pub fn mark(conn: &mut PgConnection, id: &str, check: &[u8], now: Time) -> Result<(), StorageError> {
+/// Marks this database with a master key and what it seals: the first one, or the one that everything was just sealed
+/// with anew.
+pub fn mark(conn: &mut PgConnection, id: &str, check: &[u8], root: &[u8], now: Time) -> Result<(), StorageError> {
     diesel::insert_into(installation::table)
         .values((
             installation::singleton.eq(true),
             installation::master_key_id.eq(id),
             installation::master_key_check.eq(check),
+            installation::purpose_root.eq(root),
             installation::created_at.eq(now),
         ))
         .on_conflict(installation::singleton)
         .do_update()
-        .set((installation::master_key_id.eq(id), installation::master_key_check.eq(check)))
+        .set((
+            installation::master_key_id.eq(id),
+            installation::master_key_check.eq(check),
+            installation::purpose_root.eq(root),
+        ))
         .execute(conn)?;
     Ok(())
 }

@@ -18,35 +18,34 @@ pub fn locked<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    let limits: Limits = diesel::sql_query(LIMITS).get_result(conn)?;
-    // Waiting for another server's migration may take longer than a request is allowed to.
-    conn.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0")?;
+    // Waiting for another server's migration may take longer than a request is allowed to. What the pool set for the
+    // connection is put back by value: RESET would go back to the server's own setting, which is no limit at all.
+    let before = Timeouts::of(conn)?;
+    Timeouts { lock: "0".to_owned(), statement: "0".to_owned() }.set(conn)?;
     conn.batch_execute(LOCK)?;
     let result = work(conn);
     conn.batch_execute(UNLOCK)?;
-    limits.put_back(conn)?;
+    before.set(conn)?;
     result
 }
 
-const LIMITS: &str =
-    "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement";
-
-/// How long a connection waits. `RESET` would give it the database's defaults, which are to wait for ever, instead of the
-/// pool's.
 #[derive(QueryableByName)]
-struct Limits {
+struct Timeouts {
     #[diesel(sql_type = Text)]
     lock: String,
     #[diesel(sql_type = Text)]
     statement: String,
 }
 
-impl Limits {
-    fn put_back(&self, conn: &mut PgConnection) -> Result<(), StorageError> {
-        diesel::sql_query("SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)")
-            .bind::<Text, _>(&self.lock)
-            .bind::<Text, _>(&self.statement)
-            .execute(conn)?;
+impl Timeouts {
+    fn of(conn: &mut PgConnection) -> Result<Self, StorageError> {
+        let sql = "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement";
+        Ok(diesel::sql_query(sql).get_result(conn)?)
+    }
+
+    fn set(&self, conn: &mut PgConnection) -> Result<(), StorageError> {
+        let sql = "SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)";
+        diesel::sql_query(sql).bind::<Text, _>(&self.lock).bind::<Text, _>(&self.statement).execute(conn)?;
         Ok(())
     }
 }

@@ -17,6 +17,23 @@ pub fn in_use(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageErro
         .load(conn)?)
 }
 
+/// Every RP id that passkeys are stored for, with how many, retired ones too.
+pub fn stored(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
+    Ok(credentials::table
+        .group_by(credentials::rp_id)
+        .select((credentials::rp_id, diesel::dsl::count_star()))
+        .order(credentials::rp_id)
+        .load(conn)?)
+}
+
+/// The RP ids that were given up, and when.
+pub fn retired(conn: &mut PgConnection) -> Result<Vec<(String, Time)>, StorageError> {
+    Ok(retired_relying_parties::table
+        .select((retired_relying_parties::rp_id, retired_relying_parties::retired_at))
+        .order(retired_relying_parties::rp_id)
+        .load(conn)?)
+}
+
 /// Gives up an RP id: its passkeys stay stored, and the start is no longer stopped by them.
 pub fn retire(conn: &mut PgConnection, rp_id: &str, now: Time) -> Result<(), StorageError> {
     diesel::insert_into(retired_relying_parties::table)

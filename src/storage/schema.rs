@@ -6,6 +6,7 @@ diesel::table! {
         master_key_id -> Text,
         master_key_check -> Binary,
         created_at -> Timestamptz,
+        purpose_root -> Nullable<Binary>,
     }
 }
 

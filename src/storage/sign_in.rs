@@ -177,7 +177,10 @@ statement! {
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
     } -> Array<Binary>,
     ", person AS (
-        SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
+        SELECT users.id FROM users JOIN sessions ON sessions.user_id = users.id
+        WHERE users.id = $2 AND status = 'active' AND epoch = $3
+          AND sessions.id = $9 AND revoked_at IS NULL AND sessions.expires_at > $14
+        FOR SHARE OF users FOR UPDATE OF sessions
     ), passkey AS (
         UPDATE credentials
         SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
@@ -191,7 +194,7 @@ statement! {
         SET token_digest = $10, credential = passkey.id, acr = $11, amr = $12, credential_class = $13,
             auth_time = $14, verified_at = $14, last_seen_at = $14
         FROM passkey
-        WHERE sessions.id = $9 AND sessions.user_id = passkey.user_id AND revoked_at IS NULL AND expires_at > $14
+        WHERE sessions.id = $9 AND sessions.user_id = passkey.user_id
         RETURNING sessions.id
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, session_id, subject, subject_name, address_class, request_id, detail)

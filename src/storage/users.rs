@@ -93,6 +93,16 @@ pub fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<User>, Storage
         .transpose()
 }
 
+/// The newest people first, at most `most`; with an address only those who claim it, in whatever case it is written.
+pub fn list(conn: &mut PgConnection, email: Option<&str>, most: i64) -> Result<Vec<User>, StorageError> {
+    let mut query = users::table.order((users::created_at.desc(), users::id)).limit(most).into_boxed();
+    if let Some(email) = email {
+        query = query.filter(sql::<Bool>("lower(email) = lower(").bind::<Text, _>(email.to_owned()).sql(")"));
+    }
+    let rows: Vec<UserRow> = query.select(UserRow::as_select()).load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// Whose passkeys an e-mail-first sign-in may list: the verified owner's, else those of everybody who claims the address
 /// (at most 20, oldest first). `normalised` is lower case.
 pub fn ids_claiming(conn: &mut PgConnection, normalised: &str) -> Result<Vec<UserId>, StorageError> {

@@ -1,5 +1,11 @@
 //! The keys of a running server: opened once, read by every request without a lock, renewed when they change.
+//!
+//! When the master key changes under a running server (`passmint keys rewrap`), it reads the key's file again; until the
+//! right one is there it goes on with the keys that it opened before, whose dates it still follows, so that a rotation or
+//! revocation is never missed. Only a key that it never opened makes it stop, by growing stale.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +15,9 @@ use diesel::PgConnection;
 use super::MintError;
 use super::keys::{Algorithm, KeyError, KeyMaterial, StoredKey, Use};
 use super::ring::KeyRing;
-use super::seal::{MasterKey, Place, SealError};
+use super::seal::{MasterKey, MasterKeyFile, Place, PurposeRoot, SealError};
 use crate::clock::Time;
+use crate::storage::installation::{self, MasterKeyMark};
 use crate::storage::signing_keys::SealedKey;
 use crate::storage::{Db, StorageError, signing_keys};
 
@@ -28,6 +35,12 @@ pub enum KeysError {
         /// Why.
         error: SealError,
     },
+    /// The database was never marked with a master key.
+    #[error("the database has no master key yet")]
+    Unmarked,
+    /// The database was sealed anew under another master key than this process has.
+    #[error("the database is sealed with master key {0} now: put that key's file in place of the old one")]
+    MasterKeyChanged(String),
     /// A key makes no sense.
     #[error("signing key {kid}: {error}")]
     Key {
@@ -46,17 +59,46 @@ pub const STALE_AFTER: Duration = Duration::from_secs(5);
 /// The holder.
 pub struct Keys {
     ring: ArcSwap<KeyRing>,
-    master: MasterKey,
+    master: ArcSwap<MasterKey>,
+    /// Where the master key is looked for when it changed; none in tools.
+    file: Option<MasterKeyFile>,
+    /// Whether the database is sealed with another master key than ours.
+    outdated: AtomicBool,
+    /// What was opened, by `kid`.
+    opened: ArcSwap<Materials>,
+    root: PurposeRoot,
     successor: [u8; 32],
     heard: Mutex<Instant>,
 }
 
+type Materials = HashMap<String, KeyMaterial>;
+
 impl Keys {
     /// Opens all keys of the database.
     pub fn open(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
-        let ring = build(&signing_keys::all(conn)?, &master, now)?;
-        let successor = master.derive("refresh-successor");
-        Ok(Self { ring: ArcSwap::from_pointee(ring), master, successor, heard: Mutex::new(Instant::now()) })
+        let (rows, mark) = snapshot(conn)?;
+        let sealed_root = mark.and_then(|mark| mark.root).ok_or(KeysError::Unmarked)?;
+        let root = PurposeRoot::open(&master, &sealed_root)
+            .map_err(|error| KeysError::Sealed { kid: "(purpose root)".to_owned(), error })?;
+        let Built { ring, opened, closed } = build(&rows, &master, &Materials::new(), now)?;
+        closed.map_or(Ok(()), Err)?;
+        let successor = root.derive("refresh-successor");
+        Ok(Self {
+            ring: ArcSwap::from_pointee(ring),
+            master: ArcSwap::from_pointee(master),
+            file: None,
+            outdated: AtomicBool::new(false),
+            opened: ArcSwap::from_pointee(opened),
+            root,
+            successor,
+            heard: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// The same, looking into this file when the master key was changed.
+    #[must_use]
+    pub fn following(self, file: MasterKeyFile) -> Self {
+        Self { file: Some(file), ..self }
     }
 
     /// The keys of this moment.
@@ -70,20 +112,53 @@ impl Keys {
     }
 
     /// The master key, for what must be sealed.
-    pub const fn master(&self) -> &MasterKey {
-        &self.master
+    pub fn master(&self) -> Arc<MasterKey> {
+        self.master.load_full()
     }
 
-    /// A purpose key of the master key.
+    /// Whether the database is sealed with a master key that this server has not got yet: it should look again soon.
+    pub fn awaits_master_key(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
+    }
+
+    /// A purpose key; the same on every server, and after a change of the master key.
     pub fn derive(&self, label: &str) -> [u8; 32] {
-        self.master.derive(label)
+        self.root.derive(label)
     }
 
     /// Reads all keys anew.
     pub async fn reload(&self, db: &Db, now: Time) -> Result<(), KeysError> {
-        let rows = db.run(signing_keys::all).await?;
-        self.ring.store(Arc::new(build(&rows, &self.master, now)?));
-        Ok(())
+        let (file, held) = (self.file.clone(), self.master().id());
+        let (rows, wanted, fresh) = db
+            .run(move |conn| {
+                let (rows, mark) = snapshot(conn)?;
+                let wanted = mark.filter(|mark| mark.id != held);
+                let fresh = wanted.as_ref().zip(file).and_then(|(mark, file)| look_again(mark, &file));
+                Ok((rows, wanted, fresh))
+            })
+            .await?;
+        self.take_up(wanted, fresh);
+        let Built { ring, opened, closed } = build(&rows, &self.master(), &self.opened.load(), now)?;
+        // Also when a key stays closed: what was revoked must be refused. Without it nothing is issued soon.
+        self.ring.store(Arc::new(ring));
+        self.opened.store(Arc::new(opened));
+        closed.map_or(Ok(()), Err)
+    }
+
+    /// Takes a master key up when it is the one that the database is sealed with now.
+    fn take_up(&self, wanted: Option<MasterKeyMark>, fresh: Option<MasterKey>) {
+        let missing = wanted.filter(|_| fresh.is_none());
+        if let Some(fresh) = fresh {
+            tracing::info!(master_key.id = fresh.id(), "the master key was changed and is followed");
+            self.master.store(Arc::new(fresh));
+        }
+        let outdated_before = self.outdated.swap(missing.is_some(), Ordering::Relaxed);
+        if let Some(mark) = missing.filter(|_| !outdated_before) {
+            tracing::warn!(
+                master_key.id = mark.id,
+                "the database is sealed with another master key now; put its file in place: until then no new signing key can be opened and no restart will succeed"
+            );
+        }
     }
 
     /// Notes that the database was heard from just now.
@@ -103,9 +178,49 @@ impl Keys {
     }
 }
 
-fn build(rows: &[SealedKey], master: &MasterKey, now: Time) -> Result<KeyRing, KeysError> {
-    let stored = rows.iter().map(|row| open(row, master)).collect::<Result<Vec<_>, _>>()?;
-    KeyRing::build(&stored, now).map_err(|error| KeysError::Key { kid: "ring".to_owned(), error })
+/// Keys and mark of one moment: between two statements the master key could change.
+fn snapshot(conn: &mut PgConnection) -> Result<(Vec<SealedKey>, Option<MasterKeyMark>), StorageError> {
+    conn.build_transaction()
+        .repeatable_read()
+        .read_only()
+        .run(|conn| Ok((signing_keys::all(conn)?, installation::find(conn)?)))
+}
+
+/// The key in the file, if it is the one that the database is marked with.
+fn look_again(mark: &MasterKeyMark, file: &MasterKeyFile) -> Option<MasterKey> {
+    let key = file.load().inspect_err(|error| tracing::warn!(error = %error, "the master key cannot be read")).ok()?;
+    (key.id() == mark.id && key.matches(&mark.check)).then_some(key)
+}
+
+/// The keys of one moment, as far as they open.
+struct Built {
+    ring: KeyRing,
+    opened: Materials,
+    /// The first key that wants a master key that we have not got.
+    closed: Option<KeysError>,
+}
+
+fn build(rows: &[SealedKey], master: &MasterKey, known: &Materials, now: Time) -> Result<Built, KeysError> {
+    let (mut stored, mut closed) = (Vec::with_capacity(rows.len()), None);
+    for row in rows {
+        match open_or_recall(row, master, known) {
+            Ok(key) => stored.push(key),
+            Err(error @ KeysError::Sealed { error: SealError::WrongKey { .. }, .. }) => closed = closed.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let ring = KeyRing::build(&stored, now).map_err(|error| KeysError::Key { kid: "ring".to_owned(), error })?;
+    Ok(Built { ring, opened: stored.into_iter().map(|key| (key.kid, key.material)).collect(), closed })
+}
+
+/// A key that was sealed anew is still the key that was opened before: only its dates can be news.
+fn open_or_recall(row: &SealedKey, master: &MasterKey, known: &Materials) -> Result<StoredKey, KeysError> {
+    match (open(row, master), known.get(&row.kid)) {
+        (Err(KeysError::Sealed { error: SealError::WrongKey { .. }, .. }), Some(material)) => {
+            with_material(row, material.clone())
+        }
+        (result, _) => result,
+    }
 }
 
 /// Where a key's sealed part is kept; bound into the seal.
@@ -119,15 +234,88 @@ pub(super) fn open(row: &SealedKey, master: &MasterKey) -> Result<StoredKey, Key
     let secret =
         master.open(&row.sealed, place(&row.kid)).map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
     let algorithm: Algorithm = row.algorithm.parse().map_err(key_error)?;
+    with_material(row, KeyMaterial::from_stored(algorithm, secret.expose().clone()).map_err(key_error)?)
+}
+
+fn with_material(row: &SealedKey, material: KeyMaterial) -> Result<StoredKey, KeysError> {
+    let key_error = |error| KeysError::Key { kid: row.kid.clone(), error };
     Ok(StoredKey {
         kid: row.kid.clone(),
         usage: row.purpose.parse().map_err(key_error)?,
-        algorithm,
-        material: KeyMaterial::from_stored(algorithm, secret.expose().clone()).map_err(key_error)?,
+        algorithm: row.algorithm.parse().map_err(key_error)?,
+        material,
         published_at: row.published_at,
         signs_from: row.signs_from,
         retired_at: row.retired_at,
         verifies_until: row.verifies_until,
         revoked_at: row.revoked_at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn now() -> Time {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn row(master: &MasterKey, material: &KeyMaterial) -> SealedKey {
+        let kid = material.thumbprint();
+        SealedKey {
+            sealed: master.seal(material.secret().expose(), place(&kid)),
+            kid,
+            purpose: "tokens".into(),
+            algorithm: material.algorithm().to_string(),
+            created_at: now(),
+            published_at: now(),
+            signs_from: now(),
+            retired_at: None,
+            verifies_until: None,
+            revoked_at: None,
+        }
+    }
+
+    /// Until the new master key arrives, a server goes on with what it opened before, and still follows the dates.
+    #[test]
+    fn a_key_sealed_anew_is_recalled_with_its_new_dates() {
+        let (old, new) = (MasterKey::generate(), MasterKey::generate());
+        let material = KeyMaterial::generate(Algorithm::ES256).unwrap();
+        let known = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap().opened;
+        let anew = row(&new, &material);
+        let built = build(std::slice::from_ref(&anew), &old, &known, now()).unwrap();
+        assert!(built.closed.is_none());
+        assert_eq!(built.ring.signing(&Use::Tokens, Algorithm::ES256).unwrap().kid(), anew.kid);
+        let revoked = SealedKey { revoked_at: Some(now()), ..anew };
+        let built = build(&[revoked], &old, &built.opened, now()).unwrap();
+        assert!(built.ring.by_kid(&material.thumbprint()).is_none());
+    }
+
+    /// A key that nobody here ever opened is told, and hides no news of the others.
+    #[test]
+    fn a_stranger_under_another_master_key_stays_closed() {
+        let (old, new) = (MasterKey::generate(), MasterKey::generate());
+        let (material, stranger) =
+            (KeyMaterial::generate(Algorithm::ES256).unwrap(), KeyMaterial::generate(Algorithm::ES256).unwrap());
+        let known = build(&[row(&old, &material)], &old, &Materials::new(), now()).unwrap().opened;
+        let revoked = SealedKey { revoked_at: Some(now()), ..row(&new, &material) };
+        let built = build(&[row(&new, &stranger), revoked], &old, &known, now()).unwrap();
+        let Some(KeysError::Sealed { kid, error }) = built.closed else { panic!("it was opened") };
+        assert_eq!((kid, error), (stranger.thumbprint(), SealError::WrongKey { id: new.id() }));
+        assert!(built.ring.by_kid(&material.thumbprint()).is_none(), "the revocation is followed");
+    }
+
+    #[test]
+    fn a_damaged_key_is_never_recalled() {
+        let master = MasterKey::generate();
+        let material = KeyMaterial::generate(Algorithm::ES256).unwrap();
+        let mut damaged = row(&master, &material);
+        let known = build(std::slice::from_ref(&damaged), &master, &Materials::new(), now()).unwrap().opened;
+        *damaged.sealed.last_mut().unwrap() ^= 1;
+        let Err(KeysError::Sealed { error, .. }) = build(&[damaged], &master, &known, now()) else {
+            panic!("it was opened")
+        };
+        assert_eq!(error, SealError::Corrupt);
+    }
 }

@@ -174,23 +174,39 @@ impl KeyState {
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Published | Self::Signing | Self::Verifying)
     }
+
+    /// The state that follows from a key's dates alone.
+    pub fn at(signs_from: Time, [retired, verifies_until, revoked]: [Option<Time>; 3], now: Time) -> Self {
+        let reached = |date: Option<Time>| date.is_some_and(|date| date <= now);
+        if reached(revoked) {
+            Self::Revoked
+        } else if reached(verifies_until) {
+            Self::Expired
+        } else if reached(retired) {
+            Self::Verifying
+        } else if signs_from <= now {
+            Self::Signing
+        } else {
+            Self::Published
+        }
+    }
+
+    /// Its name, for people and programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Signing => "signing",
+            Self::Verifying => "verifying",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 impl StoredKey {
     /// The state at one moment. Each date belongs to the state that it begins.
     pub fn state(&self, now: Time) -> KeyState {
-        let reached = |date: Option<Time>| date.is_some_and(|date| date <= now);
-        if reached(self.revoked_at) {
-            KeyState::Revoked
-        } else if reached(self.verifies_until) {
-            KeyState::Expired
-        } else if reached(self.retired_at) {
-            KeyState::Verifying
-        } else if self.signs_from <= now {
-            KeyState::Signing
-        } else {
-            KeyState::Published
-        }
+        KeyState::at(self.signs_from, [self.retired_at, self.verifies_until, self.revoked_at], now)
     }
 
     /// The next moment at which its state changes, if a date for it is set.

@@ -17,6 +17,7 @@ pub mod holder;
 pub mod jwks;
 pub mod keys;
 pub mod mint;
+pub mod probe;
 pub mod provider;
 pub mod refresh;
 pub mod ring;

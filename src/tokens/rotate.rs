@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::holder::{KeysError, open, place};
 use super::keys::rotation::{self, Change, Policy, Trigger};
-use super::keys::{Algorithm, KeyMaterial, StoredKey, Use};
-use super::seal::MasterKey;
+use super::keys::{Algorithm, KeyMaterial, KeyState, StoredKey, Use};
+use super::seal::{MasterKey, PurposeRoot};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::storage::changes::{self, ChangeKind};
 use crate::storage::signing_keys::{self, SealedKey};
-use crate::storage::{StorageError, audit};
+use crate::storage::{StorageError, audit, installation};
 
 /// Rotates the keys of one use and algorithm as the trigger and the policy say; gives what was changed.
 pub fn rotate(
@@ -55,7 +56,7 @@ pub fn import(
 ) -> Result<String, KeysError> {
     let algorithm = material.algorithm();
     let signing = stored(conn, master, usage, algorithm)?;
-    let has_predecessor = !signing.is_empty();
+    let has_predecessor = signing.iter().any(|key| key.state(now) == KeyState::Signing);
     let signs_from = if has_predecessor { now + policy.publish_before } else { now };
     let kid = insert(conn, master, (usage, algorithm), material, (now, signs_from), now)?;
     for old in signing.iter().filter(|key| key.retired_at.is_none() && key.revoked_at.is_none()) {
@@ -64,14 +65,26 @@ pub fn import(
     Ok(kid)
 }
 
-/// Seals every key anew under another master key; gives how many.
-pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey) -> Result<usize, KeysError> {
+/// Seals everything anew under another master key, marks the database with it and announces it; gives how many keys were
+/// sealed. Running servers read the key's file again.
+pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Time) -> Result<usize, KeysError> {
+    let root = installation::find(conn)?.and_then(|mark| mark.root).ok_or(KeysError::Unmarked)?;
+    let root = PurposeRoot::reseal(old, new, &root)
+        .map_err(|error| KeysError::Sealed { kid: "(purpose root)".to_owned(), error })?;
     let rows = signing_keys::all(conn)?;
     for row in &rows {
         let sealed = super::seal::reseal(old, new, &row.sealed, place(&row.kid))
             .map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
         signing_keys::reseal(conn, &row.kid, &sealed)?;
     }
+    installation::mark(conn, &new.id(), &new.check_value(), &root, now)?;
+    changes::announce(conn, ChangeKind::Keys, "master key")?;
+    let event = Event {
+        subject: Some(new.id()),
+        detail: json!({ "change": "replaced", "replaced": old.id() }),
+        ..Event::new(EventKind::MasterKeyChanged, now, &Provenance::default())
+    };
+    audit::insert(conn, &event)?;
     Ok(rows.len())
 }
 

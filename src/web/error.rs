@@ -14,6 +14,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
 use crate::storage::StorageError;
+use crate::storage::error::in_one_line;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident: $status:literal, $code:literal, $oauth:literal, $title:literal;)*) => {
@@ -190,28 +191,14 @@ impl Failure {
     pub fn log(&self) {
         match &self.source {
             Some(source) if self.kind.status().is_server_error() => {
-                tracing::error!(code = self.kind.code(), error = %chain(source.as_ref()), "request failed");
+                tracing::error!(code = self.kind.code(), error = %in_one_line(source.as_ref()), "request failed");
             }
             Some(source) => {
-                tracing::info!(code = self.kind.code(), reason = %chain(source.as_ref()), "request refused");
+                tracing::info!(code = self.kind.code(), reason = %in_one_line(source.as_ref()), "request refused");
             }
             None => {}
         }
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 impl fmt::Display for Failure {

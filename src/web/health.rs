@@ -12,10 +12,12 @@ use arc_swap::ArcSwapOption;
 use serde::Serialize;
 
 use crate::tokens::Keys;
+use crate::tokens::keys::{Algorithm, Use};
 
 /// What readiness is judged by.
 pub struct Health {
     keys: Arc<Keys>,
+    wanted: Vec<(Use, Algorithm)>,
     conflict: ArcSwapOption<String>,
     stopping: AtomicBool,
 }
@@ -33,9 +35,9 @@ pub struct Check {
 }
 
 impl Health {
-    /// Ready as soon as the keys are.
-    pub fn new(keys: Arc<Keys>) -> Self {
-        Self { keys, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+    /// Ready as soon as each of the `wanted` keys signs.
+    pub fn new(keys: Arc<Keys>, wanted: Vec<(Use, Algorithm)>) -> Self {
+        Self { keys, wanted, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
     }
 
     /// Notes (or lifts) a conflict with another server.
@@ -52,6 +54,7 @@ impl Health {
     pub fn checks(&self) -> Vec<Check> {
         let cut_off = self.keys.require_fresh().is_err();
         let conflict = self.conflict.load_full();
+        let missing = self.wanted.iter().find(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm));
         vec![
             Check {
                 name: "database",
@@ -60,7 +63,22 @@ impl Health {
                     "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()
                 }),
             },
+            Check {
+                name: "keys",
+                ok: missing.is_none(),
+                detail: missing.map(|(usage, algorithm)| {
+                    format!("There is no {algorithm} key for {usage} yet; it is being made.")
+                }),
+            },
             Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
+            Check {
+                name: "master_key",
+                ok: true,
+                detail: self.keys.awaits_master_key().then(|| {
+                    "The database is sealed with another master key now; put its file in place before the next restart."
+                        .to_owned()
+                }),
+            },
             Check { name: "serving", ok: !self.stopping.load(Ordering::Relaxed), detail: None },
         ]
     }

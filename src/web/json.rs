@@ -15,7 +15,7 @@ use super::error::{Failure, Kind, Problem};
 pub const BODY_LIMIT: usize = 32 * 1024;
 
 /// A JSON body. Anything but `application/json` is 415 (the shapes that a foreign form could send among them), more than
-/// 32 KiB is 413, what does not fit the type is 400 naming the place.
+/// the limit is 413, what does not fit the type is 400 naming the place.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -44,35 +44,51 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// How long a body may take to arrive.
+/// How large a body may be, and how long it may take to arrive.
 #[derive(Clone, Copy, Debug)]
-pub struct BodyTimeout(pub Duration);
+pub struct BodyLimits {
+    /// Most bytes; at most [`BODY_LIMIT`].
+    pub most: usize,
+    /// Longest time.
+    pub within: Duration,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { most: BODY_LIMIT, within: Duration::from_secs(10) }
+    }
+}
 
 /// A body on its way.
 pub(super) struct Body {
     bytes: <web::Bytes as FromRequest>::Future,
-    within: Duration,
+    limits: BodyLimits,
 }
 
 impl Body {
     pub(super) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
-        let within = request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(10), |timeout| timeout.0);
-        Self { bytes: web::Bytes::from_request(request, payload), within }
+        let limits = request.app_data::<web::Data<BodyLimits>>().map(|limits| *limits.get_ref()).unwrap_or_default();
+        Self { bytes: web::Bytes::from_request(request, payload), limits }
     }
 
     /// The whole body, or one of our own errors.
     pub(super) async fn read(self) -> Result<web::Bytes, Failure> {
-        let Ok(bytes) = tokio::time::timeout(self.within, self.bytes).await else {
+        let Ok(bytes) = tokio::time::timeout(self.limits.within, self.bytes).await else {
             return Err(Failure::new(Kind::InvalidRequest, "The body took too long to arrive."));
         };
         bytes.map_err(|error| {
             if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
-                Failure::new(Kind::TooLarge, "The body is larger than 32 KiB.")
+                Failure::new(Kind::TooLarge, format!("The body is larger than {}.", in_kib(self.limits.most)))
             } else {
                 Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error.to_string())
             }
         })
     }
+}
+
+/// A size in words.
+fn in_kib(bytes: usize) -> String {
+    if bytes.is_multiple_of(1024) { format!("{} KiB", bytes / 1024) } else { format!("{bytes} bytes") }
 }
 
 /// Whether the request's content type is `wanted`, parameters aside.

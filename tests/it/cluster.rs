@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use passmint::storage::cluster::{Cluster, ClusterError, Search, choose_directory};
+use passmint::storage::cluster::{Attachment, Cluster, ClusterError, Search, choose_directory};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -112,6 +112,24 @@ fn nobody_else_gets_in_and_what_is_written_stays() {
     let stranger = cluster.url().replace("passmint@", "stranger@");
     let refused = PgConnection::establish(&stranger).err().expect("a stranger is refused").to_string();
     assert!(refused.contains("stranger"), "{refused}");
+}
+
+#[test]
+fn others_can_attach_while_it_runs_and_only_then() {
+    let directory = directory();
+    let data = directory.path().join("data");
+    assert_eq!(Cluster::attach(&data).expect("a look"), Attachment::Absent);
+    assert!(!data.exists(), "looking makes nothing");
+    let cluster = Cluster::start(&data).expect("a start");
+    assert_eq!(Cluster::attach(&data).expect("a look"), Attachment::Running(cluster.url()));
+    let ident = data.join("postgres/pg/pg_ident.conf");
+    let access = fs::read_to_string(&ident).expect("the list of users");
+    fs::write(&ident, "own \"somebody\" passmint\n").expect("another list");
+    let refused = Cluster::attach(&data).expect_err("a user whom it does not know").to_string();
+    assert!(refused.contains("run this command as"), "{refused}");
+    fs::write(&ident, access).expect("the list again");
+    cluster.stop();
+    assert_eq!(Cluster::attach(&data).expect("a look"), Attachment::Stopped);
 }
 
 #[test]

@@ -7,21 +7,39 @@
 // A passkey in software; the benches use the same file.
 #[path = "../support/authenticator.rs"]
 pub mod authenticator;
+// Bytes over a socket, for what no HTTP client would send.
+mod raw;
 // A running server with its callers.
 mod support;
 
+/// What strangers send: broken, huge, slow or hostile requests on every route.
+mod bad_input;
+/// Behaviours that the product was asked for and that no other file is about.
+mod behaviours;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
+/// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
+mod browser;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
+/// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
+mod cli;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
+mod cors_csrf;
+/// What is told and done when the database is slow, locked, gone, or shared wrongly.
+mod faults;
 /// Access tokens that were tampered with.
 mod forgery;
 /// Introspection: who learns what about which token.
 mod introspection;
 /// The keys that sign: published, signing, verifying, revoked; and servers that cannot hear of it.
 mod keys;
+/// How much one caller may ask for.
+mod limits;
+/// The schema: there and back again, and the same in the code.
+mod migrations;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
 mod negative;
 /// The passkey grant and how clients authenticate at the token endpoint.
@@ -32,8 +50,12 @@ mod races;
 mod refresh;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
+/// Every route: who may call it, and the headers of its answers. A new route needs a row here.
+mod routes;
 /// Sessions, and what ID and access tokens say of them.
 mod sessions;
+/// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.
+mod start;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
 /// Nothing stands in for anything else: every kind of token at every place.

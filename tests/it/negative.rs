@@ -20,6 +20,7 @@ mod policy;
 mod profiles;
 mod registration;
 mod sessions;
+mod token_endpoint;
 
 use serde_json::{Value, json};
 

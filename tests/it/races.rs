@@ -1,10 +1,13 @@
 //! What must happen once happens once, however many ask at the same time and of whichever server.
 
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
+use crate::negative::{HOSTILE, last_reason};
 use crate::support::{Browser, Options, Reply, Request, TestApp, verify};
 
 const VERIFY: &str = "/v1/passkeys/authentication/verify";
@@ -240,4 +243,83 @@ fn a_step_up_answered_at_two_servers() {
         assert_eq!(statuses(&replies), [(200, 1), (410, 1)], "round {round}");
     }
     assert_eq!(one.events("session.stepped_up"), 4);
+}
+
+/// Sends a request and changes something after the server has read it and before it writes: the change keeps its locks
+/// until the request waits for one of them.
+fn between_reading_and_writing(app: &TestApp, change: &str, request: Request) -> Reply {
+    let waiting =
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    std::thread::scope(|scope| {
+        let sending = app.db.blocking_tx(|conn| {
+            conn.batch_execute(change)?;
+            let sending = scope.spawn(move || request.send());
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while app.count(waiting) == 0 {
+                assert!(Instant::now() < deadline && !sending.is_finished(), "the request waits: {change}");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(sending)
+        });
+        sending.unwrap().join().unwrap()
+    })
+}
+
+/// N38, to the last moment: what was read before the signature was checked is asked again by the statement that writes.
+#[test]
+fn the_account_changes_while_the_signature_is_checked() {
+    const DISABLE: &str = "UPDATE users SET status = 'disabled', epoch = epoch + 1";
+    for (change, status, reason) in [
+        (DISABLE, 403, "the account is disabled"),
+        ("UPDATE users SET epoch = epoch + 1", 400, "the account changed meanwhile"),
+        ("DELETE FROM credentials", 400, "the passkey was removed meanwhile"),
+        ("UPDATE credentials SET suspended_at = now()", 403, "the passkey is suspended"),
+        ("UPDATE credentials SET sign_count = 6", 400, "the counter did not rise"),
+    ] {
+        let app = TestApp::with(&SHARED);
+        let mut key = Authenticator { counter: 5, ..Authenticator::new(&app.origin) };
+        app.browser().sign_up(&mut key);
+        let mut browser = app.browser();
+        let begun = browser.begin_sign_in(&json!({}));
+        let request = browser.request("POST", VERIFY).json(&verify(&begun, &key.get(&begun["publicKey"])));
+        let reply = between_reading_and_writing(&app, change, request);
+        assert_eq!(reply.status, status, "{change}: {}", reply.body);
+        assert!(reply.cookies().is_empty(), "{change}");
+        assert!(last_reason(&app).contains(reason), "{change}: {}", last_reason(&app));
+        assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), 1, "{change}: the one of the sign-up");
+        assert_eq!(app.events("ceremony.refused"), 1, "{change}");
+        assert_eq!(app.events("session.signed_in"), 0, "{change}");
+    }
+}
+
+/// A session that ends while its step-up is checked: refused, and the passkey is not taken for a copy.
+#[test]
+fn a_session_ends_while_its_step_up_is_checked() {
+    let app = TestApp::with(&SHARED);
+    let mut key = Authenticator { counter: 5, ..Authenticator::new(&app.origin) };
+    let mut browser = app.browser();
+    browser.sign_up(&mut key);
+    let begun = browser.begin_sign_in(&json!({ "purpose": "step-up" }));
+    let request = browser.request("POST", VERIFY).json(&verify(&begun, &key.get(&begun["publicKey"])));
+    let reply = between_reading_and_writing(&app, "UPDATE sessions SET revoked_at = now()", request);
+    assert_eq!((reply.status, reply.body.as_str()), (400, HOSTILE));
+    assert!(last_reason(&app).contains("the session ended meanwhile"), "{}", last_reason(&app));
+    assert_eq!(app.events("passkey.clone_suspected") + app.events("session.stepped_up"), 0);
+    assert_eq!(app.count("SELECT max(sign_count) AS n FROM credentials"), 5, "nothing is written");
+    app.browser().sign_in(&mut key).expect(200);
+}
+
+/// The same for adding, whose decision is made under the lock of the person's row.
+#[test]
+fn the_account_changes_while_a_passkey_is_added() {
+    for change in ["UPDATE users SET status = 'disabled', epoch = epoch + 1", "UPDATE users SET epoch = epoch + 1"] {
+        let app = TestApp::with(&SHARED);
+        let (mut browser, _) = app.person();
+        let begun = browser.begin_registration(&json!({ "purpose": "add" }));
+        let answer = verify(&begun, &app.passkey().create(&begun["publicKey"]));
+        let reply = between_reading_and_writing(&app, change, browser.request("POST", REGISTER).json(&answer));
+        assert_eq!((reply.status, reply.body.as_str()), (400, HOSTILE), "{change}");
+        assert!(last_reason(&app).contains("the account changed meanwhile"), "{change}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1, "{change}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Signing in over REST.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
 
 use super::dto::{
     AuthenticationOptionsRequest, AuthenticationPurpose, OptionsResponse, RelyingPartyResponse, SignedInResponse,
@@ -135,8 +136,9 @@ pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> 
     text.map(str::trim)
         .filter(|text| !text.is_empty())
         .map(|text| {
-            Email::parse(text)
-                .map_err(|error| Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}.")))
+            Email::parse(text).map_err(|error| {
+                Failure::new(Kind::InvalidRequest, format!("The e-mail address {error}.")).with("field", json!("email"))
+            })
         })
         .transpose()
 }

@@ -119,9 +119,10 @@ pub struct PasskeyBrief {
 
 /// Answer of a second call that signs somebody in: exactly what the ceremony was begun for.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum SignedInResponse {
     /// A session; its cookie is set.
+    #[serde(rename_all = "camelCase")]
     Session {
         /// The session.
         session: SessionBrief,
@@ -135,6 +136,7 @@ pub enum SignedInResponse {
         signals: Vec<Signal>,
     },
     /// Tokens for the client.
+    #[serde(rename_all = "camelCase")]
     Tokens {
         /// RFC 9068 access token.
         access_token: String,
@@ -156,6 +158,7 @@ pub enum SignedInResponse {
         signals: Vec<Signal>,
     },
     /// A custom token for another system.
+    #[serde(rename_all = "camelCase")]
     Bridge {
         /// The bridge's name.
         bridge: String,

@@ -1,6 +1,7 @@
 //! One's own passkeys over REST.
 
 use actix_web::{HttpResponse, web};
+use serde_json::json;
 
 use super::Room;
 use super::dto::{ChangeRequest, PasskeyView, PasskeysResponse, RemovedResponse};
@@ -67,7 +68,8 @@ pub(crate) fn parse_id(text: &str) -> Result<PasskeyId, Failure> {
     text.parse().map_err(|_| CeremonyError::NotFound.into())
 }
 
-/// A name that a person typed.
+/// A name that a person typed. The refusal names the field, as that of an e-mail does: pages say it at the field.
 pub(crate) fn parse_name(text: &str) -> Result<DisplayName, Failure> {
-    DisplayName::parse(text).map_err(|error| Failure::new(Kind::InvalidRequest, format!("The name {error}.")))
+    DisplayName::parse(text)
+        .map_err(|error| Failure::new(Kind::InvalidRequest, format!("The name {error}.")).with("field", json!("name")))
 }

@@ -94,6 +94,16 @@ pub enum ClusterError {
         /// The holder's process id, or `unknown`.
         pid: String,
     },
+    /// The cluster runs, and lets only the user of its own server in.
+    #[error(
+        "{directory} is in use by a server that runs as {user}: run this command as {user} too (`sudo -u {user} …`)"
+    )]
+    OtherUser {
+        /// The data directory.
+        directory: PathBuf,
+        /// The server's user.
+        user: String,
+    },
     /// A PostgreSQL without a Passmint server still has the data open.
     #[error("PostgreSQL (process {pid}) still has {data} open: stop it with `kill -INT {pid}` and start again")]
     StillRunning {

@@ -9,6 +9,7 @@
 //!
 //! The path of a start is [`Cluster::start_with`], step by step. A new setting of the server goes to `SETTINGS`.
 
+mod attach;
 mod create;
 mod error;
 mod files;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+pub use attach::Attachment;
 pub use error::ClusterError;
 use find::Programs;
 pub use find::Search;
@@ -110,15 +112,13 @@ impl Cluster {
 
     /// A libpq URL for role and database `passmint`. The role owns the database and may create more, and is no superuser.
     pub fn url(&self) -> String {
-        let mut url = String::from("postgres://passmint@/passmint?port=5432&host=");
-        for byte in self.sockets.as_os_str().as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
-                url.push(char::from(*byte));
-            } else {
-                let _ = write!(url, "%{byte:02X}");
-            }
-        }
-        url
+        url_of(&self.sockets)
+    }
+
+    /// Finds out whether a cluster in `directory` is running already, under a server or a command, and gives the URL to
+    /// connect by. Starts, makes and changes nothing.
+    pub fn attach(directory: &Path) -> Result<Attachment, ClusterError> {
+        attach::attach(directory)
     }
 
     /// Whether this start made the cluster, so that it is certain to hold nothing yet.
@@ -174,6 +174,18 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn url_of(sockets: &Path) -> String {
+    let mut url = String::from("postgres://passmint@/passmint?port=5432&host=");
+    for byte in sockets.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            url.push(char::from(*byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
 }
 
 /// The major version that wrote the data, or nothing where there are none yet; refuses data that are not usable by us.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,4 +63,15 @@ pub(super) fn is_ready(data: &Path, pid: u32) -> bool {
         lines.next().and_then(|l| l.trim().parse().ok()) == Some(pid)
             && lines.nth(6).is_some_and(|l| l.trim() == "ready")
     })
+}
+
+/// The directory of the socket of a live server on `data` that accepts connections: the fifth line of its pid file
+/// (`LOCK_FILE_LINE_SOCKET_DIR`).
+pub(super) fn socket_of_ready(data: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let pid = text.lines().next()?.trim().parse().ok()?;
+    if !is_server_of(data, pid) || !is_ready(data, pid) {
+        return None;
+    }
+    text.lines().nth(4).filter(|line| !line.is_empty()).map(PathBuf::from)
 }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -59,6 +59,53 @@ pub enum MasterKeyError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Where the key in use is, for a server that looks there again when the master key was changed under it.
+#[derive(Clone, Debug)]
+pub struct MasterKeyFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Who may read it.
+    pub group: GroupReadable,
+}
+
+impl MasterKeyFile {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// As [`MasterKey::load`].
+    pub fn load(&self) -> Result<MasterKey, MasterKeyError> {
+        MasterKey::load(&self.path, self.group)
+    }
+
+    /// Puts another key in this one's place in one step, with the old file's owner and mode, and keeps the old file
+    /// beside it under the old key's id. Gives where the old one is now.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Io`]; the file is then as it was.
+    pub fn replace(&self, old: &MasterKey, new: &MasterKey) -> Result<PathBuf, MasterKeyError> {
+        let beside = |end: &str| {
+            let mut name = self.path.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        let (fresh, kept) = (beside(".new"), beside(&format!(".{}", old.id())));
+        let io = |source: io::Error| MasterKeyError::Io { path: self.path.clone(), source };
+        let before = fs::metadata(&self.path).map_err(io)?;
+        let _ = fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(io)?;
+        let placed = fs::set_permissions(&fresh, fs::Permissions::from_mode(before.permissions().mode() & 0o777))
+            .and_then(|()| std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid())))
+            .and_then(|()| write_through(&mut file, &fresh, new))
+            .and_then(|()| if kept.exists() { Ok(()) } else { fs::hard_link(&self.path, &kept) })
+            .and_then(|()| fs::rename(&fresh, &self.path));
+        if placed.is_err() {
+            let _ = fs::remove_file(&fresh);
+        }
+        placed.map_err(io)?;
+        Ok(kept)
+    }
 }
 
 impl MasterKey {
@@ -151,6 +198,20 @@ mod tests {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         path
+    }
+
+    #[test]
+    fn a_replaced_key_leaves_the_old_one_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = MasterKeyFile { path: folder.path().join("master.key"), group: GroupReadable::Allowed };
+        let old = MasterKey::create(&file.path).unwrap();
+        fs::set_permissions(&file.path, fs::Permissions::from_mode(0o640)).unwrap();
+        let new = MasterKey::generate();
+        let kept = file.replace(&old, &new).unwrap();
+        assert_eq!(file.load().unwrap().id(), new.id());
+        assert_eq!(MasterKey::load(&kept, GroupReadable::Allowed).unwrap().id(), old.id());
+        assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

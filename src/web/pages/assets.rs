@@ -7,7 +7,10 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use actix_web::ResponseError as _;
 use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::web::error::{Failure, Kind, Problem};
 
 /// Where the files are served: `GET /assets/{name}`.
 pub const PREFIX: &str = "/assets/";
@@ -83,7 +86,8 @@ pub async fn serve(name: actix_web::web::Path<String>) -> actix_web::HttpRespons
             .insert_header(("cache-control", CACHE_CONTROL))
             .insert_header(("etag", asset.etag))
             .body(asset.bytes),
-        None => actix_web::HttpResponse::NotFound().finish(),
+        None => Problem(Failure::new(Kind::NotFound, "There is no such file, or it is of another version."))
+            .error_response(),
     }
 }
 

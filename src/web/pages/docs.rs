@@ -41,6 +41,8 @@ pub struct DocPage {
     pub title: String,
     /// What follows it; its headings begin with `h2`.
     pub body: OwnMarkup,
+    /// The sections of this page.
+    pub contents: Vec<DocLink>,
     /// All pages.
     pub nav: Vec<DocLink>,
 }

@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use super::{HOSTILE, Traces, hostile};
 use crate::authenticator::{Authenticator, decode};
-use crate::support::{API_SECRET, Client, Options, Reply, TestApp, verify};
+use crate::support::{Client, Options, Reply, TestApp, verify};
 
-const HOME: &str = "https://id.example";
+pub(super) const HOME: &str = "https://id.example";
 const ANDROID: &str = "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 const OTHER_ANDROID: &str = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const VERIFY: &str = "/v1/passkeys/authentication/verify";
 const OPTIONS: &str = "/v1/passkeys/authentication/options";
-const PASSKEY_GRANT: &str = "urn:passmint:params:oauth:grant-type:passkey";
 
 /// Two apps with an origin each and one on Android, under one RP id; a bridge.
 const CONFIG: &str = r#"
@@ -64,11 +63,11 @@ preset = "jwt"
 audience = "https://modern.example"
 "#;
 
-fn app() -> TestApp {
+pub(super) fn app() -> TestApp {
     TestApp::with(&Options { public_url: Some(HOME), config: CONFIG, ..Options::default() })
 }
 
-fn client(app: &TestApp, id: &str, origin: &str) -> Client {
+pub(super) fn client(app: &TestApp, id: &str, origin: &str) -> Client {
     let mut client = app.client(id);
     origin.clone_into(&mut client.origin);
     client
@@ -81,7 +80,7 @@ fn passkey(app: &TestApp, origin: &str) -> Authenticator {
     passkey
 }
 
-fn begin(client: &Client, result: &Value) -> Value {
+pub(super) fn begin(client: &Client, result: &Value) -> Value {
     client.post(OPTIONS, &json!({ "result": result })).expect(200).json()
 }
 
@@ -242,7 +241,7 @@ fn scope_audience_and_bridge_are_those_of_the_first_call() {
     assert!(given.get("accessToken").is_none() && given.get("refreshToken").is_none());
 }
 
-fn claims(token: &Value) -> Value {
+pub(super) fn claims(token: &Value) -> Value {
     let payload = token.as_str().unwrap().split('.').nth(1).unwrap();
     serde_json::from_slice(&decode(&json!(payload))).unwrap()
 }
@@ -275,71 +274,6 @@ fn ceremonies_for_clients_know_no_cookies() {
         assert_ne!(given.json()["user"]["id"], me["user"]["id"]);
     }
     assert_eq!(victim.get("/v1/session").expect(200).json(), me, "the cookie's session is as it was");
-}
-
-/// A client with a secret must show it: its ceremonies end at the token endpoint only.
-#[test]
-fn confidential_clients_end_at_the_token_endpoint() {
-    let app = TestApp::spawn();
-    let api = app.client("api");
-    let (_, mut passkey) = app.person();
-    let token = |client: &str, secret: &str, begun: &Value, answer: &Value| {
-        let id = begun["ceremonyId"].as_str().unwrap();
-        let answer = answer.to_string();
-        let mut form = vec![("grant_type", PASSKEY_GRANT), ("ceremony_id", id), ("credential", &answer)];
-        form.push(("client_id", client));
-        if !secret.is_empty() {
-            form.push(("client_secret", secret));
-        }
-        app.request("POST", "/oauth/token").form(&form).send()
-    };
-    // At verify: refused and burnt, even for the client itself.
-    let begun = api.begin("openid");
-    let answer = passkey.get(&begun["publicKey"]);
-    let before = Traces::of(&app);
-    api.finish(&begun, &answer).expect_problem(400, "unauthorized_client");
-    assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 1, ..before });
-    token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
-    // By another client: refused and burnt.
-    let begun = api.begin("openid");
-    let answer = passkey.get(&begun["publicKey"]);
-    token("web", "", &begun, &answer).expect_oauth(400, "invalid_grant");
-    assert!(super::last_reason(&app).contains("another client"));
-    token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
-    // Without its secret, or with a wrong one: it is not the client, so nothing of its is touched.
-    let begun = api.begin("openid");
-    let answer = passkey.get(&begun["publicKey"]);
-    token("api", "", &begun, &answer).expect_oauth(401, "invalid_client");
-    token("api", &API_SECRET.replace('A', "B"), &begun, &answer).expect_oauth(401, "invalid_client");
-    token("nobody", API_SECRET, &begun, &answer).expect_oauth(401, "invalid_client");
-    let given = token("api", API_SECRET, &begun, &answer).expect(200);
-    assert!(given.cookies().is_empty());
-    assert_eq!(claims(&given.json()["access_token"])["client_id"], "api");
-    token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
-}
-
-/// The token endpoint gives tokens; a ceremony for something else is refused there before anything is written.
-#[test]
-fn the_token_endpoint_ends_ceremonies_for_tokens_only() {
-    let app = app();
-    let own = client(&app, "app", "https://app.id.example");
-    let (mut browser, mut passkey) = app.person();
-    let mut session = browser.begin_sign_in(&json!({}));
-    session["origin"] = json!(HOME);
-    let mut bridge = begin(&own, &json!({ "kind": "bridge", "clientId": "app", "bridge": "legacy" }));
-    bridge["origin"] = json!("https://app.id.example");
-    for begun in [session, bridge] {
-        begun["origin"].as_str().unwrap().clone_into(&mut passkey.origin);
-        let answer = passkey.get(&begun["publicKey"]).to_string();
-        let (before, minted) = (Traces::of(&app), app.events("bridge.minted"));
-        let id = begun["ceremonyId"].as_str().unwrap();
-        let form = [("grant_type", PASSKEY_GRANT), ("ceremony_id", id), ("credential", &answer)];
-        own.token(&form).expect_oauth(400, "invalid_grant");
-        assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 1, ..before }, "{begun}");
-        assert_eq!(app.events("bridge.minted"), minted, "{begun}");
-        own.token(&form).expect_oauth(400, "invalid_grant");
-        assert_eq!(app.events("ceremony.refused"), before.refusals + 1, "burnt: {begun}");
-    }
 }
 
 /// What a client may not ask for is refused at the first call, where nothing is begun yet.

@@ -66,7 +66,7 @@ fn make_template(shared: &Shared) {
     rooms
         .db
         .blocking(|conn| {
-            rotation.apply(conn, keys.master(), &rotation.later, clock.now()).expect("an RSA key");
+            rotation.apply(conn, &keys.master(), &rotation.later, clock.now()).expect("an RSA key");
             conn.batch_execute("TRUNCATE clients, changes, audit_events")?;
             Ok(())
         })
@@ -94,6 +94,14 @@ impl Database {
         // A template must not be in use while it is copied, also not by another copy.
         let _one_at_a_time = SHARED.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         execute(&SHARED.url, &format!("CREATE DATABASE {name} TEMPLATE template_passmint"));
+        Self(Arc::new(Owned { url: database_url(&SHARED.url, &name), name }))
+    }
+
+    /// A database with nothing in it, as an operator gives it to a first server.
+    pub fn empty() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("empty_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        execute(&SHARED.url, &format!("CREATE DATABASE {name}"));
         Self(Arc::new(Owned { url: database_url(&SHARED.url, &name), name }))
     }
 

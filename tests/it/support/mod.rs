@@ -19,7 +19,9 @@
 
 mod cluster;
 mod http;
+pub mod program;
 pub mod tokens;
+pub mod webdriver;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -31,6 +33,7 @@ use passmint::config::{Config, DatabaseTls, Sources};
 use passmint::storage::Db;
 use serde_json::{Value, json};
 
+pub use self::cluster::{Database, master_key_file};
 pub use self::http::{Reply, Request};
 use crate::authenticator::Authenticator;
 
@@ -248,7 +251,8 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
     .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -264,6 +268,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// A browser at the pages of any server, without cookies yet.
+    pub fn at(url: &str, origin: &str) -> Self {
+        Self { url: url.to_owned(), origin: origin.to_owned(), cookies: Vec::new() }
+    }
+
     /// A request from one of our pages, with its cookies.
     pub fn request(&self, method: &str, path: &str) -> Request {
         let mut request = Request::new(method, &self.url, path).header("Sec-Fetch-Site", "same-origin");
@@ -379,6 +388,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// An app that acts as a client of any server.
+    pub fn at(url: &str, origin: &str, id: &str) -> Self {
+        Self { url: url.to_owned(), origin: origin.to_owned(), id: id.to_owned() }
+    }
+
     /// A request from the client's page.
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request::new(method, &self.url, path).header("Origin", &self.origin)

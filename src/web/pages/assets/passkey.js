@@ -178,9 +178,11 @@ const BY_CODE = {
   too_many_passkeys: "tooMany", last_sign_in_method: "lastWay", rate_limited: "limited", unavailable: "unavailable",
   csrf: "stale", not_signed_in: "signedOut", running: "otherPrompt", not_found: "stale",
 };
+const BY_FIELD = { email: "badEmail", name: "badName" };
+const FIELDS = { badEmail: "[type=email]", badName: "[name=name]" };
 const ACTIONS = {
-  closed: ["again", "newHere", "otherDevice", "otherWay"], notSaved: ["again", "somewhereElse", "notNow"],
-  view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere"],
+  closed: ["newHere", "again", "otherDevice"], notSaved: ["again", "somewhereElse", "notNow"],
+  view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere", "otherWay"], badEmail: [], badName: [],
   keyOld: ["somewhereElse"], noPasskeys: ["otherWay"], unknown: ["otherWay"], noneYet: ["otherWay"], busy: [],
   refused: ["otherWay"], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
   stale: ["reload"], signedOut: ["signIn"], unlock: ["again"], expired: ["again"], otherPrompt: ["again"],
@@ -188,7 +190,7 @@ const ACTIONS = {
 const NEUTRAL = ["closed", "notSaved", "haveOne", "expired", "busy", "otherPrompt", "noneYet"];
 
 function rowOf(error) {
-  if (error instanceof Refusal) return BY_CODE[error.code] ?? "device";
+  if (error instanceof Refusal) return BY_FIELD[error.body.field] ?? BY_CODE[error.code] ?? "device";
   if (error.name === "NotAllowedError" && error.fast && error.who === "get") return "view";
   if (error.name === "NotAllowedError" || error.name === "AbortError") return error.who === "create" ? "notSaved" : "closed";
   return BY_NAME[error.name] ?? "device";
@@ -212,7 +214,9 @@ function doing(action, goTo) {
   switch (action) {
     case "again": return again;
     case "newHere": return boot.page === "developer" ? () => devCreate() : byId("new") && openNew;
-    case "otherDevice": return caps.immediate && running?.form && (() => press(running.form, { plain: true, button: running.button }));
+    case "otherDevice":
+      if (caps.immediate && running?.form) return () => press(running.form, { plain: true, button: running.button });
+      // falls through
     case "otherWay": return other && (() => { other.open = true; other.querySelector("summary").focus(); });
     case "somewhereElse": return boot.page === "passkeys" && (() => press(running.form, { button: running.form.querySelector('[value="security-key"]') }));
     case "createAnother": return again;
@@ -248,10 +252,15 @@ async function rightAddress() {
   return typeof goTo === "string" && /^https?:/.test(goTo) ? goTo : undefined;
 }
 
-async function explain(error) {
+function explain(error) {
   const row = rowOf(error);
   if (error.code === "passkey_unknown") signalUnknown(error.body.signalUnknown);
-  show(row, error, row === "address" ? await rightAddress() : undefined);
+  show(row, error);
+  const shown = problem?.firstChild;
+  if (row === "address") rightAddress().then((goTo) => goTo && shown === problem.firstChild && show(row, error, goTo));
+  const input = FIELDS[row] && running.form.querySelector(FIELDS[row]);
+  if (input) input.ariaInvalid = "true";
+  input?.focus();
   if (row === "noPasskeys" || row === "view") byId("other")?.setAttribute("open", "");
 }
 
@@ -360,6 +369,7 @@ function busy(form, button) {
   label(w.waiting);
   say(w.waiting);
   problem?.replaceChildren();
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.ariaInvalid = null;
   if (stop) stop.hidden = false;
 }
 
@@ -382,7 +392,7 @@ async function exclusive(form, button, work) {
     const answer = await work(mine);
     if (answer && mine === gen) await succeed(answer);
   } catch (error) {
-    if (mine === gen && !error.ours) await explain(error);
+    if (mine === gen && !error.ours) explain(error);
   } finally {
     if (mine === lock) {
       lock = 0;
@@ -497,6 +507,7 @@ function devShow(answer) {
   byId("answer-empty").hidden = true;
   byId("answer-box").hidden = false;
   byId("answer").textContent = jsonText(answer);
+  byId("answer-title").scrollIntoView({ block: "nearest" });
   const decoded = byId("decoded");
   decoded.replaceChildren();
   for (const name of ["accessToken", "idToken", "refreshToken", "token"]) {

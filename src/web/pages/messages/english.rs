@@ -113,7 +113,7 @@ texts! {
         this_session: "This browser",
         first_seen: "First seen",
         last_seen: "Last seen",
-        place: "Place",
+        place: "Network",
         sign_out_others: "Sign out everywhere else",
         no_other_sessions: "You are signed in nowhere else.",
         activity_title: "Activity",
@@ -201,6 +201,7 @@ texts! {
 
         // Documentation.
         docs_nav: "Documentation",
+        docs_contents: "On this page",
 
         // Months.
         month_1: "January",
@@ -261,6 +262,10 @@ texts! {
         not_saved_title: "The passkey was not saved",
         not_saved_text: "Nothing changed.",
         not_saved_phone: "Check that iCloud Keychain or Google Password Manager is turned on in settings.",
+        bad_email_title: "Check the e-mail address",
+        bad_email_text: "Enter an e-mail address, like name@example.com.",
+        bad_name_title: "Check the name",
+        bad_name_text: "Use letters that can be shown, 64 at most.",
         view_title: "This browser view cannot use passkeys",
         view_text: "Open this page in your browser.",
         other_prompt_title: "Another passkey prompt is open",

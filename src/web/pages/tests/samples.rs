@@ -190,6 +190,7 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
             frame: frame(),
             title: "Passkeys over REST".into(),
             body,
+            contents: vec![DocLink { href: "#errors".into(), title: "Errors".into(), current: false }],
             nav: vec![link("Overview", false), link("Passkeys over REST", true)],
         }
         .render(),

@@ -1,0 +1,112 @@
+//! Where a command works: the configuration, the moment, and the database — also that of a running server.
+
+use diesel::{Connection as _, PgConnection};
+
+use super::settings::{Loaded, Settings};
+use crate::assembly::{self, Database, Missing, StartError};
+use crate::clock::{Clock, Time};
+use crate::config::Config;
+use crate::storage::cluster::Cluster;
+use crate::storage::error::in_one_line;
+use crate::storage::{Db, StorageError, migrations};
+use crate::tokens::KeysError;
+
+/// Why a command changes nothing: a line for the operator.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self(format!("the database cannot be used: {}", in_one_line(&error)))
+    }
+}
+
+impl From<diesel::result::Error> for Refusal {
+    fn from(error: diesel::result::Error) -> Self {
+        StorageError::from(error).into()
+    }
+}
+
+impl From<KeysError> for Refusal {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Storage(error) => error.into(),
+            other => Self(other.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The desk.
+pub struct Desk {
+    /// The configuration.
+    pub config: Config,
+    /// The file it came from.
+    pub source: String,
+    /// The moment at which the command acts.
+    pub now: Time,
+    /// The database.
+    pub db: Db,
+    /// Ours to stop at the end, when no server runs it.
+    cluster: Option<Cluster>,
+}
+
+impl Settings {
+    /// Opens the database that a server with these settings uses, and sees to it that its tables are up to date.
+    pub fn desk(&self) -> Result<Desk, String> {
+        let desk = Desk::open(self.load()?, Missing::Refuse)?;
+        let pending = desk.read(|conn| Ok(migrations::pending(conn)?))?;
+        if pending.is_empty() {
+            return Ok(desk);
+        }
+        Err(format!(
+            "the database's tables are not up to date ({} to apply): run `passmint migrate`, or start the server, which does the same",
+            pending.join(", ")
+        ))
+    }
+}
+
+impl Desk {
+    /// Opens the database, whatever state its tables are in.
+    pub fn open(loaded: Loaded, missing: Missing) -> Result<Self, String> {
+        let Loaded { config, source } = loaded;
+        let Database { db, cluster } =
+            assembly::open_for_command(&config, missing).map_err(|error| error.to_string())?;
+        Ok(Self { config, source, now: Clock::system().now(), db, cluster })
+    }
+
+    /// Whether this command runs the private cluster itself, because no server does.
+    pub const fn runs_cluster(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// Reads.
+    pub fn read<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
+        flat(self.db.blocking(|conn| Ok(work(conn))))
+    }
+
+    /// Writes, in one transaction; a refusal rolls it back.
+    pub fn write<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
+        flat(self.db.blocking(|conn| Ok(conn.transaction(work))))
+    }
+
+    /// The same under the lock that servers take at their start: for keys and clients, which they change themselves.
+    pub fn write_locked<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
+        flat(self.db.blocking(|conn| migrations::locked(conn, |conn| Ok(conn.transaction(work)))))
+    }
+}
+
+fn flat<T>(result: Result<Result<T, Refusal>, StorageError>) -> Result<T, String> {
+    result.map_err(Refusal::from).and_then(|inner| inner).map_err(|refusal| refusal.0)
+}

@@ -1,0 +1,86 @@
+//! Are the addresses free, or is it our own server that listens there?
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use super::Report;
+use crate::config::Config;
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Looks at each address.
+pub(super) fn examine(report: &mut Report, config: &Config) {
+    for address in &config.server.listen {
+        report.note(format!("listen {address}"), judge(*address, "listen", Some("/readyz")));
+    }
+    if let Some(address) = config.server.admin_listen {
+        // The administration listener answers readiness with a list of its own.
+        report.note(format!("admin_listen {address}"), judge(address, "admin_listen", None));
+    }
+}
+
+fn judge(address: SocketAddr, key: &str, path: Option<&str>) -> Result<String, String> {
+    let Err(error) = TcpListener::bind(address) else { return Ok("free".to_owned()) };
+    match error.kind() {
+        ErrorKind::AddrInUse => match ask(address, path.unwrap_or("/readyz")) {
+            Some((200, _)) => Ok("a Passmint server answers there and is ready".to_owned()),
+            Some((503, _)) => {
+                Err("a Passmint server answers there and is not ready: look at /readyz on its administration listener"
+                    .to_owned())
+            }
+            _ => Err(format!("another program listens there: stop it, or choose another port with `{key}`")),
+        },
+        ErrorKind::PermissionDenied => {
+            Err("ports below 1024 want privileges: choose a higher one behind a proxy".to_owned())
+        }
+        ErrorKind::AddrNotAvailable => Err(format!("this machine has no such address: mend `{key}`")),
+        _ => Err(format!("{error}: mend `{key}`")),
+    }
+}
+
+/// The status and body of a GET, if what answers is a Passmint server.
+fn ask(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&reachable(address), PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    // What was read before a time-out may be the whole answer.
+    let _ = stream.take(64 * 1024).read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let ours = ["ready", "not ready"].contains(&body.trim()) || body.contains("\"name\":\"challenges\"");
+    ours.then(|| (status, body.to_owned()))
+}
+
+/// Where an address that stands for all of them is reached.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_program_on_the_port_is_told_from_ours() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in other.incoming().flatten() {
+                let mut stream = stream;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>");
+            }
+        });
+        let refusal = judge(address, "listen", Some("/readyz")).unwrap_err();
+        assert!(refusal.starts_with("another program listens there"), "{refusal}");
+    }
+}

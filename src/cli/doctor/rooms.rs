@@ -1,0 +1,53 @@
+//! What hangs on the database: the master key, the signing keys, the relying parties' guard, the bridges.
+
+use super::Report;
+use crate::assembly::{Rotation, declared_bridge, guard_relying_parties, open_master_key};
+use crate::cli::bridges;
+use crate::cli::desk::Desk;
+use crate::config::BridgeConfig;
+use crate::storage::installation;
+use crate::tokens::{Keys, probe};
+
+/// Examines them.
+pub(super) fn examine(report: &mut Report, desk: &Desk) {
+    let guard = desk.read(|conn| Ok(guard_relying_parties(conn, &desk.config)?));
+    report.note("stored passkeys", guard.map(|()| "every RP id that passkeys are stored for is configured"));
+    let sealed = match desk.read(|conn| Ok(installation::find(conn)?)) {
+        Ok(mark) => mark.is_some(),
+        Err(error) => return report.wrong("master key", error),
+    };
+    if !sealed && desk.config.database.url.is_none() {
+        return report.good("master key", "not made yet: the first `passmint serve` makes it");
+    }
+    let master = match desk.read(|conn| Ok(open_master_key(conn, &desk.config)?)) {
+        Ok(master) => master,
+        Err(error) => return report.wrong("master key", error),
+    };
+    let file = desk.config.keys.master_key_file.display();
+    report.good("master key", format!("{} in {file}, the one that the database is sealed with", master.id()));
+    match desk.read(|conn| Ok(Keys::open(conn, master, desk.now)?)) {
+        Ok(keys) => signing_keys(report, desk, &keys),
+        Err(error) => return report.wrong("signing keys", error),
+    }
+    for declared in desk.config.bridges.iter().filter(|bridge| bridge.enabled) {
+        report.note(format!("bridge {}", declared.name), bridge(desk, declared));
+    }
+}
+
+/// Opening read every key; of each kind that a server needs, the one that signs now is tried.
+fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
+    let rotation = Rotation::new(&desk.config, &[]);
+    let ring = keys.ring();
+    for (usage, algorithm) in rotation.at_start.iter().chain(&rotation.later) {
+        let tried = probe::sign_and_verify(&ring, usage, *algorithm, desk.now)
+            .map(|()| "opens, signs and verifies".to_owned())
+            .map_err(|error| format!("{error}: start the server, which makes what is missing"));
+        report.note(format!("signing key {usage} {algorithm}"), tried);
+    }
+}
+
+fn bridge(desk: &Desk, declared: &BridgeConfig) -> Result<String, String> {
+    let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
+    let longest = bridges::try_samples(desk, bridge)?;
+    Ok(format!("renders, keeps the target's rules and signs for the sample users ({longest} bytes at most)"))
+}

@@ -1,0 +1,96 @@
+//! `passmint keys import`.
+
+use std::fs;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::assembly::{Rotation, declared_bridge, open_master_key};
+use crate::bridge::directory;
+use crate::cli::Outcome;
+use crate::cli::desk::{Desk, Refusal};
+use crate::cli::print;
+use crate::cli::settings::Settings;
+use crate::storage::signing_keys;
+use crate::tokens::keys::{Algorithm, KeyMaterial, Use};
+use crate::tokens::{KeysError, rotate};
+
+/// Longer files hold no key.
+const MOST: u64 = 64 * 1024;
+
+/// Stores the key in a file.
+pub fn import(settings: &Settings, usage: &Use, file: &Path) -> Outcome {
+    let desk = settings.desk()?;
+    let material = read(file)?;
+    check_purpose(&desk, usage, material.algorithm())?;
+    let policy = Rotation::new(&desk.config, &[]).policy(usage);
+    let kid = desk.write_locked(|conn| {
+        let known = signing_keys::all(conn)?;
+        if known.iter().any(|row| row.kid == material.thumbprint()) {
+            return Err(Refusal(format!("this key is stored already, as {}", material.thumbprint())));
+        }
+        let master = open_master_key(conn, &desk.config)?;
+        Ok(rotate::import(conn, &master, usage, &material, policy, desk.now)?)
+    })?;
+    let rows = desk.read(|conn| Ok(signing_keys::all(conn)?))?;
+    let signs_from = rows.iter().find(|row| row.kid == kid).map(|row| row.signs_from);
+    print::line(format!(
+        "stored as {kid}: {} {}, signs from {}",
+        usage,
+        material.algorithm(),
+        print::maybe(signs_from)
+    ));
+    print::line(format!("delete {} or put it away: whoever has it can sign", file.display()));
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<KeyMaterial, String> {
+    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+    let length = fs::metadata(file).map_err(unreadable)?.len();
+    if length > MOST {
+        return Err(format!("{} is too large to be a private key", file.display()));
+    }
+    let text = Zeroizing::new(fs::read_to_string(file).map_err(unreadable)?);
+    let material = if text.trim_start().starts_with('{') {
+        // The parser's own message may quote the key.
+        let jwk = serde_json::from_str(&text).map_err(|_| format!("{} is not JSON", file.display()))?;
+        KeyMaterial::from_jwk(&jwk)
+    } else {
+        KeyMaterial::from_pem(&text)
+    };
+    material.map_err(|error| {
+        let error = KeysError::Key { kid: String::new(), error };
+        let text = error.to_string();
+        format!("{}: {}", file.display(), text.trim_start_matches("signing key : "))
+    })
+}
+
+/// A key that nothing would sign with is a mistake.
+fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), String> {
+    let name = match usage {
+        Use::Refresh => {
+            return Err("refresh tokens are signed with a secret that never leaves the server: there is nothing to import; `passmint keys rotate --purpose refresh` makes a new one".to_owned());
+        }
+        Use::Tokens if algorithm == Algorithm::HS256 => {
+            return Err("tokens are signed with a key whose public half everybody may have: ES256, RS256 or EdDSA, not a shared secret".to_owned());
+        }
+        Use::Tokens => return Ok(()),
+        Use::Bridge(name) => name,
+    };
+    let declared = desk
+        .config
+        .bridges
+        .iter()
+        .find(|bridge| bridge.name == *name)
+        .ok_or_else(|| format!("no bridge is named `{name}`: add [bridges.{name}] to the configuration first"))?;
+    let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
+    match directory::own_key(&bridge) {
+        None => Err(format!(
+            "bridge `{name}` signs with the key of its service account: name its file as service_account_file"
+        )),
+        Some((_, wanted)) if wanted != algorithm => Err(format!(
+            "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or take another key"
+        )),
+        Some(_) => Ok(()),
+    }
+}

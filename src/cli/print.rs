@@ -1,0 +1,79 @@
+//! How commands talk: tables for people, JSON for scripts.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::clock::Time;
+
+/// One line on standard output. A reader that went away (`| head`) is no fault.
+pub fn line(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+}
+
+/// A value as JSON on standard output.
+pub fn json(value: &impl Serialize) -> Result<(), String> {
+    line(serde_json::to_string_pretty(value).map_err(|error| format!("the answer cannot be written: {error}"))?);
+    Ok(())
+}
+
+/// Rows under their headings, each column as wide as it must be.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([headings[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let print = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        line(padded.join("  ").trim_end());
+    };
+    print(&mut headings.iter().copied());
+    for row in &rows {
+        print(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// `name: value`, the names in one column.
+pub fn facts(facts: &[(&str, String)]) {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
+    for (name, value) in facts {
+        line(format!("{:width$}  {}", format!("{name}:"), printable(value)));
+    }
+}
+
+/// A moment for people.
+pub fn time(time: Time) -> String {
+    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// A moment for people, where there is one.
+pub fn maybe(moment: Option<Time>) -> String {
+    moment.map_or_else(|| "-".to_owned(), time)
+}
+
+/// A list for people.
+pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<&str> = items.into_iter().collect();
+    if items.is_empty() { "-".to_owned() } else { items.join(", ") }
+}
+
+/// Names are what people typed: nothing in them may steer the terminal.
+fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_people_typed_cannot_steer_a_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+        assert_eq!(printable("Ærø Þór"), "Ærø Þór");
+    }
+}

@@ -1,0 +1,217 @@
+//! `passmint users …`: the people who have an account.
+
+use clap::Subcommand;
+use diesel::PgConnection;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::desk::Refusal;
+use super::print;
+use super::settings::Settings;
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::id::UserId;
+use crate::domain::user::{User, UserStatus};
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::{audit, sessions, users};
+
+/// The people who have an account.
+#[derive(Subcommand)]
+pub enum Users {
+    /// Show people, the newest first.
+    List {
+        /// Only those who claim this address.
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=100_000))]
+        limit: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one person with their passkeys and sessions.
+    Show {
+        /// The person's id, the `sub` of their tokens.
+        id: UserId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse a person everything at once, and end their sessions.
+    Disable {
+        /// The person's id.
+        id: UserId,
+    },
+    /// Let a disabled person sign in again.
+    Enable {
+        /// The person's id.
+        id: UserId,
+    },
+    /// Delete a person with their passkeys, sessions and tokens. There is no way back.
+    Delete {
+        /// The person's id.
+        id: UserId,
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl Users {
+    /// Runs the command.
+    pub fn run(self, settings: &Settings) -> Outcome {
+        match self {
+            Self::List { email, limit, json } => list(settings, email.as_deref(), limit, json),
+            Self::Show { id, json } => show(settings, id, json),
+            Self::Disable { id } => disable(settings, id),
+            Self::Enable { id } => enable(settings, id),
+            Self::Delete { id, yes } => delete(settings, id, yes),
+        }
+    }
+}
+
+fn list(settings: &Settings, email: Option<&str>, limit: i64, json: bool) -> Outcome {
+    let desk = settings.desk()?;
+    let people = desk.read(|conn| Ok(users::list(conn, email, limit)?))?;
+    if json {
+        return print::json(&people.iter().map(document).collect::<Vec<_>>());
+    }
+    let row = |user: &User| {
+        vec![
+            user.id.to_string(),
+            user.status.as_str().to_owned(),
+            address(user),
+            user.name.clone().unwrap_or_else(|| "-".to_owned()),
+            print::time(user.created_at),
+        ]
+    };
+    print::table(&["ID", "STATUS", "E-MAIL", "NAME", "SINCE"], &people.iter().map(row).collect::<Vec<_>>());
+    if i64::try_from(people.len()).is_ok_and(|count| count == limit) {
+        print::line(format!("only the newest {limit} are shown; --limit shows more, --email one"));
+    }
+    Ok(())
+}
+
+/// An unverified address is only a claim, and is never shown without saying so.
+fn address(user: &User) -> String {
+    match (&user.email, user.email_verified_at) {
+        (None, _) => "-".to_owned(),
+        (Some(email), Some(_)) => email.clone(),
+        (Some(email), None) => format!("{email} (unverified)"),
+    }
+}
+
+fn document(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "status": user.status.as_str(),
+        "email": user.email,
+        "emailVerifiedAt": user.email_verified_at,
+        "name": user.name,
+        "locale": user.locale,
+        "createdAt": user.created_at,
+    })
+}
+
+fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
+    let desk = settings.desk()?;
+    let (user, passkeys, sessions, groups, links) = desk.read(|conn| {
+        let user = users::find(conn, id)?.ok_or_else(|| unknown(id))?;
+        let passkeys = credentials::of_users(conn, &[id], None)?;
+        let sessions = sessions::live_of(conn, id, desk.now)?;
+        Ok((user, passkeys, sessions, users::groups_of(conn, id)?, users::external_ids_of(conn, id)?))
+    })?;
+    if json {
+        let mut document = document(&user);
+        document["passkeys"] = passkeys.iter().map(passkey).collect();
+        document["sessions"] = sessions.len().into();
+        document["groups"] = json!(groups);
+        document["externalIds"] = json!(links);
+        return print::json(&document);
+    }
+    let links: Vec<String> = links.iter().map(|(source, id)| format!("{source} {id}")).collect();
+    print::facts(&[
+        ("id", user.id.to_string()),
+        ("status", user.status.as_str().to_owned()),
+        ("e-mail", address(&user)),
+        ("name", user.name.clone().unwrap_or_else(|| "-".to_owned())),
+        ("since", print::time(user.created_at)),
+        ("groups", print::list(groups.iter().map(String::as_str))),
+        ("known elsewhere as", print::list(links.iter().map(String::as_str))),
+        ("live sessions", sessions.len().to_string()),
+    ]);
+    let row = |passkey: &StoredPasskey| {
+        let state = if passkey.suspended_at.is_some() { "suspended" } else { "in use" };
+        vec![
+            passkey.name.clone(),
+            passkey.rp_id.clone(),
+            state.to_owned(),
+            print::time(passkey.created_at),
+            print::maybe(passkey.last_used_at),
+        ]
+    };
+    print::line("");
+    print::table(&["PASSKEY", "RP ID", "STATE", "ADDED", "LAST USED"], &passkeys.iter().map(row).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn passkey(passkey: &StoredPasskey) -> Value {
+    json!({
+        "id": passkey.id,
+        "name": passkey.name,
+        "rpId": passkey.rp_id,
+        "createdAt": passkey.created_at,
+        "lastUsedAt": passkey.last_used_at,
+        "suspendedAt": passkey.suspended_at,
+    })
+}
+
+fn disable(settings: &Settings, id: UserId) -> Outcome {
+    let desk = settings.desk()?;
+    let ended = desk.write(|conn| {
+        let live = sessions::live_of(conn, id, desk.now)?.len();
+        set(conn, id, UserStatus::Disabled, EventKind::UserDisabled, desk.now)?;
+        Ok(live)
+    })?;
+    print::line(format!("{id} is disabled and signed out everywhere ({ended} live sessions ended)"));
+    print::line("access tokens that other systems verify by themselves are accepted there until they end");
+    Ok(())
+}
+
+fn enable(settings: &Settings, id: UserId) -> Outcome {
+    let desk = settings.desk()?;
+    desk.write(|conn| set(conn, id, UserStatus::Active, EventKind::UserEnabled, desk.now))?;
+    print::line(format!("{id} may sign in again"));
+    Ok(())
+}
+
+fn set(conn: &mut PgConnection, id: UserId, status: UserStatus, kind: EventKind, now: Time) -> Result<(), Refusal> {
+    users::lock(conn, id)?.ok_or_else(|| unknown(id))?;
+    if !users::set_status(conn, id, status, now)? {
+        return Err(Refusal(format!("{id} is {} already", status.as_str())));
+    }
+    Ok(audit::insert(conn, &Event { user: Some(id), ..Event::new(kind, now, &Provenance::default()) })?)
+}
+
+fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
+    if !yes {
+        return Err(format!(
+            "deleting {id} cannot be undone; add --yes if that is what you want, or use `passmint users disable {id}`"
+        ));
+    }
+    let desk = settings.desk()?;
+    desk.write(|conn| {
+        if !users::delete(conn, id)? {
+            return Err(unknown(id));
+        }
+        let event = Event { user: Some(id), ..Event::new(EventKind::UserDeleted, desk.now, &Provenance::default()) };
+        Ok(audit::insert(conn, &event)?)
+    })?;
+    print::line(format!("{id} is deleted, with all passkeys, sessions and tokens"));
+    Ok(())
+}
+
+fn unknown(id: UserId) -> Refusal {
+    Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
+}

@@ -1,0 +1,274 @@
+//! The API reference, from the OpenAPI document and the list of routes.
+//!
+//! To add an operation: nothing here, unless it takes a body; then an example of it in [`BODIES`], which a test asks for.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::generated::note;
+use crate::openapi;
+use crate::routes::{Access, ROUTES};
+
+/// The sections, in the order that a newcomer reads them; what each is for.
+const SECTIONS: [(&str, &str); 6] = [
+    (
+        "Passkeys",
+        "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",
+    ),
+    ("Account", "Who is signed in, and what people see of their own account."),
+    ("Bridges", "Custom tokens for systems that are not ours."),
+    ("OAuth", "Refreshing, revoking and checking tokens. Bodies are forms; errors are in the form of RFC 6749."),
+    ("Well-known", "What browsers and libraries look up by themselves."),
+    ("Operations", "For whoever runs the server."),
+];
+
+/// What the example of an operation sends: JSON, or the pairs of a form.
+const BODIES: [(&str, &str); 8] = [
+    (
+        "post /v1/passkeys/registration/options",
+        r#"{"purpose":"sign-up","name":"Ana","result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
+    ),
+    ("post /v1/passkeys/registration/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
+    (
+        "post /v1/passkeys/authentication/options",
+        r#"{"result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
+    ),
+    ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
+    ("patch /v1/passkeys/{id}", r#"{"name":"Blue key"}"#),
+    ("post /oauth/token", "grant_type=refresh_token refresh_token=… client_id=quickstart"),
+    ("post /oauth/revoke", "token=… client_id=quickstart"),
+    ("post /oauth/introspect", "token=…"),
+];
+
+/// The page, with examples that call the server at `origin`.
+pub fn api(origin: &str) -> String {
+    let document = serde_json::to_value(openapi::document()).unwrap_or_default();
+    let mut page = format!(
+        "# REST API\n\n{}{}\n\nThe machine-readable form is `/openapi.json` at the administration listener, and `passmint docs \
+         openapi`. In the examples `…` stands for what an earlier answer gave.\n",
+        note("api", "endpoints.md", "the handlers"),
+        text(&document["info"]["description"])
+    );
+    for (section, purpose) in SECTIONS {
+        let _ = write!(page, "\n## {section}\n\n{purpose}\n");
+        for (path, method, operation) in operations(&document) {
+            if operation["tags"][0] == section {
+                describe(&mut page, &document, origin, (path, &method), operation);
+            }
+        }
+    }
+    page
+}
+
+/// Every documented operation (path, method, what the document says of it), in the order of the routes.
+fn operations(document: &Value) -> impl Iterator<Item = (&'static str, String, &Value)> {
+    ROUTES.iter().filter_map(|route| {
+        let method = route.method.to_lowercase();
+        let operation = &document["paths"][route.path][&method];
+        operation.is_object().then_some((route.path, method, operation))
+    })
+}
+
+fn describe(page: &mut String, document: &Value, origin: &str, (path, method): (&str, &str), operation: &Value) {
+    let summary = text(&operation["summary"]);
+    let _ = write!(page, "\n### `{} {path}`\n\n{summary}\n", method.to_uppercase());
+    let more = text(&operation["description"]);
+    if !more.is_empty() && more != summary {
+        let _ = write!(page, "\n{more}\n");
+    }
+    let access = access(path, method);
+    let _ = write!(page, "\nFor {}.\n\n```sh\n{}\n```\n", words(access), curl(origin, path, method, access));
+    if let Some(content) = operation["requestBody"]["content"].as_object().and_then(|content| content.values().next()) {
+        let mut takes = String::new();
+        members(&mut takes, document, &content["schema"], "", 0);
+        let note = text(&operation["requestBody"]["description"]);
+        let _ = write!(page, "\n#### Takes\n\n{note}\n\n{takes}");
+    }
+    page.push_str("\n#### Answers\n\n| status | |\n|---|---|\n");
+    let mut gives = String::new();
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let schema = &response["content"]["application/json"]["schema"];
+        members(&mut gives, document, schema, "", 0);
+        let note = Some(text(&response["description"])).filter(|note| !note.is_empty());
+        let note = note.unwrap_or_else(|| text(&resolve(document, schema)["description"]));
+        let _ = writeln!(page, "| `{status}` | {} |", cell(&note));
+    }
+    let _ = write!(page, "\n{gives}");
+}
+
+fn access(path: &str, method: &str) -> Access {
+    let route = ROUTES.iter().find(|route| route.path == path && route.method.eq_ignore_ascii_case(method));
+    route.map_or(Access::Public, |route| route.access)
+}
+
+const fn words(access: Access) -> &'static str {
+    match access {
+        Access::Public | Access::Page => "anybody",
+        Access::SignedIn => "somebody signed in, by an access token or by the session cookie",
+        Access::Browser | Access::OwnPage => "somebody signed in, by the session cookie of our own pages",
+        Access::Client => "an OAuth client",
+        Access::ConfidentialClient => "a confidential OAuth client",
+    }
+}
+
+/// The operation for the command line.
+fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
+    let mut command = "curl -s".to_owned();
+    if !matches!(method, "get" | "post") {
+        let _ = write!(command, " -X {}", method.to_uppercase());
+    }
+    let _ = write!(command, " {origin}{}", path.replace('{', "…").replace("id}", "").replace("name}", ""));
+    match access {
+        Access::SignedIn => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
+        Access::Browser if method == "get" => command.push_str(" \\\n  -b jar"),
+        Access::Browser => {
+            let _ = write!(command, " \\\n  -b jar -H 'Origin: {origin}'");
+        }
+        Access::ConfidentialClient => command.push_str(" \\\n  -u 'api:pmk_…'"),
+        _ => {}
+    }
+    match body(path, method) {
+        Some(json) if json.starts_with('{') => {
+            let _ = write!(command, " \\\n  -H 'Content-Type: application/json' \\\n  -d '{json}'");
+        }
+        Some(form) => {
+            for pair in form.split(' ') {
+                let _ = write!(command, " \\\n  -d '{pair}'");
+            }
+        }
+        None if method == "post" => command.push_str(" -X POST"),
+        None => {}
+    }
+    command
+}
+
+fn body(path: &str, method: &str) -> Option<&'static str> {
+    let wanted = format!("{method} {path}");
+    BODIES.iter().find(|(operation, _)| *operation == wanted).map(|(_, body)| *body)
+}
+
+/// How deep objects within objects are told.
+const DEPTH: u8 = 2;
+
+/// A table of an object's members, then those of the objects in it; one for each form that it may have.
+fn members(page: &mut String, document: &Value, schema: &Value, name: &str, depth: u8) {
+    let schema = resolve(document, schema);
+    if let Some(variants) = schema["oneOf"].as_array().filter(|all| all.iter().any(|one| one["properties"].is_object()))
+    {
+        for variant in variants {
+            let kind = &variant["properties"]["kind"]["enum"][0];
+            let title = if name.is_empty() { String::new() } else { format!("`{name}` ") };
+            if let Some(kind) = kind.as_str() {
+                let _ = write!(page, "{title}with `kind` `{kind}`: {}\n\n", text(&variant["description"]));
+            }
+            members(page, document, variant, name, depth);
+        }
+        return;
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
+    if !name.is_empty() && !schema["properties"]["kind"]["enum"].is_array() {
+        let _ = write!(page, "In `{name}`:\n\n");
+    }
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    page.push_str("| member | type | |\n|---|---|---|\n");
+    for (member, property) in properties {
+        let optional = if required.contains(&member.as_str()) { "" } else { ", optional" };
+        let description = cell(&description(document, property));
+        let _ = writeln!(page, "| `{member}` | {}{optional} | {description} |", kind(document, property));
+    }
+    page.push('\n');
+    if depth < DEPTH {
+        for (member, property) in properties {
+            let inner = if property["items"].is_object() { &property["items"] } else { property };
+            let name = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+            members(page, document, inner, &name, depth + 1);
+        }
+    }
+}
+
+/// What a member is: said at the member, beside the reference it holds, or of its type.
+fn description(document: &Value, property: &Value) -> String {
+    let alternatives = property["oneOf"].as_array().into_iter().flatten();
+    let said = std::iter::once(property).chain(alternatives).find_map(|one| one["description"].as_str());
+    said.map_or_else(|| text(&resolve(document, property)["description"]), ToOwned::to_owned)
+}
+
+/// Follows a reference, also where it stands beside "or null".
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+    let named = std::iter::once(schema).chain(alternatives).find_map(|one| one["$ref"].as_str());
+    let is_union = schema["oneOf"].as_array().is_some_and(|all| all.iter().all(|one| one["type"] != "null"));
+    match named.and_then(|name| name.rsplit('/').next()) {
+        Some(name) if !is_union => &document["components"]["schemas"][name],
+        _ => schema,
+    }
+}
+
+/// A type in a word.
+fn kind(document: &Value, property: &Value) -> String {
+    let schema = resolve(document, property);
+    if let Some(values) = schema["enum"].as_array() {
+        let values: Vec<String> = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
+        return values.join(" or ");
+    }
+    if let Some(variants) = schema["oneOf"].as_array() {
+        let values: Vec<String> =
+            variants.iter().filter_map(|one| one["enum"][0].as_str()).map(|value| format!("`{value}`")).collect();
+        return if values.is_empty() { "object".to_owned() } else { values.join(" or ") };
+    }
+    if schema["items"].is_object() {
+        let items = kind(document, &schema["items"]);
+        return if items.starts_with('`') { format!("list of {items}") } else { format!("list of {items}s") };
+    }
+    let one = schema["type"].as_str();
+    let first =
+        || schema["type"].as_array().into_iter().flatten().filter_map(Value::as_str).find(|kind| *kind != "null");
+    let name = one.or_else(first).unwrap_or("any");
+    match (name, schema["format"].as_str()) {
+        ("string", Some("date-time")) => "time (RFC 3339)".to_owned(),
+        ("string", Some("uuid")) => "UUID".to_owned(),
+        ("array", _) => "list".to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A text as one cell of a table.
+fn cell(words: &str) -> String {
+    words.replace('\n', " ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ceremony::handlers::dto::{AuthenticationOptionsRequest, RegistrationOptionsRequest};
+
+    #[test]
+    fn every_operation_is_in_a_section_with_an_example() {
+        let document = serde_json::to_value(openapi::document()).unwrap();
+        let page = api("https://id.example");
+        for (path, method, operation) in operations(&document) {
+            assert!(page.contains(&format!("### `{} {path}`\n", method.to_uppercase())), "{method} {path}");
+            assert_eq!(
+                operation["requestBody"].is_object(),
+                body(path, &method).is_some(),
+                "{method} {path}: an example"
+            );
+        }
+        assert!(
+            page.contains("curl -s -X DELETE https://id.example/v1/passkeys/… \\\n  -H 'Authorization: Bearer …'\n")
+        );
+        assert!(page.contains("| `clientId` | string |"), "{page}");
+    }
+
+    #[test]
+    fn the_examples_are_what_the_server_takes() {
+        let example = |path| body(path, "post").unwrap();
+        serde_json::from_str::<AuthenticationOptionsRequest>(example("/v1/passkeys/authentication/options")).unwrap();
+        serde_json::from_str::<RegistrationOptionsRequest>(example("/v1/passkeys/registration/options")).unwrap();
+    }
+}

@@ -1,0 +1,602 @@
+//! What strangers send: broken, huge, slow or hostile requests on every route.
+//!
+//! [`whatever_is_sent_is_answered_properly`] makes its requests from a seed, so a failure can be repeated: the message has
+//! the request. To try a new kind of badness: a line in one of the lists below.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use passmint::routes::ROUTES;
+use passmint::web::error::Kind;
+
+use crate::raw::{answers, ask, connect, exchange, read_to_end};
+use crate::routes::csrf_of;
+use crate::support::{Options, Reply, TestApp};
+
+/// splitmix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.roll() % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+
+    fn bytes(&mut self, most: usize) -> Vec<u8> {
+        (0..self.below(most)).map(|_| self.roll().to_le_bytes()[0]).collect()
+    }
+}
+
+/// A mark that must never come back as markup, and a host that must never be redirected to.
+const MARK: &str = "<script>alert(7261)</script>";
+
+const VALUES: [&str; 40] = [
+    "\"\"",
+    "null",
+    "true",
+    "-1",
+    "1e999",
+    "0.1",
+    "99999999999999999999999",
+    "[]",
+    "{}",
+    "[[[[[[[[[[]]]]]]]]]]",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"\u{202e}x\"",
+    "\"<script>alert(7261)</script>\"",
+    "\"'; DROP TABLE users; --\"",
+    "\"%00\"",
+    "\"../../etc/passwd\"",
+    "\"https://evil.example\"",
+    "\"web\"",
+    "\"api\"",
+    "\"openid admin\"",
+    "\"a@b.example\"",
+    "\"@\"",
+    "\"x@\\u0000\"",
+    "\"\u{feff}\"",
+    "\"sign-up\"",
+    "\"step-up\"",
+    "\"add\"",
+    "{\"kind\":\"tokens\",\"clientId\":\"web\"}",
+    "{\"kind\":\"tokens\",\"clientId\":\"web\",\"scope\":\"\\u0000\"}",
+    "{\"kind\":\"bridge\",\"clientId\":\"web\",\"bridge\":\"\\u0000\"}",
+    "{\"kind\":\"session\",\"kind\":\"tokens\"}",
+    "{\"kind\":\"tokens\",\"clientId\":\"web\",\"audience\":\"\\u0000\",\"nonce\":\"\\u0000\"}",
+    "[\"security-key\"]",
+    "[\"x\",7]",
+    "\"platform\"",
+    "\"localhost\"",
+    "\"pmc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
+    "{\"id\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"rawId\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"type\":\"public-key\",\"response\":{\"clientDataJSON\":\"e30\",\"authenticatorData\":\"AA\",\"signature\":\"AA\"}}",
+    "{\"id\":\"\\u0000\",\"rawId\":null,\"response\":{\"attestationObject\":\"o2NmbXRkbm9uZQ\"}}",
+];
+
+const MEMBERS: [&str; 17] = [
+    "email",
+    "name",
+    "purpose",
+    "result",
+    "relyingParty",
+    "attachment",
+    "hints",
+    "ceremonyId",
+    "credential",
+    "clientId",
+    "suspended",
+    "kind",
+    "__proto__",
+    "",
+    "\\u0000",
+    "id",
+    "csrf",
+];
+
+const FIELDS: [&str; 17] = [
+    "csrf",
+    "name",
+    "username",
+    "grant_type",
+    "refresh_token",
+    "scope",
+    "ceremony_id",
+    "credential",
+    "client_id",
+    "client_secret",
+    "token",
+    "token_type_hint",
+    "audience",
+    "resource",
+    "code",
+    "__proto__",
+    "",
+];
+
+const FIELD_VALUES: [&str; 22] = [
+    "",
+    "x",
+    "%00",
+    "%ff%fe",
+    "%",
+    "%zz",
+    "+",
+    "web",
+    "api",
+    "refresh_token",
+    "urn:passmint:params:oauth:grant-type:passkey",
+    "authorization_code",
+    "client_credentials",
+    "openid",
+    "openid%20admin",
+    "%3Cscript%3Ealert(7261)%3C/script%3E",
+    "a%40b.example",
+    "eyJhbGciOiJub25lIn0.e30.",
+    "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.AA",
+    "pmc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "%7B%7D",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
+
+const IDS: [&str; 16] = [
+    "x",
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "%00",
+    "%ff",
+    "%2e%2e",
+    "..%2f..%2fetc",
+    "%0d%0aX-Evil:1",
+    "%3Cscript%3Ealert(7261)%3C%2Fscript%3E",
+    "'%20OR%201=1",
+    "backend",
+    "app.css",
+    "{id}",
+    "%E2%80%AE",
+    "1",
+    "%F0%9F%92%A9",
+];
+
+const QUERIES: [&str; 14] = [
+    "",
+    "?",
+    "?next=//evil.example",
+    "?next=https://evil.example",
+    "?next=/\\evil.example",
+    "?next=%2F%2Fevil.example",
+    "?next=/account%0d%0aSet-Cookie:x=y",
+    "?next=javascript:alert(7261)",
+    "?done=%3Cscript%3Ealert(7261)%3C/script%3E",
+    "?done=passkey-renamed&done=x",
+    "?%ff=%ff",
+    "?a&b&c=&=d",
+    "?next=/a?next=/b",
+    "?access_token=x",
+];
+
+/// Header lines, as bytes: values that are no text are among them.
+const HEADERS: [&[u8]; 44] = [
+    b"Origin: null",
+    b"Origin: https://evil.example",
+    b"Origin: http://localhost",
+    b"Origin: \xff\xfe",
+    b"Origin: ",
+    b"Origin: a\r\nOrigin: b",
+    b"Sec-Fetch-Site: cross-site",
+    b"Sec-Fetch-Site: same-origin",
+    b"Sec-Fetch-Site: \xff",
+    b"Cookie: a=b; c",
+    b"Cookie: =; ;;=;",
+    b"Cookie: \xff=\xfe",
+    b"Cookie: passmint-dev-1=x",
+    b"Authorization: Bearer",
+    b"Authorization: Bearer x",
+    b"Authorization: Bearer a.b.c",
+    b"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.",
+    b"Authorization: Basic",
+    b"Authorization: Basic %%%",
+    b"Authorization: Basic Og==",
+    b"Authorization: Basic d2ViOg==",
+    b"Authorization: \xff",
+    b"Authorization: Bearer x\r\nAuthorization: Basic y",
+    b"X-Forwarded-For: evil, \xff",
+    b"X-Forwarded-For: 1.2.3.4",
+    b"Forwarded: for=\"",
+    b"X-Forwarded-Host: evil.example",
+    b"X-Forwarded-Proto: gopher",
+    b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    b"traceparent: 00-zz",
+    b"traceparent: \xff",
+    b"Accept: text/html",
+    b"Accept: */*;q=9,text/html;q=\xff",
+    b"Accept-Language: de, ar;q=0.9",
+    b"Accept-Language: ,,;;==\xff",
+    b"User-Agent: <script>alert(7261)</script>",
+    b"User-Agent: \xff\xff",
+    b"If-None-Match: *",
+    b"If-None-Match: \"x\", W/\"y\"",
+    b"Content-Encoding: gzip",
+    b"Range: bytes=0-0,5-,-9",
+    b"Expect: 100-continue",
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket",
+    b"Accept-Encoding: gzip, br;q=1",
+];
+
+const TYPES: [&[u8]; 12] = [
+    b"application/json",
+    b"application/json; charset=utf-8",
+    b"application/json;charset=utf-7",
+    b"application/x-www-form-urlencoded",
+    b"APPLICATION/JSON",
+    b"text/plain",
+    b"",
+    b"multipart/form-data; boundary=x",
+    b"application/json, text/plain",
+    b"\xff\xff",
+    b"application/",
+    b"application/x-www-form-urlencoded; charset=\xff",
+];
+
+fn json_body(dice: &mut Dice) -> Vec<u8> {
+    let members: Vec<String> =
+        (0..dice.below(6)).map(|_| format!("\"{}\":{}", dice.pick(&MEMBERS), dice.pick(&VALUES))).collect();
+    spoil(dice, format!("{{{}}}", members.join(",")).into_bytes())
+}
+
+fn form_body(dice: &mut Dice) -> Vec<u8> {
+    let pairs: Vec<String> =
+        (0..dice.below(6)).map(|_| format!("{}={}", dice.pick(&FIELDS), dice.pick(&FIELD_VALUES))).collect();
+    spoil(dice, pairs.join("&").into_bytes())
+}
+
+/// Sometimes cuts, flips, repeats or deepens a body, or replaces it.
+fn spoil(dice: &mut Dice, mut body: Vec<u8>) -> Vec<u8> {
+    match dice.below(16) {
+        0 => body.truncate(dice.below(body.len())),
+        1 if !body.is_empty() => {
+            let at = dice.below(body.len());
+            body[at] ^= 1 << dice.below(8);
+        }
+        2 => body = [body.as_slice(), &body].concat(),
+        3 => body = [b"\xef\xbb\xbf", body.as_slice()].concat(),
+        4 => body = dice.bytes(2000),
+        5 => body = [b"[".repeat(dice.below(16_000)), b"]".repeat(dice.below(16_000))].concat(),
+        6 => body = [b"{\"credential\":".repeat(dice.below(2_000)), b"1".to_vec()].concat(),
+        7 => body = format!("{{\"name\":\"{}\"}}", "ä".repeat(dice.below(16_000))).into_bytes(),
+        8 => body = b"a=1&".repeat(dice.below(200)),
+        9 => body = b"%".repeat(dice.below(32_000)),
+        10 => body = vec![b'a'; 32 * 1024 + 1 + dice.below(100)],
+        _ => {}
+    }
+    body
+}
+
+struct Shot {
+    bytes: Vec<u8>,
+    too_large: bool,
+}
+
+/// What a shot may carry beside nonsense: things that open the inner doors.
+struct Keys<'a> {
+    cookie: &'a str,
+    csrf: &'a str,
+    bearer: &'a str,
+}
+
+fn shot(dice: &mut Dice, keys: &Keys<'_>) -> Shot {
+    let route = dice.pick(ROUTES);
+    let mut path = route.path.replace("{id}", dice.pick(&IDS)).replace("{name}", dice.pick(&IDS));
+    path.push_str(dice.pick(&QUERIES));
+    if dice.one_in(40) {
+        path.push_str(&"a".repeat(8_000));
+    }
+    let method =
+        if dice.one_in(12) { dice.pick(&["HEAD", "PUT", "OPTIONS", "PATCH", "DELETE", "x"]) } else { route.method };
+    let mut body = match route.method {
+        "GET" if !dice.one_in(8) => Vec::new(),
+        _ if path.starts_with("/v1/") => json_body(dice),
+        _ => form_body(dice),
+    };
+    let mut of_type: &[u8] = if path.starts_with("/v1/") { TYPES[0] } else { TYPES[3] };
+    if dice.one_in(8) {
+        of_type = dice.pick(&TYPES);
+    }
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
+    match dice.below(5) {
+        0 | 1 => {
+            head.extend(format!("Cookie: {}\r\n", keys.cookie).bytes());
+            if of_type == TYPES[3] && body.len() < 30_000 {
+                body = [format!("csrf={}&", keys.csrf).as_bytes(), &body].concat();
+            }
+        }
+        2 => head.extend(format!("Authorization: Bearer {}\r\n", keys.bearer).bytes()),
+        _ => {}
+    }
+    for _ in 0..dice.below(3) {
+        head.extend_from_slice(dice.pick(&HEADERS));
+        head.extend_from_slice(b"\r\n");
+    }
+    if !body.is_empty() || route.method != "GET" {
+        head.extend_from_slice(&[b"Content-Type: ".as_slice(), of_type, b"\r\n"].concat());
+        head.extend(format!("Content-Length: {}\r\n", body.len()).bytes());
+    }
+    // The button reads nothing, and a GET does not either.
+    let read = method == "POST" && route.path != "/signin/passkey" && !route.path.ends_with("/token");
+    let too_large = read && body.len() > 32 * 1024;
+    Shot { bytes: [head.as_slice(), b"\r\n", &body].concat(), too_large }
+}
+
+/// Fails unless an answer is one of ours: no fault of ours, a known form, nothing repeated, nobody sent away.
+fn judge(reply: &Reply, sent: &[u8]) {
+    let request = || String::from_utf8_lossy(&sent[..sent.len().min(1500)]).into_owned();
+    let status = reply.status;
+    assert!((200..500).contains(&status), "{status} {}\nto {}", reply.body, request());
+    assert!(!reply.body.contains(MARK), "{status} repeats markup: {}\nto {}", reply.body, request());
+    if let Some(location) = reply.header("location") {
+        assert!(
+            location.starts_with('/') && !location.starts_with("//") && !location.contains('\\'),
+            "{location}\nto {}",
+            request()
+        );
+    }
+    assert!(reply.header("x-evil").is_none(), "a header was injected\nto {}", request());
+    let of_type = reply.header("content-type").unwrap_or_default();
+    if of_type == "application/problem+json" {
+        let problem = reply.json();
+        let known = Kind::ALL.iter().any(|kind| problem["code"] == kind.code() && kind.status().as_u16() == status);
+        assert!(known && problem["status"] == status, "{}\nto {}", reply.body, request());
+        assert!(["type", "title", "detail"].iter().all(|name| problem[name].is_string()), "{}", reply.body);
+    } else if of_type == "application/json" && status >= 400 {
+        let code = reply.json()["error"].as_str().map(ToOwned::to_owned);
+        let known = Kind::ALL.iter().any(|kind| code.as_deref() == Some(kind.oauth_code()));
+        assert!(known, "{}\nto {}", reply.body, request());
+    } else if of_type.starts_with("text/html") {
+        assert!(reply.body.starts_with("<!doctype html>"), "{}\nto {}", reply.body, request());
+    } else {
+        // HTTP's own refusals have no body; of ours only successes have none.
+        let from_the_parser = status == 400 && reply.body.is_empty() && reply.header("x-request-id").is_none();
+        assert!(status < 400 || from_the_parser, "{status} {of_type} {:?}\nto {}", reply.body, request());
+    }
+    if reply.header("x-request-id").is_some() {
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "to {}", request());
+    }
+}
+
+#[test]
+fn whatever_is_sent_is_answered_properly() {
+    const SHOTS: usize = 3_000;
+    // A body that never comes, as some of these claim, is waited for.
+    let settings = [("limits.body_timeout", "1s"), ("limits.header_timeout", "1s")];
+    let app = TestApp::with(&Options {
+        settings: &settings,
+        config: "[bridges.backend]\npreset = \"jwt\"\naudience = \"https://backend.example\"",
+        ..Options::default()
+    });
+    let mut dice = Dice(0x7061_7373_6d69_6e74);
+    let mut statuses = BTreeMap::new();
+    let began = Instant::now();
+    let mut left = 0;
+    let mut caller = None;
+    for _ in 0..SHOTS {
+        if left == 0 {
+            // Some shots sign their sender out; a fresh one now and then.
+            let (mut person, mut passkey) = app.person();
+            let tokens = app.client("web").sign_in(&mut passkey, "openid passkeys bridge:backend").expect(200).json();
+            let csrf = csrf_of(&mut person);
+            let cookie: Vec<String> = person.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            caller = Some((cookie.join("; "), csrf, tokens["accessToken"].as_str().unwrap().to_owned()));
+            left = 40;
+        }
+        left -= 1;
+        let (cookie, csrf, bearer) = caller.as_ref().expect("a caller");
+        let shot = shot(&mut dice, &Keys { cookie, csrf, bearer });
+        if shot.bytes.starts_with(b"HEAD") {
+            // An answer to HEAD has a length and no body.
+            let got = exchange(&app.url, &shot.bytes);
+            assert!(got.starts_with(b"HTTP/1.1 405"), "{}", String::from_utf8_lossy(&got));
+            continue;
+        }
+        let reply = ask(&app.url, &shot.bytes)
+            .unwrap_or_else(|| panic!("no answer to {}", String::from_utf8_lossy(&shot.bytes)));
+        judge(&reply, &shot.bytes);
+        assert!(!shot.too_large || reply.status != 200, "too large and accepted");
+        *statuses.entry(reply.status).or_insert(0_usize) += 1;
+    }
+    println!("{SHOTS} requests in {:?}: {statuses:?}", began.elapsed());
+    for status in [200, 303, 400, 401, 403, 404, 405, 413, 415] {
+        assert!(statuses.contains_key(&status), "{status} is among what was seen: {statuses:?}");
+    }
+    app.request("GET", "/readyz").send().expect(200);
+    assert_eq!(app.events("user.created"), i64::try_from(SHOTS.div_ceil(40)).unwrap(), "no shot made an account");
+}
+
+/// The size is looked at before the content, whatever the route does with it.
+#[test]
+fn bodies_end_at_32_kib() {
+    let app = TestApp::spawn();
+    let json = |length: usize| {
+        let text = "a".repeat(length - r#"{"x":""}"#.len());
+        format!(r#"{{"x":"{text}"}}"#).into_bytes()
+    };
+    let options = "/v1/passkeys/authentication/options";
+    let post = |length: usize| app.request("POST", options).body("application/json", json(length)).send();
+    post(32 * 1024).expect_problem(400, "invalid_request");
+    post(32 * 1024 + 1).expect_problem(413, "payload_too_large");
+    post(2 * 1024 * 1024).expect_problem(413, "payload_too_large");
+    let form = format!("grant_type=x&a={}", "a".repeat(32 * 1024));
+    let reply = app.request("POST", "/oauth/token").body("application/x-www-form-urlencoded", form.into_bytes()).send();
+    reply.expect_oauth(413, "invalid_request");
+    // A length that is only claimed is refused at once, and one that is not told is counted.
+    let claimed = format!(
+        "POST {options} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
+    );
+    assert_eq!(statuses(&exchange(&app.url, claimed.as_bytes())), [413]);
+    let mut chunked = format!("POST {options} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for _ in 0..40 {
+        chunked.extend_from_slice(b"400\r\n");
+        chunked.extend(vec![b'a'; 1024]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    assert_eq!(statuses(&exchange(&app.url, &chunked)), [413]);
+
+    let small = TestApp::with(&Options { settings: &[("limits.body", "1KiB")], ..Options::default() });
+    let reply = small
+        .request("POST", options)
+        .body("application/json", json(1025))
+        .send()
+        .expect_problem(413, "payload_too_large");
+    assert!(reply.json()["detail"].as_str().is_some_and(|words| words.contains("1 KiB")), "{}", reply.body);
+    small.request("POST", options).body("application/json", json(1024)).send().expect_problem(400, "invalid_request");
+}
+
+fn statuses(bytes: &[u8]) -> Vec<u16> {
+    answers(bytes).iter().map(|reply| reply.status).collect()
+}
+
+/// RFC 9112 §6.3, §11.2: what two readers could take for two different things is refused, and the connection ends.
+#[test]
+fn requests_that_could_be_read_in_two_ways_are_refused() {
+    let app = TestApp::spawn();
+    let smuggled = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let post = |headers: &str, body: &str| {
+        format!("POST /v1/passkeys/authentication/options HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n{body}{smuggled}").into_bytes()
+    };
+    let chunked = "2\r\n{}\r\n0\r\n\r\n";
+    let mut cases = vec![
+        ("length and chunks", post("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", chunked)),
+        ("chunks and length", post("Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", chunked)),
+        ("two lengths", post("Content-Length: 2\r\nContent-Length: 40\r\n", "{}")),
+        ("the same length twice", post("Content-Length: 2\r\nContent-Length: 2\r\n", "{}")),
+        ("a list of lengths", post("Content-Length: 2, 2\r\n", "{}")),
+        ("a signed length", post("Content-Length: +2\r\n", "{}")),
+        ("a negative length", post("Content-Length: -2\r\n", "{}")),
+        ("a hexadecimal length", post("Content-Length: 0x2\r\n", "{}")),
+        ("a length past 64 bits", post("Content-Length: 18446744073709551618\r\n", "{}")),
+        ("another encoding", post("Transfer-Encoding: gzip, chunked\r\n", chunked)),
+        ("an unknown encoding", post("Transfer-Encoding: xchunked\r\n", chunked)),
+        ("two encodings", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", chunked)),
+        ("chunks, then not", post("Transfer-Encoding: chunked, identity\r\n", chunked)),
+        ("space before the colon", post("Content-Length : 2\r\n", "{}")),
+        ("a folded header", post("X-Folded: a\r\n b\r\nContent-Length: 2\r\n", "{}")),
+        ("a header without a name", post(": x\r\nContent-Length: 2\r\n", "{}")),
+        ("a NUL in a header", post("X-Nul: a\0b\r\nContent-Length: 2\r\n", "{}")),
+        ("a lone CR in a header", post("X-Cr: a\rb\r\nContent-Length: 2\r\n", "{}")),
+        ("two hosts", post("Host: evil.example\r\nContent-Length: 2\r\n", "{}")),
+        ("a chunk size that is none", post("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n")),
+        ("a chunk size past 64 bits", post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n")),
+        ("a signed chunk size", post("Transfer-Encoding: chunked\r\n", "+2\r\n{}\r\n0\r\n\r\n")),
+    ];
+    cases.extend([
+        ("no host", b"GET /livez HTTP/1.1\r\n\r\n".to_vec()),
+        ("two spaces", b"GET  /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("no version", b"GET /livez\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("another protocol", b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("HTTP/2 in the clear", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()),
+        ("zeros", vec![0; 4096]),
+        ("text", b"hello?\r\n\r\n".to_vec()),
+        ("a space in the path", b"GET /liv ez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("a control character in the path", b"GET /liv\x07ez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        (
+            "97 headers",
+            format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-Many: 1\r\n".repeat(97)).into_bytes(),
+        ),
+        (
+            "200 KiB of header",
+            format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(200 * 1024))
+                .into_bytes(),
+        ),
+        (
+            "200 KiB of path",
+            format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(200 * 1024)).into_bytes(),
+        ),
+    ]);
+    for (name, bytes) in &cases {
+        let got = statuses(&exchange(&app.url, bytes));
+        let refused = matches!(got.as_slice(), [400 | 413 | 414 | 431 | 505] | []);
+        assert!(refused, "{name}: one refusal and the end, not {got:?}");
+    }
+    app.request("GET", "/livez").send().expect(200);
+}
+
+#[test]
+fn what_is_odd_but_clear_is_served() {
+    let app = TestApp::spawn();
+    let get = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let last = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for (name, bytes, expected) in [
+        ("HTTP/1.0", "GET /livez HTTP/1.0\r\n\r\n".to_owned(), vec![200]),
+        ("three at once", format!("{get}{get}{last}"), vec![200, 200, 200]),
+        ("garbage after a request", format!("{get}\x01\x02garbage\r\n\r\n"), vec![200, 400]),
+        ("half a request after a whole one, then the end", format!("{last}GET /liv"), vec![200]),
+        ("an absolute address", last.replace("/livez", "http://evil.example/livez"), vec![200]),
+        ("a body that nobody reads", last.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"), vec![200]),
+        ("a body, told first", "POST /v1/passkeys/authentication/options HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}".to_owned(), vec![200]),
+        ("a body in chunks", "POST /v1/passkeys/authentication/options HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n".to_owned(), vec![200]),
+    ] {
+        assert_eq!(statuses(&exchange(&app.url, bytes.as_bytes())), expected, "{name}");
+    }
+}
+
+/// Slow senders hold a connection, not a worker, and not for long.
+#[test]
+fn slow_senders_are_dropped_and_delay_nobody() {
+    let settings = [("limits.header_timeout", "1s"), ("limits.body_timeout", "1s"), ("limits.keep_alive", "1s")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    let options =
+        "POST /v1/passkeys/authentication/options HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let slow: [(&str, String, &str, &[u16]); 7] = [
+        ("nothing at all", String::new(), "", &[408]),
+        ("half a line", "GET /liv".to_owned(), "", &[408]),
+        ("headers, byte by byte", "GET /livez HTTP/1.1\r\nX-Slow: ".to_owned(), "a", &[408]),
+        ("no body after all", format!("{options}Content-Length: 2\r\n\r\n"), "", &[400]),
+        ("a body, byte by byte", format!("{options}Content-Length: 20000\r\n\r\n"), "a", &[400]),
+        ("chunks, one by one", format!("{options}Transfer-Encoding: chunked\r\n\r\n"), "1\r\na\r\n", &[400]),
+        ("nothing after an answer", "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), "", &[200]),
+    ];
+    std::thread::scope(|scope| {
+        for (name, first, drip, expected) in &slow {
+            let url = &app.url;
+            scope.spawn(move || {
+                let mut stream = connect(url);
+                stream.write_all(first.as_bytes()).expect("it is taken");
+                let began = Instant::now();
+                let mut dripping = stream.try_clone().expect("another handle");
+                while !drip.is_empty() && began.elapsed() < Duration::from_secs(4) {
+                    if dripping.write_all(drip.as_bytes()).is_err() {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                let got = statuses(&read_to_end(&mut stream));
+                let took = began.elapsed();
+                // Dropped without a word is as good, where no request was made.
+                assert!(got == *expected || (got.is_empty() && expected[0] == 408), "{name}: {got:?}");
+                assert!(took < Duration::from_secs(6), "{name}: {took:?}");
+            });
+        }
+        for _ in 0..20 {
+            let began = Instant::now();
+            app.request("GET", "/livez").send().expect(200);
+            assert!(began.elapsed() < Duration::from_millis(500), "others wait {:?}", began.elapsed());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+}

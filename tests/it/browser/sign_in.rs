@@ -1,0 +1,194 @@
+//! Signing up and in: the one button, autofill, the e-mail, the keyboard.
+
+use serde_json::json;
+
+use super::{BUTTON, Desk};
+use crate::support::TestApp;
+use crate::support::webdriver::{Chromium, ENTER, SHIFT, TAB};
+
+#[test]
+fn the_one_button_makes_an_account_and_later_signs_in() {
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    desk.press(BUTTON);
+    desk.reads("#problem h2", "Nothing was used");
+    assert!(!desk.sees("#problem.fault"), "somebody new did nothing wrong");
+    desk.press("I am new: create a passkey");
+    desk.type_into("#new-name", "Ana");
+    desk.press("Create a passkey");
+    desk.arrives_at("/account");
+    desk.reads(".account", "Ana");
+    assert_eq!(desk.own_passkeys().len(), 1);
+    assert_eq!(app.events("user.created"), 1);
+
+    desk.signs_out();
+    desk.press(BUTTON);
+    desk.reads("#pk .label", "Waiting for your device…");
+    desk.touches();
+    desk.arrives_at("/account");
+    desk.reads(".account", "Ana");
+    assert_eq!((app.events("user.created"), app.events("session.signed_in")), (1, 1));
+}
+
+#[test]
+fn the_cookie_is_out_of_reach_of_scripts() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    assert_eq!(desk.script("return document.cookie", &[]), json!(""));
+    let cookies = desk.cookies();
+    let session = cookies.iter().find(|cookie| cookie["name"].as_str().is_some_and(|name| !name.ends_with("-pre")));
+    let session = session.expect("a session cookie");
+    assert_eq!((&session["httpOnly"], &session["sameSite"]), (&json!(true), &json!("Lax")));
+}
+
+#[test]
+fn autofill_signs_in_without_a_press() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.signs_out();
+    desk.touches();
+    desk.arrives_at("/account");
+}
+
+#[test]
+fn the_button_takes_over_from_an_armed_autofill_and_gives_it_back() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.signs_out();
+    desk.press(BUTTON);
+    desk.reads("#pk .label", "Waiting for your device…");
+    desk.press("Cancel");
+    desk.reads("#status", "Stopped. Nothing was used.");
+    desk.reads("#pk .label", BUTTON);
+    assert_eq!(desk.script("return document.activeElement === document.querySelector('#pk button')", &[]), json!(true));
+    // Only autofill can be waiting now.
+    desk.touches();
+    desk.arrives_at("/account");
+}
+
+#[test]
+fn an_email_brings_up_its_passkey() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "ana@example.com");
+    let known = desk.own_passkeys()[0]["credentialId"].clone();
+    desk.signs_out();
+    // As the page will ask: the credential is listed.
+    let begun = app.browser().begin_sign_in(&json!({ "email": "ana@example.com" }));
+    assert_eq!(begun["publicKey"]["allowCredentials"][0]["id"], known);
+
+    desk.type_into("#username", "ana@example.com");
+    desk.press("Next");
+    desk.reads("#em .label", "Waiting for your device…");
+    desk.touches();
+    desk.arrives_at("/account");
+    desk.reads(".account", "ana@example.com");
+}
+
+#[test]
+fn next_without_an_email_asks_for_one() {
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    desk.press("Next");
+    assert_eq!(desk.script("return document.activeElement.id", &[]), json!("username"));
+    assert!(!desk.sees("#problem h2"));
+}
+
+#[test]
+fn the_keyboard_reaches_everything() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.signs_out();
+    let focused = || desk.script("return document.activeElement.textContent.trim() || document.activeElement.id", &[]);
+    assert_eq!(focused(), json!("username"), "the e-mail field has the focus");
+    desk.script("document.querySelector('.skip').focus()", &[]);
+    let mut order = vec![];
+    for _ in 0..6 {
+        desk.key(TAB, None);
+        order.push(focused());
+    }
+    let names: Vec<&str> = order.iter().filter_map(|name| name.as_str()).collect();
+    assert_eq!(names, ["Passmint", BUTTON, "username", "Next", "Use another way", "Trouble signing in?"]);
+    for _ in 0..4 {
+        desk.key(TAB, Some(SHIFT));
+    }
+    assert_eq!(focused(), json!(BUTTON));
+    desk.key(ENTER, None);
+    desk.until("the live region speaks", || {
+        let said = desk.script("return document.querySelector('[role=status]').textContent", &[]);
+        (said == json!("Waiting for your device…")).then_some(())
+    });
+    assert_eq!(focused(), json!("Waiting for your device…"), "the focus stays on the button");
+    desk.touches();
+    desk.arrives_at("/account");
+}
+
+#[test]
+fn a_double_click_is_one_ceremony() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.signs_out();
+    desk.script("for (let n = 0; n < 3; n++) document.querySelector('#pk button').click()", &[]);
+    desk.reads("#pk .label", "Waiting for your device…");
+    assert!(!desk.sees("#problem h2"), "a second press of the same button is no problem");
+    let asked = "return performance.getEntriesByType('resource').filter((e) => e.name.endsWith('authentication/options')).length";
+    assert_eq!(desk.script(asked, &[]), json!(1));
+    desk.touches();
+    desk.arrives_at("/account");
+    assert_eq!(app.events("session.signed_in"), 1);
+}
+
+#[test]
+fn somebody_signed_in_is_sent_on_and_strangers_come_back_to_where_they_wanted() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.goes_to("/");
+    desk.arrives_at("/account");
+    desk.signs_out();
+    desk.goes_to("/account/sessions");
+    desk.arrives_at("/?next=%2Faccount%2Fsessions");
+    desk.touches();
+    desk.arrives_at("/account/sessions");
+}
+
+#[test]
+fn another_address_names_the_right_one() {
+    let app = TestApp::spawn();
+    let browser = Chromium::start();
+    browser.open(&app.url);
+    browser.reads(".notice-warn h2", "This address cannot use your passkeys");
+    assert!(browser.sees("#pk fieldset:disabled"));
+    browser.press(&format!("Open {}/ instead.", app.origin));
+    browser.until("the right address", || (browser.url() == format!("{}/", app.origin)).then_some(()));
+    assert!(!browser.sees(".notice-warn"));
+}
+
+#[test]
+fn a_browser_without_passkeys_says_so_once() {
+    let app = TestApp::spawn();
+    let browser = Chromium::start();
+    let without = json!({ "source": "delete window.PublicKeyCredential" });
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", &without);
+    browser.open(&app.origin);
+    browser.reads("#problem h2", "Passkeys need a current browser and https");
+    assert!(!browser.sees("#pk"));
+}
+
+/// What a browser without script is sent, over plain HTTP.
+#[test]
+fn without_script_the_forms_explain_and_keep_what_was_typed() {
+    let app = TestApp::spawn();
+    let mut browser = app.browser();
+    let page = browser.get("/").expect(200).body;
+    assert!(page.contains("<noscript>"));
+
+    let request = browser.request("POST", "/signin/passkey").form(&[]);
+    let reply = browser.send(request).expect(200);
+    assert!(
+        reply.body.contains("Passkeys need JavaScript") && reply.body.contains("Nothing happened to your account.")
+    );
+
+    let request = browser.request("POST", "/signin").form(&[("username", "<b>ana")]);
+    let reply = browser.send(request).expect(422);
+    assert!(reply.body.contains("<title>Error: ") && reply.body.contains("aria-invalid=\"true\""));
+    assert!(reply.body.contains(r#"value="&#60;b&#62;ana""#), "{}", reply.body);
+}

@@ -1,0 +1,189 @@
+//! `passmint clients …`, `users …` and `relying-parties …`, with servers that follow.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use passmint::domain::secret::TokenDigest;
+
+use super::{Operator, eventually};
+use crate::support::TestApp;
+
+/// The status that a client's introspection is answered with: 200 with good credentials, 401 without.
+fn status_of(app: &TestApp, id: &str, secret: &str) -> u16 {
+    let basic = STANDARD.encode(format!("{id}:{secret}"));
+    let request = app.request("POST", "/oauth/introspect").header("Authorization", &format!("Basic {basic}"));
+    request.form(&[("token", "none")]).send().status
+}
+
+fn field(out: &str, name: &str) -> String {
+    let line = out.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+    line.unwrap_or_else(|| panic!("{name}: {out}")).trim().to_owned()
+}
+
+#[test]
+fn a_running_server_follows_clients() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let create = ["clients", "create", "reporter", "--name", "Reporter", "--kind", "confidential"];
+    let made = operator.ok(&[&create[..], &["--may-introspect", "https://api.example"]].concat());
+    let first = field(&made, "secret");
+    eventually("the client is known", || status_of(&app, "reporter", &first) == 200);
+
+    let second = field(&operator.ok(&["clients", "secret", "reporter"]), "secret");
+    eventually("the old secret is worth nothing", || status_of(&app, "reporter", &first) == 401);
+    assert_eq!(status_of(&app, "reporter", &second), 200);
+
+    operator.ok(&["clients", "disable", "reporter"]);
+    eventually("it is disabled", || status_of(&app, "reporter", &second) == 401);
+    assert!(operator.refused(&["clients", "disable", "reporter"]).contains("disabled already"));
+    operator.ok(&["clients", "enable", "reporter"]);
+    eventually("it is enabled", || status_of(&app, "reporter", &second) == 200);
+    assert_eq!(app.events("client.changed"), 4);
+
+    let shown = operator.json(&["clients", "show", "reporter"]);
+    assert_eq!(shown["definition"]["name"], "Reporter");
+    assert!(!shown.to_string().contains(&second), "a secret is shown once");
+    assert_eq!(
+        operator.json(&["clients", "list"]).as_array().map(Vec::len),
+        Some(5),
+        "with three declared and quickstart"
+    );
+}
+
+#[test]
+fn what_the_configuration_declares_is_read_only() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    for arguments in [["clients", "disable", "web"], ["clients", "enable", "web"], ["clients", "secret", "api"]] {
+        let refusal = operator.refused(&arguments);
+        assert!(refusal.contains("is declared by test: change it there"), "{arguments:?}: {refusal}");
+    }
+    assert!(operator.refused(&["clients", "create", "web"]).contains("there is a client `web` already, declared by"));
+    assert_eq!(app.events("client.changed"), 0);
+}
+
+#[test]
+fn a_client_is_held_to_the_rules_of_the_configuration() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    for (name, arguments, expected) in [
+        ("id", &["Bad Id"][..], "the client's id: "),
+        ("grant", &["x", "--grant", "password"], "--grant: "),
+        ("origin", &["x", "--origin", "http://app.example"], "--origin: \"http://app.example\" is not https"),
+        ("redirect", &["x", "--redirect-uri", "javascript:x"], "--redirect-uri: "),
+        ("third party", &["x", "--grant", "passkey"], "not first_party"),
+        (
+            "a stranger's origin",
+            &["x", "--first-party", "--grant", "passkey", "--origin", "https://a.example"],
+            "--origin: ",
+        ),
+        ("public", &["x", "--may-introspect", "https://a.example"], "introspection needs"),
+        ("relying party", &["x", "--relying-party", "none"], "no relying party is named"),
+        ("the built-in one", &["quickstart"], "is declared by"),
+    ] {
+        let refusal = operator.refused(&[&["clients", "create"], arguments].concat());
+        assert!(refusal.contains(expected), "{name}: {refusal}");
+    }
+    assert_eq!(app.events("client.changed"), 0);
+    assert!(operator.refused(&["clients", "show", "x"]).contains("`passmint clients list` shows all of them"));
+    operator.ok(&["clients", "create", "x", "--grant", "refresh_token"]);
+    assert!(operator.refused(&["clients", "secret", "x"]).contains("is public"));
+}
+
+/// What the configuration's messages promise; it needs neither configuration nor database.
+#[test]
+fn a_secret_and_its_digest_are_made_without_anything() {
+    let mut operator = Operator::new();
+    operator.set("PASSMINT_PUBLIC_URL", "not a URL");
+    let out = operator.ok(&["clients", "secret"]);
+    let (secret, digest) = (field(&out, "secret"), field(&out, "secret_digest"));
+    assert!(secret.starts_with("pmk_") && digest.len() == 64, "{out}");
+    let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&digest[2 * at..2 * at + 2], 16).unwrap()).collect();
+    assert_eq!(bytes, TokenDigest::of(&secret).as_bytes());
+    operator.set("PASSMINT_PUBLIC_URL", "https://id.example");
+    operator.write(
+        "passmint.toml",
+        &format!("[clients.api]\nkind = \"confidential\"\ngrants = []\nsecret_digest = \"{digest}\"\n"),
+    );
+    assert_eq!(operator.run(&["check-config"]).code, Some(0), "the digest is what the configuration takes");
+}
+
+#[test]
+fn a_disabled_person_is_out_at_once_and_stays_signed_out() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (mut browser, mut passkey) = app.person();
+    let tokens = app.client("web").sign_in(&mut passkey, "openid").expect(200).json();
+    let id = browser.get("/v1/session").expect(200).json()["user"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(operator.json(&["users", "list"])[0]["id"], id.as_str());
+    assert_eq!(operator.json(&["users", "show", &id])["passkeys"].as_array().map(Vec::len), Some(1));
+
+    let told = operator.ok(&["users", "disable", &id]);
+    assert!(told.contains("2 live sessions ended"), "{told}");
+    assert!(browser.clone().get("/v1/session").expect(200).json()["session"].is_null());
+    let refresh = tokens["refreshToken"].as_str().unwrap();
+    app.client("web").refresh(refresh).expect_oauth(400, "invalid_grant");
+    app.browser().sign_in(&mut passkey).expect_problem(403, "sign_in_refused");
+    assert!(operator.refused(&["users", "disable", &id]).contains("disabled already"));
+
+    operator.ok(&["users", "enable", &id]);
+    assert!(browser.get("/v1/session").expect(200).json()["session"].is_null(), "no old session comes back");
+    app.browser().sign_in(&mut passkey).expect(200);
+
+    let refusal = operator.refused(&["users", "delete", &id]);
+    assert!(refusal.contains("add --yes"), "{refusal}");
+    operator.ok(&["users", "delete", &id, "--yes"]);
+    app.browser().sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
+    assert!(operator.refused(&["users", "show", &id]).contains("there is nobody with the id"));
+    for kind in ["user.disabled", "user.enabled", "user.deleted"] {
+        assert_eq!(app.events(kind), 1, "{kind}");
+    }
+}
+
+#[test]
+fn people_are_found_by_the_address_they_claim() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    app.person();
+    app.person();
+    app.sql("UPDATE users SET email = 'Ada@Example.com' WHERE id = (SELECT id FROM users LIMIT 1)");
+    assert_eq!(operator.json(&["users", "list", "--email", "ada@example.COM"]).as_array().map(Vec::len), Some(1));
+    assert_eq!(operator.json(&["users", "list", "--email", "nobody@example.com"]).as_array().map(Vec::len), Some(0));
+    assert!(operator.ok(&["users", "list", "--email", "ada@example.com"]).contains("Ada@Example.com (unverified)"));
+    assert!(operator.ok(&["users", "list", "--limit", "1"]).contains("only the newest 1 are shown"));
+}
+
+fn file_under(app: &TestApp, rp_id: &str) {
+    app.sql(&format!("UPDATE credential_index SET rp_id = '{rp_id}'; UPDATE credentials SET rp_id = '{rp_id}'"));
+}
+
+#[test]
+fn relying_parties_are_the_way_out_when_the_server_refuses_to_start() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (_, mut passkey) = app.person();
+    file_under(&app, "old.example");
+    let refusal = operator.refused(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(refusal.contains("`passmint relying-parties retire old.example`"), "{refusal}");
+    assert!(operator.ok(&["relying-parties", "list"]).contains("NOT CONFIGURED: stops the start"));
+
+    for (name, arguments, expected) in [
+        ("a configured one", &["retire", "localhost"][..], "is configured, and people sign in"),
+        ("an unknown one", &["retire", "typo.example"], "no passkeys are stored for typo.example"),
+        ("to an unknown one", &["move", "old.example", "new.example"], "new.example is not configured"),
+        ("from a configured one", &["move", "localhost", "localhost"], "is configured"),
+    ] {
+        let refusal = operator.refused(&[&["relying-parties"], arguments].concat());
+        assert!(refusal.contains(expected), "{name}: {refusal}");
+    }
+
+    operator.ok(&["relying-parties", "move", "old.example", "localhost"]);
+    app.browser().sign_in(&mut passkey).expect(200);
+
+    file_under(&app, "old.example");
+    operator.ok(&["relying-parties", "retire", "old.example"]);
+    assert!(operator.refused(&["relying-parties", "retire", "old.example"]).contains("was retired at"));
+    assert_eq!(operator.json(&["relying-parties", "list"])[1]["passkeys"], 1);
+    let doctor = operator.run(&["doctor"]);
+    assert!(doctor.out.contains("✓ stored passkeys"), "{}", doctor.out);
+    assert_eq!(app.events("relying_party.changed"), 2);
+}

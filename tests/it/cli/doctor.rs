@@ -1,0 +1,135 @@
+//! `passmint doctor`, `bridges …` and `migrate`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Operator, eventually};
+use crate::support::{Database, Options, TestApp};
+
+const BRIDGE: &str = r#"
+[bridges.demo]
+preset = "jwt"
+audience = "https://target.example"
+
+[bridges.demo.claims]
+who = "{{ user.name? }}"
+"#;
+
+fn finding<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let all = report.as_array().expect("a list");
+    all.iter().find(|finding| finding["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+fn report(operator: &Operator) -> (Option<i32>, Value) {
+    let ran = operator.run(&["doctor", "--json"]);
+    (ran.code, serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err)))
+}
+
+#[test]
+fn all_is_well_beside_a_running_server() {
+    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let mut operator = Operator::of(&app);
+    operator.write("passmint.toml", BRIDGE);
+    let listen = app.url.trim_start_matches("http://").to_owned();
+    operator.set("PASSMINT_LISTEN", &listen);
+    operator.set("PASSMINT_ADMIN_LISTEN", app.admin_url.trim_start_matches("http://"));
+    let (code, report) = report(&operator);
+    assert_eq!(code, Some(0), "{report:#}");
+    let said = |name: &str| finding(&report, name)["detail"].as_str().unwrap().to_owned();
+    assert!(said(&format!("listen {listen}")).contains("is ready"));
+    assert!(said("bridge demo").contains("signs for the sample users"));
+    assert!(said("signing key tokens RS256").contains("signs and verifies"));
+    let text = operator.ok(&["doctor"]);
+    assert!(text.lines().all(|line| line.starts_with("✓ ")), "{text}");
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_named() {
+    let app = TestApp::spawn();
+    let wrong = |change: &dyn Fn(&mut Operator), name: &str, expected: &str| {
+        let mut operator = Operator::of(&app);
+        change(&mut operator);
+        let (code, report) = report(&operator);
+        let finding = finding(&report, name);
+        assert!(code == Some(1) && finding["ok"] == false, "{name}: {report:#}");
+        assert!(finding["detail"].as_str().unwrap().contains(expected), "{name}: {finding}");
+    };
+    wrong(&|operator| operator.set("PASSMINT_TOKENS_ACCESS_TTL", "x"), "configuration", "tokens.access_ttl");
+    wrong(&|operator| operator.set("DATABASE_URL", "postgres:///none?host=/nowhere"), "database", "cannot be used");
+    wrong(&|operator| fs::remove_file(operator.path("master.key")).unwrap(), "master key", "master.key does not exist");
+    wrong(
+        &|operator| {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(operator.path("master.key"), fs::Permissions::from_mode(0o644)).unwrap();
+        },
+        "master key",
+        "chmod 600",
+    );
+    wrong(&|operator| operator.write("passmint.toml", BRIDGE), "bridge demo", "start the server once");
+    let firebase = "[bridges.fire]\npreset = \"firebase\"\nservice_account_file = \"missing.json\"\n";
+    wrong(&|operator| operator.write("passmint.toml", firebase), "bridge fire", "missing.json cannot be read");
+    wrong(
+        &|operator| operator.set("PASSMINT_LISTEN", "192.0.2.1:8080"),
+        "listen 192.0.2.1:8080",
+        "this machine has no such address",
+    );
+    app.sql(
+        "UPDATE signing_keys SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE purpose = 'refresh'",
+    );
+    wrong(&|_| {}, "signing keys", "damaged or not in its place");
+}
+
+#[test]
+fn a_bridge_is_tried_with_samples_and_with_a_person() {
+    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let operator = Operator::of(&app);
+    operator.write("passmint.toml", BRIDGE);
+    assert!(operator.ok(&["bridges", "list"]).contains("a key of its own, ES256"));
+    let samples = operator.json(&["bridges", "test", "demo"]);
+    assert_eq!(samples.as_array().map(Vec::len), Some(3));
+    assert_eq!(samples[0]["claims"]["aud"], "https://target.example");
+    assert_eq!(samples[0]["bytes"], samples[0]["token"].as_str().unwrap().len());
+    let now = app.clock.now().timestamp();
+    assert!(samples[0]["claims"]["exp"].as_i64().unwrap() < now, "a sample is of the past");
+    assert_eq!(app.events("bridge.minted"), 0);
+
+    let (mut browser, _) = app.person();
+    let id = browser.get("/v1/session").expect(200).json()["user"]["id"].as_str().unwrap().to_owned();
+    let real = operator.json(&["bridges", "test", "demo", "--user", &id]);
+    assert_eq!(real[0]["claims"]["sub"], id.as_str());
+    assert!(real[0]["claims"]["exp"].as_i64().unwrap() > now);
+    assert_eq!(app.events("bridge.minted"), 1, "a real token is witnessed");
+    let jwks = app.request("GET", "/v1/bridges/demo/jwks.json").send().expect(200).json();
+    assert_eq!(jwks["keys"][0]["kid"], real[0]["header"]["kid"]);
+    assert!(operator.refused(&["bridges", "test", "none"]).contains("no bridge is named `none`; there is demo"));
+}
+
+#[test]
+fn tables_are_taken_away_only_on_purpose() {
+    let database = Database::empty();
+    let mut operator = Operator::new();
+    operator.set("DATABASE_URL", database.url());
+    assert!(operator.ok(&["migrate"]).starts_with("applied 2026-11-21-000000_foundation\n"));
+    assert_eq!(operator.ok(&["migrate"]), "the tables were up to date\n");
+    operator.ok(&["clients", "create", "kept", "--grant", "refresh_token"]);
+    assert!(operator.refused(&["migrate", "--down"]).contains("add --yes"));
+    assert!(operator.ok(&["clients", "list"]).contains("kept"));
+    operator.ok(&["migrate", "--down", "--yes"]);
+    let refusal = operator.refused(&["clients", "list"]);
+    assert!(refusal.contains("run `passmint migrate`"), "{refusal}");
+    let (code, report) = report(&operator);
+    assert!(code == Some(1) && finding(&report, "tables")["ok"] == false, "{report:#}");
+    operator.ok(&["migrate"]);
+    assert_eq!(operator.json(&["clients", "list"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn tables_are_not_taken_away_under_a_live_server() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    eventually("the server says that it is alive", || app.count("SELECT count(*) AS n FROM servers") == 1);
+    let refusal = operator.refused(&["migrate", "--down", "--yes"]);
+    assert!(refusal.contains("1 live server(s) use this database"), "{refusal}");
+    operator.ok(&["users", "list"]);
+}

@@ -1,0 +1,278 @@
+//! Other people's pages: what a browser lets them read, and what they cannot make it do.
+
+use serde_json::json;
+
+use crate::routes::csrf_of;
+use crate::support::{Browser, Options, Reply, TestApp};
+
+const CLIENTS: &str = r#"
+[relying_parties.main]
+rp_id = "localhost"
+display_name = "Here"
+origins = ["ORIGIN", "http://localhost:3999"]
+default = true
+
+[clients.app]
+name = "App"
+kind = "public"
+first_party = true
+origins = ["http://localhost:3999"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid", "passkeys"]
+"#;
+
+const THEIRS: &str = "http://localhost:3999";
+
+fn server() -> TestApp {
+    TestApp::with(&Options { config: CLIENTS, ..Options::default() })
+}
+
+/// Origins that are no client's, near misses among them.
+const STRANGERS: [&str; 9] = [
+    "null",
+    "https://evil.example",
+    "http://localhost:39990",
+    "http://localhost:399",
+    "https://localhost:3999",
+    "http://LOCALHOST:3999",
+    "http://localhost:3999/",
+    "http://localhost:3999.evil.example",
+    "http://evil.example/http://localhost:3999",
+];
+
+fn allowed(reply: &Reply) -> Option<&str> {
+    assert_eq!(reply.header("access-control-allow-credentials"), None, "never with cookies");
+    reply.header("access-control-allow-origin")
+}
+
+/// The paths that clients' pages call; every other path answers as if there were no cross-origin reading at all.
+const FOR_CLIENTS: [&str; 6] = [
+    "/oauth/token",
+    "/oauth/revoke",
+    "/v1/passkeys",
+    "/v1/passkeys/authentication/options",
+    "/v1/passkeys/registration/verify",
+    "/v1/bridges/backend/token",
+];
+const NOT_FOR_CLIENTS: [&str; 12] = [
+    "/",
+    "/v1/session",
+    "/v1/me",
+    "/v1/me/sessions",
+    "/oauth/introspect",
+    "/account",
+    "/account/passkeys",
+    "/signout",
+    "/readyz",
+    "/nothing",
+    "/oauth/tokens",
+    "/v1/passkeysx",
+];
+
+#[test]
+fn only_the_origins_of_clients_read_and_only_the_paths_for_them() {
+    let app = server();
+    for (path, origin, expected) in FOR_CLIENTS
+        .iter()
+        .flat_map(|path| STRANGERS.map(|origin| (*path, origin, None)))
+        .chain(FOR_CLIENTS.map(|path| (path, THEIRS, Some(THEIRS))))
+        .chain(NOT_FOR_CLIENTS.map(|path| (path, THEIRS, None)))
+    {
+        for method in ["GET", "POST", "PATCH"] {
+            let reply = app.request(method, path).header("Origin", origin).send();
+            assert_eq!(allowed(&reply), expected, "{method} {path} from {origin}: {}", reply.status);
+            let varies = reply.headers.iter().any(|(name, value)| name == "vary" && value.contains("Origin"));
+            assert_eq!(varies, FOR_CLIENTS.contains(&path), "{method} {path}: caches are told");
+        }
+        for asked in ["POST", "DELETE", "PUT"] {
+            let reply = app
+                .request("OPTIONS", path)
+                .header("Origin", origin)
+                .header("Access-Control-Request-Method", asked)
+                .header("Access-Control-Request-Headers", "authorization,content-type,x-evil")
+                .send()
+                .expect(204);
+            assert_eq!(allowed(&reply), expected, "preflight {path} from {origin}");
+            let methods = expected.map(|_| "GET, POST, PATCH, DELETE");
+            assert_eq!(reply.header("access-control-allow-methods"), methods, "{path} from {origin}");
+            let headers = expected.map(|_| "Authorization, Content-Type");
+            assert_eq!(reply.header("access-control-allow-headers"), headers, "{path} from {origin}");
+            crate::routes::assert_policy(&reply, path, None);
+        }
+    }
+}
+
+#[test]
+fn a_client_on_another_origin_works_from_there_and_from_nowhere_else() {
+    let app = server();
+    let (_, mut passkey) = app.person();
+    let mut client = app.client("app");
+    client.origin = THEIRS.to_owned();
+    passkey.origin = THEIRS.to_owned();
+    let reply = client.sign_in(&mut passkey, "openid passkeys").expect(200);
+    assert_eq!(allowed(&reply), Some(THEIRS));
+    assert!(reply.cookies().is_empty(), "no cookie is ever set for another origin");
+    let token = reply.json()["accessToken"].as_str().unwrap().to_owned();
+    assert_eq!(allowed(&client.bearer("GET", "/v1/passkeys", &token).send().expect(200)), Some(THEIRS));
+
+    // The origin of one client is not the origin of another.
+    client.id = "web".to_owned();
+    let body = json!({ "result": { "kind": "tokens", "clientId": "web" } });
+    client.post("/v1/passkeys/authentication/options", &body).expect_problem(403, "wrong_origin");
+    for stranger in STRANGERS {
+        client.origin = stranger.to_owned();
+        client.id = "app".to_owned();
+        let body = json!({ "result": { "kind": "tokens", "clientId": "app" } });
+        let reply = client.post("/v1/passkeys/authentication/options", &body).expect_problem(403, "wrong_origin");
+        assert_eq!(allowed(&reply), None, "{stranger}");
+    }
+}
+
+/// A cookie never acts for a page that is not ours, also where that page is a client's.
+#[test]
+fn a_session_is_for_our_own_pages_only() {
+    let app = server();
+    let (person, _) = app.person();
+    for (name, origin, site) in [
+        ("a client's page", Some(THEIRS), "same-site"),
+        ("another site", Some("https://evil.example"), "cross-site"),
+        ("a sandboxed frame", Some("null"), "cross-site"),
+        ("no origin, but cross-site", None, "cross-site"),
+        ("a link somewhere", None, "none"),
+    ] {
+        for (method, path) in [
+            ("DELETE", "/v1/session"),
+            ("DELETE", "/v1/me/sessions"),
+            ("DELETE", "/v1/me/sessions/x"),
+            ("DELETE", "/v1/passkeys/x"),
+            ("PATCH", "/v1/passkeys/x"),
+            ("POST", "/v1/bridges/x/token"),
+        ] {
+            let request = from(&person, method, path, origin, site);
+            let request = if method == "PATCH" { request.json(&json!({ "name": "x" })) } else { request };
+            request.send().expect_problem(403, "csrf");
+        }
+        // A ceremony for a session is for our own pages too.
+        let reply = from(&person, "POST", "/v1/passkeys/authentication/options", origin, site).json(&json!({})).send();
+        assert_eq!(reply.status, 403, "{name}: {}", reply.body);
+        assert!(reply.cookies().is_empty(), "{name}");
+    }
+    let mut person = person;
+    assert!(person.get("/v1/session").expect(200).json()["session"].is_object(), "nothing was done");
+}
+
+fn from(browser: &Browser, method: &str, path: &str, origin: Option<&str>, site: &str) -> crate::support::Request {
+    let request = browser.request(method, path).without("Origin").without("Sec-Fetch-Site");
+    let request = request.header("Sec-Fetch-Site", site);
+    match origin {
+        Some(origin) => request.header("Origin", origin),
+        None => request,
+    }
+}
+
+#[test]
+fn a_form_needs_the_token_of_its_session_and_our_origin() {
+    let app = server();
+    let (mut person, _) = app.person();
+    let (mut other, mut others_passkey) = app.person();
+    let good = csrf_of(&mut person);
+    let theirs = csrf_of(&mut other);
+    // Another session of the same person has another token.
+    let earlier = csrf_of(&mut other);
+    other.call("DELETE", "/v1/session", None).expect(200);
+    other.sign_in(&mut others_passkey).expect(200);
+    assert_ne!(csrf_of(&mut other), earlier, "a token is one session's");
+
+    let id = person.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].as_str().unwrap().to_owned();
+    let forms = [
+        "/signout".to_owned(),
+        "/account/sessions/sign-out-others".to_owned(),
+        format!("/account/sessions/{id}/sign-out"),
+        format!("/account/passkeys/{id}/rename"),
+        format!("/account/passkeys/{id}/remove"),
+    ];
+    for path in &forms {
+        for (name, token) in [
+            ("none", ""),
+            ("another person's", theirs.as_str()),
+            ("cut short", &good[..good.len() - 1]),
+            ("empty in base64", "AA"),
+            ("no base64", "%%%"),
+            ("longer", &format!("{good}AA")),
+        ] {
+            let form: &[(&str, &str)] =
+                if token.is_empty() { &[("name", "Mine")] } else { &[("csrf", token), ("name", "Mine")] };
+            let reply = person.request("POST", path).form(form).send();
+            assert_eq!(reply.status, 403, "{path} with a token that is {name}: {}", reply.body);
+            assert!(reply.header("content-type").is_some_and(|of_type| of_type.starts_with("text/html")), "{path}");
+        }
+        // The right token in a form that another site's page posts.
+        for (origin, site) in [
+            (Some("https://evil.example"), "cross-site"),
+            (Some("null"), "cross-site"),
+            (None, "cross-site"),
+            (Some(THEIRS), "same-site"),
+        ] {
+            let reply = from(&person, "POST", path, origin, site).form(&[("csrf", &good), ("name", "Mine")]).send();
+            assert_eq!(reply.status, 403, "{path} from {origin:?}: {}", reply.body);
+        }
+        // In the address, where logs and referrers would keep it, it does not count.
+        let reply = person.request("POST", &format!("{path}?csrf={good}")).form(&[("name", "Mine")]).send();
+        assert_eq!(reply.status, 403, "{path} with the token in the address");
+        let reply = person.request("POST", path).form(&[("csrf", &good), ("csrf", &good), ("name", "Mine")]).send();
+        assert_eq!(reply.status, 400, "{path} with two tokens: {}", reply.body);
+    }
+    let names = person.get("/v1/passkeys").expect(200).json();
+    assert_ne!(names["passkeys"][0]["name"], "Mine", "nothing was renamed");
+    person.request("POST", &forms[3]).form(&[("csrf", &good), ("name", "Mine")]).send().expect(303);
+    let names = person.get("/v1/passkeys").expect(200).json();
+    assert_eq!(names["passkeys"][0]["name"], "Mine", "the same form, from our page, works");
+}
+
+/// A second cookie of one name was planted by a neighbour; to choose between the two would be a guess.
+#[test]
+fn two_cookies_of_one_name_are_refused() {
+    let app = server();
+    let (person, _) = app.person();
+    let (other, _) = app.person();
+    let (name, mine) = person.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).unwrap().clone();
+    let planted = other.session().unwrap();
+    for cookies in [
+        format!("{name}={mine}; {name}={planted}"),
+        format!("{name}={planted}; a=b; {name}={mine}"),
+        format!("{name}={mine}; {name}="),
+    ] {
+        app.request("GET", "/v1/session").header("Cookie", &cookies).send().expect_problem(400, "invalid_request");
+        app.request("GET", "/account").header("Cookie", &cookies).send().expect(400);
+    }
+    app.request("GET", "/v1/me")
+        .header("Cookie", &format!("{name}={mine}"))
+        .header("Cookie", &format!("{name}={planted}"))
+        .send()
+        .expect_problem(400, "invalid_request");
+    let pre = format!("{name}-pre");
+    let reply = app
+        .request("POST", "/v1/passkeys/authentication/options")
+        .header("Cookie", &format!("{pre}=pmp_one; {pre}=pmp_two"))
+        .json(&json!({}))
+        .send();
+    reply.expect_problem(400, "invalid_request");
+}
+
+#[test]
+fn a_cookie_and_a_token_together_are_refused() {
+    let app = server();
+    let (person, mut passkey) = app.person();
+    let answer = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
+    let bearer = format!("Bearer {}", answer["accessToken"].as_str().unwrap());
+    for path in ["/v1/session", "/v1/me", "/v1/passkeys", "/v1/me/sessions"] {
+        let reply = person.request("GET", path).header("Authorization", &bearer).send();
+        reply.expect_problem(400, "invalid_request");
+    }
+    person.request("GET", "/account").header("Authorization", &bearer).send().expect(400);
+    let twice = app.request("GET", "/v1/me").header("Authorization", &bearer).header("Authorization", &bearer).send();
+    twice.expect_problem(401, "invalid_token");
+    // A token in the address or in a form is no token (RFC 6750 §2.2, §2.3 are not offered).
+    let token = answer["accessToken"].as_str().unwrap();
+    app.request("GET", &format!("/v1/me?access_token={token}")).send().expect_problem(401, "not_signed_in");
+}

@@ -1,0 +1,144 @@
+//! Token buckets by class of route and network of caller.
+
+use serde_json::json;
+
+use crate::support::{Options, Reply, Request, TestApp};
+
+/// A server behind a proxy on this machine, with small buckets that hardly refill while a test runs.
+fn behind_a_proxy() -> TestApp {
+    let settings = [
+        ("limits.enabled", "true"),
+        ("trusted_proxies", "127.0.0.1"),
+        ("limits.starts_per_minute", "1"),
+        ("limits.starts_burst", "3"),
+        ("limits.verifies_per_minute", "1"),
+        ("limits.verifies_burst", "4"),
+        ("limits.tokens_per_minute", "1"),
+        ("limits.tokens_burst", "5"),
+    ];
+    TestApp::with(&Options { settings: &settings, ..Options::default() })
+}
+
+fn start(app: &TestApp, caller: &str) -> Reply {
+    via(app.request("POST", "/v1/passkeys/authentication/options").json(&json!({})), caller).send()
+}
+
+fn via(request: Request, caller: &str) -> Request {
+    if caller.is_empty() { request } else { request.header("X-Forwarded-For", caller) }
+}
+
+#[track_caller]
+fn refused(reply: Reply) {
+    let reply = reply.expect_problem(429, "rate_limited");
+    let wait: u64 = reply.header("retry-after").expect("when to come back").parse().expect("seconds");
+    assert!((1..=61).contains(&wait), "{wait}");
+    assert!(reply.json()["detail"].as_str().is_some_and(|words| words.contains(&wait.to_string())), "{}", reply.body);
+}
+
+#[test]
+fn a_network_empties_its_own_bucket_only() {
+    let app = behind_a_proxy();
+    for host in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
+        start(&app, host).expect(200);
+    }
+    for neighbour in ["198.51.100.1", "198.51.100.200", "::ffff:198.51.100.77"] {
+        refused(start(&app, neighbour));
+    }
+    for honest in ["198.51.101.1", "203.0.113.9", "2001:db8::1", "10.0.0.1"] {
+        start(&app, honest).expect(200);
+    }
+    // A /56 of IPv6 is one household.
+    start(&app, "2001:db8:0:ff::2").expect(200);
+    start(&app, "2001:db8:0:1::3").expect(200);
+    refused(start(&app, "2001:db8:0:80::4"));
+    start(&app, "2001:db8:0:100::1").expect(200);
+}
+
+/// What a caller writes itself stands left of what the proxy adds, and counts for nothing.
+#[test]
+fn a_caller_cannot_choose_its_own_bucket() {
+    let app = behind_a_proxy();
+    for lie in ["1.1.1.1, 198.51.100.1", "2.2.2.2, 198.51.100.1", "3.3.3.3,4.4.4.4,198.51.100.1"] {
+        start(&app, lie).expect(200);
+    }
+    refused(start(&app, "5.5.5.5, 198.51.100.1"));
+    // Garbage never widens trust: the peer's own bucket is used.
+    for garbage in ["evil", "198.51.100.1:80", "8.8.8.8, evil"] {
+        start(&app, garbage).expect(200);
+    }
+    refused(start(&app, "9.9.9.9, worse"));
+    refused(start(&app, ""));
+
+    let settings = [("limits.enabled", "true"), ("limits.starts_per_minute", "1"), ("limits.starts_burst", "2")];
+    let direct = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    start(&direct, "198.51.100.1").expect(200);
+    start(&direct, "203.0.113.1").expect(200);
+    refused(start(&direct, "192.0.2.1"));
+}
+
+#[test]
+fn each_class_of_route_has_a_bucket_of_its_own() {
+    let app = behind_a_proxy();
+    let caller = "198.51.100.1";
+    let post = |path: &str| via(app.request("POST", path), caller);
+    let verify = |path: &str| post(path).json(&json!({ "ceremonyId": "pmc_x", "credential": {} })).send();
+    for _ in 0..3 {
+        start(&app, caller).expect(200);
+    }
+    refused(start(&app, caller));
+    refused(post("/v1/passkeys/registration/options").json(&json!({})).send());
+    for path in ["/v1/passkeys/registration/verify", "/v1/passkeys/authentication/verify"] {
+        verify(path).expect(410);
+        verify(path).expect(410);
+    }
+    refused(verify("/v1/passkeys/authentication/verify"));
+    refused(verify("/v1/passkeys/registration/verify"));
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("token", "x"), ("client_id", "web")];
+    for (path, status) in [
+        ("/oauth/token", 400),
+        ("/oauth/revoke", 200),
+        ("/oauth/introspect", 401),
+        ("/oauth/token", 400),
+        ("/oauth/revoke", 200),
+    ] {
+        post(path).form(&form).send().expect(status);
+    }
+    for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect"] {
+        let reply = post(path).form(&form).send().expect_oauth(429, "temporarily_unavailable");
+        assert!(reply.header("retry-after").is_some());
+    }
+    // What is not limited stays there: who is over a limit can still look, sign out and read keys.
+    for path in ["/v1/session", "/.well-known/jwks.json", "/livez", "/readyz", "/signed-out"] {
+        for _ in 0..10 {
+            via(app.request("GET", path), caller).send().expect(200);
+        }
+    }
+    // The page is still there, only without autofill.
+    let page = via(app.request("GET", "/").header("Host", app.origin.trim_start_matches("http://")), caller)
+        .send()
+        .expect(200);
+    assert!(!page.body.contains("pmc_"), "no ceremony is begun for it");
+    let page =
+        via(app.request("GET", "/").header("Host", app.origin.trim_start_matches("http://")), "203.0.113.1").send();
+    assert!(page.expect(200).body.contains("pmc_"), "others have it");
+}
+
+/// A flood from many networks fills no table that honest people need.
+#[test]
+fn honest_people_sign_in_while_others_flood() {
+    let app = behind_a_proxy();
+    for network in 0..=200_u8 {
+        for host in 1..=5_u8 {
+            let reply = start(&app, &format!("10.9.{network}.{host}"));
+            assert_eq!(reply.status, if host <= 3 { 200 } else { 429 }, "{network} {host}");
+        }
+    }
+    let (mut browser, mut passkey) = (app.browser(), app.passkey());
+    let mut post = |path: &str, body: &serde_json::Value| {
+        let request = via(browser.request("POST", path).json(body), "203.0.113.50");
+        browser.send(request)
+    };
+    let begun = post("/v1/passkeys/registration/options", &json!({})).expect(200).json();
+    let credential = passkey.create(&begun["publicKey"]);
+    post("/v1/passkeys/registration/verify", &crate::support::verify(&begun, &credential)).expect(200);
+}

@@ -1,0 +1,178 @@
+//! The schema: up, down and up again give the same; the code's picture of it is true; it explains itself.
+
+use std::collections::BTreeMap;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use passmint::storage::migrations;
+
+use crate::support::{Database, TestApp};
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+fn lines(conn: &mut PgConnection, sql: &str) -> Vec<String> {
+    let rows: Vec<Line> = diesel::sql_query(sql).load(conn).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows.into_iter().map(|row| row.line).collect()
+}
+
+fn connect(database: &Database) -> PgConnection {
+    PgConnection::establish(database.url()).expect("a connection")
+}
+
+/// Everything the migrations make, in words: columns, constraints, indexes, comments.
+fn picture(conn: &mut PgConnection) -> Vec<String> {
+    let mut all = Vec::new();
+    for sql in [
+        "SELECT format('%s.%s %s %s %s %s', table_name, column_name, ordinal_position, udt_name, is_nullable, \
+         coalesce(column_default, '')) AS line FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1",
+        "SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS line FROM pg_constraint \
+         WHERE connamespace = 'public'::regnamespace ORDER BY 1",
+        "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+        "SELECT format('%s %s %s', c.relname, d.objsubid, d.description) AS line FROM pg_description d \
+         JOIN pg_class c ON c.oid = d.objoid WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1",
+        "SELECT format('%s %s', relname, relpersistence) AS line FROM pg_class WHERE relkind = 'r' \
+         AND relnamespace = 'public'::regnamespace ORDER BY 1",
+    ] {
+        all.extend(lines(conn, sql));
+    }
+    all
+}
+
+#[test]
+fn up_down_and_up_again_is_the_same() {
+    let database = Database::create();
+    let mut conn = connect(&database);
+    assert_eq!(migrations::pending(&mut conn).unwrap(), Vec::<String>::new(), "the template is up to date");
+    let before = picture(&mut conn);
+    assert!(before.len() > 100, "the picture shows something: {}", before.len());
+
+    migrations::revert_all(&mut conn).expect("down");
+    let left = lines(
+        &mut conn,
+        "SELECT relname::text AS line FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+    );
+    assert!(left.iter().all(|name| name.starts_with("__diesel")), "nothing is left behind: {left:?}");
+    let pending = migrations::pending(&mut conn).unwrap();
+    assert!(!pending.is_empty());
+
+    assert_eq!(migrations::migrate(&mut conn).expect("up again").len(), pending.len());
+    assert_eq!(picture(&mut conn), before);
+    assert!(migrations::migrate(&mut conn).expect("a second time").is_empty(), "nothing is applied twice");
+}
+
+/// A server that starts while another migrates waits for it, and finds nothing left to do.
+#[test]
+fn servers_that_start_together_migrate_once() {
+    let database = Database::create();
+    migrations::revert_all(&mut connect(&database)).expect("down");
+    let url = database.url();
+    let applied: Vec<usize> = std::thread::scope(|scope| {
+        let start = || {
+            let mut conn = PgConnection::establish(url).expect("a connection");
+            migrations::locked(&mut conn, migrations::migrate).expect("migrated").len()
+        };
+        let servers: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+        servers.into_iter().map(|server| server.join().expect("no panic")).collect()
+    });
+    assert_eq!(applied.iter().filter(|count| **count > 0).count(), 1, "{applied:?}");
+}
+
+/// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
+type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
+
+/// Reads `schema.rs` as text: the tables are private to the crate, and a copy here would be one more to keep.
+fn in_the_code() -> Tables {
+    let source = include_str!("../../src/storage/schema.rs");
+    let mut tables = Tables::new();
+    for block in source.split("diesel::table! {").skip(1) {
+        let mut lines = block.lines().map(str::trim).filter(|line| !line.is_empty());
+        let name = lines.next().and_then(|line| line.split(' ').next()).expect("a table").to_owned();
+        let columns = lines.map_while(|line| line.trim_end_matches(',').split_once(" -> ")).map(|(column, of_type)| {
+            let bare = of_type.strip_prefix("Nullable<").and_then(|rest| rest.strip_suffix('>'));
+            (column.to_owned(), postgres_name(bare.unwrap_or(of_type)).to_owned(), bare.is_some())
+        });
+        tables.insert(name, columns.collect());
+    }
+    tables
+}
+
+fn postgres_name(diesel: &str) -> &'static str {
+    match diesel {
+        "Bool" => "bool",
+        "Text" => "text",
+        "Binary" => "bytea",
+        "Timestamptz" => "timestamptz",
+        "Uuid" => "uuid",
+        "BigInt" => "int8",
+        "Integer" => "int4",
+        "SmallInt" => "int2",
+        "Jsonb" => "jsonb",
+        "Array<Text>" => "_text",
+        "Array<Uuid>" => "_uuid",
+        other => panic!("name the PostgreSQL type of {other} here"),
+    }
+}
+
+#[test]
+fn the_code_knows_every_column_as_it_is() {
+    let database = Database::create();
+    let mut conn = connect(&database);
+    let rows = lines(
+        &mut conn,
+        "SELECT format('%s %s %s %s', table_name, column_name, udt_name, is_nullable) AS line \
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%' \
+         ORDER BY table_name, ordinal_position",
+    );
+    let mut stored = Tables::new();
+    for row in &rows {
+        let parts: Vec<&str> = row.split(' ').collect();
+        let [table, column, of_type, nullable] = parts[..] else { panic!("{row}") };
+        let column = (column.to_owned(), of_type.to_owned(), nullable == "YES");
+        stored.entry(table.to_owned()).or_default().push(column);
+    }
+    let code = in_the_code();
+    assert_eq!(code.keys().collect::<Vec<_>>(), stored.keys().collect::<Vec<_>>(), "the same tables");
+    for (table, columns) in &stored {
+        assert_eq!(&code[table], columns, "{table}");
+    }
+}
+
+#[test]
+fn every_table_says_what_it_is_for() {
+    let database = Database::create();
+    let silent = lines(
+        &mut connect(&database),
+        "SELECT relname::text AS line FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
+         AND relname NOT LIKE '\\_\\_diesel%' AND obj_description(oid, 'pg_class') IS NULL ORDER BY 1",
+    );
+    assert!(silent.is_empty(), "COMMENT ON TABLE is missing: {silent:?}");
+}
+
+/// The states that the code never writes are refused by the database too.
+#[test]
+fn impossible_rows_are_refused_by_the_database() {
+    let app = TestApp::spawn();
+    app.person();
+    let mut conn = PgConnection::establish(app.database_url()).expect("a connection");
+    for (name, sql) in [
+        ("a verified address that is none", "UPDATE users SET email_verified_at = now()"),
+        ("a status nobody knows", "UPDATE users SET status = 'maybe'"),
+        ("a counter below zero", "UPDATE credentials SET sign_count = -1"),
+        ("a counter past 32 bits", "UPDATE credentials SET sign_count = 4294967296"),
+        ("backed up though not eligible", "UPDATE credentials SET backup_eligible = false, backup_state = true"),
+        ("a short digest", "UPDATE sessions SET token_digest = '\\x00'"),
+        ("a passkey's index pointing nowhere", "UPDATE credential_index SET credential = gen_random_uuid()"),
+        (
+            "two installations",
+            "INSERT INTO installation SELECT false, master_key_id, master_key_check, now() FROM installation",
+        ),
+        ("a second passkey of one id", "INSERT INTO credential_index SELECT * FROM credential_index"),
+    ] {
+        assert!(conn.batch_execute(sql).is_err(), "{name}");
+    }
+}

@@ -1,0 +1,423 @@
+//! The program itself: how it refuses to start, how it stops, dies and comes back, and what it logs.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use passmint::tokens::seal::MasterKey;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::authenticator::Authenticator;
+use crate::support::program::{Program, free_port_pair, refusal, serve, serve_on};
+use crate::support::{API_SECRET, Database, Request, free_port, master_key_file};
+
+/// A directory that PostgreSQL's own user may enter.
+fn directory() -> TempDir {
+    let directory = TempDir::new().expect("a temporary directory");
+    mode(directory.path(), 0o755);
+    directory
+}
+
+fn mode(path: &Path, bits: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(bits)).expect("its permissions change");
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_told_at_once() {
+    let directory = directory();
+    let text = "public_url = \"http://id.example.com\"\nlistn = \"0.0.0.0:80\"\n[limits]\nstarts_burst = \"many\"\n\
+                [clients.web]\nkind = \"public\"\ngrants = [\"teleport\"]\n";
+    fs::write(directory.path().join("passmint.toml"), text).unwrap();
+    for command in ["serve", "check-config"] {
+        let mut program = serve(directory.path(), &[("tokens.access_ttl", "soon")]);
+        if command == "check-config" {
+            program = std::process::Command::new(env!("CARGO_BIN_EXE_passmint"));
+            program.current_dir(directory.path()).arg(command).args(["--set", "tokens.access_ttl=soon"]);
+            program.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+        }
+        let said = refusal(program);
+        for part in [
+            "public_url (passmint.toml:1)",
+            "listn (passmint.toml:2)",
+            "limits.starts_burst (passmint.toml:4)",
+            "clients.web.grants",
+            "tokens.access_ttl (command line)",
+        ] {
+            assert!(said.contains(part), "{command}: {part} in\n{said}");
+        }
+        assert!(said.lines().count() >= 5, "{said}");
+        assert!(said.lines().all(|line| line.starts_with("passmint: ")), "each line is ours:\n{said}");
+    }
+    assert!(!directory.path().join("data").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_taken_port_is_told_before_anything_slow() {
+    let directory = directory();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for (key, other) in [("listen", "admin_listen"), ("admin_listen", "listen")] {
+        let free = format!("127.0.0.1:{}", free_port());
+        let said = refusal(serve(directory.path(), &[(key, &address.to_string()), (other, &free)]));
+        assert!(said.contains(&format!("cannot listen on {address}: another program listens there")), "{said}");
+        assert!(said.contains(&format!("`{key}`")), "names the setting: {said}");
+    }
+    assert!(!directory.path().join("data").exists(), "no database was made for nothing");
+    assert!(!directory.path().join("keys").exists(), "no key was made for nothing");
+}
+
+/// Each state of the master key's file that is not right, with its cure.
+#[test]
+fn a_master_key_that_is_not_right_stops_the_start() {
+    let directory = directory();
+    let database = Database::create();
+    let file = |name: &str| directory.path().join(name);
+    let secret = fs::read_to_string(master_key_file()).unwrap();
+    let write = |name: &str, text: &str, bits: u32| {
+        fs::write(file(name), text).unwrap();
+        mode(&file(name), bits);
+    };
+    write("open", &secret, 0o644);
+    write("group", &secret, 0o640);
+    write("short", &secret[..secret.len() / 2], 0o600);
+    write("empty", "", 0o600);
+    fs::create_dir(file("folder")).unwrap();
+    MasterKey::create(&file("other")).expect("another key");
+    for (name, parts) in [
+        ("open", ["may be used by others (mode 0644)", "chmod 600"]),
+        ("group", ["may be used by others (mode 0640)", "chmod 600"]),
+        ("short", ["does not hold a whole master key", "restore it from a backup"]),
+        ("empty", ["does not hold a whole master key", "restore it from a backup"]),
+        ("folder", ["is not a regular file", "point to the file"]),
+        ("other", ["but the database is sealed with", "PASSMINT_MASTER_KEY_FILE"]),
+        ("missing", ["does not exist", "PASSMINT_MASTER_KEY_FILE"]),
+    ] {
+        let mut command = serve_on(directory.path(), &database, &[("admin_listen", "off")]);
+        command
+            .env("PASSMINT_MASTER_KEY_FILE", file(name))
+            .args(["--public-url", &format!("http://localhost:{}", free_port())]);
+        let said = refusal(command);
+        for part in parts {
+            assert!(said.contains(part), "{name}: {part} in {said}");
+        }
+        assert!(said.contains(&file(name).display().to_string()), "{name} is named: {said}");
+        assert!(!said.contains(secret.trim().split(' ').next_back().unwrap()), "{name}: the key is not shown");
+    }
+    assert!(!file("missing").exists(), "no key was made in place of one that is missing");
+}
+
+#[test]
+fn a_named_database_wants_its_key_made_on_purpose() {
+    let directory = directory();
+    let database = Database::create();
+    database.execute("DELETE FROM signing_keys; DELETE FROM installation");
+    let mut command = serve(directory.path(), &[("admin_listen", "off")]);
+    command.env("DATABASE_URL", database.url()).args(["--public-url", &format!("http://localhost:{}", free_port())]);
+    let said = refusal(command);
+    assert!(said.contains("`passmint keys init`"), "{said}");
+    assert!(!directory.path().join("keys").exists(), "none was made");
+}
+
+/// An RP id that is stored but not configured means people who cannot sign in: the start says so, and what to do.
+#[test]
+fn passkeys_of_another_relying_party_stop_the_start() {
+    let directory = directory();
+    let database = Database::create();
+    let run = |database: &Database| {
+        let mut command = serve_on(directory.path(), database, &[("admin_listen", "off")]);
+        command.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+        command
+    };
+    let program = Program::start(serve_on(directory.path(), &database, &[]));
+    for _ in 0..2 {
+        program.browser().sign_up(&mut Authenticator::synchronised(&program.origin));
+    }
+    program.kill();
+    // What a quick start on localhost left behind is no obstacle to a real name.
+    let mut elsewhere = serve_on(
+        directory.path(),
+        &database,
+        &[("listen", &format!("127.0.0.1:{}", free_port())), ("admin_listen", "off")],
+    );
+    elsewhere.args(["--public-url", "https://id.example.com"]);
+    let began = Program::start_without_port(elsewhere);
+    began.kill();
+
+    database.execute("UPDATE credential_index SET rp_id = 'old.example'; UPDATE credentials SET rp_id = 'old.example'");
+    let said = refusal(run(&database));
+    for part in [
+        "old.example (2)",
+        "could not sign in",
+        "`passmint relying-parties retire old.example`",
+        "`passmint relying-parties move old.example <new>`",
+        "public_url",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    // Each way out that the line names is one.
+    database.with(|conn| {
+        passmint::storage::relying_parties::rename(conn, "old.example", "localhost").expect("moved");
+    });
+    let program = Program::start(serve_on(directory.path(), &database, &[]));
+    program.kill();
+    database.execute("UPDATE credential_index SET rp_id = 'old.example'; UPDATE credentials SET rp_id = 'old.example'");
+    refusal(run(&database));
+    database.with(|conn| {
+        let now = passmint::clock::Clock::system().now();
+        passmint::storage::relying_parties::retire(conn, "old.example", now).expect("retired");
+    });
+    Program::start(serve_on(directory.path(), &database, &[])).kill();
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_in_one_line() {
+    let directory = directory();
+    let mut command = serve(directory.path(), &[("admin_listen", "off")]);
+    let address = format!("postgres://someone:hunter2@127.0.0.1:{}/nothing", free_port());
+    command.env("DATABASE_URL", address).env("PASSMINT_MASTER_KEY_FILE", master_key_file());
+    command.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+    let began = Instant::now();
+    let said = refusal(command);
+    assert!(said.contains("the database cannot be used"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// In an empty directory, with a port as the only setting: ready with a database and keys of its own.
+#[test]
+fn it_starts_with_nothing_and_survives_kill_9() {
+    let directory = directory();
+    let program = Program::start(serve(directory.path(), &[]));
+    let port = program.port;
+    assert_eq!(Request::new("GET", &program.url, "/readyz").send().expect(200).body, "ready");
+    let key = directory.path().join("keys/master.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = fs::read_to_string(&key).unwrap();
+
+    let mut browser = program.browser();
+    let mut passkey = Authenticator::synchronised(&program.origin);
+    let who = browser.sign_up(&mut passkey);
+    let tokens = program.client("quickstart").sign_in(&mut passkey, "openid").expect(200).json();
+    let refresh = tokens["refreshToken"].as_str().unwrap().to_owned();
+    let next = program.client("quickstart").refresh(&refresh).expect(200).json();
+    program.kill();
+
+    let program = Program::start_at(serve(directory.path(), &[]), port);
+    assert_eq!(fs::read_to_string(&key).unwrap(), secret, "the key is kept");
+    assert_eq!(browser.get("/v1/session").expect(200).json()["user"]["id"], who["user"]["id"], "the session is kept");
+    browser.sign_in(&mut passkey).expect(200);
+    // What was used before the crash stays used; what was given is still good.
+    let live = next["refresh_token"].as_str().unwrap();
+    let last = program.client("quickstart").refresh(live).expect(200).json();
+    program.client("quickstart").refresh(&refresh).expect_oauth(400, "invalid_grant");
+    let last = last["refresh_token"].as_str().unwrap();
+    program.client("quickstart").refresh(last).expect_oauth(400, "invalid_grant");
+    program.ask_to_stop();
+    let (status, said) = program.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+/// `SIGTERM`: no new connections, requests in flight are answered, exit status 0, and nobody counts on the server any more.
+#[test]
+fn told_to_stop_it_answers_what_it_began() {
+    let directory = directory();
+    let database = Database::create();
+    let program = Program::start(serve_on(directory.path(), &database, &[("database.lock_timeout", "2s")]));
+    let mut browser = program.browser();
+    browser.sign_up(&mut Authenticator::synchronised(&program.origin));
+    let mut blocker = PgConnection::establish(database.url()).unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").unwrap();
+    let in_flight = std::thread::spawn(move || browser.get("/v1/session"));
+    let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    wait_until("the request waits in the database", || database.count(waiting) > 0);
+
+    program.ask_to_stop();
+    let address = program.url.trim_start_matches("http://").to_owned();
+    wait_until("new connections are refused", || TcpStream::connect(&address).is_err());
+    blocker.batch_execute("ROLLBACK").unwrap();
+    let reply = in_flight.join().expect("the request is answered").expect(200);
+    assert!(reply.json()["session"].is_object(), "{}", reply.body);
+    let (status, said) = program.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "it said goodbye");
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within 10 seconds");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+const CLIENTS: &str = r#"
+[clients.web]
+name = "Web"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid", "email", "passkeys"]
+
+[clients.api]
+name = "API"
+kind = "confidential"
+secret_digest = "DIGEST"
+grants = []
+may_introspect = ["ORIGIN"]
+"#;
+
+/// Every secret that a session of work shows to callers, gathered from both ends.
+struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    fn add(&mut self, name: &'static str, value: impl ToString) {
+        let value = value.to_string();
+        assert!(value.trim_matches('"').len() >= 16, "{name} is long enough to be told from chance: {value}");
+        self.0.push((name, value.trim_matches('"').to_owned()));
+    }
+}
+
+/// Nothing that would let a reader of logs or of the database act as somebody reaches either, at the noisiest level.
+#[test]
+fn no_secret_reaches_logs_metrics_or_tables() {
+    let directory = directory();
+    let database = Database::create();
+    let port = free_port_pair();
+    let origin = format!("http://localhost:{port}");
+    let digest: String =
+        passmint::domain::secret::TokenDigest::of(API_SECRET).as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    fs::write(directory.path().join("passmint.toml"), CLIENTS.replace("ORIGIN", &origin).replace("DIGEST", &digest))
+        .unwrap();
+    let program = Program::start_at(
+        serve_on(directory.path(), &database, &[("log.level", "trace"), ("log.format", "json")]),
+        port,
+    );
+    let mut secrets = Secrets(Vec::new());
+    work(&program, &mut secrets);
+    secrets.add("master key", fs::read_to_string(master_key_file()).unwrap().trim().split(' ').next_back().unwrap());
+
+    let metrics = Request::new("GET", &program.admin_url, "/metrics").send().expect(200).body;
+    let detail = Request::new("GET", &program.admin_url, "/readyz").send().body;
+    program.ask_to_stop();
+    let (status, said) = program.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let requests = said.lines().filter(|line| line.contains("\"answered\"")).count();
+    assert!(requests >= 15, "every request has its line: {requests}");
+    assert!(said.contains("\"request refused\""), "refusals have their reason: {said}");
+    for (name, value) in &secrets.0 {
+        if let Some(line) = said.lines().find(|line| line.contains(value.as_str())) {
+            panic!("{name} is in the log: {line}");
+        }
+        assert!(!metrics.contains(value.as_str()) && !detail.contains(value.as_str()), "{name} is in the metrics");
+        // An e-mail address is what the account is about, so the database holds it.
+        if *name != "e-mail" && *name != "query" {
+            for table in database.tables() {
+                let hex: String = value.bytes().map(|b| format!("{b:02x}")).collect();
+                let sql = format!(
+                    "SELECT count(*) AS n FROM \"{table}\" t WHERE t::text LIKE '%{value}%' OR t::text LIKE '%{hex}%'"
+                );
+                assert_eq!(database.count(&sql), 0, "{name} is in table {table}");
+            }
+        }
+    }
+}
+
+/// Signs up, in, out and wrongly; adds what must stay secret.
+fn work(program: &Program, secrets: &mut Secrets) {
+    let (mut browser, mut passkey) = (program.browser(), Authenticator::synchronised(&program.origin));
+    secrets.add("e-mail", "marker.person.7261@mail.example");
+    let begun =
+        browser.begin_registration(&json!({ "purpose": "sign-up", "email": "marker.person.7261@mail.example" }));
+    secrets.add("handle of a registration", &begun["ceremonyId"]);
+    secrets.add("challenge of a registration", &begun["publicKey"]["challenge"]);
+    let credential = passkey.create(&begun["publicKey"]);
+    browser.finish_registration(&begun, &credential).expect(200);
+    for (name, value) in browser.cookies.clone() {
+        secrets.add(if name.ends_with("-pre") { "pre-session" } else { "first session" }, value);
+    }
+    browser.get("/account?marker=query-marker-55aa9911").expect(200);
+    secrets.add("query", "query-marker-55aa9911");
+    secrets.add("form token", crate::routes::csrf_of(&mut browser));
+
+    let begun = browser.begin_sign_in(&json!({ "email": "marker.person.7261@mail.example" }));
+    secrets.add("challenge of a sign-in", &begun["publicKey"]["challenge"]);
+    let answer = passkey.get_uninvited(&begun["publicKey"]);
+    secrets.add("signature", &answer["response"]["signature"]);
+    browser.finish_sign_in(&begun, &answer).expect(200);
+    secrets.add("second session", browser.session().expect("signed in"));
+    // Again, which is refused: the reason is logged, what was sent is not.
+    browser.finish_sign_in(&begun, &answer).expect_problem(410, "ceremony_expired_or_used");
+    let begun = browser.begin_sign_in(&json!({}));
+    let mut hostile = passkey.get_uninvited(&begun["publicKey"]);
+    hostile["response"]["signature"] = json!("MARKERMARKERMARKERMARKER");
+    secrets.add("refused signature", "MARKERMARKERMARKERMARKER");
+    browser.finish_sign_in(&begun, &hostile).expect_problem(400, "verification_failed");
+
+    let client = program.client("web");
+    let tokens = client.sign_in(&mut passkey, "openid email passkeys").expect(200).json();
+    for name in ["accessToken", "refreshToken", "idToken"] {
+        secrets.add("token", &tokens[name]);
+    }
+    let access = tokens["accessToken"].as_str().unwrap();
+    client.bearer("GET", "/v1/passkeys", access).send().expect(200);
+    client.bearer("GET", "/v1/me/sessions", &format!("{access}x")).send().expect_problem(401, "invalid_token");
+    let refresh = tokens["refreshToken"].as_str().unwrap();
+    let fresh = client.refresh(refresh).expect(200).json();
+    secrets.add("second refresh token", &fresh["refresh_token"]);
+    let third = client.refresh(fresh["refresh_token"].as_str().unwrap()).expect(200).json();
+    client.refresh(refresh).expect_oauth(400, "invalid_grant");
+    let introspect = Request::new("POST", &program.url, "/oauth/introspect");
+    let form = [("token", access), ("client_id", "api"), ("client_secret", API_SECRET)];
+    introspect.form(&form).send().expect(200);
+    secrets.add("client secret", API_SECRET);
+    let wrong = [("token", access), ("client_id", "api"), ("client_secret", "pmk_WRONGWRONGWRONGWRONG")];
+    Request::new("POST", &program.url, "/oauth/introspect").form(&wrong).send().expect_oauth(401, "invalid_client");
+    secrets.add("wrong client secret", "pmk_WRONGWRONGWRONGWRONG");
+    client.revoke(third["refresh_token"].as_str().unwrap()).expect(200);
+    let nonsense = browser
+        .request("POST", "/v1/passkeys/authentication/options")
+        .body("application/json", br#"{"email":"second.marker.8812@mail.example","x":"y"}"#.to_vec());
+    nonsense.send().expect_problem(400, "invalid_request");
+    secrets.add("e-mail", "second.marker.8812@mail.example");
+    browser.call("DELETE", "/v1/session", None).expect(200);
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+impl Database {
+    fn with<T>(&self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
+        work(&mut PgConnection::establish(self.url()).expect("a connection"))
+    }
+
+    fn execute(&self, sql: &str) {
+        self.with(|conn| conn.batch_execute(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        self.with(|conn| diesel::sql_query(sql).get_result::<Count>(conn))
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+            .n
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let sql = "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'";
+        self.with(|conn| diesel::sql_query(sql).load::<Name>(conn)).unwrap().into_iter().map(|row| row.name).collect()
+    }
+}
