@@ -52,7 +52,7 @@ Every command takes these settings:
 "
     .to_owned();
     let command = super::Cli::command();
-    page.push_str(&arguments(&command, |argument| argument.is_global_set()));
+    page.push_str(&arguments(&command, clap::Arg::is_global_set));
     describe(&mut page, &command, "passmint");
     page
 }

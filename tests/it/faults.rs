@@ -64,9 +64,9 @@ fn a_locked_table_is_503_in_time_and_keys_are_served_meanwhile() {
     let tokens = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
     let begun = app.client("web").begin("openid");
     let held = Held::table(&app, "sessions");
-    let began = Instant::now();
+    let started = Instant::now();
     unavailable(person.get("/v1/session"));
-    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     unavailable(app.client("web").bearer("GET", "/v1/me", tokens["accessToken"].as_str().unwrap()).send());
     let credential = passkey.get_uninvited(&begun["publicKey"]);
     unavailable(app.client("web").finish(&begun, &credential));

@@ -52,6 +52,7 @@ mod refresh;
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
 mod routes;
+/// Sessions, what ID and access tokens say of them, and the keys that sign.
 /// Sessions, and what ID and access tokens say of them.
 mod sessions;
 /// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.

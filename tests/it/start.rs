@@ -291,8 +291,7 @@ fn no_secret_reaches_logs_metrics_or_tables() {
     let database = Database::create();
     let port = free_port_pair();
     let origin = format!("http://localhost:{port}");
-    let digest: String =
-        passmint::domain::secret::TokenDigest::of(API_SECRET).as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let digest: String = crate::authenticator::encode(passmint::domain::secret::TokenDigest::of(API_SECRET).as_bytes());
     fs::write(directory.path().join("passmint.toml"), CLIENTS.replace("ORIGIN", &origin).replace("DIGEST", &digest))
         .unwrap();
     let program = Program::start_at(
@@ -319,7 +318,7 @@ fn no_secret_reaches_logs_metrics_or_tables() {
         // An e-mail address is what the account is about, so the database holds it.
         if *name != "e-mail" && *name != "query" {
             for table in database.tables() {
-                let hex: String = value.bytes().map(|b| format!("{b:02x}")).collect();
+                let hex: String = value.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
                 let sql = format!(
                     "SELECT count(*) AS n FROM \"{table}\" t WHERE t::text LIKE '%{value}%' OR t::text LIKE '%{hex}%'"
                 );

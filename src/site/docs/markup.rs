@@ -25,21 +25,17 @@ pub fn render(markdown: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>
     let mut events: Vec<Event<'_>> = Parser::new_ext(body, Options::ENABLE_TABLES).collect();
     let (mut contents, mut used) = (Vec::new(), HashSet::new());
     for at in 0..events.len() {
-        match &events[at] {
-            Event::Start(Tag::Heading { level, .. }) => {
-                let (level, title) = (*level as usize, text_of(&events[at + 1..]));
-                let id = unused(slug(&title), &mut used);
-                if level == 2 {
-                    contents.push(DocLink { href: format!("#{id}"), title: title.clone(), current: false });
-                }
-                if let Event::Start(Tag::Heading { id: name, .. }) = &mut events[at] {
-                    *name = Some(id.into());
-                }
-                if let Some(operation) = operation(&title) {
-                    events[at + 1] = Event::InlineHtml(operation.into());
-                }
-            }
-            _ => {}
+        let Event::Start(Tag::Heading { level, .. }) = &events[at] else { continue };
+        let (level, title) = (*level as usize, text_of(&events[at + 1..]));
+        let id = unused(slug(&title), &mut used);
+        if level == 2 {
+            contents.push(DocLink { href: format!("#{id}"), title: title.clone(), current: false });
+        }
+        if let Event::Start(Tag::Heading { id: name, .. }) = &mut events[at] {
+            *name = Some(id.into());
+        }
+        if let Some(operation) = operation(&title) {
+            events[at + 1] = Event::InlineHtml(operation.into());
         }
     }
     let mut out = String::with_capacity(body.len() * 2);
