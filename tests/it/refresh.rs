@@ -96,7 +96,7 @@ fn a_retry_inside_the_window_gets_the_same_bytes_from_every_server() {
 fn of_64_at_once_on_two_servers_all_get_one_successor() {
     let app = shared();
     let twin = app.twin();
-    for round in 0..10 {
+    for round in 0..5 {
         let (_, _, first) = app.person_with_tokens(SCOPE);
         let replies = at_once(64, |number| {
             let server = if number % 2 == 0 { &app } else { &twin };
