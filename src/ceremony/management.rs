@@ -1,5 +1,7 @@
 //! What their owner does with passkeys: list, rename, remove, lift a suspension.
 
+use serde_json::json;
+
 use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
@@ -9,7 +11,7 @@ use crate::domain::session::Session;
 use crate::domain::text::DisplayName;
 use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::{audit, users};
+use crate::storage::{audit, sessions, users};
 
 /// A change of one passkey.
 #[derive(Clone, Debug)]
@@ -93,12 +95,14 @@ impl Ceremonies {
                     return Ok(Err(CeremonyError::LastMethod));
                 }
                 credentials::delete(conn, owner, id)?;
+                let ended = sessions::revoke_opened_by(conn, id, owner, Some(session), now)?;
                 users::raise_epoch(conn, owner, now)?;
                 let event = Event {
                     user: Some(owner),
                     session: Some(session),
                     subject: Some(id.to_string()),
                     subject_name: Some(gone.name),
+                    detail: json!({ "sessionsEnded": ended }),
                     ..Event::new(EventKind::PasskeyRemoved, now, &origin)
                 };
                 audit::insert(conn, &event)?;

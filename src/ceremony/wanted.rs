@@ -9,7 +9,7 @@ use super::error::CeremonyError;
 use super::state::Wanted;
 use crate::bridge::{BridgeError, Bridges};
 use crate::clients::Clients;
-use crate::domain::client::{Client, ClientRefusal};
+use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::domain::scope::Scopes;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
@@ -72,6 +72,12 @@ pub fn resolve(
         WantedRequest::Bridge { client_id, bridge, scope } => {
             let client = first_party(clients, client_id, origin)?;
             bridges.find(bridge).ok_or(BridgeError::Unknown)?;
+            if client.definition.kind == ClientKind::Confidential {
+                // It would have to end at the token endpoint, which gives no custom tokens.
+                return Err(CeremonyError::Invalid(
+                    "A confidential client asks for tokens, and with these for the bridge's.",
+                ));
+            }
             if !client.definition.scopes.grants(&format!("bridge:{bridge}")) {
                 return Err(ClientRefusal::Scope(format!("bridge:{bridge}")).into());
             }

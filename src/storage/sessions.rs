@@ -170,3 +170,24 @@ pub fn revoke_of_client(conn: &mut PgConnection, id: SessionId, client: &str, no
     .execute(conn)?;
     Ok(changed == 1)
 }
+
+/// Ends the sessions that a passkey opened, but not `keep`: who lost a device and removes its passkey ends what was signed
+/// in there. Gives how many.
+pub fn revoke_opened_by(
+    conn: &mut PgConnection,
+    passkey: PasskeyId,
+    owner: UserId,
+    keep: Option<SessionId>,
+    now: Time,
+) -> Result<usize, StorageError> {
+    let ended = diesel::update(
+        sessions::table
+            .filter(sessions::user_id.eq(owner.uuid()))
+            .filter(sessions::credential.eq(passkey.uuid()))
+            .filter(sessions::id.ne(keep.map_or_else(Uuid::nil, Id::uuid)))
+            .filter(sessions::revoked_at.is_null()),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(conn)?;
+    Ok(ended)
+}

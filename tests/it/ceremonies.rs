@@ -33,3 +33,26 @@ fn two_calls_give_tokens() {
     assert_eq!(fresh["token_type"], json!("Bearer"));
     assert_ne!(fresh["refresh_token"], tokens["refreshToken"]);
 }
+
+/// Who lost a device and removes its passkey ends what was signed in there.
+#[test]
+fn removing_a_passkey_ends_the_sessions_it_opened_elsewhere() {
+    let app = TestApp::spawn();
+    let (mut here, mut first) = app.person();
+    let mut lost = app.passkey();
+    here.add(&mut lost).expect(200);
+    let mut elsewhere = app.browser();
+    elsewhere.sign_in(&mut lost).expect(200);
+    let tokens = app.client("web").sign_in(&mut lost, "openid passkeys").expect(200).json();
+    let other = app.client("web").sign_in(&mut first, "openid").expect(200).json();
+
+    let passkeys = here.get("/v1/passkeys").expect(200).json();
+    let id = passkeys["passkeys"][1]["id"].as_str().unwrap();
+    here.call("DELETE", &format!("/v1/passkeys/{id}"), None).expect(200);
+
+    assert!(elsewhere.get("/v1/session").expect(200).json()["session"].is_null());
+    let refresh = tokens["refreshToken"].as_str().unwrap();
+    app.client("web").refresh(refresh).expect_oauth(400, "invalid_grant");
+    assert!(here.get("/v1/session").expect(200).json()["session"].is_object(), "this session stays");
+    app.client("web").refresh(other["refreshToken"].as_str().unwrap()).expect(200);
+}
