@@ -70,7 +70,9 @@ impl Program {
         command.arg("--public-url").arg(format!("http://localhost:{port}"));
         let program = Self::ready(command, port);
         let began = Instant::now();
-        while super::Request::new("GET", &program.url, "/readyz").send().status != 200 {
+        let get = |path: &str| super::Request::new("GET", &program.url, path).send();
+        // The RSA key of a first start is made after the server is ready; the quick-start client's ID tokens want it.
+        while get("/readyz").status != 200 || !get("/.well-known/jwks.json").body.contains("\"RS256\"") {
             assert!(began.elapsed() < PATIENCE, "it stays unready: {}", program.said());
             std::thread::sleep(Duration::from_millis(10));
         }
