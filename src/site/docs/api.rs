@@ -58,6 +58,9 @@ pub fn api(origin: &str) -> String {
             }
         }
     }
+    // As the file that is made of it: one line's end at the end.
+    page.truncate(page.trim_end().len());
+    page.push('\n');
     page
 }
 
