@@ -53,10 +53,10 @@ impl<'a> FirstCall<'a> {
     pub(super) fn read(
         request: &'a HttpRequest,
         room: &Ceremonies,
-        guard: &Guard,
+        guard: &'a Guard,
         asked: &WantedRequest,
     ) -> Result<Self, Failure> {
-        let origin = origin(request.headers())?;
+        let mut origin = origin(request.headers())?;
         let (wanted, client) = wanted::resolve(asked, origin, room.mint.issuer(), &room.clients, &room.bridges)?;
         let browser = match wanted {
             Wanted::Session => {
@@ -66,6 +66,8 @@ impl<'a> FirstCall<'a> {
                     room.profiles.choose(Some(origin), None, None)?;
                 }
                 require_same_origin(request.headers(), &guard.public_origin)?;
+                // A session is of our own pages, also for a caller that does not say where it is: no other profile fits.
+                origin = Some(&guard.public_origin);
                 Some(Browser::of(request.headers(), guard)?)
             }
             Wanted::Tokens { .. } | Wanted::Bridge { .. } => None,
