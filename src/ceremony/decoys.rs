@@ -44,9 +44,7 @@ impl Decoys {
             80..=159 => (16, text(&["hybrid", "internal"])),
             160..=207 => (32, text(&["internal"])),
             208..=235 => (48, text(&["nfc", "usb"])),
-            236..=247 => (64, text(&["usb"])),
-            // Some browsers name none, so a decoy without any must be as possible as a real one.
-            _ => (32, text(&[])),
+            _ => (64, text(&["usb"])),
         };
         let mut id = Vec::with_capacity(64);
         for block in 0..2 {

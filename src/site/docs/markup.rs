@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Alignment, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::web::pages::docs::DocLink;
 
@@ -89,6 +89,8 @@ fn led<'a>(
             kept.push(target.is_some());
             target.map(|url| Event::Start(Tag::Link { link_type, dest_url: url.into(), title, id }))
         }
+        // An aligned column would become an inline style, which the policy of pages forbids.
+        Event::Start(Tag::Table(columns)) => Some(Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))),
         Event::End(TagEnd::Link) => kept.pop().unwrap_or(true).then_some(Event::End(TagEnd::Link)),
         other => Some(other),
     })

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long something may take to appear.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The key under which WebDriver §12.2 names elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The keys of a keyboard, as WebDriver §17.4.2 writes them.
@@ -66,22 +66,25 @@ fn start_driver() -> Result<String, String> {
     let (send, receive) = mpsc::channel();
     // The parent-death signal follows the thread that started the child, so that thread never ends.
     std::thread::spawn(move || {
-        let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "--"])
-            .arg(driver)
-            .arg("--port=0")
-            .env("TMPDIR", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("setpriv starts chromedriver");
-        for line in BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok) {
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                let _ = send.send(format!("http://127.0.0.1:{}", port.trim_end_matches('.')));
+        // Asked for any port, chromedriver now and then chooses one that is taken on the other loopback address, and ends.
+        for _ in 0..5 {
+            let mut child = Command::new("setpriv")
+                .args(["--pdeathsig", "TERM", "--"])
+                .arg(&driver)
+                .arg("--port=0")
+                .env("TMPDIR", &folder)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("setpriv starts chromedriver");
+            for line in BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok) {
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    let _ = send.send(format!("http://127.0.0.1:{}", port.trim_end_matches('.')));
+                }
             }
+            let _ = child.wait();
         }
-        let _ = child.wait();
         loop {
             std::thread::park();
         }
