@@ -3,6 +3,7 @@
 //! Each floor is CPU time of one call, taken while every core does the same: so are the operations, and cores that share
 //! an execution unit are slower together than one alone.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use passmint::clock::{Clock, Time};
+use passmint::domain::claims::RequestedClaims;
 use passmint::domain::id::{FamilyId, SessionId, UserId};
 use passmint::tokens::claims::{AccessClaims, Authentication, Extra, IdClaims, RefreshClaims};
 use passmint::tokens::keys::{Algorithm, KeyMaterial, StoredKey, Use};
@@ -175,6 +177,8 @@ fn access_claims(now: Time) -> AccessClaims {
         authentication: authentication(now),
         cnf: None,
         act: None,
+        grant_id: None,
+        userinfo_claims: BTreeSet::new(),
         extra: Extra::default(),
     }
 }
@@ -212,6 +216,7 @@ fn refresh_claims(now: Time) -> RefreshClaims {
         exp: later(now),
         authentication: authentication(now),
         cnf: None,
+        claims: RequestedClaims::default(),
     }
 }
 

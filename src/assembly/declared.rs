@@ -5,47 +5,16 @@ use std::fs;
 use super::StartError;
 use crate::bridge::{self, Bridge, BridgeSpec, PresetKind, ServiceAccount};
 use crate::config::{self, BridgeConfig, Config};
-use crate::domain::client::{Client, ClientDefinition, ClientKind, GrantType};
-use crate::domain::scope::Scopes;
+use crate::domain::client::Client;
 
 /// The clients.
 pub fn clients(config: &Config) -> Vec<Client> {
-    config.clients.iter().map(client).collect()
-}
-
-fn client(declared: &config::Client) -> Client {
-    let mut grants: Vec<GrantType> = declared
-        .grants
-        .iter()
-        .map(|grant| match grant {
-            config::Grant::Passkey => GrantType::Passkey,
-            config::Grant::RefreshToken => GrantType::RefreshToken,
-        })
-        .collect();
-    if !declared.refresh {
-        grants.retain(|grant| *grant != GrantType::RefreshToken);
-    }
-    Client {
+    let client = |declared: &config::Client| Client {
         id: declared.id.clone(),
-        definition: ClientDefinition {
-            name: declared.name.clone(),
-            kind: match declared.kind {
-                config::ClientKind::Public => ClientKind::Public,
-                config::ClientKind::Confidential => ClientKind::Confidential,
-            },
-            first_party: declared.first_party,
-            origins: declared.origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
-            redirect_uris: declared.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
-            grants,
-            scopes: declared.scopes.iter().map(String::as_str).collect::<Scopes>(),
-            relying_party: Some(declared.relying_party.clone()),
-            audiences: declared.audiences.clone(),
-            access_ttl: declared.access_ttl.map(|life| life.num_seconds()),
-            id_token_algorithm: Some(super::algorithm(declared.id_token_algorithm).as_str().to_owned()),
-            may_introspect: declared.may_introspect.clone(),
-        },
+        definition: declared.definition(),
         secret: declared.secret,
-    }
+    };
+    config.clients.iter().map(client).collect()
 }
 
 /// The bridges that are switched on, each checked completely; all mistakes of all bridges at once.

@@ -13,6 +13,7 @@ use crate::bridge::{BridgeToken, MintRequest, Request};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::id::{Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenKind};
@@ -99,7 +100,8 @@ impl Ceremonies {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
                 self.mint.ready(client, scopes)?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
-                    let (family, seed) = self.mint.new_family(Id::random(), scopes, audience, now)?;
+                    let (family, seed) =
+                        self.mint.new_family(Id::random(), scopes, std::slice::from_ref(audience), now)?;
                     (Some(family), Some(seed))
                 } else {
                     (None, None)
@@ -132,9 +134,13 @@ impl Ceremonies {
                 let grant = Grant {
                     user: &user,
                     session: plan.session.id,
+                    sid: Some(plan.session.id),
+                    grant_id: None,
+                    jkt: None,
+                    requested: &RequestedClaims::default(),
                     client,
                     scopes,
-                    audience,
+                    audience: std::slice::from_ref(audience),
                     acr: &plan.session.acr,
                     amr: &plan.session.amr,
                     credential_class: Some(&plan.session.credential_class),

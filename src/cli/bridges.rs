@@ -18,7 +18,6 @@ use crate::config::BridgeConfig;
 use crate::domain::audit::Provenance;
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::scope::Scopes;
 use crate::storage::{audit, credentials, users};
 use crate::tokens::{Keys, MintError};
 
@@ -156,15 +155,7 @@ fn tester() -> Client {
             name: "passmint bridges test".to_owned(),
             kind: ClientKind::Public,
             first_party: true,
-            origins: Vec::new(),
-            redirect_uris: Vec::new(),
-            grants: Vec::new(),
-            scopes: Scopes::default(),
-            relying_party: None,
-            audiences: Vec::new(),
-            access_ttl: None,
-            id_token_algorithm: None,
-            may_introspect: Vec::new(),
+            ..ClientDefinition::default()
         },
         secret: None,
     }

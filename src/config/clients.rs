@@ -7,6 +7,7 @@
 use chrono::Duration;
 
 use super::client_keys;
+use super::client_openid::{self, in_domain};
 use super::client_secret;
 use super::keys::{Section, choices};
 use super::origin::AppOrigin;
@@ -18,6 +19,8 @@ use super::server::Server;
 use super::text;
 use super::tokens::Algorithm;
 use super::values::show_text;
+use crate::domain::client::{ClientDefinition, GrantType};
+use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
 choices! {
@@ -35,8 +38,14 @@ choices! {
     Grant {
         /// A passkey ceremony whose result is tokens.
         Passkey = "passkey",
+        /// A code from the authorization endpoint (RFC 6749 §4.1).
+        AuthorizationCode = "authorization_code",
         /// A refresh token (RFC 6749 §6).
         RefreshToken = "refresh_token",
+        /// The app itself, without a person (RFC 6749 §4.4).
+        ClientCredentials = "client_credentials",
+        /// A device without a browser (RFC 8628).
+        DeviceCode = "device_code",
     }
 }
 
@@ -73,6 +82,8 @@ pub struct Client {
     pub id_token_algorithm: Algorithm,
     /// The audiences whose tokens it may introspect.
     pub may_introspect: Vec<String>,
+    /// Its OAuth and OpenID Connect settings; the fields above are not set in it.
+    pub openid: ClientDefinition,
 }
 
 /// The id of the client that a fresh server on localhost has.
@@ -117,6 +128,7 @@ fn quick_start(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty
         refresh: true,
         id_token_algorithm: Algorithm::Rs256,
         may_introspect: Vec::new(),
+        openid: ClientDefinition::default(),
     }
 }
 
@@ -124,6 +136,7 @@ fn read_one(reader: &mut Reader<'_>, parties: &[RelyingParty], id: &str) -> Clie
     let key = |field: &str| format!("clients.{id}.{field}");
     let kind = reader.choice(&key("kind"));
     let grants: Vec<Grant> = reader.choices(&key("grants")).unwrap_or_default();
+    let openid = client_openid::read(reader, id);
     let client = Client {
         id: id.to_owned(),
         name: reader.text_as(&key("name"), text::display_name).unwrap_or_else(|| id.to_owned()),
@@ -133,15 +146,17 @@ fn read_one(reader: &mut Reader<'_>, parties: &[RelyingParty], id: &str) -> Clie
         scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
         relying_party: relying_party(reader, parties, &key("relying_party")),
         audiences: reader.list_as(&key("audiences"), text::identifier).unwrap_or_default(),
-        secret: client_secret::read(reader, id, kind),
+        secret: client_secret::read(reader, id, kind, has_keys(&openid)),
         access_ttl: reader.optional_duration(&key("access_ttl")),
         refresh: reader.optional_switch(&key("refresh")).unwrap_or_else(|| grants.contains(&Grant::RefreshToken)),
         id_token_algorithm: reader.choice(&key("id_token_algorithm")),
         may_introspect: reader.list_as(&key("may_introspect"), text::identifier).unwrap_or_default(),
+        openid,
         kind,
         grants,
     };
     check_grants(reader, &client, parties);
+    check_fit(reader, &client);
     if client.kind == ClientKind::Public && !client.may_introspect.is_empty() {
         let wrong =
             Wrong::new("is given to a public client", "introspection needs kind = \"confidential\" and a secret");
@@ -189,4 +204,43 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
         let cure = "add it to the origins of one: passkeys could not be used there otherwise";
         reader.mistake(&key("origins"), Wrong::new(what, cure));
     }
+}
+
+/// The rules that hold for clients however they come to be.
+fn check_fit(reader: &mut Reader<'_>, client: &Client) {
+    let definition = client.definition();
+    for misfit in definition.check(client.secret.is_some()) {
+        let key = format!("clients.{}.{}", client.id, misfit.field);
+        let table = format!("clients.{}", client.id);
+        reader.contradiction(&key, &[&table], Wrong::new(misfit.what, misfit.cure));
+    }
+}
+
+impl Client {
+    /// The client in the domain's form.
+    pub fn definition(&self) -> ClientDefinition {
+        let mut grants: Vec<GrantType> = self.grants.iter().filter_map(|grant| in_domain(grant.as_str())).collect();
+        if !self.refresh {
+            grants.retain(|grant| *grant != GrantType::RefreshToken);
+        }
+        ClientDefinition {
+            name: self.name.clone(),
+            kind: in_domain(self.kind.as_str()).unwrap_or_default(),
+            first_party: self.first_party,
+            origins: self.origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+            redirect_uris: self.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            grants,
+            scopes: self.scopes.iter().map(String::as_str).collect::<Scopes>(),
+            relying_party: Some(self.relying_party.clone()),
+            audiences: self.audiences.clone(),
+            access_ttl: self.access_ttl.map(|life| life.num_seconds()),
+            id_token_algorithm: Some(self.id_token_algorithm.as_str().to_owned()),
+            may_introspect: self.may_introspect.clone(),
+            ..self.openid.clone()
+        }
+    }
+}
+
+fn has_keys(openid: &ClientDefinition) -> bool {
+    openid.jwks.is_some() || openid.jwks_uri.is_some()
 }

@@ -11,6 +11,7 @@ mod bridge_keys;
 mod bridges;
 mod challenges;
 mod client_keys;
+mod client_openid;
 mod client_secret;
 mod clients;
 mod conninfo;

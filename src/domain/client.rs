@@ -1,71 +1,13 @@
 //! An OAuth client: who it is and what it may ask for (RFC 6749 §2).
 
-use serde::{Deserialize, Serialize};
+mod check;
+mod definition;
+
+pub use check::Misfit;
+pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
 
 use super::scope::Scopes;
 use super::secret::TokenDigest;
-
-/// Whether a client can keep a secret (RFC 6749 §2.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClientKind {
-    /// A browser or native app: anyone can read it.
-    #[default]
-    Public,
-    /// A server of its owner's.
-    Confidential,
-}
-
-/// A way to get tokens that a client may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum GrantType {
-    /// A passkey ceremony of ours, over REST or at the token endpoint.
-    #[serde(rename = "passkey")]
-    Passkey,
-    /// RFC 6749 §6.
-    #[serde(rename = "refresh_token")]
-    RefreshToken,
-}
-
-/// What a client is, without its secret. This is also the stored document, in the words of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientDefinition {
-    /// Name shown to people.
-    pub name: String,
-    /// Public or confidential.
-    pub kind: ClientKind,
-    /// Run by the same people as this server: may run ceremonies directly.
-    #[serde(default)]
-    pub first_party: bool,
-    /// Web origins its pages run on, byte-exact; CORS and `clientDataJSON.origin` are held to them.
-    #[serde(default)]
-    pub origins: Vec<String>,
-    /// Redirect URIs, byte-exact.
-    #[serde(default)]
-    pub redirect_uris: Vec<String>,
-    /// Grants it may use.
-    #[serde(default)]
-    pub grants: Vec<GrantType>,
-    /// Scopes it may ask for; `bridge:*` stands for every bridge.
-    #[serde(default)]
-    pub scopes: Scopes,
-    /// The relying-party profile of its ceremonies; none: the default one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relying_party: Option<String>,
-    /// Audiences it may ask access tokens for, beside this server itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub audiences: Vec<String>,
-    /// Life of its access tokens, in seconds; none: the server's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_ttl: Option<i64>,
-    /// Algorithm of its ID tokens (JWA name); none: RS256, as OpenID Connect expects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_algorithm: Option<String>,
-    /// Audiences whose tokens it may introspect, beside its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub may_introspect: Vec<String>,
-}
 
 /// A client as the server knows it.
 #[derive(Clone, Debug)]
@@ -99,6 +41,37 @@ pub enum ClientRefusal {
 }
 
 impl Client {
+    /// How the client authenticates: as it says, else as its kind and its keys suggest.
+    pub fn auth_method(&self) -> AuthMethod {
+        let definition = &self.definition;
+        let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
+        definition.auth_method.unwrap_or(match definition.kind {
+            ClientKind::Public => AuthMethod::None,
+            ClientKind::Confidential if has_keys && self.secret.is_none() => AuthMethod::PrivateKeyJwt,
+            ClientKind::Confidential => AuthMethod::ClientSecretBasic,
+        })
+    }
+
+    /// Whether the client is held to the FAPI 2.0 Security Profile.
+    pub const fn is_fapi2(&self) -> bool {
+        self.definition.security_profile.is_some()
+    }
+
+    /// Whether authorization requests of the client must come with a PKCE challenge (RFC 9700 §2.1.1).
+    pub fn requires_pkce(&self) -> bool {
+        self.definition.kind == ClientKind::Public || self.definition.require_pkce || self.is_fapi2()
+    }
+
+    /// Whether authorization requests of the client must be pushed.
+    pub const fn requires_par(&self) -> bool {
+        self.definition.require_pushed_authorization_requests || self.is_fapi2()
+    }
+
+    /// Whether access tokens of the client must be bound to a DPoP key.
+    pub const fn requires_dpop(&self) -> bool {
+        self.definition.dpop_bound_access_tokens || self.is_fapi2()
+    }
+
     /// Whether the client may use a grant.
     pub fn may_use(&self, grant: GrantType) -> Result<(), ClientRefusal> {
         if self.definition.grants.contains(&grant) { Ok(()) } else { Err(ClientRefusal::Grant) }
@@ -152,14 +125,10 @@ mod tests {
                 kind: ClientKind::Public,
                 first_party: true,
                 origins: vec!["https://app.example".into()],
-                redirect_uris: vec![],
                 grants: vec![GrantType::Passkey],
                 scopes: Scopes::parse("openid email bridge:*").unwrap(),
-                relying_party: None,
                 audiences: vec!["https://api.example".into()],
-                access_ttl: None,
-                id_token_algorithm: None,
-                may_introspect: vec![],
+                ..ClientDefinition::default()
             },
             secret: None,
         }

@@ -134,24 +134,11 @@ mod tests {
 
     use super::*;
     use crate::domain::client::ClientDefinition;
-    use crate::domain::scope::Scopes;
     use crate::storage::clients::StoredClient;
 
     fn client(id: &str, kind: ClientKind, secret: Option<&str>) -> StoredClient {
-        let definition = ClientDefinition {
-            name: id.to_owned(),
-            kind,
-            first_party: true,
-            origins: vec![],
-            redirect_uris: vec![],
-            grants: vec![],
-            scopes: Scopes::default(),
-            relying_party: None,
-            audiences: vec![],
-            access_ttl: None,
-            id_token_algorithm: None,
-            may_introspect: vec![],
-        };
+        let definition =
+            ClientDefinition { name: id.to_owned(), kind, first_party: true, ..ClientDefinition::default() };
         let client = Client { id: id.to_owned(), definition, secret: secret.map(TokenDigest::of) };
         StoredClient { client, managed_by: None, disabled_at: None }
     }

@@ -15,7 +15,7 @@ pub const PASSKEY: &str = "urn:passmint:params:oauth:grant-type:passkey";
 pub struct TokenResponse {
     /// RFC 9068 access token.
     pub access_token: String,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP` when the access token is bound to a key (RFC 9449 §5).
     pub token_type: &'static str,
     /// Life of the access token, in seconds.
     pub expires_in: i64,
@@ -33,7 +33,7 @@ impl From<TokenSet> for TokenResponse {
     fn from(tokens: TokenSet) -> Self {
         Self {
             access_token: tokens.access_token,
-            token_type: "Bearer",
+            token_type: tokens.token_type,
             expires_in: tokens.expires_in,
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,

@@ -102,6 +102,11 @@ diesel::table! {
         disabled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        source -> Text,
+        previous_secret_digest -> Nullable<Binary>,
+        previous_secret_until -> Nullable<Timestamptz>,
+        registration_token_digest -> Nullable<Binary>,
+        fetch_again_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -146,6 +151,8 @@ diesel::table! {
         ends_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         revoked_reason -> Nullable<Text>,
+        jkt -> Nullable<Text>,
+        offline -> Bool,
     }
 }
 
@@ -206,26 +213,179 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    resources (identifier) {
+        identifier -> Text,
+        definition -> Jsonb,
+        managed_by -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    pushed_requests (digest) {
+        digest -> Binary,
+        client_id -> Text,
+        request -> Jsonb,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    interactions (digest) {
+        digest -> Binary,
+        client_id -> Text,
+        request -> Jsonb,
+        pushed -> Nullable<Binary>,
+        account_chosen_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    authorization_codes (digest) {
+        digest -> Binary,
+        grant_id -> Uuid,
+        client_id -> Text,
+        user_id -> Uuid,
+        session_id -> Uuid,
+        request -> Jsonb,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        kept_until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    revoked_tokens (id) {
+        id -> Uuid,
+        until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    consents (user_id, client_id) {
+        user_id -> Uuid,
+        client_id -> Text,
+        scope -> Text,
+        resources -> Array<Text>,
+        claims -> Array<Text>,
+        granted_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    session_clients (session_id, client_id) {
+        session_id -> Uuid,
+        client_id -> Text,
+        first_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    used_jti (digest) {
+        digest -> Binary,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    device_codes (digest) {
+        digest -> Binary,
+        user_code -> Text,
+        grant_id -> Uuid,
+        client_id -> Text,
+        request -> Jsonb,
+        address_class -> Nullable<Text>,
+        poll_interval -> Integer,
+        last_polled_at -> Nullable<Timestamptz>,
+        claimed_by -> Nullable<Uuid>,
+        user_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
+        decision -> Nullable<Text>,
+        decided_at -> Nullable<Timestamptz>,
+        used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    initial_access_tokens (id) {
+        id -> Uuid,
+        digest -> Binary,
+        name -> Text,
+        policy -> Jsonb,
+        uses_left -> Nullable<Integer>,
+        expires_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (digest) {
+        digest -> Binary,
+        request_digest -> Binary,
+        answer -> Jsonb,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> BigInt,
+        kind -> Text,
+        lane -> Text,
+        payload -> Jsonb,
+        attempts -> Integer,
+        next_try_at -> Timestamptz,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        delivered_at -> Nullable<Timestamptz>,
+        given_up_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(credentials -> users (user_id));
 diesel::joinable!(credential_index -> credentials (credential));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(session_clients -> sessions (session_id));
+diesel::joinable!(consents -> users (user_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_events,
-    changes,
+    authorization_codes,
     ceremonies,
+    changes,
     clients,
+    consents,
     credential_index,
     credentials,
+    device_codes,
     external_ids,
     group_members,
     groups,
+    idempotency_keys,
+    initial_access_tokens,
     installation,
+    interactions,
+    outbox,
+    pushed_requests,
     refresh_tokens,
+    resources,
     retired_relying_parties,
+    revoked_tokens,
     servers,
+    session_clients,
     sessions,
     signing_keys,
+    used_jti,
     users,
 );

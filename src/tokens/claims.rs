@@ -3,6 +3,8 @@
 //! Times are whole seconds since 1970 (`NumericDate`). To add a claim: a field here, `#[serde(default)]` and skipped when
 //! empty, so that tokens made before it still read.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::keys::Algorithm;
 pub use crate::domain::authentication::CredentialClass;
+use crate::domain::claims::RequestedClaims;
 
 /// `aud`: one string, or an array when there are several (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +113,12 @@ pub struct AccessClaims {
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Value>,
+    /// The grant that it was given for: revoked, it takes this token with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+    /// Claims that userinfo answers beside those of the scopes, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub userinfo_claims: BTreeSet<String>,
     /// Claims of hooks, under their namespace.
     #[serde(flatten)]
     pub extra: Extra,
@@ -186,6 +195,9 @@ pub struct RefreshClaims {
     /// The DPoP key that the family is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
+    pub claims: RequestedClaims,
 }
 
 /// Claims beside the fixed ones. Names that tokens are judged by cannot be among them: written twice into one object,
@@ -195,7 +207,7 @@ pub struct RefreshClaims {
 pub struct Extra(Map<String, Value>);
 
 /// Names that [`Extra`] never carries.
-const RESERVED: [&str; 22] = [
+const RESERVED: [&str; 24] = [
     "iss",
     "sub",
     "aud",
@@ -218,6 +230,8 @@ const RESERVED: [&str; 22] = [
     "azp",
     "fid",
     "may_act",
+    "grant_id",
+    "userinfo_claims",
 ];
 
 impl Extra {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use super::claims::{AccessClaims, Authentication, Extra, IdClaims, RefreshClaims, at_hash};
+use super::claims::{AccessClaims, Authentication, Confirmation, Extra, IdClaims, RefreshClaims, at_hash};
 use super::holder::Keys;
 use super::keys::{Algorithm, Use};
 use super::refresh::successor_jti;
@@ -15,6 +15,7 @@ use super::ring::SigningKey;
 use super::signer::{SignError, Signer};
 use super::typ;
 use crate::clock::Time;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::scope::Scopes;
@@ -71,14 +72,22 @@ pub struct Mint {
 pub struct Grant<'a> {
     /// Whose.
     pub user: &'a User,
-    /// In which session.
+    /// The session that the tokens live and end with.
     pub session: SessionId,
+    /// The session that the ID token names, by which its client is told of the end; none: it names none.
+    pub sid: Option<SessionId>,
+    /// The grant, where tokens can be revoked by it without ending their session.
+    pub grant_id: Option<FamilyId>,
+    /// The DPoP key that the access token is bound to, by its thumbprint.
+    pub jkt: Option<&'a str>,
+    /// Claims that were asked for one by one.
+    pub requested: &'a RequestedClaims,
     /// For which client.
     pub client: &'a Client,
     /// Granted scopes.
     pub scopes: &'a Scopes,
-    /// Audience of the access token.
-    pub audience: &'a str,
+    /// Audiences of the access token.
+    pub audience: &'a [String],
     /// Authentication context class reference.
     pub acr: &'a str,
     /// Authentication method references.
@@ -98,6 +107,8 @@ pub struct RefreshSeed {
     jti: String,
     key: SigningKey,
     expires_at: Time,
+    /// The DPoP key that a public client's family is bound to.
+    pub jkt: Option<String>,
 }
 
 /// The next refresh token of a family, before the database agreed to it.
@@ -116,6 +127,8 @@ pub struct Successor {
 pub struct TokenSet {
     /// The access token.
     pub access_token: String,
+    /// `Bearer`, or `DPoP` when it is bound to a key.
+    pub token_type: &'static str,
     /// Its life, in seconds.
     pub expires_in: i64,
     /// The ID token, when `openid` was granted.
@@ -171,7 +184,7 @@ impl Mint {
         &self,
         family: FamilyId,
         scopes: &Scopes,
-        audience: &str,
+        audience: &[String],
         now: Time,
     ) -> Result<(NewFamily, RefreshSeed), MintError> {
         let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
@@ -181,13 +194,13 @@ impl Mint {
         let row = NewFamily {
             id: family,
             scope: scopes.to_string(),
-            audience: vec![audience.to_owned()],
+            audience: audience.to_vec(),
             leaf: TokenDigest::of(&jti),
             leaf_key: key.kid().to_owned(),
             leaf_expires_at: expires_at,
             ends_at,
         };
-        Ok((row, RefreshSeed { family, jti, key, expires_at }))
+        Ok((row, RefreshSeed { family, jti, key, expires_at, jkt: None }))
     }
 
     /// Decides the successor of a genuine refresh token.
@@ -241,6 +254,7 @@ impl Mint {
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
             access_token,
+            token_type: if grant.jkt.is_some() { "DPoP" } else { "Bearer" },
             expires_in: life.num_seconds(),
             id_token,
             refresh_token,
@@ -252,7 +266,7 @@ impl Mint {
         let claims = AccessClaims {
             iss: self.settings.issuer.clone(),
             sub: grant.user.id.to_string(),
-            aud: grant.audience.into(),
+            aud: grant.audience.to_vec().into(),
             client_id: grant.client.id.clone(),
             iat: now.timestamp(),
             exp: (now + life).timestamp(),
@@ -260,8 +274,10 @@ impl Mint {
             scope: grant.scopes.to_string(),
             sid: Some(grant.session.to_string()),
             authentication: authentication(grant),
-            cnf: None,
+            cnf: grant.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
             act: None,
+            grant_id: grant.grant_id.map(|id| id.to_string()),
+            userinfo_claims: grant.requested.userinfo.clone(),
             extra: Extra::default(),
         };
         Ok(self.signer.sign(&self.signing(&Use::Tokens, self.settings.algorithm)?, typ::ACCESS, &claims)?)
@@ -279,7 +295,7 @@ impl Mint {
             nonce: grant.nonce.map(ToOwned::to_owned),
             at_hash: Some(at_hash(key.algorithm(), access_token)),
             azp: None,
-            sid: Some(grant.session.to_string()),
+            sid: grant.sid.map(|sid| sid.to_string()),
             authentication: authentication(grant),
             extra: Extra::new(profile(grant)),
         };
@@ -297,11 +313,12 @@ impl Mint {
             fid: seed.family.to_string(),
             sid: Some(grant.session.to_string()),
             scope: grant.scopes.to_string(),
-            resources: vec![grant.audience.to_owned()],
+            resources: grant.audience.to_vec(),
             iat: now.timestamp(),
             exp: seed.expires_at.timestamp(),
             authentication: authentication(grant),
-            cnf: None,
+            cnf: seed.jkt.clone().map(|jkt| Confirmation { jkt }),
+            claims: grant.requested.clone(),
         };
         Ok(self.signer.sign(&seed.key, typ::REFRESH, &claims)?)
     }

@@ -225,10 +225,16 @@ fn issue(
     let authentication = &presented.claims.authentication;
     let auth_time =
         authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
-    let audience = presented.claims.resources.first().map_or(room.mint.issuer(), String::as_str);
+    let issuer = [room.mint.issuer().to_owned()];
+    let resources = &presented.claims.resources;
+    let audience = if resources.is_empty() { issuer.as_slice() } else { resources.as_slice() };
     let grant = Grant {
         user,
         session: presented.session,
+        sid: Some(presented.session),
+        grant_id: None,
+        jkt: None,
+        requested: &presented.claims.claims,
         client,
         scopes,
         audience,

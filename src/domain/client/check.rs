@@ -1,0 +1,224 @@
+//! How the settings of a client must fit each other, whoever wrote them: the configuration, an administrator, or the
+//! client itself by registration. To add a rule: one block in [`ClientDefinition::check`] and its row in the test.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use url::Url;
+
+use super::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
+
+/// Two settings that cannot both hold, or one that misses another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {what}; {cure}")]
+pub struct Misfit {
+    /// The setting that should be changed.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub what: &'static str,
+    /// What to do.
+    pub cure: &'static str,
+}
+
+/// Members of a JWK that only its owner may know (RFC 7518 §6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl ClientDefinition {
+    /// Everything that does not fit; empty for a sound client. `has_secret` says whether it is given one.
+    pub fn check(&self, has_secret: bool) -> Vec<Misfit> {
+        let mut found = Vec::new();
+        let mut misfit = |wrong: bool, field, what, cure| {
+            if wrong {
+                found.push(Misfit { field, what, cure });
+            }
+        };
+        let public = self.kind == ClientKind::Public;
+        let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
+        let uses = |grant| self.grants.contains(&grant);
+        let by_key = self.auth_method == Some(AuthMethod::PrivateKeyJwt) || (!has_secret && has_keys && !public);
+
+        misfit(
+            public && !matches!(self.auth_method, None | Some(AuthMethod::None)),
+            "auth_method",
+            "asks a public client to authenticate",
+            "write kind = \"confidential\", or leave it out",
+        );
+        misfit(
+            !public && self.auth_method == Some(AuthMethod::None),
+            "auth_method",
+            "lets a confidential client go unauthenticated",
+            "write kind = \"public\", or name a method",
+        );
+        misfit(
+            self.auth_method == Some(AuthMethod::PrivateKeyJwt) && !has_keys,
+            "auth_method",
+            "is private_key_jwt without keys",
+            "give it jwks or jwks_uri",
+        );
+        misfit(
+            self.jwks.is_some() && self.jwks_uri.is_some(),
+            "jwks",
+            "is given together with jwks_uri",
+            "keep one of the two",
+        );
+        if let Some(problem) = self.jwks.as_ref().and_then(wrong_with_keys) {
+            misfit(true, "jwks", problem, "give a JWK Set of public keys: {\"keys\": [ … ]}");
+        }
+        misfit(
+            public && uses(GrantType::ClientCredentials),
+            "grants",
+            "gives client_credentials to a public client",
+            "write kind = \"confidential\": whoever reads a public client could act as it",
+        );
+        misfit(
+            uses(GrantType::AuthorizationCode) && self.redirect_uris.is_empty(),
+            "redirect_uris",
+            "is empty, but the client uses authorization codes",
+            "list where answers may be sent",
+        );
+        misfit(
+            self.security_profile.is_some() && !by_key,
+            "security_profile",
+            "wants private_key_jwt",
+            "give the client jwks or jwks_uri and auth_method = \"private_key_jwt\"",
+        );
+        misfit(
+            self.security_profile.is_some() && self.id_token_algorithm.as_deref().is_none_or(|name| name == "RS256"),
+            "id_token_algorithm",
+            "is RS256, which the security profile refuses",
+            "write ES256",
+        );
+        misfit(
+            self.security_profile == Some(SecurityProfile::Fapi2MessageSigning) && !has_keys,
+            "security_profile",
+            "wants signed requests",
+            "give the client jwks or jwks_uri",
+        );
+        misfit(
+            self.require_signed_request_object && !has_keys,
+            "require_signed_request_object",
+            "is true without keys",
+            "give the client jwks or jwks_uri",
+        );
+        misfit(
+            self.subject_type == SubjectType::Pairwise
+                && self.sector_identifier_uri.is_none()
+                && sectors(&self.redirect_uris).len() > 1,
+            "sector_identifier_uri",
+            "is missing: the redirect URIs have several hosts, so the sector of a pairwise client is unknown",
+            "give one, or keep to one host",
+        );
+        found
+    }
+
+    /// The host that pairwise subjects are made for (OpenID Connect Core §8.1).
+    pub fn sector(&self) -> Option<String> {
+        match &self.sector_identifier_uri {
+            Some(uri) => sectors(std::slice::from_ref(uri)).into_iter().next(),
+            None => sectors(&self.redirect_uris).into_iter().next(),
+        }
+    }
+}
+
+fn sectors(uris: &[String]) -> BTreeSet<String> {
+    uris.iter().filter_map(|uri| Url::parse(uri).ok()?.host_str().map(ToOwned::to_owned)).collect()
+}
+
+fn wrong_with_keys(jwks: &Value) -> Option<&'static str> {
+    let Some(keys) = jwks.get("keys").and_then(Value::as_array) else { return Some("is not a JWK Set") };
+    if keys.is_empty() || keys.len() > 20 {
+        return Some("must have 1 to 20 keys");
+    }
+    for key in keys {
+        let Some(members) = key.as_object() else { return Some("holds something that is no key") };
+        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+            return Some("holds a private or symmetric key, which is no secret any more");
+        }
+        if !matches!(members.get("kty").and_then(Value::as_str), Some("RSA" | "EC" | "OKP")) {
+            return Some("holds a key whose kty is none of RSA, EC, OKP");
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sound() -> ClientDefinition {
+        ClientDefinition {
+            kind: ClientKind::Confidential,
+            grants: vec![GrantType::AuthorizationCode],
+            redirect_uris: vec!["https://app.example/cb".into()],
+            ..ClientDefinition::default()
+        }
+    }
+
+    fn keys() -> Value {
+        json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]})
+    }
+
+    #[test]
+    fn a_sound_client_has_no_misfit() {
+        assert_eq!(sound().check(true), []);
+        let fapi = ClientDefinition {
+            jwks: Some(keys()),
+            security_profile: Some(SecurityProfile::Fapi2),
+            id_token_algorithm: Some("ES256".into()),
+            ..sound()
+        };
+        assert_eq!(fapi.check(false), []);
+        assert_eq!(ClientDefinition::default().check(false), []);
+    }
+
+    #[test]
+    fn each_rule_names_its_setting() {
+        let public = ClientDefinition { kind: ClientKind::Public, ..sound() };
+        for (expected, definition) in [
+            ("auth_method", ClientDefinition { auth_method: Some(AuthMethod::ClientSecretPost), ..public.clone() }),
+            ("auth_method", ClientDefinition { auth_method: Some(AuthMethod::None), ..sound() }),
+            ("auth_method", ClientDefinition { auth_method: Some(AuthMethod::PrivateKeyJwt), ..sound() }),
+            (
+                "jwks",
+                ClientDefinition { jwks: Some(keys()), jwks_uri: Some("https://app.example/jwks".into()), ..sound() },
+            ),
+            ("jwks", ClientDefinition { jwks: Some(json!([])), ..sound() }),
+            ("jwks", ClientDefinition { jwks: Some(json!({"keys": []})), ..sound() }),
+            ("jwks", ClientDefinition { jwks: Some(json!({"keys": [1]})), ..sound() }),
+            ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "EC", "d": "x"}]})), ..sound() }),
+            ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "oct"}]})), ..sound() }),
+            ("grants", ClientDefinition { grants: vec![GrantType::ClientCredentials], ..public }),
+            ("redirect_uris", ClientDefinition { redirect_uris: vec![], ..sound() }),
+            (
+                "security_profile",
+                ClientDefinition {
+                    security_profile: Some(SecurityProfile::Fapi2),
+                    id_token_algorithm: Some("ES256".into()),
+                    ..sound()
+                },
+            ),
+            (
+                "id_token_algorithm",
+                ClientDefinition {
+                    security_profile: Some(SecurityProfile::Fapi2),
+                    jwks: Some(keys()),
+                    auth_method: Some(AuthMethod::PrivateKeyJwt),
+                    ..sound()
+                },
+            ),
+            ("require_signed_request_object", ClientDefinition { require_signed_request_object: true, ..sound() }),
+            (
+                "sector_identifier_uri",
+                ClientDefinition {
+                    subject_type: SubjectType::Pairwise,
+                    redirect_uris: vec!["https://a.example/".into(), "https://b.example/".into()],
+                    ..sound()
+                },
+            ),
+        ] {
+            let found = definition.check(true);
+            assert_eq!(found.iter().map(|misfit| misfit.field).collect::<Vec<_>>(), [expected], "{found:?}");
+        }
+    }
+}
