@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
@@ -316,6 +316,9 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Outbo
     let media_type =
         text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let cache_control = text(header::CACHE_CONTROL).map(ToOwned::to_owned);
+    if response.body().size_hint().lower() > MOST as u64 {
+        return Err(OutboundError::TooLarge);
+    }
     let body = Limited::new(response.into_body(), MOST).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             return OutboundError::TooLarge;

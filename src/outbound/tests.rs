@@ -1,1 +1,177 @@
+//! The client against servers that mean no good, on this machine.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::*;
+
+const AUTHORITY: &[u8] = include_bytes!("fixtures/ca.pem");
+
+/// A server that says something to each caller, and how many there were.
+fn serve(speak: impl Fn(TcpStream) + Send + 'static) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let callers = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&callers);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            speak(stream);
+        }
+    });
+    (port, callers)
+}
+
+/// A server that reads a request and answers with these bytes.
+fn answering(answer: String) -> (u16, Arc<AtomicUsize>) {
+    serve(move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(answer.as_bytes());
+    })
+}
+
+fn ok(headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn client(allow_private: bool) -> Outbound {
+    Outbound::new(allow_private, Some(AUTHORITY)).unwrap()
+}
+
+async fn reason(client: &Outbound, url: &str) -> &'static str {
+    client.get(url, "*/*", "test").await.map_or_else(|error| error.reason(), |_| "done")
+}
+
+#[tokio::test]
+async fn an_honest_answer_is_read() {
+    let answer = ok("Content-Type: Application/JSON; charset=utf-8\r\nCache-Control: max-age=5\r\n", "{}");
+    let (port, _) = answering(answer);
+    let expected = Answer {
+        media_type: Some("application/json".into()),
+        cache_control: Some("max-age=5".into()),
+        body: b"{}".to_vec(),
+    };
+    let url = format!("http://localhost:{port}/a?b=c#d");
+    assert_eq!(client(true).get(&url, "application/json", "test").await.unwrap(), expected);
+    assert_eq!(client(true).post(&url, "application/json", vec![1; 9], "test").await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn the_request_says_who_and_what_and_nothing_else() {
+    let (heard, hears) = std::sync::mpsc::channel();
+    let (port, _) = serve(move |mut stream| {
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).unwrap();
+        heard.send(String::from_utf8_lossy(&buffer[..length]).to_ascii_lowercase()).unwrap();
+        let _ = stream.write_all(ok("", "").as_bytes());
+    });
+    client(true).get(&format!("http://127.0.0.1:{port}/a%20b?c=d#e"), "application/json", "test").await.unwrap();
+    let request = hears.recv().unwrap();
+    let mut lines: Vec<&str> = request.trim_end().lines().collect();
+    lines[1..].sort_unstable();
+    let version = env!("CARGO_PKG_VERSION");
+    let (host, agent) = (format!("host: 127.0.0.1:{port}"), format!("user-agent: passmint/{version}"));
+    let expected = ["get /a%20b?c=d http/1.1", "accept: application/json", "connection: close", &host, &agent];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn private_addresses_are_not_even_connected_to() {
+    let (port, callers) = answering(ok("", ""));
+    let strict = client(false);
+    for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]", "127.1"] {
+        for scheme in ["http", "https"] {
+            let url = format!("{scheme}://{host}:{port}/");
+            let error = strict.get(&url, "*/*", "test").await.unwrap_err();
+            assert!(matches!(error, OutboundError::Forbidden), "{url}: {error}");
+        }
+    }
+    for address in ["169.254.169.254", "0.0.0.0", "224.0.0.1", "[fe80::1]", "[64:ff9b::7f00:1]"] {
+        let error = client(true).get(&format!("http://{address}:{port}/"), "*/*", "test").await.unwrap_err();
+        assert!(matches!(error, OutboundError::Forbidden), "{address}, whatever is allowed: {error}");
+    }
+    let error = client(true).get("http://1.1.1.1/", "*/*", "test").await.unwrap_err();
+    assert!(matches!(error, OutboundError::Forbidden), "a public address without TLS: {error}");
+    assert_eq!(callers.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn addresses_that_are_none_are_refused() {
+    for url in ["", "x", "ftp://localhost/", "file:///etc/passwd", "https://user@localhost/", "http://a:b@localhost/"] {
+        assert_eq!(reason(&client(true), url).await, "address", "{url}");
+    }
+    assert_eq!(reason(&client(true), "https://no-such-name.invalid/").await, "name");
+}
+
+#[tokio::test]
+async fn hostile_answers_are_refused_by_name() {
+    let (inner, reached) = answering(ok("", ""));
+    let redirect = format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{inner}/\r\nContent-Length: 0\r\n\r\n");
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+    for (name, answer, expected) in [
+        ("a redirect inward", redirect, "status"),
+        ("an error", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".into(), "status"),
+        ("too large by its own word", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nx".into(), "size"),
+        (
+            "too large in chunks",
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(3)),
+            "size",
+        ),
+        ("compressed", ok("Content-Encoding: gzip\r\n", "x"), "encoding"),
+        ("an endless head", format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000)), "http"),
+        ("cut off", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx".into(), "http"),
+        ("no HTTP", "SSH-2.0-OpenSSH\r\n\r\n".into(), "http"),
+        ("nothing", String::new(), "http"),
+    ] {
+        let (port, _) = answering(answer);
+        assert_eq!(reason(&client(true), &format!("http://127.0.0.1:{port}/")).await, expected, "{name}");
+    }
+    assert_eq!(reached.load(Ordering::SeqCst), 0, "nobody was redirected");
+}
+
+/// The clock of the runtime stands still and jumps when nothing else is to be done: five seconds pass at once.
+#[tokio::test(start_paused = true)]
+async fn whoever_keeps_us_waiting_is_left() {
+    let (port, callers) = serve(|stream| {
+        // Held open, and never answered.
+        std::mem::forget(stream);
+    });
+    assert_eq!(reason(&client(true), &format!("http://127.0.0.1:{port}/")).await, "time");
+    assert!(callers.load(Ordering::SeqCst) <= 1);
+}
+
+#[tokio::test]
+async fn certificates_are_checked() {
+    let certificates = CertificateDer::pem_slice_iter(include_bytes!("fixtures/server.pem"));
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/server.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certificates.map(Result::unwrap).collect(), key)
+        .unwrap();
+    let config = Arc::new(config);
+    let (port, _) = serve(move |stream| {
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(ok("", "").as_bytes());
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    });
+    let trusting = client(true);
+    let unknowing = Outbound::new(true, None).unwrap();
+    assert_eq!(reason(&trusting, &format!("https://localhost:{port}/")).await, "done");
+    assert_eq!(reason(&trusting, &format!("https://127.0.0.1:{port}/")).await, "connection", "another name");
+    assert_eq!(reason(&unknowing, &format!("https://localhost:{port}/")).await, "connection", "an unknown authority");
+}
+
+#[test]
+fn an_authority_file_without_certificates_is_refused() {
+    for (name, pem) in [("empty", ""), ("no PEM", "x"), ("a key", include_str!("fixtures/server.key"))] {
+        assert!(matches!(Outbound::new(false, Some(pem.as_bytes())), Err(SetupError::ExtraCa)), "{name}");
+    }
+}

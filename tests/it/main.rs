@@ -24,10 +24,14 @@ mod browser;
 mod ceremonies;
 /// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
 mod cli;
+/// How clients authenticate: one method each, assertions that count once, keys that are fetched.
+mod client_authentication;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
+/// Tokens bound to a key: proofs, where they are asked for, and what is refused.
+mod dpop;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.
 mod faults;
 /// Access tokens that were tampered with.

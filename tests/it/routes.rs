@@ -265,14 +265,7 @@ fn client_routes_take_the_right_kind_of_client_only() {
     for (name, by_basic, client, token, revoke, introspect) in [
         ("public", None, vec![("client_id", "web")], "400 invalid_grant", "200", "401 invalid_client"),
         ("confidential", Some(API_SECRET), vec![], "400 invalid_grant", "200", "200"),
-        (
-            "a wrong secret",
-            Some(&wrong),
-            vec![],
-            "401 invalid_client",
-            "401 invalid_client",
-            "401 invalid_client",
-        ),
+        ("a wrong secret", Some(&wrong), vec![], "401 invalid_client", "401 invalid_client", "401 invalid_client"),
         (
             "a confidential one without its secret",
             None,

@@ -67,13 +67,14 @@ fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> R
     };
     // The digest is made and compared in any case, so that an unknown client takes as long as a wrong secret.
     let digest = TokenDigest::of(secret);
-    let nobody = TokenDigest::of("nobody");
-    let stored = client.as_ref().and_then(|client| client.secret).unwrap_or(nobody);
+    let matches = |stored: Option<TokenDigest>| {
+        let is_equal = stored.unwrap_or(TokenDigest::of("")).matches(&digest);
+        stored.is_some() & is_equal
+    };
+    let is_current = matches(client.as_ref().and_then(|client| client.secret));
     let previous = client.as_ref().and_then(|client| client.previous_secret).filter(|(_, until)| now < *until);
-    let is_current = stored.matches(&digest);
-    let is_previous = previous.map_or(nobody, |(previous, _)| previous).matches(&digest);
+    let knows_secret = is_current | matches(previous.map(|(digest, _)| digest));
     let client = client.ok_or("unknown or disabled")?;
-    let knows_secret = client.secret.is_some() && (is_current || is_previous);
     match (client.auth_method(), &presented.proof) {
         (AuthMethod::None, Proof::Nothing) | (AuthMethod::PrivateKeyJwt, Proof::Assertion(_)) => Ok(client),
         (AuthMethod::ClientSecretBasic, Proof::Basic(_)) | (AuthMethod::ClientSecretPost, Proof::Post(_)) => {

@@ -29,6 +29,19 @@ fn a_running_server_follows_clients() {
     eventually("the client is known", || status_of(&app, "reporter", &first) == 200);
 
     let second = field(&operator.ok(&["clients", "secret", "reporter"]), "secret");
+    eventually("the new secret is known", || status_of(&app, "reporter", &second) == 200);
+    assert_eq!(status_of(&app, "reporter", &first), 200, "both are good while the app is changed");
+    let third = field(&operator.ok(&["clients", "secret", "reporter", "--keep-old", "2h"]), "secret");
+    eventually("the first is worth nothing: two overlap, not three", || status_of(&app, "reporter", &first) == 401);
+    assert_eq!((status_of(&app, "reporter", &second), status_of(&app, "reporter", &third)), (200, 200));
+    app.advance(chrono::Duration::minutes(121));
+    assert_eq!(
+        (status_of(&app, "reporter", &second), status_of(&app, "reporter", &third)),
+        (401, 200),
+        "its time is over"
+    );
+    let first = third;
+    let second = field(&operator.ok(&["clients", "secret", "reporter", "--now"]), "secret");
     eventually("the old secret is worth nothing", || status_of(&app, "reporter", &first) == 401);
     assert_eq!(status_of(&app, "reporter", &second), 200);
 
@@ -37,7 +50,7 @@ fn a_running_server_follows_clients() {
     assert!(operator.refused(&["clients", "disable", "reporter"]).contains("disabled already"));
     operator.ok(&["clients", "enable", "reporter"]);
     eventually("it is enabled", || status_of(&app, "reporter", &second) == 200);
-    assert_eq!(app.events("client.changed"), 4);
+    assert_eq!(app.events("client.changed"), 6);
 
     let shown = operator.json(&["clients", "show", "reporter"]);
     assert_eq!(shown["definition"]["name"], "Reporter");

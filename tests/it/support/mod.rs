@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod jose;
 pub mod program;
 pub mod tokens;
 pub mod webdriver;
