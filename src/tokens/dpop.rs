@@ -168,6 +168,9 @@ mod tests {
     use super::*;
     use crate::clock::Time;
 
+    /// RFC 9449 §4.1.
+    const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
     }
@@ -208,7 +211,6 @@ mod tests {
     /// The proof of RFC 9449 §4.1, for its own request and moment.
     #[test]
     fn the_proof_of_the_rfc_fits_its_request() {
-        const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
         let at = |seconds: i64| Time::from_timestamp(1_562_262_616 + seconds, 0).unwrap();
         let own = url("https://server.example.com/token");
         let target = Target { method: "POST", url: &own, access_token: None };
@@ -225,6 +227,21 @@ mod tests {
         assert_eq!(check(PROOF, &get, at(0)).unwrap_err(), ProofRefusal::Foreign("htm"));
         let resource = Target { access_token: Some("x"), ..target };
         assert_eq!(check(PROOF, &resource, at(0)).unwrap_err(), ProofRefusal::Claim("ath"));
+    }
+
+    #[test]
+    fn every_change_of_a_proof_is_refused() {
+        let own = url("https://server.example.com/token");
+        let target = Target { method: "POST", url: &own, access_token: None };
+        let now = Time::from_timestamp(1_562_262_616, 0).unwrap();
+        assert!(check(PROOF, &target, now).is_ok());
+        for at in 0..PROOF.len() {
+            assert!(check(&PROOF[..at], &target, now).is_err(), "cut at {at}");
+            for other in ["A", "x", ".", "=", ""] {
+                let changed = format!("{}{other}{}", &PROOF[..at], &PROOF[at + 1..]);
+                assert!(changed == PROOF || check(&changed, &target, now).is_err(), "{other:?} at {at}");
+            }
+        }
     }
 
     #[test]
