@@ -160,7 +160,7 @@ texts! {
         app_terms: "Terms of service",
         scopes_read: "It will see",
         scopes_change: "It will be able to",
-        scopes_away: "It will go on while you are away",
+        scopes_away: "While you are away, it will",
         scope_new: "New",
         scope_openid: "Which account is yours",
         scope_profile: "Your name and profile",
@@ -215,6 +215,7 @@ texts! {
         apps_title: "Apps",
         apps_lede: "Apps that you allowed to use your account. Remove what you do not use.",
         no_apps: "No apps yet. Apps appear here after you allow them.",
+        app_may: "What it may use:",
         app_since: "Allowed",
         done_app_removed: "The app was removed. It has no access any more.",
 
