@@ -56,9 +56,18 @@ impl ReturnTo {
         })
     }
 
-    /// The host that people are shown as the place they return to; none for an app's own scheme.
-    pub fn host(&self) -> Option<String> {
-        host(&self.redirect_uri)
+    /// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
+    pub fn place(&self) -> String {
+        let scheme = || self.redirect_uri.split(':').next().unwrap_or_default().to_owned();
+        host(&self.redirect_uri).unwrap_or_else(scheme)
+    }
+
+    /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1).
+    pub fn form_target(&self) -> String {
+        match (self.redirect_uri.split_once("://"), host(&self.redirect_uri)) {
+            (Some((scheme, _)), Some(host)) => format!("{scheme}://{host}"),
+            _ => format!("{}:", self.place()),
+        }
     }
 
     /// Who could be there.

@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::minutes(15);
 #[must_use = "the browser waits"]
 pub enum Outcome {
     /// Back to the client.
-    Answer(Answer),
+    Answer(Arc<Client>, Answer),
     /// A refusal that a person should see before they are sent on: anybody may register a client and have its links lead
     /// through us to wherever it likes (RFC 9700 §4.11.2).
     Explain {
@@ -118,7 +118,8 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
         }
         Step::Issue => match visitor.identity {
             Some(identity) => {
-                give(room, &pending, identity, Allowed::AsBefore, visitor.provenance).await.map(Outcome::Answer)
+                let answer = give(room, &pending, identity, Allowed::AsBefore, visitor.provenance).await?;
+                Ok(Outcome::Answer(pending.client, answer))
             }
             None => wait(room, pending).await,
         },
@@ -157,7 +158,7 @@ fn refused(
 ) -> Outcome {
     let answer = Answer::refusal(to, refusal, room.mint.issuer());
     if silent || client.definition.first_party || visitor.identity.is_some() {
-        Outcome::Answer(answer)
+        Outcome::Answer(client, answer)
     } else {
         Outcome::Explain { client, refusal, answer }
     }
