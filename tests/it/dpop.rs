@@ -103,7 +103,7 @@ fn tokens_are_bound_where_they_are_given() {
     let path = "/v1/passkeys/authentication/verify";
     let proof = key.proof("POST", &format!("{}{path}", app.origin), app.clock.now());
     let reply = app.client("bound").request("POST", path).json(&verify(&begun, &credential)).header("DPoP", &proof);
-    let tokens = Tokens::of(&reply.send().expect(200).json()["tokens"]);
+    let tokens = Tokens::of(&reply.send().expect(200).json());
     assert_eq!(claims(&tokens.access)["cnf"]["jkt"], key.thumbprint());
 }
 
@@ -171,7 +171,7 @@ const GOOD: [(&str, Change); 13] = [
     ("as it is", |_, _, _| {}),
     ("10 s old", |_, c, now| c["iat"] = json!(now - 10)),
     ("10 s ahead", |_, c, now| c["iat"] = json!(now + 10)),
-    ("59 s old", |_, c, now| c["iat"] = json!(now - 59)),
+    ("30 s old", |_, c, now| c["iat"] = json!(now - 30)),
     ("nbf and exp", |_, c, now| (c["nbf"], c["exp"]) = (json!(now), json!(now + 60))),
     ("exp in the past", |_, c, now| c["exp"] = json!(now - 60)),
     ("further claims", |_, c, _| (c["x"], c["sub"]) = (json!({ "y": [1] }), json!("somebody"))),
