@@ -28,12 +28,7 @@ impl Accounts {
     }
 
     /// Takes back what a person allowed a client; `false` when there was nothing.
-    pub async fn take_back(
-        &self,
-        session: &Session,
-        client: &str,
-        origin: &Provenance,
-    ) -> Result<bool, StorageError> {
+    pub async fn take_back(&self, session: &Session, client: &str, origin: &Provenance) -> Result<bool, StorageError> {
         let (now, owner, client) = (self.clock.now(), session.user, client.to_owned());
         let event = Event {
             user: Some(owner),

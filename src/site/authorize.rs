@@ -20,7 +20,7 @@ use crate::oidc::{Oidc, Room};
 use crate::web::Caller;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
-use crate::web::form::{Form, ForeignForm, PageForm};
+use crate::web::form::{ForeignForm, Form, PageForm};
 use crate::web::headers::page_policy_for;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::authorize_error::{AuthorizeError, Fault};
@@ -74,9 +74,9 @@ impl actix_web::FromRequest for Rooms {
                 limits: request.app_data::<web::Data<Limits>>()?.clone(),
             })
         };
-        std::future::ready(rooms().ok_or_else(|| {
-            Failure::new(Kind::Internal, "The server is not set up completely.").into()
-        }))
+        std::future::ready(
+            rooms().ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely.").into()),
+        )
     }
 }
 
@@ -101,8 +101,7 @@ pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResp
         desk.limits.check(Class::Start, caller.network)?;
         let identity = identity_of(&request, desk.guard).await?;
         let parameters = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        let visitor =
-            Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
+        let visitor = Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
         desk.begin(parameters, &visitor).await
     }
     .await;
@@ -134,7 +133,7 @@ pub async fn interaction(
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let identity = identity_of(&request, desk.guard).await?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         let step = authorize::next(desk.room, &pending, identity.as_ref()).await?;
         desk.follow(&handle, &pending, identity.as_ref(), step, Came::ByLink).await
     }
@@ -143,15 +142,10 @@ pub async fn interaction(
 }
 
 /// Signing in as somebody else than is signed in.
-pub async fn another(
-    request: HttpRequest,
-    rooms: Rooms,
-    caller: Caller,
-    handle: web::Path<String>,
-) -> HttpResponse {
+pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.sign_in(&handle, &pending).await
     }
     .await;
@@ -159,16 +153,11 @@ pub async fn another(
 }
 
 /// Going back to the app without anything.
-pub async fn cancel(
-    request: HttpRequest,
-    rooms: Rooms,
-    caller: Caller,
-    handle: web::Path<String>,
-) -> HttpResponse {
+pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let identity = identity_of(&request, desk.guard).await?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.refuse(&pending, Refusal::Denied, identity.as_ref(), Came::ByLink).await
     }
     .await;
@@ -187,7 +176,7 @@ pub async fn decide(
     let result = async {
         let identity = require_identity(&request, desk.guard).await?;
         desk.site.require_csrf(&identity, &form.0)?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.decided(&handle, pending, &identity, &form.0).await
     }
     .await;
@@ -200,8 +189,8 @@ impl Desk<'_> {
         match authorize::begin(self.room, parameters, visitor).await? {
             Outcome::Answer(client, answer) => self.answered(&client, &answer, Came::ByLink),
             Outcome::Wait(handle) => Ok(see_other(&path(handle.expose()))),
-            Outcome::Explain { client, refusal, answer } => self.explain(&client, refusal, &answer),
-            Outcome::Unsafe(problem) => self.fault(fault_of(problem), sent),
+            Outcome::Explain(client, refusal) => self.explain(&client, refusal),
+            Outcome::Unsafe(problem) => self.fault(fault_of(problem), None, sent),
         }
     }
 
@@ -308,16 +297,7 @@ impl Desk<'_> {
         Ok(response)
     }
 
-    fn fault(&self, fault: Fault, sent: Option<String>) -> Result<HttpResponse, Failure> {
-        self.fault_because(fault, None, sent)
-    }
-
-    fn fault_because(
-        &self,
-        fault: Fault,
-        detail: Option<String>,
-        sent: Option<String>,
-    ) -> Result<HttpResponse, Failure> {
+    fn fault(&self, fault: Fault, detail: Option<String>, sent: Option<String>) -> Result<HttpResponse, Failure> {
         let frame = self.site.frame(self.request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let request_id = self.request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
@@ -325,11 +305,15 @@ impl Desk<'_> {
         Site::page(&view, &nonce, StatusCode::BAD_REQUEST)
     }
 
+    /// The request was answered before, or waited too long.
+    fn over(&self) -> Result<HttpResponse, Failure> {
+        self.fault(Fault::InteractionOver, None, None)
+    }
+
     /// A refusal on a page of ours: nobody is signed in, and anybody could have made the link.
-    fn explain(&self, client: &Client, refusal: Refusal, answer: &Answer) -> Result<HttpResponse, Failure> {
-        let _ = answer;
+    fn explain(&self, client: &Client, refusal: Refusal) -> Result<HttpResponse, Failure> {
         let detail = format!("{}: {} ({})", client.definition.name, refusal.description(), refusal.code());
-        self.fault_because(Fault::Malformed, Some(detail), None)
+        self.fault(Fault::Malformed, Some(detail), None)
     }
 
     async fn sign_in(&self, handle: &str, pending: &Pending) -> Result<HttpResponse, Failure> {
@@ -338,7 +322,8 @@ impl Desk<'_> {
             app: Some(chip(pending)),
             email: pending.request.login_hint.clone().unwrap_or_default(),
         };
-        sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction).await
+        sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction)
+            .await
     }
 
     async fn confirm(&self, handle: &str, identity: &Identity) -> Result<HttpResponse, Failure> {

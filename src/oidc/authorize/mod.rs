@@ -20,8 +20,8 @@ use crate::account::guards::Identity;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{
-    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal, ReturnTo,
-    Step, Unsafe, decide,
+    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal,
+    ReturnTo, Step, Unsafe, decide,
 };
 use crate::domain::client::Client;
 use crate::domain::id::Id;
@@ -42,16 +42,9 @@ const PATIENCE: Duration = Duration::minutes(15);
 pub enum Outcome {
     /// Back to the client.
     Answer(Arc<Client>, Answer),
-    /// A refusal that a person should see before they are sent on: anybody may register a client and have its links lead
+    /// A refusal that stays on a page of ours: anybody may register a client, and links with a fault in them must not lead
     /// through us to wherever it likes (RFC 9700 §4.11.2).
-    Explain {
-        /// Who asked.
-        client: Arc<Client>,
-        /// Why not.
-        refusal: Refusal,
-        /// The answer, for when they go on.
-        answer: Answer,
-    },
+    Explain(Arc<Client>, Refusal),
     /// Never redirected.
     Unsafe(Unsafe),
     /// A person is needed: the page with this handle.
@@ -156,11 +149,10 @@ fn refused(
     silent: bool,
     visitor: &Visitor<'_>,
 ) -> Outcome {
-    let answer = Answer::refusal(to, refusal, room.mint.issuer());
     if silent || client.definition.first_party || visitor.identity.is_some() {
-        Outcome::Answer(client, answer)
+        Outcome::Answer(client, Answer::refusal(to, refusal, room.mint.issuer()))
     } else {
-        Outcome::Explain { client, refusal, answer }
+        Outcome::Explain(client, refusal)
     }
 }
 
@@ -201,12 +193,7 @@ pub async fn next(room: &Oidc, pending: &Pending, identity: Option<&Identity>) -
     step(room, pending, identity, false).await
 }
 
-async fn step(
-    room: &Oidc,
-    pending: &Pending,
-    identity: Option<&Identity>,
-    allowed_now: bool,
-) -> Result<Step, Failure> {
+async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allowed_now: bool) -> Result<Step, Failure> {
     let client = &*pending.client;
     let facts = Facts { begun_at: pending.begun_at, client, person: None, remembered: None, allowed_now };
     let Some(identity) = identity else { return Ok(decide(&pending.request, &facts)) };
@@ -221,11 +208,7 @@ async fn step(
 }
 
 /// Whether somebody may use the client, and what they allowed it before; one round trip, and none where neither is asked.
-async fn known_of(
-    room: &Oidc,
-    client: &Client,
-    identity: &Identity,
-) -> Result<(bool, Option<Consent>), StorageError> {
+async fn known_of(room: &Oidc, client: &Client, identity: &Identity) -> Result<(bool, Option<Consent>), StorageError> {
     let (first_party, groups) = (client.definition.first_party, client.definition.allowed_groups.clone());
     if first_party && groups.is_empty() {
         return Ok((true, None));
