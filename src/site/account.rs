@@ -144,8 +144,8 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRenamed => Happened::PasskeyRenamed,
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
-        EventKind::CeremonyRefused | EventKind::RefreshReplayed => Happened::SignInRefused,
-        EventKind::BridgeMinted => Happened::TokensIssued,
+        EventKind::CeremonyRefused | EventKind::RefreshReplayed | EventKind::CodeReplayed => Happened::SignInRefused,
+        EventKind::BridgeMinted | EventKind::Authorized => Happened::TokensIssued,
         _ => Happened::Other,
     };
     Entry { what, at: event.at, about: event.subject_name.or(event.client), from: event.address_class }

@@ -133,7 +133,7 @@ pub async fn interaction(
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let identity = identity_of(&request, desk.guard).await?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         let step = authorize::next(desk.room, &pending, identity.as_ref()).await?;
         desk.follow(&handle, &pending, identity.as_ref(), step, Came::ByLink).await
     }
@@ -145,7 +145,7 @@ pub async fn interaction(
 pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.sign_in(&handle, &pending).await
     }
     .await;
@@ -157,7 +157,7 @@ pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: 
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let identity = identity_of(&request, desk.guard).await?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.refuse(&pending, Refusal::Denied, identity.as_ref(), Came::ByLink).await
     }
     .await;
@@ -176,7 +176,7 @@ pub async fn decide(
     let result = async {
         let identity = require_identity(&request, desk.guard).await?;
         desk.site.require_csrf(&identity, &form.0)?;
-        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.decided(&handle, pending, &identity, &form.0).await
     }
     .await;
@@ -189,8 +189,8 @@ impl Desk<'_> {
         match authorize::begin(self.room, parameters, visitor).await? {
             Outcome::Answer(client, answer) => self.answered(&client, &answer, Came::ByLink),
             Outcome::Wait(handle) => Ok(see_other(&path(handle.expose()))),
-            Outcome::Explain { client, refusal, answer } => self.explain(&client, refusal, &answer),
-            Outcome::Unsafe(problem) => self.fault(fault_of(problem), sent),
+            Outcome::Explain(client, refusal) => self.explain(&client, refusal),
+            Outcome::Unsafe(problem) => self.fault(fault_of(problem), None, sent),
         }
     }
 
@@ -297,16 +297,7 @@ impl Desk<'_> {
         Ok(response)
     }
 
-    fn fault(&self, fault: Fault, sent: Option<String>) -> Result<HttpResponse, Failure> {
-        self.fault_because(fault, None, sent)
-    }
-
-    fn fault_because(
-        &self,
-        fault: Fault,
-        detail: Option<String>,
-        sent: Option<String>,
-    ) -> Result<HttpResponse, Failure> {
+    fn fault(&self, fault: Fault, detail: Option<String>, sent: Option<String>) -> Result<HttpResponse, Failure> {
         let frame = self.site.frame(self.request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let request_id = self.request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
@@ -314,11 +305,15 @@ impl Desk<'_> {
         Site::page(&view, &nonce, StatusCode::BAD_REQUEST)
     }
 
+    /// The request was answered before, or waited too long.
+    fn over(&self) -> Result<HttpResponse, Failure> {
+        self.fault(Fault::InteractionOver, None, None)
+    }
+
     /// A refusal on a page of ours: nobody is signed in, and anybody could have made the link.
-    fn explain(&self, client: &Client, refusal: Refusal, answer: &Answer) -> Result<HttpResponse, Failure> {
-        let _ = answer;
+    fn explain(&self, client: &Client, refusal: Refusal) -> Result<HttpResponse, Failure> {
         let detail = format!("{}: {} ({})", client.definition.name, refusal.description(), refusal.code());
-        self.fault_because(Fault::Malformed, Some(detail), None)
+        self.fault(Fault::Malformed, Some(detail), None)
     }
 
     async fn sign_in(&self, handle: &str, pending: &Pending) -> Result<HttpResponse, Failure> {

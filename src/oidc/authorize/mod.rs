@@ -42,16 +42,9 @@ const PATIENCE: Duration = Duration::minutes(15);
 pub enum Outcome {
     /// Back to the client.
     Answer(Arc<Client>, Answer),
-    /// A refusal that a person should see before they are sent on: anybody may register a client and have its links lead
+    /// A refusal that stays on a page of ours: anybody may register a client, and links with a fault in them must not lead
     /// through us to wherever it likes (RFC 9700 §4.11.2).
-    Explain {
-        /// Who asked.
-        client: Arc<Client>,
-        /// Why not.
-        refusal: Refusal,
-        /// The answer, for when they go on.
-        answer: Answer,
-    },
+    Explain(Arc<Client>, Refusal),
     /// Never redirected.
     Unsafe(Unsafe),
     /// A person is needed: the page with this handle.
@@ -156,11 +149,10 @@ fn refused(
     silent: bool,
     visitor: &Visitor<'_>,
 ) -> Outcome {
-    let answer = Answer::refusal(to, refusal, room.mint.issuer());
     if silent || client.definition.first_party || visitor.identity.is_some() {
-        Outcome::Answer(client, answer)
+        Outcome::Answer(client, Answer::refusal(to, refusal, room.mint.issuer()))
     } else {
-        Outcome::Explain { client, refusal, answer }
+        Outcome::Explain(client, refusal)
     }
 }
 

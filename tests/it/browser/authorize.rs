@@ -1,0 +1,131 @@
+//! An app on this computer sends somebody here and gets its answer: by address, by form, and when the person says no.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::{BUTTON, Desk};
+use crate::support::TestApp;
+use crate::support::oidc::{self, Ask};
+
+/// An app that listens on a port of its own, as native apps do (RFC 8252 §7.3).
+struct Listener {
+    redirect_uri: String,
+    arrivals: Receiver<(String, String)>,
+}
+
+impl Listener {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let redirect_uri = format!("http://{}/cb", listener.local_addr().unwrap());
+        let (arrived, arrivals) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut reader = BufReader::new(stream);
+                let (mut first, mut length) = (String::new(), 0);
+                if reader.read_line(&mut first).is_err() {
+                    continue;
+                }
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap_or(0);
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                let _ = reader.read_exact(&mut body);
+                let page = "<!doctype html><link rel=icon href=data:,><h1>Arrived</h1>";
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+                    page.len()
+                );
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+                if first.contains("/cb") && arrived.send((first, String::from_utf8_lossy(&body).into_owned())).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Self { redirect_uri, arrivals }
+    }
+
+    fn ask(&self) -> Ask {
+        Ask::of("native").with("redirect_uri", &self.redirect_uri)
+    }
+
+    /// What the browser brought: the first line of its request, and the body.
+    fn arrival(&self) -> (String, String) {
+        self.arrivals.recv_timeout(Duration::from_secs(20)).expect("the browser comes")
+    }
+}
+
+fn open(desk: &Desk, app: &TestApp, ask: &Ask) {
+    desk.open(&format!("{}{}", app.origin, ask.path()));
+}
+
+/// The parameters in an address or a body.
+fn parameters(text: &str) -> std::collections::BTreeMap<String, String> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+fn query(first_line: &str) -> std::collections::BTreeMap<String, String> {
+    let address = first_line.split(' ').nth(1).expect("an address");
+    parameters(address.split_once('?').expect("a query").1)
+}
+
+#[test]
+fn an_app_is_allowed_and_gets_its_code() {
+    let app = oidc::app();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.signs_out();
+    let listener = Listener::start();
+    open(&desk, &app, &listener.ask().with("scope", "openid offline_access").with("login_hint", "buffy@id.example"));
+    desk.reads(".lede bdi", "Native");
+    desk.press(BUTTON);
+    desk.reads("#pk .label", "Waiting for your device…");
+    desk.touches();
+    desk.until("the page that asks", || desk.sees("button[value=allow]").then_some(()));
+    assert!(desk.page_text().contains("Native") && desk.page_text().contains("Ana"));
+    assert!(desk.page_text().contains("127.0.0.1"));
+    desk.press("Allow");
+    let (line, _) = listener.arrival();
+    let arrived = query(&line);
+    assert_eq!((arrived["state"].as_str(), arrived["iss"].as_str()), ("the state", app.origin.as_str()));
+    let form = oidc::redemption("native", &arrived["code"], &listener.redirect_uri);
+    let tokens = app.request("POST", "/oauth/token").form(&form).send().expect(200).json();
+    assert_eq!(tokens["scope"], "offline_access openid");
+    assert!(tokens["refresh_token"].is_string());
+    desk.goes_to("/account/apps");
+    assert!(desk.page_text().contains("Native"));
+}
+
+#[test]
+fn no_brings_the_person_back_without_anything() {
+    let app = oidc::app();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let listener = Listener::start();
+    open(&desk, &app, &listener.ask());
+    desk.press("Cancel");
+    let arrived = query(&listener.arrival().0);
+    assert_eq!((arrived["error"].as_str(), arrived.get("code")), ("access_denied", None));
+    desk.reads("h1", "Arrived");
+}
+
+/// OAuth 2.0 Form Post Response Mode, under a policy that lets the page's form go to that app alone.
+#[test]
+fn an_answer_by_form_posts_itself() {
+    let app = oidc::app();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let listener = Listener::start();
+    let state = "\"><b>&é";
+    open(&desk, &app, &listener.ask().with("response_mode", "form_post").with("state", state));
+    desk.press("Allow");
+    let (line, body) = listener.arrival();
+    assert!(line.starts_with("POST /cb HTTP"), "{line}");
+    let arrived = parameters(&body);
+    assert_eq!(arrived["state"], state);
+    assert!(arrived["code"].starts_with("pma_"));
+    desk.reads("h1", "Arrived");
+}
