@@ -84,9 +84,9 @@ async fn revoke(
         return room
             .db
             .tx(move |conn| {
-                let ended = sessions::revoke_of_client(conn, session, &client, now)?;
-                // A browser session is its owner's, not the client's: there the token alone ends.
-                if ended || revoked_tokens::insert(conn, token, until)? {
+                // Only a session of the client's own ends with it; a browser's is its owner's.
+                sessions::revoke_of_client(conn, session, &client, now)?;
+                if revoked_tokens::insert(conn, token, until)? {
                     audit::insert(conn, &event)?;
                 }
                 Ok(())
