@@ -20,6 +20,8 @@ use crate::config::{ChallengeStore, Config};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
+use crate::oidc::logout::backchannel::Backchannel;
+use crate::outbox::Outbox;
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
@@ -127,6 +129,8 @@ impl App {
         let mut server = public_server(&config, public, &shared)?;
         let handle = server.handle();
         let admin = admin.map(|listener| admin_server(listener, &shared, metrics)).transpose()?;
+        let outbox = Arc::clone(&background.outbox);
+        let courier = actix_web::rt::spawn(Arc::clone(&outbox).run());
         let keeper = actix_web::rt::spawn(background.run());
         actix_web::rt::spawn(stop_when(stop, handle.clone(), health));
         if let Some(admin) = admin {
@@ -139,6 +143,9 @@ impl App {
                 server.await.and(Err(fault))
             }
         };
+        outbox.stop();
+        // What is in flight may arrive; what does not is delivered by another server, or after the next start.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(6), courier).await;
         keeper.abort();
         Background::leave(&db, server_id).await;
         drop(db);
@@ -257,8 +264,11 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let url = url::Url::parse(config.issuer()).ok();
     let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
     let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
+    let backchannel = Backchannel { mint: Arc::clone(&rooms.mint), clients: Arc::clone(&rooms.clients) };
+    let outbox = Arc::new(Outbox::new(rooms.db.clone(), clock.clone(), backchannel));
     let accounts = Arc::new(Accounts {
         db: rooms.db.clone(),
+        outbox: Arc::clone(&outbox),
         clock: clock.clone(),
         lifetimes: assembly::session_lifetimes(config),
     });
@@ -312,6 +322,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         health,
         limits,
         rotation: rooms.rotation.clone(),
+        outbox,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",

@@ -13,8 +13,9 @@ use uuid::Uuid;
 use crate::assembly::Rotation;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
+use crate::outbox::Outbox;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, installation, migrations, servers, sweep};
+use crate::storage::{Db, StorageError, installation, migrations, outbox, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -41,6 +42,8 @@ pub struct Background {
     pub limits: Arc<Limits>,
     /// What is rotated.
     pub rotation: Rotation,
+    /// What is to be delivered.
+    pub outbox: Arc<Outbox>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
@@ -107,6 +110,10 @@ impl Background {
         let (connections, idle) = self.db.connections();
         metrics::gauge!("passmint_database_connections").set(f64::from(connections));
         metrics::gauge!("passmint_database_connections_idle").set(f64::from(idle));
+        if let Ok((waiting, given_up)) = self.db.run(outbox::count).await {
+            metrics::gauge!("passmint_outbox_messages", "state" => "waiting").set(small(waiting));
+            metrics::gauge!("passmint_outbox_messages", "state" => "given_up").set(small(given_up));
+        }
     }
 
     async fn sweep(&self) {
@@ -136,6 +143,11 @@ impl Background {
         // A database that is gone already has nothing to be told.
         let _ = db.run(move |conn| servers::leave(conn, server)).await;
     }
+}
+
+/// A count for a gauge.
+fn small(count: i64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn rotate_locked(

@@ -14,6 +14,7 @@
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
+//! | [`outbox`] | delivers messages to other systems, at least once |
 //! | [`clients`] | the directory of OAuth clients |
 //! | [`app`], [`routes`] | the running server; every path in one list |
 //! | [`cli`] | the commands |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod domain;
 pub mod oidc;
 pub mod openapi;
+pub mod outbox;
 pub mod random;
 pub mod routes;
 pub mod site;

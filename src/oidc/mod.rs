@@ -8,6 +8,7 @@ pub mod client_auth;
 pub mod grants;
 pub mod introspect;
 pub mod keys;
+pub mod logout;
 pub mod revoke;
 pub mod token;
 pub mod wire;

@@ -170,7 +170,7 @@ async fn end_session(
 ) -> Result<HttpResponse, Failure> {
     if let Some(identity) = identity_of(request, guard).await? {
         site.require_csrf(&identity, &form.0)?;
-        guard.accounts.sign_out(&identity.session, &caller.provenance).await?;
+        guard.accounts.sign_out_and_tell(&identity.session, &caller.provenance).await?;
     }
     Ok(with_cookie(see_other("/signed-out"), &guard.cookies.clear_session()))
 }
