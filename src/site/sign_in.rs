@@ -15,7 +15,8 @@ use crate::web::error::Failure;
 use crate::web::form::PageForm;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::confirm::{Confirm, Reason};
-use crate::web::pages::sign_in::{Scriptless, SignIn, SignUp, SignedOut};
+use crate::web::pages::logout::SignedOut;
+use crate::web::pages::sign_in::{Scriptless, SignIn, SignUp};
 use crate::web::pages::{Armed, Boot, PageKind};
 
 /// The page with the one button. Somebody signed in is sent on.
@@ -177,6 +178,6 @@ async fn end_session(
 
 /// The page after signing out.
 pub async fn signed_out(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let view = SignedOut { frame: site.frame(&request, None, Boot::default()) };
+    let view = SignedOut::plain(site.frame(&request, None, Boot::default()));
     site.answer(&request, Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK))
 }
