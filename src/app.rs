@@ -21,6 +21,7 @@ use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::oidc::logout::backchannel::Backchannel;
+use crate::oidc::logout::session_state::BrowserStates;
 use crate::outbox::Outbox;
 use crate::routes;
 use crate::routes::fallback;
@@ -285,6 +286,10 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         mint: Arc::clone(&rooms.mint),
         clients: Arc::clone(&rooms.clients),
         cookies: Cookies::new(https, port),
+        browser_states: config
+            .session
+            .check_iframe
+            .then(|| Arc::new(BrowserStates::new(&rooms.keys.derive("browser-state")))),
         public_origin: config.issuer().to_owned(),
     };
     let oidc = Oidc {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
@@ -17,6 +18,7 @@ use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
+use crate::oidc::logout::session_state::BrowserStates;
 use crate::tokens::Mint;
 use crate::tokens::verifier::places;
 use crate::web::cookies::Cookies;
@@ -85,11 +87,27 @@ pub struct Guard {
     pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
+    /// Names browser states, where an operator wants session management.
+    pub browser_states: Option<Arc<BrowserStates>>,
     /// Our own origin, for requests that change something.
     pub public_origin: String,
 }
 
 impl Guard {
+    /// The cookies that take away what a browser keeps of a session.
+    pub fn forgetting(&self) -> Vec<Cookie<'static>> {
+        let mut cookies = vec![self.cookies.clear_session()];
+        cookies.extend(self.browser_states.as_ref().map(|_| self.cookies.clear_browser_state()));
+        cookies
+    }
+
+    /// The cookie that tells the session iframe of this session, and the browser state in it; none where session
+    /// management is off. To be set with each authorization answer that has a `session_state`.
+    pub fn browser_state(&self, session: SessionId) -> Option<(Cookie<'static>, String)> {
+        let state = self.browser_states.as_ref()?.of(session);
+        Some((self.cookies.set_browser_state(&state), state))
+    }
+
     /// Who sent a request.
     pub async fn identify(&self, method: &Method, headers: &HeaderMap) -> Result<Option<Identity>, Failure> {
         match (bearer(headers)?, self.cookies.session(headers)?) {

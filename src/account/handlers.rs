@@ -55,7 +55,7 @@ pub async fn sign_out(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     if let Some(identity) = identity.0 {
-        room.sign_out(&identity.session, &caller.provenance).await?;
+        room.sign_out_and_tell(&identity.session, &caller.provenance).await?;
     }
     Ok(HttpResponse::Ok().cookie(guard.cookies.clear_session()).json(SessionResponse { session: None, user: None }))
 }

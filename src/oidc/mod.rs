@@ -6,6 +6,7 @@
 
 pub mod client_auth;
 pub mod grants;
+pub mod initiate;
 pub mod introspect;
 pub mod keys;
 pub mod logout;

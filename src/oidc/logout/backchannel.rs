@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::subject_of;
 use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::id::{SessionId, UserId};
@@ -58,7 +59,7 @@ impl Backchannel {
         };
         let token = self
             .mint
-            .logout_token(&client, &subject_of(notice.user), notice.session, now)
+            .logout_token(&client, &subject_of(&client, notice.user), notice.session, now)
             .map_err(|error| Undelivered::Again(error.to_string()))?;
         match super::post::post_form(uri, &[("logout_token", &token)], PATIENCE).await {
             Ok(200 | 204) => Ok(()),
@@ -67,9 +68,4 @@ impl Backchannel {
             Err(error) => Err(Undelivered::Again(error)),
         }
     }
-}
-
-/// How a client knows a person.
-fn subject_of(user: UserId) -> String {
-    user.to_string()
 }
