@@ -35,6 +35,7 @@ use crate::web::headers::Https;
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
+use crate::web::tls::Certificate;
 use crate::web::{cors, headers, unread};
 use crate::{telemetry, tokens::Mint};
 
@@ -45,6 +46,7 @@ pub struct App {
     admin: Option<TcpListener>,
     shared: Shared,
     background: Background,
+    certificate: Option<Arc<Certificate>>,
     metrics: Option<PrometheusHandle>,
     cluster: Option<Cluster>,
     db: Db,
@@ -97,11 +99,13 @@ impl App {
         let public =
             config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
         let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
+        let certificate = certificate(&config, clock)?;
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
-        let (shared, background) = furnish(&config, clock, &rooms);
+        let (shared, mut background) = furnish(&config, clock, &rooms);
+        background.certificate.clone_from(&certificate);
         let Rooms { db, cluster, .. } = rooms;
-        Ok(Self { config, public, admin, shared, background, metrics, cluster, db })
+        Ok(Self { config, public, admin, shared, background, certificate, metrics, cluster, db })
     }
 
     /// Where the public listener is.
@@ -124,10 +128,10 @@ impl App {
     /// # Errors
     /// When the listeners fail.
     pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
-        let Self { config, public, admin, shared, background, metrics, cluster, db } = self;
+        let Self { config, public, admin, shared, background, certificate, metrics, cluster, db } = self;
         let health = shared.health.clone();
         let server_id = background.server;
-        let mut server = public_server(&config, public, &shared)?;
+        let mut server = public_server(&config, public, &shared, certificate.as_ref())?;
         let handle = server.handle();
         let admin = admin.map(|listener| admin_server(listener, &shared, metrics)).transpose()?;
         let outbox = Arc::clone(&background.outbox);
@@ -182,6 +186,7 @@ fn public_server(
     config: &Config,
     listeners: Vec<TcpListener>,
     shared: &Shared,
+    certificate: Option<&Arc<Certificate>>,
 ) -> std::io::Result<actix_web::dev::Server> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
     let shared = shared.clone();
@@ -213,7 +218,13 @@ fn public_server(
         // As many blocking threads as there are connections to wait for, shared among the workers.
         .worker_max_blocking_threads((config.database.pool as usize / workers).max(2));
     for listener in listeners {
-        server = server.listen(listener)?;
+        server = match certificate {
+            Some(certificate) => {
+                let tls = certificate.server_config().map_err(std::io::Error::other)?;
+                server.listen_rustls_0_23(listener, tls)?
+            }
+            None => server.listen(listener)?,
+        };
     }
     Ok(server.run())
 }
@@ -259,6 +270,17 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     Ok(listener)
+}
+
+/// The server's own certificate, where it ends TLS itself.
+fn certificate(config: &Config, clock: &Clock) -> Result<Option<Arc<Certificate>>, StartError> {
+    let Some(files) = &config.tls else { return Ok(None) };
+    let (certificate, warnings) =
+        Certificate::open(files, config.server.public_url.host(), clock.now()).map_err(StartError::Tls)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(certificate))
 }
 
 fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Background) {
@@ -328,6 +350,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         limits,
         rotation: rooms.rotation.clone(),
         outbox,
+        certificate: None,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",

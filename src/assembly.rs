@@ -65,6 +65,9 @@ pub enum StartError {
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
+    /// The server's own certificate cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// An address cannot be listened on.
     #[error("{0}")]
     Listen(String),

@@ -20,6 +20,7 @@ use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
 use crate::web::limits::Limits;
+use crate::web::tls::Certificate;
 
 /// How far behind the newest change is read again: sequence numbers can commit out of order.
 const MARGIN: i64 = 100;
@@ -42,6 +43,8 @@ pub struct Background {
     pub limits: Arc<Limits>,
     /// What is rotated.
     pub rotation: Rotation,
+    /// The server's own certificate, where it ends TLS itself.
+    pub certificate: Option<Arc<Certificate>>,
     /// What is to be delivered.
     pub outbox: Arc<Outbox>,
     /// `memory` or `database`.
@@ -59,6 +62,9 @@ impl Background {
             ticks.tick().await;
             if let Err(error) = self.follow(&mut seen).await {
                 tracing::warn!(error = %error, "the database was not heard from");
+            }
+            if let Some(certificate) = &self.certificate {
+                certificate.follow(self.clock.now());
             }
             if tick % 5 == 0 {
                 self.beat().await;
