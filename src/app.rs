@@ -19,7 +19,9 @@ use crate::clock::Clock;
 use crate::config::{ChallengeStore, Config};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
+use crate::dpop::Dpop;
 use crate::oidc::Oidc;
+use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::logout::backchannel::Backchannel;
 use crate::oidc::logout::session_state::BrowserStates;
 use crate::outbox::Outbox;
@@ -287,7 +289,11 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let url = url::Url::parse(config.issuer()).ok();
     let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
     let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
-    let backchannel = Backchannel { mint: Arc::clone(&rooms.mint), clients: Arc::clone(&rooms.clients) };
+    let backchannel = Backchannel {
+        mint: Arc::clone(&rooms.mint),
+        clients: Arc::clone(&rooms.clients),
+        outbound: rooms.outbound.clone(),
+    };
     let outbox = Arc::new(Outbox::new(rooms.db.clone(), clock.clone(), backchannel));
     let accounts = Arc::new(Accounts {
         db: rooms.db.clone(),
@@ -303,6 +309,13 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.tokens),
     ));
     let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.at_start.clone()));
+    let dpop = Arc::new(Dpop::new(
+        rooms.db.clone(),
+        clock.clone(),
+        config.server.public_url.url().clone(),
+        &rooms.keys.derive("dpop-nonce"),
+        config.dpop.require_nonce,
+    ));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),
@@ -312,6 +325,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
             .session
             .check_iframe
             .then(|| Arc::new(BrowserStates::new(&rooms.keys.derive("browser-state")))),
+        dpop: Arc::clone(&dpop),
         public_origin: config.issuer().to_owned(),
     };
     let oidc = Oidc {
@@ -320,6 +334,8 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clients: Arc::clone(&rooms.clients),
         mint: Arc::clone(&rooms.mint),
         ceremonies: Arc::clone(&rooms.ceremonies),
+        client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
+        dpop,
         retry_window: config.tokens.refresh_retry_window,
     };
     let shared = Shared {
@@ -376,6 +392,7 @@ fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {
                 ..ClientDefinition::default()
             },
             secret: None,
+            previous_secret: None,
         },
     }
 }

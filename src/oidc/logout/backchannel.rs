@@ -4,7 +4,6 @@
 //! logout token is signed for each attempt, because it lives for two minutes and its message for a day.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,13 +12,12 @@ use super::subject_of;
 use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::id::{SessionId, UserId};
+use crate::outbound::{Outbound, OutboundError};
 use crate::outbox::Undelivered;
 use crate::tokens::Mint;
 
 /// What the outbox calls these messages.
 pub const KIND: &str = "backchannel_logout";
-/// How long a client may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the outbox keeps of a logout.
 #[derive(Debug, Deserialize)]
@@ -40,13 +38,15 @@ pub struct Backchannel {
     pub mint: Arc<Mint>,
     /// Knows where clients are told.
     pub clients: Arc<Clients>,
+    /// Posts.
+    pub outbound: Outbound,
 }
 
 impl Backchannel {
     /// One attempt (§2.5, §2.8).
     ///
     /// # Errors
-    /// [`Undelivered`], unless the client answers 200 or 204.
+    /// [`Undelivered`], unless the client took the token.
     pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
         let notice = Notice::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
@@ -61,11 +61,15 @@ impl Backchannel {
             .mint
             .logout_token(&client, &subject_of(&client, notice.user), notice.session, now)
             .map_err(|error| Undelivered::Again(error.to_string()))?;
-        match super::post::post_form(uri, &[("logout_token", &token)], PATIENCE).await {
-            Ok(200 | 204) => Ok(()),
-            Ok(400) => Err(Undelivered::Never("the client refused the logout token (400)".to_owned())),
-            Ok(status) => Err(Undelivered::Again(format!("the client answered {status}"))),
-            Err(error) => Err(Undelivered::Again(error)),
+        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+        match self.outbound.post(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND).await {
+            // It was taken; what else the answer says is nobody's concern.
+            Ok(_) | Err(OutboundError::TooLarge | OutboundError::Encoded) => Ok(()),
+            Err(OutboundError::Status(400)) => {
+                Err(Undelivered::Never("the client refused the logout token (status 400)".to_owned()))
+            }
+            Err(OutboundError::Address) => Err(Undelivered::Never(OutboundError::Address.to_string())),
+            Err(error) => Err(Undelivered::Again(error.to_string())),
         }
     }
 }

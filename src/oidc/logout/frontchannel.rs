@@ -56,6 +56,7 @@ mod tests {
                     ..ClientDefinition::default()
                 },
                 secret: None,
+                previous_secret: None,
             };
             let frame = frame(&client, "https://id.example", session);
             assert_eq!(frame.as_ref().map(|frame| frame.address.clone()), expected, "{uri}");

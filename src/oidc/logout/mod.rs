@@ -7,7 +7,6 @@
 
 pub mod backchannel;
 pub mod frontchannel;
-pub mod post;
 pub mod session_state;
 
 use std::sync::Arc;
