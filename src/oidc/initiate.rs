@@ -22,7 +22,12 @@ mod tests {
 
     #[test]
     fn the_app_learns_who_sends_and_where_to() {
-        let mut client = Client { id: "app".to_owned(), definition: ClientDefinition::default(), secret: None, previous_secret: None };
+        let mut client = Client {
+            id: "app".to_owned(),
+            definition: ClientDefinition::default(),
+            secret: None,
+            previous_secret: None,
+        };
         assert_eq!(login_url(&client, "https://id.example", None), None);
         client.definition.initiate_login_uri = Some("https://app.example/login?from=portal".to_owned());
         assert_eq!(

@@ -20,6 +20,7 @@
 mod cluster;
 mod http;
 pub mod program;
+pub mod receiver;
 pub mod tokens;
 pub mod webdriver;
 
