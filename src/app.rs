@@ -22,6 +22,9 @@ use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::Oidc;
 use crate::oidc::client_keys::ClientKeys;
+use crate::oidc::logout::backchannel::Backchannel;
+use crate::oidc::logout::session_state::BrowserStates;
+use crate::outbox::Outbox;
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
@@ -34,6 +37,7 @@ use crate::web::headers::Https;
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
+use crate::web::tls::Certificate;
 use crate::web::{cors, headers, unread};
 use crate::{telemetry, tokens::Mint};
 
@@ -44,6 +48,7 @@ pub struct App {
     admin: Option<TcpListener>,
     shared: Shared,
     background: Background,
+    certificate: Option<Arc<Certificate>>,
     metrics: Option<PrometheusHandle>,
     cluster: Option<Cluster>,
     db: Db,
@@ -96,11 +101,13 @@ impl App {
         let public =
             config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
         let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
+        let certificate = certificate(&config, clock)?;
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
-        let (shared, background) = furnish(&config, clock, &rooms);
+        let (shared, mut background) = furnish(&config, clock, &rooms);
+        background.certificate.clone_from(&certificate);
         let Rooms { db, cluster, .. } = rooms;
-        Ok(Self { config, public, admin, shared, background, metrics, cluster, db })
+        Ok(Self { config, public, admin, shared, background, certificate, metrics, cluster, db })
     }
 
     /// Where the public listener is.
@@ -123,12 +130,14 @@ impl App {
     /// # Errors
     /// When the listeners fail.
     pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
-        let Self { config, public, admin, shared, background, metrics, cluster, db } = self;
+        let Self { config, public, admin, shared, background, certificate, metrics, cluster, db } = self;
         let health = shared.health.clone();
         let server_id = background.server;
-        let mut server = public_server(&config, public, &shared)?;
+        let mut server = public_server(&config, public, &shared, certificate.as_ref())?;
         let handle = server.handle();
         let admin = admin.map(|listener| admin_server(listener, &shared, metrics)).transpose()?;
+        let outbox = Arc::clone(&background.outbox);
+        let courier = actix_web::rt::spawn(Arc::clone(&outbox).run());
         let keeper = actix_web::rt::spawn(background.run());
         actix_web::rt::spawn(stop_when(stop, handle.clone(), health));
         if let Some(admin) = admin {
@@ -141,6 +150,9 @@ impl App {
                 server.await.and(Err(fault))
             }
         };
+        outbox.stop();
+        // What is in flight may arrive; what does not is delivered by another server, or after the next start.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(6), courier).await;
         keeper.abort();
         Background::leave(&db, server_id).await;
         drop(db);
@@ -176,6 +188,7 @@ fn public_server(
     config: &Config,
     listeners: Vec<TcpListener>,
     shared: &Shared,
+    certificate: Option<&Arc<Certificate>>,
 ) -> std::io::Result<actix_web::dev::Server> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
     let shared = shared.clone();
@@ -207,7 +220,13 @@ fn public_server(
         // As many blocking threads as there are connections to wait for, shared among the workers.
         .worker_max_blocking_threads((config.database.pool as usize / workers).max(2));
     for listener in listeners {
-        server = server.listen(listener)?;
+        server = match certificate {
+            Some(certificate) => {
+                let tls = certificate.server_config().map_err(std::io::Error::other)?;
+                server.listen_rustls_0_23(listener, tls)?
+            }
+            None => server.listen(listener)?,
+        };
     }
     Ok(server.run())
 }
@@ -255,12 +274,30 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
     Ok(listener)
 }
 
+/// The server's own certificate, where it ends TLS itself.
+fn certificate(config: &Config, clock: &Clock) -> Result<Option<Arc<Certificate>>, StartError> {
+    let Some(files) = &config.tls else { return Ok(None) };
+    let (certificate, warnings) =
+        Certificate::open(files, config.server.public_url.host(), clock.now()).map_err(StartError::Tls)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(certificate))
+}
+
 fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Background) {
     let url = url::Url::parse(config.issuer()).ok();
     let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
     let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
+    let backchannel = Backchannel {
+        mint: Arc::clone(&rooms.mint),
+        clients: Arc::clone(&rooms.clients),
+        outbound: rooms.outbound.clone(),
+    };
+    let outbox = Arc::new(Outbox::new(rooms.db.clone(), clock.clone(), backchannel));
     let accounts = Arc::new(Accounts {
         db: rooms.db.clone(),
+        outbox: Arc::clone(&outbox),
         clock: clock.clone(),
         lifetimes: assembly::session_lifetimes(config),
     });
@@ -284,6 +321,10 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         mint: Arc::clone(&rooms.mint),
         clients: Arc::clone(&rooms.clients),
         cookies: Cookies::new(https, port),
+        browser_states: config
+            .session
+            .check_iframe
+            .then(|| Arc::new(BrowserStates::new(&rooms.keys.derive("browser-state")))),
         dpop: Arc::clone(&dpop),
         public_origin: config.issuer().to_owned(),
     };
@@ -324,6 +365,8 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         health,
         limits,
         rotation: rooms.rotation.clone(),
+        outbox,
+        certificate: None,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",

@@ -66,6 +66,9 @@ pub enum StartError {
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
+    /// The server's own certificate cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// Nothing could be fetched from others.
     #[error("{0}")]
     Outbound(String),

@@ -13,12 +13,14 @@ use uuid::Uuid;
 use crate::assembly::Rotation;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
+use crate::outbox::Outbox;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, installation, migrations, servers, sweep};
+use crate::storage::{Db, StorageError, installation, migrations, outbox, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
 use crate::web::limits::Limits;
+use crate::web::tls::Certificate;
 
 /// How far behind the newest change is read again: sequence numbers can commit out of order.
 const MARGIN: i64 = 100;
@@ -41,6 +43,10 @@ pub struct Background {
     pub limits: Arc<Limits>,
     /// What is rotated.
     pub rotation: Rotation,
+    /// The server's own certificate, where it ends TLS itself.
+    pub certificate: Option<Arc<Certificate>>,
+    /// What is to be delivered.
+    pub outbox: Arc<Outbox>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
@@ -56,6 +62,9 @@ impl Background {
             ticks.tick().await;
             if let Err(error) = self.follow(&mut seen).await {
                 tracing::warn!(error = %error, "the database was not heard from");
+            }
+            if let Some(certificate) = &self.certificate {
+                certificate.follow(self.clock.now());
             }
             if tick % 5 == 0 {
                 self.beat().await;
@@ -107,6 +116,10 @@ impl Background {
         let (connections, idle) = self.db.connections();
         metrics::gauge!("passmint_database_connections").set(f64::from(connections));
         metrics::gauge!("passmint_database_connections_idle").set(f64::from(idle));
+        if let Ok((waiting, given_up)) = self.db.run(outbox::count).await {
+            metrics::gauge!("passmint_outbox_messages", "state" => "waiting").set(small(waiting));
+            metrics::gauge!("passmint_outbox_messages", "state" => "given_up").set(small(given_up));
+        }
     }
 
     async fn sweep(&self) {
@@ -136,6 +149,11 @@ impl Background {
         // A database that is gone already has nothing to be told.
         let _ = db.run(move |conn| servers::leave(conn, server)).await;
     }
+}
+
+/// A count for a gauge.
+fn small(count: i64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn rotate_locked(

@@ -14,6 +14,7 @@
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
+//! | [`outbox`] | delivers messages to other systems, at least once |
 //! | [`outbound`] | everything that is fetched from others or sent to them |
 //! | [`dpop`] | proofs of possession, spent |
 //! | [`clients`] | the directory of OAuth clients |
@@ -35,6 +36,7 @@ pub mod dpop;
 pub mod oidc;
 pub mod openapi;
 pub mod outbound;
+pub mod outbox;
 pub mod random;
 pub mod routes;
 pub mod site;

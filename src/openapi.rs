@@ -35,6 +35,8 @@ use crate::{account, bridge, ceremony, oidc, site, web};
         oidc::token::post,
         oidc::revoke::post,
         oidc::introspect::post,
+        site::logout::requested,
+        site::logout::requested_by_form,
         oidc::keys::jwks,
         site::well_known::webauthn,
         site::well_known::passkey_endpoints,

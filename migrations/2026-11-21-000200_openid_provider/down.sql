@@ -1,4 +1,6 @@
 ALTER TABLE refresh_tokens DROP COLUMN jkt, DROP COLUMN offline;
+DROP TRIGGER sessions_ended ON sessions;
+DROP FUNCTION tell_clients_of_ended_session;
 DROP TABLE outbox;
 DROP TABLE idempotency_keys;
 DROP TABLE initial_access_tokens;

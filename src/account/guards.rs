@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
@@ -12,10 +13,12 @@ use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
 use crate::clients::Clients;
+use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::dpop::{self, Dpop};
+use crate::oidc::logout::session_state::BrowserStates;
 use crate::tokens::Mint;
 use crate::tokens::claims::AccessClaims;
 use crate::tokens::verifier::places;
@@ -85,6 +88,8 @@ pub struct Guard {
     pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
+    /// Names browser states, where an operator wants session management.
+    pub browser_states: Option<Arc<BrowserStates>>,
     /// Proofs of possession.
     pub dpop: Arc<Dpop>,
     /// Our own origin, for requests that change something.
@@ -92,6 +97,20 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// The cookies that take away what a browser keeps of a session.
+    pub fn forgetting(&self) -> Vec<Cookie<'static>> {
+        let mut cookies = vec![self.cookies.clear_session()];
+        cookies.extend(self.browser_states.as_ref().map(|_| self.cookies.clear_browser_state()));
+        cookies
+    }
+
+    /// The cookie that tells the session iframe of this session, and the browser state in it; none where session
+    /// management is off. To be set with each authorization answer that has a `session_state`.
+    pub fn browser_state(&self, session: SessionId) -> Option<(Cookie<'static>, String)> {
+        let state = self.browser_states.as_ref()?.of(session);
+        Some((self.cookies.set_browser_state(&state), state))
+    }
+
     /// Who sent a request.
     pub async fn identify(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
         let headers = request.headers();

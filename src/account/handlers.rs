@@ -55,9 +55,13 @@ pub async fn sign_out(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     if let Some(identity) = identity.0 {
-        room.sign_out(&identity.session, &caller.provenance).await?;
+        room.sign_out_and_tell(&identity.session, &caller.provenance).await?;
     }
-    Ok(HttpResponse::Ok().cookie(guard.cookies.clear_session()).json(SessionResponse { session: None, user: None }))
+    let mut answer = HttpResponse::Ok();
+    for cookie in guard.forgetting() {
+        answer.cookie(cookie);
+    }
+    Ok(answer.json(SessionResponse { session: None, user: None }))
 }
 
 /// The person, as their own account has them.

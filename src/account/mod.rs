@@ -8,6 +8,8 @@ pub mod guards;
 pub mod handlers;
 pub mod views;
 
+use std::sync::Arc;
+
 use chrono::Duration;
 
 use crate::clock::{Clock, Time};
@@ -16,6 +18,8 @@ use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::user::User;
+use crate::oidc::logout::backchannel;
+use crate::outbox::Outbox;
 use crate::storage::sessions::TokenIds;
 use crate::storage::{Db, StorageError, audit, sessions};
 
@@ -27,7 +31,12 @@ pub struct Accounts {
     pub clock: Clock,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
+    /// Tells apps of ended sessions.
+    pub outbox: Arc<Outbox>,
 }
+
+/// How long a person who signs out waits until their apps were told.
+const TELL_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Accounts {
     /// The live session behind a cookie and its owner. Moves the sliding end when that is worth a write.
@@ -66,12 +75,24 @@ impl Accounts {
 
     /// Signs out.
     pub async fn sign_out(&self, session: &Session, origin: &Provenance) -> Result<(), StorageError> {
-        self.end(session, session.id, EventKind::SignedOut, origin).await.map(drop)
+        self.end(session, session.id, EventKind::SignedOut, origin).await?;
+        self.outbox.wake();
+        Ok(())
+    }
+
+    /// Signs out, and attempts at once to tell the apps of the session, before the browser goes on: who comes back to an
+    /// app right away should find it signed out. An app that is slow is told all the same, and not waited for.
+    pub async fn sign_out_and_tell(&self, session: &Session, origin: &Provenance) -> Result<(), StorageError> {
+        self.end(session, session.id, EventKind::SignedOut, origin).await?;
+        self.outbox.attempt_now(&backchannel::lanes_of(session.id), TELL_WITHIN).await;
+        Ok(())
     }
 
     /// Ends another of one's own sessions; `false` when there is no such live one.
     pub async fn revoke(&self, session: &Session, other: SessionId, origin: &Provenance) -> Result<bool, StorageError> {
-        self.end(session, other, EventKind::SessionRevoked, origin).await
+        let ended = self.end(session, other, EventKind::SessionRevoked, origin).await?;
+        self.outbox.wake();
+        Ok(ended)
     }
 
     async fn end(
@@ -99,7 +120,8 @@ impl Accounts {
     pub async fn revoke_others(&self, session: &Session, origin: &Provenance) -> Result<usize, StorageError> {
         let now = self.clock.now();
         let (session, origin) = (session.clone(), origin.clone());
-        self.db
+        let ended = self
+            .db
             .tx(move |conn| {
                 let ended = sessions::revoke_others(conn, session.user, Some(session.id), now)?;
                 for id in &ended {
@@ -107,7 +129,9 @@ impl Accounts {
                 }
                 Ok(ended.len())
             })
-            .await
+            .await?;
+        self.outbox.wake();
+        Ok(ended)
     }
 
     /// How long a session cookie may live in the browser, from now.

@@ -13,7 +13,9 @@ use serde::Serialize;
 use super::Outcome;
 use super::print;
 use super::settings::{Loaded, Settings};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::web::tls::Certificate;
 
 /// Test everything a server needs.
 #[derive(Args)]
@@ -81,6 +83,7 @@ impl Doctor {
 
 fn examine(report: &mut Report, loaded: Loaded) {
     report.good("configuration", describe(&loaded));
+    tls(report, &loaded.config);
     listen::examine(report, &loaded.config);
     relying_parties(report, &loaded.config);
     let Some(desk) = database::examine(report, loaded) else { return };
@@ -96,6 +99,16 @@ fn describe(loaded: &Loaded) -> String {
         config.clients.len(),
         config.bridges.len()
     )
+}
+
+fn tls(report: &mut Report, config: &Config) {
+    let Some(files) = &config.tls else { return };
+    let name = format!("certificate {}", files.cert_file.display());
+    match Certificate::open(files, config.server.public_url.host(), Clock::system().now()) {
+        Err(error) => report.wrong(name, error),
+        Ok((_, warnings)) if warnings.is_empty() => report.good(name, "fits its key and the host of public_url"),
+        Ok((_, warnings)) => report.wrong(name, warnings.join("; ")),
+    }
 }
 
 fn relying_parties(report: &mut Report, config: &Config) {

@@ -13,6 +13,7 @@ mod docs;
 mod doctor;
 mod keys;
 mod migrate;
+mod outbox;
 mod print;
 mod relying_parties;
 mod serve;
@@ -60,6 +61,9 @@ enum Command {
     /// The systems that custom tokens are minted for.
     #[command(subcommand)]
     Bridges(bridges::Bridges),
+    /// Messages to other systems that have not arrived.
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
     /// Print reference documentation.
     Docs {
         /// Which page.
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Users(command) => command.run(settings),
         Command::RelyingParties(command) => command.run(settings),
         Command::Bridges(command) => command.run(settings),
+        Command::Outbox(command) => command.run(settings),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

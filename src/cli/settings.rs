@@ -6,7 +6,9 @@ use std::{env, fs, io};
 use clap::Args;
 
 use super::Outcome;
+use crate::clock::Clock;
 use crate::config::{Config, DatabaseTls, Problems, Sources};
+use crate::web::tls::Certificate;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "passmint.toml";
@@ -113,6 +115,13 @@ impl Settings {
 pub fn check(settings: &Settings) -> Outcome {
     let loaded = settings.load()?;
     let bridges = crate::assembly::declared_bridges(&loaded.config).map_err(|error| error.to_string())?;
+    if let Some(files) = &loaded.config.tls {
+        let host = loaded.config.server.public_url.host();
+        let (_, warnings) = Certificate::open(files, host, Clock::system().now())?;
+        for warning in warnings {
+            eprintln!("passmint: warning: {warning}");
+        }
+    }
     print!("{}", loaded.config.describe());
     eprintln!(
         "passmint: the configuration is good ({} client(s), {} bridge(s))",

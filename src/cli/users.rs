@@ -202,7 +202,7 @@ fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
     }
     let desk = settings.desk()?;
     desk.write(|conn| {
-        if !users::delete(conn, id)? {
+        if !users::delete(conn, id, desk.now)? {
             return Err(unknown(id));
         }
         let event = Event { user: Some(id), ..Event::new(EventKind::UserDeleted, desk.now, &Provenance::default()) };

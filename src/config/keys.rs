@@ -8,7 +8,7 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
-use super::{relying_parties, server, session, tokens};
+use super::{relying_parties, server, session, tls, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -79,6 +79,7 @@ pub struct Section {
 /// Every section, in the order of the reference page.
 pub const SECTIONS: &[&Section] = &[
     &server::SECTION,
+    &tls::SECTION,
     &database::SECTION,
     &key_files::SECTION,
     &challenges::SECTION,

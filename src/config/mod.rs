@@ -37,6 +37,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
 mod tokens;
 mod values;
 
@@ -63,6 +64,7 @@ pub use redirect_uri::RedirectUri;
 pub use relying_parties::RelyingParty;
 pub use server::{Server, SignUpAsks};
 pub use session::Session;
+pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
 
 use inputs::Inputs;
@@ -87,6 +89,8 @@ pub struct Sources<'a> {
 pub struct Config {
     /// The server itself.
     pub server: Server,
+    /// TLS of the server itself; none: plain HTTP, behind a proxy or on localhost.
+    pub tls: Option<Tls>,
     /// The database.
     pub database: Database,
     /// The master key and the rotation of signing keys.
@@ -157,9 +161,10 @@ impl Config {
         })
     }
 
-    fn read(reader: &mut Reader<'_>, tls: DatabaseTls) -> Self {
+    fn read(reader: &mut Reader<'_>, database_tls: DatabaseTls) -> Self {
         let server = server::read(reader);
-        let database = database::read(reader, tls);
+        let server_tls = tls::read(reader, &server.public_url);
+        let database = database::read(reader, database_tls);
         let keys = key_files::read(reader, &server.keys_dir);
         let challenges = challenges::read(reader, database.url.is_some());
         let limits = limits::read(reader);
@@ -175,6 +180,7 @@ impl Config {
         let understood = Vec::new();
         Self {
             server,
+            tls: server_tls,
             database,
             keys,
             challenges,

@@ -15,6 +15,8 @@ pub struct Session {
     pub absolute: Duration,
     /// How recent a verification must be for a sensitive change.
     pub fresh_verification: Duration,
+    /// Whether apps may ask by an unseen page whether somebody is still signed in.
+    pub check_iframe: bool,
 }
 
 pub(super) const SECTION: Section = Section {
@@ -39,6 +41,14 @@ pub(super) const SECTION: Section = Section {
             default: Fallback::Value("5m"),
             doc: "How recently a person must have verified for a sensitive change, such as deleting a passkey.",
         },
+        Key {
+            path: "session.check_iframe",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether apps may load a page of ours, unseen, that tells them when somebody signed in or out \
+                  (OpenID Connect Session Management). It works only in browsers that send cookies to pages inside other \
+                  sites' pages, which most no longer do: leave it off unless an app needs it.",
+        },
     ],
 };
 
@@ -48,6 +58,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Session {
         sliding: reader.duration("session.sliding"),
         absolute: reader.duration("session.absolute"),
         fresh_verification: reader.duration("session.fresh_verification"),
+        check_iframe: reader.switch("session.check_iframe"),
     };
     if session.sliding > session.absolute {
         let wrong = Wrong::new("is longer than session.absolute", "shorten it, or lengthen the other");

@@ -80,6 +80,10 @@ kinds! {
     MasterKeyChanged = "master_key.changed",
     /// A client was created, changed or disabled.
     ClientChanged = "client.changed",
+    /// A message to another system did not arrive: `detail` tells which, why, and whether it is tried again.
+    DeliveryFailed = "delivery.failed",
+    /// An operator had a message to another system tried again.
+    DeliveryRetried = "delivery.retried",
     /// A relying party was retired or its passkeys were moved.
     RelyingPartyChanged = "relying_party.changed",
 }

@@ -9,6 +9,7 @@ pub mod authorization;
 pub mod claims;
 pub mod client;
 pub mod counter;
+pub mod delivery;
 pub mod id;
 pub mod refresh;
 pub mod scope;

@@ -87,14 +87,18 @@ routes! {
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
 
+    GET    "/oauth/logout"                          Page      => site::logout::requested;
+    POST   "/oauth/logout"                          Page      => site::logout::requested_by_form;
+    GET    "/oauth/session/check"                   Page      => site::session_check::page;
+
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;
     GET    "/"                                      Page => site::sign_in::home;
     POST   "/signin/passkey"                        Page => site::sign_in::without_script;
     POST   "/signin"                                Page => site::sign_in::email_without_script;
-    POST   "/signout"                               Page => site::sign_in::sign_out;
-    GET    "/signed-out"                            Page => site::sign_in::signed_out;
+    POST   "/signout"                               Page => site::logout::sign_out;
+    GET    "/signed-out"                            Page => site::logout::signed_out;
     GET    "/confirm"                               OwnPage => site::sign_in::confirm;
     GET    "/account"                               OwnPage => site::account::overview;
     GET    "/account/sessions"                      OwnPage => site::account::sessions;

@@ -9,7 +9,9 @@ pub mod apps;
 pub mod authorize;
 pub mod developer;
 pub mod docs;
+pub mod logout;
 pub mod passkeys;
+pub mod session_check;
 pub mod sign_in;
 pub mod well_known;
 
@@ -47,6 +49,7 @@ pub struct Site {
     allow_sign_up: bool,
     clock: Clock,
     csrf: hmac::Key,
+    notes: logout::Notes,
 }
 
 /// The name of the quick-start client, which the developer panel acts as.
@@ -71,6 +74,7 @@ impl Site {
             allow_sign_up: config.server.allow_sign_up,
             clock: clock.clone(),
             csrf: hmac::Key::new(hmac::HMAC_SHA256, &keys.derive("csrf")),
+            notes: logout::Notes::new(&keys.derive("signed-out-note")),
         }
     }
 
@@ -89,7 +93,7 @@ impl Site {
             theme: Theme::Auto,
             realm: self.realm.clone(),
             public_host: self.public_host.clone(),
-            nonce: URL_SAFE_NO_PAD.encode(crate::random::bytes::<16>()),
+            nonce: fresh_nonce(),
             csrf: identity.map(|identity| self.csrf_of(identity.session.id)),
             signed_in: identity.map(|identity| account_card(&identity.user)),
             footer,
@@ -165,6 +169,11 @@ impl Site {
         let host = request.headers().get(HOST).and_then(|value| value.to_str().ok())?;
         (host != self.public_host).then(|| format!("{}{}", self.public_url, request.path()))
     }
+}
+
+/// A nonce for one answer's policy.
+fn fresh_nonce() -> String {
+    URL_SAFE_NO_PAD.encode(crate::random::bytes::<16>())
 }
 
 /// Who sent the request, by our cookie; access tokens open no pages.

@@ -1,4 +1,4 @@
-//! Sign-in, the pages without script, step-up, sign-out.
+//! Sign-in, the pages without script, step-up.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,7 +15,6 @@ use crate::web::error::Failure;
 use crate::web::form::PageForm;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::confirm::{Confirm, Reason};
-use crate::web::pages::logout::SignedOut;
 use crate::web::pages::sign_in::{AppChip, Scriptless, SignIn, SignUp};
 use crate::web::pages::{Armed, Boot, PageKind};
 
@@ -172,36 +171,4 @@ async fn confirm_page(request: &HttpRequest, site: &Site, guard: &Guard, room: &
         cancel: "/account".to_owned(),
     };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
-}
-
-/// Signs out, by form.
-pub async fn sign_out(
-    request: HttpRequest,
-    site: web::Data<Site>,
-    guard: web::Data<Guard>,
-    caller: Caller,
-    form: PageForm,
-) -> HttpResponse {
-    let result = end_session(&request, &site, &guard, &caller, &form).await;
-    site.answer(&request, result)
-}
-
-async fn end_session(
-    request: &HttpRequest,
-    site: &Site,
-    guard: &Guard,
-    caller: &Caller,
-    form: &PageForm,
-) -> Result<HttpResponse, Failure> {
-    if let Some(identity) = identity_of(request, guard).await? {
-        site.require_csrf(&identity, &form.0)?;
-        guard.accounts.sign_out(&identity.session, &caller.provenance).await?;
-    }
-    Ok(with_cookie(see_other("/signed-out"), &guard.cookies.clear_session()))
-}
-
-/// The page after signing out.
-pub async fn signed_out(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let view = SignedOut::plain(site.frame(&request, None, Boot::default()));
-    site.answer(&request, Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK))
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    authorization_codes, ceremonies, changes, interactions, pushed_requests, revoked_tokens, servers, sessions,
+    authorization_codes, ceremonies, changes, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions,
     signing_keys, used_jti,
 };
 use crate::clock::Time;
@@ -13,6 +13,11 @@ use crate::clock::Time;
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
 fn keep_ended() -> Duration {
     Duration::days(1)
+}
+
+/// How long messages stay that were given up, so that an operator can look at them and try again.
+fn keep_given_up() -> Duration {
+    Duration::days(30)
 }
 
 /// How far apart the clocks of servers may be: what counts once must not be forgotten by a fast one.
@@ -35,5 +40,7 @@ pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> 
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;
     gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(outbox::table.filter(outbox::delivered_at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(outbox::table.filter(outbox::given_up_at.lt(now - keep_given_up()))).execute(conn)?;
     Ok(gone)
 }

@@ -139,9 +139,13 @@ pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(),
     Ok(())
 }
 
-/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody.
-pub fn delete(conn: &mut PgConnection, id: UserId) -> Result<bool, StorageError> {
-    Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
+/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody. Their sessions end first, so that
+/// the apps they were signed in to are told.
+pub fn delete(conn: &mut PgConnection, id: UserId, now: Time) -> Result<bool, StorageError> {
+    conn.transaction(|conn| {
+        sessions::revoke_others(conn, id, None, now)?;
+        Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
+    })
 }
 
 /// The names other systems know a person by: source → id.

@@ -3,7 +3,7 @@
 //! Times are whole seconds since 1970 (`NumericDate`). To add a claim: a field here, `#[serde(default)]` and skipped when
 //! empty, so that tokens made before it still read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -134,6 +134,30 @@ impl AccessClaims {
             revocable: revocable.into_iter().flatten().filter_map(|id| id.parse().ok()).collect(),
         })
     }
+}
+
+/// The one event that a logout token tells of.
+pub const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// A logout token (OpenID Connect Back-Channel Logout §2.4). It has no `nonce`, so that it never passes for an ID token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogoutClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, as this client knows them.
+    pub sub: String,
+    /// The client.
+    pub aud: Audiences,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+    /// [`LOGOUT_EVENT`] with nothing in it.
+    pub events: BTreeMap<String, Map<String, Value>>,
+    /// The session that ended.
+    pub sid: String,
 }
 
 /// An ID token (OpenID Connect Core §2).

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use super::claims::{AccessClaims, Authentication, Confirmation, Extra, IdClaims, RefreshClaims, at_hash};
+use super::claims::{
+    AccessClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims, RefreshClaims, at_hash,
+};
 use super::dpop::Jkt;
 use super::holder::Keys;
 use super::keys::{Algorithm, Use};
@@ -24,6 +26,9 @@ use crate::domain::secret::TokenDigest;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::user::User;
 use crate::storage::sign_in::NewFamily;
+
+/// Life of a logout token: it is signed when it is delivered (OpenID Connect Back-Channel Logout §2.4: two minutes at most).
+const LOGOUT_TOKEN_LIFE: Duration = Duration::minutes(2);
 
 /// Why nothing could be issued: a fault of ours, answered as 503.
 #[derive(Debug, thiserror::Error)]
@@ -309,6 +314,22 @@ impl Mint {
             extra: Extra::new(profile(grant)),
         };
         Ok(self.signer.sign(&key, typ::ID, &claims)?)
+    }
+
+    /// Makes a logout token: `subject` is how this client knows the person, `sid` the session that ended.
+    pub fn logout_token(&self, client: &Client, subject: &str, sid: SessionId, now: Time) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let claims = LogoutClaims {
+            iss: self.settings.issuer.clone(),
+            sub: subject.to_owned(),
+            aud: client.id.as_str().into(),
+            iat: now.timestamp(),
+            exp: (now + LOGOUT_TOKEN_LIFE).timestamp(),
+            jti: token_id(),
+            events: [(LOGOUT_EVENT.to_owned(), Map::new())].into(),
+            sid: sid.to_string(),
+        };
+        Ok(self.signer.sign(&self.signing(&Use::Tokens, id_algorithm(client))?, typ::LOGOUT, &claims)?)
     }
 
     fn first_refresh_token(&self, grant: &Grant<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {

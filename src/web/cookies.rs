@@ -1,4 +1,5 @@
-//! Our two cookies: the session, and the pre-session that binds a ceremony to the browser that began it.
+//! Our cookies: the session, the pre-session that binds a ceremony to the browser that began it, and, where an operator
+//! wants session management, the browser state.
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -12,6 +13,7 @@ use crate::domain::secret::{PlainToken, TokenKind};
 pub struct Cookies {
     session: String,
     pre_session: String,
+    browser_state: String,
     secure: bool,
 }
 
@@ -20,7 +22,12 @@ impl Cookies {
     /// (cookies are not told apart by port, and several servers may run side by side).
     pub fn new(https: bool, port: u16) -> Self {
         let session = if https { "__Host-passmint".to_owned() } else { format!("passmint-dev-{port}") };
-        Self { pre_session: format!("{session}-pre"), session, secure: https }
+        Self {
+            pre_session: format!("{session}-pre"),
+            browser_state: format!("{session}-state"),
+            session,
+            secure: https,
+        }
     }
 
     /// The session token a request carries.
@@ -46,6 +53,31 @@ impl Cookies {
     /// Takes the session away.
     pub fn clear_session(&self) -> Cookie<'static> {
         self.make(&self.session, "", Some(CookieDuration::ZERO))
+    }
+
+    /// Sets the browser state (OpenID Connect Session Management §3.2), for as long as the browser runs. Script reads it, in
+    /// frames of other sites too: it is no secret and opens nothing.
+    pub fn set_browser_state(&self, state: &str) -> Cookie<'static> {
+        self.readable(state, None)
+    }
+
+    /// Takes the browser state away.
+    pub fn clear_browser_state(&self) -> Cookie<'static> {
+        self.readable("", Some(CookieDuration::ZERO))
+    }
+
+    /// The name of the browser state's cookie, for the script that reads it.
+    pub fn browser_state_name(&self) -> &str {
+        &self.browser_state
+    }
+
+    fn readable(&self, value: &str, max_age: Option<CookieDuration>) -> Cookie<'static> {
+        let mut cookie = self.make(&self.browser_state, value, max_age);
+        cookie.set_http_only(false);
+        if self.secure {
+            cookie.set_same_site(SameSite::None);
+        }
+        cookie
     }
 
     fn make(&self, name: &str, value: &str, max_age: Option<CookieDuration>) -> Cookie<'static> {

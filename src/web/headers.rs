@@ -10,7 +10,7 @@ use actix_web::{Error, web};
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
 
-const ALWAYS: [(&str, &str); 5] = [
+const ALWAYS: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -18,7 +18,6 @@ const ALWAYS: [(&str, &str); 5] = [
         "permissions-policy",
         "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()",
     ),
-    ("x-frame-options", "DENY"),
 ];
 
 /// For answers that are no page: nothing may be loaded, nobody may frame it.
@@ -40,6 +39,9 @@ fn complete(headers: &mut HeaderMap, https: bool) {
         set_missing(headers, name, value);
     }
     set_missing(headers, "content-security-policy", BARE_POLICY);
+    if !may_be_framed(headers) {
+        set_missing(headers, "x-frame-options", "DENY");
+    }
     set_missing(headers, "cache-control", "no-store");
     // Answers that another origin may read by CORS must not forbid what CORS allows.
     let resource_policy =
@@ -50,11 +52,22 @@ fn complete(headers: &mut HeaderMap, https: bool) {
     }
 }
 
+/// Whether the policy lets others frame it. The older header knows no such word, so it is left out there.
+fn may_be_framed(headers: &HeaderMap) -> bool {
+    let policy = headers.get("content-security-policy").and_then(|policy| policy.to_str().ok());
+    policy.is_some_and(|policy| policy.ends_with("frame-ancestors *"))
+}
+
 fn set_missing(headers: &mut HeaderMap, name: &'static str, value: &'static str) {
     let name = HeaderName::from_static(name);
     if !headers.contains_key(&name) {
         headers.insert(name, HeaderValue::from_static(value));
     }
+}
+
+/// The policy of the one page that others may frame: it runs its script and does nothing else.
+pub fn framed_policy(nonce: &str) -> String {
+    format!("default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors *")
 }
 
 /// The policy of a page, with the nonce its script, style and data carry.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod limits;
 pub mod origin;
 pub mod pages;
+pub mod tls;
 pub mod unread;
 
 pub use caller::Caller;

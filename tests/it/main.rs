@@ -46,6 +46,8 @@ mod introspection;
 mod keys;
 /// How much one caller may ask for.
 mod limits;
+/// Signing out because an app asks, and telling apps that somebody signed out.
+mod logout;
 /// The schema: there and back again, and the same in the code.
 mod migrations;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.

@@ -305,7 +305,7 @@ fn a_deleted_person_is_gone_with_all_tokens() {
     let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid");
     let (mut stranger, _, theirs) = app.person_with_tokens("openid");
     let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
-    assert!(app.db.blocking(|conn| users::delete(conn, user)).unwrap());
+    assert!(app.db.blocking(|conn| users::delete(conn, user, app.clock.now())).unwrap());
     assert!(!is_signed_in(&mut browser) && !app.opens(&tokens.access));
     assert_eq!(app.introspection(&tokens.access), INACTIVE);
     app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");

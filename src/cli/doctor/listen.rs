@@ -13,17 +13,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Looks at each address.
 pub(super) fn examine(report: &mut Report, config: &Config) {
     for address in &config.server.listen {
-        report.note(format!("listen {address}"), judge(*address, "listen", Some("/readyz")));
+        report.note(format!("listen {address}"), judge(*address, "listen", Some("/readyz"), config.tls.is_some()));
     }
     if let Some(address) = config.server.admin_listen {
         // The administration listener answers readiness with a list of its own.
-        report.note(format!("admin_listen {address}"), judge(address, "admin_listen", None));
+        report.note(format!("admin_listen {address}"), judge(address, "admin_listen", None, false));
     }
 }
 
-fn judge(address: SocketAddr, key: &str, path: Option<&str>) -> Result<String, String> {
+fn judge(address: SocketAddr, key: &str, path: Option<&str>, tls: bool) -> Result<String, String> {
     let Err(error) = TcpListener::bind(address) else { return Ok("free".to_owned()) };
     match error.kind() {
+        ErrorKind::AddrInUse if tls => {
+            Ok("in use, by a running server or by another program: over TLS nobody is asked".to_owned())
+        }
         ErrorKind::AddrInUse => match ask(address, path.unwrap_or("/readyz")) {
             Some((200, _)) => Ok("a Passmint server answers there and is ready".to_owned()),
             Some((503, _)) => {
@@ -80,7 +83,7 @@ mod tests {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>");
             }
         });
-        let refusal = judge(address, "listen", Some("/readyz")).unwrap_err();
+        let refusal = judge(address, "listen", Some("/readyz"), false).unwrap_err();
         assert!(refusal.starts_with("another program listens there"), "{refusal}");
     }
 }

@@ -25,6 +25,7 @@ pub mod messages;
 pub mod passkeys;
 pub mod returning;
 pub mod scopes;
+pub mod session_check;
 pub mod sign_in;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ mod http;
 pub mod jose;
 pub mod oidc;
 pub mod program;
+pub mod receiver;
 pub mod tokens;
 pub mod webdriver;
 

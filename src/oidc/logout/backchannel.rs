@@ -1,0 +1,75 @@
+//! Tells a client, server to server, that a session ended (OpenID Connect Back-Channel Logout 1.0).
+//!
+//! The message is written by a trigger of the schema in the transaction that ends the session; here it is delivered. The
+//! logout token is signed for each attempt, because it lives for two minutes and its message for a day.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::subject_of;
+use crate::clients::Clients;
+use crate::clock::Time;
+use crate::domain::id::{SessionId, UserId};
+use crate::outbound::{Outbound, OutboundError};
+use crate::outbox::Undelivered;
+use crate::tokens::Mint;
+
+/// What the outbox calls these messages.
+pub const KIND: &str = "backchannel_logout";
+
+/// What the outbox keeps of a logout.
+#[derive(Debug, Deserialize)]
+struct Notice {
+    session: SessionId,
+    user: UserId,
+    client: String,
+}
+
+/// The lanes of one session's messages begin so.
+pub fn lanes_of(session: SessionId) -> String {
+    format!("logout/{session}/")
+}
+
+/// The handler.
+pub struct Backchannel {
+    /// Signs.
+    pub mint: Arc<Mint>,
+    /// Knows where clients are told.
+    pub clients: Arc<Clients>,
+    /// Posts.
+    pub outbound: Outbound,
+}
+
+impl Backchannel {
+    /// One attempt (§2.5, §2.8).
+    ///
+    /// # Errors
+    /// [`Undelivered`], unless the client took the token.
+    pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
+        let notice = Notice::deserialize(payload)
+            .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
+        let client = self
+            .clients
+            .find(&notice.client)
+            .ok_or_else(|| Undelivered::Never("the client is disabled or gone".to_owned()))?;
+        let Some(uri) = &client.definition.backchannel_logout_uri else {
+            return Err(Undelivered::Never("the client has no backchannel_logout_uri any more".to_owned()));
+        };
+        let token = self
+            .mint
+            .logout_token(&client, &subject_of(&client, notice.user), notice.session, now)
+            .map_err(|error| Undelivered::Again(error.to_string()))?;
+        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+        match self.outbound.post(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND).await {
+            // It was taken; what else the answer says is nobody's concern.
+            Ok(_) | Err(OutboundError::TooLarge | OutboundError::Encoded) => Ok(()),
+            Err(OutboundError::Status(400)) => {
+                Err(Undelivered::Never("the client refused the logout token (status 400)".to_owned()))
+            }
+            Err(OutboundError::Address) => Err(Undelivered::Never(OutboundError::Address.to_string())),
+            Err(error) => Err(Undelivered::Again(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Tells clients' pages in the person's browser that a session ended (OpenID Connect Front-Channel Logout 1.0): the page
+//! after signing out loads an address of each client in an unseen frame.
+
+use url::Url;
+
+use crate::domain::client::Client;
+use crate::domain::id::SessionId;
+
+/// A frame to load, and the origin that the page's policy must let it come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The address.
+    pub address: String,
+    /// Its origin.
+    pub origin: String,
+}
+
+/// The frame of a client, if it has one; with `iss` and `sid` when it wants them (§2), and nothing more.
+pub fn frame(client: &Client, issuer: &str, session: SessionId) -> Option<Frame> {
+    let mut address = Url::parse(client.definition.frontchannel_logout_uri.as_deref()?).ok()?;
+    if client.definition.frontchannel_logout_session_required {
+        address.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", &session.to_string());
+    }
+    let origin = address.origin();
+    origin.is_tuple().then(|| Frame { address: address.into(), origin: origin.ascii_serialization() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::client::ClientDefinition;
+
+    #[test]
+    fn a_frame_has_what_its_client_wants_and_nothing_more() {
+        let session = SessionId::new(uuid::Uuid::nil());
+        let sid = session.to_string();
+        for (uri, wants, expected) in [
+            ("https://app.example/out", false, Some("https://app.example/out".to_owned())),
+            (
+                "https://app.example/out",
+                true,
+                Some(format!("https://app.example/out?iss=https%3A%2F%2Fid.example&sid={sid}")),
+            ),
+            (
+                "https://app.example/out?a=b",
+                true,
+                Some(format!("https://app.example/out?a=b&iss=https%3A%2F%2Fid.example&sid={sid}")),
+            ),
+            ("data:text/html,x", false, None),
+        ] {
+            let client = Client {
+                id: "app".to_owned(),
+                definition: ClientDefinition {
+                    frontchannel_logout_uri: Some(uri.to_owned()),
+                    frontchannel_logout_session_required: wants,
+                    ..ClientDefinition::default()
+                },
+                secret: None,
+                previous_secret: None,
+            };
+            let frame = frame(&client, "https://id.example", session);
+            assert_eq!(frame.as_ref().map(|frame| frame.address.clone()), expected, "{uri}");
+            assert!(frame.is_none_or(|frame| frame.origin == "https://app.example"));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Delivers what the outbox holds: at least once, in the order of each lane, by whichever server comes first.
+//!
+//! What must always hold: a message is written in the transaction of its cause, never here; nothing here is needed for
+//! safety, a late message only leaves others in the dark for longer; whatever does not arrive is seen, in the log, in the
+//! metrics and in the audit trail. To add a kind: a constant, a line in [`KINDS`], an arm in [`Outbox::deliver`] with a
+//! handler in its own room.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::delivery::next_try;
+use crate::oidc::logout::backchannel::{self, Backchannel};
+use crate::storage::outbox::{self, Claimed, Wanted};
+use crate::storage::{Db, StorageError, audit};
+
+/// Every kind that this server delivers. Others, of a newer server, are left to it.
+const KINDS: &[&str] = &[backchannel::KIND];
+/// How many are delivered at a time.
+const MOST: usize = 32;
+/// How long one attempt may take; handlers have shorter times of their own.
+const LONGEST: Duration = Duration::from_secs(15);
+/// How often is looked for what other servers and commands wrote, and for what is due again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a message is held; longer than any attempt, so that nobody else begins before it has ended.
+fn lease() -> chrono::Duration {
+    chrono::Duration::seconds(30)
+}
+
+/// Why a message did not arrive, in words for operators: nothing secret, nothing that the other side said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    /// It may arrive later.
+    Again(String),
+    /// It never will.
+    Never(String),
+}
+
+/// The room.
+pub struct Outbox {
+    db: Db,
+    clock: Clock,
+    backchannel: Backchannel,
+    written: Notify,
+    stopping: AtomicBool,
+}
+
+impl Outbox {
+    /// An outbox that delivers nothing until [`Outbox::run`].
+    pub fn new(db: Db, clock: Clock, backchannel: Backchannel) -> Self {
+        Self { db, clock, backchannel, written: Notify::new(), stopping: AtomicBool::new(false) }
+    }
+
+    /// Says that something was written, so that it is delivered at once.
+    pub fn wake(&self) {
+        self.written.notify_one();
+    }
+
+    /// Begins nothing any more; [`Outbox::run`] ends when the attempts in flight have.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Delivers until it is told to stop.
+    pub async fn run(self: Arc<Self>) {
+        let mut in_flight = JoinSet::new();
+        while !self.stopping.load(Ordering::Acquire) {
+            let claimed = self.claim(None, MOST - in_flight.len()).await;
+            let found = !claimed.is_empty();
+            for message in claimed {
+                in_flight.spawn_local(Arc::clone(&self).attempt(message));
+            }
+            if found && in_flight.len() < MOST {
+                continue;
+            }
+            tokio::select! {
+                () = self.written.notified() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+                Some(_) = in_flight.join_next() => {}
+            }
+        }
+        while in_flight.join_next().await.is_some() {}
+    }
+
+    /// Attempts every message of the lanes that begin so, at once and together, and waits until all were attempted or
+    /// `patience` is over. Those that take longer go on without being waited for.
+    pub async fn attempt_now(self: &Arc<Self>, lanes: &str, patience: Duration) {
+        let mut attempts = JoinSet::new();
+        for message in self.claim(Some(lanes), MOST).await {
+            attempts.spawn_local(Arc::clone(self).attempt(message));
+        }
+        // More than could be claimed at once.
+        self.wake();
+        let all = async { while attempts.join_next().await.is_some() {} };
+        if timeout(patience, all).await.is_err() {
+            attempts.detach_all();
+        }
+    }
+
+    async fn claim(&self, lanes: Option<&str>, most: usize) -> Vec<Claimed> {
+        if most == 0 {
+            return Vec::new();
+        }
+        let (now, lanes) = (self.clock.now(), lanes.map(ToOwned::to_owned));
+        let claim = move |conn: &mut diesel::PgConnection| {
+            let leased_until = now + lease();
+            outbox::claim(conn, &Wanted { kinds: KINDS, lanes: lanes.as_deref(), most, now, leased_until })
+        };
+        self.db.run(claim).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the outbox could not be read");
+            Vec::new()
+        })
+    }
+
+    async fn attempt(self: Arc<Self>, message: Claimed) {
+        let result = timeout(LONGEST, self.deliver(&message))
+            .await
+            .unwrap_or_else(|_| Err(Undelivered::Again("it took too long".to_owned())));
+        let noted = match result {
+            Ok(()) => self.note_delivered(&message).await,
+            Err(undelivered) => self.note_failed(&message, undelivered).await,
+        };
+        // Without the note the lease ends and it is delivered again: at least once.
+        if let Err(error) = noted {
+            tracing::warn!(error = %error, message.id = message.id, "what became of a message could not be noted");
+        }
+    }
+
+    async fn deliver(&self, message: &Claimed) -> Result<(), Undelivered> {
+        match message.kind.as_str() {
+            backchannel::KIND => self.backchannel.deliver(&message.payload, self.clock.now()).await,
+            kind => Err(Undelivered::Again(format!("this server delivers no {kind:?}"))),
+        }
+    }
+
+    async fn note_delivered(&self, message: &Claimed) -> Result<(), StorageError> {
+        count(message, "delivered");
+        let (id, now) = (message.id, self.clock.now());
+        self.db.run(move |conn| outbox::delivered(conn, id, now)).await
+    }
+
+    async fn note_failed(&self, message: &Claimed, undelivered: Undelivered) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        let [spread] = crate::random::bytes::<1>();
+        let (error, next) = match undelivered {
+            Undelivered::Again(error) => (error, next_try(message.attempt, message.created_at, now, spread)),
+            Undelivered::Never(error) => (error, None),
+        };
+        count(message, if next.is_some() { "failed" } else { "given_up" });
+        tracing::warn!(
+            message.id = message.id,
+            message.kind = message.kind,
+            message.attempt = message.attempt,
+            message.payload = %message.payload,
+            error,
+            next_try_at = next.map(tracing::field::display),
+            "{}",
+            if next.is_some() { "a message did not arrive" } else { "a message did not arrive and is given up" }
+        );
+        let event = Event {
+            client: message.payload["client"].as_str().map(ToOwned::to_owned),
+            subject: Some(message.id.to_string()),
+            detail: json!({
+                "kind": message.kind, "attempt": message.attempt, "error": error, "nextTryAt": next,
+                "session": message.payload["session"],
+            }),
+            ..Event::new(EventKind::DeliveryFailed, now, &Provenance::default())
+        };
+        let message = message.clone();
+        self.db
+            .tx(move |conn| {
+                if outbox::failed(conn, &message, &error, next, now)? {
+                    audit::insert(conn, &event)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn count(message: &Claimed, outcome: &'static str) {
+    let kind = KINDS.iter().copied().find(|kind| *kind == message.kind).unwrap_or("other");
+    metrics::counter!("passmint_outbox_attempts_total", "kind" => kind, "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,172 @@
+//! What must reach others: written with the change it tells of, delivered afterwards, at least once.
+//!
+//! What must always hold: of one lane only the oldest message that waits is claimed; a claim is a lease, so what a crashed
+//! server held is delivered by another; what became of an attempt is written by its holder only.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use serde_json::Value;
+
+use super::StorageError;
+use super::schema::outbox;
+use crate::clock::Time;
+use crate::statement;
+
+/// A message that this server holds until its lease ends.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its number.
+    pub id: i64,
+    /// What it is.
+    pub kind: String,
+    /// What it says.
+    pub payload: Value,
+    /// The how manieth attempt this is, from 1.
+    pub attempt: i32,
+    /// When it was written.
+    pub created_at: Time,
+}
+
+/// What to claim.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Kinds that this server knows how to deliver.
+    pub kinds: &'a [&'a str],
+    /// Lanes that begin so; none: all.
+    pub lanes: Option<&'a str>,
+    /// How many at most.
+    pub most: usize,
+    /// Now.
+    pub now: Time,
+    /// Until when nobody else may deliver them.
+    pub leased_until: Time,
+}
+
+statement! {
+    Claim {
+        now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt,
+        kinds: Vec<String> => Array<Text>, lanes: Option<String> => Nullable<Text>,
+    } -> (BigInt, Text, Jsonb, Integer, Timestamptz),
+    ", due AS (
+        SELECT id FROM outbox
+        WHERE delivered_at IS NULL AND given_up_at IS NULL AND next_try_at <= $1 AND kind = ANY($4)
+          AND ($5 IS NULL OR starts_with(lane, $5))
+          AND NOT EXISTS (
+            SELECT FROM outbox AS earlier
+            WHERE earlier.lane = outbox.lane AND earlier.id < outbox.id
+              AND earlier.delivered_at IS NULL AND earlier.given_up_at IS NULL)
+        ORDER BY next_try_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 FROM due WHERE outbox.id = due.id
+    RETURNING outbox.id, kind, payload, attempts, created_at"
+}
+
+/// Claims what is due, oldest first.
+pub fn claim(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Vec<Claimed>, StorageError> {
+    let statement = Claim {
+        now: wanted.now,
+        leased_until: wanted.leased_until,
+        most: i64::try_from(wanted.most).unwrap_or(i64::MAX),
+        kinds: wanted.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        lanes: wanted.lanes.map(ToOwned::to_owned),
+    };
+    let rows: Vec<(i64, String, Value, i32, Time)> = statement.get_results(conn)?;
+    let mut claimed: Vec<Claimed> = rows
+        .into_iter()
+        .map(|(id, kind, payload, attempt, created_at)| Claimed { id, kind, payload, attempt, created_at })
+        .collect();
+    claimed.sort_by_key(|message| message.id);
+    Ok(claimed)
+}
+
+/// Notes that a message arrived.
+pub fn delivered(conn: &mut PgConnection, id: i64, now: Time) -> Result<(), StorageError> {
+    // Whoever holds it by now: it did arrive.
+    diesel::update(outbox::table.find(id).filter(outbox::delivered_at.is_null()).filter(outbox::given_up_at.is_null()))
+        .set((outbox::delivered_at.eq(now), outbox::last_error.eq(None::<String>)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that an attempt failed, and when the next is; none: it is given up. `false` when the lease had ended and somebody
+/// else holds it.
+pub fn failed(
+    conn: &mut PgConnection,
+    message: &Claimed,
+    error: &str,
+    next_try_at: Option<Time>,
+    now: Time,
+) -> Result<bool, StorageError> {
+    let held = outbox::table
+        .find(message.id)
+        .filter(outbox::attempts.eq(message.attempt))
+        .filter(outbox::delivered_at.is_null())
+        .filter(outbox::given_up_at.is_null());
+    let given_up_at = if next_try_at.is_none() { Some(now) } else { None };
+    let changed = diesel::update(held)
+        .set((
+            outbox::last_error.eq(error),
+            outbox::next_try_at.eq(next_try_at.unwrap_or(now)),
+            outbox::given_up_at.eq(given_up_at),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// A message as an operator sees it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = outbox, check_for_backend(diesel::pg::Pg))]
+pub struct Stored {
+    /// Its number.
+    pub id: i64,
+    /// What it is.
+    pub kind: String,
+    /// Its lane.
+    pub lane: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried next, unless it was given up.
+    pub next_try_at: Time,
+    /// Why it did not arrive.
+    pub last_error: Option<String>,
+    /// When it was written.
+    pub created_at: Time,
+    /// When it was given up.
+    pub given_up_at: Option<Time>,
+}
+
+/// What has not arrived: waits or was given up. The newest first.
+pub fn undelivered(conn: &mut PgConnection, most: i64) -> Result<Vec<Stored>, StorageError> {
+    Ok(outbox::table
+        .filter(outbox::delivered_at.is_null())
+        .order(outbox::id.desc())
+        .limit(most)
+        .select(Stored::as_select())
+        .load(conn)?)
+}
+
+/// How many wait, and how many were given up.
+pub fn count(conn: &mut PgConnection) -> Result<(i64, i64), StorageError> {
+    let undelivered = outbox::table.filter(outbox::delivered_at.is_null());
+    let waiting = undelivered.filter(outbox::given_up_at.is_null()).count().get_result(conn)?;
+    Ok((waiting, undelivered.filter(outbox::given_up_at.is_not_null()).count().get_result(conn)?))
+}
+
+/// Makes messages due at once, with the patience of new ones: the one of this number, or all that were given up. Gives
+/// their numbers.
+pub fn retry(conn: &mut PgConnection, id: Option<i64>, now: Time) -> Result<Vec<i64>, StorageError> {
+    let undelivered = outbox::table.filter(outbox::delivered_at.is_null());
+    let anew = (
+        outbox::given_up_at.eq(None::<Time>),
+        outbox::attempts.eq(0),
+        outbox::next_try_at.eq(now),
+        outbox::created_at.eq(now),
+    );
+    Ok(match id {
+        Some(id) => diesel::update(undelivered.find(id)).set(anew).returning(outbox::id).get_results(conn)?,
+        None => diesel::update(undelivered.filter(outbox::given_up_at.is_not_null()))
+            .set(anew)
+            .returning(outbox::id)
+            .get_results(conn)?,
+    })
+}

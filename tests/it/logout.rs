@@ -1,0 +1,677 @@
+//! Signing out because an app asks (RP-Initiated Logout, the rows of its conformance plan by name), and telling apps: by
+//! their servers (back-channel), by their pages (front-channel), by a page that they ask (session management).
+
+use std::time::{Duration as Real, Instant};
+
+use chrono::Duration;
+use passmint::domain::id::{PasskeyId, SessionId, UserId};
+use passmint::domain::user::UserStatus;
+use passmint::oidc::logout::session_state::session_state;
+use passmint::storage::{session_clients, sessions, users};
+use serde_json::{Value, json};
+
+use crate::authenticator::{Authenticator, encode};
+use crate::support::receiver::{Hit, Receiver};
+use crate::support::tokens::{Tokens, claims, header, within};
+use crate::support::{Browser, Options, Reply, TestApp};
+
+const DONE: &str = "https://rp.example/done";
+
+/// Two apps: `rp` is told by its server, `front` by its page. `RECEIVER` is where the first listens.
+const APPS: &str = r#"
+[clients.rp]
+name = "Relying Party"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid", "profile", "offline_access"]
+id_token_algorithm = "ES256"
+post_logout_redirect_uris = ["https://rp.example/done", "https://rp.example/done?kept=1"]
+backchannel_logout_uri = "RECEIVER/backchannel"
+backchannel_logout_session_required = true
+
+[clients.second]
+name = "Second"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid"]
+id_token_algorithm = "ES256"
+post_logout_redirect_uris = ["https://second.example/done"]
+"#;
+
+const FRONT: &str = r#"
+[clients.front]
+name = "Front"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid"]
+id_token_algorithm = "ES256"
+post_logout_redirect_uris = ["https://front.example/done"]
+frontchannel_logout_uri = "https://front.example/out?theme=dark"
+frontchannel_logout_session_required = true
+
+[clients.plainfront]
+name = "Plain front"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid"]
+id_token_algorithm = "ES256"
+frontchannel_logout_uri = "https://plain.example:8443/out"
+"#;
+
+const PRIVATE: &[(&str, &str)] = &[("outbound.allow_private_addresses", "true")];
+
+fn server(receiver: &Receiver) -> TestApp {
+    server_with(receiver, PRIVATE)
+}
+
+fn server_with(receiver: &Receiver, settings: &[(&str, &str)]) -> TestApp {
+    let config = format!("{APPS}{FRONT}").replace("RECEIVER", &receiver.url);
+    TestApp::with(&Options { settings, config: &config, ..Options::default() })
+}
+
+fn session_of(browser: &mut Browser) -> SessionId {
+    browser.get("/v1/session").expect(200).json()["session"]["id"].as_str().expect("signed in").parse().unwrap()
+}
+
+fn is_signed_in(browser: &mut Browser) -> bool {
+    browser.get("/v1/session").expect(200).json()["session"].is_object()
+}
+
+/// As the authorization endpoint does when it gives an ID token.
+fn remember(app: &TestApp, session: SessionId, client: &str) {
+    let (client, now) = (client.to_owned(), app.clock.now());
+    assert!(app.db.blocking(|conn| session_clients::remember(conn, session, &client, now)).unwrap());
+}
+
+/// Somebody signed in to us and to `rp`: the browser, the passkey, and the ID token that the app keeps.
+fn signed_in(app: &TestApp) -> (Browser, Authenticator, String) {
+    let (mut browser, mut passkey) = app.person();
+    remember(app, session_of(&mut browser), "rp");
+    let id = id_token(app, "rp", &mut passkey);
+    (browser, passkey, id)
+}
+
+fn id_token(app: &TestApp, client: &str, passkey: &mut Authenticator) -> String {
+    Tokens::of(&app.client(client).sign_in(passkey, "openid").expect(200).json()).id
+}
+
+fn logout(browser: &mut Browser, parameters: &[(&str, &str)]) -> Reply {
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    browser.get(&format!("/oauth/logout?{query}"))
+}
+
+/// The question, and what its form carries on.
+#[track_caller]
+fn asks(reply: &Reply) -> Vec<(String, String)> {
+    assert_eq!((reply.status, reply.header("location")), (200, None), "{}", reply.body);
+    assert!(reply.body.contains("value=\"sign-out\"") && reply.body.contains("action=\"/signout\""), "{}", reply.body);
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split_once(&format!("{name}=\"")).unwrap().1.split('"').next().unwrap();
+        value.replace("&#38;", "&").replace("&amp;", "&").replace("&#34;", "\"").replace("&#60;", "<")
+    };
+    let form = reply.body.split("action=\"/signout\"").last().unwrap();
+    let hidden = form.split("<input type=\"hidden\"").skip(1);
+    hidden.map(|tag| (attribute(tag, "name"), attribute(tag, "value"))).collect()
+}
+
+/// Answers the question.
+fn answer(browser: &mut Browser, mut fields: Vec<(String, String)>, decision: &str) -> Reply {
+    fields.push(("decision".to_owned(), decision.to_owned()));
+    let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let request = browser.request("POST", "/signout").form(&pairs);
+    browser.send(request)
+}
+
+/// Follows to the page that says "signed out"; gives it.
+#[track_caller]
+fn farewell(browser: &mut Browser, reply: &Reply) -> Reply {
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    let location = reply.header("location").unwrap().to_owned();
+    assert!(location.starts_with("/signed-out"), "{location}");
+    let page = browser.get(&location).expect(200);
+    assert!(page.body.contains("You are signed out"), "{}", page.body);
+    page
+}
+
+fn state() -> String {
+    let mut state: String = "~!*'();:@&=+$,/?#[] %\"<>\\^`{|}".to_owned();
+    state.push_str(&"x".repeat(128 - state.len()));
+    state
+}
+
+fn decoded(location: &str) -> Vec<(String, String)> {
+    url::Url::parse(location).unwrap().query_pairs().into_owned().collect()
+}
+
+/// The plan oidcc-rp-initiated-logout, module by module, and what else takes a redirect away.
+#[test]
+fn rp_initiated_logout_row_by_row() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let state = state();
+    let forged = |id: &str| format!("{}.{}.", encode(br#"{"alg":"none","typ":"JWT"}"#), id.split('.').nth(1).unwrap());
+    let foreign = |id: &str| {
+        let mut parts: Vec<String> = id.split('.').map(ToOwned::to_owned).collect();
+        parts[2] = encode(&[7; 64]);
+        parts.join(".")
+    };
+    enum End {
+        /// Redirected there, with exactly these parameters.
+        Sent(&'static str, bool),
+        /// Asked; having agreed, told "signed out", and nobody is sent on.
+        Asked,
+        /// Asked; having agreed, sent on by the page.
+        AskedThenSent,
+        /// Told "signed out" at once.
+        Told,
+    }
+    use End::{Asked, AskedThenSent, Sent, Told};
+    type Make<'a> = Box<dyn Fn(&str) -> Vec<(&'static str, String)> + 'a>;
+    let row = |make: Make<'static>| make;
+    let with = |redirect: &'static str| {
+        row(Box::new(move |id| {
+            vec![("id_token_hint", id.to_owned()), ("post_logout_redirect_uri", redirect.to_owned())]
+        }))
+    };
+    let rows: Vec<(&str, Make<'_>, End)> = vec![
+        ("rp-initiated-logout-no-state", with(DONE), Sent(DONE, false)),
+        (
+            "a registered URI with a query",
+            with("https://rp.example/done?kept=1"),
+            Sent("https://rp.example/done?kept=1", false),
+        ),
+        ("bad-post-logout-redirect-uri", with("https://rp.example/elsewhere"), Asked),
+        ("query-added-to-post-logout-redirect-uri", with("https://rp.example/done?foo=bar"), Asked),
+        ("a slash added", with("https://rp.example/done/"), Asked),
+        ("another case", with("https://RP.example/done"), Asked),
+        ("another client's URI", with("https://second.example/done"), Asked),
+        (
+            "modified-id-token-hint",
+            Box::new(|id| vec![("id_token_hint", forged(id)), ("post_logout_redirect_uri", DONE.to_owned())]),
+            Asked,
+        ),
+        (
+            "bad-id-token-hint",
+            Box::new(|id| vec![("id_token_hint", foreign(id)), ("post_logout_redirect_uri", DONE.to_owned())]),
+            Asked,
+        ),
+        (
+            "a bad hint beside a client_id",
+            Box::new(|id| {
+                vec![
+                    ("id_token_hint", foreign(id)),
+                    ("client_id", "rp".to_owned()),
+                    ("post_logout_redirect_uri", DONE.to_owned()),
+                ]
+            }),
+            Asked,
+        ),
+        (
+            "a hint for another client",
+            Box::new(|id| {
+                vec![
+                    ("id_token_hint", id.to_owned()),
+                    ("client_id", "second".to_owned()),
+                    ("post_logout_redirect_uri", "https://second.example/done".to_owned()),
+                ]
+            }),
+            Asked,
+        ),
+        ("no-id-token-hint", Box::new(|_| vec![("post_logout_redirect_uri", DONE.to_owned())]), Asked),
+        (
+            "client_id alone",
+            Box::new(|_| vec![("client_id", "rp".to_owned()), ("post_logout_redirect_uri", DONE.to_owned())]),
+            AskedThenSent,
+        ),
+        (
+            "client_id of nobody",
+            Box::new(|_| vec![("client_id", "none".to_owned()), ("post_logout_redirect_uri", DONE.to_owned())]),
+            Asked,
+        ),
+        ("no-params", Box::new(|_| vec![]), Asked),
+        ("no-post-logout-redirect-uri", Box::new(|id| vec![("id_token_hint", id.to_owned())]), Told),
+        ("only-state", Box::new(|_| vec![("state", "kept".to_owned())]), Asked),
+        (
+            "hint and client_id that agree",
+            Box::new(|id| {
+                vec![
+                    ("id_token_hint", id.to_owned()),
+                    ("client_id", "rp".to_owned()),
+                    ("post_logout_redirect_uri", DONE.to_owned()),
+                ]
+            }),
+            Sent(DONE, false),
+        ),
+        (
+            "ui_locales and logout_hint change nothing",
+            Box::new(|id| {
+                vec![
+                    ("id_token_hint", id.to_owned()),
+                    ("ui_locales", "xx".to_owned()),
+                    ("logout_hint", "ana".to_owned()),
+                    ("post_logout_redirect_uri", DONE.to_owned()),
+                ]
+            }),
+            Sent(DONE, false),
+        ),
+        (
+            "rp-initiated-logout",
+            {
+                let state = state.clone();
+                Box::new(move |id| {
+                    vec![
+                        ("id_token_hint", id.to_owned()),
+                        ("post_logout_redirect_uri", DONE.to_owned()),
+                        ("state", state.clone()),
+                    ]
+                })
+            },
+            Sent(DONE, true),
+        ),
+    ];
+    for (name, make, end) in rows {
+        let (mut browser, _, id) = signed_in(&app);
+        let mut before = browser.clone();
+        let parameters = make(&id);
+        let pairs: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let reply = logout(&mut browser, &pairs);
+        match end {
+            Sent(uri, with_state) => {
+                let location = reply.header("location").unwrap_or_else(|| panic!("{name}: {}", reply.body));
+                assert_eq!(reply.status, 303, "{name}");
+                if with_state {
+                    assert_eq!(location.split('?').next(), Some(uri), "{name}");
+                    assert_eq!(decoded(location), [("state".to_owned(), state.clone())], "{name}");
+                } else {
+                    assert_eq!(location, uri, "{name}");
+                }
+            }
+            Told => {
+                let page = farewell(&mut browser, &reply);
+                assert!(!page.body.contains("http-equiv"), "{name}");
+            }
+            Asked | AskedThenSent => {
+                let fields = asks(&reply);
+                assert!(is_signed_in(&mut browser), "{name}: nothing happens without an answer");
+                let reply = answer(&mut browser, fields, "sign-out");
+                let page = farewell(&mut browser, &reply);
+                let onward = page.body.contains(&format!("http-equiv=\"refresh\" content=\"0;url={DONE}\""));
+                assert_eq!(onward, matches!(end, AskedThenSent), "{name}: {}", page.body);
+                assert!(!page.body.contains("second.example") && !page.body.contains("elsewhere"), "{name}");
+            }
+        }
+        assert!(browser.session().is_none(), "{name}: the cookie is gone");
+        assert!(!is_signed_in(&mut before), "{name}: the session is really gone");
+    }
+}
+
+#[test]
+fn a_hint_may_have_expired_but_not_be_about_somebody_else() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, id) = signed_in(&app);
+    let (mut other, _, _) = signed_in(&app);
+    let fields = asks(&logout(&mut other, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]));
+    assert!(is_signed_in(&mut other) && is_signed_in(&mut browser), "nobody is signed out by another's token");
+    let page = answer(&mut other, fields, "sign-out");
+    assert!(farewell(&mut other, &page).body.contains(DONE), "the app did prove who it is");
+
+    app.advance(Duration::hours(3));
+    let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]);
+    assert_eq!((reply.status, reply.header("location")), (303, Some(DONE)), "three hours after the token ended");
+    assert!(!is_signed_in(&mut browser));
+}
+
+#[test]
+fn nobody_signed_in_is_not_asked_and_only_a_hint_sends_on() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (_, _, id) = signed_in(&app);
+    let mut stranger = app.browser();
+    let reply = logout(&mut stranger, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE), ("state", "s")]);
+    assert_eq!((reply.status, reply.header("location")), (303, Some("https://rp.example/done?state=s")));
+    for parameters in [
+        vec![],
+        vec![("post_logout_redirect_uri", DONE)],
+        vec![("client_id", "rp"), ("post_logout_redirect_uri", DONE)],
+        vec![("id_token_hint", id.as_str()), ("post_logout_redirect_uri", "https://rp.example/other")],
+    ] {
+        let reply = logout(&mut stranger, &parameters);
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/signed-out")), "{parameters:?}");
+    }
+}
+
+/// Another site's form comes without our cookie: it goes round by an address of ours, with everything it said.
+#[test]
+fn a_form_from_another_site_is_followed_by_our_own_address() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, id) = signed_in(&app);
+    let state = state();
+    let form = [("id_token_hint", id.as_str()), ("post_logout_redirect_uri", DONE), ("state", &state), ("other", "x")];
+    let posted = app
+        .request("POST", "/oauth/logout")
+        .header("Origin", "https://rp.example")
+        .header("Sec-Fetch-Site", "cross-site")
+        .form(&form)
+        .send()
+        .expect(303);
+    let location = posted.header("location").unwrap().to_owned();
+    assert!(location.starts_with("/oauth/logout?"), "{location}");
+    let reply = browser.get(&location);
+    let location = reply.header("location").unwrap();
+    assert_eq!((location.split('?').next(), decoded(location)), (Some(DONE), vec![("state".to_owned(), state)]));
+    assert!(!is_signed_in(&mut browser));
+
+    let (mut browser, _, _) = signed_in(&app);
+    let empty = browser.request("POST", "/oauth/logout").form(&[]).send().expect(303);
+    assert_eq!(empty.header("location"), Some("/oauth/logout"));
+    asks(&browser.get("/oauth/logout"));
+}
+
+#[test]
+fn the_question_is_answered_by_our_own_page_only() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, _) = signed_in(&app);
+    let fields =
+        asks(&logout(&mut browser, &[("client_id", "rp"), ("post_logout_redirect_uri", DONE), ("state", "a&b")]));
+    let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["csrf", "client_id", "post_logout_redirect_uri", "state"]);
+    let without: Vec<_> = fields.iter().filter(|(name, _)| name != "csrf").cloned().collect();
+    assert_eq!(answer(&mut browser, without, "sign-out").status, 403);
+    let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let evil = browser.request("POST", "/signout").without("Origin").header("Origin", "https://evil.example");
+    assert_eq!(evil.form(&pairs).send().status, 403);
+    let stays = answer(&mut browser, fields.clone(), "stay").expect(303);
+    assert_eq!(stays.header("location"), Some("/account"));
+    assert!(is_signed_in(&mut browser));
+
+    let mut changed = fields.clone();
+    changed[2].1 = "https://evil.example/".to_owned();
+    let reply = answer(&mut browser, changed, "sign-out");
+    assert!(!farewell(&mut browser, &reply).body.contains("evil.example"), "the form proves nothing by itself");
+    assert!(!is_signed_in(&mut browser));
+    let twice = browser.get("/oauth/logout?state=a&state=b");
+    assert_eq!((twice.status, twice.header("content-type")), (400, Some("text/html; charset=utf-8")));
+}
+
+#[test]
+fn a_note_for_the_page_afterwards_is_ours_and_ends() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, _) = signed_in(&app);
+    let fields = asks(&logout(&mut browser, &[("client_id", "rp"), ("post_logout_redirect_uri", DONE)]));
+    let reply = answer(&mut browser, fields, "sign-out").expect(303);
+    let location = reply.header("location").unwrap().to_owned();
+    assert!(browser.get(&location).expect(200).body.contains(DONE));
+    let (note, seal) = location.split_once('.').unwrap();
+    let tampered = format!("{note}.{}", seal.chars().rev().collect::<String>());
+    assert!(!browser.get(&tampered).expect(200).body.contains(DONE));
+    app.advance(Duration::minutes(6));
+    assert!(!browser.get(&location).expect(200).body.contains(DONE));
+}
+
+/// Row 118: what lives with the session dies with it, what was granted offline lives on.
+#[test]
+fn refresh_families_die_with_the_session_unless_they_are_offline() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, mut passkey, id) = signed_in(&app);
+    let bound = Tokens::of(&app.client("rp").sign_in(&mut passkey, "openid offline_access").expect(200).json());
+    let offline = Tokens::of(&app.client("rp").sign_in(&mut passkey, "openid offline_access").expect(200).json());
+    let session = session_of(&mut browser);
+    // As the code grant without offline_access will have it: the family belongs to the browser's session.
+    let family = claims(&bound.refresh)["fid"].as_str().unwrap().to_owned();
+    app.sql(&format!("UPDATE refresh_tokens SET session_id = '{session}' WHERE family = '{family}'"));
+    logout(&mut browser, &[("id_token_hint", &id)]).expect(303);
+    app.client("rp").refresh(&bound.refresh).expect_oauth(400, "invalid_grant");
+    app.client("rp").refresh(&offline.refresh).expect(200);
+}
+
+#[test]
+fn a_logout_token_says_what_it_must_and_nothing_else() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, id) = signed_in(&app);
+    let session = session_of(&mut browser);
+    let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]);
+    assert_eq!(reply.header("location"), Some(DONE));
+    let hits = receiver.hits();
+    assert_eq!(hits.len(), 1, "told before the browser is sent on");
+    assert_eq!(hits[0].line, "POST /backchannel");
+    assert_eq!(hits[0].header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert!(hits[0].header("cookie").is_none() && hits[0].header("authorization").is_none());
+    let token = hits[0].logout_token();
+    let claims = app.verified(&token, "rp", "logout+jwt");
+    let names: Vec<&str> = claims.keys().map(String::as_str).collect();
+    let mut wanted = ["aud", "events", "exp", "iat", "iss", "jti", "sid", "sub"];
+    wanted.sort_unstable();
+    let mut found = names.clone();
+    found.sort_unstable();
+    assert_eq!(found, wanted, "no nonce");
+    assert_eq!(claims["events"], json!({ "http://schemas.openid.net/event/backchannel-logout": {} }));
+    assert_eq!((claims["sid"].as_str(), claims["aud"].as_str()), (Some(session.to_string().as_str()), Some("rp")));
+    assert_eq!(claims["sub"], self::claims(&id)["sub"]);
+    assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 120);
+    assert_eq!((header(&token)["alg"].as_str(), header(&id)["alg"].as_str()), (Some("ES256"), Some("ES256")));
+    // Row 116: and it passes for nothing else.
+    let (mut other, _, _) = signed_in(&app);
+    asks(&logout(&mut other, &[("id_token_hint", &token), ("post_logout_redirect_uri", DONE)]));
+}
+
+/// Row 115, trap 1: whatever ends a session, its apps are told, once.
+#[test]
+fn every_way_to_end_a_session_tells_its_apps() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    type End = fn(&TestApp, &mut Browser, &mut Authenticator, SessionId);
+    fn other(app: &TestApp, passkey: &mut Authenticator) -> Browser {
+        let mut other = app.browser();
+        other.sign_in(passkey).expect(200);
+        other
+    }
+    fn user(browser: &mut Browser) -> UserId {
+        browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().parse().unwrap()
+    }
+    let rows: &[(&str, End)] = &[
+        ("our own button", |app, browser, _, _| {
+            let page = browser.get("/account").expect(200).body;
+            let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+            let _ = app;
+            let request = browser.request("POST", "/signout").form(&[("csrf", &csrf)]);
+            browser.send(request).expect(303);
+        }),
+        ("the session API", |_, browser, _, _| {
+            browser.call("DELETE", "/v1/session", None).expect(200);
+        }),
+        ("the list of sessions", |app, _, passkey, session| {
+            other(app, passkey).call("DELETE", &format!("/v1/me/sessions/{session}"), None).expect(200);
+        }),
+        ("all others", |app, _, passkey, _| {
+            other(app, passkey).call("DELETE", "/v1/me/sessions", None).expect(200);
+        }),
+        ("another sign-in in the same browser", |_, browser, passkey, _| {
+            browser.sign_in(passkey).expect(200);
+        }),
+        ("the person is disabled", |app, browser, _, _| {
+            let (user, now) = (user(browser), app.clock.now());
+            assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+        }),
+        ("the person is deleted", |app, browser, _, _| {
+            let (user, now) = (user(browser), app.clock.now());
+            assert!(app.db.blocking(|conn| users::delete(conn, user, now)).unwrap());
+        }),
+        ("its passkey is removed", |app, browser, _, _| {
+            let (user, now) = (user(browser), app.clock.now());
+            let passkey: PasskeyId =
+                browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].as_str().unwrap().parse().unwrap();
+            assert_eq!(app.db.blocking(|conn| sessions::revoke_opened_by(conn, passkey, user, None, now)).unwrap(), 1);
+        }),
+        ("an operator's own SQL", |app, _, _, session| {
+            app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE id = '{session}'"));
+        }),
+    ];
+    let mut ended = Vec::new();
+    for (name, end) in rows {
+        let (mut browser, mut passkey, _) = signed_in(&app);
+        let session = session_of(&mut browser);
+        end(&app, &mut browser, &mut passkey, session);
+        within(Real::from_secs(4), name, || receiver.hits().iter().any(|hit| hit.sid() == session.to_string()));
+        ended.push(session.to_string());
+    }
+    within(Real::from_secs(4), "all is noted", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE delivered_at IS NULL") == 0
+    });
+    let mut told: Vec<String> = receiver.hits().iter().map(Hit::sid).collect();
+    told.sort();
+    ended.sort();
+    assert_eq!(told, ended, "each once");
+    assert_eq!(app.events("delivery.failed"), 0);
+}
+
+#[test]
+fn a_session_without_apps_or_that_ended_before_tells_nobody() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _) = app.person();
+    let session = session_of(&mut browser);
+    remember(&app, session, "second");
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "an app without an address is not told");
+    let now = app.clock.now();
+    let too_late = app.db.blocking(|conn| session_clients::remember(conn, session, "rp", now)).unwrap();
+    assert!(!too_late, "nothing is issued in a session that has ended");
+}
+
+/// A slow app does not hold the person up, and is told all the same.
+#[test]
+fn a_slow_app_is_not_waited_for() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, _, id) = signed_in(&app);
+    receiver.answers(&[(200, Real::from_secs(3))]);
+    let begun = Instant::now();
+    let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]);
+    let took = begun.elapsed();
+    assert_eq!(reply.header("location"), Some(DONE));
+    assert!(took < Real::from_millis(2_500), "{took:?}");
+    within(Real::from_secs(5), "it arrives", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE delivered_at IS NOT NULL") == 1
+    });
+    assert_eq!(receiver.hits().len(), 1, "and is not sent twice");
+}
+
+#[test]
+fn failures_are_tried_again_and_seen() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    receiver.answers(&[(500, Real::ZERO), (302, Real::ZERO), (204, Real::ZERO)]);
+    let (mut browser, _, _) = signed_in(&app);
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    for failures in 1..=2 {
+        within(Real::from_secs(4), "a failure", || app.events("delivery.failed") == failures);
+        app.advance(Duration::seconds(10));
+    }
+    within(Real::from_secs(4), "it arrives", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE delivered_at IS NOT NULL") == 1
+    });
+    let tokens: Vec<Value> = receiver.hits().iter().map(|hit| claims(&hit.logout_token())).collect();
+    assert_eq!(tokens.len(), 3);
+    assert!(
+        tokens[0]["jti"] != tokens[1]["jti"] && tokens[1]["exp"].as_i64() > tokens[0]["exp"].as_i64(),
+        "signed anew"
+    );
+    let metrics = crate::support::Request::new("GET", &app.admin_url, "/metrics").send();
+    if metrics.status == 200 {
+        assert!(metrics.body.contains("passmint_outbox_attempts_total"), "{}", metrics.body);
+    }
+
+    receiver.answers(&[(400, Real::ZERO)]);
+    let (mut browser, _, _) = signed_in(&app);
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    within(Real::from_secs(4), "refused", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE given_up_at IS NOT NULL") == 1
+    });
+    assert_eq!(app.events("delivery.failed"), 3);
+}
+
+/// Trap 1: where private addresses are not allowed, that is said.
+#[test]
+fn an_address_that_may_not_be_reached_is_told_of() {
+    let receiver = Receiver::start();
+    let app = server_with(&receiver, &[]);
+    let (mut browser, _, _) = signed_in(&app);
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    within(Real::from_secs(4), "a failure", || app.events("delivery.failed") == 1);
+    let told = "SELECT count(*) AS n FROM audit_events WHERE kind = 'delivery.failed' AND client_id = 'rp' \
+                AND detail->>'error' LIKE '%outbound.allow_private_addresses%'";
+    assert_eq!(app.count(told), 1);
+    assert!(receiver.hits().is_empty());
+}
+
+/// Row 117.
+#[test]
+fn pages_of_apps_are_told_in_unseen_frames() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, mut passkey, _) = signed_in(&app);
+    let session = session_of(&mut browser);
+    remember(&app, session, "front");
+    remember(&app, session, "plainfront");
+    let id = id_token(&app, "front", &mut passkey);
+    let done = "https://front.example/done";
+    let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", done), ("state", "s")]);
+    assert!(!is_signed_in(&mut browser));
+    let page = farewell(&mut browser, &reply);
+    let issuer: String = url::form_urlencoded::byte_serialize(app.origin.as_bytes()).collect();
+    let frames: Vec<String> = page
+        .body
+        .split("<iframe")
+        .skip(1)
+        .map(|tag| {
+            tag.split_once("src=\"").unwrap().1.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&")
+        })
+        .collect();
+    let with_sid = format!("https://front.example/out?theme=dark&iss={issuer}&sid={session}");
+    assert_eq!(frames, [with_sid.as_str(), "https://plain.example:8443/out"]);
+    let policy = page.header("content-security-policy").unwrap();
+    let frame_src = policy.split("; ").find(|part| part.starts_with("frame-src")).unwrap();
+    assert_eq!(frame_src, "frame-src https://front.example https://plain.example:8443");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(page.body.contains(&format!("content=\"3;url={done}?state=s\"")), "then on: {}", page.body);
+    for name in ["Relying Party", "Front", "Plain front"] {
+        assert!(page.body.contains(name), "{name}");
+    }
+    let plain = app.browser().get("/signed-out").expect(200);
+    assert!(!plain.header("content-security-policy").unwrap().contains("frame-src") && !plain.body.contains("<iframe"));
+}
+
+#[test]
+fn the_session_iframe_exists_only_where_it_is_wanted() {
+    let app = TestApp::spawn();
+    assert_eq!(app.request("GET", "/oauth/session/check").send().status, 404);
+
+    let settings = &[("session.check_iframe", "true")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    let page = app.request("GET", "/oauth/session/check").send().expect(200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.ends_with("frame-ancestors *") && policy.contains("script-src 'nonce-"), "{policy}");
+    assert_eq!(page.header("x-frame-options"), None);
+    let port = app.origin.rsplit(':').next().unwrap();
+    assert!(page.body.contains(&format!("data-cookie=\"passmint-dev-{port}-state\"")), "{}", page.body);
+    let other = app.request("GET", "/").send();
+    assert_eq!(other.header("x-frame-options"), Some("DENY"), "it alone may be framed");
+    let (mut browser, _) = app.person();
+    let gone = browser.call("DELETE", "/v1/session", None).expect(200);
+    assert!(gone.cookies().iter().any(|(name, _, gone)| name.ends_with("-state") && *gone), "{:?}", gone.headers);
+    assert!(session_state("rp", "https://rp.example", "x").contains('.'));
+}
