@@ -14,7 +14,7 @@
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
-//! | [`clients`] | the directory of OAuth clients |
+//! | [`clients`], [`resources`] | the directories of OAuth clients and of the APIs that tokens are for |
 //! | [`app`], [`routes`] | the running server; every path in one list |
 //! | [`cli`] | the commands |
 
@@ -32,6 +32,7 @@ pub mod domain;
 pub mod oidc;
 pub mod openapi;
 pub mod random;
+pub mod resources;
 pub mod routes;
 pub mod site;
 pub mod storage;

@@ -30,6 +30,7 @@ mod public_url;
 mod reader;
 mod redirect_uri;
 mod relying_parties;
+mod resources;
 mod server;
 mod session;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub use server::{Server, SignUpAsks};
 pub use session::Session;
 pub use tokens::{Algorithm, Tokens};
 
+use crate::domain::resource::Resource;
 use inputs::Inputs;
 use reader::{Reader, Understood};
 
@@ -103,6 +105,8 @@ pub struct Config {
     pub relying_parties: Vec<RelyingParty>,
     /// Every client, with the quick-start client on localhost.
     pub clients: Vec<Client>,
+    /// Every resource.
+    pub resources: Vec<Resource>,
     /// Every bridge.
     pub bridges: Vec<BridgeConfig>,
     understood: Vec<Understood>,
@@ -153,6 +157,7 @@ impl Config {
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
         let clients = clients::read(reader, &server, &relying_parties);
+        let resources = resources::read(reader);
         let bridges = bridges::read(reader);
         let understood = Vec::new();
         Self {
@@ -167,6 +172,7 @@ impl Config {
             log,
             relying_parties,
             clients,
+            resources,
             bridges,
             understood,
         }

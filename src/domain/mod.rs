@@ -10,6 +10,7 @@ pub mod client;
 pub mod counter;
 pub mod id;
 pub mod refresh;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod session;

@@ -18,6 +18,7 @@ pub mod installation;
 pub mod migrations;
 pub mod refresh_tokens;
 pub mod relying_parties;
+pub mod resources;
 pub(crate) mod schema;
 pub mod servers;
 pub mod sessions;

@@ -92,6 +92,12 @@ pub fn find_live_by_id(
     row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
 }
 
+/// Whose a session is, whatever its state.
+pub fn owner(conn: &mut PgConnection, id: SessionId) -> Result<Option<UserId>, StorageError> {
+    let owner: Option<Uuid> = sessions::table.find(id.uuid()).select(sessions::user_id).first(conn).optional()?;
+    Ok(owner.map(Into::into))
+}
+
 /// A person's live sessions, the last seen first.
 pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<Session>, StorageError> {
     let rows: Vec<Row> = sessions::table
