@@ -20,6 +20,7 @@ use crate::config::{ChallengeStore, Config};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
+use crate::oidc::discovery::{Capabilities, Published};
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
@@ -284,6 +285,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         mint: Arc::clone(&rooms.mint),
         ceremonies: Arc::clone(&rooms.ceremonies),
         retry_window: config.tokens.refresh_retry_window,
+        published: published(config, rooms),
     };
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
@@ -309,6 +311,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clock: clock.clone(),
         keys: Arc::clone(&rooms.keys),
         clients: Arc::clone(&rooms.clients),
+        resources: Arc::clone(&rooms.resources),
         health,
         limits,
         rotation: rooms.rotation.clone(),
@@ -318,6 +321,16 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn published(config: &Config, rooms: &Rooms) -> Published {
+    let capabilities = Capabilities {
+        issuer: config.issuer().to_owned(),
+        algorithms: rooms.rotation.token_algorithms(),
+        registration: false,
+    };
+    let paths = routes::ROUTES.iter().map(|route| route.path);
+    Published::new(&capabilities, paths, config.keys.publish_before_signing)
 }
 
 fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {

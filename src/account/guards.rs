@@ -18,6 +18,7 @@ use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::tokens::Mint;
+use crate::tokens::claims::AccessClaims;
 use crate::tokens::verifier::places;
 use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
@@ -97,7 +98,7 @@ impl Guard {
                 Kind::InvalidRequest,
                 "The request carries both a session cookie and an access token. Send one of them.",
             )),
-            (Some(token), None) => self.by_token(token).await.map(Some),
+            (Some(token), None) => self.by_access_token(token).await.map(|(identity, _)| Some(identity)),
             (None, Some(cookie)) => {
                 if !method.is_safe() {
                     require_same_origin(headers, &self.public_origin)?;
@@ -119,21 +120,23 @@ impl Guard {
         self.identify(&Method::POST, headers).await
     }
 
-    async fn by_token(&self, token: &str) -> Result<Identity, Failure> {
+    /// Who holds an access token for this server, and what the token says. One of a client for itself is nobody's.
+    pub async fn by_access_token(&self, token: &str) -> Result<(Identity, AccessClaims), Failure> {
         let refused =
             || Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.");
         let issuer = self.mint.issuer();
         let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token, self.accounts.clock.now())
             .map_err(|refusal| refused().because(refusal))?
             .into_claims();
-        self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
+        let client = self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
         let sid: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or_else(refused)?;
         let (session, user) = self.accounts.by_id(sid).await?.ok_or_else(refused)?;
-        if user.id.to_string() != claims.sub {
+        if self.mint.subject_of(&client, user.id) != claims.sub {
             return Err(refused());
         }
         let scopes = Scopes::parse(&claims.scope).map_err(|_| refused())?;
-        Ok(Identity { session, user, via: Via::Bearer { client: claims.client_id, scopes } })
+        let via = Via::Bearer { client: claims.client_id.clone(), scopes };
+        Ok((Identity { session, user, via }, claims))
     }
 }
 

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client_auth::authenticate;
+use super::grants::refresh_token::Narrower;
 use super::wire::{self, TokenResponse};
 use super::{Room, grants};
 use crate::domain::scope::Scopes;
@@ -17,8 +18,15 @@ pub enum TokenRequest<'a> {
     Refresh {
         /// The token.
         token: &'a str,
-        /// Narrower scopes, if wanted.
+        /// Less than was granted, if wanted.
+        narrower: Narrower<'a>,
+    },
+    /// Gives a client a token for itself.
+    ClientCredentials {
+        /// Scopes, if named.
         scope: Option<Scopes>,
+        /// Resources that the token is for, if named (RFC 8707).
+        resources: Vec<&'a str>,
     },
     /// Ends a passkey ceremony.
     Passkey {
@@ -34,15 +42,11 @@ impl<'a> TokenRequest<'a> {
         match form.get("grant_type")? {
             wire::REFRESH_TOKEN => Ok(Self::Refresh {
                 token: form.get("refresh_token")?,
-                scope: form
-                    .find("scope")
-                    .map(|text| {
-                        Scopes::parse(text).map_err(|error| {
-                            Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."))
-                        })
-                    })
-                    .transpose()?,
+                narrower: Narrower { scope: scope(form)?, resources: form.all("resource").collect() },
             }),
+            wire::CLIENT_CREDENTIALS => {
+                Ok(Self::ClientCredentials { scope: scope(form)?, resources: form.all("resource").collect() })
+            }
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
@@ -51,9 +55,14 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
+fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
+    let malformed = |error| Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."));
+    form.find("scope").map(|text| Scopes::parse(text).map_err(malformed)).transpose()
+}
+
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`, or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -67,8 +76,11 @@ pub async fn post(
     let client = authenticate(request.headers(), &form, &room.clients)?;
     let asked = TokenRequest::parse(&form)?;
     let tokens = match asked {
-        TokenRequest::Refresh { token, scope } => {
-            grants::refresh_token::refresh(&room, &client, token, scope.as_ref(), &caller.provenance).await?
+        TokenRequest::Refresh { token, narrower } => {
+            grants::refresh_token::refresh(&room, &client, token, &narrower, &caller.provenance).await?
+        }
+        TokenRequest::ClientCredentials { scope, resources } => {
+            grants::client_credentials::grant(&room, &client, scope.as_ref(), &resources, None)?
         }
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, ceremony, credential, &caller.provenance).await?

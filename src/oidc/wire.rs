@@ -7,6 +7,8 @@ use crate::tokens::TokenSet;
 
 /// `grant_type` of a refresh (RFC 6749 §6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
+/// `grant_type` of a client for itself (RFC 6749 §4.4).
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `grant_type` of a passkey ceremony that ends here: parameters `ceremony_id` and `credential` (the JSON of `toJSON()`).
 pub const PASSKEY: &str = "urn:passmint:params:oauth:grant-type:passkey";
 
@@ -53,7 +55,7 @@ pub struct Introspection {
     /// The client it was given to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// `Bearer` for access tokens, `refresh_token` for refresh tokens.
+    /// `Bearer` or `DPoP` for access tokens, `refresh_token` for refresh tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     /// End (`NumericDate`).
@@ -62,9 +64,12 @@ pub struct Introspection {
     /// Issued (`NumericDate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    /// The person.
+    /// The person as the token's client knows them, or the client itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
+    /// What people call the person, where the token's scopes tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// Audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<serde_json::Value>,
@@ -83,4 +88,10 @@ pub struct Introspection {
     /// Authentication context class reference (RFC 9470 §6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
+    /// The key that the token is bound to (RFC 9449 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<serde_json::Value>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<serde_json::Value>,
 }

@@ -12,28 +12,39 @@ use super::json::{Body, has_type};
 /// Most parameters one form may have.
 const MOST: usize = 64;
 
+/// Parameters that may be sent more than once (RFC 8707 §2).
+const REPEATABLE: [&str; 1] = ["resource"];
+
 /// The parameters of a form. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Debug, Default)]
-pub struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, Vec<String>>);
 
 impl Form {
     /// Reads an `application/x-www-form-urlencoded` body.
     pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let mut pairs = BTreeMap::new();
+        let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (count, (name, value)) in url::form_urlencoded::parse(body).enumerate() {
             if count == MOST {
                 return Err(Failure::new(Kind::InvalidRequest, "The form has more than 64 parameters."));
             }
-            if pairs.insert(name.into_owned(), value.into_owned()).is_some() {
+            let once = !REPEATABLE.contains(&&*name);
+            let values = pairs.entry(name.into_owned()).or_default();
+            if once && !values.is_empty() {
                 return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent twice."));
             }
+            values.push(value.into_owned());
         }
         Ok(Self(pairs))
     }
 
     /// A parameter, if it is there and not empty.
     pub fn find(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.all(name).next()
+    }
+
+    /// Every value of a parameter that may come more than once.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A parameter that must be there.
@@ -44,10 +55,7 @@ impl Form {
 
 async fn parse(typed: bool, query: bool, body: Body) -> Result<Form, Failure> {
     if !typed {
-        return Err(Failure::new(
-            Kind::UnsupportedMediaType,
-            "Send this request with Content-Type: application/x-www-form-urlencoded.",
-        ));
+        return Err(untyped());
     }
     if query {
         return Err(Failure::new(
@@ -56,6 +64,11 @@ async fn parse(typed: bool, query: bool, body: Body) -> Result<Form, Failure> {
         ));
     }
     Form::parse(&body.read().await?)
+}
+
+fn untyped() -> Failure {
+    let words = "Send this request with Content-Type: application/x-www-form-urlencoded.";
+    Failure::new(Kind::UnsupportedMediaType, words)
 }
 
 /// A form posted to an OAuth endpoint.
@@ -70,6 +83,27 @@ impl FromRequest for OAuthForm {
         let query = !request.query_string().is_empty();
         let body = Body::of(request, payload);
         Box::pin(async move { Ok(Self(parse(typed, query, body).await?)) })
+    }
+}
+
+/// A form posted to an OAuth endpoint that also takes an empty body.
+#[derive(Debug)]
+pub struct MaybeForm(pub Option<Form>);
+
+impl FromRequest for MaybeForm {
+    type Error = OAuthFailure;
+    type Future = LocalBoxFuture<'static, Result<Self, OAuthFailure>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let body = Body::of(request, payload);
+        Box::pin(async move {
+            let body = body.read().await?;
+            match (typed, body.is_empty()) {
+                (_, true) => Ok(Self(None)),
+                (true, false) => Ok(Self(Some(Form::parse(&body)?))),
+                (false, false) => Err(untyped().into()),
+            }
+        })
     }
 }
 
@@ -97,6 +131,8 @@ mod tests {
         assert_eq!((form.find("a"), form.find("b"), form.find("c")), (Some("1"), None, Some(" x")));
         assert!(Form::parse(b"a=1&a=1").is_err());
         assert!(Form::parse(b"a=1&a=").is_err());
+        let resources = Form::parse(b"resource=a&resource=&resource=b").unwrap();
+        assert_eq!(resources.all("resource").collect::<Vec<_>>(), ["a", "b"]);
         let many = (0..65).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
         assert!(Form::parse(many.as_bytes()).is_err());
         assert!(Form::parse(b"").unwrap().get("a").is_err());

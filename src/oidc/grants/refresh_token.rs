@@ -42,6 +42,9 @@ pub enum RefreshError {
     /// More than was granted.
     #[error("the scope is wider than what was granted")]
     Wider,
+    /// A resource that was not granted.
+    #[error("the resource is not among those that were granted")]
+    OtherResource,
     /// The grant is not the client's.
     #[error("this client may not refresh")]
     NotAllowed,
@@ -59,6 +62,9 @@ impl From<RefreshError> for Failure {
             RefreshError::Storage(error) => error.into(),
             RefreshError::Mint(error) => Self::unavailable(error),
             RefreshError::Wider => Self::new(Kind::InvalidScope, "The scope is wider than what was granted."),
+            RefreshError::OtherResource => {
+                Self::new(Kind::InvalidTarget, "The resource is not among those that were granted.")
+            }
             RefreshError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use refresh tokens."),
             RefreshError::NotOurs(refusal) => invalid().because(refusal),
             other => invalid().because(other),
@@ -74,9 +80,23 @@ fn invalid() -> Failure {
 struct Presented {
     claims: RefreshClaims,
     family: FamilyId,
-    user: UserId,
     session: SessionId,
     scopes: Scopes,
+}
+
+/// What a client wants less of than it was granted.
+#[derive(Default)]
+pub struct Narrower<'a> {
+    /// Only these scopes.
+    pub scope: Option<Scopes>,
+    /// An access token for these resources only (RFC 8707 §2.2).
+    pub resources: Vec<&'a str>,
+}
+
+/// What the fresh access token is for.
+struct Wanted {
+    scopes: Scopes,
+    audience: Vec<String>,
 }
 
 /// Rotates a refresh token and gives fresh tokens.
@@ -84,7 +104,7 @@ pub async fn refresh(
     room: &Oidc,
     client: &AuthenticatedClient,
     token: &str,
-    scope: Option<&Scopes>,
+    narrower: &Narrower<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, RefreshError> {
     client.may_use(GrantType::RefreshToken).map_err(|_| RefreshError::NotAllowed)?;
@@ -93,8 +113,8 @@ pub async fn refresh(
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    let scopes = narrowed(&presented.scopes, scope)?;
-    room.mint.ready(client, &scopes)?;
+    let wanted = narrowed(room, &presented, narrower)?;
+    room.mint.ready(client, &wanted.scopes, &wanted.audience)?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;
@@ -104,7 +124,8 @@ pub async fn refresh(
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    issue(room, client, &presented, (&scopes, &user), &leaf, now)
+    let groups = groups_of(room, client, &wanted.scopes, user.id).await?;
+    issue(room, client, &presented, &wanted, (&user, &groups), &leaf, now)
 }
 
 /// The live token of a family, as far as it is needed to print it.
@@ -119,18 +140,40 @@ fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> 
         .map_err(RefreshError::NotOurs)?
         .into_claims();
     let family = claims.fid.parse().map_err(|_| RefreshError::NoFamily)?;
-    let user = claims.sub.parse().map_err(|_| RefreshError::NoFamily)?;
     let session = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(RefreshError::NoFamily)?;
     let scopes = Scopes::parse(&claims.scope).map_err(|_| RefreshError::NoFamily)?;
-    Ok(Presented { claims, family, user, session, scopes })
+    Ok(Presented { claims, family, session, scopes })
 }
 
-fn narrowed(granted: &Scopes, asked: Option<&Scopes>) -> Result<Scopes, RefreshError> {
-    match asked {
-        None => Ok(granted.clone()),
-        Some(asked) if asked.is_subset(granted) => Ok(asked.clone()),
-        Some(_) => Err(RefreshError::Wider),
+fn narrowed(room: &Oidc, presented: &Presented, narrower: &Narrower<'_>) -> Result<Wanted, RefreshError> {
+    let scopes = match &narrower.scope {
+        None => &presented.scopes,
+        Some(asked) if asked.is_subset(&presented.scopes) => asked,
+        Some(_) => return Err(RefreshError::Wider),
+    };
+    let issuer = [room.mint.issuer().to_owned()];
+    let granted = &presented.claims.resources;
+    let granted = if granted.is_empty() { issuer.as_slice() } else { granted.as_slice() };
+    let audience = if narrower.resources.is_empty() {
+        granted.to_vec()
+    } else {
+        let known = |asked: &&str| granted.iter().find(|one| one == asked).cloned().ok_or(RefreshError::OtherResource);
+        narrower.resources.iter().map(known).collect::<Result<_, _>>()?
+    };
+    // A token for one of several resources does not carry the others' scopes.
+    Ok(Wanted { scopes: room.mint.resources().effective(scopes, &audience), audience })
+}
+
+async fn groups_of(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    scopes: &Scopes,
+    user: UserId,
+) -> Result<Vec<String>, StorageError> {
+    if !room.mint.needs_groups(client, scopes) {
+        return Ok(Vec::new());
     }
+    room.db.run(move |conn| users::groups_of(conn, user)).await
 }
 
 async fn rotate(
@@ -160,10 +203,10 @@ async fn why_not(
     now: Time,
     origin: &Provenance,
 ) -> Result<(Leaf, User), RefreshError> {
-    let (family, user) = (presented.family, presented.user);
-    let found =
-        room.db.run(move |conn| Ok((refresh_tokens::find(conn, family, now)?, users::find(conn, user)?))).await?;
-    let (Some(stored), Some(user)) = found else { return Err(RefreshError::NoFamily) };
+    let family = presented.family;
+    // By the family's row: the token names the person as its client knows them.
+    let found = room.db.run(move |conn| refresh_tokens::find_with_user(conn, family, now)).await?;
+    let Some((stored, user)) = found else { return Err(RefreshError::NoFamily) };
     let digest = TokenDigest::of(&presented.claims.jti);
     match stored.family.decide(&digest, &client.id, stored.standing, now, room.retry_window) {
         Decision::Repeat => Ok((leaf_of(stored), user)),
@@ -218,26 +261,25 @@ fn issue(
     room: &Oidc,
     client: &AuthenticatedClient,
     presented: &Presented,
-    (scopes, user): (&Scopes, &User),
+    wanted: &Wanted,
+    (user, groups): (&User, &[String]),
     leaf: &Leaf,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
     let authentication = &presented.claims.authentication;
     let auth_time =
         authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
-    let issuer = [room.mint.issuer().to_owned()];
-    let resources = &presented.claims.resources;
-    let audience = if resources.is_empty() { issuer.as_slice() } else { resources.as_slice() };
     let grant = Grant {
         user,
+        groups,
         session: presented.session,
         sid: Some(presented.session),
         grant_id: None,
         jkt: None,
         requested: &presented.claims.claims,
         client,
-        scopes,
-        audience,
+        scopes: &wanted.scopes,
+        audience: &wanted.audience,
         acr: authentication.acr.as_deref().unwrap_or("0"),
         amr: &authentication.amr,
         credential_class: authentication.credential_class.map(CredentialClass::as_str),
