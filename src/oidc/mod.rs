@@ -1,21 +1,24 @@
-//! The protocol's front desk: token endpoint, introspection, revocation, key set.
+//! The protocol's front desk: token endpoint, userinfo, introspection, revocation, metadata, key set.
 //!
 //! What must always hold: a client is authenticated before anything is looked at; each grant is one file; unknown,
 //! expired and used grants look the same to the client and different in the log. To add a grant: a variant of
 //! [`token::TokenRequest`], a file in [`grants`].
 
 pub mod client_auth;
+pub mod discovery;
 pub mod grants;
 pub mod introspect;
 pub mod keys;
 pub mod revoke;
 pub mod token;
+pub mod userinfo;
 pub mod wire;
 
 use std::sync::Arc;
 
 use chrono::Duration;
 
+use self::discovery::Published;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -36,6 +39,8 @@ pub struct Oidc {
     pub ceremonies: Arc<Ceremonies>,
     /// How long a lost answer to a refresh may be asked for again.
     pub retry_window: Duration,
+    /// What everybody may know of this server.
+    pub published: Published,
 }
 
 /// The room, as handlers are given it.

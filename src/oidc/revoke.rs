@@ -48,7 +48,6 @@ async fn revoke(
         let claims = verified.into_claims();
         let (true, Ok(family)) = (claims.client_id == client.id, claims.fid.parse::<FamilyId>()) else { return Ok(()) };
         let event = Event {
-            user: claims.sub.parse().ok(),
             client: Some(client.id.clone()),
             subject: Some(family.to_string()),
             ..Event::new(EventKind::TokenRevoked, now, origin)
@@ -58,7 +57,8 @@ async fn revoke(
             .db
             .tx(move |conn| {
                 if refresh_tokens::revoke(conn, family, Some(&client), "revoked by its client", now)? {
-                    audit::insert(conn, &event)?;
+                    let user = refresh_tokens::owner(conn, family)?;
+                    audit::insert(conn, &Event { user, ..event })?;
                 }
                 Ok(())
             })
@@ -69,7 +69,6 @@ async fn revoke(
         let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
         let (true, Some(session)) = (claims.client_id == client.id, session) else { return Ok(()) };
         let event = Event {
-            user: claims.sub.parse().ok(),
             session: Some(session),
             client: Some(client.id.clone()),
             subject: Some(session.to_string()),
@@ -80,7 +79,8 @@ async fn revoke(
             .db
             .tx(move |conn| {
                 if sessions::revoke_of_client(conn, session, &client, now)? {
-                    audit::insert(conn, &event)?;
+                    let user = sessions::owner(conn, session)?;
+                    audit::insert(conn, &Event { user, ..event })?;
                 }
                 Ok(())
             })
