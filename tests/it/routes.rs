@@ -68,6 +68,10 @@ const ROWS: &[Row] = &[
     row("POST /oauth/token",                         Form("grant_type=refresh_token&refresh_token=x"), ["-"; 5]),
     row("POST /oauth/revoke",                        Form("token=x"), ["-"; 5]),
     row("POST /oauth/introspect",                    Form("token=x"), ["-"; 5]),
+    row("GET /oauth/userinfo",                       Nothing,         ["401 invalid_token",   "200",                    "200",                    "401 invalid_token",      ""]),
+    row("POST /oauth/userinfo",                      Form(""),        ["401 invalid_token",   "200",                    "200",                    "401 invalid_token",      ""]),
+    row("GET /.well-known/openid-configuration",     Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /.well-known/oauth-authorization-server", Nothing,       ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/jwks.json",                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/webauthn",                 Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
@@ -520,7 +524,11 @@ pub fn assert_policy(reply: &Reply, path: &str, hsts: Option<&str>) {
         assert_eq!(reply.header(banned), None, "{path} {status}");
     }
     let cached = match path {
-        "/.well-known/jwks.json" if status == 200 => "public, max-age=300",
+        "/.well-known/jwks.json" | "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server"
+            if status == 200 =>
+        {
+            "public, max-age=300"
+        }
         _ if path.starts_with("/v1/bridges/") && path.ends_with("/jwks.json") && status == 200 => "public, max-age=300",
         _ if path.starts_with("/assets/") && status == 200 => "public, max-age=31536000, immutable",
         _ => "no-store",
