@@ -211,7 +211,7 @@ fn authorization(capabilities: &Capabilities, has: &impl Fn(&str) -> bool) -> Va
         "authorization_signing_alg_values_supported": signing,
         "authorization_response_iss_parameter_supported": true,
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "claims_parameter_supported": true,

@@ -13,12 +13,12 @@ use super::{Oidc, Room};
 use crate::clock::Time;
 use crate::domain::claims::claims_for;
 use crate::domain::client::Client;
-use crate::domain::id::{FamilyId, SessionId};
+use crate::domain::id::FamilyId;
 use crate::domain::refresh::Standing;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
-use crate::storage::{StorageError, refresh_tokens, sessions};
+use crate::storage::{StorageError, refresh_tokens, revoked_tokens, sessions};
 use crate::tokens::claims::{AccessClaims, RefreshClaims};
 use crate::tokens::verifier::places;
 use crate::web::Caller;
@@ -92,20 +92,25 @@ enum Holder {
 async fn holder(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<Option<Holder>, StorageError> {
     let Some(client) = room.clients.find(&claims.client_id) else { return Ok(None) };
     match claims.sid.as_deref() {
-        None => Ok((claims.sub == client.id).then_some(Holder::Client)),
-        Some(sid) => person(room, &client, claims, sid, now).await,
+        None => of_client(room, &client, claims).await,
+        Some(_) => person(room, &client, claims, now).await,
     }
+}
+
+async fn of_client(room: &Oidc, client: &Client, claims: &AccessClaims) -> Result<Option<Holder>, StorageError> {
+    let (true, Ok(id)) = (claims.sub == client.id, claims.jti.parse()) else { return Ok(None) };
+    let revoked = room.db.run(move |conn| revoked_tokens::contains(conn, id)).await?;
+    Ok((!revoked).then_some(Holder::Client))
 }
 
 async fn person(
     room: &Oidc,
     client: &Client,
     claims: &AccessClaims,
-    sid: &str,
     now: Time,
 ) -> Result<Option<Holder>, StorageError> {
-    let Ok(session) = sid.parse::<SessionId>() else { return Ok(None) };
-    let found = room.db.run(move |conn| sessions::find_live_by_id(conn, session, now)).await?;
+    let Some(ids) = claims.ids() else { return Ok(None) };
+    let found = room.db.run(move |conn| sessions::find_live_of_token(conn, &ids, now)).await?;
     let same = |user: &User| room.mint.subject_of(client, user.id) == claims.sub;
     Ok(found.map(|(_, user)| user).filter(same).map(|user| Holder::Person(Box::new(user))))
 }

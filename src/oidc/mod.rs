@@ -1,9 +1,10 @@
-//! The protocol's front desk: token endpoint, userinfo, introspection, revocation, metadata, key set.
+//! The protocol's front desk: authorization requests, token endpoint, userinfo, introspection, revocation, metadata, key set.
 //!
 //! What must always hold: a client is authenticated before anything is looked at; each grant is one file; unknown,
 //! expired and used grants look the same to the client and different in the log. To add a grant: a variant of
 //! [`token::TokenRequest`], a file in [`grants`].
 
+pub mod authorize;
 pub mod client_auth;
 pub mod discovery;
 pub mod grants;
@@ -22,7 +23,10 @@ use self::discovery::Published;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::storage::Db;
+use crate::domain::client::Client;
+use crate::domain::id::UserId;
+use crate::domain::scope::Scopes;
+use crate::storage::{Db, StorageError, users};
 use crate::tokens::Mint;
 
 /// Everything the room works with.
@@ -41,6 +45,36 @@ pub struct Oidc {
     pub retry_window: Duration,
     /// What everybody may know of this server.
     pub published: Published,
+}
+
+impl Oidc {
+    /// Whether a person may use a client: everybody may, unless it is for the members of groups. Asked whenever something
+    /// is issued, not only at the sign-in.
+    pub async fn may_use(&self, client: &Client, user: UserId) -> Result<bool, StorageError> {
+        if client.definition.allowed_groups.is_empty() {
+            return Ok(true);
+        }
+        let groups = client.definition.allowed_groups.clone();
+        self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await
+    }
+
+    /// A person's groups, when the ID token of this client tells them.
+    pub async fn groups_for_id_token(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        user: UserId,
+    ) -> Result<Vec<String>, StorageError> {
+        if !self.mint.needs_groups(client, scopes) {
+            return Ok(Vec::new());
+        }
+        self.db.run(move |conn| users::groups_of(conn, user)).await
+    }
+
+    /// How a client knows a person: their `sub` for it.
+    pub fn subject(&self, client: &Client, user: UserId) -> String {
+        self.mint.subject_of(client, user)
+    }
 }
 
 /// The room, as handlers are given it.

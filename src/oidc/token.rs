@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client_auth::authenticate;
-use super::grants::refresh_token::Narrower;
 use super::wire::{self, TokenResponse};
 use super::{Room, grants};
 use crate::domain::scope::Scopes;
@@ -14,12 +13,25 @@ use crate::web::limits::{Class, Limits};
 
 /// What is asked of the token endpoint.
 pub enum TokenRequest<'a> {
+    /// Exchanges an authorization code.
+    Code {
+        /// The code.
+        code: &'a str,
+        /// The redirect URI, once more.
+        redirect_uri: Option<&'a str>,
+        /// The PKCE verifier.
+        verifier: Option<&'a str>,
+        /// Resources, if fewer than were allowed.
+        resources: Vec<&'a str>,
+    },
     /// Rotates a refresh token.
     Refresh {
         /// The token.
         token: &'a str,
-        /// Less than was granted, if wanted.
-        narrower: Narrower<'a>,
+        /// Narrower scopes, if wanted.
+        scope: Option<Scopes>,
+        /// Resources, if fewer than were allowed.
+        resources: Vec<&'a str>,
     },
     /// Gives a client a token for itself.
     ClientCredentials {
@@ -40,9 +52,16 @@ pub enum TokenRequest<'a> {
 impl<'a> TokenRequest<'a> {
     fn parse(form: &'a Form) -> Result<Self, Failure> {
         match form.get("grant_type")? {
+            wire::AUTHORIZATION_CODE => Ok(Self::Code {
+                code: form.get("code")?,
+                redirect_uri: form.find("redirect_uri"),
+                verifier: form.find("code_verifier"),
+                resources: form.all("resource").collect(),
+            }),
             wire::REFRESH_TOKEN => Ok(Self::Refresh {
                 token: form.get("refresh_token")?,
-                narrower: Narrower { scope: scope(form)?, resources: form.all("resource").collect() },
+                scope: scope(form)?,
+                resources: form.all("resource").collect(),
             }),
             wire::CLIENT_CREDENTIALS => {
                 Ok(Self::ClientCredentials { scope: scope(form)?, resources: form.all("resource").collect() })
@@ -62,7 +81,7 @@ fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
 
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -76,8 +95,13 @@ pub async fn post(
     let client = authenticate(request.headers(), &form, &room.clients)?;
     let asked = TokenRequest::parse(&form)?;
     let tokens = match asked {
-        TokenRequest::Refresh { token, narrower } => {
-            grants::refresh_token::refresh(&room, &client, token, &narrower, &caller.provenance).await?
+        TokenRequest::Code { code, redirect_uri, verifier, resources } => {
+            let asked = grants::authorization_code::Asked { code, redirect_uri, verifier, resources: &resources };
+            grants::authorization_code::redeem(&room, &client, &asked, &caller.provenance).await?
+        }
+        TokenRequest::Refresh { token, scope, resources } => {
+            let asked = grants::refresh_token::Asked { token, scope: scope.as_ref(), resources: &resources };
+            grants::refresh_token::refresh(&room, &client, &asked, &caller.provenance).await?
         }
         TokenRequest::ClientCredentials { scope, resources } => {
             grants::client_credentials::grant(&room, &client, scope.as_ref(), &resources, None)?

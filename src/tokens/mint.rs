@@ -126,6 +126,8 @@ pub struct RefreshSeed {
     jti: String,
     key: SigningKey,
     expires_at: Time,
+    /// The audiences that access tokens of the family may have.
+    resources: Vec<String>,
     /// The DPoP key that a public client's family is bound to.
     pub jkt: Option<String>,
 }
@@ -199,6 +201,11 @@ impl Mint {
         SessionLifetimes { sliding: self.settings.access_ttl, absolute: self.settings.access_ttl }
     }
 
+    /// How long access tokens of a client live at most.
+    pub fn access_life(&self, client: &Client) -> Duration {
+        client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds)
+    }
+
     /// Checks that everything for this client could be signed now, so that nothing is written in vain.
     pub fn ready(&self, client: &Client, scopes: &Scopes, audience: &[String]) -> Result<(), MintError> {
         self.keys.require_fresh()?;
@@ -234,7 +241,7 @@ impl Mint {
             leaf_expires_at: expires_at,
             ends_at,
         };
-        Ok((row, RefreshSeed { family, jti, key, expires_at, jkt: None }))
+        Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
     }
 
     /// Decides the successor of a genuine refresh token.
@@ -283,8 +290,11 @@ impl Mint {
         now: Time,
     ) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
-        let life = self.access_life(grant.client, grant.audience);
-        let access_token = self.sign_access(&self.access_claims(grant, life, now), grant.audience)?;
+        let life = self.life_for(grant.client, grant.audience);
+        // A token for one of several resources does not carry the others' scopes; the refresh token still does.
+        let scope = self.resources.effective(grant.scopes, grant.audience).to_string();
+        let claims = AccessClaims { scope: scope.clone(), ..self.access_claims(grant, life, now) };
+        let access_token = self.sign_access(&claims, grant.audience)?;
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
             access_token,
@@ -292,14 +302,14 @@ impl Mint {
             expires_in: life.num_seconds(),
             id_token,
             refresh_token,
-            scope: grant.scopes.to_string(),
+            scope,
         })
     }
 
     /// Makes the access token of a client for itself. Its `sub` is the client's id, which is never that of a person.
     pub fn client_token(&self, grant: &ClientGrant<'_>, now: Time) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
-        let life = self.access_life(grant.client, grant.audience);
+        let life = self.life_for(grant.client, grant.audience);
         let claims = AccessClaims {
             iss: self.settings.issuer.clone(),
             sub: grant.client.id.clone(),
@@ -361,11 +371,11 @@ impl Mint {
         }
     }
 
-    /// The shorter of what client and resource allow.
-    fn access_life(&self, client: &Client, audience: &[String]) -> Duration {
+    /// The shorter of what client and resource want.
+    fn life_for(&self, client: &Client, audience: &[String]) -> Duration {
         let resource = self.resource(audience).and_then(|resource| resource.definition.access_ttl);
-        let own = client.definition.access_ttl.into_iter().chain(resource).min();
-        own.map_or(self.settings.access_ttl, Duration::seconds)
+        let longest = self.access_life(client);
+        resource.map_or(longest, |life| longest.min(Duration::seconds(life)))
     }
 
     fn access_algorithm(&self, audience: &[String]) -> Algorithm {
@@ -431,7 +441,7 @@ impl Mint {
             fid: seed.family.to_string(),
             sid: Some(grant.session.to_string()),
             scope: grant.scopes.to_string(),
-            resources: grant.audience.to_vec(),
+            resources: seed.resources.clone(),
             iat: now.timestamp(),
             exp: seed.expires_at.timestamp(),
             authentication: authentication(grant),

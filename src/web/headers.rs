@@ -59,8 +59,17 @@ fn set_missing(headers: &mut HeaderMap, name: &'static str, value: &'static str)
 
 /// The policy of a page, with the nonce its script, style and data carry.
 pub fn page_policy(nonce: &str) -> String {
+    page_policy_for(nonce, None, &[])
+}
+
+/// The policy of a page that posts a form to an app (`posts_to`, its origin) or tells apps of a logout in unseen frames
+/// (their origins). Origins only: what comes after them would be read as more of the policy.
+pub fn page_policy_for(nonce: &str, posts_to: Option<&str>, frames: &[String]) -> String {
+    let posts_to = posts_to.map(|origin| format!(" {origin}")).unwrap_or_default();
+    let frames = if frames.is_empty() { String::new() } else { format!("frame-src {}; ", frames.join(" ")) };
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'nonce-{nonce}'; img-src 'self' data:; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+         connect-src 'self'; {frames}form-action 'self'{posts_to}; base-uri 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'"
     )
 }

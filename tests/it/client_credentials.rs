@@ -167,6 +167,24 @@ fn introspection_tells_of_it() {
     assert_eq!(introspected(&app, "machine", &token).body, INACTIVE, "expired");
 }
 
+/// RFC 7009: it lives with no session, so it is refused by its own id; another client cannot do that.
+#[test]
+fn it_can_be_given_back() {
+    let app = spawn();
+    let (token, other) = (access(ask(&app, "machine", &[])), access(ask(&app, "machine", &[])));
+    let revoke = |client: &str| {
+        let request = app.request("POST", "/oauth/revoke").form(&[("token", &token)]);
+        request.header("Authorization", &basic(client, API_SECRET)).send().expect(200)
+    };
+    revoke("resting");
+    assert_eq!(introspected(&app, "machine", &token).json()["active"], true, "a stranger revokes nothing");
+    revoke("machine");
+    revoke("machine");
+    assert_eq!(introspected(&app, "machine", &token).body, INACTIVE);
+    assert_eq!(introspected(&app, "machine", &other).json()["active"], true, "that one token only");
+    assert_eq!(app.events("token.revoked"), 1);
+}
+
 #[test]
 fn a_disabled_clients_tokens_are_inactive_within_seconds() {
     let app = spawn();

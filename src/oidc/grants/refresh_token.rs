@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
 use crate::domain::client::GrantType;
-use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
@@ -17,7 +17,7 @@ use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
-use crate::storage::{StorageError, audit, users};
+use crate::storage::{StorageError, audit};
 use crate::tokens::claims::RefreshClaims;
 use crate::tokens::mint::Successor;
 use crate::tokens::verifier::places;
@@ -42,9 +42,12 @@ pub enum RefreshError {
     /// More than was granted.
     #[error("the scope is wider than what was granted")]
     Wider,
-    /// A resource that was not granted.
-    #[error("the resource is not among those that were granted")]
-    OtherResource,
+    /// A resource that was not allowed.
+    #[error("a resource was not among those allowed")]
+    Target,
+    /// The person may not use the client any more.
+    #[error("the person is not in a group that may use this client")]
+    NotInGroup,
     /// The grant is not the client's.
     #[error("this client may not refresh")]
     NotAllowed,
@@ -62,9 +65,7 @@ impl From<RefreshError> for Failure {
             RefreshError::Storage(error) => error.into(),
             RefreshError::Mint(error) => Self::unavailable(error),
             RefreshError::Wider => Self::new(Kind::InvalidScope, "The scope is wider than what was granted."),
-            RefreshError::OtherResource => {
-                Self::new(Kind::InvalidTarget, "The resource is not among those that were granted.")
-            }
+            RefreshError::Target => Self::new(Kind::InvalidTarget, "A resource was not among those that were allowed."),
             RefreshError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use refresh tokens."),
             RefreshError::NotOurs(refusal) => invalid().because(refusal),
             other => invalid().because(other),
@@ -84,47 +85,51 @@ struct Presented {
     scopes: Scopes,
 }
 
-/// What a client wants less of than it was granted.
-#[derive(Default)]
-pub struct Narrower<'a> {
-    /// Only these scopes.
-    pub scope: Option<Scopes>,
-    /// An access token for these resources only (RFC 8707 §2.2).
-    pub resources: Vec<&'a str>,
-}
-
 /// What the fresh access token is for.
 struct Wanted {
     scopes: Scopes,
     audience: Vec<String>,
 }
 
+/// What a client sends.
+pub struct Asked<'a> {
+    /// The refresh token.
+    pub token: &'a str,
+    /// Narrower scopes, if wanted.
+    pub scope: Option<&'a Scopes>,
+    /// Resources, if fewer than were allowed (RFC 8707 §2.2).
+    pub resources: &'a [&'a str],
+}
+
 /// Rotates a refresh token and gives fresh tokens.
 pub async fn refresh(
     room: &Oidc,
     client: &AuthenticatedClient,
-    token: &str,
-    narrower: &Narrower<'_>,
+    asked: &Asked<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, RefreshError> {
     client.may_use(GrantType::RefreshToken).map_err(|_| RefreshError::NotAllowed)?;
     let now = room.clock.now();
-    let presented = open(room, token, now)?;
+    let presented = open(room, asked.token, now)?;
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    let wanted = narrowed(room, &presented, narrower)?;
+    let wanted = narrowed(room, &presented, asked)?;
+    if !may_still_use(room, client, presented.family).await? {
+        return Err(RefreshError::NotInGroup);
+    }
     room.mint.ready(client, &wanted.scopes, &wanted.audience)?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;
     let (leaf, user) = match rotated {
         Some(rotated) => {
-            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at }, rotated.user)
+            let offline = rotated.offline;
+            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at, offline }, rotated.user)
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    let groups = groups_of(room, client, &wanted.scopes, user.id).await?;
+    let groups = room.groups_for_id_token(client, &wanted.scopes, user.id).await?;
     issue(room, client, &presented, &wanted, (&user, &groups), &leaf, now)
 }
 
@@ -133,6 +138,7 @@ struct Leaf {
     kid: String,
     issued_at: Time,
     expires_at: Time,
+    offline: bool,
 }
 
 fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> {
@@ -145,35 +151,41 @@ fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> 
     Ok(Presented { claims, family, session, scopes })
 }
 
-fn narrowed(room: &Oidc, presented: &Presented, narrower: &Narrower<'_>) -> Result<Wanted, RefreshError> {
-    let scopes = match &narrower.scope {
+fn narrowed(room: &Oidc, presented: &Presented, asked: &Asked<'_>) -> Result<Wanted, RefreshError> {
+    let scopes = match asked.scope {
         None => &presented.scopes,
         Some(asked) if asked.is_subset(&presented.scopes) => asked,
         Some(_) => return Err(RefreshError::Wider),
     };
-    let issuer = [room.mint.issuer().to_owned()];
-    let granted = &presented.claims.resources;
-    let granted = if granted.is_empty() { issuer.as_slice() } else { granted.as_slice() };
-    let audience = if narrower.resources.is_empty() {
-        granted.to_vec()
-    } else {
-        let known = |asked: &&str| granted.iter().find(|one| one == asked).cloned().ok_or(RefreshError::OtherResource);
-        narrower.resources.iter().map(known).collect::<Result<_, _>>()?
-    };
+    let audience = narrowed_audience(&presented.claims.resources, asked.resources, room.mint.issuer())?;
     // A token for one of several resources does not carry the others' scopes.
     Ok(Wanted { scopes: room.mint.resources().effective(scopes, &audience), audience })
 }
 
-async fn groups_of(
-    room: &Oidc,
-    client: &AuthenticatedClient,
-    scopes: &Scopes,
-    user: UserId,
-) -> Result<Vec<String>, StorageError> {
-    if !room.mint.needs_groups(client, scopes) {
-        return Ok(Vec::new());
+/// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
+/// tell whose it is: it names the person as the client knows them.
+async fn may_still_use(room: &Oidc, client: &AuthenticatedClient, family: FamilyId) -> Result<bool, StorageError> {
+    if client.definition.allowed_groups.is_empty() {
+        return Ok(true);
     }
-    room.db.run(move |conn| users::groups_of(conn, user)).await
+    match room.db.run(move |conn| refresh_tokens::owner(conn, family)).await? {
+        Some(owner) => room.may_use(client, owner).await,
+        None => Ok(true),
+    }
+}
+
+/// The resources asked for, all of them among those allowed; all allowed ones when none is named.
+pub(super) fn narrowed_audience(allowed: &[String], asked: &[&str], issuer: &str) -> Result<Vec<String>, RefreshError> {
+    let own = [issuer.to_owned()];
+    let allowed = if allowed.is_empty() { own.as_slice() } else { allowed };
+    if asked.is_empty() {
+        return Ok(allowed.to_vec());
+    }
+    let known = |resource: &&&str| allowed.iter().any(|one| one == **resource);
+    match asked.iter().find(|resource| !known(resource)) {
+        Some(_) => Err(RefreshError::Target),
+        None => Ok(asked.iter().map(|resource| (*resource).to_owned()).collect()),
+    }
 }
 
 async fn rotate(
@@ -226,6 +238,7 @@ fn leaf_of(stored: StoredFamily) -> Leaf {
         kid: stored.family.leaf_key,
         issued_at: stored.family.leaf_issued_at,
         expires_at: stored.family.leaf_expires_at,
+        offline: stored.offline,
     }
 }
 
@@ -273,8 +286,9 @@ fn issue(
         user,
         groups,
         session: presented.session,
-        sid: Some(presented.session),
-        grant_id: None,
+        // Nobody tells of the end of a browser session that the tokens outlive.
+        sid: (!leaf.offline).then_some(presented.session),
+        grant_id: Some(presented.family),
         jkt: None,
         requested: &presented.claims.claims,
         client,

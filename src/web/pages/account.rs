@@ -16,13 +16,15 @@ pub enum Section {
     Passkeys,
     /// `/account/sessions`.
     Sessions,
+    /// `/account/apps`.
+    Apps,
     /// `/account/activity`.
     Activity,
 }
 
 impl Section {
     /// All, in the order of the navigation.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::Passkeys, Self::Sessions, Self::Activity];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Passkeys, Self::Sessions, Self::Apps, Self::Activity];
 
     /// Its path.
     pub fn href(&self) -> &'static str {
@@ -30,6 +32,7 @@ impl Section {
             Self::Overview => "/account",
             Self::Passkeys => "/account/passkeys",
             Self::Sessions => "/account/sessions",
+            Self::Apps => "/account/apps",
             Self::Activity => "/account/activity",
         }
     }
@@ -40,6 +43,7 @@ impl Section {
             Self::Overview => "person",
             Self::Passkeys => "passkey",
             Self::Sessions => "device",
+            Self::Apps => "apps",
             Self::Activity => "clock",
         }
     }
@@ -50,6 +54,7 @@ impl Section {
             Self::Overview => t.overview,
             Self::Passkeys => t.passkeys,
             Self::Sessions => t.sessions,
+            Self::Apps => t.apps,
             Self::Activity => t.activity,
         }
     }
@@ -69,18 +74,21 @@ pub enum Done {
     SessionEnded,
     /// `others-ended`.
     OthersEnded,
+    /// `app-removed`.
+    AppRemoved,
     /// `welcome`: the account was just created.
     Welcome,
 }
 
 impl Done {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PasskeyAdded,
         Self::PasskeyRenamed,
         Self::PasskeyRemoved,
         Self::SessionEnded,
         Self::OthersEnded,
+        Self::AppRemoved,
         Self::Welcome,
     ];
 
@@ -92,6 +100,7 @@ impl Done {
             Self::PasskeyRemoved => "passkey-removed",
             Self::SessionEnded => "session-ended",
             Self::OthersEnded => "others-ended",
+            Self::AppRemoved => "app-removed",
             Self::Welcome => "welcome",
         }
     }
@@ -109,6 +118,7 @@ impl Done {
             Self::PasskeyRemoved => t.done_passkey_removed,
             Self::SessionEnded => t.done_session_ended,
             Self::OthersEnded => t.done_others_ended,
+            Self::AppRemoved => t.done_app_removed,
             Self::Welcome => t.done_welcome,
         }
     }

@@ -194,12 +194,17 @@ impl Frame {
         Html::trusted(format!(r#"<time datetime="{}">{}</time>"#, at.format("%Y-%m-%dT%H:%M:%SZ"), self.when_text(*at)))
     }
 
+    /// The day of a moment, for the middle of a sentence: "14 March 2026".
+    pub(super) fn day(&self, at: Time) -> String {
+        self.t().on_date(at.day(), self.t().month(at.month0()), at.year())
+    }
+
     fn when_text(&self, at: Time) -> String {
         let clock = at.format("%H:%M");
         match self.now.date_naive().signed_duration_since(at.date_naive()).num_days() {
             0 => self.t().today_at(clock),
             1 => self.t().yesterday_at(clock),
-            _ => self.t().on_date(at.day(), self.t().month(at.month0()), at.year()),
+            _ => self.day(at),
         }
     }
 

@@ -8,14 +8,23 @@
 //! `messages/english.rs`, and a line in the list that the tests of this room walk.
 
 pub mod account;
+pub mod apps;
 pub mod assets;
+pub mod authorize_error;
+pub mod choose_account;
 pub mod confirm;
+pub mod consent;
 pub mod developer;
+pub mod device;
 pub mod docs;
 pub mod error;
+pub mod form_post;
 mod frame;
+pub mod logout;
 pub mod messages;
 pub mod passkeys;
+pub mod returning;
+pub mod scopes;
 pub mod sign_in;
 #[cfg(test)]
 mod tests;

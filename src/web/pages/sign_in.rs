@@ -1,4 +1,4 @@
-//! Signing in, the page for browsers without script, and the page after signing out.
+//! Signing in, and the page for browsers without script.
 
 use askama::Template;
 
@@ -105,19 +105,5 @@ pub struct Scriptless {
 impl Scriptless {
     fn title(&self) -> &'static str {
         self.frame.t().scriptless_title
-    }
-}
-
-/// `GET /signed-out`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "signed_out.html")]
-pub struct SignedOut {
-    /// The frame.
-    pub frame: Frame,
-}
-
-impl SignedOut {
-    fn title(&self) -> &'static str {
-        self.frame.t().signed_out_title
     }
 }

@@ -584,6 +584,7 @@ function wire() {
 async function start() {
   wire();
   document.querySelector("[data-focus]")?.focus();
+  document.querySelector("[data-submit]")?.submit();
   if (document.querySelector("[data-signed-out]")) navigator.credentials?.preventSilentAccess?.().catch(() => {});
   if (canSignal("signalAllAcceptedCredentials")) for (const node of document.querySelectorAll("[data-without-signals]")) node.hidden = true;
   if (boot.page !== "plain" && boot.page !== "passkeys" && problem && (!Key || !isSecureContext)) {

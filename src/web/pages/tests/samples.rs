@@ -10,8 +10,9 @@ use super::super::confirm::{Confirm, Reason};
 use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
 use super::super::error::{ErrorPage, Kind};
+use super::super::logout::SignedOut;
 use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
-use super::super::sign_in::{AppChip, Scriptless, SignIn, SignUp, SignedOut, Way};
+use super::super::sign_in::{AppChip, Scriptless, SignIn, SignUp, Way};
 use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme, messages};
 use crate::clock::Time;
 use crate::domain::id::Id;
@@ -54,11 +55,11 @@ fn frame_for(page: PageKind) -> Frame {
     Frame { boot: Boot { page, armed, ..Boot::default() }, ..frame() }
 }
 
-fn signed_in(page: PageKind) -> Frame {
+pub(super) fn signed_in(page: PageKind) -> Frame {
     Frame { signed_in: Some(account()), ..frame_for(page) }
 }
 
-fn account() -> AccountCard {
+pub(super) fn account() -> AccountCard {
     AccountCard { name: Some("Ana Souza".into()), email: Some("ana@example.com".into()), short_id: "7f3a".into() }
 }
 
@@ -128,10 +129,11 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
         ("sign-in-wrong-origin", SignIn { right_address: Some("http://localhost:8080/".into()), ..sign_in() }.render()),
         ("sign-in-sso", SignIn { passkeys: false, ways: ways(), contact: None, ..sign_in() }.render()),
         ("scriptless", Scriptless { frame: frame(), ways: ways() }.render()),
-        ("signed-out", SignedOut { frame: frame() }.render()),
+        ("signed-out", SignedOut::plain(frame()).render()),
     ];
     pages.extend(account_pages());
     pages.extend(passkey_pages());
+    pages.extend(super::openid::pages());
     let confirm = Confirm {
         frame: signed_in(PageKind::StepUp),
         account: account(),
