@@ -6,6 +6,7 @@ use passmint::tokens::rotate;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, decode};
+use crate::support::oidc::{Ask, redeem};
 use crate::support::tokens::{Tokens, basic, claims, policy};
 use crate::support::{API_SECRET, Options, TestApp};
 
@@ -16,6 +17,13 @@ origins = ["ORIGIN"]
 grants = ["passkey", "refresh_token"]
 scopes = ["openid", "profile", "passkeys"]
 redirect_uris = ["https://one.example/cb"]
+subject_type = "pairwise"
+
+[clients.hinted]
+first_party = true
+redirect_uris = ["https://hinted.example/cb"]
+grants = ["authorization_code"]
+scopes = ["openid"]
 subject_type = "pairwise"
 
 [clients.sibling]
@@ -116,6 +124,20 @@ fn tokens_of_a_pairwise_client_work_as_all_others_do() {
     assert!(!app.opens(&second.access));
     let of_ada = format!("SELECT count(*) AS n FROM audit_events WHERE kind = 'token.revoked' AND user_id = '{id}'");
     assert_eq!(app.count(&of_ada), 1, "the trail knows the real person");
+}
+
+/// OpenID Connect Core §3.1.2.1: the hint names somebody by the client's own name for them.
+#[test]
+fn a_hint_is_understood() {
+    let app = spawn();
+    let (mut ada, mut bob) = (app.ada().0, app.person().0);
+    let ask = Ask::of("hinted");
+    let first = redeem(&app, "hinted", &ask.send(&mut ada).back().code());
+    let silent = ask.with("prompt", "none").with("id_token_hint", &first.id);
+    let second = redeem(&app, "hinted", &silent.send(&mut ada).back().code());
+    assert_eq!(subject(&second.id), subject(&first.id));
+    assert_eq!(app.userinfo(&second.access).expect(200).json()["sub"], subject(&first.id));
+    assert_eq!(silent.send(&mut bob).back().error(), "login_required", "somebody else is signed in");
 }
 
 /// Neither a rotation nor another server gives anybody a new name.

@@ -6,6 +6,7 @@ use passmint::domain::resource::{Resource, ResourceDefinition};
 use passmint::storage::resources;
 use serde_json::{Value, json};
 
+use crate::support::oidc::{Ask, redeem, redemption, refresh};
 use crate::support::tokens::{Tokens, claims, header, within};
 use crate::support::{Options, Reply, TestApp};
 
@@ -36,6 +37,13 @@ grants = ["passkey"]
 scopes = ["openid", "orders.read"]
 audiences = ["https://orders.example"]
 access_ttl = "1m"
+
+[clients.desk]
+first_party = true
+redirect_uris = ["https://desk.example/cb"]
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "orders.read", "stock.read"]
+audiences = ["https://orders.example", "https://stock.example/v1?tenant=a"]
 
 [clients.machine]
 kind = "confidential"
@@ -144,6 +152,42 @@ fn a_refresh_is_for_what_was_granted() {
     assert_eq!((&second.json()["scope"], &second.json()["expires_in"]), (&json!("openid orders.read"), &json!(120)));
     let second = Tokens::of(&second.json());
     assert_eq!((&claims(&second.access)["aud"], &header(&second.access)["alg"]), (&json!(ORDERS), &json!("RS256")));
+}
+
+/// RFC 8707 §2: a code may be for several resources; each token carries the scopes of its own ones only.
+#[test]
+fn a_code_for_two_resources_gives_tokens_for_one_or_both() {
+    let app = spawn();
+    wait_for_rsa(&app);
+    let (mut browser, _) = app.person();
+    let both =
+        Ask::of("desk").with("scope", "openid orders.read stock.read").and("resource", ORDERS).and("resource", STOCK);
+    let told = |tokens: &Tokens| (claims(&tokens.access)["aud"].clone(), tokens.scope.clone());
+    let all = (json!([ORDERS, STOCK]), "openid orders.read stock.read".to_owned());
+    let stock = (json!(STOCK), "openid stock.read".to_owned());
+    let orders = (json!(ORDERS), "openid orders.read".to_owned());
+
+    let first = redeem(&app, "desk", &both.send(&mut browser).back().code());
+    assert_eq!(told(&first), all);
+    let second = Tokens::of(&refresh(&app, "desk", &first.refresh, &[("resource", ORDERS)]).expect(200).json());
+    assert_eq!(told(&second), orders);
+    assert_eq!(claims(&second.access)["scope"], "openid orders.read");
+
+    let code = both.send(&mut browser).back().code();
+    let mut form = redemption("desk", &code, "https://desk.example/cb");
+    form.push(("resource", STOCK));
+    let first = Tokens::of(&app.request("POST", "/oauth/token").form(&form).send().expect(200).json());
+    assert_eq!(told(&first), stock);
+    let second = Tokens::of(&refresh(&app, "desk", &first.refresh, &[]).expect(200).json());
+    assert_eq!(told(&second), all, "the grant is still for both");
+
+    for (name, ask, error) in [
+        ("a scope without its resource", both.clone().without("resource").and("resource", STOCK), "invalid_scope"),
+        ("a scope without any", both.clone().without("resource"), "invalid_scope"),
+        ("an unknown one", both.clone().and("resource", "https://foreign.example"), "invalid_target"),
+    ] {
+        assert_eq!(ask.send(&mut browser).back().error(), error, "{name}");
+    }
 }
 
 /// Every running server follows; Ed25519 is made when somebody asks for it, and only then.

@@ -9,6 +9,7 @@ use passmint::storage::users;
 use serde_json::{Map, Value, json};
 
 use crate::authenticator::Authenticator;
+use crate::support::oidc::{Ask, redeem};
 use crate::support::tokens::{Tokens, at_once, claims, header};
 use crate::support::{Browser, Options, Reply, TestApp};
 
@@ -38,6 +39,13 @@ first_party = true
 origins = ["ORIGIN"]
 grants = ["passkey"]
 scopes = ["openid"]
+audiences = ["https://api.example"]
+
+[clients.panel]
+first_party = true
+redirect_uris = ["https://panel.example/cb"]
+grants = ["authorization_code"]
+scopes = ["openid", "profile"]
 audiences = ["https://api.example"]
 
 [clients.machine]
@@ -347,6 +355,21 @@ fn an_id_token_has_scope_claims_only_for_clients_that_want_them_there() {
         assert_eq!(told["groups"], json!(["admins", "staff"]));
         assert!(told.get("credential_class").is_none() && told.get("address").is_none());
     }
+}
+
+/// OpenID Connect Core §5.5: claims asked for by name come where they were asked for, and nowhere else.
+#[test]
+fn claims_asked_for_by_name_come_where_they_were_asked_for() {
+    let app = spawn();
+    let (mut browser, _, id) = complete(&app);
+    let wish = r#"{"userinfo":{"name":{"essential":true},"unheard_of":null},"id_token":{"email":null,"groups":null}}"#;
+    let code = Ask::of("panel").with("claims", wish).send(&mut browser).back().code();
+    let tokens = redeem(&app, "panel", &code);
+    let told = told(app.userinfo(&tokens.access));
+    assert_eq!(told, *json!({"sub": id.to_string(), "name": "Ada Lovelace"}).as_object().unwrap());
+    let said = claims(&tokens.id);
+    assert_eq!((&said["email"], &said["email_verified"]), (&json!("ada@example.com"), &json!(false)));
+    assert!(said.get("name").is_none() && said.get("groups").is_none());
 }
 
 /// A panel, a dashboard or a proxy may ask as often as it likes: nothing is written.
