@@ -22,6 +22,7 @@ use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::Oidc;
 use crate::oidc::client_keys::ClientKeys;
+use crate::oidc::discovery::{Capabilities, Published};
 use crate::oidc::logout::backchannel::Backchannel;
 use crate::oidc::logout::session_state::BrowserStates;
 use crate::outbox::Outbox;
@@ -337,6 +338,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
         dpop,
         retry_window: config.tokens.refresh_retry_window,
+        published: published(config, rooms),
     };
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
@@ -362,6 +364,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clock: clock.clone(),
         keys: Arc::clone(&rooms.keys),
         clients: Arc::clone(&rooms.clients),
+        resources: Arc::clone(&rooms.resources),
         health,
         limits,
         rotation: rooms.rotation.clone(),
@@ -373,6 +376,16 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn published(config: &Config, rooms: &Rooms) -> Published {
+    let capabilities = Capabilities {
+        issuer: config.issuer().to_owned(),
+        algorithms: rooms.rotation.token_algorithms(),
+        registration: false,
+    };
+    let paths = routes::ROUTES.iter().map(|route| route.path);
+    Published::new(&capabilities, paths, config.keys.publish_before_signing)
 }
 
 fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {

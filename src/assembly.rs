@@ -31,9 +31,10 @@ use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
 use crate::outbound::Outbound;
+use crate::resources::{self, Resources};
 use crate::storage::cluster::{Cluster, ClusterError};
 use crate::storage::error::in_one_line;
-use crate::storage::{Db, StorageError, migrations};
+use crate::storage::{self as stored, Db, StorageError, migrations};
 use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::seal::{MasterKey, MasterKeyError};
@@ -85,6 +86,8 @@ pub struct Rooms {
     pub keys: Arc<Keys>,
     /// The clients.
     pub clients: Arc<Clients>,
+    /// The resources.
+    pub resources: Arc<Resources>,
     /// The mint.
     pub mint: Arc<Mint>,
     /// The bridges.
@@ -118,11 +121,25 @@ impl Rotation {
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
         wanted.extend(bridges.iter().filter_map(directory::own_key));
         wanted.push((Use::Tokens, Algorithm::RS256));
-        wanted.extend(config.clients.iter().map(|client| (Use::Tokens, algorithm(client.id_token_algorithm))));
         let mut seen = HashSet::new();
         wanted.retain(|key| seen.insert(key.clone()));
         let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
         Self { at_start, later, config: config.keys.clone(), tokens: config.tokens.clone() }
+    }
+
+    /// Adds what clients and resources want: Ed25519 is there only where somebody asks for it.
+    pub fn want(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
+        for key in algorithms.into_iter().map(|algorithm| (Use::Tokens, algorithm)) {
+            if !self.at_start.contains(&key) && !self.later.contains(&key) {
+                self.at_start.push(key);
+            }
+        }
+    }
+
+    /// The algorithms that tokens and answers are signed with.
+    pub fn token_algorithms(&self) -> Vec<Algorithm> {
+        let all = self.at_start.iter().chain(&self.later);
+        all.filter(|(usage, _)| *usage == Use::Tokens).map(|(_, algorithm)| *algorithm).collect()
     }
 
     /// The policy for one use.
@@ -150,6 +167,25 @@ impl Rotation {
     }
 }
 
+/// The algorithms that live clients and resources ask for by name.
+pub fn wanted_algorithms(
+    clients: &[stored::clients::StoredClient],
+    resources: &[stored::resources::StoredResource],
+) -> Vec<Algorithm> {
+    let of_clients = clients.iter().filter(|stored| stored.disabled_at.is_none()).flat_map(|stored| {
+        let definition = &stored.client.definition;
+        [
+            &definition.id_token_algorithm,
+            &definition.userinfo_algorithm,
+            &definition.introspection_algorithm,
+            &definition.authorization_response_algorithm,
+        ]
+    });
+    let live = resources.iter().filter(|stored| stored.disabled_at.is_none());
+    let of_resources = live.map(|stored| &stored.resource.definition.algorithm);
+    of_clients.chain(of_resources).filter_map(|name| name.as_ref()?.parse().ok()).collect()
+}
+
 /// The tokens room's name for a configured algorithm.
 pub fn algorithm(configured: config::Algorithm) -> Algorithm {
     match configured {
@@ -165,13 +201,15 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let outbound = outbound(config)?;
     let Database { db, cluster } = database::open(config)?;
     let now = clock.now();
-    let rotation = Rotation::new(config, &bridges);
+    let mut rotation = Rotation::new(config, &bridges);
     let declared = declared::clients(config);
     let prepared = db.blocking(|conn| {
         database::check(conn)?;
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
             clients::apply_configuration(conn, &declared, source, now)?;
+            resources::apply_configuration(conn, &config.resources, source, now)?;
+            rotation.want(wanted_algorithms(&stored::clients::all(conn)?, &stored::resources::all(conn)?));
             Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
         })
     })?;
@@ -179,8 +217,10 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     db.blocking(|conn| Ok(relying_parties::guard(conn, config)))??;
 
     let clients = Arc::new(Clients::default());
-    clients.replace(db.blocking(crate::storage::clients::all)?);
-    let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config)));
+    clients.replace(db.blocking(stored::clients::all)?);
+    let resources = Arc::new(Resources::default());
+    resources.replace(db.blocking(stored::resources::all)?);
+    let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
     let bridges = Bridges::new(bridges, Arc::clone(&keys), db.clone(), now)
         .map_err(|name| StartError::Bridges(format!("bridge `{name}`: its key cannot be used for signing")))?;
     let bridges = Arc::new(bridges);
@@ -199,7 +239,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         bridges: Arc::clone(&bridges),
         lifetimes: session_lifetimes(config),
     });
-    Ok(Rooms { db, keys, clients, mint, bridges, ceremonies, outbound, cluster, rotation })
+    Ok(Rooms { db, keys, clients, resources, mint, bridges, ceremonies, outbound, cluster, rotation })
 }
 
 fn outbound(config: &Config) -> Result<Outbound, StartError> {

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use crate::assembly::Rotation;
+use crate::assembly::{Rotation, wanted_algorithms};
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::outbox::Outbox;
+use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, installation, migrations, outbox, servers, sweep};
+use crate::storage::{Db, StorageError, clients, installation, migrations, outbox, resources, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -37,6 +38,8 @@ pub struct Background {
     pub keys: Arc<Keys>,
     /// The clients.
     pub clients: Arc<Clients>,
+    /// The resources.
+    pub resources: Arc<Resources>,
     /// Readiness.
     pub health: Arc<Health>,
     /// The limits.
@@ -53,7 +56,7 @@ pub struct Background {
 
 impl Background {
     /// Works until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         self.rotate(&self.rotation.later).await;
         let mut seen = Seen::default();
         let mut ticks = interval(Duration::from_secs(1));
@@ -81,7 +84,7 @@ impl Background {
     }
 
     /// Reads what changed, and renews what it touches.
-    async fn follow(&self, seen: &mut Seen) -> Result<(), KeysError> {
+    async fn follow(&mut self, seen: &mut Seen) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
         seen.note(&self.db.run(move |conn| changes::since(conn, after)).await?);
@@ -90,11 +93,25 @@ impl Background {
             self.keys.reload(&self.db, now).await?;
             seen.keys = false;
         }
-        if seen.clients {
-            self.clients.reload(&self.db).await?;
-            seen.clients = false;
+        if seen.clients || seen.resources {
+            self.follow_declarations().await?;
+            (seen.clients, seen.resources) = (false, false);
         }
         self.keys.heard();
+        Ok(())
+    }
+
+    /// Reads clients and resources, and makes the keys that they want and nobody wanted before.
+    async fn follow_declarations(&mut self) -> Result<(), StorageError> {
+        let (clients, resources) = self.db.run(|conn| Ok((clients::all(conn)?, resources::all(conn)?))).await?;
+        self.rotation.want(wanted_algorithms(&clients, &resources));
+        self.clients.replace(clients);
+        self.resources.replace(resources);
+        let missing = |key: &&(Use, Algorithm)| !self.keys.can_sign(&key.0, key.1);
+        let missing: Vec<_> = self.rotation.at_start.iter().filter(missing).cloned().collect();
+        if !missing.is_empty() {
+            self.rotate(&missing).await;
+        }
         Ok(())
     }
 
@@ -181,6 +198,8 @@ struct Seen {
     keys: bool,
     /// The same for the clients.
     clients: bool,
+    /// The same for the resources.
+    resources: bool,
 }
 
 impl Seen {
@@ -195,6 +214,7 @@ impl Seen {
             if self.numbers.insert(*number) {
                 self.keys |= *kind == Some(ChangeKind::Keys);
                 self.clients |= *kind == Some(ChangeKind::Clients);
+                self.resources |= *kind == Some(ChangeKind::Resources);
             }
         }
         let keep_from = self.after();

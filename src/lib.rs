@@ -17,7 +17,7 @@
 //! | [`outbox`] | delivers messages to other systems, at least once |
 //! | [`outbound`] | everything that is fetched from others or sent to them |
 //! | [`dpop`] | proofs of possession, spent |
-//! | [`clients`] | the directory of OAuth clients |
+//! | [`clients`], [`resources`] | the directories of OAuth clients and of the APIs that tokens are for |
 //! | [`app`], [`routes`] | the running server; every path in one list |
 //! | [`cli`] | the commands |
 
@@ -38,6 +38,7 @@ pub mod openapi;
 pub mod outbound;
 pub mod outbox;
 pub mod random;
+pub mod resources;
 pub mod routes;
 pub mod site;
 pub mod storage;

@@ -13,6 +13,7 @@ use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
 use crate::clients::Clients;
+use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
@@ -121,7 +122,7 @@ impl Guard {
             )),
             (Some(token), None) => {
                 let access = self.verified(request, token).await?;
-                self.by_token(access).await.map_err(|failure| token.scheme.challenged(failure)).map(Some)
+                self.holder(&access).await.map(Some)
             }
             (None, Some(cookie)) => {
                 if !request.method().is_safe() {
@@ -144,14 +145,19 @@ impl Guard {
         self.identify(request).await
     }
 
-    /// The access token of a request, verified: ours, for this server, of a client that is not disabled, and presented as it
-    /// must be: a bound one with a proof of its key (RFC 9449 §7), any other as Bearer. None when there is no token. That its
-    /// session still lives, [`identify`](Self::identify) asks.
+    /// The access token in the header of a request, verified: ours, for this server, of a client that is not disabled, and
+    /// presented as it must be: a bound one with a proof of its key (RFC 9449 §7), any other as Bearer. None when there is no
+    /// token. That its session still lives, [`holder`](Self::holder) asks.
     pub async fn access_token(&self, request: &HttpRequest) -> Result<Option<VerifiedAccess>, Failure> {
         match presented(request.headers())? {
             Some(token) => self.verified(request, token).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The same of a token in a form body (RFC 6750 §2.2), where only a token that is bound to no key may be.
+    pub async fn access_token_in_body(&self, request: &HttpRequest, token: &str) -> Result<VerifiedAccess, Failure> {
+        self.verified(request, Presented { scheme: Scheme::Bearer, text: token }).await
     }
 
     async fn verified(&self, request: &HttpRequest, token: Presented<'_>) -> Result<VerifiedAccess, Failure> {
@@ -161,7 +167,7 @@ impl Guard {
         let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token.text, now)
             .map_err(|refusal| token.scheme.challenged(self::refused().because(refusal)))?
             .into_claims();
-        self.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
+        let client = self.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
         match (token.scheme, &claims.cnf) {
             (Scheme::Bearer, None) => {}
             (Scheme::Bearer, Some(_)) => return Err(refused("it is bound to a key and came as Bearer")),
@@ -173,18 +179,19 @@ impl Guard {
                 }
             }
         }
-        Ok(VerifiedAccess(claims))
+        Ok(VerifiedAccess { claims, client, scheme: token.scheme })
     }
 
-    async fn by_token(&self, access: VerifiedAccess) -> Result<Identity, Failure> {
-        let claims = access.0;
-        let ids = claims.ids().ok_or_else(refused)?;
+    /// Who holds an access token, while its session lives. A token of a client for itself is nobody's.
+    pub async fn holder(&self, access: &VerifiedAccess) -> Result<Identity, Failure> {
+        let refused = || access.scheme.challenged(refused());
+        let ids = access.ids().ok_or_else(refused)?;
         let (session, user) = self.accounts.by_token(ids).await?.ok_or_else(refused)?;
-        if user.id.to_string() != claims.sub {
+        if self.mint.subject_of(&access.client, user.id) != access.sub {
             return Err(refused());
         }
-        let scopes = Scopes::parse(&claims.scope).map_err(|_| refused())?;
-        Ok(Identity { session, user, via: Via::Bearer { client: claims.client_id, scopes } })
+        let scopes = Scopes::parse(&access.scope).map_err(|_| refused())?;
+        Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes } })
     }
 }
 
@@ -192,14 +199,25 @@ fn refused() -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.")
 }
 
-/// Claims of an access token that was verified and rightly presented. Only [`Guard::access_token`] makes one.
+/// Claims of an access token that was verified and rightly presented. Only [`Guard`] makes one.
 #[derive(Clone, Debug)]
-pub struct VerifiedAccess(AccessClaims);
+pub struct VerifiedAccess {
+    claims: AccessClaims,
+    client: Arc<Client>,
+    scheme: Scheme,
+}
+
+impl VerifiedAccess {
+    /// The client that the token was given to.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
 
 impl std::ops::Deref for VerifiedAccess {
     type Target = AccessClaims;
     fn deref(&self) -> &AccessClaims {
-        &self.0
+        &self.claims
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Accounts;
 use super::views::{SessionBrief, UserView};
-use crate::account::guards::{Guard, Identity, MaybeIdentity};
+use crate::account::guards::{Guard, Identity, MaybeIdentity, Via};
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
 use crate::web::Caller;
@@ -30,11 +30,11 @@ pub struct SessionResponse {
 
 /// Tells who is signed in: 200 with nulls when nobody is.
 #[utoipa::path(get, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse)))]
-pub async fn session(identity: MaybeIdentity) -> web::Json<SessionResponse> {
+pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> web::Json<SessionResponse> {
     web::Json(match identity.0 {
         None => SessionResponse { session: None, user: None },
         Some(identity) => SessionResponse {
-            user: Some(UserView::from(&identity.user)),
+            user: Some(seen_by(&guard, &identity)),
             session: Some(SessionBrief {
                 id: identity.session.id.uuid(),
                 auth_time: identity.session.auth_time,
@@ -66,8 +66,20 @@ pub async fn sign_out(
 
 /// The person, as their own account has them.
 #[utoipa::path(get, path = "/v1/me", tag = "Account", responses((status = 200, body = UserView), (status = 401, description = "`not_signed_in`")))]
-pub async fn me(identity: Identity) -> web::Json<UserView> {
-    web::Json(UserView::from(&identity.user))
+pub async fn me(guard: web::Data<Guard>, identity: Identity) -> web::Json<UserView> {
+    web::Json(seen_by(&guard, &identity))
+}
+
+/// A person as the caller knows them: an app with pairwise subjects does not learn the real one here either.
+fn seen_by(guard: &Guard, identity: &Identity) -> UserView {
+    let client = match &identity.via {
+        Via::Cookie => None,
+        Via::Bearer { client, .. } => guard.clients.find(client),
+    };
+    match client {
+        Some(client) => UserView::for_client(&identity.user, &client, &guard.mint),
+        None => UserView::from(&identity.user),
+    }
 }
 
 /// A session, as its owner sees it.

@@ -5,7 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::domain::client::Client;
 use crate::domain::user::User;
+use crate::tokens::Mint;
 
 /// A person, as their own tokens may tell.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -21,6 +23,14 @@ pub struct UserView {
     pub email: Option<String>,
     /// Whether the address was proven to be theirs.
     pub email_verified: bool,
+}
+
+impl UserView {
+    /// The same as a client knows them, by the `sub` of its tokens.
+    #[must_use]
+    pub fn for_client(user: &User, client: &Client, mint: &Mint) -> Self {
+        Self { id: mint.keys().subjects().of(client, user.id), ..Self::from(user) }
+    }
 }
 
 impl From<&User> for UserView {

@@ -16,11 +16,12 @@ use crate::domain::authentication::Strength;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::id::{Id, SessionId};
+use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
-use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
+use crate::storage::{audit, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
@@ -101,7 +102,7 @@ impl Ceremonies {
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
-                self.mint.ready(client, scopes)?;
+                self.mint.ready(client, scopes, std::slice::from_ref(audience))?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
                     let (mut family, mut seed) =
                         self.mint.new_family(Id::random(), scopes, std::slice::from_ref(audience), now)?;
@@ -135,8 +136,10 @@ impl Ceremonies {
         let given = match (wanted, client, plan.cookie) {
             (Wanted::Session, _, Some(cookie)) => Given::Session(cookie),
             (Wanted::Tokens { scopes, audience, nonce, .. }, Some(client), _) => {
+                let groups = self.groups_of(&user, client, scopes).await?;
                 let grant = Grant {
                     user: &user,
+                    groups: &groups,
                     session: plan.session.id,
                     sid: Some(plan.session.id),
                     grant_id: None,
@@ -171,6 +174,15 @@ impl Ceremonies {
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
         };
         Ok(SignedIn { user, passkey, session: plan.session, given, signal })
+    }
+
+    /// The person's groups, when the ID token tells them.
+    async fn groups_of(&self, user: &User, client: &Client, scopes: &Scopes) -> Result<Vec<String>, CeremonyError> {
+        if !self.mint.needs_groups(client, scopes) {
+            return Ok(Vec::new());
+        }
+        let owner = user.id;
+        Ok(self.db.run(move |conn| users::groups_of(conn, owner)).await?)
     }
 
     async fn witness_bridge(

@@ -234,9 +234,11 @@ impl Ceremonies {
             email_verified_at: None,
             name: person.name.map(ToOwned::to_owned),
             locale: None,
+            profile: serde_json::Map::new(),
             status: UserStatus::Active,
             epoch: 0,
             created_at: now,
+            updated_at: now,
         };
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));

@@ -11,6 +11,7 @@ use crate::bridge::{BridgeError, Bridges};
 use crate::clients::Clients;
 use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::domain::scope::Scopes;
+use crate::tokens::Mint;
 
 /// The result a caller asks for. Fixed at options; the answer gives exactly this.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -50,7 +51,7 @@ const LONGEST_NONCE: usize = 512;
 pub fn resolve(
     request: &WantedRequest,
     origin: Option<&str>,
-    issuer: &str,
+    mint: &Mint,
     clients: &Clients,
     bridges: &Bridges,
 ) -> Result<(Wanted, Option<Arc<Client>>), CeremonyError> {
@@ -61,10 +62,13 @@ pub fn resolve(
             if nonce.as_ref().is_some_and(|nonce| nonce.is_empty() || nonce.len() > LONGEST_NONCE) {
                 return Err(CeremonyError::Invalid("The nonce must have 1 to 512 bytes."));
             }
+            let scopes = scopes(&client, scope.as_deref())?;
+            let audience = mint.resources().audience(&client, audience.as_deref(), mint.issuer())?;
+            mint.resources().require_resource_of(&scopes, &audience)?;
             let wanted = Wanted::Tokens {
                 client: client_id.clone(),
-                scopes: scopes(&client, scope.as_deref())?,
-                audience: client.grant_audience(audience.as_deref(), issuer)?,
+                scopes,
+                audience: audience.into_iter().next().unwrap_or_default(),
                 nonce: nonce.clone(),
             };
             Ok((wanted, Some(client)))

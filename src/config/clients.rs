@@ -19,7 +19,7 @@ use super::server::Server;
 use super::text;
 use super::tokens::Algorithm;
 use super::values::show_text;
-use crate::domain::client::{ClientDefinition, GrantType};
+use crate::domain::client::{ClientDefinition, GrantType, check_id};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
@@ -128,7 +128,8 @@ fn quick_start(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty
         refresh: true,
         id_token_algorithm: Algorithm::Rs256,
         may_introspect: Vec::new(),
-        openid: ClientDefinition::default(),
+        // The developer panel shows who somebody is from the ID token.
+        openid: ClientDefinition { claims_in_id_token: true, ..ClientDefinition::default() },
     }
 }
 
@@ -208,6 +209,9 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
 
 /// The rules that hold for clients however they come to be.
 fn check_fit(reader: &mut Reader<'_>, client: &Client) {
+    if let Some(misfit) = check_id(&client.id) {
+        reader.mistake(&format!("clients.{}", client.id), Wrong::new(misfit.what, misfit.cure));
+    }
     let definition = client.definition();
     for misfit in definition.check(client.secret.is_some()) {
         let key = format!("clients.{}.{}", client.id, misfit.field);

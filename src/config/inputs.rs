@@ -123,7 +123,7 @@ impl Inputs {
                 let given = Given { value: convert(lines, value), place };
                 self.given.entry(dotted).or_default().push(given);
             }
-            (false, Some(true), DeValue::Table(inner)) => match text::name(path.last().map_or("", String::as_str)) {
+            (false, Some(true), DeValue::Table(inner)) => match table_name(below, path) {
                 Ok(_) => {
                     self.tables.insert(dotted, place);
                     self.table(lines, inner, path);
@@ -198,6 +198,12 @@ fn settable_paths() -> impl Iterator<Item = String> {
         let file = matches!(key.kind, Kind::Secret).then(|| format!("{}_file", key.path));
         std::iter::once(key.path.to_owned()).chain(file)
     })
+}
+
+/// Reads the name of a named table: identifiers are other people's words, everything else is named by ours.
+fn table_name(below: Option<&Key>, path: &[String]) -> Result<String, Wrong> {
+    let name = path.last().map_or("", String::as_str);
+    if below.is_some_and(|key| key.path.contains("<identifier>")) { text::identifier(name) } else { text::name(name) }
 }
 
 fn is_secret_file(path: &str) -> bool {

@@ -8,7 +8,7 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
-use super::{relying_parties, server, session, tls, tokens};
+use super::{relying_parties, resources, server, session, tls, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -93,6 +93,7 @@ pub const SECTIONS: &[&Section] = &[
     &relying_parties::SECTION,
     &clients::SECTION,
     &client_openid::SECTION,
+    &resources::SECTION,
     &bridges::SECTION,
 ];
 
@@ -115,6 +116,17 @@ impl Key {
     /// Whether a path of the file is this key.
     pub(super) fn matches(&self, path: &[String]) -> bool {
         self.path.split('.').count() == path.len() && self.begins_with(path)
+    }
+
+    /// Whether the key has this path, parts joined by dots. An `<identifier>` may hold dots itself.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        match self.path.split_once("<identifier>") {
+            Some((before, after)) => path
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|identifier| !identifier.is_empty()),
+            None => self.matches(&path.split('.').map(str::to_owned).collect::<Vec<_>>()),
+        }
     }
 
     /// Whether a path of the file is a table that holds this key.

@@ -32,6 +32,7 @@ mod public_url;
 mod reader;
 mod redirect_uri;
 mod relying_parties;
+mod resources;
 mod server;
 mod session;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use session::Session;
 pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
 
+use crate::domain::resource::Resource;
 use inputs::Inputs;
 use reader::{Reader, Understood};
 
@@ -115,6 +117,8 @@ pub struct Config {
     pub relying_parties: Vec<RelyingParty>,
     /// Every client, with the quick-start client on localhost.
     pub clients: Vec<Client>,
+    /// Every resource.
+    pub resources: Vec<Resource>,
     /// Every bridge.
     pub bridges: Vec<BridgeConfig>,
     understood: Vec<Understood>,
@@ -176,6 +180,7 @@ impl Config {
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
         let clients = clients::read(reader, &server, &relying_parties);
+        let resources = resources::read(reader);
         let bridges = bridges::read(reader);
         let understood = Vec::new();
         Self {
@@ -193,6 +198,7 @@ impl Config {
             log,
             relying_parties,
             clients,
+            resources,
             bridges,
             understood,
         }

@@ -347,8 +347,7 @@ impl<'a> Reader<'a> {
 
 /// The key of a path; the code only asks for declared ones.
 fn key(path: &str) -> &'static Key {
-    let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
-    keys::all().find(|key| key.matches(&parts)).expect("only declared keys are read")
+    keys::all().find(|key| key.has_path(path)).expect("only declared keys are read")
 }
 
 fn fallback<T>(path: &str, parse: impl Fn(&'static str) -> Option<T>) -> T {

@@ -3,7 +3,7 @@
 mod check;
 mod definition;
 
-pub use check::Misfit;
+pub use check::{Misfit, check_id};
 pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
 
 use super::scope::Scopes;

@@ -12,6 +12,7 @@ pub mod counter;
 pub mod delivery;
 pub mod id;
 pub mod refresh;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod session;

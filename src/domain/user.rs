@@ -1,5 +1,7 @@
 //! A person.
 
+use serde_json::{Map, Value};
+
 use super::id::UserId;
 use crate::clock::Time;
 
@@ -42,12 +44,16 @@ pub struct User {
     pub name: Option<String>,
     /// BCP 47 language tag.
     pub locale: Option<String>,
+    /// Standard claims beside the fields above, see [`claims`](super::claims).
+    pub profile: Map<String, Value>,
     /// May they sign in?
     pub status: UserStatus,
     /// Rises on disable, password reset and credential change.
     pub epoch: i64,
     /// When the account was made.
     pub created_at: Time,
+    /// When anything of it was last changed.
+    pub updated_at: Time,
 }
 
 impl User {

@@ -1,18 +1,24 @@
 //! `POST /oauth/introspect` (RFC 7662): may this token be relied on now?
 //!
 //! Only its client, and those its client or configuration lists, learn anything; to everybody else any token is inactive,
-//! and an inactive answer has no other member, whatever the reason.
+//! and an inactive answer has no other member, whatever the reason. Who asks for it gets the answer signed (RFC 9701).
 
+use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
 
 use super::client_auth::{AuthenticatedClient, authenticate_confidential};
 use super::wire::Introspection;
 use super::{Oidc, Room};
 use crate::clock::Time;
+use crate::domain::claims::claims_for;
+use crate::domain::client::Client;
 use crate::domain::id::FamilyId;
 use crate::domain::refresh::Standing;
+use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
-use crate::storage::{StorageError, refresh_tokens, sessions};
+use crate::domain::user::User;
+use crate::storage::{StorageError, refresh_tokens, revoked_tokens, sessions};
 use crate::tokens::claims::{AccessClaims, RefreshClaims};
 use crate::tokens::verifier::places;
 use crate::web::Caller;
@@ -20,7 +26,11 @@ use crate::web::error::{Failure, OAuthFailure};
 use crate::web::form::OAuthForm;
 use crate::web::limits::{Class, Limits};
 
-/// Tells whether a token is active, and what it says.
+/// The media type of a signed answer (RFC 9701 §5).
+const SIGNED: &str = "application/token-introspection+jwt";
+
+/// Tells whether a token is active, and what it says; signed for a caller that accepts
+/// `application/token-introspection+jwt`.
 #[utoipa::path(post, path = "/oauth/introspect", tag = "OAuth",
     request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`token`, and the client's authentication"),
     responses((status = 200, body = Introspection), (status = 401, description = "`invalid_client`")))]
@@ -35,7 +45,20 @@ pub async fn post(
     let form = form.0;
     let client = authenticate_confidential(&room, request.headers(), &form).await?;
     let answer = introspect(&room, &client, form.get("token")?).await?;
-    Ok(HttpResponse::Ok().json(answer.unwrap_or_default()))
+    let answer = answer.unwrap_or_default();
+    if !wants_signed(request.headers()) {
+        return Ok(HttpResponse::Ok().json(answer));
+    }
+    let answer = serde_json::to_value(answer).map_err(Failure::unavailable)?;
+    let signed = room.mint.introspection(&client, &answer, room.clock.now()).map_err(Failure::unavailable)?;
+    Ok(HttpResponse::Ok().content_type(SIGNED).body(signed))
+}
+
+fn wants_signed(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(|one| {
+        let media_type = one.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case(SIGNED)
+    })
 }
 
 async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> Result<Option<Introspection>, Failure> {
@@ -45,7 +68,10 @@ async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> R
         let claims = verified.into_claims();
         let concerned = claims.client_id == client.id
             || client.definition.may_introspect.iter().any(|audience| claims.aud.contains(audience));
-        return Ok(if concerned && session_lives(room, &claims, now).await? { Some(access(claims)) } else { None });
+        if !concerned {
+            return Ok(None);
+        }
+        return Ok(holder(room, &claims, now).await?.map(|holder| access(claims, &holder)));
     }
     if let Ok(verified) = places::refresh_token(&ring, issuer, token, now) {
         let claims = verified.into_claims();
@@ -55,13 +81,38 @@ async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> R
     Ok(None)
 }
 
-async fn session_lives(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<bool, StorageError> {
-    if room.clients.find(&claims.client_id).is_none() {
-        return Ok(false);
+/// Who holds a live access token.
+enum Holder {
+    Person(Box<User>),
+    /// The client itself.
+    Client,
+}
+
+/// Who holds a token, if all that it hangs on is alive: its client, and its session with its owner.
+async fn holder(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<Option<Holder>, StorageError> {
+    let Some(client) = room.clients.find(&claims.client_id) else { return Ok(None) };
+    match claims.sid.as_deref() {
+        None => of_client(room, &client, claims).await,
+        Some(_) => person(room, &client, claims, now).await,
     }
-    let Some(ids) = claims.ids() else { return Ok(false) };
+}
+
+async fn of_client(room: &Oidc, client: &Client, claims: &AccessClaims) -> Result<Option<Holder>, StorageError> {
+    let (true, Ok(id)) = (claims.sub == client.id, claims.jti.parse()) else { return Ok(None) };
+    let revoked = room.db.run(move |conn| revoked_tokens::contains(conn, id)).await?;
+    Ok((!revoked).then_some(Holder::Client))
+}
+
+async fn person(
+    room: &Oidc,
+    client: &Client,
+    claims: &AccessClaims,
+    now: Time,
+) -> Result<Option<Holder>, StorageError> {
+    let Some(ids) = claims.ids() else { return Ok(None) };
     let found = room.db.run(move |conn| sessions::find_live_of_token(conn, &ids, now)).await?;
-    Ok(found.is_some_and(|(_, user)| user.id.to_string() == claims.sub))
+    let same = |user: &User| room.mint.subject_of(client, user.id) == claims.sub;
+    Ok(found.map(|(_, user)| user).filter(same).map(|user| Holder::Person(Box::new(user))))
 }
 
 async fn is_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<bool, StorageError> {
@@ -76,9 +127,10 @@ async fn is_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<bool,
     }))
 }
 
-fn access(claims: AccessClaims) -> Introspection {
+fn access(claims: AccessClaims, holder: &Holder) -> Introspection {
     Introspection {
         active: true,
+        username: username(&claims.scope, holder),
         scope: Some(claims.scope),
         client_id: Some(claims.client_id),
         token_type: Some(if claims.cnf.is_some() { "DPoP" } else { "Bearer" }),
@@ -92,7 +144,19 @@ fn access(claims: AccessClaims) -> Introspection {
         auth_time: claims.authentication.auth_time,
         acr: claims.authentication.acr,
         cnf: claims.cnf,
+        act: claims.act,
     }
+}
+
+/// What people call the person (RFC 7662 §2.2), as far as the token's scopes tell: nobody learns here what userinfo would
+/// not say.
+fn username(scope: &str, holder: &Holder) -> Option<String> {
+    let Holder::Person(user) = holder else { return None };
+    let scopes = Scopes::parse(scope).ok()?;
+    let told = claims_for(user, &[], &scopes, &std::collections::BTreeSet::new());
+    let verified = told.get("email_verified") == Some(&Value::Bool(true));
+    let name = told.get("preferred_username").or_else(|| told.get("email").filter(|_| verified))?;
+    name.as_str().map(ToOwned::to_owned)
 }
 
 fn refresh(claims: RefreshClaims) -> Introspection {

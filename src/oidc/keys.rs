@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::Room;
 use crate::tokens::Keys;
-use crate::tokens::jwks::Jwks;
+use crate::web::cached;
 use crate::web::error::{Failure, Kind, Problem};
 
 /// The keys that verify our access and ID tokens.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OAuth", responses((status = 200, description = "A JWK set")))]
-pub async fn jwks(request: HttpRequest, keys: web::Data<Arc<Keys>>) -> HttpResponse {
-    answer(&request, keys.ring().jwks())
+pub async fn jwks(request: HttpRequest, room: Room, keys: web::Data<Arc<Keys>>) -> HttpResponse {
+    let ring = keys.ring();
+    cached::document(&request, &ring.jwks().body, &ring.jwks().etag, room.published.keys_max_age)
 }
 
 /// The keys that verify one bridge's tokens.
@@ -20,6 +21,7 @@ pub async fn jwks(request: HttpRequest, keys: web::Data<Arc<Keys>>) -> HttpRespo
     responses((status = 200, description = "A JWK set"), (status = 404, description = "`not_found`")))]
 pub async fn bridge_jwks(
     request: HttpRequest,
+    room: Room,
     keys: web::Data<Arc<Keys>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -27,22 +29,5 @@ pub async fn bridge_jwks(
     let set = ring
         .bridge_jwks(&name)
         .ok_or_else(|| Failure::new(Kind::NotFound, "There is no such bridge, or it has no key of its own."))?;
-    Ok(answer(&request, set))
-}
-
-fn answer(request: &HttpRequest, set: &Jwks) -> HttpResponse {
-    let unchanged = request
-        .headers()
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == &*set.etag));
-    let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::ETAG, set.etag.to_string()));
-    if unchanged {
-        return response.finish();
-    }
-    response.content_type("application/json").body(set.body.to_string())
+    Ok(cached::document(&request, &set.body, &set.etag, room.published.keys_max_age))
 }

@@ -1,4 +1,4 @@
-//! The protocol's front desk: authorization requests, token endpoint, introspection, revocation, key set.
+//! The protocol's front desk: authorization requests, token endpoint, userinfo, introspection, revocation, metadata, key set.
 //!
 //! What must always hold: a client is authenticated before anything is looked at; each grant is one file; unknown,
 //! expired and used grants look the same to the client and different in the log. To add a grant: a variant of
@@ -7,6 +7,7 @@
 pub mod authorize;
 pub mod client_auth;
 pub mod client_keys;
+pub mod discovery;
 pub mod grants;
 pub mod initiate;
 pub mod introspect;
@@ -14,17 +15,20 @@ pub mod keys;
 pub mod logout;
 pub mod revoke;
 pub mod token;
+pub mod userinfo;
 pub mod wire;
 
 use std::sync::Arc;
 
 use chrono::Duration;
 
+use self::discovery::Published;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
+use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::client_keys::ClientKeys;
 use crate::storage::{Db, StorageError, users};
@@ -48,6 +52,8 @@ pub struct Oidc {
     pub dpop: Arc<Dpop>,
     /// How long a lost answer to a refresh may be asked for again.
     pub retry_window: Duration,
+    /// What everybody may know of this server.
+    pub published: Published,
 }
 
 impl Oidc {
@@ -61,9 +67,22 @@ impl Oidc {
         self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await
     }
 
+    /// A person's groups, when the ID token of this client tells them.
+    pub async fn groups_for_id_token(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        user: UserId,
+    ) -> Result<Vec<String>, StorageError> {
+        if !self.mint.needs_groups(client, scopes) {
+            return Ok(Vec::new());
+        }
+        self.db.run(move |conn| users::groups_of(conn, user)).await
+    }
+
     /// How a client knows a person: their `sub` for it.
-    pub fn subject(&self, _client: &Client, user: UserId) -> String {
-        user.to_string()
+    pub fn subject(&self, client: &Client, user: UserId) -> String {
+        self.mint.subject_of(client, user)
     }
 }
 

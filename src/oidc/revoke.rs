@@ -49,7 +49,6 @@ async fn revoke(
         let claims = verified.into_claims();
         let (true, Ok(family)) = (claims.client_id == client.id, claims.fid.parse::<FamilyId>()) else { return Ok(()) };
         let event = Event {
-            user: claims.sub.parse().ok(),
             client: Some(client.id.clone()),
             subject: Some(family.to_string()),
             ..Event::new(EventKind::TokenRevoked, now, origin)
@@ -59,7 +58,8 @@ async fn revoke(
             .db
             .tx(move |conn| {
                 if refresh_tokens::revoke(conn, family, Some(&client), "revoked by its client", now)? {
-                    audit::insert(conn, &event)?;
+                    let user = refresh_tokens::owner(conn, family)?;
+                    audit::insert(conn, &Event { user, ..event })?;
                 }
                 Ok(())
             })
@@ -68,16 +68,16 @@ async fn revoke(
     if let Ok(verified) = places::any_access_token(&ring, issuer, token, now) {
         let claims = verified.into_claims();
         let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
-        let (true, Some(session), Ok(token), Some(until)) =
-            (claims.client_id == client.id, session, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
+        let (true, Ok(token), Some(until)) =
+            (claims.client_id == client.id, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
         else {
             return Ok(());
         };
         let event = Event {
-            user: claims.sub.parse().ok(),
-            session: Some(session),
+            session,
             client: Some(client.id.clone()),
-            subject: Some(session.to_string()),
+            // A client's token for itself has no session.
+            subject: Some(session.map_or(claims.jti, |session| session.to_string())),
             ..Event::new(EventKind::TokenRevoked, now, origin)
         };
         let client = client.id.clone();
@@ -85,9 +85,12 @@ async fn revoke(
             .db
             .tx(move |conn| {
                 // Only a session of the client's own ends with it; a browser's is its owner's.
-                sessions::revoke_of_client(conn, session, &client, now)?;
+                if let Some(session) = session {
+                    sessions::revoke_of_client(conn, session, &client, now)?;
+                }
                 if revoked_tokens::insert(conn, token, until)? {
-                    audit::insert(conn, &event)?;
+                    let user = session.map(|session| sessions::owner(conn, session)).transpose()?.flatten();
+                    audit::insert(conn, &Event { user, ..event })?;
                 }
                 Ok(())
             })

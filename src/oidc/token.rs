@@ -34,6 +34,13 @@ pub enum TokenRequest<'a> {
         /// Resources, if fewer than were allowed.
         resources: Vec<&'a str>,
     },
+    /// Gives a client a token for itself.
+    ClientCredentials {
+        /// Scopes, if named.
+        scope: Option<Scopes>,
+        /// Resources that the token is for, if named (RFC 8707).
+        resources: Vec<&'a str>,
+    },
     /// Ends a passkey ceremony.
     Passkey {
         /// Its handle.
@@ -54,16 +61,12 @@ impl<'a> TokenRequest<'a> {
             }),
             wire::REFRESH_TOKEN => Ok(Self::Refresh {
                 token: form.get("refresh_token")?,
-                scope: form
-                    .find("scope")
-                    .map(|text| {
-                        Scopes::parse(text).map_err(|error| {
-                            Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."))
-                        })
-                    })
-                    .transpose()?,
+                scope: scope(form)?,
                 resources: form.all("resource").collect(),
             }),
+            wire::CLIENT_CREDENTIALS => {
+                Ok(Self::ClientCredentials { scope: scope(form)?, resources: form.all("resource").collect() })
+            }
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
@@ -72,9 +75,14 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
+fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
+    let malformed = |error| Failure::new(Kind::InvalidScope, format!("The scope is malformed: {error}."));
+    form.find("scope").map(|text| Scopes::parse(text).map_err(malformed)).transpose()
+}
+
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`, `grant_type=refresh_token` with `refresh_token`, or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -97,6 +105,9 @@ pub async fn post(
         TokenRequest::Refresh { token, scope, resources } => {
             let asked = grants::refresh_token::Asked { token, scope: scope.as_ref(), resources: &resources, key };
             grants::refresh_token::refresh(&room, &client, &asked, &caller.provenance).await?
+        }
+        TokenRequest::ClientCredentials { scope, resources } => {
+            grants::client_credentials::grant(&room, &client, scope.as_ref(), &resources, key)?
         }
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?

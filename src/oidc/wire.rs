@@ -10,6 +10,8 @@ use crate::tokens::claims::Confirmation;
 pub const AUTHORIZATION_CODE: &str = "authorization_code";
 /// `grant_type` of a refresh (RFC 6749 §6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
+/// `grant_type` of a client for itself (RFC 6749 §4.4).
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `grant_type` of a passkey ceremony that ends here: parameters `ceremony_id` and `credential` (the JSON of `toJSON()`).
 pub const PASSKEY: &str = "urn:passmint:params:oauth:grant-type:passkey";
 
@@ -65,9 +67,12 @@ pub struct Introspection {
     /// Issued (`NumericDate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    /// The person.
+    /// The person as the token's client knows them, or the client itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
+    /// What people call the person, where the token's scopes tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// Audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<serde_json::Value>,
@@ -90,4 +95,7 @@ pub struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<serde_json::Value>,
 }

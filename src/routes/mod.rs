@@ -18,6 +18,8 @@ pub enum Access {
     SignedIn,
     /// Somebody signed in by cookie: our own pages.
     Browser,
+    /// Somebody signed in, by access token only.
+    Token,
     /// An OAuth client.
     Client,
     /// A confidential OAuth client.
@@ -86,11 +88,15 @@ routes! {
     POST   "/oauth/token"                           Client    => oidc::token::post;
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
+    GET    "/oauth/userinfo"                        Token     => oidc::userinfo::get;
+    POST   "/oauth/userinfo"                        Token     => oidc::userinfo::post;
 
     GET    "/oauth/logout"                          Page      => site::logout::requested;
     POST   "/oauth/logout"                          Page      => site::logout::requested_by_form;
     GET    "/oauth/session/check"                   Page      => site::session_check::page;
 
+    GET    "/.well-known/openid-configuration"      Public    => oidc::discovery::openid;
+    GET    "/.well-known/oauth-authorization-server" Public   => oidc::discovery::oauth;
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;

@@ -12,6 +12,8 @@ pub enum ChangeKind {
     Keys,
     /// OAuth clients.
     Clients,
+    /// Resources.
+    Resources,
 }
 
 impl ChangeKind {
@@ -19,11 +21,12 @@ impl ChangeKind {
         match self {
             Self::Keys => "keys",
             Self::Clients => "clients",
+            Self::Resources => "resources",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Keys, Self::Clients].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Keys, Self::Clients, Self::Resources].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

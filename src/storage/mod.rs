@@ -22,6 +22,7 @@ pub mod migrations;
 pub mod outbox;
 pub mod refresh_tokens;
 pub mod relying_parties;
+pub mod resources;
 pub mod revoked_tokens;
 pub(crate) mod schema;
 pub mod servers;

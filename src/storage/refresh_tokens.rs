@@ -1,13 +1,13 @@
 //! Refresh families: one row each, one live leaf.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::StorageError;
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
-use super::users::UserRow;
+use super::users::{self as people, UserRow};
 use crate::clock::Time;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Family, Standing};
@@ -45,8 +45,19 @@ pub struct Rotated {
     pub user: User,
 }
 
-type UserColumns =
-    (SqlUuid, Binary, Nullable<Text>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>, Text, BigInt, Timestamptz);
+type UserColumns = (
+    SqlUuid,
+    Binary,
+    Nullable<Text>,
+    Nullable<Timestamptz>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Text,
+    BigInt,
+    Timestamptz,
+    Timestamptz,
+    Jsonb,
+);
 
 statement! {
     Rotate {
@@ -62,7 +73,7 @@ statement! {
        AND sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
        AND users.status = 'active'
      RETURNING leaf_expires_at, refresh_tokens.offline, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
-         users.locale, users.status, users.epoch, users.created_at"
+         users.locale, users.status, users.epoch, users.created_at, users.updated_at, users.profile"
 }
 
 /// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
@@ -120,6 +131,23 @@ pub struct StoredFamily {
     pub scope: String,
     /// Audiences of its access tokens.
     pub audience: Vec<String>,
+}
+
+/// A family, whatever its state, and whose it is.
+pub fn find_with_user(
+    conn: &mut PgConnection,
+    id: FamilyId,
+    now: Time,
+) -> Result<Option<(StoredFamily, User)>, StorageError> {
+    let Some(stored) = find(conn, id, now)? else { return Ok(None) };
+    Ok(people::find(conn, stored.user)?.map(|user| (stored, user)))
+}
+
+/// Whose a family is. A token does not tell: it names the person as its client knows them.
+pub fn owner(conn: &mut PgConnection, id: FamilyId) -> Result<Option<UserId>, StorageError> {
+    let owner: Option<Uuid> =
+        refresh_tokens::table.find(id.uuid()).select(refresh_tokens::user_id).first(conn).optional()?;
+    Ok(owner.map(Into::into))
 }
 
 /// A family, whatever its state.

@@ -8,6 +8,11 @@ use super::StorageError;
 use super::schema::revoked_tokens;
 use crate::clock::Time;
 
+/// Whether a token is refused, by its own id: for one that lives with no session.
+pub fn contains(conn: &mut PgConnection, id: Uuid) -> Result<bool, StorageError> {
+    Ok(diesel::select(diesel::dsl::exists(revoked_tokens::table.find(id))).get_result(conn)?)
+}
+
 /// Refuses a token, or all tokens of a grant, until the last of them has ended by itself. `false` when that was so before.
 pub fn insert(conn: &mut PgConnection, id: Uuid, until: Time) -> Result<bool, StorageError> {
     let inserted = diesel::insert_into(revoked_tokens::table)

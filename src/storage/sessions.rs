@@ -95,6 +95,12 @@ pub fn find_live_of_token(
     row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
 }
 
+/// Whose a session is, whatever its state.
+pub fn owner(conn: &mut PgConnection, id: SessionId) -> Result<Option<UserId>, StorageError> {
+    let owner: Option<Uuid> = sessions::table.find(id.uuid()).select(sessions::user_id).first(conn).optional()?;
+    Ok(owner.map(Into::into))
+}
+
 /// The ids in an access token that decide whether it is still good.
 #[derive(Clone, Debug)]
 pub struct TokenIds {

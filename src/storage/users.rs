@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -26,6 +27,8 @@ pub(super) struct UserRow {
     status: String,
     epoch: i64,
     created_at: Time,
+    updated_at: Time,
+    profile: Value,
 }
 
 impl TryFrom<UserRow> for User {
@@ -33,6 +36,9 @@ impl TryFrom<UserRow> for User {
     fn try_from(row: UserRow) -> Result<Self, StorageError> {
         let status = UserStatus::parse(&row.status)
             .ok_or_else(|| StorageError::corrupt("users", row.id, format!("unknown status {:?}", row.status)))?;
+        let Value::Object(profile) = row.profile else {
+            return Err(StorageError::corrupt("users", row.id, "the profile is no object"));
+        };
         Ok(Self {
             id: row.id.into(),
             handle: row.user_handle,
@@ -43,6 +49,8 @@ impl TryFrom<UserRow> for User {
             status,
             epoch: row.epoch,
             created_at: row.created_at,
+            updated_at: row.updated_at,
+            profile,
         })
     }
 }
@@ -129,6 +137,20 @@ pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: 
         }
         Ok(changed == 1)
     })
+}
+
+/// Replaces a person's profile: standard claims as [`check_profile`](crate::domain::claims::check_profile) passes them.
+/// `false` when there is no such person.
+pub fn set_profile(
+    conn: &mut PgConnection,
+    id: UserId,
+    profile: &Map<String, Value>,
+    now: Time,
+) -> Result<bool, StorageError> {
+    let changed = diesel::update(users::table.find(id.uuid()))
+        .set((users::profile.eq(Value::Object(profile.clone())), users::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(changed == 1)
 }
 
 /// Raises a person's epoch: decisions made under the old one are not written any more.

@@ -16,6 +16,7 @@ use super::MintError;
 use super::keys::{Algorithm, KeyError, KeyMaterial, StoredKey, Use};
 use super::ring::KeyRing;
 use super::seal::{MasterKey, MasterKeyFile, Place, PurposeRoot, SealError};
+use super::subject::Subjects;
 use crate::clock::Time;
 use crate::storage::installation::{self, MasterKeyMark};
 use crate::storage::signing_keys::SealedKey;
@@ -68,6 +69,7 @@ pub struct Keys {
     opened: ArcSwap<Materials>,
     root: PurposeRoot,
     successor: [u8; 32],
+    subjects: Subjects,
     heard: Mutex<Instant>,
 }
 
@@ -83,6 +85,7 @@ impl Keys {
         let Built { ring, opened, closed } = build(&rows, &master, &Materials::new(), now)?;
         closed.map_or(Ok(()), Err)?;
         let successor = root.derive("refresh-successor");
+        let subjects = Subjects::new(&root.derive("pairwise-subject"));
         Ok(Self {
             ring: ArcSwap::from_pointee(ring),
             master: ArcSwap::from_pointee(master),
@@ -91,6 +94,7 @@ impl Keys {
             opened: ArcSwap::from_pointee(opened),
             root,
             successor,
+            subjects,
             heard: Mutex::new(Instant::now()),
         })
     }
@@ -109,6 +113,11 @@ impl Keys {
     /// The key that successors of refresh tokens are computed with.
     pub const fn successor_key(&self) -> &[u8; 32] {
         &self.successor
+    }
+
+    /// Names people to clients.
+    pub const fn subjects(&self) -> &Subjects {
+        &self.subjects
     }
 
     /// The master key, for what must be sealed.

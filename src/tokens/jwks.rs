@@ -23,10 +23,10 @@ pub struct Jwks {
     pub etag: Arc<str>,
 }
 
-/// The document for these keys, in the order of their `kid`. Symmetric keys are left out.
+/// The document for these keys, in the order of [`rank`] and `kid`. Symmetric keys are left out.
 pub(super) fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
     let mut keys: Vec<&StoredKey> = keys.into_iter().collect();
-    keys.sort_by(|a, b| a.kid.cmp(&b.kid));
+    keys.sort_by(|a, b| (rank(a.algorithm), &a.kid).cmp(&(rank(b.algorithm), &b.kid)));
     let members: Vec<Value> = keys
         .into_iter()
         .filter_map(|key| {
@@ -36,9 +36,23 @@ pub(super) fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks
         })
         .collect();
     let body = json!({ "keys": members }).to_string();
+    let etag = etag(&body).into();
+    Jwks { body: body.into(), etag }
+}
+
+/// RS256 first: some old relying parties look at the first keys only, and stumble over kinds that they do not know.
+const fn rank(algorithm: Algorithm) -> u8 {
+    match algorithm {
+        Algorithm::RS256 => 0,
+        Algorithm::ES256 => 1,
+        Algorithm::PS256 | Algorithm::EdDSA | Algorithm::HS256 => 2,
+    }
+}
+
+/// A strong entity tag for a document, with its quotes.
+pub fn etag(body: &str) -> String {
     let hash = digest::digest(&digest::SHA256, body.as_bytes());
-    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..15]));
-    Jwks { body: body.into(), etag: etag.into() }
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..15]))
 }
 
 /// Why a foreign set is refused as a whole.

@@ -1,11 +1,12 @@
 //! From a grant to tokens. Everything that is issued to a client passes here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Duration;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::claims::{
     AccessClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims, RefreshClaims, at_hash,
@@ -18,13 +19,15 @@ use super::ring::SigningKey;
 use super::signer::{SignError, Signer};
 use super::typ;
 use crate::clock::Time;
-use crate::domain::claims::RequestedClaims;
+use crate::domain::claims::{RequestedClaims, claims_for, wants_groups};
 use crate::domain::client::{Client, ClientKind};
-use crate::domain::id::{FamilyId, SessionId};
+use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::resource::Resource;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::user::User;
+use crate::resources::Resources;
 use crate::storage::sign_in::NewFamily;
 
 /// Life of a logout token: it is signed when it is delivered (OpenID Connect Back-Channel Logout §2.4: two minutes at most).
@@ -70,6 +73,7 @@ pub struct MintSettings {
 pub struct Mint {
     keys: Arc<Keys>,
     settings: MintSettings,
+    resources: Arc<Resources>,
     signer: Signer,
 }
 
@@ -78,6 +82,8 @@ pub struct Mint {
 pub struct Grant<'a> {
     /// Whose.
     pub user: &'a User,
+    /// Their groups; may be empty unless [`Mint::needs_groups`].
+    pub groups: &'a [String],
     /// The session that the tokens live and end with.
     pub session: SessionId,
     /// The session that the ID token names, by which its client is told of the end; none: it names none.
@@ -104,6 +110,19 @@ pub struct Grant<'a> {
     pub auth_time: Time,
     /// Copied into the ID token.
     pub nonce: Option<&'a str>,
+}
+
+/// What the token of a client for itself is made from: there is no person and no session (RFC 6749 §4.4).
+#[derive(Clone, Copy, Debug)]
+pub struct ClientGrant<'a> {
+    /// For which client.
+    pub client: &'a Client,
+    /// Granted scopes.
+    pub scopes: &'a Scopes,
+    /// Audiences.
+    pub audience: &'a [String],
+    /// The DPoP key that the token is bound to, by its thumbprint.
+    pub jkt: Option<&'a str>,
 }
 
 /// What the first refresh token of a family is made from.
@@ -148,9 +167,9 @@ pub struct TokenSet {
 }
 
 impl Mint {
-    /// A mint.
-    pub fn new(keys: Arc<Keys>, settings: MintSettings) -> Self {
-        Self { keys, settings, signer: Signer::new() }
+    /// A mint. Tokens for one of the resources alone have its lifetime and algorithm.
+    pub fn new(keys: Arc<Keys>, settings: MintSettings, resources: Arc<Resources>) -> Self {
+        Self { keys, settings, resources, signer: Signer::new() }
     }
 
     /// Our issuer URL.
@@ -163,6 +182,21 @@ impl Mint {
         &self.keys
     }
 
+    /// The resources that tokens are made for.
+    pub const fn resources(&self) -> &Arc<Resources> {
+        &self.resources
+    }
+
+    /// The `sub` of a person in everything that a client is given; also what a token's `sub` is compared with.
+    pub fn subject_of(&self, client: &Client, user: UserId) -> String {
+        self.keys.subjects().of(client, user).to_string()
+    }
+
+    /// Whether a person's groups are told in ID tokens of this client under these scopes, so that they must be read.
+    pub fn needs_groups(&self, client: &Client, scopes: &Scopes) -> bool {
+        client.definition.claims_in_id_token && wants_groups(scopes)
+    }
+
     /// How long a session lives that exists through tokens only: as long as its refresh family.
     pub const fn session_lifetimes(&self) -> SessionLifetimes {
         SessionLifetimes { sliding: self.settings.refresh_absolute, absolute: self.settings.refresh_absolute }
@@ -173,17 +207,17 @@ impl Mint {
         SessionLifetimes { sliding: self.settings.access_ttl, absolute: self.settings.access_ttl }
     }
 
-    /// How long access tokens of a client live.
+    /// How long access tokens of a client live at most.
     pub fn access_life(&self, client: &Client) -> Duration {
         client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds)
     }
 
     /// Checks that everything for this client could be signed now, so that nothing is written in vain.
-    pub fn ready(&self, client: &Client, scopes: &Scopes) -> Result<(), MintError> {
+    pub fn ready(&self, client: &Client, scopes: &Scopes, audience: &[String]) -> Result<(), MintError> {
         self.keys.require_fresh()?;
         let ring = self.keys.ring();
         let id_token = scopes.contains("openid").then(|| (Use::Tokens, id_algorithm(client)));
-        let always = [(Use::Tokens, self.settings.algorithm), (Use::Refresh, Algorithm::HS256)];
+        let always = [(Use::Tokens, self.access_algorithm(audience)), (Use::Refresh, Algorithm::HS256)];
         for (usage, algorithm) in always.into_iter().chain(id_token) {
             if ring.signing(&usage, algorithm).is_none() {
                 return Err(MintError::NoKey { usage: usage.to_string(), algorithm });
@@ -263,23 +297,109 @@ impl Mint {
         now: Time,
     ) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
-        let life = self.access_life(grant.client);
-        let access_token = self.access_token(grant, life, now)?;
+        let life = self.life_for(grant.client, grant.audience);
+        // A token for one of several resources does not carry the others' scopes; the refresh token still does.
+        let scope = self.resources.effective(grant.scopes, grant.audience).to_string();
+        let claims = AccessClaims { scope: scope.clone(), ..self.access_claims(grant, life, now) };
+        let access_token = self.sign_access(&claims, grant.audience)?;
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
             access_token,
-            token_type: if grant.jkt.is_some() { "DPoP" } else { "Bearer" },
+            token_type: token_type(grant.jkt),
             expires_in: life.num_seconds(),
             id_token,
             refresh_token,
+            scope,
+        })
+    }
+
+    /// Makes the access token of a client for itself. Its `sub` is the client's id, which is never that of a person.
+    pub fn client_token(&self, grant: &ClientGrant<'_>, now: Time) -> Result<TokenSet, MintError> {
+        self.keys.require_fresh()?;
+        let life = self.life_for(grant.client, grant.audience);
+        let claims = AccessClaims {
+            iss: self.settings.issuer.clone(),
+            sub: grant.client.id.clone(),
+            aud: grant.audience.to_vec().into(),
+            client_id: grant.client.id.clone(),
+            iat: now.timestamp(),
+            exp: (now + life).timestamp(),
+            jti: token_id(),
+            scope: grant.scopes.to_string(),
+            sid: None,
+            authentication: Authentication::default(),
+            cnf: grant.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
+            act: None,
+            grant_id: None,
+            userinfo_claims: BTreeSet::new(),
+            extra: Extra::default(),
+        };
+        Ok(TokenSet {
+            access_token: self.sign_access(&claims, grant.audience)?,
+            token_type: token_type(grant.jkt),
+            expires_in: life.num_seconds(),
+            id_token: None,
+            refresh_token: None,
             scope: grant.scopes.to_string(),
         })
     }
 
-    fn access_token(&self, grant: &Grant<'_>, life: Duration, now: Time) -> Result<String, MintError> {
-        let claims = AccessClaims {
+    /// Signs an answer of userinfo for a client (OpenID Connect Core §5.3.2). Without a `typ` and without `exp` it passes
+    /// for none of our tokens.
+    pub fn userinfo(
+        &self,
+        client: &Client,
+        algorithm: Algorithm,
+        mut claims: Map<String, Value>,
+    ) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let key = self.signing(&Use::Tokens, algorithm)?;
+        claims.insert("iss".to_owned(), self.settings.issuer.as_str().into());
+        claims.insert("aud".to_owned(), client.id.as_str().into());
+        Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
+    }
+
+    /// Signs an answer of introspection for the client that asked (RFC 9701 §5).
+    pub fn introspection(&self, client: &Client, answer: &Value, now: Time) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let algorithm = named(client.definition.introspection_algorithm.as_deref()).unwrap_or(Algorithm::RS256);
+        let key = self.signing(&Use::Tokens, algorithm)?;
+        let claims = json!({
+            "iss": self.settings.issuer, "aud": client.id, "iat": now.timestamp(), "token_introspection": answer,
+        });
+        Ok(self.signer.sign(&key, typ::INTROSPECTION, &claims)?)
+    }
+
+    /// The resource that a token is for alone; a token for several has nobody's own rules.
+    fn resource(&self, audience: &[String]) -> Option<Arc<Resource>> {
+        match audience {
+            [one] => self.resources.find(one),
+            _ => None,
+        }
+    }
+
+    /// The shorter of what client and resource want.
+    fn life_for(&self, client: &Client, audience: &[String]) -> Duration {
+        let resource = self.resource(audience).and_then(|resource| resource.definition.access_ttl);
+        let longest = self.access_life(client);
+        resource.map_or(longest, |life| longest.min(Duration::seconds(life)))
+    }
+
+    fn access_algorithm(&self, audience: &[String]) -> Algorithm {
+        let resource = self.resource(audience);
+        let own = resource.as_ref().and_then(|resource| named(resource.definition.algorithm.as_deref()));
+        own.unwrap_or(self.settings.algorithm)
+    }
+
+    fn sign_access(&self, claims: &AccessClaims, audience: &[String]) -> Result<String, MintError> {
+        let key = self.signing(&Use::Tokens, self.access_algorithm(audience))?;
+        Ok(self.signer.sign(&key, typ::ACCESS, claims)?)
+    }
+
+    fn access_claims(&self, grant: &Grant<'_>, life: Duration, now: Time) -> AccessClaims {
+        AccessClaims {
             iss: self.settings.issuer.clone(),
-            sub: grant.user.id.to_string(),
+            sub: self.subject_of(grant.client, grant.user.id),
             aud: grant.audience.to_vec().into(),
             client_id: grant.client.id.clone(),
             iat: now.timestamp(),
@@ -293,15 +413,14 @@ impl Mint {
             grant_id: grant.grant_id.map(|id| id.to_string()),
             userinfo_claims: grant.requested.userinfo.clone(),
             extra: Extra::default(),
-        };
-        Ok(self.signer.sign(&self.signing(&Use::Tokens, self.settings.algorithm)?, typ::ACCESS, &claims)?)
+        }
     }
 
     fn id_token(&self, grant: &Grant<'_>, access_token: &str, now: Time) -> Result<String, MintError> {
         let key = self.signing(&Use::Tokens, id_algorithm(grant.client))?;
         let claims = IdClaims {
             iss: self.settings.issuer.clone(),
-            sub: grant.user.id.to_string(),
+            sub: self.subject_of(grant.client, grant.user.id),
             aud: grant.client.id.as_str().into(),
             iat: now.timestamp(),
             exp: (now + self.settings.id_ttl).timestamp(),
@@ -310,8 +429,9 @@ impl Mint {
             at_hash: Some(at_hash(key.algorithm(), access_token)),
             azp: None,
             sid: grant.sid.map(|sid| sid.to_string()),
-            authentication: authentication(grant),
-            extra: Extra::new(profile(grant)),
+            // Our own claim is for APIs; relying parties did not ask for it.
+            authentication: Authentication { credential_class: None, ..authentication(grant) },
+            extra: Extra::new(told_in_id_token(grant)),
         };
         Ok(self.signer.sign(&key, typ::ID, &claims)?)
     }
@@ -337,7 +457,8 @@ impl Mint {
             v: 1,
             iss: self.settings.issuer.clone(),
             aud: self.settings.issuer.clone(),
-            sub: grant.user.id.to_string(),
+            // Clients can read it, so it says no more than the other tokens.
+            sub: self.subject_of(grant.client, grant.user.id),
             client_id: grant.client.id.clone(),
             jti: seed.jti.clone(),
             fid: seed.family.to_string(),
@@ -369,7 +490,15 @@ pub fn bind_family(client: &Client, key: Option<&Jkt>, row: &mut NewFamily, seed
 
 /// The algorithm of a client's ID tokens: RS256 unless it says otherwise, as OpenID Connect expects.
 pub fn id_algorithm(client: &Client) -> Algorithm {
-    client.definition.id_token_algorithm.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Algorithm::RS256)
+    named(client.definition.id_token_algorithm.as_deref()).unwrap_or(Algorithm::RS256)
+}
+
+fn named(algorithm: Option<&str>) -> Option<Algorithm> {
+    algorithm.and_then(|name| name.parse().ok())
+}
+
+const fn token_type(jkt: Option<&str>) -> &'static str {
+    if jkt.is_some() { "DPoP" } else { "Bearer" }
 }
 
 fn token_id() -> String {
@@ -387,22 +516,10 @@ fn authentication(grant: &Grant<'_>) -> Authentication {
     }
 }
 
-/// Standard claims by scope (OpenID Connect Core §5.4).
-fn profile(grant: &Grant<'_>) -> Map<String, Value> {
-    let mut claims = Map::new();
-    if grant.scopes.contains("profile") {
-        if let Some(name) = &grant.user.name {
-            claims.insert("name".to_owned(), Value::from(name.as_str()));
-        }
-        if let Some(locale) = &grant.user.locale {
-            claims.insert("locale".to_owned(), Value::from(locale.as_str()));
-        }
-    }
-    if grant.scopes.contains("email")
-        && let Some(email) = &grant.user.email
-    {
-        claims.insert("email".to_owned(), Value::from(email.as_str()));
-        claims.insert("email_verified".to_owned(), Value::from(grant.user.email_verified_at.is_some()));
-    }
-    claims
+/// Claims of scopes are answered by userinfo; in the ID token are those asked for by name, and all of them for a client that
+/// looks nowhere else (OpenID Connect Core §5.4).
+fn told_in_id_token(grant: &Grant<'_>) -> Map<String, Value> {
+    let none = Scopes::default();
+    let scopes = if grant.client.definition.claims_in_id_token { grant.scopes } else { &none };
+    claims_for(grant.user, grant.groups, scopes, &grant.requested.id_token)
 }

@@ -25,10 +25,11 @@ pub mod ring;
 pub mod rotate;
 pub mod seal;
 pub mod signer;
+pub mod subject;
 pub mod verifier;
 
 pub use holder::{Keys, KeysError};
-pub use mint::{Grant, Mint, MintError, MintSettings, RefreshSeed, TokenSet};
+pub use mint::{ClientGrant, Grant, Mint, MintError, MintSettings, RefreshSeed, TokenSet};
 
 /// The `typ` header of each kind of token that we make, so that no kind passes for another (RFC 8725 §3.11).
 pub mod typ {
@@ -44,6 +45,8 @@ pub mod typ {
     pub const DPOP: &str = "dpop+jwt";
     /// Logout token (OpenID Connect Back-Channel Logout §2.4).
     pub const LOGOUT: &str = "logout+jwt";
+    /// Signed introspection answer (RFC 9701 §5).
+    pub const INTROSPECTION: &str = "token-introspection+jwt";
 }
 
 #[cfg(test)]

@@ -89,6 +89,27 @@ impl FromRequest for OAuthForm {
     }
 }
 
+/// A form posted to an OAuth endpoint that also takes an empty body.
+#[derive(Debug)]
+pub struct MaybeForm(pub Option<Form>);
+
+impl FromRequest for MaybeForm {
+    type Error = OAuthFailure;
+    type Future = LocalBoxFuture<'static, Result<Self, OAuthFailure>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let body = Body::of(request, payload);
+        Box::pin(async move {
+            let body = body.read().await?;
+            match (typed, body.is_empty()) {
+                (_, true) => Ok(Self(None)),
+                (true, false) => Ok(Self(Some(Form::parse(&body)?))),
+                (false, false) => Err(not_a_form().into()),
+            }
+        })
+    }
+}
+
 /// A form that another site's page may post: its pairs as they came, for those who judge repeated parameters themselves.
 #[derive(Debug)]
 pub struct ForeignForm(pub Vec<(String, String)>);

@@ -28,12 +28,16 @@ mod ceremonies;
 mod cli;
 /// How clients authenticate: one method each, assertions that count once, keys that are fetched.
 mod client_authentication;
+/// Tokens of clients for themselves.
+mod client_credentials;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// Authorization codes: what they give, to whom, once.
 mod code;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
+/// What the server says of itself, and how its endpoints are addressed.
+mod discovery;
 /// Tokens bound to a key: proofs, where they are asked for, and what is refused.
 mod dpop;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.
@@ -52,12 +56,16 @@ mod logout;
 mod migrations;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
 mod negative;
+/// Subjects that each sector knows by another name.
+mod pairwise;
 /// The passkey grant and how clients authenticate at the token endpoint.
 mod passkey_grant;
 /// What must happen once, asked for by many at the same time and at several servers.
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.
 mod refresh;
+/// APIs with scopes, lifetime and algorithm of their own.
+mod resources;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
@@ -71,3 +79,5 @@ mod start;
 mod strict;
 /// Nothing stands in for anything else: every kind of token at every place.
 mod substitution;
+/// Claims about a person: at userinfo, and in ID tokens only where asked for.
+mod userinfo;

@@ -79,6 +79,10 @@ const ROWS: &[Row] = &[
     row("GET /oauth/logout",                         Nothing,         ["303 /signed-out",     "403 page",               "403 page",               "200 page",               ""]),
     row("POST /oauth/logout",                        Form(""),        ["303 /oauth/logout",   "303 /oauth/logout",      "303 /oauth/logout",      "303 /oauth/logout",      ""]),
     row("GET /oauth/session/check",                  Nothing,         ["404 page",            "404 page",               "404 page",               "404 page",               ""]),
+    row("GET /oauth/userinfo",                       Nothing,         ["401 invalid_token",   "200",                    "200",                    "401 invalid_token",      ""]),
+    row("POST /oauth/userinfo",                      Form(""),        ["401 invalid_token",   "200",                    "200",                    "401 invalid_token",      ""]),
+    row("GET /.well-known/openid-configuration",     Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /.well-known/oauth-authorization-server", Nothing,       ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/jwks.json",                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/webauthn",                 Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
@@ -538,7 +542,11 @@ pub fn assert_policy(reply: &Reply, path: &str, hsts: Option<&str>) {
         assert_eq!(reply.header(banned), None, "{path} {status}");
     }
     let cached = match path {
-        "/.well-known/jwks.json" if status == 200 => "public, max-age=300",
+        "/.well-known/jwks.json" | "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server"
+            if status == 200 =>
+        {
+            "public, max-age=300"
+        }
         _ if path.starts_with("/v1/bridges/") && path.ends_with("/jwks.json") && status == 200 => "public, max-age=300",
         _ if path.starts_with("/assets/") && status == 200 => "public, max-age=31536000, immutable",
         _ => "no-store",

@@ -9,6 +9,7 @@ use super::dto::{
 };
 use super::{Browser, FirstCall, Room, proof_key, second_call};
 use crate::account::guards::{Guard, Identity, MaybeIdentity, Via};
+use crate::account::views::UserView;
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
@@ -126,7 +127,13 @@ pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn
     if let Given::Session(cookie) = &signed_in.given {
         response.cookie(guard.cookies.set_session(cookie, room.lifetimes.absolute.num_seconds()));
     }
-    response.json(SignedInResponse::new(signed_in))
+    // A client is told of a person as its tokens do.
+    let client = signed_in.session.client.as_deref().and_then(|id| room.clients.find(id));
+    let user = match client {
+        Some(client) => UserView::for_client(&signed_in.user, &client, &room.mint),
+        None => UserView::from(&signed_in.user),
+    };
+    response.json(SignedInResponse::new(signed_in, user))
 }
 
 /// Reads an e-mail that a person typed.

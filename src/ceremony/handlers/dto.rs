@@ -175,8 +175,7 @@ pub enum SignedInResponse {
 
 impl SignedInResponse {
     /// From the ceremony's result; the cookie, if there is one, is the handler's to set.
-    pub fn new(signed_in: SignedIn) -> Self {
-        let user = UserView::from(&signed_in.user);
+    pub fn new(signed_in: SignedIn, user: UserView) -> Self {
         let signals = vec![signed_in.signal];
         match signed_in.given {
             Given::Session(_) => Self::Session {

@@ -58,7 +58,7 @@ impl<'a> FirstCall<'a> {
         asked: &WantedRequest,
     ) -> Result<Self, Failure> {
         let mut origin = origin(request.headers())?;
-        let (wanted, client) = wanted::resolve(asked, origin, room.mint.issuer(), &room.clients, &room.bridges)?;
+        let (wanted, client) = wanted::resolve(asked, origin, &room.mint, &room.clients, &room.bridges)?;
         let browser = match wanted {
             Wanted::Session => {
                 if let Some(origin) = origin

@@ -323,6 +323,11 @@ fn clients() {
     check_files(&[
         ("no grants", "[clients.web]", "clients.web.grants (passmint.toml:1): is missing; give it a value"),
         (
+            "a person's id",
+            "[clients.0f0e0d0c-0b0a-4908-8706-050403020100]\ngrants = []",
+            "clients.0f0e0d0c-0b0a-4908-8706-050403020100 (passmint.toml:1): looks like the id of a person; choose another than a UUID",
+        ),
+        (
             "built-in name",
             "[clients.quickstart]\ngrants = []",
             "clients.quickstart (passmint.toml:1): is the name of the built-in client on localhost; choose another client id",

@@ -23,6 +23,16 @@ pub struct Misfit {
 /// Members of a JWK that only its owner may know (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
+/// What is wrong with a `client_id`, however it was chosen. A client's own tokens have it as `sub`, which must never be that
+/// of a person, and people's are UUIDs (RFC 9068 §5).
+pub fn check_id(id: &str) -> Option<Misfit> {
+    uuid::Uuid::parse_str(id).is_ok().then_some(Misfit {
+        field: "id",
+        what: "looks like the id of a person",
+        cure: "choose another than a UUID",
+    })
+}
+
 impl ClientDefinition {
     /// Everything that does not fit; empty for a sound client. `has_secret` says whether it is given one.
     pub fn check(&self, has_secret: bool) -> Vec<Misfit> {
@@ -170,6 +180,14 @@ mod tests {
         };
         assert_eq!(fapi.check(false), []);
         assert_eq!(ClientDefinition::default().check(false), []);
+    }
+
+    #[test]
+    fn a_client_is_never_called_like_a_person() {
+        for id in ["0f0e0d0c-0b0a-4908-8706-050403020100", "0f0e0d0c0b0a49088706050403020100"] {
+            assert_eq!(check_id(id).map(|misfit| misfit.field), Some("id"), "{id}");
+        }
+        assert_eq!(check_id("web"), None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::domain::client::Client;
 use crate::domain::id::Id;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::resources::Resources;
 use crate::storage::authorization_codes::{self, NewCode};
 use crate::storage::interactions::{self, NewInteraction};
 use crate::storage::{StorageError, audit, consents, users};
@@ -134,7 +135,22 @@ pub fn read(
         let verified = places::id_token_hint(&ring, issuer, Some(&client.id), hint, now).ok()?;
         Some(verified.into_claims().sub)
     };
-    AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, pushed, hinted: &hinted })
+    let request =
+        AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, pushed, hinted: &hinted })?;
+    check_resources(room.mint.resources(), client, &request, issuer)?;
+    Ok(request)
+}
+
+/// Each resource is one that tokens are made for, and each scope of a resource comes with it.
+fn check_resources(
+    resources: &Resources,
+    client: &Client,
+    request: &AuthorizationRequest,
+    issuer: &str,
+) -> Result<(), Refusal> {
+    let named = request.resources.iter().map(String::as_str);
+    resources.audience(client, named, issuer).map_err(|_| Refusal::Target)?;
+    resources.require_resource_of(&request.scopes, &audience(client, request, issuer)).map_err(|_| Refusal::Scope)
 }
 
 fn client_of(room: &Oidc, parameters: &Parameters) -> Result<Arc<Client>, Unsafe> {

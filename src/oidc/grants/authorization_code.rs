@@ -127,7 +127,7 @@ async fn give(
     if !room.may_use(client, found.user.id).await? {
         return Err(CodeError::Ended);
     }
-    room.mint.ready(client, &grant.scopes)?;
+    room.mint.ready(client, &grant.scopes, &audience)?;
     let (redemption, seed) = plan(room, client, (digest, found), asked.key, now)?;
     let tokens_session = redemption.offline.unwrap_or(found.session);
     let event = Event {
@@ -141,8 +141,10 @@ async fn give(
     if !room.db.run(move |conn| authorization_codes::redeem(conn, &redemption, &event)).await? {
         return why_not(room, digest, now, origin).await;
     }
+    let groups = room.groups_for_id_token(client, &grant.scopes, found.user.id).await?;
     let grant = Grant {
         user: &found.user,
+        groups: &groups,
         session: tokens_session,
         sid: Some(found.session),
         grant_id: Some(found.code.grant_id),

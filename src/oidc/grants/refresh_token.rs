@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
 use crate::domain::client::GrantType;
-use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
@@ -17,7 +17,7 @@ use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
-use crate::storage::{StorageError, audit, users};
+use crate::storage::{StorageError, audit};
 use crate::tokens::claims::RefreshClaims;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::Successor;
@@ -85,9 +85,15 @@ fn invalid() -> Failure {
 struct Presented {
     claims: RefreshClaims,
     family: FamilyId,
-    user: UserId,
     session: SessionId,
     scopes: Scopes,
+}
+
+/// What the fresh access token is for.
+struct Wanted<'a> {
+    scopes: Scopes,
+    audience: Vec<String>,
+    key: Option<&'a Jkt>,
 }
 
 /// What a client sends.
@@ -121,12 +127,11 @@ pub async fn refresh(
     {
         return Err(RefreshError::OtherKey);
     }
-    let scopes = narrowed(&presented.scopes, asked.scope)?;
-    let audience = narrowed_audience(&presented.claims.resources, asked.resources, room.mint.issuer())?;
-    if !room.may_use(client, presented.user).await? {
+    let wanted = narrowed(room, &presented, asked)?;
+    if !may_still_use(room, client, presented.family).await? {
         return Err(RefreshError::NotInGroup);
     }
-    room.mint.ready(client, &scopes)?;
+    room.mint.ready(client, &wanted.scopes, &wanted.audience)?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;
@@ -137,7 +142,8 @@ pub async fn refresh(
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    issue(room, client, &presented, (&scopes, &audience, &user, asked.key), &leaf, now)
+    let groups = room.groups_for_id_token(client, &wanted.scopes, user.id).await?;
+    issue(room, client, &presented, &wanted, (&user, &groups), &leaf, now)
 }
 
 /// The live token of a family, as far as it is needed to print it.
@@ -153,17 +159,31 @@ fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> 
         .map_err(RefreshError::NotOurs)?
         .into_claims();
     let family = claims.fid.parse().map_err(|_| RefreshError::NoFamily)?;
-    let user = claims.sub.parse().map_err(|_| RefreshError::NoFamily)?;
     let session = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(RefreshError::NoFamily)?;
     let scopes = Scopes::parse(&claims.scope).map_err(|_| RefreshError::NoFamily)?;
-    Ok(Presented { claims, family, user, session, scopes })
+    Ok(Presented { claims, family, session, scopes })
 }
 
-fn narrowed(granted: &Scopes, asked: Option<&Scopes>) -> Result<Scopes, RefreshError> {
-    match asked {
-        None => Ok(granted.clone()),
-        Some(asked) if asked.is_subset(granted) => Ok(asked.clone()),
-        Some(_) => Err(RefreshError::Wider),
+fn narrowed<'a>(room: &Oidc, presented: &Presented, asked: &Asked<'a>) -> Result<Wanted<'a>, RefreshError> {
+    let scopes = match asked.scope {
+        None => &presented.scopes,
+        Some(asked) if asked.is_subset(&presented.scopes) => asked,
+        Some(_) => return Err(RefreshError::Wider),
+    };
+    let audience = narrowed_audience(&presented.claims.resources, asked.resources, room.mint.issuer())?;
+    // A token for one of several resources does not carry the others' scopes.
+    Ok(Wanted { scopes: room.mint.resources().effective(scopes, &audience), audience, key: asked.key })
+}
+
+/// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
+/// tell whose it is: it names the person as the client knows them.
+async fn may_still_use(room: &Oidc, client: &AuthenticatedClient, family: FamilyId) -> Result<bool, StorageError> {
+    if client.definition.allowed_groups.is_empty() {
+        return Ok(true);
+    }
+    match room.db.run(move |conn| refresh_tokens::owner(conn, family)).await? {
+        Some(owner) => room.may_use(client, owner).await,
+        None => Ok(true),
     }
 }
 
@@ -208,10 +228,10 @@ async fn why_not(
     now: Time,
     origin: &Provenance,
 ) -> Result<(Leaf, User), RefreshError> {
-    let (family, user) = (presented.family, presented.user);
-    let found =
-        room.db.run(move |conn| Ok((refresh_tokens::find(conn, family, now)?, users::find(conn, user)?))).await?;
-    let (Some(stored), Some(user)) = found else { return Err(RefreshError::NoFamily) };
+    let family = presented.family;
+    // By the family's row: the token names the person as its client knows them.
+    let found = room.db.run(move |conn| refresh_tokens::find_with_user(conn, family, now)).await?;
+    let Some((stored, user)) = found else { return Err(RefreshError::NoFamily) };
     let digest = TokenDigest::of(&presented.claims.jti);
     match stored.family.decide(&digest, &client.id, stored.standing, now, room.retry_window) {
         Decision::Repeat => Ok((leaf_of(stored), user)),
@@ -267,7 +287,8 @@ fn issue(
     room: &Oidc,
     client: &AuthenticatedClient,
     presented: &Presented,
-    (scopes, audience, user, key): (&Scopes, &[String], &User, Option<&Jkt>),
+    wanted: &Wanted<'_>,
+    (user, groups): (&User, &[String]),
     leaf: &Leaf,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
@@ -276,15 +297,16 @@ fn issue(
         authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
     let grant = Grant {
         user,
+        groups,
         session: presented.session,
         // Nobody tells of the end of a browser session that the tokens outlive.
         sid: (!leaf.offline).then_some(presented.session),
         grant_id: Some(presented.family),
-        jkt: key.map(Jkt::as_str),
+        jkt: wanted.key.map(Jkt::as_str),
         requested: &presented.claims.claims,
         client,
-        scopes,
-        audience,
+        scopes: &wanted.scopes,
+        audience: &wanted.audience,
         acr: authentication.acr.as_deref().unwrap_or("0"),
         amr: &authentication.amr,
         credential_class: authentication.credential_class.map(CredentialClass::as_str),

@@ -23,6 +23,12 @@ impl Request {
         self
     }
 
+    /// Adds a query to the address.
+    pub fn query(mut self, query: &str) -> Self {
+        self.url = format!("{}?{query}", self.url);
+        self
+    }
+
     /// Takes a header away again.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Duration;
 use diesel::PgConnection;
 use passmint::clock::Time;
+use passmint::domain::id::UserId;
 use passmint::storage::migrations;
 use passmint::tokens::KeysError;
 use passmint::tokens::jwks::KeySet;
@@ -143,6 +144,28 @@ impl TestApp {
         }
         reply.expect(200);
         true
+    }
+
+    /// Asks userinfo with an access token, from no page.
+    pub fn userinfo(&self, access: &str) -> Reply {
+        self.request("GET", "/oauth/userinfo").header("Authorization", &format!("Bearer {access}")).send()
+    }
+
+    /// The token endpoint, called by a confidential client with [`API_SECRET`].
+    pub fn token_by(&self, client: &str, form: &[(&str, &str)]) -> Reply {
+        let request = self.request("POST", "/oauth/token").form(form);
+        request.header("Authorization", &basic(client, API_SECRET)).send()
+    }
+
+    /// A new person with name and e-mail, and their id.
+    pub fn ada(&self) -> (Browser, Authenticator, UserId) {
+        let (mut browser, mut passkey) = (self.browser(), self.passkey());
+        let sign_up = json!({ "purpose": "sign-up", "email": "ada@example.com", "name": "Ada Lovelace" });
+        let begun = browser.begin_registration(&sign_up);
+        let credential = passkey.create(&begun["publicKey"]);
+        let answer = browser.finish_registration(&begun, &credential).expect(200).json();
+        let id = answer["user"]["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+        (browser, passkey, id)
     }
 
     /// Verifies as a resource server or client would: with what `jwks.json` says now.

@@ -1,0 +1,111 @@
+//! Resources: the APIs that access tokens are made for (RFC 8707), with scopes, lifetime and algorithm of their own.
+//!
+//! What must hold: a scope that a resource declares is worth something at that resource only, so a token has it only when
+//! the resource is among its audiences. Scopes that no resource declares (`openid`, `email`, `bridge:…`) go with every
+//! token. So a token for one of several granted resources never carries another one's scopes (RFC 8707 §2.2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::Scopes;
+
+/// What a resource is: the stored document, in the words of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceDefinition {
+    /// Name shown to people.
+    pub name: String,
+    /// Its scopes, each with what it allows, in words for people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scopes: BTreeMap<String, String>,
+    /// Longest life of access tokens for it, in seconds; none: the client's or the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_ttl: Option<i64>,
+    /// Algorithm of access tokens for it (JWA name); none: the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+}
+
+/// A resource as the server knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// What tokens have in `aud` and requests in `resource`, compared byte for byte.
+    pub identifier: String,
+    /// What it is.
+    pub definition: ResourceDefinition,
+}
+
+/// Who declares which scopes: everything that the rules below need to know of all resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeOwners(BTreeMap<String, Vec<String>>);
+
+impl ScopeOwners {
+    /// From all resources.
+    pub fn of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+        let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for resource in resources {
+            for scope in resource.definition.scopes.keys() {
+                owners.entry(scope.clone()).or_default().push(resource.identifier.clone());
+            }
+        }
+        Self(owners)
+    }
+
+    /// Whether a scope is worth something in a token for this audience.
+    fn fits(&self, scope: &str, audience: &[String]) -> bool {
+        self.0.get(scope).is_none_or(|owners| owners.iter().any(|owner| audience.contains(owner)))
+    }
+
+    /// What of granted scopes a token for this audience carries.
+    #[must_use]
+    pub fn effective(&self, granted: &Scopes, audience: &[String]) -> Scopes {
+        granted.iter().filter(|scope| self.fits(scope, audience)).collect()
+    }
+
+    /// The first scope of a request that belongs to resources it does not name.
+    pub fn misplaced<'a>(&self, asked: &'a Scopes, audience: &[String]) -> Option<&'a str> {
+        asked.iter().find(|scope| !self.fits(scope, audience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owners() -> ScopeOwners {
+        let resource = |identifier: &str, scopes: &[&str]| Resource {
+            identifier: identifier.to_owned(),
+            definition: ResourceDefinition {
+                scopes: scopes.iter().map(|scope| ((*scope).to_owned(), String::new())).collect(),
+                ..ResourceDefinition::default()
+            },
+        };
+        ScopeOwners::of(&[resource("orders", &["read", "orders:write"]), resource("stock", &["read", "stock:write"])])
+    }
+
+    #[test]
+    fn a_scope_goes_with_its_resource_only() {
+        let granted = Scopes::parse("openid read orders:write stock:write").unwrap();
+        for (audience, expected) in [
+            (&["orders"][..], "openid orders:write read"),
+            (&["stock"], "openid read stock:write"),
+            (&["orders", "stock"], "openid orders:write read stock:write"),
+            (&["https://id.example"], "openid"),
+            (&[], "openid"),
+        ] {
+            let audience: Vec<String> = audience.iter().map(|one| (*one).to_owned()).collect();
+            assert_eq!(owners().effective(&granted, &audience).to_string(), expected, "{audience:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_the_resource_of_each_scope() {
+        let asked = |text| Scopes::parse(text).unwrap();
+        let orders = ["orders".to_owned()];
+        assert_eq!(owners().misplaced(&asked("openid email read orders:write"), &orders), None);
+        assert_eq!(owners().misplaced(&asked("openid stock:write"), &orders), Some("stock:write"));
+        assert_eq!(owners().misplaced(&asked("read"), &[]), Some("read"));
+        assert_eq!(ScopeOwners::default().misplaced(&asked("read"), &[]), None);
+    }
+}

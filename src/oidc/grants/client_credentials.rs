@@ -1,0 +1,67 @@
+//! A client for itself, without a person (RFC 6749 §4.4): one check of its settings, one signature, no row.
+//!
+//! There is no session and no refresh token: the client asks again. The token's `sub` is the client's id, so places that are
+//! for people refuse it.
+
+use crate::domain::claims::PERSONAL_SCOPES;
+use crate::domain::client::{Client, GrantType};
+use crate::domain::scope::Scopes;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::resources::Resources;
+use crate::tokens::dpop::Jkt;
+use crate::tokens::{ClientGrant, TokenSet};
+use crate::web::error::{Failure, Kind};
+
+/// Gives a client a token for itself, bound to a DPoP key where it proved one.
+pub fn grant(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    scope: Option<&Scopes>,
+    resources: &[&str],
+    key: Option<&Jkt>,
+) -> Result<TokenSet, Failure> {
+    client
+        .may_use(GrantType::ClientCredentials)
+        .map_err(|_| Failure::new(Kind::UnauthorizedClient, "This client may not get tokens for itself."))?;
+    let known = room.mint.resources();
+    let audience = known
+        .audience(client, resources.iter().copied(), room.mint.issuer())
+        .map_err(|_| Failure::new(Kind::InvalidTarget, "This client may not ask for tokens for that resource."))?;
+    let scopes = granted(client, scope, &audience, known)?;
+    let grant = ClientGrant { client, scopes: &scopes, audience: &audience, jkt: key.map(Jkt::as_str) };
+    room.mint.client_token(&grant, room.clock.now()).map_err(Failure::unavailable)
+}
+
+/// What was asked for, all of it, or everything that the client may have for this audience. Administration is never given
+/// unasked.
+fn granted(
+    client: &Client,
+    asked: Option<&Scopes>,
+    audience: &[String],
+    resources: &Resources,
+) -> Result<Scopes, Failure> {
+    let Some(asked) = asked else {
+        let plain = |scope: &&str| !is_personal(scope) && *scope != "admin" && !scope.starts_with("admin:");
+        let own: Scopes = client.definition.scopes.iter().filter(plain).collect();
+        return Ok(resources.effective(&own, audience));
+    };
+    if asked.iter().any(is_personal) {
+        let words =
+            "A scope is about a person, and there is none here: leave out openid, offline_access and their like.";
+        return Err(Failure::new(Kind::InvalidScope, words));
+    }
+    let scopes = client.grant_scopes(Some(asked)).map_err(|refusal| {
+        Failure::new(Kind::InvalidScope, "A scope is not one that this client may ask for.").because(refusal)
+    })?;
+    resources.require_resource_of(&scopes, audience).map_err(|refusal| {
+        Failure::new(Kind::InvalidScope, "A scope belongs to a resource that is not asked for: name it in resource.")
+            .because(refusal)
+    })?;
+    Ok(scopes)
+}
+
+/// Custom tokens are of people too.
+fn is_personal(scope: &str) -> bool {
+    PERSONAL_SCOPES.contains(&scope) || scope.starts_with("bridge:")
+}

@@ -1,0 +1,110 @@
+//! `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3): the claims about a person that an access token allows.
+//!
+//! What must hold: only an access token for this server opens it, in the header or in a form body, never in the address and
+//! never a cookie; the answer has the `sub` of the ID token, and no claim that neither scope nor request allows.
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{Oidc, Room};
+use crate::account::guards::{Guard, Identity, VerifiedAccess};
+use crate::domain::claims::{claims_for, wants_groups};
+use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
+use crate::storage::users;
+use crate::web::error::{Failure, Kind, OAuthFailure};
+use crate::web::form::{Form, MaybeForm};
+use crate::web::origin::origin;
+
+/// The media type of a signed answer (OpenID Connect Core §5.3.2).
+const SIGNED: &str = "application/jwt";
+
+/// Tells the claims that an access token allows.
+#[utoipa::path(get, path = "/oauth/userinfo", tag = "OAuth",
+    responses((status = 200, description = "Claims with `sub`, as JSON; a signed JWT for clients that registered so"),
+        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: it lacks `openid`")))]
+pub async fn get(request: HttpRequest, room: Room, guard: web::Data<Guard>) -> Result<HttpResponse, OAuthFailure> {
+    answer(&request, &room, &guard, None).await
+}
+
+/// The same by POST; the token may be in the body as `access_token` (RFC 6750 §2.2).
+#[utoipa::path(post, path = "/oauth/userinfo", tag = "OAuth",
+    request_body(content = Option<Object>, content_type = "application/x-www-form-urlencoded", description = "`access_token`, unless it is in the header"),
+    responses((status = 200, description = "Claims with `sub`, as JSON; a signed JWT for clients that registered so"),
+        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: it lacks `openid`")))]
+pub async fn post(
+    request: HttpRequest,
+    room: Room,
+    guard: web::Data<Guard>,
+    form: MaybeForm,
+) -> Result<HttpResponse, OAuthFailure> {
+    answer(&request, &room, &guard, form.0.as_ref()).await
+}
+
+async fn answer(
+    request: &HttpRequest,
+    room: &Oidc,
+    guard: &Guard,
+    form: Option<&Form>,
+) -> Result<HttpResponse, OAuthFailure> {
+    let access = presented(request, guard, form).await?;
+    let identity = guard.holder(&access).await?;
+    identity.require_scope("openid")?;
+    let client = access.client();
+    held_to_its_pages(request.headers(), client)?;
+    let told = told(room, client, &identity, &access).await?;
+    let algorithm = client.definition.userinfo_algorithm.as_deref().and_then(|name| name.parse().ok());
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    Ok(match algorithm {
+        None => response.json(told),
+        Some(algorithm) => {
+            let signed = room.mint.userinfo(client, algorithm, told).map_err(Failure::unavailable)?;
+            response.content_type(SIGNED).body(signed)
+        }
+    })
+}
+
+/// The access token of a request, from the one place that has it.
+async fn presented(request: &HttpRequest, guard: &Guard, form: Option<&Form>) -> Result<VerifiedAccess, Failure> {
+    let in_address =
+        url::form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "access_token");
+    if in_address {
+        let words = "An access token does not belong into the address, where logs keep it: send it in the header.";
+        return Err(Failure::new(Kind::InvalidRequest, words));
+    }
+    let in_body = form.and_then(|form| form.find("access_token"));
+    if in_body.is_some() && request.headers().contains_key(header::AUTHORIZATION) {
+        let words = "The access token is sent twice: in the header and in the body.";
+        return Err(Failure::new(Kind::InvalidRequest, words));
+    }
+    let access = match in_body {
+        Some(token) => Some(guard.access_token_in_body(request, token).await?),
+        None => guard.access_token(request).await?,
+    };
+    access.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Send an access token: Authorization: Bearer <token>."))
+}
+
+/// The pages of one client may read answers that are for clients, so each request of a page is held to its own client's.
+fn held_to_its_pages(headers: &HeaderMap, client: &Client) -> Result<(), Failure> {
+    let Some(origin) = origin(headers)? else { return Ok(()) };
+    client.owns_origin(origin).map_err(|_| {
+        let words = "The request comes from a page whose origin is not one of the origins of the token's client.";
+        Failure::new(Kind::InvalidRequest, words)
+    })
+}
+
+async fn told(
+    room: &Oidc,
+    client: &Client,
+    identity: &Identity,
+    access: &VerifiedAccess,
+) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    let scopes = Scopes::parse(&access.scope).map_err(Failure::unavailable)?;
+    let owner = identity.user.id;
+    let groups =
+        if wants_groups(&scopes) { room.db.run(move |conn| users::groups_of(conn, owner)).await? } else { Vec::new() };
+    let mut told = claims_for(&identity.user, &groups, &scopes, &access.userinfo_claims);
+    told.insert("sub".to_owned(), room.mint.subject_of(client, owner).into());
+    Ok(told)
+}

@@ -1,0 +1,178 @@
+//! The resources this server knows, ready for every request: read from the database, re-read when they change.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use diesel::PgConnection;
+
+use crate::clock::Time;
+use crate::domain::client::{Client, ClientRefusal};
+use crate::domain::resource::{Resource, ScopeOwners};
+use crate::domain::scope::Scopes;
+use crate::storage::{StorageError, resources};
+
+/// The directory. Reading it takes no lock.
+#[derive(Default)]
+pub struct Resources(ArcSwap<Known>);
+
+#[derive(Default)]
+struct Known {
+    live: HashMap<String, Arc<Resource>>,
+    disabled: HashSet<String>,
+    owners: ScopeOwners,
+}
+
+impl Resources {
+    /// The resource with this identifier, unless it is unknown or disabled.
+    pub fn find(&self, identifier: &str) -> Option<Arc<Resource>> {
+        self.0.load().live.get(identifier).cloned()
+    }
+
+    /// Every resource that tokens are made for.
+    pub fn all(&self) -> Vec<Arc<Resource>> {
+        self.0.load().live.values().cloned().collect()
+    }
+
+    /// The audience of an access token: what was asked for (RFC 8707 §2), each allowed to the client and not disabled; the
+    /// client's plain default when nothing is named.
+    ///
+    /// # Errors
+    /// [`ClientRefusal::Audience`], answered as `invalid_target`.
+    pub fn audience<'a>(
+        &self,
+        client: &Client,
+        asked: impl IntoIterator<Item = &'a str>,
+        issuer: &str,
+    ) -> Result<Vec<String>, ClientRefusal> {
+        let mut audience = Vec::new();
+        for one in asked {
+            let one = client.grant_audience(Some(one), issuer)?;
+            if !audience.contains(&one) {
+                audience.push(one);
+            }
+        }
+        if audience.is_empty() {
+            audience.push(client.grant_audience(None, issuer)?);
+        }
+        let known = self.0.load();
+        if audience.iter().any(|one| known.disabled.contains(one)) {
+            return Err(ClientRefusal::Audience);
+        }
+        Ok(audience)
+    }
+
+    /// What of granted scopes a token for this audience carries, see [`domain::resource`](crate::domain::resource).
+    pub fn effective(&self, granted: &Scopes, audience: &[String]) -> Scopes {
+        self.0.load().owners.effective(granted, audience)
+    }
+
+    /// Refuses a request for a scope whose resource is not asked for with it.
+    ///
+    /// # Errors
+    /// [`ClientRefusal::Scope`] with the first such scope.
+    pub fn require_resource_of(&self, asked: &Scopes, audience: &[String]) -> Result<(), ClientRefusal> {
+        match self.0.load().owners.misplaced(asked, audience) {
+            Some(scope) => Err(ClientRefusal::Scope(scope.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts these resources in place of all.
+    pub fn replace(&self, stored: Vec<resources::StoredResource>) {
+        let mut known = Known::default();
+        // A disabled one keeps its scopes: they must not become everybody's.
+        known.owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
+        for stored in stored {
+            if stored.disabled_at.is_some() {
+                known.disabled.insert(stored.resource.identifier);
+            } else {
+                known.live.insert(stored.resource.identifier.clone(), Arc::new(stored.resource));
+            }
+        }
+        self.0.store(Arc::new(known));
+    }
+}
+
+/// Makes the database agree with the configuration: declared resources are stored under its name, those it no longer
+/// declares are disabled. One of the same identifier that was made by other means is taken over. Call it under the
+/// start-up lock.
+pub fn apply_configuration(
+    conn: &mut PgConnection,
+    declared: &[Resource],
+    source: &str,
+    now: Time,
+) -> Result<(), StorageError> {
+    let stored = resources::all(conn)?;
+    for resource in declared {
+        let same = stored.iter().any(|old| {
+            old.resource == *resource && old.managed_by.as_deref() == Some(source) && old.disabled_at.is_none()
+        });
+        if !same {
+            resources::put(conn, resource, Some(source), now)?;
+        }
+    }
+    for old in stored.iter().filter(|old| old.managed_by.is_some() && old.disabled_at.is_none()) {
+        if !declared.iter().any(|resource| resource.identifier == old.resource.identifier) {
+            resources::disable(conn, &old.resource.identifier, now)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::client::ClientDefinition;
+    use crate::domain::resource::ResourceDefinition;
+
+    fn stored(identifier: &str, scope: &str, disabled: bool) -> resources::StoredResource {
+        let definition =
+            ResourceDefinition { scopes: [(scope.to_owned(), String::new())].into(), ..ResourceDefinition::default() };
+        resources::StoredResource {
+            resource: Resource { identifier: identifier.to_owned(), definition },
+            managed_by: None,
+            disabled_at: disabled.then_some(Time::UNIX_EPOCH),
+            created_at: Time::UNIX_EPOCH,
+            updated_at: Time::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn audiences_by_name() {
+        let resources = Resources::default();
+        resources.replace(vec![stored("orders", "read", false), stored("old", "old:read", true)]);
+        let client = Client {
+            id: "app".into(),
+            definition: ClientDefinition {
+                audiences: vec!["orders".into(), "old".into(), "plain".into()],
+                ..ClientDefinition::default()
+            },
+            secret: None,
+            previous_secret: None,
+        };
+        let issuer = "https://id.example";
+        let audience = |asked: &[&str]| resources.audience(&client, asked.iter().copied(), issuer);
+        for (name, asked, expected) in [
+            ("none", &[][..], Some(&["orders"][..])),
+            ("one", &["plain"], Some(&["plain"])),
+            ("this server", &[issuer], Some(&[issuer])),
+            ("two", &["plain", "orders"], Some(&["plain", "orders"])),
+            ("one twice", &["plain", "plain"], Some(&["plain"])),
+            ("disabled", &["old"], None),
+            ("disabled among others", &["orders", "old"], None),
+            ("not the client's", &["stock"], None),
+            ("another spelling", &["Orders"], None),
+        ] {
+            let expected = expected.map(|all| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
+            assert_eq!(audience(asked).ok(), expected, "{name}");
+        }
+        let read = Scopes::parse("openid read").unwrap();
+        let aud = |text: &str| vec![text.to_owned()];
+        assert_eq!(resources.require_resource_of(&read, &aud("orders")), Ok(()));
+        assert_eq!(resources.require_resource_of(&read, &aud("plain")), Err(ClientRefusal::Scope("read".into())));
+        let old = Scopes::parse("old:read").unwrap();
+        assert!(resources.require_resource_of(&old, &aud("plain")).is_err(), "a disabled resource keeps its scopes");
+        assert_eq!(resources.effective(&read, &aud("plain")).to_string(), "openid");
+    }
+}
