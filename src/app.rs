@@ -7,11 +7,14 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
+use aws_lc_rs::hmac;
 use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
 use crate::account::guards::Guard;
+use crate::admin::Administration;
+use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::handlers::BridgeDesk;
@@ -58,6 +61,7 @@ struct Shared {
     clients: Data<Arc<crate::clients::Clients>>,
     guard: Data<Guard>,
     site: Data<Site>,
+    administration: Data<Arc<Administration>>,
     limits: Data<Limits>,
     health: Data<Health>,
     proxies: Data<TrustedProxies>,
@@ -76,6 +80,7 @@ impl Shared {
             .app_data(self.clients.clone())
             .app_data(self.guard.clone())
             .app_data(self.site.clone())
+            .app_data(self.administration.clone())
             .app_data(self.limits.clone())
             .app_data(self.health.clone())
             .app_data(self.proxies.clone())
@@ -294,6 +299,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clients: Data::new(Arc::clone(&rooms.clients)),
         site: Data::new(Site::new(config, clock, &rooms.keys)),
         guard: Data::new(guard),
+        administration: Data::new(Arc::new(administration(config, clock, rooms))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
         proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
@@ -318,6 +324,16 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administration {
+    Administration {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        client_rules: Rules::of(config),
+        one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
+    }
 }
 
 fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {

@@ -13,5 +13,6 @@ pub mod refresh;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod standard_claims;
 pub mod text;
 pub mod user;

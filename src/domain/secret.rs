@@ -47,6 +47,10 @@ pub enum TokenKind {
     Ceremony,
     /// A confidential client's secret.
     ClientSecret,
+    /// A registered client's permission to change itself (RFC 7592 §3).
+    Registration,
+    /// A permission to register clients (RFC 7591 §3).
+    InitialAccess,
 }
 
 impl TokenKind {
@@ -57,6 +61,8 @@ impl TokenKind {
             Self::PreSession => "pmp_",
             Self::Ceremony => "pmc_",
             Self::ClientSecret => "pmk_",
+            Self::Registration => "pmr_",
+            Self::InitialAccess => "pmi_",
         }
     }
 }
@@ -68,8 +74,12 @@ pub struct PlainToken(Secret<String>);
 impl PlainToken {
     /// A fresh token.
     pub fn random(kind: TokenKind) -> Self {
-        let random = crate::random::bytes::<32>();
-        Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random))))
+        Self::from_bits(kind, &crate::random::bytes())
+    }
+
+    /// The token of these 256 bits, which nobody else may be able to make again.
+    pub fn from_bits(kind: TokenKind, bits: &[u8; 32]) -> Self {
+        Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bits))))
     }
 
     /// Reads what a caller presented; `None` unless it is exactly a token of this kind (prefix, length, alphabet,

@@ -112,6 +112,7 @@ const fn words(access: Access) -> &'static str {
         Access::Browser | Access::OwnPage => "somebody signed in, by the session cookie of our own pages",
         Access::Client => "an OAuth client",
         Access::ConfidentialClient => "a confidential OAuth client",
+        Access::Admin => "an access token with a scope of administration",
     }
 }
 
@@ -123,7 +124,7 @@ fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
     }
     let _ = write!(command, " {origin}{}", path.replace('{', "…").replace("id}", "").replace("name}", ""));
     match access {
-        Access::SignedIn => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
+        Access::SignedIn | Access::Admin => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
         Access::Browser if method == "get" => command.push_str(" \\\n  -b jar"),
         Access::Browser => {
             let _ = write!(command, " \\\n  -b jar -H 'Origin: {origin}'");
