@@ -22,7 +22,9 @@ use crate::clock::Clock;
 use crate::config::{ChallengeStore, Config};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
+use crate::dpop::Dpop;
 use crate::oidc::Oidc;
+use crate::oidc::client_keys::ClientKeys;
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
@@ -275,11 +277,19 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rate(&config.limits.tokens),
     ));
     let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.at_start.clone()));
+    let dpop = Arc::new(Dpop::new(
+        rooms.db.clone(),
+        clock.clone(),
+        config.server.public_url.url().clone(),
+        &rooms.keys.derive("dpop-nonce"),
+        config.dpop.require_nonce,
+    ));
     let guard = Guard {
         accounts: Arc::clone(&accounts),
         mint: Arc::clone(&rooms.mint),
         clients: Arc::clone(&rooms.clients),
         cookies: Cookies::new(https, port),
+        dpop: Arc::clone(&dpop),
         public_origin: config.issuer().to_owned(),
     };
     let oidc = Oidc {
@@ -288,6 +298,8 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clients: Arc::clone(&rooms.clients),
         mint: Arc::clone(&rooms.mint),
         ceremonies: Arc::clone(&rooms.ceremonies),
+        client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
+        dpop,
         retry_window: config.tokens.refresh_retry_window,
     };
     let shared = Shared {
@@ -353,6 +365,7 @@ fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {
                 ..ClientDefinition::default()
             },
             secret: None,
+            previous_secret: None,
         },
     }
 }

@@ -30,6 +30,7 @@ use crate::clients::{self, Clients};
 use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
+use crate::outbound::Outbound;
 use crate::storage::cluster::{Cluster, ClusterError};
 use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
@@ -65,6 +66,9 @@ pub enum StartError {
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
+    /// Nothing could be fetched from others.
+    #[error("{0}")]
+    Outbound(String),
     /// An address cannot be listened on.
     #[error("{0}")]
     Listen(String),
@@ -84,6 +88,8 @@ pub struct Rooms {
     pub bridges: Arc<Bridges>,
     /// The ceremonies.
     pub ceremonies: Arc<Ceremonies>,
+    /// Everything that is fetched from others or sent to them.
+    pub outbound: Outbound,
     /// The private cluster, when there is one. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
     /// What is rotated, and how.
@@ -153,6 +159,7 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 /// Builds all rooms. `source` names the configuration file, for the rows it declares.
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
     let bridges = declared::bridges(config)?;
+    let outbound = outbound(config)?;
     let Database { db, cluster } = database::open(config)?;
     let now = clock.now();
     let rotation = Rotation::new(config, &bridges);
@@ -189,7 +196,18 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         bridges: Arc::clone(&bridges),
         lifetimes: session_lifetimes(config),
     });
-    Ok(Rooms { db, keys, clients, mint, bridges, ceremonies, cluster, rotation })
+    Ok(Rooms { db, keys, clients, mint, bridges, ceremonies, outbound, cluster, rotation })
+}
+
+fn outbound(config: &Config) -> Result<Outbound, StartError> {
+    let extra_ca = match &config.outbound.extra_ca_file {
+        Some(file) => Some(std::fs::read(file).map_err(|error| {
+            StartError::Outbound(format!("outbound.extra_ca_file {} cannot be read: {error}", file.display()))
+        })?),
+        None => None,
+    };
+    Outbound::new(config.outbound.allow_private_addresses, extra_ca.as_deref())
+        .map_err(|error| StartError::Outbound(error.to_string()))
 }
 
 fn prepare_keys(

@@ -15,6 +15,8 @@
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
+//! | [`outbound`] | everything that is fetched from others or sent to them |
+//! | [`dpop`] | proofs of possession, spent |
 //! | [`clients`] | the directory of OAuth clients |
 //! | [`app`], [`routes`] | the running server; every path in one list |
 //! | [`cli`] | the commands |
@@ -31,8 +33,10 @@ pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod dpop;
 pub mod oidc;
 pub mod openapi;
+pub mod outbound;
 pub mod random;
 pub mod routes;
 pub mod site;

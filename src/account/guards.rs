@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_core::future::LocalBoxFuture;
@@ -17,7 +16,9 @@ use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
+use crate::dpop::{self, Dpop};
 use crate::tokens::Mint;
+use crate::tokens::claims::AccessClaims;
 use crate::tokens::verifier::places;
 use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
@@ -85,21 +86,27 @@ pub struct Guard {
     pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
+    /// Proofs of possession.
+    pub dpop: Arc<Dpop>,
     /// Our own origin, for requests that change something.
     pub public_origin: String,
 }
 
 impl Guard {
     /// Who sent a request.
-    pub async fn identify(&self, method: &Method, headers: &HeaderMap) -> Result<Option<Identity>, Failure> {
-        match (bearer(headers)?, self.cookies.session(headers)?) {
+    pub async fn identify(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
+        let headers = request.headers();
+        match (presented(headers)?, self.cookies.session(headers)?) {
             (Some(_), Some(_)) => Err(Failure::new(
                 Kind::InvalidRequest,
                 "The request carries both a session cookie and an access token. Send one of them.",
             )),
-            (Some(token), None) => self.by_token(token).await.map(Some),
+            (Some(token), None) => {
+                let access = self.verified(request, token).await?;
+                self.by_token(access).await.map_err(|failure| token.scheme.challenged(failure)).map(Some)
+            }
             (None, Some(cookie)) => {
-                if !method.is_safe() {
+                if !request.method().is_safe() {
                     require_same_origin(headers, &self.public_origin)?;
                 }
                 let found = self.accounts.by_cookie(cookie.digest()).await?;
@@ -111,22 +118,48 @@ impl Guard {
 
     /// Who sent a request that may also come from another site's page, as ceremonies for clients do: such a page never
     /// acts with our cookie, so there the cookie is not read.
-    pub async fn identify_on_own_site(&self, headers: &HeaderMap) -> Result<Option<Identity>, Failure> {
-        let own = require_same_origin(headers, &self.public_origin).is_ok();
-        if !own && bearer(headers)?.is_none() {
+    pub async fn identify_on_own_site(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
+        let own = require_same_origin(request.headers(), &self.public_origin).is_ok();
+        if !own && presented(request.headers())?.is_none() {
             return Ok(None);
         }
-        self.identify(&Method::POST, headers).await
+        self.identify(request).await
     }
 
-    async fn by_token(&self, token: &str) -> Result<Identity, Failure> {
-        let refused =
-            || Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.");
+    /// The access token of a request, verified: ours, for this server, of a client that is not disabled, and presented as it
+    /// must be: a bound one with a proof of its key (RFC 9449 §7), any other as Bearer. None when there is no token. That its
+    /// session still lives, [`identify`](Self::identify) asks.
+    pub async fn access_token(&self, request: &HttpRequest) -> Result<Option<VerifiedAccess>, Failure> {
+        match presented(request.headers())? {
+            Some(token) => self.verified(request, token).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn verified(&self, request: &HttpRequest, token: Presented<'_>) -> Result<VerifiedAccess, Failure> {
+        let refused = |reason: &'static str| token.scheme.challenged(refused().because(reason));
         let issuer = self.mint.issuer();
-        let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token, self.accounts.clock.now())
-            .map_err(|refusal| refused().because(refusal))?
+        let now = self.accounts.clock.now();
+        let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token.text, now)
+            .map_err(|refusal| token.scheme.challenged(self::refused().because(refusal)))?
             .into_claims();
-        self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
+        self.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
+        match (token.scheme, &claims.cnf) {
+            (Scheme::Bearer, None) => {}
+            (Scheme::Bearer, Some(_)) => return Err(refused("it is bound to a key and came as Bearer")),
+            (Scheme::Dpop, None) => return Err(refused("it is bound to no key and came as DPoP")),
+            (Scheme::Dpop, Some(bound)) => {
+                let key = self.dpop.key_at_resource(request, token.text).await?;
+                if key.as_str() != bound.jkt {
+                    return Err(refused("it is bound to another key"));
+                }
+            }
+        }
+        Ok(VerifiedAccess(claims))
+    }
+
+    async fn by_token(&self, access: VerifiedAccess) -> Result<Identity, Failure> {
+        let claims = access.0;
         let sid: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or_else(refused)?;
         let (session, user) = self.accounts.by_id(sid).await?.ok_or_else(refused)?;
         if user.id.to_string() != claims.sub {
@@ -137,25 +170,76 @@ impl Guard {
     }
 }
 
-/// The bearer token of a request (RFC 6750 §2.1): in the header only, never in the address.
-pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+fn refused() -> Failure {
+    Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.")
+}
+
+/// Claims of an access token that was verified and rightly presented. Only [`Guard::access_token`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedAccess(AccessClaims);
+
+impl std::ops::Deref for VerifiedAccess {
+    type Target = AccessClaims;
+    fn deref(&self) -> &AccessClaims {
+        &self.0
+    }
+}
+
+/// How an access token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
+
+impl Scheme {
+    /// A refusal in the words of the scheme that was used.
+    fn challenged(self, failure: Failure) -> Failure {
+        match self {
+            Self::Dpop if failure.kind() == Kind::InvalidToken => dpop::challenged(failure),
+            _ => failure,
+        }
+    }
+}
+
+/// An access token as it came.
+#[derive(Clone, Copy)]
+struct Presented<'a> {
+    scheme: Scheme,
+    text: &'a str,
+}
+
+/// The access token of a request: in the header only, never in the address (RFC 6750 §2.1, RFC 9449 §7.1).
+fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };
-    let malformed =
-        || Failure::new(Kind::InvalidToken, "The Authorization header is not of the form `Bearer <token>`.");
+    let malformed = || {
+        Failure::new(
+            Kind::InvalidToken,
+            "The Authorization header is not of the form `Bearer <token>` or `DPoP <token>`.",
+        )
+    };
     if values.next().is_some() {
         return Err(malformed());
     }
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() { Ok(Some(token)) } else { Err(malformed()) }
+    let (scheme, text) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    let scheme = match scheme {
+        _ if text.is_empty() => return Err(malformed()),
+        _ if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        _ if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(malformed()),
+    };
+    Ok(Some(Presented { scheme, text }))
 }
 
 fn identify(request: &HttpRequest) -> LocalBoxFuture<'static, Result<Option<Identity>, Problem>> {
     let guard = request.app_data::<web::Data<Guard>>().cloned();
-    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let request = request.clone();
     Box::pin(async move {
         let guard = guard.ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely."))?;
-        Ok(guard.identify(&method, &headers).await?)
+        Ok(guard.identify(&request).await?)
     })
 }
 

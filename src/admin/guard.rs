@@ -6,16 +6,14 @@
 //! person who left the group, a session that ended open nothing any more.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest, web};
 use diesel::PgConnection;
 use futures_core::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use crate::account::guards::{Guard, bearer};
+use crate::account::guards::Guard;
 use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -24,7 +22,6 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::storage::{StorageError, audit, revoked_tokens, users};
 use crate::tokens::claims::AccessClaims;
-use crate::tokens::verifier::places;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
@@ -170,25 +167,29 @@ impl<R: Right + 'static> FromRequest for Admin<R> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let guard = request.app_data::<web::Data<Guard>>().cloned();
-        let limits = request.app_data::<web::Data<Limits>>().cloned();
-        let (caller, headers) = (Caller::of(request), request.headers().clone());
+        let (request, caller) = (request.clone(), Caller::of(request));
         Box::pin(async move {
             let incomplete = || Failure::new(Kind::Internal, "The server is not set up completely.");
-            limits.ok_or_else(incomplete)?.check(Class::Token, caller.network)?;
-            let guard = guard.ok_or_else(incomplete)?;
-            let actor = admit(guard.get_ref(), &headers, caller.provenance, R::SCOPE).await?;
+            let limits = request.app_data::<web::Data<Limits>>().ok_or_else(incomplete)?;
+            let guard = request.app_data::<web::Data<Guard>>().ok_or_else(incomplete)?;
+            limits.check(Class::Token, caller.network)?;
+            let actor = admit(guard.get_ref(), &request, caller.provenance, R::SCOPE).await?;
             Ok(Self { actor, right: PhantomData })
         })
     }
 }
 
-async fn admit(guard: &Guard, headers: &HeaderMap, origin: Provenance, right: &str) -> Result<Actor, Failure> {
-    let Some(token) = bearer(headers)? else {
+async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: &str) -> Result<Actor, Failure> {
+    let Some(claims) = guard.access_token(request).await? else {
         let detail = format!("Send an access token for this server with the scope {right:?}.");
         return Err(Failure::new(Kind::NotSignedIn, detail));
     };
-    let (claims, client) = opened(guard, token).await?;
+    let client = guard.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
+    if client.id == QUICK_START {
+        let detail = "The quick-start client never administers. Make a client of your own.";
+        return Err(Failure::new(Kind::Forbidden, detail));
+    }
+    require_unrevoked(guard, &claims).await?;
     let scopes = Scopes::parse(&claims.scope).map_err(|_| refused("its scopes do not read"))?;
     // What the client may ask for now, whatever it was given before.
     let scopes = scopes.granted_by(&client.definition.scopes);
@@ -199,34 +200,19 @@ async fn admit(guard: &Guard, headers: &HeaderMap, origin: Provenance, right: &s
         None => require_own_token(&claims, &client)?,
         Some(sid) => require_administrator(guard, &claims, sid).await?,
     }
-    Ok(Actor { client: Some(client.id.clone()), subject: claims.sub, scopes: Some(scopes), origin })
+    Ok(Actor { client: Some(client.id.clone()), subject: claims.sub.clone(), scopes: Some(scopes), origin })
 }
 
 fn refused(why: &'static str) -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.").because(why)
 }
 
-async fn opened(guard: &Guard, token: &str) -> Result<(AccessClaims, Arc<Client>), Failure> {
-    let (issuer, now) = (guard.mint.issuer(), guard.accounts.clock.now());
-    let claims = places::access_token(&guard.mint.keys().ring(), issuer, issuer, token, now)
-        .map_err(|refusal| refused("it does not verify").because(refusal))?
-        .into_claims();
-    if claims.cnf.is_some() {
-        return Err(refused("it is bound to a key and came as a plain bearer token"));
-    }
+async fn require_unrevoked(guard: &Guard, claims: &AccessClaims) -> Result<(), Failure> {
     let ids: Vec<uuid::Uuid> =
         [Some(&claims.jti), claims.grant_id.as_ref()].into_iter().flatten().filter_map(|id| id.parse().ok()).collect();
-    if guard.accounts.db.run(move |conn| revoked_tokens::any(conn, &ids, now)).await? {
-        return Err(refused("it was revoked"));
-    }
-    let client = guard.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
-    if client.id == QUICK_START {
-        return Err(Failure::new(
-            Kind::Forbidden,
-            "The quick-start client never administers. Make a client of your own.",
-        ));
-    }
-    Ok((claims, client))
+    let now = guard.accounts.clock.now();
+    let revoked = guard.accounts.db.run(move |conn| revoked_tokens::any(conn, &ids, now)).await?;
+    if revoked { Err(refused("it was revoked")) } else { Ok(()) }
 }
 
 /// A client that acts for itself (RFC 6749 §4.4).

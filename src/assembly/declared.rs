@@ -13,6 +13,7 @@ pub fn clients(config: &Config) -> Vec<Client> {
         id: declared.id.clone(),
         definition: declared.definition(),
         secret: declared.secret,
+        previous_secret: None,
     };
     config.clients.iter().map(client).collect()
 }

@@ -191,7 +191,13 @@ impl Ceremonies {
         // Look-up, signature and write in one go off the server's threads: handing over costs more than the look-up.
         let (room, answered) = (
             Arc::clone(self),
-            Answered { ceremony: Arc::clone(ceremony), client: client.clone(), assertion, origin: origin.clone() },
+            Answered {
+                ceremony: Arc::clone(ceremony),
+                client: client.clone(),
+                key: call.key.cloned(),
+                assertion,
+                origin: origin.clone(),
+            },
         );
         let settled = self.db.offload(move |_| room.settle(&answered)).await??;
         self.deliver(&ceremony.wanted, client.as_deref(), settled, origin).await

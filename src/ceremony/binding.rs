@@ -6,6 +6,7 @@ use super::state::{Ceremony, Purpose, Wanted};
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
+use crate::tokens::dpop::Jkt;
 
 /// How the second call arrives.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct SecondCall<'a> {
     pub same_origin: bool,
     /// The client it says it expects tokens for, when it says so.
     pub client: Option<&'a str>,
+    /// The DPoP key that it proves to hold.
+    pub key: Option<&'a Jkt>,
 }
 
 /// Checks the binding; the ceremony is burnt already.
@@ -56,6 +59,12 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
         && ceremony.wanted.client() != Some(named)
     {
         return Err(CeremonyError::Foreign("client"));
+    }
+    if let (Wanted::Tokens { .. }, Some(client)) = (&ceremony.wanted, client)
+        && client.requires_dpop()
+        && call.key.is_none()
+    {
+        return Err(CeremonyError::NoProof);
     }
     match call.via {
         Via::TokenEndpoint(client) => match &ceremony.wanted {

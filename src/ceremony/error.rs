@@ -29,6 +29,9 @@ pub enum CeremonyError {
     /// A confidential client must authenticate at the token endpoint.
     #[error("a confidential client ends its ceremonies at the token endpoint")]
     ConfidentialClient,
+    /// The client's tokens are always bound to a key, and the request proves none.
+    #[error("the client's tokens are bound to a DPoP key, and no proof came")]
+    NoProof,
     /// No bridge of that name, or it may not be used so.
     #[error(transparent)]
     Bridge(#[from] BridgeError),

@@ -21,6 +21,8 @@ use crate::domain::user::User;
 use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
+use crate::tokens::dpop::Jkt;
+use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
 
 /// What a finished ceremony gives.
@@ -63,6 +65,7 @@ pub(super) struct Plan {
     pub(super) session: NewSession,
     pub(super) family: Option<NewFamily>,
     cookie: Option<PlainToken>,
+    key: Option<Jkt>,
     seed: Option<RefreshSeed>,
 }
 
@@ -71,7 +74,7 @@ impl Ceremonies {
     pub(super) fn plan(
         &self,
         wanted: &Wanted,
-        client: Option<&Client>,
+        (client, key): (Option<&Client>, Option<&Jkt>),
         strength: &Strength,
         now: Time,
     ) -> Result<Plan, CeremonyError> {
@@ -100,8 +103,9 @@ impl Ceremonies {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
                 self.mint.ready(client, scopes)?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
-                    let (family, seed) =
+                    let (mut family, mut seed) =
                         self.mint.new_family(Id::random(), scopes, std::slice::from_ref(audience), now)?;
+                    bind_family(client, key, &mut family, &mut seed);
                     (Some(family), Some(seed))
                 } else {
                     (None, None)
@@ -116,7 +120,7 @@ impl Ceremonies {
             }
             _ => (None, None),
         };
-        Ok(Plan { session, family, cookie, seed })
+        Ok(Plan { session, family, cookie, key: key.cloned(), seed })
     }
 
     /// Signs what was planned, now that it is written.
@@ -136,7 +140,7 @@ impl Ceremonies {
                     session: plan.session.id,
                     sid: Some(plan.session.id),
                     grant_id: None,
-                    jkt: None,
+                    jkt: plan.key.as_ref().map(Jkt::as_str),
                     requested: &RequestedClaims::default(),
                     client,
                     scopes,

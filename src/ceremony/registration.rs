@@ -26,6 +26,7 @@ use crate::domain::user::{User, UserStatus, anonymous_label};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::users::NewUser;
 use crate::storage::{StorageError, audit, sign_in, users};
+use crate::tokens::dpop::Jkt;
 
 /// The first call of a sign-up.
 pub struct BeginSignUp<'a> {
@@ -158,7 +159,7 @@ impl Ceremonies {
                 binding::check(ceremony, call, client.as_deref())?;
                 let made = self.verify_new(credential, state, party, client.as_deref(), ceremony)?;
                 let person = Person { id: *user, handle, email: email.as_deref(), name: name.as_deref() };
-                let signed_in = self.sign_up(ceremony, client.as_deref(), &person, made, origin).await?;
+                let signed_in = self.sign_up(ceremony, (client.as_deref(), call.key), &person, made, origin).await?;
                 Ok(Registered::SignedUp(Box::new(signed_in)))
             }
             Purpose::Add { user, session, epoch, state } => {
@@ -218,14 +219,14 @@ impl Ceremonies {
     async fn sign_up(
         &self,
         ceremony: &Ceremony,
-        client: Option<&Client>,
+        (client, key): (Option<&Client>, Option<&Jkt>),
         person: &Person<'_>,
         made: NewPasskey,
         origin: &Provenance,
     ) -> Result<SignedIn, CeremonyError> {
         let now = self.clock.now();
         let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
-        let plan = self.plan(&ceremony.wanted, client, &proof.strength(), now)?;
+        let plan = self.plan(&ceremony.wanted, (client, key), &proof.strength(), now)?;
         let user = User {
             id: person.id,
             handle: person.handle.to_vec(),

@@ -23,11 +23,13 @@ use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::{self, VerifiedAssertion};
 use crate::storage::{StorageError, audit, sessions};
+use crate::tokens::dpop::Jkt;
 
 /// A read answer to a ceremony that was consumed and whose binding was checked.
 pub(super) struct Answered {
     pub(super) ceremony: Arc<Ceremony>,
     pub(super) client: Option<Arc<Client>>,
+    pub(super) key: Option<Jkt>,
     pub(super) assertion: Assertion,
     pub(super) origin: Provenance,
 }
@@ -69,7 +71,7 @@ impl Ceremonies {
         user: User,
         (rule, user_verified): (CounterRule, bool),
     ) -> Result<Settled, CeremonyError> {
-        let Answered { ceremony, client, assertion, origin } = answered;
+        let Answered { ceremony, client, key, assertion, origin } = answered;
         let now = self.clock.now();
         let regressed = !CounterRule::rises(passkey.sign_count, assertion.sign_count);
         passkey.backup_eligible = assertion.flags.backup_eligible;
@@ -77,7 +79,7 @@ impl Ceremonies {
         passkey.last_used_at = Some(now);
         let strength =
             Proof { user_verified, backup_eligible: passkey.backup_eligible, attested: passkey.attested }.strength();
-        let mut plan = self.plan(&ceremony.wanted, client.as_deref(), &strength, now)?;
+        let mut plan = self.plan(&ceremony.wanted, (client.as_deref(), key.as_ref()), &strength, now)?;
         let kind = match &ceremony.purpose {
             Purpose::StepUp { session, .. } => {
                 plan.session.id = *session;

@@ -158,6 +158,7 @@ fn tester() -> Client {
             ..ClientDefinition::default()
         },
         secret: None,
+        previous_secret: None,
     }
 }
 

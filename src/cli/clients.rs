@@ -39,8 +39,14 @@ pub enum Clients {
     Create(create::Create),
     /// Make a client secret and show it once, with its digest for the configuration; with an id, store it as well.
     Secret {
-        /// The client that gets the secret; its old one is worth nothing from then on.
+        /// The client that gets the secret.
         id: Option<String>,
+        /// How long the old secret stays good beside the new one, so that the app can be changed without a gap.
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = crate::config::duration)]
+        keep_old: chrono::Duration,
+        /// Make the old secret worth nothing at once: it leaked.
+        #[arg(long, conflicts_with = "keep_old")]
+        now: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -64,8 +70,11 @@ impl Clients {
             Self::List { json } => list(settings, json),
             Self::Show { id, json } => show(settings, &id, json),
             Self::Create(command) => command.run(settings),
-            Self::Secret { id: None, json } => secret::print_one(json),
-            Self::Secret { id: Some(id), json } => secret::store(settings, &id, json),
+            Self::Secret { id: None, json, .. } => secret::print_one(json),
+            Self::Secret { id: Some(id), keep_old, now, json } => {
+                let keep_old = if now { chrono::Duration::zero() } else { keep_old };
+                secret::store(settings, &id, keep_old, json)
+            }
             Self::Disable { id } => switch(settings, &id, Switch::Off),
             Self::Enable { id } => switch(settings, &id, Switch::On),
         }

@@ -76,5 +76,6 @@ fn purpose(text: &str) -> Result<Use, String> {
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
-    text.parse().map_err(|_| format!("write one of {}", Algorithm::ALL.map(Algorithm::as_str).join(", ")))
+    let known = text.parse().ok().filter(|algorithm| Algorithm::OURS.contains(algorithm));
+    known.ok_or_else(|| format!("write one of {}", Algorithm::OURS.map(Algorithm::as_str).join(", ")))
 }

@@ -7,8 +7,8 @@
 //! To add a setting: a [`Key`] in its section's `KEYS`, a field in the section's struct, the line that reads it, then
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
-use super::{bridges, challenges, client_openid, clients, database, key_files, limits, log, passkeys, relying_parties};
-use super::{server, session, tokens};
+use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
+use super::{relying_parties, server, session, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -85,6 +85,8 @@ pub const SECTIONS: &[&Section] = &[
     &limits::SECTION,
     &session::SECTION,
     &tokens::SECTION,
+    &dpop::SECTION,
+    &outbound::SECTION,
     &passkeys::SECTION,
     &log::SECTION,
     &relying_parties::SECTION,

@@ -17,6 +17,7 @@ mod clients;
 mod conninfo;
 mod database;
 pub mod docs;
+mod dpop;
 mod inputs;
 mod key_files;
 pub mod keys;
@@ -24,6 +25,7 @@ mod limits;
 mod log;
 mod network;
 mod origin;
+mod outbound;
 mod passkeys;
 mod problems;
 mod public_url;
@@ -47,11 +49,13 @@ pub use challenges::{ChallengeStore, Challenges};
 pub use clients::{Client, ClientKind, Grant, QUICK_START};
 pub use conninfo::DatabaseTls;
 pub use database::Database;
+pub use dpop::Dpop;
 pub use key_files::Keys;
 pub use limits::{Bucket, Limits};
 pub use log::{Log, LogFormat, LogLevel};
 pub use network::Network;
 pub use origin::AppOrigin;
+pub use outbound::Outbound;
 pub use passkeys::{Attachment, Attestation, Hint, Passkeys, Requirement, SyncedCounter};
 pub use problems::{Place, Problem, Problems, Wrong};
 pub use public_url::PublicUrl;
@@ -95,6 +99,10 @@ pub struct Config {
     pub session: Session,
     /// How long tokens live and how they are signed.
     pub tokens: Tokens,
+    /// Tokens bound to a key.
+    pub dpop: Dpop,
+    /// What is fetched from others and sent to them.
+    pub outbound: Outbound,
     /// What is asked of passkeys.
     pub passkeys: Passkeys,
     /// Logging.
@@ -106,6 +114,14 @@ pub struct Config {
     /// Every bridge.
     pub bridges: Vec<BridgeConfig>,
     understood: Vec<Understood>,
+}
+
+/// Reads a duration as the configuration writes it: `90s`, `24h`, `30d`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn duration(text: &str) -> Result<chrono::Duration, String> {
+    text::duration(text).map_err(|wrong| wrong.to_string())
 }
 
 impl Config {
@@ -149,6 +165,8 @@ impl Config {
         let limits = limits::read(reader);
         let session = session::read(reader);
         let tokens = tokens::read(reader);
+        let dpop = dpop::read(reader);
+        let outbound = outbound::read(reader);
         let passkeys = passkeys::read(reader, challenges.ttl);
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
@@ -163,6 +181,8 @@ impl Config {
             limits,
             session,
             tokens,
+            dpop,
+            outbound,
             passkeys,
             log,
             relying_parties,

@@ -15,6 +15,7 @@ pub struct PublicUrl {
     host: String,
     port: Option<u16>,
     https: bool,
+    url: Url,
 }
 
 impl PublicUrl {
@@ -42,12 +43,17 @@ impl PublicUrl {
             return wrong("is more than scheme, host and port", "leave out path, query and fragment");
         }
         let text = url.origin().ascii_serialization();
-        Ok(Self { text, host, port: url.port(), https: url.scheme() == "https" })
+        Ok(Self { text, host, port: url.port(), https: url.scheme() == "https", url })
     }
 
     /// The address without a trailing slash: the issuer, and the origin of the server's own pages.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The address, taken apart.
+    pub const fn url(&self) -> &Url {
+        &self.url
     }
 
     /// The host name, in lower case.

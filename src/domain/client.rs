@@ -9,6 +9,7 @@ pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, Securi
 
 use super::scope::Scopes;
 use super::secret::TokenDigest;
+use crate::clock::Time;
 
 /// A client as the server knows it.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Client {
     pub definition: ClientDefinition,
     /// SHA-256 of its secret; none for a public client.
     pub secret: Option<TokenDigest>,
+    /// SHA-256 of the secret before it, and until when that one is good.
+    pub previous_secret: Option<(TokenDigest, Time)>,
 }
 
 /// Why a client may not have what it asks for.
@@ -132,6 +135,7 @@ mod tests {
                 ..ClientDefinition::default()
             },
             secret: None,
+            previous_secret: None,
         }
     }
 

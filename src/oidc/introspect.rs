@@ -33,7 +33,7 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    let client = authenticate_confidential(request.headers(), &form, &room.clients)?;
+    let client = authenticate_confidential(&room, request.headers(), &form).await?;
     let answer = introspect(&room, &client, form.get("token")?).await?;
     Ok(HttpResponse::Ok().json(answer.unwrap_or_default()))
 }
@@ -81,7 +81,7 @@ fn access(claims: AccessClaims) -> Introspection {
         active: true,
         scope: Some(claims.scope),
         client_id: Some(claims.client_id),
-        token_type: Some("Bearer"),
+        token_type: Some(if claims.cnf.is_some() { "DPoP" } else { "Bearer" }),
         exp: Some(claims.exp),
         iat: Some(claims.iat),
         sub: Some(claims.sub),
@@ -91,6 +91,7 @@ fn access(claims: AccessClaims) -> Introspection {
         sid: claims.sid,
         auth_time: claims.authentication.auth_time,
         acr: claims.authentication.acr,
+        cnf: claims.cnf,
     }
 }
 
@@ -105,6 +106,7 @@ fn refresh(claims: RefreshClaims) -> Introspection {
         sub: Some(claims.sub),
         iss: Some(claims.iss),
         sid: claims.sid,
+        cnf: claims.cnf,
         ..Introspection::default()
     }
 }

@@ -5,6 +5,7 @@
 //! [`token::TokenRequest`], a file in [`grants`].
 
 pub mod client_auth;
+pub mod client_keys;
 pub mod grants;
 pub mod introspect;
 pub mod keys;
@@ -19,6 +20,8 @@ use chrono::Duration;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::dpop::Dpop;
+use crate::oidc::client_keys::ClientKeys;
 use crate::storage::Db;
 use crate::tokens::Mint;
 
@@ -34,6 +37,10 @@ pub struct Oidc {
     pub mint: Arc<Mint>,
     /// Passkey ceremonies, for the passkey grant.
     pub ceremonies: Arc<Ceremonies>,
+    /// The public keys of clients.
+    pub client_keys: ClientKeys,
+    /// Proofs of possession.
+    pub dpop: Arc<Dpop>,
     /// How long a lost answer to a refresh may be asked for again.
     pub retry_window: Duration,
 }

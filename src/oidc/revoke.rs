@@ -30,7 +30,7 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    let client = authenticate(request.headers(), &form, &room.clients)?;
+    let client = authenticate(&room, request.headers(), &form).await?;
     revoke(&room, &client, form.get("token")?, &caller.provenance).await?;
     Ok(HttpResponse::Ok().finish())
 }

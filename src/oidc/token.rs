@@ -6,6 +6,7 @@ use super::client_auth::authenticate;
 use super::wire::{self, TokenResponse};
 use super::{Room, grants};
 use crate::domain::scope::Scopes;
+use crate::dpop;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
@@ -54,7 +55,7 @@ impl<'a> TokenRequest<'a> {
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
     request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`, or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
-    responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, …"), (status = 401, description = "`invalid_client`")))]
+    responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
     room: Room,
@@ -64,15 +65,21 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    let client = authenticate(request.headers(), &form, &room.clients)?;
+    let client = authenticate(&room, request.headers(), &form).await?;
     let asked = TokenRequest::parse(&form)?;
+    let key = room.dpop.proof_key_for(&client, &request).await?;
     let tokens = match asked {
         TokenRequest::Refresh { token, scope } => {
-            grants::refresh_token::refresh(&room, &client, token, scope.as_ref(), &caller.provenance).await?
+            let asked = grants::refresh_token::Asked { token, scope: scope.as_ref(), key: key.as_ref() };
+            grants::refresh_token::refresh(&room, &client, asked, &caller.provenance).await?
         }
         TokenRequest::Passkey { ceremony, credential } => {
-            grants::passkey::finish(&room, &client, ceremony, credential, &caller.provenance).await?
+            grants::passkey::finish(&room, &client, (ceremony, credential), key.as_ref(), &caller.provenance).await?
         }
     };
-    Ok(HttpResponse::Ok().insert_header(("pragma", "no-cache")).json(TokenResponse::from(tokens)))
+    let mut response = HttpResponse::Ok();
+    if let Some(nonce) = room.dpop.nonce() {
+        response.insert_header((dpop::NONCE, nonce));
+    }
+    Ok(response.insert_header(("pragma", "no-cache")).json(TokenResponse::from(tokens)))
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::tokens::TokenSet;
+use crate::tokens::claims::Confirmation;
 
 /// `grant_type` of a refresh (RFC 6749 §6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
@@ -53,7 +54,7 @@ pub struct Introspection {
     /// The client it was given to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// `Bearer` for access tokens, `refresh_token` for refresh tokens.
+    /// `Bearer` or `DPoP` for access tokens, `refresh_token` for refresh tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     /// End (`NumericDate`).
@@ -83,4 +84,8 @@ pub struct Introspection {
     /// Authentication context class reference (RFC 9470 §6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
+    /// The DPoP key that it is bound to: `jkt`, its thumbprint (RFC 9449 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub cnf: Option<Confirmation>,
 }

@@ -167,7 +167,7 @@ impl Site {
 
 /// Who sent the request, by our cookie; access tokens open no pages.
 async fn identity_of(request: &HttpRequest, guard: &Guard) -> Result<Option<Identity>, Failure> {
-    let identity = guard.identify(request.method(), request.headers()).await?;
+    let identity = guard.identify(request).await?;
     if let Some(identity) = &identity {
         identity.require_cookie()?;
     }

@@ -17,6 +17,8 @@ struct Row {
     id: String,
     definition: Value,
     secret_digest: Option<Vec<u8>>,
+    previous_secret_digest: Option<Vec<u8>>,
+    previous_secret_until: Option<Time>,
     managed_by: Option<String>,
     disabled_at: Option<Time>,
 }
@@ -37,15 +39,17 @@ impl TryFrom<Row> for StoredClient {
     fn try_from(row: Row) -> Result<Self, StorageError> {
         let definition =
             serde_json::from_value(row.definition).map_err(|error| StorageError::corrupt("clients", &row.id, error))?;
-        let secret = row
-            .secret_digest
-            .map(|digest| {
-                TokenDigest::from_stored(&digest)
-                    .ok_or_else(|| StorageError::corrupt("clients", &row.id, "secret_digest is not 32 bytes"))
-            })
-            .transpose()?;
+        let digest = |stored: Option<Vec<u8>>| {
+            let read = |bytes: Vec<u8>| {
+                TokenDigest::from_stored(&bytes)
+                    .ok_or_else(|| StorageError::corrupt("clients", &row.id, "the digest of a secret is not 32 bytes"))
+            };
+            stored.map(read).transpose()
+        };
+        let secret = digest(row.secret_digest)?;
+        let previous_secret = digest(row.previous_secret_digest)?.zip(row.previous_secret_until);
         Ok(Self {
-            client: Client { id: row.id, definition, secret },
+            client: Client { id: row.id, definition, secret, previous_secret },
             managed_by: row.managed_by,
             disabled_at: row.disabled_at,
         })
@@ -76,11 +80,15 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
         .map_err(|error| StorageError::corrupt("clients", &client.id, error))?;
     let secret = client.secret.as_ref().map(|digest| digest.as_bytes().as_slice());
     let source = if managed_by.is_some() { Source::Configuration } else { Source::Administration };
+    let previous = client.previous_secret.as_ref().map(|(digest, _)| digest.as_bytes().as_slice());
+    let previous_until = client.previous_secret.as_ref().map(|(_, until)| *until);
     diesel::insert_into(clients::table)
         .values((
             clients::id.eq(&client.id),
             clients::definition.eq(&definition),
             clients::secret_digest.eq(secret),
+            clients::previous_secret_digest.eq(previous),
+            clients::previous_secret_until.eq(previous_until),
             clients::managed_by.eq(managed_by),
             clients::source.eq(source.as_str()),
             clients::created_at.eq(now),
@@ -91,6 +99,8 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
         .set((
             clients::definition.eq(&definition),
             clients::secret_digest.eq(secret),
+            clients::previous_secret_digest.eq(previous),
+            clients::previous_secret_until.eq(previous_until),
             clients::managed_by.eq(managed_by),
             clients::source.eq(source.as_str()),
             clients::registration_token_digest.eq(None::<Vec<u8>>),
@@ -123,10 +133,24 @@ pub fn enable(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     Ok(changed == 1)
 }
 
-/// Gives a client another secret; `false` when there is no such client. The old one is worth nothing from then on.
-pub fn set_secret(conn: &mut PgConnection, id: &str, secret: &TokenDigest, now: Time) -> Result<bool, StorageError> {
+/// Gives a client another secret; `false` when there is no such client. The old one is good until `old_until`, or worth
+/// nothing from now on. A secret that was already on its way out goes at once: two overlap, never three.
+pub fn set_secret(
+    conn: &mut PgConnection,
+    id: &str,
+    secret: &TokenDigest,
+    old_until: Option<Time>,
+    now: Time,
+) -> Result<bool, StorageError> {
+    let Some(stored) = lock(conn, id)? else { return Ok(false) };
+    let previous = stored.client.secret.zip(old_until);
     let changed = diesel::update(clients::table.find(id))
-        .set((clients::secret_digest.eq(secret.as_bytes().as_slice()), clients::updated_at.eq(now)))
+        .set((
+            clients::secret_digest.eq(secret.as_bytes().as_slice()),
+            clients::previous_secret_digest.eq(previous.as_ref().map(|(digest, _)| digest.as_bytes().as_slice())),
+            clients::previous_secret_until.eq(previous.as_ref().map(|(_, until)| *until)),
+            clients::updated_at.eq(now),
+        ))
         .execute(conn)?;
     if changed == 1 {
         changes::announce(conn, ChangeKind::Clients, id)?;

@@ -31,6 +31,7 @@ pub mod sign_in;
 pub mod signing_keys;
 pub mod statement;
 pub mod sweep;
+pub mod used_jti;
 pub mod users;
 
 pub use db::Db;

@@ -78,6 +78,8 @@ pub struct NewFamily {
     pub leaf_expires_at: Time,
     /// Absolute end of the family.
     pub ends_at: Time,
+    /// The DPoP key that it is bound to, by its thumbprint.
+    pub jkt: Option<String>,
 }
 
 statement! {
@@ -93,6 +95,7 @@ statement! {
         audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
         leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
         kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
+        jkt: Option<String> => Nullable<Text>,
     } -> Array<Binary>,
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
@@ -111,8 +114,8 @@ statement! {
         RETURNING id
     ), family AS (
         INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
-            leaf_issued_at, leaf_expires_at, created_at, ends_at)
-        SELECT $20, user_id, $9, $11, $21, $22, $23, $24, $15, $25, $15, $26 FROM passkey WHERE $20 IS NOT NULL
+            leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt)
+        SELECT $20, user_id, $9, $11, $21, $22, $23, $24, $15, $25, $15, $26, $30 FROM passkey WHERE $20 IS NOT NULL
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
         SELECT $15, $27, user_id, $9, $11, id::text, name, $19, $28, $29 FROM passkey
@@ -162,6 +165,7 @@ pub fn sign_in(
         kind: event.kind.as_str().to_owned(),
         request_id: event.origin.request_id.clone(),
         detail: event.detail.clone(),
+        jkt: family.and_then(|family| family.jkt.clone()),
     };
     Ok(statement.get_result(conn).optional()?)
 }
@@ -286,6 +290,7 @@ pub fn open_first(
                 refresh_tokens::leaf_expires_at.eq(family.leaf_expires_at),
                 refresh_tokens::created_at.eq(session.now),
                 refresh_tokens::ends_at.eq(family.ends_at),
+                refresh_tokens::jkt.eq(&family.jkt),
             ))
             .execute(conn)?;
     }

@@ -159,6 +159,17 @@ pub struct IdClaims {
     pub extra: Extra,
 }
 
+/// A client's assertion about itself (RFC 7523 §3), as far as it is looked at after verifying.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AssertionClaims {
+    /// The client; the same as `iss`.
+    pub sub: String,
+    /// Its end (`NumericDate`).
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+}
+
 /// A refresh token: enough to mint without another look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshClaims {
@@ -255,7 +266,7 @@ impl Extra {
 /// ID token's algorithm; for Ed25519 that is SHA-512.
 pub fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
     let hash = match algorithm {
-        Algorithm::ES256 | Algorithm::RS256 | Algorithm::HS256 => &digest::SHA256,
+        Algorithm::ES256 | Algorithm::RS256 | Algorithm::PS256 | Algorithm::HS256 => &digest::SHA256,
         Algorithm::EdDSA => &digest::SHA512,
     };
     let full = digest::digest(hash, access_token.as_bytes());

@@ -81,7 +81,7 @@ impl KeySet {
         if members.len() > Self::MAX_KEYS {
             return Err(KeySetError::TooLarge);
         }
-        let keys: Vec<_> = members.iter().filter_map(usable).collect();
+        let keys: Vec<_> = members.iter().filter_map(usable).flatten().collect();
         if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys }) }
     }
 
@@ -99,7 +99,8 @@ impl KeySet {
     }
 }
 
-fn usable(jwk: &Value) -> Option<(Option<String>, VerifyingKey)> {
+/// The key as often as there are algorithms it may be used with: an RSA key without `alg` fits two.
+fn usable(jwk: &Value) -> Option<Vec<(Option<String>, VerifyingKey)>> {
     let kid = match jwk.get("kid") {
         None => None,
         Some(kid) => Some(kid.as_str()?.to_owned()),
@@ -113,8 +114,10 @@ fn usable(jwk: &Value) -> Option<(Option<String>, VerifyingKey)> {
         return None;
     }
     let key = PublicKey::from_jwk(jwk).ok()?;
-    let verifying = VerifyingKey::foreign(kid.clone().unwrap_or_default(), &key);
-    Some((kid, verifying))
+    let named = jwk.get("alg").and_then(Value::as_str);
+    let fits = key.algorithms().iter().filter(|algorithm| named.is_none_or(|named| named == algorithm.as_str()));
+    let name = kid.clone().unwrap_or_default();
+    Some(fits.map(|fits| (kid.clone(), VerifyingKey::foreign_for(name.clone(), &key, *fits))).collect())
 }
 
 #[cfg(test)]

@@ -30,13 +30,18 @@ pub enum Algorithm {
     RS256,
     /// Ed25519.
     EdDSA,
+    /// RSA-PSS with SHA-256. Only for verifying what others signed: our RSA keys sign RS256.
+    PS256,
     /// HMAC with SHA-256; for refresh tokens and for bridges whose target shares a secret. Never published.
     HS256,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::ES256, Self::RS256, Self::EdDSA, Self::HS256];
+    pub const ALL: [Self; 5] = [Self::ES256, Self::RS256, Self::EdDSA, Self::PS256, Self::HS256];
+
+    /// Those that keys of ours have.
+    pub const OURS: [Self; 4] = [Self::ES256, Self::RS256, Self::EdDSA, Self::HS256];
 
     /// The name in `alg`.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +49,7 @@ impl Algorithm {
             Self::ES256 => "ES256",
             Self::RS256 => "RS256",
             Self::EdDSA => "EdDSA",
+            Self::PS256 => "PS256",
             Self::HS256 => "HS256",
         }
     }
@@ -54,6 +60,7 @@ impl Algorithm {
             Self::ES256 => jsonwebtoken::Algorithm::ES256,
             Self::RS256 => jsonwebtoken::Algorithm::RS256,
             Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+            Self::PS256 => jsonwebtoken::Algorithm::PS256,
             Self::HS256 => jsonwebtoken::Algorithm::HS256,
         }
     }

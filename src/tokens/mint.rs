@@ -8,6 +8,7 @@ use chrono::Duration;
 use serde_json::{Map, Value};
 
 use super::claims::{AccessClaims, Authentication, Confirmation, Extra, IdClaims, RefreshClaims, at_hash};
+use super::dpop::Jkt;
 use super::holder::Keys;
 use super::keys::{Algorithm, Use};
 use super::refresh::successor_jti;
@@ -16,7 +17,7 @@ use super::signer::{SignError, Signer};
 use super::typ;
 use crate::clock::Time;
 use crate::domain::claims::RequestedClaims;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
@@ -199,6 +200,7 @@ impl Mint {
             leaf_key: key.kid().to_owned(),
             leaf_expires_at: expires_at,
             ends_at,
+            jkt: None,
         };
         Ok((row, RefreshSeed { family, jti, key, expires_at, jkt: None }))
     }
@@ -326,6 +328,14 @@ impl Mint {
     fn signing(&self, usage: &Use, algorithm: Algorithm) -> Result<SigningKey, MintError> {
         let missing = || MintError::NoKey { usage: usage.to_string(), algorithm };
         self.keys.ring().signing(usage, algorithm).cloned().ok_or_else(missing)
+    }
+}
+
+/// Binds a new family to the DPoP key of a public client, which has nothing else to prove itself with (RFC 9449 §5).
+pub fn bind_family(client: &Client, key: Option<&Jkt>, row: &mut NewFamily, seed: &mut RefreshSeed) {
+    if client.definition.kind == ClientKind::Public {
+        row.jkt = key.map(|key| key.as_str().to_owned());
+        seed.jkt.clone_from(&row.jkt);
     }
 }
 

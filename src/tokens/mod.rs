@@ -13,6 +13,7 @@
 //! [`verifier::places`] that says what is expected of it.
 
 pub mod claims;
+pub mod dpop;
 pub mod holder;
 pub mod jwks;
 pub mod keys;
@@ -37,6 +38,10 @@ pub mod typ {
     pub const ID: &str = "JWT";
     /// Refresh token; ours alone.
     pub const REFRESH: &str = "rt+jwt";
+    /// A client's assertion about itself (rfc7523bis §4); older clients leave it out or write `JWT`.
+    pub const CLIENT_ASSERTION: &str = "client-authentication+jwt";
+    /// DPoP proof (RFC 9449 §4.2).
+    pub const DPOP: &str = "dpop+jwt";
     /// Logout token (OpenID Connect Back-Channel Logout §2.4).
     pub const LOGOUT: &str = "logout+jwt";
 }

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn every_kind_of_key_is_tried_and_a_missing_one_is_named() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::OURS {
             let material = KeyMaterial::generate(algorithm).unwrap();
             let key = StoredKey {
                 kid: material.thumbprint(),

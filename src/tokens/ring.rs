@@ -61,7 +61,12 @@ impl VerifyingKey {
 
     /// A key of somebody else (a trusted issuer, a DPoP proof): it has no use of ours.
     pub fn foreign(kid: String, key: &PublicKey) -> Self {
-        Self { kid, usage: None, algorithm: key.algorithm(), until: None, key: key.decoding_key() }
+        Self::foreign_for(kid, key, key.algorithm())
+    }
+
+    /// The same for one of the [algorithms](PublicKey::algorithms) that fit the key.
+    pub fn foreign_for(kid: String, key: &PublicKey, algorithm: Algorithm) -> Self {
+        Self { kid, usage: None, algorithm, until: None, key: key.decoding_key() }
     }
 
     /// Its name in headers.

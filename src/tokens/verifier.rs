@@ -8,6 +8,7 @@
 
 pub mod json;
 pub mod places;
+pub mod proof;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ pub enum KeySource<'a> {
 pub enum Audience<'a> {
     /// Exactly this one and nobody beside it.
     Exactly(&'a str),
+    /// The same, written as a string: an array is refused even with one member (FAPI 2.0 §5.3.2.1).
+    OnlyText(&'a str),
     /// At least one of these; others beside it do not matter.
     AnyOf(&'a [&'a str]),
     /// It must be there and well formed; the caller compares it (introspection, `id_token_hint`).
@@ -167,6 +170,18 @@ pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now:
         kid: key.kid().to_owned(),
         algorithm: key.algorithm(),
     })
+}
+
+/// Whose token it claims to be: to find the keys that will tell. Nothing else may be done with it before [`verify`].
+///
+/// # Errors
+/// [`Refusal`] when it is no compact JWS with an `iss`.
+pub fn claimed_issuer(token: &str) -> Result<String, Refusal> {
+    if token.len() > MAX_TOKEN {
+        return Err(Refusal::TooLong);
+    }
+    let claims = parse_object(&Parts::split(token)?.claims).map_err(fault)?;
+    claims.get("iss").and_then(Value::as_str).map(ToOwned::to_owned).ok_or(Refusal::MissingClaim("iss"))
 }
 
 struct Parts<'a> {
@@ -315,6 +330,7 @@ fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal>
 }
 
 fn check_audience(given: Option<&Value>, expected: Audience<'_>) -> Result<(), Refusal> {
+    let is_text = given.is_some_and(Value::is_string);
     let given: Vec<&str> = match given {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(many)) => {
@@ -324,6 +340,7 @@ fn check_audience(given: Option<&Value>, expected: Audience<'_>) -> Result<(), R
     };
     let fits = match expected {
         Audience::Exactly(one) => given == [one],
+        Audience::OnlyText(one) => is_text && given == [one],
         Audience::AnyOf(any) => given.iter().any(|one| any.contains(one)),
         Audience::CheckedByCaller => !given.is_empty(),
     };

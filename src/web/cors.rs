@@ -30,7 +30,7 @@ pub async fn allow_clients(
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id"),
+                HeaderValue::from_static("DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"),
             );
         }
     }
@@ -52,7 +52,7 @@ fn preflight(origin: Option<HeaderValue>) -> HttpResponse {
     if let Some(origin) = origin {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
         response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"));
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"));
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
     }
     response.finish()

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,9 @@ macro_rules! kinds {
             /// says of bearer tokens keeps its own.
             pub fn oauth_status(self) -> StatusCode {
                 match self.status() {
+                    StatusCode::UNAUTHORIZED if matches!(self, Self::InvalidDpopProof | Self::UseDpopNonce) => {
+                        StatusCode::BAD_REQUEST
+                    }
                     StatusCode::FORBIDDEN
                     | StatusCode::NOT_FOUND
                     | StatusCode::CONFLICT
@@ -146,6 +149,10 @@ kinds! {
     InvalidClientMetadata: 400, "invalid_client_metadata", "invalid_client_metadata", "The client's metadata are not accepted";
     /// A software statement is not accepted (RFC 7591 §3.2.2).
     InvalidSoftwareStatement: 400, "invalid_software_statement", "invalid_software_statement", "The software statement is not accepted";
+    /// DPoP proof missing, malformed, for another request, or used before (RFC 9449 §5, §7.1).
+    InvalidDpopProof: 401, "invalid_dpop_proof", "invalid_dpop_proof", "The DPoP proof is not valid";
+    /// The DPoP proof must repeat a nonce of ours (RFC 9449 §8, §9).
+    UseDpopNonce: 401, "use_dpop_nonce", "use_dpop_nonce", "A DPoP nonce is wanted";
     /// Our fault and passing: storage, keys.
     Unavailable: 503, "unavailable", "temporarily_unavailable", "Temporarily unavailable";
     /// Our fault: a defect.
@@ -159,13 +166,23 @@ pub struct Failure {
     detail: Cow<'static, str>,
     extra: Map<String, Value>,
     retry_after: Option<u64>,
+    challenge: Option<String>,
+    header: Option<(HeaderName, HeaderValue)>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     /// An error with a sentence for the caller: what is wrong and what to do. Never internal.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), extra: Map::new(), retry_after: None, source: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            extra: Map::new(),
+            retry_after: None,
+            challenge: None,
+            header: None,
+            source: None,
+        }
     }
 
     /// The same with its cause, which is logged and never answered.
@@ -186,6 +203,20 @@ impl Failure {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same as a refusal of an access token, with its own `WWW-Authenticate`.
+    #[must_use]
+    pub fn challenge(mut self, challenge: String) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// The same with a header of the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -285,31 +316,40 @@ impl ResponseError for Problem {
         body.insert("detail".into(), json!(self.0.detail));
         let mut response = HttpResponse::build(kind.status());
         response.content_type("application/problem+json");
-        finish(&self.0, &mut response);
+        finish(&self.0, kind.status(), &mut response);
         response.body(Value::Object(body).to_string())
     }
 }
 
 impl ResponseError for OAuthFailure {
     fn status_code(&self) -> StatusCode {
-        self.0.kind.oauth_status()
+        match self.0.challenge {
+            // What is wrong with an access token is not what is wrong with a grant.
+            Some(_) => self.0.kind.status(),
+            None => self.0.kind.oauth_status(),
+        }
     }
 
     fn error_response(&self) -> HttpResponse {
         self.0.log();
         let kind = self.0.kind;
-        let mut response = HttpResponse::build(kind.oauth_status());
+        let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/json");
-        finish(&self.0, &mut response);
+        finish(&self.0, self.status_code(), &mut response);
         response.body(json!({ "error": kind.oauth_code(), "error_description": self.0.detail }).to_string())
     }
 }
 
 /// The headers both renderings share: never cached; a challenge where HTTP wants one; when to come back.
-fn finish(failure: &Failure, response: &mut actix_web::HttpResponseBuilder) {
+fn finish(failure: &Failure, status: StatusCode, response: &mut actix_web::HttpResponseBuilder) {
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    if let Some(challenge) = challenge(failure.kind) {
+    if let Some(own) = &failure.challenge {
+        response.insert_header((header::WWW_AUTHENTICATE, own.as_str()));
+    } else if let Some(challenge) = challenge(failure.kind).filter(|_| status != StatusCode::BAD_REQUEST) {
         response.insert_header((header::WWW_AUTHENTICATE, challenge));
+    }
+    if let Some((name, value)) = &failure.header {
+        response.insert_header((name.clone(), value.clone()));
     }
     if let Some(seconds) = failure.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds.to_string()));
@@ -323,6 +363,8 @@ fn challenge(kind: Kind) -> Option<&'static str> {
         Kind::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
         Kind::NotSignedIn => Some("Bearer"),
         Kind::ReauthenticationRequired => Some(r#"Bearer error="insufficient_user_authentication", max_age="300""#),
+        Kind::InvalidDpopProof => Some(r#"DPoP error="invalid_dpop_proof""#),
+        Kind::UseDpopNonce => Some(r#"DPoP error="use_dpop_nonce""#),
         Kind::InvalidClient => Some(r#"Basic realm="passmint""#),
         _ => None,
     }

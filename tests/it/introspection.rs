@@ -90,8 +90,9 @@ fn every_inactive_answer_is_the_same() {
     let (mut browser, mut passkey, expired) = app.person_with_tokens("openid");
     let used = app.api_sign_in(&mut passkey, "openid");
     let by_api = |refresh: &str| {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_secret", API_SECRET)];
-        Tokens::of(&app.client("api").token(&form).expect(200).json())
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        let request = app.request("POST", "/oauth/token").basic("api", API_SECRET);
+        Tokens::of(&request.form(&form).send().expect(200).json())
     };
     let leaf = by_api(&used.refresh);
     app.advance(Duration::minutes(11));

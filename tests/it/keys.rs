@@ -158,8 +158,8 @@ fn a_server_cut_off_from_its_database_issues_nothing() {
     let credential = passkey.get_uninvited(&public["publicKey"]);
     app.client("web").finish(&public, &credential).expect_problem(503, "unavailable");
     let credential = passkey.get_uninvited(&confidential["publicKey"]);
-    let secret = [("client_id", "api"), ("client_secret", API_SECRET)];
-    app.redeem(&confidential, &credential, None, &secret).expect_oauth(503, "temporarily_unavailable");
+    app.redeem(&confidential, &credential, Some(&basic("api", API_SECRET)), &[])
+        .expect_oauth(503, "temporarily_unavailable");
     browser.call("POST", "/v1/bridges/target/token", None).expect_problem(503, "unavailable");
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE generation > 0"), 0, "nothing was used up");
     assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for nothing");

@@ -217,16 +217,14 @@ fn refusals_by_name() {
     let web = app.client("web");
     let with_scope =
         |scope: &str| web.token(&[("grant_type", "refresh_token"), ("refresh_token", &mine.refresh), ("scope", scope)]);
-    let by_api = app.request("POST", "/oauth/token").form(&[
-        ("grant_type", "refresh_token"),
-        ("refresh_token", &mine.refresh),
-        ("client_id", "api"),
-        ("client_secret", API_SECRET),
-    ]);
+    let by_api = |token: &str| {
+        let request = app.request("POST", "/oauth/token").basic("api", API_SECRET);
+        request.form(&[("grant_type", "refresh_token"), ("refresh_token", token)]).send()
+    };
     let mut alike = HashSet::new();
     for (name, reply) in [
         ("another public client", app.client("other").refresh(&mine.refresh)),
-        ("another confidential client", by_api.send()),
+        ("another confidential client", by_api(&mine.refresh)),
         ("another client's token", web.refresh(&apis.refresh)),
         ("an access token", web.refresh(&mine.access)),
         ("an ID token", web.refresh(&mine.id)),
@@ -251,8 +249,7 @@ fn refusals_by_name() {
     }
     assert_eq!(app.events("token.refresh_replayed"), 0);
     tokens(web.refresh(&mine.refresh));
-    let by_api = [("grant_type", "refresh_token"), ("refresh_token", &apis.refresh), ("client_secret", API_SECRET)];
-    tokens(app.client("api").token(&by_api));
+    tokens(by_api(&apis.refresh));
 }
 
 #[test]

@@ -376,11 +376,10 @@ fn work(program: &Program, secrets: &mut Secrets) {
     let third = client.refresh(fresh["refresh_token"].as_str().unwrap()).expect(200).json();
     client.refresh(refresh).expect_oauth(400, "invalid_grant");
     let introspect = Request::new("POST", &program.url, "/oauth/introspect");
-    let form = [("token", access), ("client_id", "api"), ("client_secret", API_SECRET)];
-    introspect.form(&form).send().expect(200);
+    introspect.basic("api", API_SECRET).form(&[("token", access)]).send().expect(200);
     secrets.add("client secret", API_SECRET);
-    let wrong = [("token", access), ("client_id", "api"), ("client_secret", "pmk_WRONGWRONGWRONGWRONG")];
-    Request::new("POST", &program.url, "/oauth/introspect").form(&wrong).send().expect_oauth(401, "invalid_client");
+    let introspect = Request::new("POST", &program.url, "/oauth/introspect").basic("api", "pmk_WRONGWRONGWRONGWRONG");
+    introspect.form(&[("token", access)]).send().expect_oauth(401, "invalid_client");
     secrets.add("wrong client secret", "pmk_WRONGWRONGWRONGWRONG");
     client.revoke(third["refresh_token"].as_str().unwrap()).expect(200);
     let nonsense = browser

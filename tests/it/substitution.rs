@@ -103,8 +103,8 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         "introspection",
         &["access token", "access token for another API", "refresh token of another client"],
         |app, _, token| {
-            let form = [("token", token), ("client_id", "api"), ("client_secret", API_SECRET)];
-            let reply = app.request("POST", "/oauth/introspect").form(&form).send().expect(200);
+            let request = app.request("POST", "/oauth/introspect").basic("api", API_SECRET);
+            let reply = request.form(&[("token", token)]).send().expect(200);
             reply.json()["active"] == true
         },
     ),

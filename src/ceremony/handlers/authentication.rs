@@ -7,7 +7,7 @@ use super::dto::{
     AuthenticationOptionsRequest, AuthenticationPurpose, OptionsResponse, RelyingPartyResponse, SignedInResponse,
     VerifyRequest,
 };
-use super::{Browser, FirstCall, Room, second_call};
+use super::{Browser, FirstCall, Room, proof_key, second_call};
 use crate::account::guards::{Guard, Identity, MaybeIdentity, Via};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
@@ -54,10 +54,7 @@ pub async fn options(
 }
 
 async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> Result<HttpResponse, Problem> {
-    let identity = guard
-        .identify(request.method(), request.headers())
-        .await?
-        .ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))?;
+    let identity = guard.identify(&request).await?.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))?;
     identity.require_cookie()?;
     let browser = Browser::of(request.headers(), guard)?;
     let origin = origin(request.headers())?;
@@ -97,8 +94,9 @@ pub async fn verify(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     let body = body.0;
-    let identity = guard.identify_on_own_site(request.headers()).await?;
-    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
+    let identity = guard.identify_on_own_site(&request).await?;
+    let key = proof_key(&request, &guard).await?;
+    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref(), key.as_ref())?;
     let signed_in = room
         .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
         .await?;

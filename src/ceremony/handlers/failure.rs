@@ -25,6 +25,9 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             Kind::UnauthorizedClient,
             "A confidential client ends its ceremonies at the token endpoint, where it authenticates.",
         ),
+        CeremonyError::NoProof => {
+            Failure::new(Kind::InvalidDpopProof, "A DPoP proof is wanted: send one in the DPoP header.")
+        }
         CeremonyError::Bridge(error) => error.into(),
         CeremonyError::Invalid(words) => Failure::new(Kind::InvalidRequest, words),
         CeremonyError::ExpiredOrUsed => {

@@ -8,7 +8,7 @@ pub mod registration;
 
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{HttpRequest, web};
 
 use super::Ceremonies;
@@ -19,6 +19,7 @@ use super::wanted::{self, WantedRequest};
 use crate::account::guards::{Guard, Identity};
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};
+use crate::tokens::dpop::Jkt;
 use crate::web::error::Failure;
 use crate::web::origin::{origin, require_same_origin};
 
@@ -82,6 +83,7 @@ pub(super) fn second_call<'a>(
     guard: &Guard,
     identity: Option<&Identity>,
     client: Option<&'a str>,
+    key: Option<&'a Jkt>,
 ) -> Result<SecondCall<'a>, Failure> {
     Ok(SecondCall {
         via: Via::Verify,
@@ -90,7 +92,16 @@ pub(super) fn second_call<'a>(
         session: identity.map(|identity| identity.session.id),
         same_origin: require_same_origin(request.headers(), &guard.public_origin).is_ok(),
         client,
+        key,
     })
+}
+
+/// The DPoP key of a second call that ends in tokens. Beside an access token the proof is for that one.
+pub(super) async fn proof_key(request: &HttpRequest, guard: &Guard) -> Result<Option<Jkt>, Failure> {
+    if request.headers().contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
+    guard.dpop.proof_key(request).await
 }
 
 impl From<CeremonyError> for Failure {

@@ -9,7 +9,7 @@ use super::dto::{
     VerifyRequest,
 };
 use super::management::parse_name;
-use super::{Browser, FirstCall, Room, second_call};
+use super::{Browser, FirstCall, Room, proof_key, second_call};
 use crate::account::guards::{Guard, Identity, Via};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::options::Choice;
@@ -33,7 +33,7 @@ pub async fn options(
     body: Json<RegistrationOptionsRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Start, caller.network)?;
-    let identity = guard.identify_on_own_site(request.headers()).await?;
+    let identity = guard.identify_on_own_site(&request).await?;
     let body = body.0;
     let choice = choice(&body)?;
     let for_client = !matches!(body.result, WantedRequest::Session);
@@ -97,9 +97,10 @@ pub async fn verify(
     body: Json<VerifyRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
-    let identity = guard.identify_on_own_site(request.headers()).await?;
+    let identity = guard.identify_on_own_site(&request).await?;
     let body = body.0;
-    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref())?;
+    let key = proof_key(&request, &guard).await?;
+    let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref(), key.as_ref())?;
     let registered =
         room.finish_registration(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance).await?;
     Ok(match registered {

@@ -1,5 +1,6 @@
 //! `passmint clients secret`.
 
+use chrono::Duration;
 use serde_json::json;
 
 use super::{editable, witness};
@@ -22,10 +23,11 @@ pub fn print_one(as_json: bool) -> Outcome {
     Ok(())
 }
 
-/// Makes a secret for a client and stores its digest.
-pub fn store(settings: &Settings, id: &str, as_json: bool) -> Outcome {
+/// Makes a secret for a client and stores its digest. The old one stays good for `keep_old`.
+pub fn store(settings: &Settings, id: &str, keep_old: Duration, as_json: bool) -> Outcome {
     let desk = settings.desk()?;
     let secret = PlainToken::random(TokenKind::ClientSecret);
+    let old_until = (keep_old > Duration::zero()).then(|| desk.now + keep_old);
     desk.write_locked(|conn| {
         let client = editable(conn, id)?;
         if client.client.definition.kind == ClientKind::Public {
@@ -33,14 +35,16 @@ pub fn store(settings: &Settings, id: &str, as_json: bool) -> Outcome {
                 "client `{id}` is public: it runs on its users' devices and cannot keep a secret"
             )));
         }
-        clients::set_secret(conn, id, &secret.digest(), desk.now)?;
+        clients::set_secret(conn, id, &secret.digest(), old_until, desk.now)?;
         witness(conn, &desk, id, "secret replaced")
     })?;
     show(&secret, as_json)?;
     if !as_json {
-        print::line(format!(
-            "stored for client `{id}`; the old secret is worth nothing within seconds, and this one is not shown again"
-        ));
+        let old = match old_until {
+            Some(until) => format!("the old secret stays good until {}", until.format("%Y-%m-%d %H:%M UTC")),
+            None => "the old secret is worth nothing within seconds".to_owned(),
+        };
+        print::line(format!("stored for client `{id}`; {old}, and this one is not shown again"));
     }
     Ok(())
 }

@@ -8,14 +8,15 @@ use crate::domain::client::GrantType;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::tokens::TokenSet;
+use crate::tokens::dpop::Jkt;
 use crate::web::error::{Failure, Kind};
 
-/// Ends a ceremony that was begun for tokens of this client.
+/// Ends a ceremony that was begun for tokens of this client. With a `key` they are bound to it.
 pub async fn finish(
     room: &Oidc,
     client: &AuthenticatedClient,
-    ceremony: &str,
-    credential: &str,
+    (ceremony, credential): (&str, &str),
+    key: Option<&Jkt>,
     origin: &Provenance,
 ) -> Result<TokenSet, Failure> {
     client.may_use(GrantType::Passkey).map_err(CeremonyError::from)?;
@@ -28,6 +29,7 @@ pub async fn finish(
         session: None,
         same_origin: false,
         client: None,
+        key,
     };
     let done = room.ceremonies.finish_authentication(ceremony, credential.as_bytes(), call, origin).await?;
     match done.given {

@@ -19,6 +19,7 @@ use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
 use crate::storage::{StorageError, audit, users};
 use crate::tokens::claims::RefreshClaims;
+use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::Successor;
 use crate::tokens::verifier::places;
 use crate::tokens::{Grant, MintError, TokenSet};
@@ -42,6 +43,9 @@ pub enum RefreshError {
     /// More than was granted.
     #[error("the scope is wider than what was granted")]
     Wider,
+    /// Bound to a key that the request does not prove.
+    #[error("the refresh token is bound to another DPoP key")]
+    OtherKey,
     /// The grant is not the client's.
     #[error("this client may not refresh")]
     NotAllowed,
@@ -79,21 +83,37 @@ struct Presented {
     scopes: Scopes,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// Narrower scopes, if wanted.
+    pub scope: Option<&'a Scopes>,
+    /// The DPoP key that the request proves.
+    pub key: Option<&'a Jkt>,
+}
+
 /// Rotates a refresh token and gives fresh tokens.
 pub async fn refresh(
     room: &Oidc,
     client: &AuthenticatedClient,
-    token: &str,
-    scope: Option<&Scopes>,
+    asked: Asked<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, RefreshError> {
     client.may_use(GrantType::RefreshToken).map_err(|_| RefreshError::NotAllowed)?;
     let now = room.clock.now();
-    let presented = open(room, token, now)?;
+    let presented = open(room, asked.token, now)?;
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    let scopes = narrowed(&presented.scopes, scope)?;
+    // Families of public clients only are bound; a confidential client proves itself, and may change keys (RFC 9449 §5).
+    if let Some(bound) = &presented.claims.cnf
+        && asked.key.is_none_or(|key| key.as_str() != bound.jkt)
+    {
+        return Err(RefreshError::OtherKey);
+    }
+    let scopes = narrowed(&presented.scopes, asked.scope)?;
     room.mint.ready(client, &scopes)?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
@@ -104,7 +124,7 @@ pub async fn refresh(
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    issue(room, client, &presented, (&scopes, &user), &leaf, now)
+    issue(room, client, &presented, (&scopes, &user, asked.key), &leaf, now)
 }
 
 /// The live token of a family, as far as it is needed to print it.
@@ -218,7 +238,7 @@ fn issue(
     room: &Oidc,
     client: &AuthenticatedClient,
     presented: &Presented,
-    (scopes, user): (&Scopes, &User),
+    (scopes, user, key): (&Scopes, &User, Option<&Jkt>),
     leaf: &Leaf,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
@@ -233,7 +253,7 @@ fn issue(
         session: presented.session,
         sid: Some(presented.session),
         grant_id: None,
-        jkt: None,
+        jkt: key.map(Jkt::as_str),
         requested: &presented.claims.claims,
         client,
         scopes,

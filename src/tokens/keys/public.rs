@@ -42,6 +42,15 @@ impl PublicKey {
         }
     }
 
+    /// The algorithms that signatures of such a key may have; an RSA key fits two, unless its JWK names one.
+    pub const fn algorithms(&self) -> &'static [Algorithm] {
+        match self {
+            Self::P256 { .. } => &[Algorithm::ES256],
+            Self::Rsa { .. } => &[Algorithm::RS256, Algorithm::PS256],
+            Self::Ed25519 { .. } => &[Algorithm::EdDSA],
+        }
+    }
+
     /// Reads the public members of a JWK and ignores all others. Symmetric keys are refused: a published secret is none.
     ///
     /// # Errors
@@ -57,7 +66,7 @@ impl PublicKey {
         };
         match jwk.get("alg") {
             None => Ok(key),
-            Some(alg) if alg.as_str() == Some(key.algorithm().as_str()) => Ok(key),
+            Some(alg) if key.algorithms().iter().any(|fits| alg.as_str() == Some(fits.as_str())) => Ok(key),
             Some(_) => Err(KeyError::Algorithm),
         }
     }

@@ -1,8 +1,9 @@
 //! What each place expects: one function for each kind of token of ours.
 
-use super::{Audience, Expectation, Expiry, KeySource, Leeway, Refusal, Verified, verify};
+use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, Verified, verify};
 use crate::clock::Time;
-use crate::tokens::claims::{AccessClaims, IdClaims, RefreshClaims};
+use crate::tokens::claims::{AccessClaims, AssertionClaims, IdClaims, RefreshClaims};
+use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::ring::KeyRing;
 use crate::tokens::typ;
@@ -85,6 +86,47 @@ pub fn id_token_hint(
         ..own(ring, &Use::Tokens, &ASYMMETRIC, &[typ::ID], issuer)
     };
     verify(token, &expected, now)
+}
+
+/// The algorithms of client assertions (RFC 7523). Which of them a client may use, the place decides.
+pub const ASSERTION_ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::ES256, Algorithm::PS256, Algorithm::EdDSA, Algorithm::RS256];
+/// Longest time that a client assertion may still live, in seconds.
+const MAX_ASSERTION: i64 = 300;
+/// How far the clock of a client may go before ours, in seconds. Its `exp` gets nothing: it is the client's own choice.
+const CLIENT_CLOCK: Leeway = Leeway { start: 10, expiry: 0 };
+
+/// What a client proves itself with (RFC 7523 §3): signed with a key of its own set, by one of `algorithms`, for us alone.
+/// That it is used once, the database knows.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn client_assertion(
+    keys: &KeySet,
+    algorithms: &[Algorithm],
+    (client, issuer): (&str, &str),
+    token: &str,
+    now: Time,
+) -> Result<Verified<AssertionClaims>, Refusal> {
+    let expected = Expectation {
+        types: &[NO_TYPE, "JWT", typ::CLIENT_ASSERTION],
+        issuer: client,
+        audience: Audience::OnlyText(issuer),
+        required: &["sub", "jti"],
+        leeway: CLIENT_CLOCK,
+        expiry: Expiry::Enforced,
+        max_lifetime: None,
+        keys: KeySource::Foreign { keys, algorithms },
+    };
+    let verified: Verified<AssertionClaims> = verify(token, &expected, now)?;
+    let claims = verified.claims();
+    if claims.sub != client {
+        return Err(Refusal::Issuer);
+    }
+    if claims.exp - now.timestamp() > MAX_ASSERTION + CLIENT_CLOCK.start {
+        return Err(Refusal::Lifetime);
+    }
+    Ok(verified)
 }
 
 /// The common part; whom it is for is set by each place.

@@ -18,12 +18,9 @@ fn confidential_clients_end_at_the_token_endpoint() {
     let token = |client: &str, secret: &str, begun: &Value, answer: &Value| {
         let id = begun["ceremonyId"].as_str().unwrap();
         let answer = answer.to_string();
-        let mut form = vec![("grant_type", PASSKEY_GRANT), ("ceremony_id", id), ("credential", &answer)];
-        form.push(("client_id", client));
-        if !secret.is_empty() {
-            form.push(("client_secret", secret));
-        }
-        app.request("POST", "/oauth/token").form(&form).send()
+        let form = [("grant_type", PASSKEY_GRANT), ("ceremony_id", id), ("credential", &answer), ("client_id", client)];
+        let request = app.request("POST", "/oauth/token").form(&form);
+        if secret.is_empty() { request.send() } else { request.basic(client, secret).send() }
     };
     // At verify: refused and burnt, even for the client itself.
     let begun = api.begin("openid");
@@ -59,8 +56,7 @@ fn hostile_answers_at_the_token_endpoint() {
     let send = |begun: &Value, answer: &Value| {
         let (id, answer) = (begun["ceremonyId"].as_str().unwrap(), answer.to_string());
         let form = [("grant_type", PASSKEY_GRANT), ("ceremony_id", id), ("credential", &answer)];
-        let secret = ("client_secret", API_SECRET);
-        api.token(&[&form[..], &[secret]].concat())
+        api.request("POST", "/oauth/token").basic("api", API_SECRET).form(&form).send()
     };
     let table: [(&str, Change, Option<&str>); 8] = [
         ("a bit of the signature", Box::new(signature(|s| appended(s, &[0]))), Some("SignatureInvalid")),

@@ -449,7 +449,8 @@ impl Client {
 /// Asks, as the confidential client `api`, whether a token is active.
 pub fn introspect(app: &TestApp, token: &str) -> Value {
     app.request("POST", "/oauth/introspect")
-        .form(&[("token", token), ("client_id", "api"), ("client_secret", API_SECRET)])
+        .basic("api", API_SECRET)
+        .form(&[("token", token)])
         .send()
         .expect(200)
         .json()

@@ -123,8 +123,8 @@ impl TestApp {
 
     /// The whole body of an introspection by `api`.
     pub fn introspection(&self, token: &str) -> String {
-        let form = [("token", token), ("client_id", "api"), ("client_secret", API_SECRET)];
-        self.request("POST", "/oauth/introspect").form(&form).send().expect(200).body
+        let request = self.request("POST", "/oauth/introspect").basic("api", API_SECRET);
+        request.form(&[("token", token)]).send().expect(200).body
     }
 
     /// Whether an access token opens the own API now; whatever else than "yes" or 401 is a failure.

@@ -1,0 +1,29 @@
+//! Tokens bound to a key of their holder (RFC 9449).
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::reader::Reader;
+
+/// DPoP.
+#[derive(Clone, Copy, Debug)]
+pub struct Dpop {
+    /// Whether proofs must repeat a nonce of ours.
+    pub require_nonce: bool,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "DPoP",
+    doc: "Tokens that are worth nothing without the key of their holder (RFC 9449). Every app may use them; those with \
+          `dpop_bound_access_tokens` must.",
+    keys: &[Key {
+        path: "dpop.require_nonce",
+        kind: Kind::Switch,
+        default: Fallback::Value("false"),
+        doc: "Whether proofs must repeat a nonce that the server gave out in the last ten minutes, so that nobody can make \
+              proofs ahead of time. It costs apps one more request now and then.",
+    }],
+};
+
+/// Reads the section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Dpop {
+    Dpop { require_nonce: reader.switch("dpop.require_nonce") }
+}

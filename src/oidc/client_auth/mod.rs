@@ -1,0 +1,102 @@
+//! Who is the client? (RFC 6749 §2.3)
+//!
+//! A client has one way to authenticate ([`Client::auth_method`]) and no other: its id alone, its secret by Basic or in the
+//! body, or a signed assertion (RFC 7523). Never two at once. An unknown client and a wrong secret take the same steps and
+//! get the same answer; which of them it was, the log says.
+
+mod assertion;
+mod presented;
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+
+use self::presented::{Presented, Proof};
+use super::Oidc;
+use crate::clock::Time;
+use crate::domain::client::{AuthMethod, Client, ClientKind};
+use crate::domain::secret::TokenDigest;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::Form;
+use crate::web::origin::origin;
+
+/// A client that proved who it is (or, being public, said so).
+#[derive(Clone, Debug)]
+#[must_use = "what is done next is done for this client"]
+pub struct AuthenticatedClient(Arc<Client>);
+
+impl std::ops::Deref for AuthenticatedClient {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// Authenticates the client of a request.
+pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Failure> {
+    let presented = presented::read(headers, form)?;
+    let now = room.clock.now();
+    let client = recognise(&presented, room.clients.find(&presented.id), now).map_err(refused)?;
+    if let Proof::Assertion(token) = &presented.proof {
+        assertion::check(room, &client, token, now).await?;
+    }
+    if let Some(origin) = origin(headers)? {
+        client.owns_origin(origin).map_err(|_| foreign_page())?;
+    }
+    Ok(AuthenticatedClient(client))
+}
+
+/// The same for the endpoints that are for confidential clients only.
+pub async fn authenticate_confidential(
+    room: &Oidc,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<AuthenticatedClient, Failure> {
+    let client = authenticate(room, headers, form).await?;
+    match client.definition.kind {
+        ClientKind::Confidential => Ok(client),
+        ClientKind::Public => Err(Failure::new(Kind::InvalidClient, "Only a client that authenticates may ask this.")),
+    }
+}
+
+/// The client, if it presented what its method asks for. An assertion is only known to be its method here, not yet good.
+fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> Result<Arc<Client>, &'static str> {
+    let secret = match &presented.proof {
+        Proof::Basic(secret) | Proof::Post(secret) => secret.expose().as_str(),
+        Proof::Nothing | Proof::Assertion(_) => "",
+    };
+    // The digest is made and compared in any case, so that an unknown client takes as long as a wrong secret.
+    let digest = TokenDigest::of(secret);
+    let nobody = TokenDigest::of("nobody");
+    let stored = client.as_ref().and_then(|client| client.secret).unwrap_or(nobody);
+    let previous = client.as_ref().and_then(|client| client.previous_secret).filter(|(_, until)| now < *until);
+    let is_current = stored.matches(&digest);
+    let is_previous = previous.map_or(nobody, |(previous, _)| previous).matches(&digest);
+    let client = client.ok_or("unknown or disabled")?;
+    let knows_secret = client.secret.is_some() && (is_current || is_previous);
+    match (client.auth_method(), &presented.proof) {
+        (AuthMethod::None, Proof::Nothing) | (AuthMethod::PrivateKeyJwt, Proof::Assertion(_)) => Ok(client),
+        (AuthMethod::ClientSecretBasic, Proof::Basic(_)) | (AuthMethod::ClientSecretPost, Proof::Post(_)) => {
+            if knows_secret {
+                Ok(client)
+            } else {
+                Err("wrong secret")
+            }
+        }
+        _ => Err("another method than the client's own"),
+    }
+}
+
+fn refused(reason: &'static str) -> Failure {
+    let words = "The client is unknown or disabled, or it did not authenticate by its own method.";
+    Failure::new(Kind::InvalidClient, words).because(reason)
+}
+
+/// The page of one client may read answers that are for clients (see [`cors`](crate::web::cors)), so each request of a page
+/// is held to the origins of its own client.
+fn foreign_page() -> Failure {
+    Failure::new(Kind::InvalidRequest, "The request comes from a page whose origin is not one of this client's.")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+//! Everything that we fetch from others or send to them.
+//!
+//! What must always hold: an address that somebody else chose never leads into the operator's network. So a name is resolved
+//! once, each address is judged ([`address`]), and the connection goes to that very address. Nothing is followed (no
+//! redirects), nothing is taken from the environment (no proxies), nothing is decompressed, and time and size have ends.
+//! What comes back is shown to nobody but the log.
+
+pub mod address;
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+use self::address::{Reach, reach};
+
+/// Longest time for everything: name, connection, TLS, answer.
+const TIME: Duration = Duration::from_secs(5);
+/// Largest body that is read.
+const MOST: usize = 64 * 1024;
+/// Largest head of an answer.
+const MOST_HEAD: usize = 16 * 1024;
+/// Names that may be looked up at the same time: a resolver that hangs holds a thread.
+const LOOKUPS: usize = 8;
+/// Addresses of one name that are tried.
+const TRIES: usize = 3;
+/// How we name ourselves.
+const USER_AGENT: &str = concat!("passmint/", env!("CARGO_PKG_VERSION"));
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// Not an address that we fetch from: another scheme, a user name, no host.
+    #[error("the address is not an https URL without user name")]
+    Address,
+    /// It leads where we do not go.
+    #[error("the address is private or reserved; outbound.allow_private_addresses would allow private ones")]
+    Forbidden,
+    /// No such name.
+    #[error("the name cannot be resolved")]
+    Name,
+    /// Nobody there, or no trust in its certificate.
+    #[error("no connection: {0}")]
+    Connection(#[from] std::io::Error),
+    /// Not HTTP, or cut off.
+    #[error("no proper answer: {0}")]
+    Http(#[from] hyper::Error),
+    /// It took too long.
+    #[error("no answer within 5 seconds")]
+    TimedOut,
+    /// It is too much.
+    #[error("the answer is larger than 64 KiB")]
+    TooLarge,
+    /// It is compressed, which was not asked for.
+    #[error("the answer is encoded, which nobody asked for")]
+    Encoded,
+    /// It is none of success. Redirects are not followed.
+    #[error("the answer has status {0}")]
+    Status(u16),
+}
+
+impl OutboundError {
+    /// A word for the metrics.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Forbidden => "forbidden",
+            Self::Name => "name",
+            Self::Connection(_) => "connection",
+            Self::Http(_) => "http",
+            Self::TimedOut => "time",
+            Self::TooLarge => "size",
+            Self::Encoded => "encoding",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// Why there can be no client: an operator's mistake.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The extra authorities cannot be read.
+    #[error("outbound.extra_ca_file holds no certificates in PEM that can be used")]
+    ExtraCa,
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] tokio_rustls::rustls::Error),
+}
+
+/// An answer of success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its media type, lowered, without parameters.
+    pub media_type: Option<String>,
+    /// Its `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The client.
+#[derive(Clone)]
+pub struct Outbound {
+    tls: TlsConnector,
+    allow_private: bool,
+    lookups: Arc<Semaphore>,
+}
+
+impl Outbound {
+    /// A client that trusts the usual authorities and those of `extra_ca` (PEM).
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(allow_private: bool, extra_ca: Option<&[u8]>) -> Result<Self, SetupError> {
+        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        if let Some(pem) = extra_ca {
+            let before = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| SetupError::ExtraCa)?;
+                roots.add(certificate).map_err(|_| SetupError::ExtraCa)?;
+            }
+            if roots.len() == before {
+                return Err(SetupError::ExtraCa);
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), allow_private, lookups })
+    }
+
+    /// Fetches a document. `purpose` is a fixed word for log and metrics; what type the document must have, the caller says.
+    ///
+    /// # Errors
+    /// [`OutboundError`], logged and counted already.
+    pub async fn get(&self, url: &str, accept: &'static str, purpose: &'static str) -> Result<Answer, OutboundError> {
+        let request = Request::builder().method(Method::GET).header(header::ACCEPT, accept);
+        self.call(url, request, Bytes::new(), purpose).await
+    }
+
+    /// Sends a document and reads the answer.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+        purpose: &'static str,
+    ) -> Result<Answer, OutboundError> {
+        let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, content_type);
+        self.call(url, request, body.into(), purpose).await
+    }
+
+    async fn call(
+        &self,
+        url: &str,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+        purpose: &'static str,
+    ) -> Result<Answer, OutboundError> {
+        let result = tokio::time::timeout(TIME, self.exchange(url, request, body)).await;
+        let result = result.unwrap_or(Err(OutboundError::TimedOut));
+        let outcome = result.as_ref().map_or_else(OutboundError::reason, |_| "done");
+        metrics::counter!("passmint_outbound_requests_total", "purpose" => purpose, "outcome" => outcome).increment(1);
+        if let Err(error) = &result {
+            // The host alone: addresses of others may carry secrets in path or query.
+            let host = Url::parse(url).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
+            tracing::warn!(purpose, host = host.as_deref().unwrap_or("none"), reason = %error, "an outbound request failed");
+        }
+        result
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+    ) -> Result<Answer, OutboundError> {
+        let url = Url::parse(url).map_err(|_| OutboundError::Address)?;
+        let target = Target::of(&url)?;
+        let request = request
+            .uri(target.path)
+            .header(header::HOST, target.authority)
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::CONNECTION, "close")
+            .body(Full::new(body))
+            .map_err(|_| OutboundError::Address)?;
+        let stream = self.connect(&target.host, target.port, target.encrypted).await?;
+        let response = if target.encrypted {
+            let stream = self.tls.connect(server_name(&target.host)?, stream).await?;
+            send(TokioIo::new(stream), request).await?
+        } else {
+            send(TokioIo::new(stream), request).await?
+        };
+        Ok(response)
+    }
+
+    /// A connection to one of the addresses of a host that we may go to. Without encryption only private ones.
+    async fn connect(&self, host: &Host<String>, port: u16, encrypted: bool) -> Result<TcpStream, OutboundError> {
+        let addresses = match host {
+            Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
+            Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), port)],
+            Host::Domain(name) => self.resolve(name.clone(), port).await?,
+        };
+        let allowed = |address: &SocketAddr| match reach(address.ip()) {
+            Reach::Public => encrypted,
+            Reach::Private => self.allow_private,
+            Reach::Never => false,
+        };
+        let mut last = OutboundError::Forbidden;
+        for address in addresses.into_iter().filter(allowed).take(TRIES) {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// On a thread of its own: the system's resolver blocks, and the server's blocking threads are counted for the database.
+    async fn resolve(&self, name: String, port: u16) -> Result<Vec<SocketAddr>, OutboundError> {
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| OutboundError::Name)?;
+        let (answer, found) = oneshot::channel();
+        std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+            let _permit = permit;
+            // Nobody may wait any more.
+            let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        })?;
+        match found.await {
+            Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+            _ => Err(OutboundError::Name),
+        }
+    }
+}
+
+/// Where a request goes.
+struct Target {
+    host: Host<String>,
+    port: u16,
+    encrypted: bool,
+    authority: String,
+    path: String,
+}
+
+impl Target {
+    fn of(url: &Url) -> Result<Self, OutboundError> {
+        let encrypted = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(OutboundError::Address),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(OutboundError::Address);
+        }
+        let host = url.host().ok_or(OutboundError::Address)?.to_owned();
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or(OutboundError::Address)?;
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
+        };
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Self { host, port, encrypted, authority, path })
+    }
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>, OutboundError> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|_| OutboundError::Address),
+        Host::Ipv4(address) => Ok(ServerName::from(IpAddr::V4(*address))),
+        Host::Ipv6(address) => Ok(ServerName::from(IpAddr::V6(*address))),
+    }
+}
+
+async fn send<T>(io: TokioIo<T>, request: Request<Full<Bytes>>) -> Result<Answer, OutboundError>
+where
+    TokioIo<T>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::Builder::new().max_buf_size(MOST_HEAD).handshake(io).await?;
+    // Dropped with this function, and the connection with it.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        return Err(OutboundError::Status(response.status().as_u16()));
+    }
+    if response.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(OutboundError::Encoded);
+    }
+    read(response).await
+}
+
+async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, OutboundError> {
+    let text = |name| response.headers().get(name).map(HeaderValue::to_str).and_then(Result::ok);
+    let media_type =
+        text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let cache_control = text(header::CACHE_CONTROL).map(ToOwned::to_owned);
+    let body = Limited::new(response.into_body(), MOST).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return OutboundError::TooLarge;
+        }
+        match error.downcast::<hyper::Error>() {
+            Ok(error) => OutboundError::Http(*error),
+            Err(_) => OutboundError::TooLarge,
+        }
+    })?;
+    Ok(Answer { media_type, cache_control, body: body.to_bytes().to_vec() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Tokens that bring their own key: DPoP proofs (RFC 9449 §4.2).
+//!
+//! Such a token says nothing about who signed it, only that its sender holds the key. So the key in its header is believed
+//! exactly for this signature, and only a public one of a kind that we accept.
+
+use serde_json::{Map, Value};
+
+use super::json::parse_object;
+use super::{MAX_TOKEN, Parts, Refusal, check_signature, check_type, fault, header};
+use crate::tokens::keys::{Algorithm, PublicKey};
+use crate::tokens::ring::VerifyingKey;
+
+/// Members of a JWK that only its owner may know (RFC 7518 §6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A token whose signature fits the key it brought.
+#[derive(Clone, Debug)]
+#[must_use = "its claims are not judged yet"]
+pub struct SelfSigned {
+    /// The key.
+    pub key: PublicKey,
+    /// What it says.
+    pub claims: Map<String, Value>,
+}
+
+/// Opens a token of this `typ` that brings its key as `jwk`.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn open(token: &str, typ: &str, algorithms: &[Algorithm]) -> Result<SelfSigned, Refusal> {
+    if token.len() > MAX_TOKEN {
+        return Err(Refusal::TooLong);
+    }
+    let parts = Parts::split(token)?;
+    let header = header(&parts.header)?;
+    check_type(&header, &[typ])?;
+    let named = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse().ok());
+    let named = named.filter(|named| algorithms.contains(named)).ok_or(Refusal::Algorithm)?;
+    let key = public_key(header.get("jwk"))?;
+    let declared = header.get("jwk").and_then(|jwk| jwk.get("alg")).and_then(Value::as_str);
+    if !key.algorithms().contains(&named) || declared.is_some_and(|declared| declared != named.as_str()) {
+        return Err(Refusal::Algorithm);
+    }
+    check_signature(&parts, &VerifyingKey::foreign_for(String::new(), &key, named))?;
+    let claims = parse_object(&parts.claims).map_err(fault)?;
+    Ok(SelfSigned { key, claims })
+}
+
+fn public_key(jwk: Option<&Value>) -> Result<PublicKey, Refusal> {
+    let jwk = jwk.filter(|jwk| jwk.is_object()).ok_or(Refusal::UnknownKey)?;
+    if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+        return Err(Refusal::UnknownKey);
+    }
+    PublicKey::from_jwk(jwk).map_err(|_| Refusal::UnknownKey)
+}
