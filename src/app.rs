@@ -25,15 +25,17 @@ use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::Oidc;
 use crate::oidc::client_keys::ClientKeys;
+use crate::oidc::registration::{Policy, Registration};
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
 use crate::site::admin;
+use crate::site::well_known::pointer;
 use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
-use crate::web::headers::Https;
+use crate::web::headers::{Https, ResourcePointer};
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
@@ -64,6 +66,8 @@ struct Shared {
     guard: Data<Guard>,
     site: Data<Site>,
     administration: Data<Arc<Administration>>,
+    registration: Data<Arc<Registration>>,
+    pointer: Data<ResourcePointer>,
     limits: Data<Limits>,
     health: Data<Health>,
     proxies: Data<TrustedProxies>,
@@ -83,6 +87,8 @@ impl Shared {
             .app_data(self.guard.clone())
             .app_data(self.site.clone())
             .app_data(self.administration.clone())
+            .app_data(self.registration.clone())
+            .app_data(self.pointer.clone())
             .app_data(self.limits.clone())
             .app_data(self.health.clone())
             .app_data(self.proxies.clone())
@@ -312,6 +318,8 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         site: Data::new(Site::new(config, clock, &rooms.keys)),
         guard: Data::new(guard),
         administration: Data::new(Arc::new(administration(config, clock, rooms))),
+        registration: Data::new(Arc::new(registration(config, clock, rooms))),
+        pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
         proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
@@ -330,6 +338,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         health,
         limits,
         rotation: rooms.rotation.clone(),
+        unused_clients: config.registration.unused_lifetime,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",
@@ -345,6 +354,18 @@ fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administrati
         clients: Arc::clone(&rooms.clients),
         client_rules: Rules::of(config),
         one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
+    }
+}
+
+fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
+    Registration {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        rules: Rules::of(config),
+        issuer: config.issuer().to_owned(),
+        policy: Policy::of(&config.registration),
+        outbound: rooms.outbound.clone(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
-use super::{relying_parties, server, session, tokens};
+use super::{registration, relying_parties, server, session, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ pub const SECTIONS: &[&Section] = &[
     &passkeys::SECTION,
     &log::SECTION,
     &relying_parties::SECTION,
+    &registration::SECTION,
     &clients::SECTION,
     &client_openid::SECTION,
     &bridges::SECTION,

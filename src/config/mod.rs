@@ -31,6 +31,7 @@ mod problems;
 mod public_url;
 mod reader;
 mod redirect_uri;
+mod registration;
 mod relying_parties;
 mod server;
 mod session;
@@ -60,6 +61,7 @@ pub use passkeys::{Attachment, Attestation, Hint, Passkeys, Requirement, SyncedC
 pub use problems::{Place, Problem, Problems, Wrong};
 pub use public_url::PublicUrl;
 pub use redirect_uri::RedirectUri;
+pub use registration::{Registration, RegistrationMode};
 pub use relying_parties::RelyingParty;
 pub use server::{Server, SignUpAsks};
 pub use session::Session;
@@ -109,6 +111,8 @@ pub struct Config {
     pub log: Log,
     /// Every relying party; never empty, exactly one the default.
     pub relying_parties: Vec<RelyingParty>,
+    /// Whether apps register themselves.
+    pub registration: Registration,
     /// Every client, with the quick-start client on localhost.
     pub clients: Vec<Client>,
     /// Every bridge.
@@ -170,6 +174,7 @@ impl Config {
         let passkeys = passkeys::read(reader, challenges.ttl);
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
+        let registration = registration::read(reader);
         let clients = clients::read(reader, &server, &relying_parties);
         let bridges = bridges::read(reader);
         let understood = Vec::new();
@@ -186,6 +191,7 @@ impl Config {
             passkeys,
             log,
             relying_parties,
+            registration,
             clients,
             bridges,
             understood,

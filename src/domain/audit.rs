@@ -74,8 +74,6 @@ kinds! {
     ClientChanged = "client.changed",
     /// A client registered itself.
     ClientRegistered = "client.registered",
-    /// A registration was refused.
-    RegistrationRefused = "client.registration_refused",
     /// A permission to register clients was made or taken back.
     RegistrationTokenChanged = "registration_token.changed",
     /// A group was made or deleted.

@@ -9,6 +9,7 @@ pub mod client_keys;
 pub mod grants;
 pub mod introspect;
 pub mod keys;
+pub mod registration;
 pub mod revoke;
 pub mod token;
 pub mod wire;

@@ -109,6 +109,12 @@ routes! {
     DELETE "/v1/admin/registration-tokens/{id}"     Admin     => admin::registration_tokens::revoke;
     GET    "/v1/admin/audit-events"                 Admin     => admin::audit_events::list;
 
+    POST   "/oauth/register"                        Public    => oidc::registration::register;
+    GET    "/oauth/register/{id}"                   Public    => oidc::registration::read;
+    PUT    "/oauth/register/{id}"                   Public    => oidc::registration::update;
+    DELETE "/oauth/register/{id}"                   Public    => oidc::registration::remove;
+
+    GET    "/.well-known/oauth-protected-resource"  Public    => site::well_known::protected_resource;
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;

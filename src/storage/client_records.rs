@@ -242,19 +242,32 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     Ok(true)
 }
 
-/// Clients that registered themselves before `before` and were never used: no person allowed them anything and nothing was
-/// given to them. Gives their ids.
-pub fn unused_registrations(conn: &mut PgConnection, before: Time) -> Result<Vec<String>, StorageError> {
-    let used = |table: &str| format!("EXISTS (SELECT 1 FROM {table} t WHERE t.client_id = clients.id)");
-    let condition =
-        format!("NOT ({} OR {} OR {})", used("consents"), used("refresh_tokens"), used("authorization_codes"));
-    Ok(clients::table
-        .filter(clients::source.eq(Source::Registration.as_str()))
+/// How many clients came by themselves.
+pub fn count_self_made(conn: &mut PgConnection) -> Result<i64, StorageError> {
+    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
+    Ok(clients::table.filter(clients::source.eq_any(sources)).count().get_result(conn)?)
+}
+
+/// What somebody used leaves: a consent, tokens, a code. A client that acts for itself leaves nothing, so it is kept.
+const UNUSED: &str = "NOT (jsonb_exists(definition->'grants', 'client_credentials') \
+     OR EXISTS (SELECT 1 FROM consents c WHERE c.client_id = clients.id) \
+     OR EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.client_id = clients.id) \
+     OR EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id))";
+
+/// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many.
+pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, StorageError> {
+    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
+    let unused: Vec<String> = clients::table
+        .filter(clients::source.eq_any(sources))
         .filter(clients::updated_at.lt(before))
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(&condition))
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
         .limit(1000)
         .select(clients::id)
-        .load(conn)?)
+        .load(conn)?;
+    for id in &unused {
+        delete(conn, id, now)?;
+    }
+    Ok(unused.len())
 }
 
 fn json(id: &str, definition: &ClientDefinition) -> Result<Value, StorageError> {
