@@ -189,13 +189,13 @@ async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: 
         let detail = "The quick-start client never administers. Make a client of your own.";
         return Err(Failure::new(Kind::Forbidden, detail));
     }
-    require_unrevoked(guard, &claims).await?;
     let scopes = Scopes::parse(&claims.scope).map_err(|_| refused("its scopes do not read"))?;
     // What the client may ask for now, whatever it was given before.
     let scopes = scopes.granted_by(&client.definition.scopes);
     if !scopes.administer(right) {
         return Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope {right:?}.")));
     }
+    require_unrevoked(guard, &claims).await?;
     match claims.sid.as_deref() {
         None => require_own_token(&claims, &client)?,
         Some(sid) => require_administrator(guard, &claims, sid).await?,

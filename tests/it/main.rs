@@ -12,6 +12,8 @@ mod raw;
 // A running server with its callers.
 mod support;
 
+/// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
+mod admin;
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
 /// Behaviours that the product was asked for and that no other file is about.
@@ -48,6 +50,8 @@ mod passkey_grant;
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.
 mod refresh;
+/// Apps that register themselves, and change and delete themselves.
+mod registration;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.

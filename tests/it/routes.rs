@@ -68,6 +68,39 @@ const ROWS: &[Row] = &[
     row("POST /oauth/token",                         Form("grant_type=refresh_token&refresh_token=x"), ["-"; 5]),
     row("POST /oauth/revoke",                        Form("token=x"), ["-"; 5]),
     row("POST /oauth/introspect",                    Form("token=x"), ["-"; 5]),
+    row("GET /v1/admin/clients", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/clients", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/clients/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PUT /v1/admin/clients/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PATCH /v1/admin/clients/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/clients/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/disable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/enable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/secret", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/users", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/users/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PATCH /v1/admin/users/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/users/{id}/disable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/users/{id}/enable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users/{id}/sessions", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/sessions", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/sessions/{session}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users/{id}/passkeys", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/passkeys/{passkey}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/groups", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/groups", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("DELETE /v1/admin/groups/{name}", Nothing, ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/registration-tokens", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/registration-tokens", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("DELETE /v1/admin/registration-tokens/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/audit-events", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /oauth/register", Json("{}"), ["404 not_found"; 5]),
+    row("GET /oauth/register/{id}", Nothing, ["404 not_found"; 5]),
+    row("PUT /oauth/register/{id}", Json("{}"), ["404 not_found"; 5]),
+    row("DELETE /oauth/register/{id}", Nothing, ["404 not_found"; 5]),
+    row("GET /.well-known/oauth-protected-resource", Nothing, ["200", "200", "200", "200", ""]),
     row("GET /.well-known/jwks.json",                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/webauthn",                 Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
@@ -108,6 +141,9 @@ fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
     match (access, caller) {
         (Access::SignedIn | Access::Browser, Caller::Stranger) => Some("401 not_signed_in".to_owned()),
         (Access::Browser, Caller::Narrow | Caller::Bearer) => Some("403 forbidden".to_owned()),
+        // A cookie is no credential there: a page of another site could send it along.
+        (Access::Admin, Caller::Stranger | Caller::Person) => Some("401 not_signed_in".to_owned()),
+        (Access::Admin, Caller::Narrow | Caller::Bearer) => Some("403 insufficient_scope".to_owned()),
         (Access::OwnPage, Caller::Stranger) => Some(to_sign_in()),
         (Access::OwnPage, Caller::Narrow | Caller::Bearer) => Some("403 page".to_owned()),
         (Access::Client | Access::ConfidentialClient, _) => Some("401 invalid_client".to_owned()),
@@ -177,7 +213,7 @@ impl Cast {
             if own { (&self.passkey_id, &self.session_id) } else { (&self.foreign_passkey, &self.foreign_session) };
         let id = if pattern.contains("sessions") { session } else { passkey };
         let name = if pattern.starts_with("/assets/") { asset() } else { "backend".to_owned() };
-        pattern.replace("{id}", id).replace("{name}", &name)
+        pattern.replace("{id}", id).replace("{name}", &name).replace("{session}", session).replace("{passkey}", passkey)
     }
 
     fn request(&self, app: &TestApp, caller: Caller, method: &str, path: &str, send: Sent) -> Request {
@@ -332,7 +368,8 @@ fn there_is_nothing_beside_the_routes() {
     .map(str::to_owned)
     .into();
     for route in ROUTES {
-        let path = route.path.replace("{id}", "x").replace("{name}", "x");
+        let path =
+            route.path.replace("{id}", "x").replace("{name}", "x").replace("{session}", "x").replace("{passkey}", "x");
         unknown.extend([format!("{path}/x"), format!("{}/", path.trim_end_matches('/')), format!("{path}%20")]);
     }
     unknown.retain(|path| path != "/" && methods_of(path).is_empty());
@@ -353,8 +390,12 @@ fn there_is_nothing_beside_the_routes() {
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
     let app = TestApp::spawn();
-    let paths: BTreeSet<String> =
-        ROUTES.iter().map(|route| route.path.replace("{id}", "x").replace("{name}", "x")).collect();
+    let paths: BTreeSet<String> = ROUTES
+        .iter()
+        .map(|route| {
+            route.path.replace("{id}", "x").replace("{name}", "x").replace("{session}", "x").replace("{passkey}", "x")
+        })
+        .collect();
     for path in &paths {
         let right = methods_of(path);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
@@ -387,6 +428,8 @@ fn the_header_policy_holds_for_every_class_of_status() {
             Json(_) => "application/json",
             // The button takes no fields, so nothing of it is read.
             Form(_) if route.path == "/signin/passkey" => continue,
+            // Who may not ask is told so before the body is looked at.
+            _ if route.access == Access::Admin || route.path.starts_with("/oauth/register") => continue,
             Form(_) => "application/x-www-form-urlencoded",
         };
         let person = || cast.person.request(route.method, &path);

@@ -122,7 +122,11 @@ fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
     if !matches!(method, "get" | "post") {
         let _ = write!(command, " -X {}", method.to_uppercase());
     }
-    let _ = write!(command, " {origin}{}", path.replace('{', "…").replace("id}", "").replace("name}", ""));
+    let _ = write!(
+        command,
+        " {origin}{}",
+        path.replace('{', "…").replace("id}", "").replace("name}", "").replace("session}", "").replace("passkey}", "")
+    );
     match access {
         Access::SignedIn | Access::Admin => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
         Access::Browser if method == "get" => command.push_str(" \\\n  -b jar"),
