@@ -7,16 +7,19 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
+use aws_lc_rs::hmac;
 use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
 use crate::account::guards::Guard;
+use crate::admin::Administration;
+use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::handlers::BridgeDesk;
 use crate::clock::Clock;
-use crate::config::{ChallengeStore, Config};
+use crate::config::{ChallengeStore, Config, RegistrationMode};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
@@ -25,16 +28,18 @@ use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::discovery::{Capabilities, Published};
 use crate::oidc::logout::backchannel::Backchannel;
 use crate::oidc::logout::session_state::BrowserStates;
+use crate::oidc::registration::{Policy, Registration};
 use crate::outbox::Outbox;
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
 use crate::site::admin;
+use crate::site::well_known::pointer;
 use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
-use crate::web::headers::Https;
+use crate::web::headers::{Https, ResourcePointer};
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
@@ -66,6 +71,9 @@ struct Shared {
     clients: Data<Arc<crate::clients::Clients>>,
     guard: Data<Guard>,
     site: Data<Site>,
+    administration: Data<Arc<Administration>>,
+    registration: Data<Arc<Registration>>,
+    pointer: Data<ResourcePointer>,
     limits: Data<Limits>,
     health: Data<Health>,
     proxies: Data<TrustedProxies>,
@@ -84,6 +92,9 @@ impl Shared {
             .app_data(self.clients.clone())
             .app_data(self.guard.clone())
             .app_data(self.site.clone())
+            .app_data(self.administration.clone())
+            .app_data(self.registration.clone())
+            .app_data(self.pointer.clone())
             .app_data(self.limits.clone())
             .app_data(self.health.clone())
             .app_data(self.proxies.clone())
@@ -349,6 +360,9 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clients: Data::new(Arc::clone(&rooms.clients)),
         site: Data::new(Site::new(config, clock, &rooms.keys)),
         guard: Data::new(guard),
+        administration: Data::new(Arc::new(administration(config, clock, rooms))),
+        registration: Data::new(Arc::new(registration(config, clock, rooms))),
+        pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
         proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
@@ -370,6 +384,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         rotation: rooms.rotation.clone(),
         outbox,
         certificate: None,
+        unused_clients: config.registration.unused_lifetime,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",
@@ -382,10 +397,32 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
     let capabilities = Capabilities {
         issuer: config.issuer().to_owned(),
         algorithms: rooms.rotation.token_algorithms(),
-        registration: false,
+        registration: config.registration.mode != RegistrationMode::Off,
     };
     let paths = routes::ROUTES.iter().map(|route| route.path);
     Published::new(&capabilities, paths, config.keys.publish_before_signing)
+}
+
+fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administration {
+    Administration {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        client_rules: Rules::of(config),
+        one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
+    }
+}
+
+fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
+    Registration {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        rules: Rules::of(config),
+        issuer: config.issuer().to_owned(),
+        policy: Policy::of(&config.registration),
+        outbound: rooms.outbound.clone(),
+    }
 }
 
 fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {

@@ -16,7 +16,9 @@ use crate::clock::{Clock, Time};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, clients, installation, migrations, outbox, resources, servers, sweep};
+use crate::storage::{
+    Db, StorageError, client_records, clients, installation, migrations, outbox, resources, servers, sweep,
+};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -50,6 +52,8 @@ pub struct Background {
     pub certificate: Option<Arc<Certificate>>,
     /// What is to be delivered.
     pub outbox: Arc<Outbox>,
+    /// How long registered clients are kept that nobody uses.
+    pub unused_clients: Option<chrono::Duration>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
@@ -144,6 +148,11 @@ impl Background {
         match self.db.run(move |conn| sweep::sweep(conn, now)).await {
             Ok(rows) => tracing::debug!(rows, "swept"),
             Err(error) => tracing::warn!(error = %error, "the sweep failed and will be tried again"),
+        }
+        let Some(unused) = self.unused_clients else { return };
+        match self.db.tx(move |conn| client_records::sweep(conn, now - unused, now)).await {
+            Ok(clients) => tracing::debug!(clients, "swept unused registrations"),
+            Err(error) => tracing::warn!(error = %error, "the sweep of clients failed and will be tried again"),
         }
     }
 

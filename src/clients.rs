@@ -8,7 +8,7 @@ use diesel::PgConnection;
 
 use crate::clock::Time;
 use crate::domain::client::Client;
-use crate::storage::{StorageError, clients};
+use crate::storage::{Db, StorageError, clients};
 
 /// The directory. Reading it takes no lock.
 #[derive(Default)]
@@ -23,6 +23,12 @@ impl Clients {
     /// Whether any first-party client has this web origin: what cross-origin preflights are answered by.
     pub fn any_has_origin(&self, origin: &str) -> bool {
         self.0.load().values().any(|client| client.owns_origin(origin).is_ok())
+    }
+
+    /// Reads all clients anew.
+    pub async fn reload(&self, db: &Db) -> Result<(), StorageError> {
+        self.replace(db.run(clients::all).await?);
+        Ok(())
     }
 
     /// Puts these clients in place of all.

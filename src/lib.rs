@@ -10,6 +10,7 @@
 //! | [`tokens`] | keys, JWKS, sealing, claims, the one signer, the one verifier |
 //! | [`ceremony`] | passkeys: registration, authentication, management |
 //! | [`account`] | sessions, and what people see of their own account |
+//! | [`admin`] | administration over HTTP: clients, people, what happened |
 //! | [`oidc`] | the OAuth endpoints: token, introspection, revocation |
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
@@ -22,6 +23,7 @@
 //! | [`cli`] | the commands |
 
 pub mod account;
+pub mod admin;
 pub mod app;
 pub mod assembly;
 pub mod background;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::OpenApi;
 
-use crate::{account, bridge, ceremony, oidc, site, web};
+use crate::{account, admin, bridge, ceremony, oidc, site, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,39 @@ use crate::{account, bridge, ceremony, oidc, site, web};
         oidc::userinfo::post,
         oidc::discovery::openid,
         oidc::discovery::oauth,
+        admin::clients::list::list,
+        admin::clients::create::create,
+        admin::clients::show::show,
+        admin::clients::change::replace,
+        admin::clients::change::patch,
+        admin::clients::delete::delete,
+        admin::clients::switch::disable,
+        admin::clients::switch::enable,
+        admin::clients::rotate_secret::rotate,
+        admin::users::list::list,
+        admin::users::create::create,
+        admin::users::show::show,
+        admin::users::change::patch,
+        admin::users::delete::delete,
+        admin::users::switch::disable,
+        admin::users::switch::enable,
+        admin::users::sessions::list,
+        admin::users::sessions::revoke_all,
+        admin::users::sessions::revoke,
+        admin::users::passkeys::list,
+        admin::users::passkeys::remove,
+        admin::groups::list,
+        admin::groups::create,
+        admin::groups::delete,
+        admin::registration_tokens::list,
+        admin::registration_tokens::create,
+        admin::registration_tokens::revoke,
+        admin::audit_events::list,
+        oidc::registration::register,
+        oidc::registration::read,
+        oidc::registration::update,
+        oidc::registration::remove,
+        site::well_known::protected_resource,
         oidc::keys::jwks,
         site::well_known::webauthn,
         site::well_known::passkey_endpoints,

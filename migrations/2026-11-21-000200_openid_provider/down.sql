@@ -13,5 +13,8 @@ DROP TABLE authorization_codes;
 DROP TABLE interactions;
 DROP TABLE pushed_requests;
 DROP TABLE resources;
+DELETE FROM clients WHERE source = 'metadata_document';
+ALTER TABLE clients DROP CONSTRAINT clients_id_check,
+    ADD CONSTRAINT clients_id_check CHECK (id ~ '^[a-zA-Z0-9][a-zA-Z0-9._~:-]{0,127}$');
 ALTER TABLE clients DROP COLUMN source, DROP COLUMN previous_secret_digest, DROP COLUMN previous_secret_until,
     DROP COLUMN registration_token_digest, DROP COLUMN fetch_again_at;

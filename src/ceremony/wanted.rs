@@ -110,7 +110,7 @@ fn scopes(client: &Client, asked: Option<&str>) -> Result<Scopes, CeremonyError>
         .map(|text| Scopes::parse(text).map_err(|_| CeremonyError::Invalid("The scope is malformed.")))
         .transpose()?;
     let granted = client.grant_scopes(asked.as_ref())?;
-    if granted.iter().any(|scope| scope == "admin" || scope.starts_with("admin:")) {
+    if granted.has_admin() {
         return Err(CeremonyError::Invalid("Administration scopes are not given by a ceremony."));
     }
     Ok(granted)

@@ -2,6 +2,7 @@
 //!
 //! Clients that the configuration declares are shown, and changed only there.
 
+mod change;
 mod create;
 mod secret;
 
@@ -51,6 +52,16 @@ pub enum Clients {
         #[arg(long)]
         json: bool,
     },
+    /// Change settings of a client, in the words of the configuration.
+    Set(change::Change),
+    /// Delete a client with all tokens and permissions that were given to it. There is no way back.
+    Delete {
+        /// The client's id.
+        id: String,
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Refuse everything to a client, at once.
     Disable {
         /// The client's id.
@@ -75,6 +86,8 @@ impl Clients {
                 let keep_old = if now { chrono::Duration::zero() } else { keep_old };
                 secret::store(settings, &id, keep_old, json)
             }
+            Self::Set(command) => command.run(settings),
+            Self::Delete { id, yes } => change::delete(settings, &id, yes),
             Self::Disable { id } => switch(settings, &id, Switch::Off),
             Self::Enable { id } => switch(settings, &id, Switch::On),
         }

@@ -42,6 +42,15 @@ impl From<KeysError> for Refusal {
     }
 }
 
+impl From<crate::admin::Refusal> for Refusal {
+    fn from(refusal: crate::admin::Refusal) -> Self {
+        match refusal {
+            crate::admin::Refusal::Failure(failure) => Self(failure.detail().to_owned()),
+            crate::admin::Refusal::Storage(error) => error.into(),
+        }
+    }
+}
+
 impl From<StartError> for Refusal {
     fn from(error: StartError) -> Self {
         Self(error.to_string())

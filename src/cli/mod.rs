@@ -15,6 +15,7 @@ mod keys;
 mod migrate;
 mod outbox;
 mod print;
+mod registration_tokens;
 mod relying_parties;
 mod serve;
 mod settings;
@@ -55,6 +56,9 @@ enum Command {
     /// The people who have an account.
     #[command(subcommand)]
     Users(users::Users),
+    /// Permissions for apps to register themselves.
+    #[command(subcommand)]
+    RegistrationTokens(registration_tokens::RegistrationTokens),
     /// The domains that passkeys are bound to.
     #[command(subcommand)]
     RelyingParties(relying_parties::RelyingParties),
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => command.run(settings),
         Command::Clients(command) => command.run(settings),
         Command::Users(command) => command.run(settings),
+        Command::RegistrationTokens(command) => command.run(settings),
         Command::RelyingParties(command) => command.run(settings),
         Command::Bridges(command) => command.run(settings),
         Command::Outbox(command) => command.run(settings),

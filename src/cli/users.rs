@@ -1,5 +1,7 @@
 //! `passmint users …`: the people who have an account.
 
+mod people;
+
 use clap::Subcommand;
 use diesel::PgConnection;
 use serde_json::{Value, json};
@@ -38,6 +40,24 @@ pub enum Users {
         #[arg(long)]
         json: bool,
     },
+    /// Store a new person; they have no passkey yet.
+    Create {
+        #[command(flatten)]
+        person: people::Facts,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a person's claims, groups and ids in other systems.
+    Set {
+        /// The person's id.
+        id: UserId,
+        #[command(flatten)]
+        person: people::Facts,
+        /// A claim to be taken away; may be given several times.
+        #[arg(long, value_name = "NAME")]
+        clear: Vec<String>,
+    },
     /// Refuse a person everything at once, and end their sessions.
     Disable {
         /// The person's id.
@@ -64,6 +84,8 @@ impl Users {
         match self {
             Self::List { email, limit, json } => list(settings, email.as_deref(), limit, json),
             Self::Show { id, json } => show(settings, id, json),
+            Self::Create { person, json } => people::create(settings, &person, json),
+            Self::Set { id, person, clear } => people::set(settings, id, &person, &clear),
             Self::Disable { id } => disable(settings, id),
             Self::Enable { id } => enable(settings, id),
             Self::Delete { id, yes } => delete(settings, id, yes),
@@ -116,11 +138,12 @@ fn document(user: &User) -> Value {
 
 fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let (user, passkeys, sessions, groups, links) = desk.read(|conn| {
+    let (user, passkeys, sessions, groups, links, claims) = desk.read(|conn| {
         let user = users::find(conn, id)?.ok_or_else(|| unknown(id))?;
         let passkeys = credentials::of_users(conn, &[id], None)?;
         let sessions = sessions::live_of(conn, id, desk.now)?;
-        Ok((user, passkeys, sessions, users::groups_of(conn, id)?, users::external_ids_of(conn, id)?))
+        let claims = crate::storage::people::find(conn, id)?.map(|person| person.claims).unwrap_or_default();
+        Ok((user, passkeys, sessions, users::groups_of(conn, id)?, users::external_ids_of(conn, id)?, claims))
     })?;
     if json {
         let mut document = document(&user);
@@ -128,6 +151,7 @@ fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
         document["sessions"] = sessions.len().into();
         document["groups"] = json!(groups);
         document["externalIds"] = json!(links);
+        document["claims"] = Value::Object(claims.as_map().clone());
         return print::json(&document);
     }
     let links: Vec<String> = links.iter().map(|(source, id)| format!("{source} {id}")).collect();

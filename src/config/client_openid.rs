@@ -4,15 +4,14 @@
 //! way a client can come to be.
 
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
-use super::problems::{Wrong, quoted};
+use super::problems::Wrong;
 use super::reader::Reader;
 use super::redirect_uri::RedirectUri;
 use super::text;
 use super::tokens::Algorithm;
-use crate::domain::client::ClientDefinition;
+use crate::domain::client::{ClientDefinition, fields};
 
 choices! {
     /// How a client authenticates (RFC 7591 §2).
@@ -158,16 +157,7 @@ pub(super) fn in_domain<T: DeserializeOwned>(word: &str) -> Option<T> {
 
 /// An address of the app: https, or http on loopback for development.
 fn web_address(text: &str) -> Result<String, Wrong> {
-    let url = Url::parse(text).ok().filter(|_| text.is_ascii() && !text.contains([' ', '\\']));
-    let loopback = |url: &Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let fits = url.is_some_and(|url| match url.scheme() {
-        "https" => url.fragment().is_none() && url.username().is_empty(),
-        "http" => loopback(&url) && url.fragment().is_none(),
-        _ => false,
-    });
-    fits.then(|| text.to_owned()).ok_or_else(|| {
-        Wrong::new(format!("{} is not an https address", quoted(text)), "write it out in full, without a fragment")
-    })
+    fields::web_address(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
 }
 
 #[cfg(test)]

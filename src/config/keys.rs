@@ -8,7 +8,7 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
-use super::{relying_parties, resources, server, session, tls, tokens};
+use super::{registration, relying_parties, resources, server, session, tls, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ pub const SECTIONS: &[&Section] = &[
     &passkeys::SECTION,
     &log::SECTION,
     &relying_parties::SECTION,
+    &registration::SECTION,
     &clients::SECTION,
     &client_openid::SECTION,
     &resources::SECTION,

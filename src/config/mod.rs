@@ -31,6 +31,7 @@ mod problems;
 mod public_url;
 mod reader;
 mod redirect_uri;
+mod registration;
 mod relying_parties;
 mod resources;
 mod server;
@@ -62,6 +63,7 @@ pub use passkeys::{Attachment, Attestation, Hint, Passkeys, Requirement, SyncedC
 pub use problems::{Place, Problem, Problems, Wrong};
 pub use public_url::PublicUrl;
 pub use redirect_uri::RedirectUri;
+pub use registration::{Registration, RegistrationMode};
 pub use relying_parties::RelyingParty;
 pub use server::{Server, SignUpAsks};
 pub use session::Session;
@@ -115,6 +117,8 @@ pub struct Config {
     pub log: Log,
     /// Every relying party; never empty, exactly one the default.
     pub relying_parties: Vec<RelyingParty>,
+    /// Whether apps register themselves.
+    pub registration: Registration,
     /// Every client, with the quick-start client on localhost.
     pub clients: Vec<Client>,
     /// Every resource.
@@ -179,6 +183,7 @@ impl Config {
         let passkeys = passkeys::read(reader, challenges.ttl);
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
+        let registration = registration::read(reader);
         let clients = clients::read(reader, &server, &relying_parties);
         let resources = resources::read(reader);
         let bridges = bridges::read(reader);
@@ -197,6 +202,7 @@ impl Config {
             passkeys,
             log,
             relying_parties,
+            registration,
             clients,
             resources,
             bridges,

@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use url::{Host, Url};
-
-use super::problems::{Wrong, quoted};
-use super::public_url::{PublicUrl, USE_A_DOMAIN};
+use super::problems::Wrong;
+use super::public_url::PublicUrl;
+use crate::domain::client::fields;
 
 /// Where an app lives, exactly as a browser or Android writes it into `clientDataJSON.origin`.
 ///
@@ -20,42 +17,10 @@ pub struct AppOrigin {
 }
 
 impl AppOrigin {
-    /// Reads `https://host[:port]`, `http://localhost[:port]` or `android:apk-key-hash:…`.
+    /// Reads an origin by the rule that holds for all clients.
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
-        if let Some(hash) = text.strip_prefix("android:") {
-            return Self::read_android(text, hash);
-        }
-        let wrong = |what: &str, cure: String| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
-        let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http")) else {
-            return wrong(
-                "is not an origin",
-                "write \"https://app.example.com\" or \"android:apk-key-hash:…\"".to_owned(),
-            );
-        };
-        let Some(Host::Domain(host)) = url.host() else {
-            return wrong("has an IP address as its host", USE_A_DOMAIN.to_owned());
-        };
-        if url.scheme() == "http" && host != "localhost" {
-            return wrong("is not https", "browsers offer passkeys over https only, except on localhost".to_owned());
-        }
-        let exact = url.origin().ascii_serialization();
-        if exact != text {
-            return wrong("is not written as browsers send it", format!("write {}", quoted(&exact)));
-        }
-        if host.ends_with('.') || host.contains('*') {
-            return wrong("does not name one host", "write the host out, without a dot at its end".to_owned());
-        }
-        Ok(Self { host: Some(host.to_owned()), text: exact })
-    }
-
-    fn read_android(text: &str, rest: &str) -> Result<Self, Wrong> {
-        let digest = rest.strip_prefix("apk-key-hash:").and_then(|hash| URL_SAFE_NO_PAD.decode(hash).ok());
-        if digest.is_some_and(|digest| digest.len() == 32) {
-            return Ok(Self { text: text.to_owned(), host: None });
-        }
-        let cure = "write \"android:apk-key-hash:\" and the SHA-256 of the app's signing certificate in base64url, 43 \
-                    characters without padding";
-        Err(Wrong::new(format!("{} is not the origin of an Android app", quoted(text)), cure))
+        let host = fields::origin(text).map_err(|fault| Wrong::in_value(text, fault))?;
+        Ok(Self { text: text.to_owned(), host })
     }
 
     /// The origin, byte for byte.

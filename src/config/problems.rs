@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::client::fields::Fault;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -73,6 +75,13 @@ impl Wrong {
     /// A mistake and its cure.
     pub(crate) fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what: what.into(), cure: cure.into() }
+    }
+
+    /// A value that a rule of the domain refuses.
+    pub(crate) fn in_value(text: &str, fault: Fault) -> Self {
+        // A list's element that holds a secret is not named by its text.
+        let named = if fault.secret { "an element".to_owned() } else { quoted(text) };
+        Self::new(format!("{named} {}", fault.what), fault.cure)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use url::{Host, Url};
 
 use super::problems::{Wrong, quoted};
+use crate::domain::client::fields::USE_A_DOMAIN;
 
 /// The server's public address: scheme, host and port, never a path. It is the issuer and the origin of the pages, and
 /// its host is the default relying party id.
@@ -75,9 +76,6 @@ impl PublicUrl {
         self.host == "localhost"
     }
 }
-
-/// What to do about an IP address where a relying party needs a name.
-pub(super) const USE_A_DOMAIN: &str = "use localhost or a domain: passkeys do not work on IP addresses";
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

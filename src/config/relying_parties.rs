@@ -7,11 +7,12 @@
 use super::keys::{Fallback, Key, Kind, Section};
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
-use super::public_url::USE_A_DOMAIN;
+
 use super::reader::Reader;
 use super::server::Server;
 use super::text;
 use super::values::show_text;
+use crate::domain::client::fields::USE_A_DOMAIN;
 
 /// A relying party.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 use chrono::Duration;
 
 use super::problems::{Wrong, quoted};
+use crate::domain::client::fields;
 
 /// Reads a whole number with a unit: `500ms`, `90s`, `10m`, `24h`, `30d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
@@ -69,18 +70,12 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
 
 /// Reads text that people will see: not blank, on one line, at most 100 characters.
 pub(super) fn display_name(text: &str) -> Result<String, Wrong> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| {
-        Wrong::new(format!("{} cannot be shown to people", quoted(text)), "write 1 to 100 characters on one line")
-    })
+    fields::display_name(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
 }
 
 /// Reads a word without spaces or control characters, at most 512 bytes: an audience, an issuer, an identifier.
 pub(super) fn identifier(text: &str) -> Result<String, Wrong> {
-    let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    fits.then(|| text.to_owned()).ok_or_else(|| {
-        Wrong::new(format!("{} is not an identifier", quoted(text)), "write 1 to 512 bytes without spaces")
-    })
+    fields::identifier(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
 }
 
 /// Reads one scope (RFC 6749 §3.3: printable ASCII without space, `"` and `\`).

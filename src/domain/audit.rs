@@ -32,6 +32,8 @@ macro_rules! kinds {
 kinds! {
     /// A person signed up with a passkey.
     UserCreated = "user.created",
+    /// A person's claims, groups or external ids were changed by an administrator, or they were made by one.
+    UserChanged = "user.changed",
     /// A person was disabled by an operator.
     UserDisabled = "user.disabled",
     /// A person was enabled again.
@@ -84,6 +86,14 @@ kinds! {
     DeliveryFailed = "delivery.failed",
     /// An operator had a message to another system tried again.
     DeliveryRetried = "delivery.retried",
+    /// A client registered itself.
+    ClientRegistered = "client.registered",
+    /// A permission to register clients was made or taken back.
+    RegistrationTokenChanged = "registration_token.changed",
+    /// A group was made or deleted.
+    GroupChanged = "group.changed",
+    /// A resource was created, changed or disabled by an administrator.
+    ResourceChanged = "resource.changed",
     /// A relying party was retired or its passkeys were moved.
     RelyingPartyChanged = "relying_party.changed",
 }

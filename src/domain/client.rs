@@ -2,6 +2,7 @@
 
 mod check;
 mod definition;
+pub mod fields;
 
 pub use check::{Misfit, check_id};
 pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};

@@ -16,5 +16,6 @@ pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod standard_claims;
 pub mod text;
 pub mod user;

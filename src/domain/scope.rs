@@ -32,7 +32,29 @@ pub enum ScopeError {
     Twice,
 }
 
+/// Everything in administration.
+const ADMIN: &str = "admin";
+
+/// Whether a scope opens administration: `admin` itself and everything below it.
+pub fn is_admin(scope: &str) -> bool {
+    scope == ADMIN || scope.strip_prefix(ADMIN).is_some_and(|rest| rest.starts_with(':'))
+}
+
 impl Scopes {
+    /// Whether `self`, as what was granted, holds a right in administration: `admin` holds all, a right to change holds the
+    /// right to read the same, `admin:read` holds every right to read.
+    pub fn administer(&self, right: &str) -> bool {
+        let read = right.strip_suffix(":read");
+        self.contains(ADMIN)
+            || self.contains(right)
+            || read.is_some_and(|change| self.contains(change) || self.contains("admin:read"))
+    }
+
+    /// Whether any scope opens administration.
+    pub fn has_admin(&self) -> bool {
+        self.iter().any(is_admin)
+    }
+
     /// Reads a space-separated list. Empty text is the empty set.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let mut set = BTreeSet::new();
@@ -134,6 +156,27 @@ mod tests {
         ] {
             assert_eq!(Scopes::parse(text), Err(error), "{name}");
         }
+    }
+
+    #[test]
+    fn rights_in_administration() {
+        for (granted, right, holds) in [
+            ("admin", "admin:users", true),
+            ("admin", "admin:users:read", true),
+            ("admin:users", "admin:users", true),
+            ("admin:users", "admin:users:read", true),
+            ("admin:users:read", "admin:users:read", true),
+            ("admin:read", "admin:clients:read", true),
+            ("admin:users:read", "admin:users", false),
+            ("admin:read", "admin:users", false),
+            ("admin:users", "admin:clients:read", false),
+            ("administer openid admin:usersx", "admin:users", false),
+            ("", "admin:users:read", false),
+        ] {
+            assert_eq!(Scopes::parse(granted).unwrap().administer(right), holds, "{granted} for {right}");
+        }
+        assert!(is_admin("admin") && is_admin("admin:users:read"));
+        assert!(!is_admin("administer") && !is_admin("openid"));
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub enum TokenKind {
     AuthorizationCode,
     /// The handle of an authorization request that waits for a person.
     Interaction,
+    /// A registered client's permission to change itself (RFC 7592 §3).
+    Registration,
+    /// A permission to register clients (RFC 7591 §3).
+    InitialAccess,
 }
 
 impl TokenKind {
@@ -63,6 +67,8 @@ impl TokenKind {
             Self::ClientSecret => "pmk_",
             Self::AuthorizationCode => "pma_",
             Self::Interaction => "pmi_",
+            Self::Registration => "pmr_",
+            Self::InitialAccess => "pmn_",
         }
     }
 }
@@ -74,8 +80,12 @@ pub struct PlainToken(Secret<String>);
 impl PlainToken {
     /// A fresh token.
     pub fn random(kind: TokenKind) -> Self {
-        let random = crate::random::bytes::<32>();
-        Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random))))
+        Self::from_bits(kind, &crate::random::bytes())
+    }
+
+    /// The token of these 256 bits, which nobody else may be able to make again.
+    pub fn from_bits(kind: TokenKind, bits: &[u8; 32]) -> Self {
+        Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bits))))
     }
 
     /// Reads what a caller presented; `None` unless it is exactly a token of this kind (prefix, length, alphabet,

@@ -13,6 +13,7 @@ pub mod initiate;
 pub mod introspect;
 pub mod keys;
 pub mod logout;
+pub mod registration;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

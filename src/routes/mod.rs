@@ -7,7 +7,7 @@ pub mod fallback;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{account, bridge, ceremony, oidc, site, web as furniture};
+use crate::{account, admin, bridge, ceremony, oidc, site, web as furniture};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Access {
     Page,
     /// Somebody signed in, by browser: strangers are sent to sign in.
     OwnPage,
+    /// Somebody who administers, by access token.
+    Admin,
 }
 
 /// One route.
@@ -97,6 +99,41 @@ routes! {
 
     GET    "/.well-known/openid-configuration"      Public    => oidc::discovery::openid;
     GET    "/.well-known/oauth-authorization-server" Public   => oidc::discovery::oauth;
+    GET    "/v1/admin/clients"                      Admin     => admin::clients::list::list;
+    POST   "/v1/admin/clients"                      Admin     => admin::clients::create::create;
+    GET    "/v1/admin/clients/{id}"                 Admin     => admin::clients::show::show;
+    PUT    "/v1/admin/clients/{id}"                 Admin     => admin::clients::change::replace;
+    PATCH  "/v1/admin/clients/{id}"                 Admin     => admin::clients::change::patch;
+    DELETE "/v1/admin/clients/{id}"                 Admin     => admin::clients::delete::delete;
+    POST   "/v1/admin/clients/{id}/disable"         Admin     => admin::clients::switch::disable;
+    POST   "/v1/admin/clients/{id}/enable"          Admin     => admin::clients::switch::enable;
+    POST   "/v1/admin/clients/{id}/secret"          Admin     => admin::clients::rotate_secret::rotate;
+    GET    "/v1/admin/users"                        Admin     => admin::users::list::list;
+    POST   "/v1/admin/users"                        Admin     => admin::users::create::create;
+    GET    "/v1/admin/users/{id}"                   Admin     => admin::users::show::show;
+    PATCH  "/v1/admin/users/{id}"                   Admin     => admin::users::change::patch;
+    DELETE "/v1/admin/users/{id}"                   Admin     => admin::users::delete::delete;
+    POST   "/v1/admin/users/{id}/disable"           Admin     => admin::users::switch::disable;
+    POST   "/v1/admin/users/{id}/enable"            Admin     => admin::users::switch::enable;
+    GET    "/v1/admin/users/{id}/sessions"          Admin     => admin::users::sessions::list;
+    DELETE "/v1/admin/users/{id}/sessions"          Admin     => admin::users::sessions::revoke_all;
+    DELETE "/v1/admin/users/{id}/sessions/{session}" Admin    => admin::users::sessions::revoke;
+    GET    "/v1/admin/users/{id}/passkeys"          Admin     => admin::users::passkeys::list;
+    DELETE "/v1/admin/users/{id}/passkeys/{passkey}" Admin    => admin::users::passkeys::remove;
+    GET    "/v1/admin/groups"                       Admin     => admin::groups::list;
+    POST   "/v1/admin/groups"                       Admin     => admin::groups::create;
+    DELETE "/v1/admin/groups/{name}"                Admin     => admin::groups::delete;
+    GET    "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::list;
+    POST   "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::create;
+    DELETE "/v1/admin/registration-tokens/{id}"     Admin     => admin::registration_tokens::revoke;
+    GET    "/v1/admin/audit-events"                 Admin     => admin::audit_events::list;
+
+    POST   "/oauth/register"                        Public    => oidc::registration::register;
+    GET    "/oauth/register/{id}"                   Public    => oidc::registration::read;
+    PUT    "/oauth/register/{id}"                   Public    => oidc::registration::update;
+    DELETE "/oauth/register/{id}"                   Public    => oidc::registration::remove;
+
+    GET    "/.well-known/oauth-protected-resource"  Public    => site::well_known::protected_resource;
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;

@@ -1,4 +1,4 @@
-//! Well-known documents about passkeys.
+//! Well-known documents about passkeys, and about this server as a protected resource.
 
 use std::sync::Arc;
 
@@ -20,4 +20,23 @@ pub async fn webauthn(room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
 pub async fn passkey_endpoints(guard: web::Data<Guard>) -> HttpResponse {
     let page = format!("{}/account/passkeys", guard.public_origin);
     HttpResponse::Ok().json(json!({ "enroll": page, "manage": page }))
+}
+
+/// This server's own APIs as a protected resource (RFC 9728 §3): which authorization server gives tokens for them.
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "Well-known",
+    responses((status = 200, description = "`{\"resource\": …, \"authorization_servers\": […], …}`")))]
+pub async fn protected_resource(guard: web::Data<Guard>) -> HttpResponse {
+    let issuer = guard.mint.issuer();
+    HttpResponse::Ok().insert_header(("cache-control", "public, max-age=3600")).json(json!({
+        "resource": issuer,
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "passkeys", "admin"],
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+    }))
+}
+
+/// The pointer to that document in a refusal's challenge (RFC 9728 §5.1).
+pub fn pointer(issuer: &str) -> String {
+    format!("resource_metadata=\"{issuer}/.well-known/oauth-protected-resource\"")
 }

@@ -83,3 +83,65 @@ pub fn newest_of(conn: &mut PgConnection, user: UserId, most: i64) -> Result<Vec
         })
         .collect())
 }
+
+/// Which events are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Those about this person.
+    pub user: Option<Uuid>,
+    /// Those of this kind.
+    pub kind: Option<EventKind>,
+    /// Those through this client.
+    pub client: Option<String>,
+}
+
+/// One event, whole.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
+pub struct Recorded {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: String,
+    /// Whose account.
+    pub user_id: Option<Uuid>,
+    /// In which session.
+    pub session_id: Option<Uuid>,
+    /// Through which client.
+    pub client_id: Option<String>,
+    /// Id of the thing acted on.
+    pub subject: Option<String>,
+    /// Its name at that moment.
+    pub subject_name: Option<String>,
+    /// The network it came from.
+    pub address_class: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// Further facts.
+    pub detail: Value,
+}
+
+/// Events, the newest first, older than the one of the number `before`; at most `most`.
+pub fn page(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    before: Option<i64>,
+    most: i64,
+) -> Result<Vec<Recorded>, StorageError> {
+    let mut query = audit_events::table.order(audit_events::id.desc()).limit(most).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(audit_events::id.lt(before));
+    }
+    if let Some(user) = filter.user {
+        query = query.filter(audit_events::user_id.eq(user));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(audit_events::kind.eq(kind.as_str()));
+    }
+    if let Some(client) = &filter.client {
+        query = query.filter(audit_events::client_id.eq(client));
+    }
+    Ok(query.select(Recorded::as_select()).load(conn)?)
+}

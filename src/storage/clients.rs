@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::StorageError;
 use super::changes::{self, ChangeKind};
+use super::client_records::Source;
 use super::schema::clients;
 use crate::clock::Time;
 use crate::domain::client::Client;
@@ -78,6 +79,7 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
     let definition = serde_json::to_value(&client.definition)
         .map_err(|error| StorageError::corrupt("clients", &client.id, error))?;
     let secret = client.secret.as_ref().map(|digest| digest.as_bytes().as_slice());
+    let source = if managed_by.is_some() { Source::Configuration } else { Source::Administration };
     let previous = client.previous_secret.as_ref().map(|(digest, _)| digest.as_bytes().as_slice());
     let previous_until = client.previous_secret.as_ref().map(|(_, until)| *until);
     diesel::insert_into(clients::table)
@@ -88,6 +90,7 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
             clients::previous_secret_digest.eq(previous),
             clients::previous_secret_until.eq(previous_until),
             clients::managed_by.eq(managed_by),
+            clients::source.eq(source.as_str()),
             clients::created_at.eq(now),
             clients::updated_at.eq(now),
         ))
@@ -99,6 +102,8 @@ pub fn put(conn: &mut PgConnection, client: &Client, managed_by: Option<&str>, n
             clients::previous_secret_digest.eq(previous),
             clients::previous_secret_until.eq(previous_until),
             clients::managed_by.eq(managed_by),
+            clients::source.eq(source.as_str()),
+            clients::registration_token_digest.eq(None::<Vec<u8>>),
             clients::disabled_at.eq(None::<Time>),
             clients::updated_at.eq(now),
         ))

@@ -39,7 +39,13 @@ macro_rules! kinds {
                     StatusCode::UNAUTHORIZED if matches!(self, Self::InvalidDpopProof | Self::UseDpopNonce) => {
                         StatusCode::BAD_REQUEST
                     }
-                    StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE
+                    StatusCode::FORBIDDEN
+                    | StatusCode::NOT_FOUND
+                    | StatusCode::CONFLICT
+                    | StatusCode::GONE
+                    | StatusCode::PRECONDITION_FAILED
+                    | StatusCode::UNPROCESSABLE_ENTITY
+                    | StatusCode::PRECONDITION_REQUIRED
                         if self != Self::InsufficientScope =>
                     {
                         StatusCode::BAD_REQUEST
@@ -125,6 +131,24 @@ kinds! {
     InvalidToken: 401, "invalid_token", "invalid_token", "The access token is not valid";
     /// The token lacks a scope (RFC 6750 §3.1).
     InsufficientScope: 403, "insufficient_scope", "insufficient_scope", "The access token lacks a scope";
+    /// A value of an administrative request is not accepted; `errors` names each with its cure.
+    InvalidField: 400, "invalid_field", "invalid_request", "A value is not accepted";
+    /// There is one of this name already.
+    AlreadyExists: 409, "already_exists", "invalid_request", "It exists already";
+    /// The configuration declares it, so only the configuration changes it.
+    ManagedByConfiguration: 409, "managed_by_configuration", "invalid_request", "The configuration declares it";
+    /// It was changed since the caller read it.
+    PreconditionFailed: 412, "precondition_failed", "invalid_request", "It was changed in the meantime";
+    /// A change must say which version it changes.
+    PreconditionRequired: 428, "precondition_required", "invalid_request", "If-Match is missing";
+    /// The idempotency key belongs to another request.
+    IdempotencyKeyReused: 422, "idempotency_key_reused", "invalid_request", "This key belongs to another request";
+    /// A redirect URI is not accepted at registration (RFC 7591 §3.2.2).
+    InvalidRedirectUri: 400, "invalid_redirect_uri", "invalid_redirect_uri", "The redirect URI is not accepted";
+    /// A member of a registration is not accepted (RFC 7591 §3.2.2).
+    InvalidClientMetadata: 400, "invalid_client_metadata", "invalid_client_metadata", "The client's metadata are not accepted";
+    /// A software statement is not accepted (RFC 7591 §3.2.2).
+    InvalidSoftwareStatement: 400, "invalid_software_statement", "invalid_software_statement", "The software statement is not accepted";
     /// DPoP proof missing, malformed, for another request, or used before (RFC 9449 §5, §7.1).
     InvalidDpopProof: 401, "invalid_dpop_proof", "invalid_dpop_proof", "The DPoP proof is not valid";
     /// The DPoP proof must repeat a nonce of ours (RFC 9449 §8, §9).

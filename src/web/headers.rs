@@ -2,13 +2,30 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 /// Whether answers travel over TLS, at least as far as browsers see.
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
+
+/// Where callers learn who gives tokens for our own APIs (RFC 9728 §5.1): a parameter of every challenge for a token.
+#[derive(Clone, Debug)]
+pub struct ResourcePointer(pub String);
+
+impl ResourcePointer {
+    fn add_to(&self, headers: &mut HeaderMap) {
+        let Some(challenge) = headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) else { return };
+        if !challenge.starts_with("Bearer") && !challenge.starts_with("DPoP") {
+            return;
+        }
+        let separator = if challenge.contains(' ') { ", " } else { " " };
+        if let Ok(value) = HeaderValue::from_str(&format!("{challenge}{separator}{}", self.0)) {
+            headers.insert(WWW_AUTHENTICATE, value);
+        }
+    }
+}
 
 const ALWAYS: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
@@ -29,8 +46,12 @@ pub async fn secure(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
+    let pointer = request.app_data::<web::Data<ResourcePointer>>().cloned();
     let mut response = next.call(request).await?;
     complete(response.headers_mut(), https);
+    if let Some(pointer) = pointer {
+        pointer.add_to(response.headers_mut());
+    }
     Ok(response)
 }
 

@@ -12,6 +12,8 @@ mod raw;
 // A running server with its callers.
 mod support;
 
+/// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
+mod admin;
 /// The authorization endpoint: what is refused where, who is asked what, how answers travel.
 mod authorize;
 /// What strangers send: broken, huge, slow or hostile requests on every route.
@@ -64,6 +66,8 @@ mod passkey_grant;
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.
 mod refresh;
+/// Apps that register themselves, and change and delete themselves.
+mod registration;
 /// APIs with scopes, lifetime and algorithm of their own.
 mod resources;
 /// Revocation: what ends with a token, and what does not.

@@ -83,6 +83,39 @@ const ROWS: &[Row] = &[
     row("POST /oauth/userinfo",                      Form(""),        ["401 invalid_token",   "200",                    "200",                    "401 invalid_token",      ""]),
     row("GET /.well-known/openid-configuration",     Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/oauth-authorization-server", Nothing,       ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /v1/admin/clients", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/clients", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/clients/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PUT /v1/admin/clients/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PATCH /v1/admin/clients/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/clients/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/disable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/enable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/clients/{id}/secret", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/users", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/users/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PATCH /v1/admin/users/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/users/{id}/disable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/users/{id}/enable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users/{id}/sessions", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/sessions", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/sessions/{session}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/users/{id}/passkeys", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/users/{id}/passkeys/{passkey}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/groups", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/groups", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("DELETE /v1/admin/groups/{name}", Nothing, ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/registration-tokens", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/registration-tokens", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("DELETE /v1/admin/registration-tokens/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("GET /v1/admin/audit-events", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /oauth/register", Json("{}"), ["404 not_found"; 5]),
+    row("GET /oauth/register/{id}", Nothing, ["404 not_found"; 5]),
+    row("PUT /oauth/register/{id}", Json("{}"), ["404 not_found"; 5]),
+    row("DELETE /oauth/register/{id}", Nothing, ["404 not_found"; 5]),
+    row("GET /.well-known/oauth-protected-resource", Nothing, ["200", "200", "200", "200", ""]),
     row("GET /.well-known/jwks.json",                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/webauthn",                 Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
@@ -125,6 +158,9 @@ fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
     match (access, caller) {
         (Access::SignedIn | Access::Browser, Caller::Stranger) => Some("401 not_signed_in".to_owned()),
         (Access::Browser, Caller::Narrow | Caller::Bearer) => Some("403 forbidden".to_owned()),
+        // A cookie is no credential there: a page of another site could send it along.
+        (Access::Admin, Caller::Stranger | Caller::Person) => Some("401 not_signed_in".to_owned()),
+        (Access::Admin, Caller::Narrow | Caller::Bearer) => Some("403 insufficient_scope".to_owned()),
         (Access::OwnPage, Caller::Stranger) => Some(to_sign_in()),
         (Access::OwnPage, Caller::Narrow | Caller::Bearer) => Some("403 page".to_owned()),
         (Access::Client | Access::ConfidentialClient, _) => Some("401 invalid_client".to_owned()),
@@ -194,7 +230,13 @@ impl Cast {
             if own { (&self.passkey_id, &self.session_id) } else { (&self.foreign_passkey, &self.foreign_session) };
         let id = if pattern.contains("sessions") { session } else { passkey };
         let name = if pattern.starts_with("/assets/") { asset() } else { "backend".to_owned() };
-        pattern.replace("{id}", id).replace("{name}", &name).replace("{handle}", "x").replace("{client}", "web")
+        pattern
+            .replace("{id}", id)
+            .replace("{name}", &name)
+            .replace("{handle}", "x")
+            .replace("{client}", "web")
+            .replace("{session}", session)
+            .replace("{passkey}", passkey)
     }
 
     fn request(&self, app: &TestApp, caller: Caller, method: &str, path: &str, send: Sent) -> Request {
@@ -219,7 +261,9 @@ impl Cast {
 
 /// A path with anything in its places.
 fn plain(pattern: &str) -> String {
-    ["{id}", "{name}", "{handle}", "{client}"].iter().fold(pattern.to_owned(), |path, place| path.replace(place, "x"))
+    ["{id}", "{name}", "{handle}", "{client}", "{session}", "{passkey}"]
+        .iter()
+        .fold(pattern.to_owned(), |path, place| path.replace(place, "x"))
 }
 
 fn asset() -> String {
@@ -408,6 +452,8 @@ fn the_header_policy_holds_for_every_class_of_status() {
             Json(_) => "application/json",
             // The button takes no fields, so nothing of it is read.
             Form(_) if route.path == "/signin/passkey" => continue,
+            // Who may not ask is told so before the body is looked at.
+            _ if route.access == Access::Admin || route.path.starts_with("/oauth/register") => continue,
             Form(_) => "application/x-www-form-urlencoded",
         };
         let person = || cast.person.request(route.method, &path);

@@ -256,7 +256,9 @@ fn what_has_ended_tells_nothing_any_more() {
             let now = app.clock.now();
             assert!(app.db.blocking(|conn| users::set_status(conn, id, UserStatus::Disabled, now)).unwrap());
         }),
-        ("account deleted", |app, id, _| assert!(app.db.blocking(|conn| users::delete(conn, id, app.clock.now())).unwrap())),
+        ("account deleted", |app, id, _| {
+            assert!(app.db.blocking(|conn| users::delete(conn, id, app.clock.now())).unwrap())
+        }),
         ("session ended", |app, id, _| {
             app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE user_id = '{id}'"))
         }),

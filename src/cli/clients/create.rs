@@ -54,6 +54,9 @@ pub struct Create {
     /// The relying party of its requests that come without an origin; the default one when it is not given.
     #[arg(long, value_name = "NAME")]
     relying_party: Option<String>,
+    /// Any other setting of the configuration, `name=value` as TOML; may be given several times.
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = super::change::pair)]
+    settings: Vec<(String, String)>,
     /// It is your own app: it may run passkey ceremonies itself, and nobody is asked for consent.
     #[arg(long)]
     first_party: bool,
@@ -122,6 +125,10 @@ impl Create {
             if let Some(text) = text {
                 table.insert(name.to_owned(), text.as_str().into());
             }
+        }
+        for (name, text) in &self.settings {
+            let value = toml::from_str::<toml::Table>(&format!("v = {text}")).ok().and_then(|mut one| one.remove("v"));
+            table.insert(name.clone(), value.unwrap_or_else(|| text.as_str().into()));
         }
         if let Some(secret) = secret {
             table.insert("secret_digest".to_owned(), secret::hex(&secret.digest()).into());

@@ -1,6 +1,7 @@
 //! How the settings of a client must fit each other, whoever wrote them: the configuration, an administrator, or the
 //! client itself by registration. To add a rule: one block in [`ClientDefinition::check`] and its row in the test.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -15,9 +16,9 @@ pub struct Misfit {
     /// The setting that should be changed.
     pub field: &'static str,
     /// What is wrong with it.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// What to do.
-    pub cure: &'static str,
+    pub cure: Cow<'static, str>,
 }
 
 /// Members of a JWK that only its owner may know (RFC 7518 §6).
@@ -28,8 +29,8 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 pub fn check_id(id: &str) -> Option<Misfit> {
     uuid::Uuid::parse_str(id).is_ok().then_some(Misfit {
         field: "id",
-        what: "looks like the id of a person",
-        cure: "choose another than a UUID",
+        what: "looks like the id of a person".into(),
+        cure: "choose another than a UUID".into(),
     })
 }
 
@@ -37,9 +38,9 @@ impl ClientDefinition {
     /// Everything that does not fit; empty for a sound client. `has_secret` says whether it is given one.
     pub fn check(&self, has_secret: bool) -> Vec<Misfit> {
         let mut found = Vec::new();
-        let mut misfit = |wrong: bool, field, what, cure| {
+        let mut misfit = |wrong: bool, field, what: &'static str, cure: &'static str| {
             if wrong {
-                found.push(Misfit { field, what, cure });
+                found.push(Misfit { field, what: what.into(), cure: cure.into() });
             }
         };
         let public = self.kind == ClientKind::Public;
@@ -79,6 +80,18 @@ impl ClientDefinition {
             "grants",
             "gives client_credentials to a public client",
             "write kind = \"confidential\": whoever reads a public client could act as it",
+        );
+        misfit(
+            uses(GrantType::Passkey) && !self.first_party,
+            "grants",
+            "allows \"passkey\" to a client that is not first_party",
+            "write first_party = true if the app is your own; other apps sign people in on the server's page",
+        );
+        misfit(
+            public && !self.may_introspect.is_empty(),
+            "may_introspect",
+            "is given to a public client",
+            "introspection needs kind = \"confidential\" and a secret",
         );
         misfit(
             uses(GrantType::AuthorizationCode) && self.redirect_uris.is_empty(),
@@ -206,7 +219,9 @@ mod tests {
             ("jwks", ClientDefinition { jwks: Some(json!({"keys": [1]})), ..sound() }),
             ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "EC", "d": "x"}]})), ..sound() }),
             ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "oct"}]})), ..sound() }),
-            ("grants", ClientDefinition { grants: vec![GrantType::ClientCredentials], ..public }),
+            ("grants", ClientDefinition { grants: vec![GrantType::ClientCredentials], ..public.clone() }),
+            ("grants", ClientDefinition { grants: vec![GrantType::Passkey], ..sound() }),
+            ("may_introspect", ClientDefinition { may_introspect: vec!["a".into()], ..public.clone() }),
             ("redirect_uris", ClientDefinition { redirect_uris: vec![], ..sound() }),
             (
                 "security_profile",

@@ -113,6 +113,7 @@ const fn words(access: Access) -> &'static str {
         Access::Browser | Access::OwnPage => "somebody signed in, by the session cookie of our own pages",
         Access::Client => "an OAuth client",
         Access::ConfidentialClient => "a confidential OAuth client",
+        Access::Admin => "an access token with a scope of administration",
     }
 }
 
@@ -122,9 +123,13 @@ fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
     if !matches!(method, "get" | "post") {
         let _ = write!(command, " -X {}", method.to_uppercase());
     }
-    let _ = write!(command, " {origin}{}", path.replace('{', "…").replace("id}", "").replace("name}", ""));
+    let _ = write!(
+        command,
+        " {origin}{}",
+        path.replace('{', "…").replace("id}", "").replace("name}", "").replace("session}", "").replace("passkey}", "")
+    );
     match access {
-        Access::SignedIn | Access::Token => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
+        Access::SignedIn | Access::Token | Access::Admin => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
         Access::Browser if method == "get" => command.push_str(" \\\n  -b jar"),
         Access::Browser => {
             let _ = write!(command, " \\\n  -b jar -H 'Origin: {origin}'");

@@ -1,0 +1,119 @@
+//! `POST /v1/admin/clients`, and what `passmint clients create` does.
+
+use actix_web::HttpResponse;
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::ClientView;
+use super::rules::Rules;
+use crate::admin::guard::{Actor, Admin, ChangeClients};
+use crate::admin::idempotency::{Answer, IdempotencyKey};
+use crate::admin::{Refusal, Room, wrong_field};
+use crate::clock::Time;
+use crate::config::QUICK_START;
+use crate::domain::audit::EventKind;
+use crate::domain::client::{AuthMethod, Client, ClientDefinition, ClientKind};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::Json;
+
+/// A client to be made.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateClient {
+    /// Its `client_id`; a random one when left out.
+    pub id: Option<String>,
+    /// Its settings in the words of the configuration; times in seconds.
+    #[schema(value_type = Object)]
+    pub definition: Value,
+}
+
+/// Makes a client. A confidential one that has no keys gets a secret, which is in this answer (`secret`) and nowhere else.
+#[utoipa::path(post, path = "/v1/admin/clients", tag = "Administration: clients", request_body = CreateClient,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    responses((status = 201, body = ClientView), (status = 400, description = "`invalid_field`"),
+        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+pub async fn create(
+    admin: Admin<ChangeClients>,
+    room: Room,
+    key: IdempotencyKey,
+    body: Json<CreateClient>,
+) -> Result<HttpResponse, Problem> {
+    let asked = body.0;
+    let definition = read_definition(asked.definition.clone())?;
+    let id = asked.id.clone().unwrap_or_else(|| crate::random::uuid().simple().to_string());
+    let (actor, rules, now) = (admin.actor, room.client_rules.clone(), room.clock.now());
+    let witness = actor.clone();
+    let response = room
+        .once(&actor, "create client", key, &asked, move |conn, seed| {
+            let secret = wants_secret(&definition).then(|| seed.secret(TokenKind::ClientSecret));
+            let digest = secret.as_ref().map(PlainToken::digest);
+            let client = Client { id, definition, secret: digest, previous_secret: None };
+            let record = insert(conn, &witness, &rules, &client, now)?;
+            let answer = Answer::created(format!("/v1/admin/clients/{}", record.id), &ClientView::from(&record));
+            Ok(if secret.is_some() { answer.with_secret(TokenKind::ClientSecret, seed) } else { answer })
+        })
+        .await?;
+    room.follow_clients().await?;
+    Ok(response)
+}
+
+/// A definition as written; a member that is unknown or of the wrong type is named.
+pub fn read_definition(definition: Value) -> Result<ClientDefinition, Failure> {
+    serde_json::from_value(definition).map_err(|error| {
+        // serde's words name the member; the values in them are the caller's own settings.
+        wrong_field("definition", format!("does not read ({error})"), "see the settings of clients in the reference")
+    })
+}
+
+/// Whether a new client is to be given a secret.
+pub fn wants_secret(definition: &ClientDefinition) -> bool {
+    let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
+    definition.kind == ClientKind::Confidential
+        && match definition.auth_method {
+            Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) => true,
+            Some(AuthMethod::PrivateKeyJwt | AuthMethod::None) => false,
+            None => !has_keys,
+        }
+}
+
+/// Stores a new client that holds to all rules, and writes it down.
+pub fn insert(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    rules: &Rules,
+    client: &Client,
+    now: Time,
+) -> Result<ClientRecord, Refusal> {
+    check_id(&client.id)?;
+    rules.check(&client.definition, client.secret.is_some())?;
+    actor.require_power(&client.definition.scopes)?;
+    let new = NewClient { client, source: Source::Administration, registration_token: None, fetch_again_at: None };
+    if !client_records::insert(conn, &new, now)? {
+        let detail = "There is a client of this id already. Choose another id.";
+        return Err(Failure::new(Kind::AlreadyExists, detail).into());
+    }
+    let name = Some(client.definition.name.as_str());
+    actor.witness(conn, (EventKind::ClientChanged, "created"), (&client.id, name), now)?;
+    Ok(client_records::find(conn, &client.id)?.ok_or_else(|| crate::admin::missing("client"))?)
+}
+
+fn check_id(id: &str) -> Result<(), Failure> {
+    let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
+    if id == QUICK_START {
+        return Err(wrong_field("id", "is the name of the built-in client on localhost", "choose another"));
+    }
+    let fits = id.len() <= 128 && id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(of);
+    if fits {
+        Ok(())
+    } else {
+        Err(wrong_field(
+            "id",
+            "is not a client id",
+            "use 1 to 128 of a-z, A-Z, 0-9, . _ ~ -, beginning with a letter or digit",
+        ))
+    }
+}

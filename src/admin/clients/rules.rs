@@ -1,0 +1,60 @@
+//! What a client is held to, by whatever way it comes: the domain's rules, and what this server is set up for.
+
+use crate::admin::{WrongField, wrong_fields};
+use crate::config::Config;
+use crate::domain::client::{ClientDefinition, GrantType};
+use crate::web::error::Failure;
+
+/// What this server is set up for.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Relying parties by name, with their origins.
+    relying_parties: Vec<(String, Vec<String>)>,
+}
+
+impl Rules {
+    /// As configured.
+    pub fn of(config: &Config) -> Self {
+        let party = |party: &crate::config::RelyingParty| {
+            (party.name.clone(), party.origins.iter().map(|origin| origin.as_str().to_owned()).collect())
+        };
+        Self { relying_parties: config.relying_parties.iter().map(party).collect() }
+    }
+
+    /// Everything that is wrong with a client; empty for a sound one.
+    pub fn mistakes(&self, definition: &ClientDefinition, has_secret: bool) -> Vec<WrongField> {
+        let misfits = definition.check_fields().into_iter().chain(definition.check(has_secret));
+        let mut wrong: Vec<WrongField> = misfits
+            .map(|misfit| WrongField {
+                field: misfit.field.to_owned(),
+                what: misfit.what.into_owned(),
+                cure: misfit.cure.into_owned(),
+            })
+            .collect();
+        let named = |name: &str| self.relying_parties.iter().any(|(party, _)| party == name);
+        if definition.relying_party.as_deref().is_some_and(|name| !named(name)) {
+            let names: Vec<&str> = self.relying_parties.iter().map(|(name, _)| name.as_str()).collect();
+            wrong.push(field(
+                "relying_party",
+                "names none that is configured",
+                format!("there is {}", names.join(", ")),
+            ));
+        }
+        let usable = |origin: &String| self.relying_parties.iter().any(|(_, origins)| origins.contains(origin));
+        if definition.grants.contains(&GrantType::Passkey) && !definition.origins.iter().all(usable) {
+            let cure = "add it to the origins of one: passkeys could not be used there otherwise";
+            wrong.push(field("origins", "has one that belongs to no relying party", cure.to_owned()));
+        }
+        wrong
+    }
+
+    /// Refuses a client that is not sound, naming every field.
+    pub fn check(&self, definition: &ClientDefinition, has_secret: bool) -> Result<(), Failure> {
+        let wrong = self.mistakes(definition, has_secret);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong_fields(&wrong)) }
+    }
+}
+
+fn field(field: &str, what: &str, cure: String) -> WrongField {
+    WrongField { field: field.to_owned(), what: what.to_owned(), cure }
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/admin/clients/{id}`.
+
+use actix_web::http::header::ETAG;
+use actix_web::{HttpResponse, web};
+
+use super::ClientView;
+use crate::admin::guard::{Admin, ReadClients};
+use crate::admin::versions::etag;
+use crate::admin::{Room, missing};
+use crate::storage::client_records;
+use crate::web::error::Problem;
+
+/// Shows a client; its version is the `ETag`.
+#[utoipa::path(get, path = "/v1/admin/clients/{id}", tag = "Administration: clients", params(("id" = String, Path)),
+    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`")))]
+pub async fn show(_: Admin<ReadClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    let found = room.db.run(move |conn| client_records::find(conn, &id)).await?;
+    Ok(answer(&ClientView::from(&found.ok_or_else(|| missing("client"))?)))
+}
+
+/// A client with its version.
+pub(super) fn answer(view: &ClientView) -> HttpResponse {
+    HttpResponse::Ok().insert_header((ETAG, etag(view))).json(view)
+}

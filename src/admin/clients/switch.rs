@@ -1,0 +1,45 @@
+//! `POST /v1/admin/clients/{id}/disable` and `/enable`.
+
+use actix_web::{HttpResponse, web};
+
+use super::{ClientView, lock, show};
+use crate::admin::guard::{Actor, Admin, ChangeClients};
+use crate::admin::{Room, missing};
+use crate::domain::audit::EventKind;
+use crate::storage::{client_records, clients};
+use crate::web::error::Problem;
+
+/// Refuses everything to a client, at once. One that is disabled already stays so.
+#[utoipa::path(post, path = "/v1/admin/clients/{id}/disable", tag = "Administration: clients", params(("id" = String, Path)),
+    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`managed_by_configuration`")))]
+pub async fn disable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    switch(room, admin.actor, id.into_inner(), false).await
+}
+
+/// Lets a disabled client work again.
+#[utoipa::path(post, path = "/v1/admin/clients/{id}/enable", tag = "Administration: clients", params(("id" = String, Path)),
+    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`managed_by_configuration`")))]
+pub async fn enable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    switch(room, admin.actor, id.into_inner(), true).await
+}
+
+async fn switch(room: Room, actor: Actor, id: String, on: bool) -> Result<HttpResponse, Problem> {
+    let now = room.clock.now();
+    let view = room
+        .change(move |conn| {
+            let record = lock(conn, &id, &actor)?;
+            let changed = if on { clients::enable(conn, &id, now)? } else { clients::disable(conn, &id, now)? };
+            if changed {
+                let change = if on { "enabled" } else { "disabled" };
+                let name = Some(record.definition.name.as_str());
+                actor.witness(conn, (EventKind::ClientChanged, change), (&id, name), now)?;
+            }
+            let now = client_records::find(conn, &id)?.ok_or_else(|| missing("client"))?;
+            Ok(ClientView::from(&now))
+        })
+        .await?;
+    room.follow_clients().await?;
+    Ok(show::answer(&view))
+}

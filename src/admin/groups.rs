@@ -1,0 +1,118 @@
+//! `/v1/admin/groups`: names that people are gathered under. Who is in one is said with the person.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::guard::{Actor, Admin, ChangeUsers, ReadUsers};
+use super::idempotency::{Answer, IdempotencyKey};
+use super::pages::{Page, Query};
+use super::{Refusal, Room, editable, missing, wrong_field};
+use crate::clock::Time;
+use crate::domain::audit::EventKind;
+use crate::domain::client::fields;
+use crate::storage::groups::{self, Group};
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::Json;
+
+/// A group.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupView {
+    /// Its name.
+    pub name: String,
+    /// How many people are in it.
+    pub members: i64,
+    /// The configuration file that declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<Group> for GroupView {
+    fn from(group: Group) -> Self {
+        Self { name: group.name, members: group.members, managed_by: group.managed_by, created_at: group.created_at }
+    }
+}
+
+/// A group to be made.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGroup {
+    /// Its name, 1–100 characters on one line, without `/`.
+    pub name: String,
+}
+
+/// Lists groups, by name.
+#[utoipa::path(get, path = "/v1/admin/groups", tag = "Administration: people",
+    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<GroupView>), (status = 403, description = "`insufficient_scope`")))]
+pub async fn list(_: Admin<ReadUsers>, room: Room, query: Query) -> Result<web::Json<Page<GroupView>>, Problem> {
+    query.only(&[])?;
+    let (after, most) = (query.after::<String>()?, query.limit()? + 1);
+    let found = room.db.run(move |conn| groups::page(conn, after.as_deref(), most)).await?;
+    Ok(web::Json(query.page(found, |group| group.name.clone(), Into::into)?))
+}
+
+/// Makes a group.
+#[utoipa::path(post, path = "/v1/admin/groups", tag = "Administration: people", request_body = CreateGroup,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = GroupView), (status = 400, description = "`invalid_field`"),
+        (status = 409, description = "`already_exists`")))]
+pub async fn create(
+    admin: Admin<ChangeUsers>,
+    room: Room,
+    key: IdempotencyKey,
+    body: Json<CreateGroup>,
+) -> Result<HttpResponse, Problem> {
+    let (actor, now, asked) = (admin.actor, room.clock.now(), body.0);
+    let (witness, name) = (actor.clone(), asked.name.clone());
+    let response = room
+        .once(&actor, "create group", key, &asked, move |conn, _| {
+            let view = GroupView::from(insert(conn, &witness, &name, now)?);
+            Ok(Answer::created(format!("/v1/admin/groups/{}", in_path(&view.name)), &view))
+        })
+        .await?;
+    Ok(response)
+}
+
+/// A name as a segment of a path.
+fn in_path(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// Stores a group, and writes it down.
+pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<Group, Refusal> {
+    if let Err(fault) = fields::display_name(name) {
+        return Err(wrong_field("name", fault.what, fault.cure).into());
+    }
+    if name.contains('/') || name.trim() != name {
+        return Err(wrong_field("name", "has a / or a space at its end", "leave it out").into());
+    }
+    actor.require_power_over(&[name.to_owned()])?;
+    if !groups::insert(conn, name, now)? {
+        return Err(Failure::new(Kind::AlreadyExists, "There is a group of this name already.").into());
+    }
+    actor.witness(conn, (EventKind::GroupChanged, "created"), (name, Some(name)), now)?;
+    Ok(groups::lock(conn, name)?.ok_or_else(|| missing("group"))?)
+}
+
+/// Deletes a group; its members stay.
+#[utoipa::path(delete, path = "/v1/admin/groups/{name}", tag = "Administration: people", params(("name" = String, Path)),
+    responses((status = 204), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`managed_by_configuration`")))]
+pub async fn delete(admin: Admin<ChangeUsers>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (actor, name, now) = (admin.actor, name.into_inner(), room.clock.now());
+    room.change(move |conn| {
+        let group = groups::lock(conn, &name)?.ok_or_else(|| missing("group"))?;
+        editable(group.managed_by.as_deref())?;
+        actor.require_power_over(std::slice::from_ref(&name))?;
+        groups::delete(conn, &name)?;
+        Ok(actor.witness(conn, (EventKind::GroupChanged, "deleted"), (&name, Some(&name)), now)?)
+    })
+    .await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,136 @@
+//! Administration: what operators' programs and operators do over HTTP, and the commands do beside it.
+//!
+//! What must always hold: the right that an operation needs is the type of its [`guard::Admin`] argument; every change and
+//! its audit event are one transaction; what the configuration declares is read-only ([`editable`]); a change names the
+//! version it changes ([`versions::IfMatch`]); a creation can be sent again with the same `Idempotency-Key`
+//! ([`idempotency`]); nobody gives away, or takes over, more power than they have ([`guard::Actor::require_power`]).
+//!
+//! To add an operation: one file with its request, handler, errors and documentation; a line in `routes` and `openapi`;
+//! its rows in `tests/it/admin`. What the command line does as well is a function on a connection beside the handler.
+
+pub mod audit_events;
+pub mod clients;
+pub mod groups;
+pub mod guard;
+pub mod idempotency;
+pub mod pages;
+pub mod registration_tokens;
+pub mod users;
+pub mod versions;
+
+use std::sync::Arc;
+
+use actix_web::web;
+use aws_lc_rs::hmac;
+use diesel::{Connection as _, PgConnection};
+use serde_json::{Value, json};
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::storage::{Db, StorageError};
+use crate::web::error::{Failure, Kind};
+
+/// The room.
+pub struct Administration {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// The clients, read again after a change so that this server follows at once.
+    pub clients: Arc<Clients>,
+    /// What clients are held to beside the rules of the domain.
+    pub client_rules: clients::rules::Rules,
+    /// Makes secrets that an answer can be repeated with without being stored.
+    pub one_time: hmac::Key,
+}
+
+/// The room, as handlers are given it.
+pub type Room = web::Data<Arc<Administration>>;
+
+/// Why a change is not made; it rolls back what was begun.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A word for the caller.
+    Failure(Failure),
+    /// The database.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<diesel::result::Error> for Refusal {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failure(failure) => failure,
+            Refusal::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl Administration {
+    /// Makes a change in one transaction; a refusal rolls it back.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.db.run(move |conn| Ok(conn.transaction(work))).await??)
+    }
+
+    /// Lets this server know clients as they are now; the others follow by themselves.
+    pub async fn follow_clients(&self) -> Result<(), Failure> {
+        Ok(self.clients.reload(&self.db).await?)
+    }
+}
+
+/// One value that is not accepted.
+#[derive(Clone, Debug)]
+pub struct WrongField {
+    /// Its name, in the words of the request.
+    pub field: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// What to do.
+    pub cure: String,
+}
+
+/// Refuses values, each by name and with its cure.
+pub fn wrong_fields(fields: &[WrongField]) -> Failure {
+    let sentence = fields.iter().map(|one| format!("`{}` {}; {}.", one.field, one.what, one.cure));
+    let errors: Vec<Value> =
+        fields.iter().map(|one| json!({ "field": one.field, "what": one.what, "cure": one.cure })).collect();
+    let kind = Kind::InvalidField;
+    Failure::new(kind, sentence.collect::<Vec<_>>().join(" ")).with("errors", Value::Array(errors))
+}
+
+/// Refuses one value.
+pub fn wrong_field(field: &str, what: impl Into<String>, cure: impl Into<String>) -> Failure {
+    wrong_fields(&[WrongField { field: field.to_owned(), what: what.into(), cure: cure.into() }])
+}
+
+/// Refuses to change what the configuration declares.
+pub fn editable(managed_by: Option<&str>) -> Result<(), Failure> {
+    let Some(file) = managed_by else { return Ok(()) };
+    let detail = format!("It is declared by {file}: change it there and restart the server.");
+    Err(Failure::new(Kind::ManagedByConfiguration, detail).with("managedBy", file.into()))
+}
+
+/// Nothing of this id here.
+pub fn missing(what: &str) -> Failure {
+    Failure::new(Kind::NotFound, format!("There is no such {what}."))
+}

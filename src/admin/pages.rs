@@ -1,0 +1,117 @@
+//! Long lists in pages: `limit`, an opaque `cursor`, and the path of the next page.
+//!
+//! A cursor names the last thing that was shown, so things that come and go in between neither shift nor repeat a page.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::wrong_field;
+use crate::web::error::{Failure, Problem};
+use crate::web::form::Form;
+
+/// Most things on a page.
+const MOST: i64 = 200;
+/// Things on a page when nobody says how many.
+const USUAL: i64 = 50;
+
+/// One page of a list.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The things.
+    pub items: Vec<T>,
+    /// The path of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The query of a list: each parameter once.
+#[derive(Debug)]
+pub struct Query {
+    path: String,
+    text: String,
+    form: Form,
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.query_string().to_owned();
+        ready(Form::parse(text.as_bytes()).map_err(Problem).map(|form| Self {
+            path: request.path().to_owned(),
+            text,
+            form,
+        }))
+    }
+}
+
+impl Query {
+    /// One parameter.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.form.find(name)
+    }
+
+    /// Refuses parameters that the list does not know: a filter with a slip in its name would show everything.
+    pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
+        let names = url::form_urlencoded::parse(self.text.as_bytes()).map(|(name, _)| name.into_owned());
+        let unknown = names
+            .into_iter()
+            .find(|name| !["limit", "cursor"].contains(&name.as_str()) && !known.contains(&name.as_str()));
+        match unknown {
+            None => Ok(()),
+            Some(_) => Err(wrong_field(
+                "query",
+                "has a parameter that this list does not know",
+                format!("use {}", [&["limit", "cursor"], known].concat().join(", ")),
+            )),
+        }
+    }
+
+    /// How many things are wanted.
+    pub fn limit(&self) -> Result<i64, Failure> {
+        let Some(text) = self.find("limit") else { return Ok(USUAL) };
+        text.parse()
+            .ok()
+            .filter(|limit| (1..=MOST).contains(limit))
+            .ok_or_else(|| wrong_field("limit", "is out of range", format!("write a whole number from 1 to {MOST}")))
+    }
+
+    /// The thing after which the page begins.
+    pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Failure> {
+        let Some(text) = self.find("cursor") else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        key.map(Some).ok_or_else(|| wrong_field("cursor", "is none of ours", "follow `next` as it is"))
+    }
+
+    /// The page, from one thing more than was wanted.
+    pub fn page<T, V, K: Serialize>(
+        &self,
+        mut found: Vec<T>,
+        key: impl Fn(&T) -> K,
+        view: impl Fn(T) -> V,
+    ) -> Result<Page<V>, Failure> {
+        let limit = usize::try_from(self.limit()?).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| self.path_of_next(&key(last)));
+        Ok(Page { items: found.into_iter().map(view).collect(), next })
+    }
+
+    fn path_of_next(&self, key: &impl Serialize) -> String {
+        let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default());
+        let kept = url::form_urlencoded::parse(self.text.as_bytes()).filter(|(name, _)| name != "cursor");
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .append_pair("cursor", &cursor)
+            .finish();
+        format!("{}?{query}", self.path)
+    }
+}

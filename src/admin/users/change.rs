@@ -1,0 +1,84 @@
+//! `PATCH /v1/admin/users/{id}`, and what `passmint users set` does.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, web};
+use diesel::PgConnection;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{PersonView, check_external_ids, id_of, join, lock, of_another, show, wrong_claim};
+use crate::admin::guard::{Actor, Admin, ChangeUsers};
+use crate::admin::versions::IfMatch;
+use crate::admin::{Refusal, Room, missing};
+use crate::clock::Time;
+use crate::domain::audit::EventKind;
+use crate::storage::people::{self, Person};
+use crate::web::error::Problem;
+use crate::web::json::Json;
+
+/// What to change; what is left out stays.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangePerson {
+    /// Claims to be set; null takes one away (RFC 7396).
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub claims: Map<String, Value>,
+    /// All their groups.
+    pub groups: Option<Vec<String>>,
+    /// All that other systems call them.
+    pub external_ids: Option<BTreeMap<String, String>>,
+}
+
+/// Changes a person's claims, groups and external ids.
+#[utoipa::path(patch, path = "/v1/admin/users/{id}", tag = "Administration: people", request_body = ChangePerson,
+    params(("id" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 200, body = PersonView), (status = 400, description = "`invalid_field`"),
+        (status = 409, description = "`already_exists`, `managed_by_configuration`"),
+        (status = 412, description = "`precondition_failed`"), (status = 428, description = "`precondition_required`")))]
+pub async fn patch(
+    admin: Admin<ChangeUsers>,
+    room: Room,
+    version: IfMatch,
+    id: web::Path<String>,
+    body: Json<ChangePerson>,
+) -> Result<HttpResponse, Problem> {
+    let (version, id) = (version.required()?, id_of(&id)?);
+    let (actor, now, changes) = (admin.actor, room.clock.now(), body.0);
+    let view = room
+        .change(move |conn| {
+            let person = lock(conn, id, &actor)?;
+            version.check(&PersonView::from(&person))?;
+            Ok(PersonView::from(&store(conn, &actor, &person, &changes, now)?))
+        })
+        .await?;
+    Ok(show::answer(&view))
+}
+
+/// Changes a person who is locked, and writes down what was changed, by name only.
+pub fn store(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    person: &Person,
+    changes: &ChangePerson,
+    now: Time,
+) -> Result<Person, Refusal> {
+    let id = person.user.id;
+    let mut changed: Vec<&str> = changes.claims.keys().map(String::as_str).collect();
+    let mut claims = person.claims.clone();
+    claims.merge(&changes.claims).map_err(|error| wrong_claim(&error))?;
+    people::set_claims(conn, &person.user, &claims, now).map_err(of_another)?;
+    if let Some(links) = &changes.external_ids {
+        check_external_ids(links)?;
+        people::set_external_ids(conn, id, links).map_err(of_another)?;
+        changed.push("external ids");
+    }
+    if let Some(groups) = &changes.groups {
+        join(conn, actor, id, groups)?;
+        changed.push("groups");
+    }
+    actor.witness_of(conn, (EventKind::UserChanged, &changed.join(", ")), id, now)?;
+    Ok(people::find(conn, id)?.ok_or_else(|| missing("person"))?)
+}

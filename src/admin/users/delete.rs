@@ -1,0 +1,33 @@
+//! `DELETE /v1/admin/users/{id}`.
+
+use actix_web::{HttpResponse, web};
+
+use super::{PersonView, id_of, lock};
+use crate::admin::Room;
+use crate::admin::guard::{Admin, ChangeUsers};
+use crate::admin::versions::IfMatch;
+use crate::domain::audit::EventKind;
+use crate::storage::users;
+use crate::web::error::Problem;
+
+/// Deletes a person with their passkeys, sessions and tokens. There is no way back.
+#[utoipa::path(delete, path = "/v1/admin/users/{id}", tag = "Administration: people",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 204), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`")))]
+pub async fn delete(
+    admin: Admin<ChangeUsers>,
+    room: Room,
+    version: IfMatch,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (actor, id, now) = (admin.actor, id_of(&id)?, room.clock.now());
+    room.change(move |conn| {
+        let person = lock(conn, id, &actor)?;
+        version.check(&PersonView::from(&person))?;
+        users::delete(conn, id, now)?;
+        Ok(actor.witness_of(conn, (EventKind::UserDeleted, "deleted"), id, now)?)
+    })
+    .await?;
+    Ok(HttpResponse::NoContent().finish())
+}

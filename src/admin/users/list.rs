@@ -1,0 +1,41 @@
+//! `GET /v1/admin/users`.
+
+use actix_web::web;
+
+use super::PersonView;
+use crate::admin::guard::{Admin, ReadUsers};
+use crate::admin::pages::{Page, Query};
+use crate::admin::{Room, wrong_field};
+use crate::storage::people::{self, Filter};
+use crate::web::error::{Failure, Problem};
+
+/// Lists people, the newest first.
+#[utoipa::path(get, path = "/v1/admin/users", tag = "Administration: people",
+    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
+        ("email" = Option<String>, Query, description = "Only addresses that begin so"),
+        ("group" = Option<String>, Query, description = "Only members"),
+        ("source" = Option<String>, Query, description = "With `externalId`: the system that knows them by it"),
+        ("externalId" = Option<String>, Query)),
+    responses((status = 200, body = Page<PersonView>), (status = 400, description = "`invalid_field`"),
+        (status = 403, description = "`insufficient_scope`")))]
+pub async fn list(_: Admin<ReadUsers>, room: Room, query: Query) -> Result<web::Json<Page<PersonView>>, Problem> {
+    query.only(&["email", "group", "source", "externalId"])?;
+    let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);
+    let found = room.db.run(move |conn| people::page(conn, &filter, after, most)).await?;
+    let page = query.page(
+        found,
+        |person| (person.user.created_at, person.user.id.uuid()),
+        |person| PersonView::from(&person),
+    )?;
+    Ok(web::Json(page))
+}
+
+fn filter(query: &Query) -> Result<Filter, Failure> {
+    let text = |name: &str| query.find(name).map(ToOwned::to_owned);
+    let external_id = match (text("source"), text("externalId")) {
+        (None, None) => None,
+        (Some(source), Some(id)) => Some((source, id)),
+        _ => return Err(wrong_field("externalId", "and source belong together", "give both")),
+    };
+    Ok(Filter { email_prefix: text("email"), group: text("group"), external_id })
+}

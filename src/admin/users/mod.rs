@@ -1,0 +1,122 @@
+//! People: their claims, groups, ids elsewhere; their sessions and passkeys.
+//!
+//! Only here is an e-mail address declared verified without mail, never by its owner. What concerns a member of the group
+//! that administers wants the whole scope `admin`.
+
+pub mod change;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod passkeys;
+pub mod sessions;
+pub mod show;
+pub mod switch;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::PgConnection;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::guard::Actor;
+use super::{Refusal, editable, missing, wrong_field};
+use crate::domain::id::UserId;
+use crate::domain::standard_claims::ClaimError;
+use crate::domain::user::UserStatus;
+use crate::storage::StorageError;
+use crate::storage::people::{self, Person};
+use crate::web::error::{Failure, Kind};
+
+/// A person, as administrators see them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonView {
+    /// Also the `sub` of their tokens.
+    pub id: Uuid,
+    /// Whether they may sign in.
+    pub enabled: bool,
+    /// Their standard claims, by the names of OpenID Connect.
+    #[schema(value_type = Object)]
+    pub claims: Map<String, Value>,
+    /// Names of their groups.
+    pub groups: Vec<String>,
+    /// What other systems call them: source → id.
+    pub external_ids: BTreeMap<String, String>,
+    /// The configuration file that declares them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    /// When they were made.
+    pub created_at: DateTime<Utc>,
+    /// When they were last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<&Person> for PersonView {
+    fn from(person: &Person) -> Self {
+        Self {
+            id: person.user.id.uuid(),
+            enabled: person.user.status == UserStatus::Active,
+            claims: person.claims.as_map().clone(),
+            groups: person.groups.clone(),
+            external_ids: person.external_ids.clone(),
+            managed_by: person.managed_by.clone(),
+            created_at: person.user.created_at,
+            updated_at: person.updated_at,
+        }
+    }
+}
+
+/// A person that this actor may change, their row locked.
+pub fn lock(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person, Refusal> {
+    let person = people::lock(conn, id)?.ok_or_else(|| missing("person"))?;
+    editable(person.managed_by.as_deref())?;
+    actor.require_power_over(&person.groups)?;
+    Ok(person)
+}
+
+/// The id in a path; one that is none is nobody's.
+fn id_of(text: &str) -> Result<UserId, Failure> {
+    text.parse().map_err(|_| missing("person"))
+}
+
+/// A claim that was refused.
+fn wrong_claim(error: &ClaimError) -> Failure {
+    wrong_field(&format!("claims.{}", error.claim), error.what, "see OpenID Connect Core §5.1")
+}
+
+/// A value that must be one person's and is another's already.
+fn of_another(error: StorageError) -> Refusal {
+    let StorageError::Conflict { constraint } = &error else { return error.into() };
+    let detail = match constraint.as_str() {
+        "users_verified_email" => "Another account has this verified e-mail address.",
+        _ => "Another account has this external id.",
+    };
+    Failure::new(Kind::AlreadyExists, detail).into()
+}
+
+/// What other systems call a person.
+fn check_external_ids(links: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let fits = |text: &String| (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
+    if links.len() > 20 {
+        return Err(wrong_field("externalIds", "has more than 20", "keep those that are in use"));
+    }
+    if links.iter().all(|(source, id)| fits(source) && fits(id)) {
+        Ok(())
+    } else {
+        Err(wrong_field("externalIds", "has a name or id that is not 1 to 256 bytes on one line", "shorten it"))
+    }
+}
+
+/// Puts a person into groups, with the words for what is refused.
+fn join(conn: &mut PgConnection, actor: &Actor, id: UserId, names: &[String]) -> Result<(), Refusal> {
+    actor.require_power_over(names)?;
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    people::set_groups(conn, id, &names)?.map_err(|_| {
+        wrong_field("groups", "names a group that there is not", "make it first: POST /v1/admin/groups").into()
+    })
+}

@@ -1,0 +1,111 @@
+//! `/v1/admin/users/{id}/passkeys`: seen and removed.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{id_of, lock};
+use crate::admin::guard::{Admin, ChangeUsers, ReadUsers};
+use crate::admin::{Room, missing};
+use crate::domain::audit::{Event, EventKind};
+use crate::domain::id::PasskeyId;
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::{audit, people, sessions, users};
+use crate::web::error::Problem;
+
+/// A passkey, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonPasskey {
+    /// Its id.
+    pub id: Uuid,
+    /// Its owner's name for it.
+    pub name: String,
+    /// The domain it is bound to.
+    pub rp_id: String,
+    /// Whether it is kept on several devices.
+    pub synced: bool,
+    /// Whether a copy is suspected, so that it signs nobody in.
+    pub suspended: bool,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl From<StoredPasskey> for PersonPasskey {
+    fn from(passkey: StoredPasskey) -> Self {
+        Self {
+            id: passkey.id.uuid(),
+            name: passkey.name,
+            rp_id: passkey.rp_id,
+            synced: passkey.backup_state,
+            suspended: passkey.suspended_at.is_some(),
+            created_at: passkey.created_at,
+            last_used_at: passkey.last_used_at,
+        }
+    }
+}
+
+/// A person's passkeys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PersonPasskeys {
+    /// Oldest first.
+    pub items: Vec<PersonPasskey>,
+}
+
+/// Lists a person's passkeys.
+#[utoipa::path(get, path = "/v1/admin/users/{id}/passkeys", tag = "Administration: people", params(("id" = String, Path)),
+    responses((status = 200, body = PersonPasskeys), (status = 404, description = "`not_found`")))]
+pub async fn list(
+    _: Admin<ReadUsers>,
+    room: Room,
+    id: web::Path<String>,
+) -> Result<web::Json<PersonPasskeys>, Problem> {
+    let id = id_of(&id)?;
+    let found = room
+        .db
+        .run(move |conn| match people::find(conn, id)? {
+            Some(_) => Ok(Some(credentials::of_users(conn, &[id], None)?)),
+            None => Ok(None),
+        })
+        .await?;
+    let items = found.ok_or_else(|| missing("person"))?.into_iter().map(Into::into).collect();
+    Ok(web::Json(PersonPasskeys { items }))
+}
+
+/// Removes a passkey of a person, the last one too, and ends the sessions it opened.
+#[utoipa::path(delete, path = "/v1/admin/users/{id}/passkeys/{passkey}", tag = "Administration: people",
+    params(("id" = String, Path), ("passkey" = String, Path)),
+    responses((status = 204), (status = 404, description = "`not_found`")))]
+pub async fn remove(
+    admin: Admin<ChangeUsers>,
+    room: Room,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, passkey) = path.into_inner();
+    let (id, passkey) = (id_of(&id)?, passkey.parse::<PasskeyId>().map_err(|_| missing("passkey"))?);
+    let (actor, now) = (admin.actor, room.clock.now());
+    room.change(move |conn| {
+        lock(conn, id, &actor)?;
+        let all = credentials::of_users(conn, &[id], None)?;
+        let gone = all.into_iter().find(|one| one.id == passkey).ok_or_else(|| missing("passkey"))?;
+        credentials::delete(conn, id, passkey)?;
+        let ended = sessions::revoke_opened_by(conn, passkey, id, None, now)?;
+        users::raise_epoch(conn, id, now)?;
+        let event = Event {
+            user: Some(id),
+            subject: Some(passkey.to_string()),
+            subject_name: Some(gone.name),
+            detail: actor.detail("removed by administration", json!({ "sessionsEnded": ended })),
+            ..actor.event(EventKind::PasskeyRemoved, now, "removed by administration")
+        };
+        Ok(audit::insert(conn, &event)?)
+    })
+    .await?;
+    Ok(HttpResponse::NoContent().finish())
+}

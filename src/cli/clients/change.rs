@@ -1,0 +1,120 @@
+//! `passmint clients set` and `delete`: what the administration API does, by the same functions.
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::{editable, unknown};
+use crate::admin::clients::rules::Rules;
+use crate::admin::clients::{change, delete as deletion};
+use crate::admin::guard::Actor;
+use crate::cli::Outcome;
+use crate::cli::print;
+use crate::cli::settings::Settings;
+use crate::domain::client::ClientDefinition;
+use crate::storage::client_records;
+
+/// Settings to be changed.
+#[derive(Args)]
+pub struct Change {
+    /// The client's id.
+    id: String,
+    /// A setting and its value, `name=value`; lists with commas, times in seconds; may be given several times.
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+    /// A setting that gets its default again; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    clear: Vec<String>,
+}
+
+/// Reads `name=value`.
+pub fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Change {
+    /// Runs the command.
+    pub fn run(&self, settings: &Settings) -> Outcome {
+        let changes = self.changes();
+        if changes.is_empty() {
+            return Err("nothing to change: give --setting NAME=VALUE or --clear NAME".to_owned());
+        }
+        let desk = settings.desk()?;
+        let rules = Rules::of(&desk.config);
+        desk.write_locked(|conn| {
+            editable(conn, &self.id)?;
+            let old = client_records::lock(conn, &self.id)?.ok_or_else(|| unknown(&self.id))?;
+            let definition = change::merged(&old.definition, &changes)?;
+            change::store(conn, &Actor::command_line(), &rules, &old, &definition, desk.now)?;
+            Ok(())
+        })?;
+        print::line(format!("client `{}` is changed; running servers follow within seconds", self.id));
+        Ok(())
+    }
+
+    fn changes(&self) -> Map<String, Value> {
+        let set = self.settings.iter().map(|(name, value)| (name.clone(), typed(name, value)));
+        set.chain(self.clear.iter().map(|name| (name.clone(), Value::Null))).collect()
+    }
+}
+
+/// A value with the type of its setting: what reads as the setting's own JSON is that, commas make a list.
+fn typed(name: &str, text: &str) -> Value {
+    let list: Vec<Value> = text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Value::from).collect();
+    let candidates = [
+        serde_json::from_str(text).unwrap_or(Value::Null),
+        Value::Array(list),
+        Value::from(if name == "scopes" { text.replace(',', " ") } else { text.to_owned() }),
+    ];
+    let fits = |value: &Value| {
+        let Ok(Value::Object(mut whole)) = serde_json::to_value(ClientDefinition::default()) else { return false };
+        whole.insert(name.to_owned(), value.clone());
+        !value.is_null() && serde_json::from_value::<ClientDefinition>(Value::Object(whole)).is_ok()
+    };
+    let fallback = candidates[2].clone();
+    candidates.into_iter().find(fits).unwrap_or(fallback)
+}
+
+/// Deletes a client.
+pub fn delete(settings: &Settings, id: &str, yes: bool) -> Outcome {
+    if !yes {
+        return Err(format!(
+            "deleting `{id}` cannot be undone; add --yes if that is what you want, or use `passmint clients disable {id}`"
+        ));
+    }
+    let desk = settings.desk()?;
+    desk.write_locked(|conn| {
+        editable(conn, id)?;
+        let record = client_records::lock(conn, id)?.ok_or_else(|| unknown(id))?;
+        deletion::remove(conn, &Actor::command_line(), &record, desk.now)?;
+        Ok(())
+    })?;
+    print::line(format!("client `{id}` is deleted, with all that was given to it"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_have_the_type_of_their_setting() {
+        for (name, text, value) in [
+            ("name", "Shop", json!("Shop")),
+            ("name", "7", json!("7")),
+            ("access_ttl", "120", json!(120)),
+            ("require_pkce", "true", json!(true)),
+            (
+                "redirect_uris",
+                "https://a.example/,https://b.example/",
+                json!(["https://a.example/", "https://b.example/"]),
+            ),
+            ("grants", "authorization_code", json!(["authorization_code"])),
+            ("scopes", "openid,email", json!("openid email")),
+            ("jwks", "{\"keys\": []}", json!({"keys": []})),
+        ] {
+            assert_eq!(typed(name, text), value, "{name}={text}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether apps may register themselves, and what they may have.
+
+use chrono::Duration;
+
+use super::clients::Grant;
+use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::problems::Wrong;
+use super::reader::Reader;
+use super::text;
+
+choices! {
+    /// Who may register clients.
+    RegistrationMode {
+        /// Nobody.
+        Off = "off",
+        /// Whoever has a permission (an initial access token).
+        Token = "token",
+        /// Everybody.
+        Open = "open",
+    }
+}
+
+/// Registration.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Who may register clients.
+    pub mode: RegistrationMode,
+    /// The grants that registered clients may have.
+    pub grants: Vec<Grant>,
+    /// The scopes that registered clients may have; what they get when they name none.
+    pub scopes: Vec<String>,
+    /// Most clients that registered themselves or were read from their documents.
+    pub max_clients: u32,
+    /// How long a registered client that nobody uses is kept; `None` for ever.
+    pub unused_lifetime: Option<Duration>,
+    /// Whether a `client_id` may be the address of a document that describes the client.
+    pub metadata_documents: bool,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Registration",
+    doc: "Apps that register themselves (RFC 7591, OpenID Connect Dynamic Client Registration), as MCP clients do. They are \
+          never first-party, never run ceremonies, and never administer.",
+    keys: &[
+        Key {
+            path: "registration.mode",
+            kind: Kind::Choice(RegistrationMode::WORDS),
+            default: Fallback::Value("off"),
+            doc: "`token`: whoever has a permission made with `passmint registration-tokens create` or the administration \
+                  API. `open`: everybody on the network.",
+        },
+        Key {
+            path: "registration.grants",
+            kind: Kind::Choices(Grant::WORDS),
+            default: Fallback::Value("authorization_code,refresh_token"),
+            doc: "The grants that registered apps may have; `passkey` is never among them.",
+        },
+        Key {
+            path: "registration.scopes",
+            kind: Kind::List("scope"),
+            default: Fallback::Value("openid,profile,email,address,phone,offline_access"),
+            doc: "The scopes that registered apps may have, and get when they name none; never those of administration.",
+        },
+        Key {
+            path: "registration.max_clients",
+            kind: Kind::Integer(1, 1_000_000),
+            default: Fallback::Value("1000"),
+            doc: "How many apps may have registered themselves, or been read from their documents, at the same time.",
+        },
+        Key {
+            path: "registration.unused_lifetime",
+            kind: Kind::DurationOrOff("1h", "400d"),
+            default: Fallback::Value("30d"),
+            doc: "A registered app that nobody used for so long is deleted; `off` keeps it.",
+        },
+        Key {
+            path: "registration.metadata_documents",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether a `client_id` may be the https address of a document that describes the app (OAuth Client ID \
+                  Metadata Document), which the server then fetches.",
+        },
+    ],
+};
+
+/// Reads the section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
+    let registration = Registration {
+        mode: reader.choice("registration.mode"),
+        grants: reader.choices("registration.grants").unwrap_or_default(),
+        scopes: reader.list_as("registration.scopes", text::scope).unwrap_or_default(),
+        max_clients: reader.integer("registration.max_clients"),
+        unused_lifetime: reader.optional_duration("registration.unused_lifetime"),
+        metadata_documents: reader.switch("registration.metadata_documents"),
+    };
+    if registration.grants.contains(&Grant::Passkey) {
+        let cure = "leave it out: ceremonies are for your own apps, and those are declared";
+        reader.mistake("registration.grants", Wrong::new("has \"passkey\"", cure));
+    }
+    if registration.scopes.iter().any(|scope| crate::domain::scope::is_admin(scope)) {
+        let cure = "leave it out: administration is for clients that an administrator made";
+        reader.mistake("registration.scopes", Wrong::new("has a scope of administration", cure));
+    }
+    registration
+}

@@ -1,0 +1,326 @@
+//! What each value of a client must be by itself, whoever wrote it: the configuration, an administrator, or the client by
+//! registration. How the values must fit each other is in `check`.
+//!
+//! To add a rule: a function here that names what is wrong, and its line in [`ClientDefinition::check_fields`].
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::{Host, Url};
+
+use super::{ClientDefinition, Misfit};
+
+/// What is wrong with one value, and the cure. `what` goes on after the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub what: &'static str,
+    /// What to do.
+    pub cure: Cow<'static, str>,
+    /// Whether the value holds a secret, so that no message may repeat it.
+    pub secret: bool,
+}
+
+impl Fault {
+    fn new(what: &'static str, cure: impl Into<Cow<'static, str>>) -> Self {
+        Self { what, cure: cure.into(), secret: false }
+    }
+}
+
+/// Algorithms that we sign with (JWA names).
+pub const SIGNING_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
+/// Shortest and longest life of access tokens, in seconds.
+const ACCESS_TTL: std::ops::RangeInclusive<i64> = 60..=86_400;
+/// Longest `default_max_age`, in seconds.
+const LONGEST_MAX_AGE: i64 = 400 * 86_400;
+/// Most elements of one list.
+const MOST: usize = 100;
+/// The cure of an origin with an IP address.
+pub const USE_A_DOMAIN: &str = "use localhost or a domain: passkeys do not work on IP addresses";
+
+/// A URI that an answer may be sent to (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1): `https`, `http` on loopback, or a
+/// private-use scheme with a dot.
+pub fn redirect_uri(text: &str) -> Result<(), Fault> {
+    let Ok(url) = Url::parse(text) else {
+        return Err(Fault::new(
+            "is not a URI",
+            "write it out in full, for example \"https://app.example.com/callback\"",
+        ));
+    };
+    if !text.is_ascii() || text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control() || c == '\\') {
+        return Err(Fault::new("holds characters that a URI cannot", "percent-encode them"));
+    }
+    if text.len() > 2048 {
+        return Err(Fault::new("is longer than 2048 characters", "shorten it"));
+    }
+    if url.fragment().is_some() {
+        return Err(Fault::new("has a fragment", "leave out the # and what follows"));
+    }
+    if text.contains('*') {
+        return Err(Fault::new("has a wildcard", "list every redirect URI: they are compared exactly"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let fault = Fault::new("holds a user name or password", "leave out what stands before the @");
+        return Err(Fault { secret: true, ..fault });
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => Err(Fault::new("is not https", "plain http is for loopback only, as native apps use it")),
+        scheme if scheme.contains('.') => Ok(()),
+        _ => Err(Fault::new(
+            "has a scheme that any app could claim",
+            "use https, or a scheme made from your domain: \"com.example.app:/callback\"",
+        )),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(host)) => host == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// An address of the app: https, or http on loopback for development.
+pub fn web_address(text: &str) -> Result<(), Fault> {
+    let url = Url::parse(text).ok().filter(|_| text.is_ascii() && !text.contains([' ', '\\']) && text.len() <= 2048);
+    let loopback = |url: &Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let fits = url.is_some_and(|url| match url.scheme() {
+        "https" => url.fragment().is_none() && url.username().is_empty(),
+        "http" => loopback(&url) && url.fragment().is_none(),
+        _ => false,
+    });
+    if fits { Ok(()) } else { Err(Fault::new("is not an https address", "write it out in full, without a fragment")) }
+}
+
+/// An origin of the app, exactly as a browser or Android writes it into `clientDataJSON.origin`: `https://host[:port]`,
+/// `http://localhost[:port]` or `android:apk-key-hash:…`. Gives the host of a web origin.
+pub fn origin(text: &str) -> Result<Option<String>, Fault> {
+    if let Some(rest) = text.strip_prefix("android:") {
+        return android_origin(rest).map(|()| None);
+    }
+    let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http")) else {
+        let cure = "write \"https://app.example.com\" or \"android:apk-key-hash:…\"";
+        return Err(Fault::new("is not an origin", cure));
+    };
+    let Some(Host::Domain(host)) = url.host() else {
+        return Err(Fault::new("has an IP address as its host", USE_A_DOMAIN));
+    };
+    if url.scheme() == "http" && host != "localhost" {
+        return Err(Fault::new("is not https", "browsers offer passkeys over https only, except on localhost"));
+    }
+    let exact = url.origin().ascii_serialization();
+    if exact != text {
+        return Err(Fault::new("is not written as browsers send it", format!("write \"{exact}\"")));
+    }
+    if host.ends_with('.') || host.contains('*') {
+        return Err(Fault::new("does not name one host", "write the host out, without a dot at its end"));
+    }
+    Ok(Some(host.to_owned()))
+}
+
+fn android_origin(rest: &str) -> Result<(), Fault> {
+    let digest = rest.strip_prefix("apk-key-hash:").and_then(|hash| URL_SAFE_NO_PAD.decode(hash).ok());
+    if digest.is_some_and(|digest| digest.len() == 32) {
+        return Ok(());
+    }
+    let cure = "write \"android:apk-key-hash:\" and the SHA-256 of the app's signing certificate in base64url, 43 \
+                characters without padding";
+    Err(Fault::new("is not the origin of an Android app", cure))
+}
+
+/// Text that people will see: not blank, on one line, at most 100 characters.
+pub fn display_name(text: &str) -> Result<(), Fault> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(Fault::new("cannot be shown to people", "write 1 to 100 characters on one line")) }
+}
+
+/// A word without spaces or control characters, at most 512 bytes: an audience, an issuer, an identifier.
+pub fn identifier(text: &str) -> Result<(), Fault> {
+    let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if fits { Ok(()) } else { Err(Fault::new("is not an identifier", "write 1 to 512 bytes without spaces")) }
+}
+
+/// An algorithm that we sign with.
+pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
+    if SIGNING_ALGORITHMS.contains(&text) {
+        Ok(())
+    } else {
+        Err(Fault::new("is no algorithm that this server signs with", "write ES256, EdDSA or RS256"))
+    }
+}
+
+type Rule = fn(&str) -> Result<(), Fault>;
+
+impl ClientDefinition {
+    /// Every value that is wrong by itself; empty for a sound client.
+    pub fn check_fields(&self) -> Vec<Misfit> {
+        let mut found = Vec::new();
+        self.check_texts(&mut found);
+        self.check_lists(&mut found);
+        let mut number = |field, wrong: bool, what: &'static str, cure: &'static str| {
+            if wrong {
+                found.push(Misfit { field, what: what.into(), cure: cure.into() });
+            }
+        };
+        number(
+            "access_ttl",
+            self.access_ttl.is_some_and(|life| !ACCESS_TTL.contains(&life)),
+            "is out of range",
+            "choose from 60 to 86400 seconds",
+        );
+        number(
+            "default_max_age",
+            self.default_max_age.is_some_and(|age| !(0..=LONGEST_MAX_AGE).contains(&age)),
+            "is out of range",
+            "choose from 0 to 34560000 seconds",
+        );
+        found
+    }
+
+    fn check_texts(&self, found: &mut Vec<Misfit>) {
+        let some = |text: &Option<String>| text.clone();
+        let texts: [(&'static str, Option<String>, Rule); 16] = [
+            ("name", Some(self.name.clone()), display_name),
+            ("relying_party", some(&self.relying_party), identifier),
+            ("id_token_algorithm", some(&self.id_token_algorithm), signing_algorithm),
+            ("userinfo_algorithm", some(&self.userinfo_algorithm), signing_algorithm),
+            ("introspection_algorithm", some(&self.introspection_algorithm), signing_algorithm),
+            ("authorization_response_algorithm", some(&self.authorization_response_algorithm), signing_algorithm),
+            ("request_object_algorithm", some(&self.request_object_algorithm), identifier),
+            ("jwks_uri", some(&self.jwks_uri), web_address),
+            ("sector_identifier_uri", some(&self.sector_identifier_uri), web_address),
+            ("backchannel_logout_uri", some(&self.backchannel_logout_uri), web_address),
+            ("frontchannel_logout_uri", some(&self.frontchannel_logout_uri), web_address),
+            ("initiate_login_uri", some(&self.initiate_login_uri), web_address),
+            ("client_uri", some(&self.client_uri), web_address),
+            ("logo_uri", some(&self.logo_uri), web_address),
+            ("policy_uri", some(&self.policy_uri), web_address),
+            ("tos_uri", some(&self.tos_uri), web_address),
+        ];
+        for (field, text, rule) in texts {
+            if let Some(Err(fault)) = text.as_deref().map(rule) {
+                found.push(Misfit { field, what: fault.what.into(), cure: fault.cure });
+            }
+        }
+    }
+
+    fn check_lists(&self, found: &mut Vec<Misfit>) {
+        let lists: [(&'static str, &[String], Rule); 9] = [
+            ("origins", &self.origins, |text| origin(text).map(drop)),
+            ("redirect_uris", &self.redirect_uris, redirect_uri),
+            ("post_logout_redirect_uris", &self.post_logout_redirect_uris, redirect_uri),
+            ("audiences", &self.audiences, identifier),
+            ("may_introspect", &self.may_introspect, identifier),
+            ("request_uris", &self.request_uris, identifier),
+            ("default_acr_values", &self.default_acr_values, identifier),
+            ("allowed_groups", &self.allowed_groups, display_name),
+            ("contacts", &self.contacts, identifier),
+        ];
+        for (field, elements, rule) in lists {
+            if elements.len() > MOST {
+                let cure = format!("keep to {MOST}");
+                found.push(Misfit { field, what: "has too many elements".into(), cure: cure.into() });
+                continue;
+            }
+            let mut seen = BTreeSet::new();
+            for (index, element) in elements.iter().enumerate() {
+                let twice = || Err(Fault::new("is listed twice", "keep one of the two"));
+                let result = if seen.insert(element) { rule(element) } else { twice() };
+                if let Err(fault) = result {
+                    // By its number: an answer repeats nothing it was sent.
+                    let what = format!("(element {}) {}", index + 1, fault.what);
+                    found.push(Misfit { field, what: what.into(), cure: fault.cure });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> ClientDefinition {
+        ClientDefinition { name: "App".into(), ..ClientDefinition::default() }
+    }
+
+    #[test]
+    fn redirect_uris() {
+        for good in [
+            "https://app.example.com/callback",
+            "https://app.example.com/callback?from=passmint",
+            "http://localhost:3000/callback",
+            "http://127.0.0.1/callback",
+            "http://[::1]:7000/callback",
+            "com.example.app:/callback",
+        ] {
+            assert_eq!(redirect_uri(good), Ok(()), "{good}");
+        }
+        for (bad, what) in [
+            ("/callback", "is not a URI"),
+            ("", "is not a URI"),
+            ("http://app.example.com/callback", "is not https"),
+            ("https://app.example.com/#x", "has a fragment"),
+            ("https://app.example.com/#", "has a fragment"),
+            ("https://*.example.com/", "has a wildcard"),
+            ("https://me@app.example.com/", "holds a user name or password"),
+            ("myapp:/callback", "has a scheme that any app could claim"),
+            ("javascript:alert(1)", "has a scheme that any app could claim"),
+            ("data:text/html,x", "has a scheme that any app could claim"),
+            ("https://app.example.com\\@evil.example", "holds characters that a URI cannot"),
+            ("https://app.example.com/\n", "holds characters that a URI cannot"),
+            ("https://app.example.com/ä", "holds characters that a URI cannot"),
+        ] {
+            assert_eq!(redirect_uri(bad).unwrap_err().what, what, "{bad}");
+        }
+    }
+
+    #[test]
+    fn web_addresses() {
+        for good in ["https://app.example/logo.png", "http://localhost:3000/x", "http://127.0.0.1:1/"] {
+            assert_eq!(web_address(good), Ok(()), "{good}");
+        }
+        for bad in ["http://app.example/", "https://a.example/#x", "https://me@a.example/", "javascript:1", "x", ""] {
+            assert!(web_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_field_is_named_with_its_fault() {
+        assert_eq!(sound().check_fields(), []);
+        let some = |text: &str| Some(text.to_owned());
+        for (field, definition) in [
+            ("name", ClientDefinition { name: " ".into(), ..sound() }),
+            ("name", ClientDefinition { name: "a\nb".into(), ..sound() }),
+            ("origins", ClientDefinition { origins: vec!["https://app.example/".into()], ..sound() }),
+            ("origins", ClientDefinition { origins: vec!["https://a.example".into(); 2], ..sound() }),
+            ("redirect_uris", ClientDefinition { redirect_uris: vec!["https://*.example/".into()], ..sound() }),
+            (
+                "redirect_uris",
+                ClientDefinition {
+                    redirect_uris: (0..101).map(|n| format!("https://a.example/{n}")).collect(),
+                    ..sound()
+                },
+            ),
+            ("post_logout_redirect_uris", ClientDefinition { post_logout_redirect_uris: vec!["x".into()], ..sound() }),
+            ("audiences", ClientDefinition { audiences: vec!["a b".into()], ..sound() }),
+            ("contacts", ClientDefinition { contacts: vec![String::new()], ..sound() }),
+            ("id_token_algorithm", ClientDefinition { id_token_algorithm: some("none"), ..sound() }),
+            ("userinfo_algorithm", ClientDefinition { userinfo_algorithm: some("HS256"), ..sound() }),
+            ("jwks_uri", ClientDefinition { jwks_uri: some("http://a.example/"), ..sound() }),
+            ("initiate_login_uri", ClientDefinition { initiate_login_uri: some("http://a.example/"), ..sound() }),
+            ("logo_uri", ClientDefinition { logo_uri: some("data:image/svg+xml,x"), ..sound() }),
+            ("access_ttl", ClientDefinition { access_ttl: Some(59), ..sound() }),
+            ("default_max_age", ClientDefinition { default_max_age: Some(-1), ..sound() }),
+        ] {
+            let found = definition.check_fields();
+            assert_eq!(found.iter().map(|misfit| misfit.field).collect::<Vec<_>>(), [field], "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The standard claims about a person (OpenID Connect Core §5.1): their names, the types of their values, and a person's
+//! own set of them.
+//!
+//! What must always hold: a stored claim has the type the standard gives it and is never null or empty, because clients
+//! are told it as it is. `sub` and `updated_at` are not stored: they are the person's id and the time of the last change.
+//! To add a claim: a line in [`STANDARD`] with its form.
+
+use serde_json::{Map, Value};
+
+use super::text::{DisplayName, Email};
+
+/// What a claim's value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Text that people are shown: 1–512 characters on one line.
+    Text,
+    /// A name as the account shows it.
+    Name,
+    /// An e-mail address.
+    Email,
+    /// `true` or `false`.
+    Switch,
+    /// An http or https address.
+    Address,
+    /// `YYYY-MM-DD`, `0000-MM-DD` or `YYYY`.
+    Date,
+    /// An IANA time zone such as `Europe/Paris`.
+    Zone,
+    /// A BCP 47 language tag.
+    Locale,
+    /// A telephone number, best in E.164.
+    Phone,
+    /// The postal address, an object (§5.1.1).
+    Postal,
+}
+
+/// Every standard claim that is stored, with its form.
+const STANDARD: [(&str, Form); 18] = [
+    ("name", Form::Name),
+    ("given_name", Form::Text),
+    ("family_name", Form::Text),
+    ("middle_name", Form::Text),
+    ("nickname", Form::Text),
+    ("preferred_username", Form::Text),
+    ("profile", Form::Address),
+    ("picture", Form::Address),
+    ("website", Form::Address),
+    ("email", Form::Email),
+    ("email_verified", Form::Switch),
+    ("gender", Form::Text),
+    ("birthdate", Form::Date),
+    ("zoneinfo", Form::Zone),
+    ("locale", Form::Locale),
+    ("phone_number", Form::Phone),
+    ("phone_number_verified", Form::Switch),
+    ("address", Form::Postal),
+];
+
+/// Members of `address`, all texts (§5.1.1).
+pub const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
+
+/// The names of the claims that can be set.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    STANDARD.iter().map(|(name, _)| *name)
+}
+
+/// Why a claim was refused; `what` goes on after its name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{claim} {what}")]
+pub struct ClaimError {
+    /// The claim, as far as it is one of ours.
+    pub claim: String,
+    /// What is wrong, and what to do.
+    pub what: &'static str,
+}
+
+/// A person's standard claims, every one checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StandardClaims(Map<String, Value>);
+
+impl StandardClaims {
+    /// Checks claims by name. Null counts as left out.
+    pub fn parse(claims: &Map<String, Value>) -> Result<Self, ClaimError> {
+        let mut checked = Self::default();
+        checked.merge(claims)?;
+        Ok(checked)
+    }
+
+    /// What is stored; not checked again.
+    pub const fn from_stored(claims: Map<String, Value>) -> Self {
+        Self(claims)
+    }
+
+    /// Sets the claims that are given and removes those given as null (RFC 7396).
+    pub fn merge(&mut self, changes: &Map<String, Value>) -> Result<(), ClaimError> {
+        for (name, value) in changes {
+            let error = |what| ClaimError { claim: name.chars().take(40).collect(), what };
+            let known = STANDARD.iter().find(|(known, _)| known == name);
+            let (_, form) = known.ok_or_else(|| error("is no standard claim that can be set"))?;
+            if value.is_null() {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.clone(), checked(*form, value).map_err(error)?);
+            }
+        }
+        for (verified, of) in [("email_verified", "email"), ("phone_number_verified", "phone_number")] {
+            let changed = changes.contains_key(of) && !changes.contains_key(verified);
+            if changed {
+                // What was proven of the old value says nothing of the new one.
+                self.0.remove(verified);
+            } else if self.0.get(verified) == Some(&Value::Bool(true)) && !self.0.contains_key(of) {
+                return Err(ClaimError { claim: verified.to_owned(), what: "is true, but there is nothing to verify" });
+            }
+        }
+        Ok(())
+    }
+
+    /// One claim that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether the e-mail address was proven to be theirs.
+    pub fn email_verified(&self) -> bool {
+        self.0.get("email_verified") == Some(&Value::Bool(true))
+    }
+
+    /// All of them.
+    pub const fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+fn checked(form: Form, value: &Value) -> Result<Value, &'static str> {
+    match (form, value) {
+        (Form::Switch, Value::Bool(_)) => Ok(value.clone()),
+        (Form::Switch, _) => Err("must be true or false"),
+        (Form::Postal, Value::Object(address)) => postal(address),
+        (Form::Postal, _) => Err("must be an object"),
+        (_, Value::String(text)) => text_of(form, text).map(Value::from),
+        _ => Err("must be a text"),
+    }
+}
+
+fn text_of(form: Form, text: &str) -> Result<String, &'static str> {
+    let fits = |fits: bool, what| if fits { Ok(text.to_owned()) } else { Err(what) };
+    match form {
+        Form::Name => DisplayName::parse(text)
+            .map(|name| name.as_str().to_owned())
+            .map_err(|_| "must be 1 to 64 characters that can be shown"),
+        Form::Email => Email::parse(text).map(|email| email.as_str().to_owned()).map_err(|_| "is no e-mail address"),
+        Form::Address => {
+            let url = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+            fits(url && text.len() <= 2048, "must be an https address")
+        }
+        Form::Date => fits(is_date(text), "must be YYYY-MM-DD, or YYYY"),
+        Form::Zone => fits(
+            is_word(text, 64, |c| c.is_ascii_alphanumeric() || "/_+-".contains(c)),
+            "must be a time zone such as Europe/Paris",
+        ),
+        Form::Locale => fits(
+            is_word(text, 35, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+            "must be a language tag such as en-GB",
+        ),
+        Form::Phone => {
+            let digits = text.chars().filter(char::is_ascii_digit).count();
+            let plain = is_word(text, 40, |c| c.is_ascii_digit() || "+ ().-;=ext".contains(c));
+            fits(plain && digits >= 3, "must be a telephone number such as +1 425 555 1212")
+        }
+        _ => fits(is_line(text), "must be 1 to 512 characters on one line"),
+    }
+}
+
+fn is_word(text: &str, longest: usize, of: impl Fn(char) -> bool) -> bool {
+    !text.is_empty() && text.len() <= longest && text.chars().all(of)
+}
+
+fn is_line(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= 512 && !text.chars().any(char::is_control)
+}
+
+fn is_date(text: &str) -> bool {
+    let year = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if year(text) {
+        return true;
+    }
+    // A person may keep the year to themselves (§5.1): 2000 stands in for it, so that 29 February is a day.
+    let whole = text.strip_prefix("0000-").map_or_else(|| text.to_owned(), |rest| format!("2000-{rest}"));
+    whole.len() == 10 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok()
+}
+
+fn postal(address: &Map<String, Value>) -> Result<Value, &'static str> {
+    let mut checked = Map::new();
+    for (name, value) in address {
+        if !ADDRESS.contains(&name.as_str()) {
+            return Err("has a member that the standard does not know");
+        }
+        match value {
+            Value::Null => {}
+            // Lines of an address are separated by line ends (§5.1.1).
+            Value::String(text) if is_line(&text.replace(['\r', '\n'], " ")) => {
+                checked.insert(name.clone(), value.clone());
+            }
+            _ => return Err("has a member that is not a text of 1 to 512 characters"),
+        }
+    }
+    if checked.is_empty() { Err("has no member: leave it out instead") } else { Ok(Value::Object(checked)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map<String, Value> {
+        let Value::Object(map) = value else { panic!("an object") };
+        map
+    }
+
+    /// OpenID Connect Core §5.1, one value for each.
+    fn all() -> Map<String, Value> {
+        map(json!({
+            "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe", "middle_name": "M", "nickname": "JD",
+            "preferred_username": "j.doe", "profile": "https://example.com/jd", "picture": "https://example.com/jd.png",
+            "website": "http://jd.example", "email": "jane@example.com", "email_verified": true, "gender": "female",
+            "birthdate": "0000-02-29", "zoneinfo": "Europe/Paris", "locale": "en-GB",
+            "phone_number": "+1 (604) 555-1234;ext=5678", "phone_number_verified": false,
+            "address": { "street_address": "1 High Street\nFlat 2", "locality": "X", "country": "GB" },
+        }))
+    }
+
+    #[test]
+    fn every_standard_claim_can_be_set() {
+        let claims = StandardClaims::parse(&all()).unwrap();
+        assert_eq!(claims.as_map().len(), STANDARD.len());
+        assert!(claims.email_verified());
+        assert_eq!(claims.text("locale"), Some("en-GB"));
+    }
+
+    #[test]
+    fn each_refusal_names_its_claim() {
+        for (claim, value) in [
+            ("name", json!("")),
+            ("name", json!(1)),
+            ("name", json!("x".repeat(65))),
+            ("given_name", json!("a\u{7}")),
+            ("picture", json!("javascript:alert(1)")),
+            ("email", json!("nobody")),
+            ("email_verified", json!("true")),
+            ("phone_number_verified", json!(1)),
+            ("birthdate", json!("1990-02-30")),
+            ("birthdate", json!("1990-2-3")),
+            ("zoneinfo", json!("Europe Paris")),
+            ("locale", json!("en GB")),
+            ("phone_number", json!("none")),
+            ("address", json!("1 High Street")),
+            ("address", json!({})),
+            ("address", json!({"planet": "Earth"})),
+            ("address", json!({"country": 1})),
+            ("sub", json!("x")),
+            ("updated_at", json!(1)),
+            ("is_admin", json!(true)),
+        ] {
+            let mut claims = all();
+            claims.insert(claim.to_owned(), value.clone());
+            assert_eq!(StandardClaims::parse(&claims).unwrap_err().claim, claim, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_new_address_is_not_verified_by_the_old_one() {
+        let mut claims = StandardClaims::parse(&all()).unwrap();
+        claims.merge(&map(json!({"email": "new@example.com"}))).unwrap();
+        assert!(!claims.email_verified());
+        claims.merge(&map(json!({"email": null, "gender": null}))).unwrap();
+        assert_eq!((claims.text("email"), claims.text("gender")), (None, None));
+        assert_eq!(claims.merge(&map(json!({"email_verified": true}))).unwrap_err().claim, "email_verified");
+    }
+}

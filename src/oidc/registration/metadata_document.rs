@@ -1,0 +1,165 @@
+//! Clients whose id is the address of a document that describes them (draft-ietf-oauth-client-id-metadata-document; MCP
+//! clients use it).
+//!
+//! The document is fetched through the outbound client, held to the rules of registration, and kept like a client until it
+//! must be read again. Such a client has no secret: it is public, or has keys. A document that cannot be read any more
+//! leaves what was read before in force for a day.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use diesel::{Connection as _, PgConnection};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Registration;
+use super::metadata::read;
+use super::register::{require_room, wants_secret};
+use crate::admin::Refusal;
+use crate::clock::Time;
+use crate::domain::client::{Client, ClientDefinition};
+use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
+use crate::web::error::{Failure, Kind};
+
+/// How long a document is good.
+const FRESH: Duration = Duration::hours(1);
+/// How long after that what was read before stays in force when the document cannot be read.
+const STALE: Duration = Duration::days(1);
+/// Longest address, in bytes.
+const LONGEST: usize = 500;
+
+impl Registration {
+    /// The client of an id, also when the id is the address of its document. To be asked wherever a client first appears:
+    /// at the authorization endpoint and at pushed authorization requests. Everywhere else it is known by then.
+    ///
+    /// # Errors
+    /// A document that cannot be used, in words for the person whose app it is; a storage fault.
+    pub async fn resolve(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
+        if !self.policy.metadata_documents || !is_document_address(id) {
+            return Ok(self.clients.find(id));
+        }
+        let (address, now) = (id.to_owned(), self.clock.now());
+        let known = self.db.run(move |conn| client_records::find(conn, &address)).await?;
+        if known.as_ref().is_some_and(|known| known.source != Source::MetadataDocument || known.disabled_at.is_some()) {
+            return Ok(self.clients.find(id));
+        }
+        if known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| again > now) {
+            return Ok(self.clients.find(id));
+        }
+        match self.fetch_document(id).await {
+            Ok(definition) => self.keep(id, definition, known, now).await?,
+            Err(failure) => {
+                let until = known.and_then(|known| known.fetch_again_at).map(|again| again + STALE);
+                if until.is_none_or(|until| until <= now) {
+                    return Err(failure);
+                }
+                failure.log();
+            }
+        }
+        Ok(self.clients.find(id))
+    }
+
+    async fn fetch_document(&self, id: &str) -> Result<ClientDefinition, Failure> {
+        let refused = |what: &'static str| Failure::new(Kind::InvalidClient, what);
+        let unreadable = "The document at the client_id's address cannot be read: it must be JSON of at most 64 KiB at a public https address.";
+        let answer = self
+            .outbound
+            .get(id, "application/json", "client_document")
+            .await
+            .map_err(|error| refused(unreadable).because(error))?;
+        let members: Map<String, Value> =
+            serde_json::from_slice(&answer.body).map_err(|error| refused(unreadable).because(error))?;
+        let definition = document_definition(&members, id, self)?;
+        self.check_rules(&definition)?;
+        self.check_sector(&definition).await?;
+        Ok(definition)
+    }
+
+    async fn keep(
+        &self,
+        id: &str,
+        definition: ClientDefinition,
+        known: Option<ClientRecord>,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let (id, most) = (id.to_owned(), self.policy.max_clients);
+        let work = move |conn: &mut PgConnection| {
+            let again = now + FRESH;
+            if let Some(known) = known {
+                if known.definition != definition {
+                    client_records::set_definition(conn, &id, &definition, now)?;
+                }
+                client_records::fetch_again(conn, &id, again)?;
+                return Ok::<_, Refusal>(());
+            }
+            require_room(conn, most)?;
+            let client = Client { id, definition, secret: None, previous_secret: None };
+            let new = NewClient {
+                client: &client,
+                source: Source::MetadataDocument,
+                registration_token: None,
+                fetch_again_at: Some(again),
+            };
+            client_records::insert(conn, &new, now)?;
+            Ok(())
+        };
+        self.db.run(move |conn| Ok(conn.transaction(work))).await??;
+        Ok(self.clients.reload(&self.db).await?)
+    }
+}
+
+/// An https address with a path and nothing that two readers could read differently.
+fn is_document_address(id: &str) -> bool {
+    let Ok(url) = Url::parse(id) else { return false };
+    url.scheme() == "https"
+        && id.len() <= LONGEST
+        && url.as_str() == id
+        && url.path() != "/"
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+fn document_definition(
+    members: &Map<String, Value>,
+    id: &str,
+    room: &Registration,
+) -> Result<ClientDefinition, Failure> {
+    let refused = |what: &'static str| Err(Failure::new(Kind::InvalidClient, what));
+    if members.get("client_id").and_then(Value::as_str) != Some(id) {
+        return refused("The document at the client_id's address does not name that address as its client_id.");
+    }
+    if members.contains_key("client_secret") || members.contains_key("client_secret_expires_at") {
+        return refused("The document at the client_id's address holds a secret, which is no secret any more.");
+    }
+    let mut members = members.clone();
+    members.entry("token_endpoint_auth_method").or_insert_with(|| "none".into());
+    let definition = read(&members, &room.policy)?;
+    if wants_secret(&definition) {
+        return refused("A client described by a document has no secret: it authenticates by keys, or not at all.");
+    }
+    Ok(definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_https_address_is_a_document() {
+        assert!(is_document_address("https://app.example/client.json"));
+        for (name, id) in [
+            ("no path", "https://app.example/"),
+            ("http", "http://app.example/client.json"),
+            ("a fragment", "https://app.example/client.json#x"),
+            ("a user", "https://me@app.example/client.json"),
+            ("dots", "https://app.example/a/../client.json"),
+            ("upper case", "https://APP.example/client.json"),
+            ("the default port", "https://app.example:443/client.json"),
+            ("no address", "web"),
+        ] {
+            assert!(!is_document_address(id), "{name}");
+        }
+        assert!(!is_document_address(&format!("https://app.example/{}", "x".repeat(LONGEST))));
+    }
+}

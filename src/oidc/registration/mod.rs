@@ -1,0 +1,116 @@
+//! Apps that register themselves (RFC 7591, RFC 7592, OpenID Connect Dynamic Client Registration 1.0), and apps that are
+//! read from the document their id is the address of.
+//!
+//! What must always hold: a client that came by itself is never first-party, never runs ceremonies, never administers, and
+//! is held to the same rules as a declared one; what it asks for and the policy does not allow is left out, or refused when
+//! nothing would be left; what we fetch for it goes through the outbound client; its own permission to change itself is
+//! stored as a digest and replaced at each use that changes something.
+
+mod fetched;
+mod manage;
+mod metadata;
+mod metadata_document;
+mod register;
+
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::web;
+
+pub use manage::{__path_read, __path_remove, __path_update, read, remove, update};
+pub use metadata::Policy;
+pub use register::{__path_register, register};
+
+use crate::admin::clients::rules::Rules;
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::config::RegistrationMode;
+use crate::outbound::Outbound;
+use crate::storage::Db;
+use crate::web::error::{Failure, Kind, OAuthFailure, Problem};
+
+/// The room.
+pub struct Registration {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// What every client is held to.
+    pub rules: Rules,
+    /// Our issuer URL.
+    pub issuer: String,
+    /// What registered clients may have.
+    pub policy: Policy,
+    /// Fetches what clients refer to.
+    pub outbound: Outbound,
+}
+
+/// The room, as handlers are given it.
+pub type Room = web::Data<Arc<Registration>>;
+
+/// A registration endpoint's error: RFC 7591 §3.2.2, or "there is nothing here" while registration is off.
+#[derive(Debug)]
+pub enum Refused {
+    /// In the form of RFC 6749.
+    OAuth(OAuthFailure),
+    /// In the form of RFC 9457.
+    Off(Problem),
+}
+
+impl<E: Into<Failure>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::OAuth(OAuthFailure(error.into()))
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OAuth(failure) => failure.fmt(f),
+            Self::Off(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl actix_web::ResponseError for Refused {
+    fn status_code(&self) -> actix_web::http::StatusCode {
+        match self {
+            Self::OAuth(failure) => failure.status_code(),
+            Self::Off(problem) => problem.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> actix_web::HttpResponse {
+        match self {
+            Self::OAuth(failure) => failure.error_response(),
+            Self::Off(problem) => problem.error_response(),
+        }
+    }
+}
+
+impl Registration {
+    fn require_on(&self) -> Result<(), Refused> {
+        match self.policy.mode {
+            RegistrationMode::Off => Err(Refused::Off(Problem(Failure::new(
+                Kind::NotFound,
+                "Apps do not register themselves here. Ask the operator of this server for a client.",
+            )))),
+            RegistrationMode::Token | RegistrationMode::Open => Ok(()),
+        }
+    }
+}
+
+/// The permission that a request carries (RFC 6750 §2.1).
+fn permission(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let Some(value) = values.next() else { return Ok(None) };
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(no_permission)?;
+    let fits = values.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+    if fits { Ok(Some(token)) } else { Err(no_permission()) }
+}
+
+fn no_permission() -> Failure {
+    Failure::new(Kind::InvalidToken, "The permission to register is missing, unknown, used up, expired or taken back.")
+}

@@ -1,0 +1,165 @@
+//! `POST /oauth/register` (RFC 7591 §3).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use diesel::{Connection as _, PgConnection};
+use serde_json::{Map, Value, json};
+
+use super::metadata::{read, write};
+use super::{Refused, Registration, Room, no_permission, permission};
+use crate::admin::Refusal;
+use crate::clock::Time;
+use crate::config::RegistrationMode;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::{AuthMethod, Client, ClientDefinition};
+use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
+use crate::storage::{audit, initial_access_tokens};
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::Json;
+use crate::web::limits::{Class, Limits};
+
+/// What a client sends to register or to change itself.
+pub(super) type Body = Result<Json<Map<String, Value>>, Problem>;
+
+/// A body in the errors of registration.
+pub(super) fn members(body: Body) -> Result<Map<String, Value>, Failure> {
+    body.map(|json| json.0).map_err(|problem| match problem.0.kind() {
+        Kind::InvalidRequest => Failure::new(Kind::InvalidClientMetadata, problem.0.detail().to_owned()),
+        _ => problem.0,
+    })
+}
+
+/// Registers a client. Members that are unknown are disregarded; the answer says what was registered.
+#[utoipa::path(post, path = "/oauth/register", tag = "OAuth",
+    request_body(content = Object, content_type = "application/json", description = "Client metadata (RFC 7591 §2)"),
+    responses((status = 201, description = "What was registered, with `client_id`, `client_secret` where there is one, `registration_client_uri` and `registration_access_token`"),
+        (status = 400, description = "`invalid_redirect_uri`, `invalid_client_metadata`, `invalid_software_statement`"),
+        (status = 401, description = "`invalid_token`: the permission (initial access token) is missing or worth nothing"),
+        (status = 404, description = "`not_found`: registration is off")))]
+pub async fn register(
+    request: HttpRequest,
+    room: Room,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    body: Body,
+) -> Result<HttpResponse, Refused> {
+    room.require_on()?;
+    limits.check(Class::Start, caller.network)?;
+    let permission = room.permitted(&request).await?;
+    let definition = read(&members(body)?, &room.policy)?;
+    room.check_rules(&definition)?;
+    room.check_sector(&definition).await?;
+    let made = room.store(definition, permission, caller.provenance).await?;
+    room.clients.reload(&room.db).await?;
+    Ok(HttpResponse::Created().json(made.document(&room.issuer)))
+}
+
+/// A client as it is told what it is: with its secrets, which are stored as digests only.
+pub(super) struct Told {
+    pub(super) record: ClientRecord,
+    pub(super) secret: Option<PlainToken>,
+    pub(super) token: String,
+}
+
+impl Told {
+    /// The answer of RFC 7591 §3.2.1.
+    pub(super) fn document(&self, issuer: &str) -> Value {
+        let mut all = write(&self.record.definition);
+        all.insert("client_id".to_owned(), json!(self.record.id));
+        all.insert("client_id_issued_at".to_owned(), json!(self.record.created_at.timestamp()));
+        if let Some(secret) = &self.secret {
+            all.insert("client_secret".to_owned(), json!(secret.expose()));
+            all.insert("client_secret_expires_at".to_owned(), json!(0));
+        }
+        let uri = format!("{issuer}/oauth/register/{}", self.record.id);
+        all.insert("registration_client_uri".to_owned(), json!(uri));
+        all.insert("registration_access_token".to_owned(), json!(self.token));
+        Value::Object(all)
+    }
+}
+
+/// Whether a client is given a secret.
+pub(super) fn wants_secret(definition: &ClientDefinition) -> bool {
+    matches!(definition.auth_method, Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost))
+}
+
+impl Registration {
+    /// The permission of a request, if registration wants one; looked at before anything is fetched, used up only when the
+    /// client is stored.
+    async fn permitted(&self, request: &HttpRequest) -> Result<Option<TokenDigest>, Failure> {
+        let presented = permission(request.headers())?;
+        if self.policy.mode == RegistrationMode::Open && presented.is_none() {
+            return Ok(None);
+        }
+        let token = presented.and_then(|text| PlainToken::parse(TokenKind::InitialAccess, text));
+        let digest = token.ok_or_else(no_permission)?.digest();
+        let now = self.clock.now();
+        match self.db.run(move |conn| initial_access_tokens::is_live(conn, &digest, now)).await? {
+            true => Ok(Some(digest)),
+            false => Err(no_permission()),
+        }
+    }
+
+    /// Refuses a client that does not hold to the rules of all clients.
+    pub(super) fn check_rules(&self, definition: &ClientDefinition) -> Result<(), Failure> {
+        let Some(wrong) = self.rules.mistakes(definition, wants_secret(definition)).into_iter().next() else {
+            return Ok(());
+        };
+        let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
+        // Quotation marks have no place in an error description (RFC 6749 §5.2).
+        let detail = format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure).replace('"', "'");
+        Err(Failure::new(kind, detail))
+    }
+
+    async fn store(
+        &self,
+        definition: ClientDefinition,
+        permission: Option<TokenDigest>,
+        origin: Provenance,
+    ) -> Result<Told, Failure> {
+        let secret = wants_secret(&definition).then(|| PlainToken::random(TokenKind::ClientSecret));
+        let token = PlainToken::random(TokenKind::Registration);
+        let client = Client {
+            id: crate::random::uuid().simple().to_string(),
+            definition,
+            secret: secret.as_ref().map(PlainToken::digest),
+            previous_secret: None,
+        };
+        let (digest, now, most) = (token.digest(), self.clock.now(), self.policy.max_clients);
+        let work = move |conn: &mut PgConnection| {
+            require_room(conn, most)?;
+            let by = match &permission {
+                Some(digest) => Some(initial_access_tokens::take(conn, digest, now)?.ok_or_else(no_permission)?),
+                None => None,
+            };
+            let record = insert(conn, &client, digest, now)?;
+            let event = Event {
+                client: Some(record.id.clone()),
+                subject: Some(record.id.clone()),
+                subject_name: Some(record.definition.name.clone()),
+                detail: json!({ "permission": by }),
+                ..Event::new(EventKind::ClientRegistered, now, &origin)
+            };
+            audit::insert(conn, &event)?;
+            Ok::<_, Refusal>(record)
+        };
+        let record = self.db.run(move |conn| Ok(conn.transaction(work))).await??;
+        Ok(Told { record, secret, token: token.expose().to_owned() })
+    }
+}
+
+/// Refuses one client more than may have come by themselves.
+pub(super) fn require_room(conn: &mut PgConnection, most: i64) -> Result<(), Refusal> {
+    if client_records::count_self_made(conn)? < most {
+        return Ok(());
+    }
+    let detail = "As many apps as may be are registered here. Ask the operator of this server.";
+    Err(Failure::new(Kind::Forbidden, detail).into())
+}
+
+fn insert(conn: &mut PgConnection, client: &Client, token: TokenDigest, now: Time) -> Result<ClientRecord, Refusal> {
+    let new = NewClient { client, source: Source::Registration, registration_token: Some(token), fetch_again_at: None };
+    client_records::insert(conn, &new, now)?;
+    Ok(client_records::find(conn, &client.id)?.ok_or_else(no_permission)?)
+}

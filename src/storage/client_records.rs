@@ -1,0 +1,279 @@
+//! Clients as administration and registration handle them: one row with all that is known of it.
+//!
+//! What must always hold: every change is announced, so that running servers follow; what is deleted takes everything
+//! with it that was given to the client, because its id may come again.
+
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::StorageError;
+use super::changes::{self, ChangeKind};
+use super::schema::{
+    authorization_codes, clients, consents, device_codes, interactions, pushed_requests, refresh_tokens,
+    session_clients, sessions,
+};
+use crate::clock::Time;
+use crate::domain::client::{Client, ClientDefinition};
+use crate::domain::secret::TokenDigest;
+
+/// How a client came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The configuration declares it.
+    Configuration,
+    /// An administrator made it.
+    Administration,
+    /// It registered itself (RFC 7591).
+    Registration,
+    /// It was read from the document that its id is the address of.
+    MetadataDocument,
+}
+
+impl Source {
+    const ALL: [Self; 4] = [Self::Configuration, Self::Administration, Self::Registration, Self::MetadataDocument];
+
+    /// The stored text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Administration => "administration",
+            Self::Registration => "registration",
+            Self::MetadataDocument => "metadata_document",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = clients, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: String,
+    definition: Value,
+    secret_digest: Option<Vec<u8>>,
+    source: String,
+    managed_by: Option<String>,
+    disabled_at: Option<Time>,
+    created_at: Time,
+    updated_at: Time,
+    previous_secret_until: Option<Time>,
+    registration_token_digest: Option<Vec<u8>>,
+    fetch_again_at: Option<Time>,
+}
+
+/// A client with everything that is known of it.
+#[derive(Clone, Debug)]
+pub struct ClientRecord {
+    /// Its `client_id`.
+    pub id: String,
+    /// What it is and may do.
+    pub definition: ClientDefinition,
+    /// SHA-256 of its secret.
+    pub secret: Option<TokenDigest>,
+    /// How it came to be.
+    pub source: Source,
+    /// The configuration file that declares it.
+    pub managed_by: Option<String>,
+    /// Set when it may do nothing.
+    pub disabled_at: Option<Time>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Until when the secret before the last rotation is good.
+    pub previous_secret_until: Option<Time>,
+    /// SHA-256 of its registration access token.
+    pub registration_token: Option<TokenDigest>,
+    /// When its metadata document must be read again.
+    pub fetch_again_at: Option<Time>,
+}
+
+impl TryFrom<Row> for ClientRecord {
+    type Error = StorageError;
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        let corrupt = |problem: String| StorageError::corrupt("clients", &row.id, problem);
+        let digest = |bytes: Option<&Vec<u8>>| {
+            let read = |bytes: &Vec<u8>| {
+                TokenDigest::from_stored(bytes).ok_or_else(|| corrupt("a digest is not 32 bytes".to_owned()))
+            };
+            bytes.map(read).transpose()
+        };
+        Ok(Self {
+            definition: serde_json::from_value(row.definition).map_err(|error| corrupt(error.to_string()))?,
+            secret: digest(row.secret_digest.as_ref())?,
+            registration_token: digest(row.registration_token_digest.as_ref())?,
+            source: Source::parse(&row.source).ok_or_else(|| corrupt(format!("unknown source {:?}", row.source)))?,
+            id: row.id,
+            managed_by: row.managed_by,
+            disabled_at: row.disabled_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            previous_secret_until: row.previous_secret_until,
+            fetch_again_at: row.fetch_again_at,
+        })
+    }
+}
+
+/// Clients by id, after a given one; at most `most`.
+pub fn page(conn: &mut PgConnection, after: Option<&str>, most: i64) -> Result<Vec<ClientRecord>, StorageError> {
+    let rows: Vec<Row> = clients::table
+        .filter(clients::id.gt(after.unwrap_or_default()))
+        .order(clients::id)
+        .limit(most)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// One client.
+pub fn find(conn: &mut PgConnection, id: &str) -> Result<Option<ClientRecord>, StorageError> {
+    clients::table.find(id).select(Row::as_select()).first(conn).optional()?.map(TryInto::try_into).transpose()
+}
+
+/// One client, its row locked until the transaction ends.
+pub fn lock(conn: &mut PgConnection, id: &str) -> Result<Option<ClientRecord>, StorageError> {
+    let row = clients::table.find(id).select(Row::as_select()).for_update().first(conn).optional()?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// A client about to be stored.
+pub struct NewClient<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// How it came to be.
+    pub source: Source,
+    /// SHA-256 of its registration access token.
+    pub registration_token: Option<TokenDigest>,
+    /// When its metadata document must be read again.
+    pub fetch_again_at: Option<Time>,
+}
+
+/// Stores a client; `false` when there is one of this id already, which is left as it is.
+pub fn insert(conn: &mut PgConnection, new: &NewClient<'_>, now: Time) -> Result<bool, StorageError> {
+    let inserted = diesel::insert_into(clients::table)
+        .values((
+            clients::id.eq(&new.client.id),
+            clients::definition.eq(json(&new.client.id, &new.client.definition)?),
+            clients::secret_digest.eq(bytes(new.client.secret.as_ref())),
+            clients::source.eq(new.source.as_str()),
+            clients::registration_token_digest.eq(bytes(new.registration_token.as_ref())),
+            clients::fetch_again_at.eq(new.fetch_again_at),
+            clients::created_at.eq(now),
+            clients::updated_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)?;
+    if inserted == 1 {
+        changes::announce(conn, ChangeKind::Clients, &new.client.id)?;
+    }
+    Ok(inserted == 1)
+}
+
+/// Gives a client another definition.
+pub fn set_definition(
+    conn: &mut PgConnection,
+    id: &str,
+    definition: &ClientDefinition,
+    now: Time,
+) -> Result<(), StorageError> {
+    diesel::update(clients::table.find(id))
+        .set((clients::definition.eq(json(id, definition)?), clients::updated_at.eq(now)))
+        .execute(conn)?;
+    changes::announce(conn, ChangeKind::Clients, id)
+}
+
+/// Gives a client another secret, or none. The one before stays good until `keep_until`.
+pub fn rotate_secret(
+    conn: &mut PgConnection,
+    id: &str,
+    secret: Option<&TokenDigest>,
+    keep_until: Option<Time>,
+    now: Time,
+) -> Result<(), StorageError> {
+    let previous: Option<Vec<u8>> = match keep_until {
+        Some(_) => clients::table.find(id).select(clients::secret_digest).first(conn)?,
+        None => None,
+    };
+    let until = keep_until.filter(|_| previous.is_some());
+    diesel::update(clients::table.find(id))
+        .set((
+            clients::secret_digest.eq(bytes(secret)),
+            clients::previous_secret_digest.eq(previous),
+            clients::previous_secret_until.eq(until),
+            clients::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    changes::announce(conn, ChangeKind::Clients, id)
+}
+
+/// Gives a registered client another registration access token.
+pub fn set_registration_token(conn: &mut PgConnection, id: &str, token: &TokenDigest) -> Result<(), StorageError> {
+    diesel::update(clients::table.find(id))
+        .set(clients::registration_token_digest.eq(token.as_bytes().as_slice()))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Notes when a client's metadata document must be read again.
+pub fn fetch_again(conn: &mut PgConnection, id: &str, at: Time) -> Result<(), StorageError> {
+    diesel::update(clients::table.find(id)).set(clients::fetch_again_at.eq(at)).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes a client with everything that was given to it; `false` when there was none.
+pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
+    if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
+        return Ok(false);
+    }
+    // Sessions that exist through the client's tokens only; browser sessions are the person's own.
+    diesel::update(sessions::table.filter(sessions::client_id.eq(id)).filter(sessions::revoked_at.is_null()))
+        .set(sessions::revoked_at.eq(now))
+        .execute(conn)?;
+    diesel::delete(refresh_tokens::table.filter(refresh_tokens::client_id.eq(id))).execute(conn)?;
+    diesel::delete(authorization_codes::table.filter(authorization_codes::client_id.eq(id))).execute(conn)?;
+    diesel::delete(device_codes::table.filter(device_codes::client_id.eq(id))).execute(conn)?;
+    diesel::delete(pushed_requests::table.filter(pushed_requests::client_id.eq(id))).execute(conn)?;
+    diesel::delete(interactions::table.filter(interactions::client_id.eq(id))).execute(conn)?;
+    diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;
+    diesel::delete(session_clients::table.filter(session_clients::client_id.eq(id))).execute(conn)?;
+    changes::announce(conn, ChangeKind::Clients, id)?;
+    Ok(true)
+}
+
+/// How many clients came by themselves.
+pub fn count_self_made(conn: &mut PgConnection) -> Result<i64, StorageError> {
+    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
+    Ok(clients::table.filter(clients::source.eq_any(sources)).count().get_result(conn)?)
+}
+
+/// What somebody used leaves: a consent, tokens, a code. A client that acts for itself leaves nothing, so it is kept.
+const UNUSED: &str = "NOT (jsonb_exists(definition->'grants', 'client_credentials') \
+     OR EXISTS (SELECT 1 FROM consents c WHERE c.client_id = clients.id) \
+     OR EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.client_id = clients.id) \
+     OR EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id))";
+
+/// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many.
+pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, StorageError> {
+    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
+    let unused: Vec<String> = clients::table
+        .filter(clients::source.eq_any(sources))
+        .filter(clients::updated_at.lt(before))
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
+        .limit(1000)
+        .select(clients::id)
+        .load(conn)?;
+    for id in &unused {
+        delete(conn, id, now)?;
+    }
+    Ok(unused.len())
+}
+
+fn json(id: &str, definition: &ClientDefinition) -> Result<Value, StorageError> {
+    serde_json::to_value(definition).map_err(|error| StorageError::corrupt("clients", id, error))
+}
+
+fn bytes(digest: Option<&TokenDigest>) -> Option<&[u8]> {
+    digest.map(|digest| digest.as_bytes().as_slice())
+}

@@ -1,0 +1,261 @@
+//! People with everything that is known of them: standard claims, groups, the ids other systems know them by.
+
+use std::collections::BTreeMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::StorageError;
+use super::schema::{external_ids, group_members, groups, users};
+use super::users::UserRow;
+use crate::clock::Time;
+use crate::domain::id::UserId;
+use crate::domain::standard_claims::StandardClaims;
+use crate::domain::user::User;
+
+/// A person with everything that is known of them.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The person.
+    pub user: User,
+    /// Their standard claims, those of the account among them.
+    pub claims: StandardClaims,
+    /// Names of their groups, in order.
+    pub groups: Vec<String>,
+    /// The names other systems know them by: source → id.
+    pub external_ids: BTreeMap<String, String>,
+    /// The configuration file that declares them.
+    pub managed_by: Option<String>,
+    /// When they were last changed.
+    pub updated_at: Time,
+}
+
+/// Which people are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Those whose address begins so, in whatever case.
+    pub email_prefix: Option<String>,
+    /// The one whom a system knows by this id: source and id.
+    pub external_id: Option<(String, String)>,
+    /// Those in this group.
+    pub group: Option<String>,
+}
+
+type Extra = (Value, Option<String>, Time);
+
+fn extra() -> (users::profile, users::managed_by, users::updated_at) {
+    (users::profile, users::managed_by, users::updated_at)
+}
+
+/// One person.
+pub fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Person>, StorageError> {
+    let row: Option<(UserRow, Extra)> =
+        users::table.find(id.uuid()).select((UserRow::as_select(), extra())).first(conn).optional()?;
+    Ok(whole(conn, row.into_iter().collect())?.pop())
+}
+
+/// One person, their row locked until the transaction ends.
+pub fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<Person>, StorageError> {
+    let row: Option<(UserRow, Extra)> =
+        users::table.find(id.uuid()).select((UserRow::as_select(), extra())).for_update().first(conn).optional()?;
+    Ok(whole(conn, row.into_iter().collect())?.pop())
+}
+
+/// People, the newest first, after the one that `after` names by time and id; at most `most`.
+pub fn page(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    after: Option<(Time, Uuid)>,
+    most: i64,
+) -> Result<Vec<Person>, StorageError> {
+    let mut query =
+        users::table.order((users::created_at.desc(), users::id.desc())).limit(most).into_boxed::<diesel::pg::Pg>();
+    if let Some((at, id)) = after {
+        query = query.filter(users::created_at.lt(at).or(users::created_at.eq(at).and(users::id.lt(id))));
+    }
+    if let Some(prefix) = &filter.email_prefix {
+        let bound = prefix.to_lowercase();
+        query = query.filter(sql::<Bool>("starts_with(lower(email), ").bind::<Text, _>(bound).sql(")"));
+    }
+    if let Some((source, id)) = &filter.external_id {
+        let known = external_ids::table
+            .filter(external_ids::source.eq(source))
+            .filter(external_ids::external_id.eq(id))
+            .select(external_ids::user_id);
+        query = query.filter(users::id.eq_any(known));
+    }
+    if let Some(group) = &filter.group {
+        let members = group_members::table
+            .inner_join(groups::table)
+            .filter(groups::name.eq(group))
+            .select(group_members::user_id);
+        query = query.filter(users::id.eq_any(members));
+    }
+    let rows: Vec<(UserRow, Extra)> = query.select((UserRow::as_select(), extra())).load(conn)?;
+    whole(conn, rows)
+}
+
+fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Person>, StorageError> {
+    let ids: Vec<Uuid> = rows.iter().map(|(row, _)| row.id).collect();
+    let mut of_groups: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    let memberships: Vec<(Uuid, String)> = group_members::table
+        .inner_join(groups::table)
+        .filter(group_members::user_id.eq_any(&ids))
+        .order(groups::name)
+        .select((group_members::user_id, groups::name))
+        .load(conn)?;
+    for (user, group) in memberships {
+        of_groups.entry(user).or_default().push(group);
+    }
+    let mut of_sources: BTreeMap<Uuid, BTreeMap<String, String>> = BTreeMap::new();
+    let links: Vec<(Uuid, String, String)> = external_ids::table
+        .filter(external_ids::user_id.eq_any(&ids))
+        .select((external_ids::user_id, external_ids::source, external_ids::external_id))
+        .load(conn)?;
+    for (user, source, id) in links {
+        of_sources.entry(user).or_default().insert(source, id);
+    }
+    rows.into_iter()
+        .map(|(row, (profile, managed_by, updated_at))| {
+            let id = row.id;
+            let user: User = row.try_into()?;
+            Ok(Person {
+                claims: claims_of(&user, profile),
+                user,
+                groups: of_groups.remove(&id).unwrap_or_default(),
+                external_ids: of_sources.remove(&id).unwrap_or_default(),
+                managed_by,
+                updated_at,
+            })
+        })
+        .collect()
+}
+
+/// The claims that columns hold, beside those of the profile.
+const IN_COLUMNS: [&str; 4] = ["name", "email", "email_verified", "locale"];
+
+fn claims_of(user: &User, profile: Value) -> StandardClaims {
+    let mut claims = if let Value::Object(claims) = profile { claims } else { Map::new() };
+    let texts = [("name", &user.name), ("email", &user.email), ("locale", &user.locale)];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            claims.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+    if user.email.is_some() {
+        claims.insert("email_verified".to_owned(), user.email_verified_at.is_some().into());
+    }
+    StandardClaims::from_stored(claims)
+}
+
+fn profile_of(claims: &StandardClaims) -> Value {
+    let rest = claims.as_map().iter().filter(|(name, _)| !IN_COLUMNS.contains(&name.as_str()));
+    Value::Object(rest.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Stores a person, active. A verified address that is another's is a [`StorageError::Conflict`].
+pub fn insert(
+    conn: &mut PgConnection,
+    (id, handle): (UserId, &[u8]),
+    claims: &StandardClaims,
+    now: Time,
+) -> Result<(), StorageError> {
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(id.uuid()),
+            users::user_handle.eq(handle),
+            users::email.eq(claims.text("email")),
+            users::email_verified_at.eq(claims.email_verified().then_some(now)),
+            users::name.eq(claims.text("name")),
+            users::locale.eq(claims.text("locale")),
+            users::profile.eq(profile_of(claims)),
+            users::created_at.eq(now),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    drop_claims_of_others(conn, id, claims)
+}
+
+/// Gives a person other claims. When the same address stays verified, so does the time of its proof.
+pub fn set_claims(
+    conn: &mut PgConnection,
+    person: &User,
+    claims: &StandardClaims,
+    now: Time,
+) -> Result<(), StorageError> {
+    let same = person.email.as_deref() == claims.text("email");
+    let proven = person.email_verified_at.filter(|_| same).unwrap_or(now);
+    diesel::update(users::table.find(person.id.uuid()))
+        .set((
+            users::email.eq(claims.text("email")),
+            users::email_verified_at.eq(claims.email_verified().then_some(proven)),
+            users::name.eq(claims.text("name")),
+            users::locale.eq(claims.text("locale")),
+            users::profile.eq(profile_of(claims)),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    drop_claims_of_others(conn, person.id, claims)
+}
+
+/// A verified address is one person's: whoever only claimed it has it no more.
+fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardClaims) -> Result<(), StorageError> {
+    if let Some(email) = claims.text("email").filter(|_| claims.email_verified()) {
+        diesel::update(
+            users::table
+                .filter(sql::<Bool>("lower(email) = lower(").bind::<Text, _>(email.to_owned()).sql(")"))
+                .filter(users::id.ne(id.uuid()))
+                .filter(users::email_verified_at.is_null()),
+        )
+        .set(users::email.eq(None::<String>))
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Marks a person as changed, for what is kept in other tables.
+pub fn touch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
+    diesel::update(users::table.find(id.uuid())).set(users::updated_at.eq(now)).execute(conn)?;
+    Ok(())
+}
+
+/// Puts these in place of all names that other systems know a person by. One that is another's is a
+/// [`StorageError::Conflict`].
+pub fn set_external_ids(
+    conn: &mut PgConnection,
+    id: UserId,
+    links: &BTreeMap<String, String>,
+) -> Result<(), StorageError> {
+    diesel::delete(external_ids::table.filter(external_ids::user_id.eq(id.uuid()))).execute(conn)?;
+    let rows: Vec<_> = links
+        .iter()
+        .map(|(source, external)| {
+            (
+                external_ids::source.eq(source),
+                external_ids::external_id.eq(external),
+                external_ids::user_id.eq(id.uuid()),
+            )
+        })
+        .collect();
+    diesel::insert_into(external_ids::table).values(rows).execute(conn)?;
+    Ok(())
+}
+
+/// Puts a person into exactly these groups; gives the first name that no group has.
+pub fn set_groups(conn: &mut PgConnection, id: UserId, names: &[String]) -> Result<Result<(), String>, StorageError> {
+    let known: Vec<(Uuid, String)> =
+        groups::table.filter(groups::name.eq_any(names)).select((groups::id, groups::name)).load(conn)?;
+    if let Some(unknown) = names.iter().find(|name| !known.iter().any(|(_, known)| known == *name)) {
+        return Ok(Err(unknown.clone()));
+    }
+    diesel::delete(group_members::table.filter(group_members::user_id.eq(id.uuid()))).execute(conn)?;
+    let rows: Vec<_> = known
+        .iter()
+        .map(|(group, _)| (group_members::group_id.eq(group), group_members::user_id.eq(id.uuid())))
+        .collect();
+    diesel::insert_into(group_members::table).values(rows).execute(conn)?;
+    Ok(Ok(()))
+}

@@ -1,0 +1,168 @@
+//! People by administration.
+
+use serde_json::{Value, json};
+
+use super::Ops;
+
+const USERS: &str = "/v1/admin/users";
+
+/// A value for every standard claim (OpenID Connect Core §5.1).
+pub fn every_claim() -> Value {
+    json!({
+        "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe", "middle_name": "M", "nickname": "JD",
+        "preferred_username": "j.doe", "profile": "https://example.com/jd", "picture": "https://example.com/jd.png",
+        "website": "https://jd.example", "email": "jane@example.com", "email_verified": true, "gender": "female",
+        "birthdate": "1990-02-28", "zoneinfo": "Europe/Paris", "locale": "en-GB", "phone_number": "+1 555 0100",
+        "phone_number_verified": true, "address": { "street_address": "1 High Street", "locality": "X", "country": "GB" },
+    })
+}
+
+#[test]
+fn from_first_to_last() {
+    let ops = Ops::new();
+    ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect(201);
+    let body = json!({ "claims": every_claim(), "groups": ["staff"], "externalIds": { "hr": "4711" } });
+    let made = ops.post(USERS, &body).expect(201);
+    let path = made.header("location").unwrap().to_owned();
+    let view = ops.get(&path).expect(200).json();
+    assert_eq!(view["claims"], every_claim(), "every claim, as it was given");
+    assert_eq!((&view["groups"], &view["externalIds"]), (&json!(["staff"]), &json!({ "hr": "4711" })));
+    assert_eq!(ops.get("/v1/admin/groups").expect(200).json()["items"][0]["members"], 1);
+
+    let changes = json!({ "claims": { "email": "new@example.com", "gender": null }, "groups": [], "externalIds": {} });
+    let changed = ops.patch(&path, &changes).expect(200).json();
+    assert_eq!(changed["claims"]["email_verified"], false, "a new address is not verified by the old one");
+    assert!(changed["claims"].get("gender").is_none());
+    assert_eq!((&changed["groups"], &changed["externalIds"]), (&json!([]), &json!({})));
+    assert_eq!(changed["claims"]["birthdate"], "1990-02-28", "what is not named stays");
+
+    assert_eq!(ops.post(&format!("{path}/disable"), &json!({})).expect(200).json()["enabled"], false);
+    assert_eq!(ops.post(&format!("{path}/enable"), &json!({})).expect(200).json()["enabled"], true);
+    ops.delete(&path).expect(204);
+    ops.get(&path).expect_problem(404, "not_found");
+    for kind in ["user.disabled", "user.enabled", "user.deleted"] {
+        assert_eq!(ops.app.events(kind), 1, "{kind}");
+    }
+    assert_eq!(ops.app.events("user.changed"), 2);
+    let trail = ops.get("/v1/admin/audit-events").expect(200).body;
+    assert!(!trail.contains("@example.com"), "no address in the audit trail");
+}
+
+#[test]
+fn refusals_by_name() {
+    let ops = Ops::new();
+    for (claim, value) in [
+        ("email", json!("nobody")),
+        ("email_verified", json!("true")),
+        ("birthdate", json!("yesterday")),
+        ("address", json!("1 High Street")),
+        ("picture", json!("javascript:alert(1)")),
+        ("phone_number_verified", json!(1)),
+        ("name", json!("")),
+        ("sub", json!("me")),
+        ("is_admin", json!(true)),
+    ] {
+        let refused = ops.post(USERS, &json!({ "claims": { claim: value } }));
+        let refused = refused.expect_problem(400, "invalid_field").json();
+        assert_eq!(refused["errors"][0]["field"], format!("claims.{claim}"), "{refused}");
+    }
+    let nothing = json!({ "claims": { "email_verified": true } });
+    assert_eq!(
+        ops.post(USERS, &nothing).expect_problem(400, "invalid_field").json()["errors"][0]["field"],
+        "claims.email_verified"
+    );
+    ops.post(USERS, &json!({ "groups": ["nobody"] })).expect_problem(400, "invalid_field");
+    ops.post(USERS, &json!({ "externalIds": { "hr": "" } })).expect_problem(400, "invalid_field");
+    ops.post(USERS, &json!({ "id": "mine" })).expect_problem(400, "invalid_request");
+    ops.get(&format!("{USERS}/nobody")).expect_problem(404, "not_found");
+    assert_eq!(ops.app.count("SELECT count(*) AS n FROM users"), 0);
+
+    ops.make_person(
+        &json!({ "claims": { "email": "a@example.com", "email_verified": true }, "externalIds": { "hr": "1" } }),
+    );
+    let again = json!({ "claims": { "email": "A@Example.com", "email_verified": true } });
+    ops.post(USERS, &again).expect_problem(409, "already_exists");
+    ops.post(USERS, &json!({ "externalIds": { "hr": "1" } })).expect_problem(409, "already_exists");
+    ops.post("/v1/admin/groups", &json!({ "name": "a/b" })).expect_problem(400, "invalid_field");
+    ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect(201);
+    ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect_problem(409, "already_exists");
+    ops.delete("/v1/admin/groups/nobody").expect_problem(404, "not_found");
+    ops.delete("/v1/admin/groups/staff").expect(204);
+}
+
+/// An address that is verified is one person's: whoever only claimed it has it no more.
+#[test]
+fn a_verified_address_is_dropped_from_who_only_claimed_it() {
+    let ops = Ops::new();
+    let claimant = ops.make_person(&json!({ "claims": { "email": "a@example.com" } }));
+    ops.make_person(&json!({ "claims": { "email": "A@example.com", "email_verified": true } }));
+    assert!(ops.get(&claimant).expect(200).json()["claims"].get("email").is_none());
+}
+
+#[test]
+fn a_change_names_the_version_it_changes() {
+    let ops = Ops::new();
+    let path = ops.make_person(&json!({ "claims": { "name": "Ann" } }));
+    ops.request("PATCH", &path).json(&json!({})).send().expect_problem(428, "precondition_required");
+    let old = ops.get(&path).expect(200).header("etag").unwrap().to_owned();
+    ops.patch(&path, &json!({ "claims": { "name": "Bea" } })).expect(200);
+    let late = ops.request("PATCH", &path).header("If-Match", &old).json(&json!({ "claims": { "name": "Eve" } }));
+    late.send().expect_problem(412, "precondition_failed");
+    ops.request("DELETE", &path).header("If-Match", &old).send().expect_problem(412, "precondition_failed");
+    ops.app.sql("UPDATE users SET managed_by = 'people.toml'");
+    for (method, path) in [("PATCH", path.clone()), ("DELETE", path.clone()), ("POST", format!("{path}/disable"))] {
+        let request = ops.request(method, &path).header("If-Match", "*");
+        let request = if method == "PATCH" { request.json(&json!({})) } else { request };
+        request.send().expect_problem(409, "managed_by_configuration");
+    }
+}
+
+#[test]
+fn people_are_found() {
+    let ops = Ops::new();
+    ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect(201);
+    ops.make_person(&json!({ "claims": { "email": "Ann@example.com" }, "groups": ["staff"] }));
+    ops.make_person(&json!({ "claims": { "email": "anton@example.org" }, "externalIds": { "hr": "7" } }));
+    ops.make_person(&json!({ "claims": { "email": "bea@example.com" } }));
+    for (query, expected) in [
+        ("email=an", 2),
+        ("email=ANN%40", 1),
+        ("email=%25", 0),
+        ("email=_nn", 0),
+        ("group=staff", 1),
+        ("group=nobody", 0),
+        ("source=hr&externalId=7", 1),
+        ("source=hr&externalId=8", 0),
+        ("email=an&group=staff", 1),
+        ("", 3),
+    ] {
+        let found = ops.get(&format!("{USERS}?{query}")).expect(200).json()["items"].as_array().unwrap().len();
+        assert_eq!(found, expected, "{query}");
+    }
+}
+
+#[test]
+fn sessions_and_passkeys_are_seen_and_ended() {
+    let ops = Ops::new();
+    let (mut person, _) = ops.app.person();
+    let id = person.get("/v1/me").expect(200).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("{USERS}/{id}");
+    let sessions = ops.get(&format!("{path}/sessions")).expect(200).json();
+    let session = sessions["items"][0]["id"].as_str().unwrap();
+    assert_eq!(sessions["items"][0]["acr"], "phr");
+    ops.delete(&format!("{path}/sessions/{session}")).expect(204);
+    ops.delete(&format!("{path}/sessions/{session}")).expect_problem(404, "not_found");
+    person.get("/v1/me").expect_problem(401, "not_signed_in");
+    assert_eq!(ops.app.events("session.revoked"), 1);
+
+    let passkeys = ops.get(&format!("{path}/passkeys")).expect(200).json();
+    let passkey = passkeys["items"][0]["id"].as_str().unwrap();
+    let other = ops.make_person(&json!({}));
+    ops.delete(&format!("{other}/passkeys/{passkey}")).expect_problem(404, "not_found");
+    ops.delete(&format!("{path}/passkeys/{passkey}")).expect(204);
+    assert_eq!(ops.get(&format!("{path}/passkeys")).expect(200).json()["items"], json!([]));
+    assert_eq!(ops.app.events("passkey.removed"), 1);
+    for missing in ["sessions", "passkeys"] {
+        ops.get(&format!("{USERS}/{}/{missing}", passmint::random::uuid())).expect_problem(404, "not_found");
+    }
+}

@@ -1,0 +1,269 @@
+//! Dynamic registration (RFC 7591, RFC 7592), with the rows of the OpenID plans that need it.
+
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use crate::support::tokens::{at_once, basic};
+use crate::support::{Options, Reply, TestApp};
+
+fn open() -> TestApp {
+    TestApp::with(&Options { settings: &[("registration.mode", "open")], ..Options::default() })
+}
+
+fn register(app: &TestApp, body: &Value) -> Reply {
+    app.request("POST", "/oauth/register").json(body).send()
+}
+
+fn app_body() -> Value {
+    json!({ "client_name": "Suite", "redirect_uris": ["https://rp.example/cb?x=1"], "contacts": ["ops@rp.example"] })
+}
+
+/// One of a client's own requests.
+fn own(app: &TestApp, method: &str, client: &Value, body: Option<&Value>) -> Reply {
+    let path = client["registration_client_uri"].as_str().unwrap().strip_prefix(&app.origin).unwrap().to_owned();
+    let token = client["registration_access_token"].as_str().unwrap();
+    let request = app.request(method, &path).header("Authorization", &format!("Bearer {token}"));
+    match body {
+        Some(body) => request.json(body).send(),
+        None => request.send(),
+    }
+}
+
+/// RFC 7591 §3.2.1; conformance B4: what the answer must hold.
+#[test]
+fn a_client_is_told_what_it_is() {
+    let app = open();
+    let reply = register(&app, &app_body()).expect(201);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let client = reply.json();
+    assert_eq!(client["client_secret_expires_at"], 0);
+    for (member, value) in [
+        ("client_name", json!("Suite")),
+        ("redirect_uris", json!(["https://rp.example/cb?x=1"])),
+        ("contacts", json!(["ops@rp.example"])),
+        ("grant_types", json!(["authorization_code"])),
+        ("response_types", json!(["code"])),
+        ("token_endpoint_auth_method", json!("client_secret_basic")),
+        ("id_token_signed_response_alg", json!("RS256")),
+    ] {
+        assert_eq!(client[member], value, "{member}");
+    }
+    let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let known = app.request("POST", "/oauth/introspect").header("Authorization", &basic(id, secret));
+    known.form(&[("token", "x")]).send().expect(200);
+    assert_eq!(app.events("client.registered"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'registration'"), 1);
+
+    let public =
+        register(&app, &json!({ "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none" }));
+    let public = public.expect(201).json();
+    assert!(public.get("client_secret").is_none() && public.get("client_secret_expires_at").is_none());
+}
+
+/// security.md 3 and 120; RFC 7591 §3.2.2.
+#[test]
+fn refusals_by_name() {
+    let app = open();
+    let (uri, metadata) = ("invalid_redirect_uri", "invalid_client_metadata");
+    for (name, changes, error) in [
+        ("regfrag: a fragment", json!({"redirect_uris": ["https://rp.example/cb#x"]}), uri),
+        ("a wildcard", json!({"redirect_uris": ["https://*.rp.example/cb"]}), uri),
+        ("plain http", json!({"redirect_uris": ["http://rp.example/cb"]}), uri),
+        ("a scheme without a dot", json!({"redirect_uris": ["rp:/cb"]}), uri),
+        ("script", json!({"redirect_uris": ["javascript:alert(1)"]}), uri),
+        ("none", json!({"redirect_uris": []}), uri),
+        ("twice the same", json!({"redirect_uris": ["https://rp.example/cb", "https://rp.example/cb"]}), uri),
+        ("a start over http", json!({"initiate_login_uri": "http://rp.example/start"}), metadata),
+        (
+            "both kinds of keys",
+            json!({"jwks_uri": "https://rp.example/jwks", "jwks": {"keys": [{"kty": "EC"}]}}),
+            metadata,
+        ),
+        ("private_key_jwt without keys", json!({"token_endpoint_auth_method": "private_key_jwt"}), metadata),
+        ("symmetric keys", json!({"jwks": {"keys": [{"kty": "oct", "k": "x"}]}}), metadata),
+        ("the passkey grant", json!({"grant_types": ["urn:passmint:params:oauth:grant-type:passkey"]}), metadata),
+        ("a grant that policy lacks", json!({"grant_types": ["client_credentials"]}), metadata),
+        ("administration", json!({"scope": "admin"}), metadata),
+        ("a name over two lines", json!({"client_name": "a\nb"}), metadata),
+        (
+            "sector-bad: a sector that cannot be read",
+            json!({"subject_type": "pairwise", "sector_identifier_uri": "https://127.0.0.1/x"}),
+            metadata,
+        ),
+        ("a sector over http", json!({"sector_identifier_uri": "http://rp.example/x"}), metadata),
+        ("a software statement", json!({"software_statement": "a.b.c"}), "invalid_software_statement"),
+    ] {
+        let mut body = app_body();
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let refused = register(&app, &body).expect_oauth(400, error);
+        let words = refused.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(words.chars().all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\'), "{name}: {words}");
+    }
+    app.request("POST", "/oauth/register").body("application/json", b"{".to_vec()).send().expect_oauth(400, metadata);
+    app.request("POST", "/oauth/register").body("application/json", b"[]".to_vec()).send().expect_oauth(400, metadata);
+    app.request("POST", "/oauth/register").form(&[("a", "b")]).send().expect(415);
+    assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'registration'"), 0);
+}
+
+/// A client that came by itself is nobody's own app, whatever it says.
+#[test]
+fn nobody_registers_power() {
+    let app = open();
+    let mut body = app_body();
+    body.as_object_mut().unwrap().extend(
+        json!({
+            "scope": "openid admin admin:users bridge:*", "first_party": true, "audiences": ["https://api.example"],
+            "may_introspect": ["https://api.example"], "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code", "urn:passmint:params:oauth:grant-type:passkey", "client_credentials"],
+        })
+        .as_object()
+        .unwrap()
+        .clone(),
+    );
+    let client = register(&app, &body).expect(201).json();
+    assert_eq!((&client["scope"], &client["grant_types"]), (&json!("openid"), &json!(["authorization_code"])));
+    let begin = json!({ "result": { "kind": "tokens", "clientId": client["client_id"], "scope": "openid" } });
+    let ceremony = app.request("POST", "/v1/passkeys/authentication/options").json(&begin).send();
+    assert_eq!(ceremony.status, 403, "{}", ceremony.body);
+}
+
+/// security.md 120: off unless switched on, and then by permission.
+#[test]
+fn registration_is_off_or_wants_a_permission() {
+    let app = TestApp::spawn();
+    register(&app, &app_body()).expect_problem(404, "not_found");
+
+    let app = TestApp::with(&Options { settings: &[("registration.mode", "token")], ..Options::default() });
+    let refused = register(&app, &app_body()).expect_oauth(401, "invalid_token");
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Bearer"));
+    let permission = |uses: i32| permission(&app, uses);
+    let with = |token: &str| {
+        let request = app.request("POST", "/oauth/register").header("Authorization", &format!("Bearer {token}"));
+        request.json(&app_body()).send()
+    };
+    let three = permission(3);
+    let statuses = at_once(16, |_| with(&three).status);
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 13, "{statuses:?}");
+
+    let expired = permission(1);
+    let wasted = app.request("POST", "/oauth/register").header("Authorization", &format!("Bearer {expired}"));
+    wasted.json(&json!({ "redirect_uris": [] })).send().expect_oauth(400, "invalid_redirect_uri");
+    app.advance(Duration::days(8));
+    with(&expired).expect_oauth(401, "invalid_token");
+    let revoked = permission(1);
+    app.sql("UPDATE initial_access_tokens SET revoked_at = now()");
+    with(&revoked).expect_oauth(401, "invalid_token");
+    with("pmi_none").expect_oauth(401, "invalid_token");
+    let fresh = permission(1);
+    let client = with(&fresh).expect(201).json();
+    let other = client["registration_access_token"].as_str().unwrap();
+    with(other).expect_oauth(401, "invalid_token");
+}
+
+/// A permission as the command line makes one.
+fn permission(app: &TestApp, uses: i32) -> String {
+    use passmint::admin::guard::Actor;
+    use passmint::admin::registration_tokens::{CreateRegistrationToken, insert};
+    use passmint::domain::secret::{PlainToken, TokenKind};
+    let (token, now) = (PlainToken::random(TokenKind::InitialAccess), app.clock.now());
+    let new = CreateRegistrationToken { name: "test".into(), uses, lifetime: 7 * 86_400 };
+    let made = app.db.blocking(|conn| Ok(insert(conn, &Actor::command_line(), &new, &token.digest(), now).is_ok()));
+    assert!(made.expect("the database answers"));
+    token.expose().to_owned()
+}
+
+/// RFC 7592; conformance B0.15 and B8.
+#[test]
+fn a_client_sees_changes_and_deletes_itself() {
+    let app = open();
+    let mut body = app_body();
+    body["initiate_login_uri"] = json!("https://rp.example/start");
+    let client = register(&app, &body).expect(201).json();
+    assert_eq!(client["initiate_login_uri"], "https://rp.example/start");
+    let seen = own(&app, "GET", &client, None).expect(200).json();
+    assert_eq!(seen["initiate_login_uri"], "https://rp.example/start");
+    assert_eq!(seen["registration_access_token"], client["registration_access_token"]);
+    assert!(seen.get("client_secret").is_none(), "only its digest is stored");
+
+    let id = client["client_id"].clone();
+    let mut wanted = app_body();
+    wanted["client_id"] = id.clone();
+    wanted["client_name"] = json!("Suite 2");
+    wanted["client_secret"] = client["client_secret"].clone();
+    let changed = own(&app, "PUT", &client, Some(&wanted)).expect(200).json();
+    assert_eq!((&changed["client_id"], &changed["client_name"]), (&id, &json!("Suite 2")));
+    assert!(changed.get("initiate_login_uri").is_none(), "what is left out is gone");
+    assert_ne!(changed["registration_access_token"], client["registration_access_token"]);
+    own(&app, "GET", &client, None).expect_oauth(401, "invalid_token");
+
+    for (name, more) in [
+        ("another id", json!({ "client_id": "web" })),
+        ("no id", json!({ "client_id": null })),
+        ("a secret of its own choice", json!({ "client_secret": "mine" })),
+        ("what the server says", json!({ "registration_access_token": "x" })),
+        ("a bad member", json!({ "initiate_login_uri": "http://rp.example/" })),
+    ] {
+        let mut body = wanted.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = own(&app, "PUT", &changed, Some(&body));
+        assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_client_metadata")), "{name}");
+    }
+    assert_eq!(own(&app, "GET", &changed, None).expect(200).json()["client_name"], "Suite 2", "nothing was changed");
+
+    let other = register(&app, &app_body()).expect(201).json();
+    let mut crossed = other.clone();
+    crossed["registration_access_token"] = changed["registration_access_token"].clone();
+    for method in ["GET", "DELETE"] {
+        own(&app, method, &crossed, None).expect_oauth(401, "invalid_token");
+    }
+    assert_eq!(own(&app, "DELETE", &changed, None).expect(204).body, "");
+    for method in ["GET", "DELETE"] {
+        own(&app, method, &changed, None).expect_oauth(401, "invalid_token");
+    }
+    own(&app, "GET", &other, None).expect(200);
+}
+
+#[test]
+fn one_of_many_changes_at_once_holds() {
+    let app = open();
+    let client = register(&app, &app_body()).expect(201).json();
+    let mut wanted = app_body();
+    wanted["client_id"] = client["client_id"].clone();
+    let statuses = at_once(16, |_| own(&app, "PUT", &client, Some(&wanted)).status);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 15, "{statuses:?}");
+}
+
+#[test]
+fn a_client_that_wants_no_secret_any_more_has_none() {
+    let app = open();
+    let client = register(&app, &app_body()).expect(201).json();
+    let mut wanted = app_body();
+    wanted["client_id"] = client["client_id"].clone();
+    wanted["token_endpoint_auth_method"] = json!("none");
+    let public = own(&app, "PUT", &client, Some(&wanted)).expect(200).json();
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM clients WHERE source = 'registration' AND secret_digest IS NULL"),
+        1
+    );
+    wanted["token_endpoint_auth_method"] = json!("client_secret_post");
+    let again = own(&app, "PUT", &public, Some(&wanted)).expect(200).json();
+    assert!(again["client_secret"].is_string() && again["client_secret"] != client["client_secret"]);
+}
+
+#[test]
+fn there_is_an_end_to_registrations() {
+    let settings = [("registration.mode", "open"), ("registration.max_clients", "2")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    for _ in 0..2 {
+        register(&app, &app_body()).expect(201);
+    }
+    register(&app, &app_body()).expect_oauth(400, "access_denied");
+    // What nobody uses goes.
+    let now = app.clock.now();
+    let later = now + Duration::days(31);
+    let swept = app.db.blocking(|conn| passmint::storage::client_records::sweep(conn, later, later)).unwrap();
+    assert_eq!(swept, 2);
+    register(&app, &app_body()).expect(201);
+}
