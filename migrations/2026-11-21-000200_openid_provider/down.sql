@@ -2,6 +2,7 @@ ALTER TABLE refresh_tokens DROP COLUMN jkt, DROP COLUMN offline;
 DROP TABLE outbox;
 DROP TABLE idempotency_keys;
 DROP TABLE initial_access_tokens;
+DROP TABLE device_guesses;
 DROP TABLE device_codes;
 DROP TABLE used_jti;
 DROP TABLE session_clients;

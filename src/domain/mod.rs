@@ -8,6 +8,7 @@ pub mod authentication;
 pub mod claims;
 pub mod client;
 pub mod counter;
+pub mod device;
 pub mod id;
 pub mod refresh;
 pub mod scope;

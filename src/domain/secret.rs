@@ -47,6 +47,8 @@ pub enum TokenKind {
     Ceremony,
     /// A confidential client's secret.
     ClientSecret,
+    /// A device's own code (RFC 8628 §3.2).
+    DeviceCode,
 }
 
 impl TokenKind {
@@ -57,6 +59,7 @@ impl TokenKind {
             Self::PreSession => "pmp_",
             Self::Ceremony => "pmc_",
             Self::ClientSecret => "pmk_",
+            Self::DeviceCode => "pmd_",
         }
     }
 }

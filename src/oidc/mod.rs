@@ -5,6 +5,7 @@
 //! [`token::TokenRequest`], a file in [`grants`].
 
 pub mod client_auth;
+pub mod device;
 pub mod grants;
 pub mod introspect;
 pub mod keys;

@@ -20,6 +20,11 @@ pub enum TokenRequest<'a> {
         /// Narrower scopes, if wanted.
         scope: Option<Scopes>,
     },
+    /// Asks whether a person has answered a device.
+    Device {
+        /// The device's own code.
+        code: &'a str,
+    },
     /// Ends a passkey ceremony.
     Passkey {
         /// Its handle.
@@ -43,6 +48,7 @@ impl<'a> TokenRequest<'a> {
                     })
                     .transpose()?,
             }),
+            wire::DEVICE_CODE => Ok(Self::Device { code: form.get("device_code")? }),
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
@@ -53,7 +59,7 @@ impl<'a> TokenRequest<'a> {
 
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`, or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=refresh_token` with `refresh_token`, `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`, or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -70,6 +76,7 @@ pub async fn post(
         TokenRequest::Refresh { token, scope } => {
             grants::refresh_token::refresh(&room, &client, token, scope.as_ref(), &caller.provenance).await?
         }
+        TokenRequest::Device { code } => grants::device_code::poll(&room, &client, code, &caller.provenance).await?,
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, ceremony, credential, &caller.provenance).await?
         }

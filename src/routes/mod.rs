@@ -75,6 +75,7 @@ routes! {
     GET    "/v1/bridges/{name}/jwks.json"           Public    => oidc::keys::bridge_jwks;
 
     POST   "/oauth/token"                           Client    => oidc::token::post;
+    POST   "/oauth/device"                          Client    => oidc::device::post;
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
 
@@ -97,6 +98,10 @@ routes! {
     POST   "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename;
     GET    "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove_form;
     POST   "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove;
+    GET    "/device"                                OwnPage => site::device::enter_form;
+    POST   "/device"                                OwnPage => site::device::enter;
+    GET    "/device/review"                         OwnPage => site::device::review;
+    POST   "/device/review"                         OwnPage => site::device::answer;
     GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
 

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod admin;
 pub mod developer;
+pub mod device;
 pub mod docs;
 pub mod passkeys;
 pub mod sign_in;

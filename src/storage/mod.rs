@@ -13,6 +13,7 @@ pub mod clients;
 pub mod cluster;
 pub mod credentials;
 pub mod db;
+pub mod device_codes;
 pub mod error;
 pub mod installation;
 pub mod migrations;

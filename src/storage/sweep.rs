@@ -4,7 +4,7 @@ use chrono::Duration;
 use diesel::prelude::*;
 
 use super::StorageError;
-use super::schema::{ceremonies, changes, servers, sessions, signing_keys};
+use super::schema::{ceremonies, changes, device_codes, device_guesses, servers, sessions, signing_keys};
 use crate::clock::Time;
 
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
@@ -16,6 +16,9 @@ fn keep_ended() -> Duration {
 pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
+    // A device that still polls is told a while longer that its time is over.
+    gone += diesel::delete(device_codes::table.filter(device_codes::expires_at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(device_guesses::table.filter(device_guesses::at.lt(ended))).execute(conn)?;
     // Refresh families go with their sessions.
     gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;

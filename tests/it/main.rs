@@ -28,6 +28,8 @@ mod cli;
 mod cluster;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
+/// Devices that a person elsewhere allows (RFC 8628).
+mod device;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.
 mod faults;
 /// Access tokens that were tampered with.

@@ -1,0 +1,239 @@
+//! Device authorization (RFC 8628): a device without a keyboard asks here, a person says yes or no on another one.
+//!
+//! What must always hold: only clients that are registered for it may ask, and never for what administers this server; the
+//! person's side happens in one signed-in browser session, the first that enters the code; wrong codes are counted under a
+//! lock, before the next one is tried.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Duration;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::client_auth::{AuthenticatedClient, authenticate};
+use super::{Oidc, Room};
+use crate::account::guards::Identity;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::device::{self, Answer, Halt, INTERVAL, Length, UserCode};
+use crate::domain::id::Id;
+use crate::domain::scope::Scopes;
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::storage::device_codes::{self, DeviceRequest, Guesser, NewDevice, StoredDevice};
+use crate::storage::{StorageError, audit};
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, OAuthFailure};
+use crate::web::form::{Form, OAuthForm};
+use crate::web::limits::{Class, Limits};
+
+/// Where people enter codes, below our public URL.
+pub const PAGE: &str = "/device";
+
+/// How often a code for people is drawn again because another device has it.
+const DRAWS: usize = 4;
+
+/// Answer of the device authorization endpoint (RFC 8628 §3.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceAuthorization {
+    /// What the device polls the token endpoint with.
+    pub device_code: String,
+    /// What the person enters.
+    pub user_code: String,
+    /// Where they enter it.
+    pub verification_uri: String,
+    /// The same with the code in it, for a QR code; the page still asks.
+    pub verification_uri_complete: String,
+    /// Life of both codes, in seconds.
+    pub expires_in: i64,
+    /// Seconds to wait between polls.
+    pub interval: i32,
+}
+
+/// Begins device authorization (RFC 8628 §3.1).
+#[utoipa::path(post, path = "/oauth/device", tag = "OAuth",
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`scope` and `resource`, both optional, and the client's authentication as at the token endpoint"),
+    responses((status = 200, body = DeviceAuthorization), (status = 400, description = "`unauthorized_client`, `invalid_scope`, `invalid_target`, …"), (status = 401, description = "`invalid_client`")))]
+pub async fn post(
+    request: HttpRequest,
+    room: Room,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    form: OAuthForm,
+) -> Result<HttpResponse, OAuthFailure> {
+    limits.check(Class::Token, caller.network)?;
+    let client = authenticate(request.headers(), &form.0, &room.clients)?;
+    let asked = read(&client, &form.0, room.mint.issuer(), &caller.provenance)?;
+    let begun = begin(&room, &client, asked, &caller.provenance).await?;
+    Ok(HttpResponse::Ok().insert_header(("pragma", "no-cache")).json(begun))
+}
+
+fn read(
+    client: &AuthenticatedClient,
+    form: &Form,
+    issuer: &str,
+    origin: &Provenance,
+) -> Result<DeviceRequest, Failure> {
+    client.may_use(GrantType::DeviceCode).map_err(|refusal| {
+        Failure::new(Kind::UnauthorizedClient, "This client may not use device codes.").because(refusal)
+    })?;
+    let bad_scope = |text: String| Failure::new(Kind::InvalidScope, text);
+    let asked = form.find("scope").map(Scopes::parse).transpose();
+    let asked = asked.map_err(|error| bad_scope(format!("The scope is malformed: {error}.")))?;
+    let scopes = client.grant_scopes(asked.as_ref()).map_err(|refusal| bad_scope(format!("Refused: {refusal}.")))?;
+    if let Some(scope) = scopes.iter().find(|scope| !device::may_have(scope)) {
+        return Err(bad_scope(format!("The scope {scope:?} is never given to a device.")));
+    }
+    let audience = client
+        .grant_audience(form.find("resource"), issuer)
+        .map_err(|refusal| Failure::new(Kind::InvalidTarget, format!("Refused: {refusal}.")))?;
+    // Devices rarely call themselves something that browsers do.
+    let device = origin.user_agent.clone().filter(|words| words != "Unknown");
+    Ok(DeviceRequest { scopes, audience: vec![audience], device })
+}
+
+async fn begin(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    request: DeviceRequest,
+    origin: &Provenance,
+) -> Result<DeviceAuthorization, Failure> {
+    room.mint.ready(client, &request.scopes).map_err(Failure::unavailable)?;
+    let own = PlainToken::random(TokenKind::DeviceCode);
+    let (now, digest, client, network) =
+        (room.clock.now(), own.digest(), client.id.clone(), origin.address_class.clone());
+    let code = room
+        .db
+        .tx(move |conn| {
+            let length = Length::of_new_code(device_codes::wrong_of_length(conn, Length::Short, now)?);
+            for _ in 0..DRAWS {
+                let Some(code) = UserCode::from_random(length, &crate::random::bytes::<64>()) else { continue };
+                let new = NewDevice {
+                    digest,
+                    code,
+                    grant: Id::random(),
+                    client: client.clone(),
+                    request: request.clone(),
+                    network: network.clone(),
+                    now,
+                    expires_at: now + device::life(),
+                };
+                if device_codes::insert(conn, &new)? {
+                    return Ok(Some(new.code));
+                }
+            }
+            Ok(None)
+        })
+        .await?
+        .ok_or_else(|| Failure::unavailable("no code for people was free"))?;
+    let page = format!("{}{PAGE}", room.mint.issuer());
+    Ok(DeviceAuthorization {
+        device_code: own.expose().to_owned(),
+        user_code: code.to_string(),
+        verification_uri_complete: format!("{page}?user_code={code}"),
+        verification_uri: page,
+        expires_in: device::life().num_seconds(),
+        interval: INTERVAL,
+    })
+}
+
+/// What comes of an entered code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a code that was not taken must be told"]
+pub enum Opening {
+    /// The session may answer it now.
+    Opened,
+    /// It is wrong, too old, used, or another session's.
+    Unusable,
+    /// No code is tried now.
+    Halted(Halt),
+}
+
+/// A device as its page shows it, with its client.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The device.
+    pub device: StoredDevice,
+    /// Its client.
+    pub client: std::sync::Arc<Client>,
+}
+
+impl Oidc {
+    /// Tries a code that somebody entered, and gives its device to their session.
+    pub async fn open_device(
+        &self,
+        identity: &Identity,
+        code: UserCode,
+        origin: &Provenance,
+    ) -> Result<Opening, StorageError> {
+        let now = self.clock.now();
+        let session = identity.session.id;
+        let guesser = Guesser { session, network: origin.address_class.clone().unwrap_or_default() };
+        let event = Event {
+            user: Some(identity.user.id),
+            session: Some(session),
+            ..Event::new(EventKind::DeviceCodeRefused, now, origin)
+        };
+        self.db
+            .tx(move |conn| {
+                device_codes::lock_guesses(conn)?;
+                let wrong = device_codes::wrong_codes(conn, &guesser, code.length(), now)?;
+                if let Err(halt) = wrong.may_try(code.length()) {
+                    return Ok(Opening::Halted(halt));
+                }
+                if device_codes::claim(conn, &code, session, now)? {
+                    return Ok(Opening::Opened);
+                }
+                device_codes::insert_wrong(conn, &guesser, code.length(), now)?;
+                audit::insert(conn, &event)?;
+                Ok(Opening::Unusable)
+            })
+            .await
+    }
+
+    /// The device that a session opened, while its client may still have one.
+    pub async fn opened_device(&self, identity: &Identity, code: UserCode) -> Result<Option<Opened>, StorageError> {
+        let (now, session) = (self.clock.now(), identity.session.id);
+        let device = self.db.run(move |conn| device_codes::find_claimed(conn, &code, session, now)).await?;
+        Ok(device.and_then(|device| {
+            let client = self.clients.find(&device.waiting.client)?;
+            client.may_use(GrantType::DeviceCode).ok()?;
+            Some(Opened { device, client })
+        }))
+    }
+
+    /// Writes the answer of the session that opened a device; `false` when there is nothing to answer any more.
+    pub async fn answer_device(
+        &self,
+        identity: &Identity,
+        code: UserCode,
+        answer: Answer,
+        origin: &Provenance,
+    ) -> Result<bool, StorageError> {
+        let (now, who, origin) = (self.clock.now(), (identity.session.id, identity.user.id), origin.clone());
+        let kind = match answer {
+            Answer::Allowed => EventKind::DeviceAllowed,
+            Answer::Denied => EventKind::DeviceDenied,
+        };
+        self.db
+            .tx(move |conn| {
+                let Some(device) = device_codes::answer(conn, &code, who, answer, now)? else { return Ok(false) };
+                let event = Event {
+                    user: Some(who.1),
+                    session: Some(who.0),
+                    client: Some(device.waiting.client),
+                    subject: Some(device.grant.to_string()),
+                    detail: json!({ "scope": device.request.scopes.to_string() }),
+                    ..Event::new(kind, now, &origin)
+                };
+                audit::insert(conn, &event)?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
+/// Minutes after which a wrong code no longer counts.
+pub fn halt_minutes() -> u64 {
+    let life: Duration = device::life();
+    u64::try_from(life.num_minutes()).unwrap_or_default()
+}
