@@ -33,16 +33,18 @@ grants = ["device_code"]
 scopes = ["openid"]
 "#;
 
-fn app() -> TestApp {
+/// A server with clients for devices.
+pub fn app_with_devices() -> TestApp {
     TestApp::with(&Options { config: DEVICES, ..Options::default() })
 }
 
 /// A device that asked.
-struct Device<'a> {
+pub struct Device<'a> {
     app: &'a TestApp,
     client: &'a str,
     code: String,
-    user_code: String,
+    /// The code for people.
+    pub user_code: String,
     answer: Value,
 }
 
@@ -51,7 +53,8 @@ impl TestApp {
         self.request("POST", "/oauth/device").form(form).send()
     }
 
-    fn device<'a>(&'a self, client: &'a str, scope: &str) -> Device<'a> {
+    /// A device of a client that asked for scopes.
+    pub fn device<'a>(&'a self, client: &'a str, scope: &str) -> Device<'a> {
         let answer = self.ask(&[("client_id", client), ("scope", scope)]).expect(200).json();
         let text = |name: &str| answer[name].as_str().expect(name).to_owned();
         Device { app: self, client, code: text("device_code"), user_code: text("user_code"), answer }
@@ -59,13 +62,19 @@ impl TestApp {
 }
 
 impl Device<'_> {
-    fn poll(&self) -> Reply {
+    /// Polls once.
+    pub fn poll(&self) -> Reply {
         self.poll_as(self.client)
     }
 
     fn poll_as(&self, client: &str) -> Reply {
         let form = [("grant_type", GRANT), ("device_code", &self.code), ("client_id", client)];
         self.app.request("POST", "/oauth/token").form(&form).send()
+    }
+
+    /// The address that it shows, with its code.
+    pub fn page(&self) -> String {
+        format!("/device?user_code={}", self.user_code)
     }
 
     /// The address of the question, once the code was entered.
@@ -123,7 +132,7 @@ impl Reply {
 
 #[test]
 fn a_device_gets_tokens_once_its_person_allowed_it() {
-    let app = app();
+    let app = app_with_devices();
     let device = app.device("tv", "openid profile");
     assert!(device.code.starts_with("pmd_") && device.user_code.len() == 9, "{}", device.answer);
     let page = format!("{}/device", app.origin);
@@ -135,7 +144,7 @@ fn a_device_gets_tokens_once_its_person_allowed_it() {
     device.poll().expect_oauth(400, "authorization_pending");
 
     let (mut browser, _) = app.person();
-    browser.get(&format!("/device?user_code={}", device.user_code)).expect(200).says(&device.user_code);
+    browser.get(&device.page()).expect(200).says(&device.user_code);
     let claimed = "SELECT count(*) AS n FROM device_codes WHERE claimed_by IS NOT NULL";
     assert_eq!(app.count(claimed), 0, "an address enters nothing");
     browser.enter(&device.user_code.to_lowercase().replace('-', " ")).expect_to(&device.review());
@@ -180,7 +189,7 @@ fn refreshed(app: &TestApp, refresh: &str) -> Reply {
 
 #[test]
 fn tokens_live_with_the_browser_session_or_offline() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let tokens = ["openid", "openid offline_access"].map(|scope| {
         let device = app.device("tv", scope);
@@ -204,7 +213,7 @@ fn tokens_live_with_the_browser_session_or_offline() {
 
 #[test]
 fn a_client_without_the_refresh_grant_gets_no_refresh_token() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let device = app.device("radio", "openid");
     device.allowed_by(&mut browser);
@@ -213,7 +222,7 @@ fn a_client_without_the_refresh_grant_gets_no_refresh_token() {
 
 #[test]
 fn no_ends_it() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let device = app.device("tv", "openid");
     browser.enter(&device.user_code).expect_to(&device.review());
@@ -227,7 +236,7 @@ fn no_ends_it() {
 
 #[test]
 fn a_code_lives_ten_minutes() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, mut passkey) = app.person();
     let (late, answered, slow) = (app.device("tv", "openid"), app.device("tv", "openid"), app.device("tv", "openid"));
     app.advance(Duration::seconds(590));
@@ -253,7 +262,7 @@ fn a_code_lives_ten_minutes() {
 
 #[test]
 fn who_polls_too_often_waits_longer_for_good() {
-    let app = app();
+    let app = app_with_devices();
     let device = app.device("tv", "openid");
     let interval = || app.count("SELECT poll_interval AS n FROM (SELECT poll_interval::bigint FROM device_codes) d");
     device.poll().expect_oauth(400, "authorization_pending");
@@ -270,7 +279,7 @@ fn who_polls_too_often_waits_longer_for_good() {
 
 #[test]
 fn of_64_polls_one_gets_tokens() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     for scope in ["openid", "openid offline_access"] {
         let device = app.device("tv", scope);
@@ -288,7 +297,7 @@ fn of_64_polls_one_gets_tokens() {
 
 #[test]
 fn a_code_is_nothing_to_another_client() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let device = app.device("tv", "openid");
     device.poll_as("radio").expect_oauth(400, "invalid_grant");
@@ -300,7 +309,7 @@ fn a_code_is_nothing_to_another_client() {
 
 #[test]
 fn only_clients_of_this_grant_ask_and_poll() {
-    let app = app();
+    let app = app_with_devices();
     app.ask(&[("client_id", "web"), ("scope", "openid")]).expect_oauth(400, "unauthorized_client");
     app.ask(&[("client_id", "nobody")]).expect_oauth(401, "invalid_client");
     app.ask(&[("client_id", "hub")]).expect_oauth(401, "invalid_client");
@@ -316,7 +325,7 @@ fn only_clients_of_this_grant_ask_and_poll() {
 
 #[test]
 fn a_device_asks_for_what_its_client_may_have_and_never_to_administer() {
-    let app = app();
+    let app = app_with_devices();
     for (name, scope, resource, error) in [
         ("not the client's", "openid passkeys", "", "invalid_scope"),
         ("malformed", "openid \"", "", "invalid_scope"),
@@ -342,7 +351,7 @@ fn a_device_asks_for_what_its_client_may_have_and_never_to_administer() {
 
 #[test]
 fn the_session_that_entered_a_code_first_has_it() {
-    let app = app();
+    let app = app_with_devices();
     let ((mut first, _), (mut second, _)) = (app.person(), app.person());
     let device = app.device("tv", "openid");
     first.enter(&device.user_code).expect_to(&device.review());
@@ -417,7 +426,7 @@ fn many_guessers_together_make_codes_longer_and_stop_nobody() {
 
 #[test]
 fn of_many_wrong_codes_at_once_five_are_tried() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let csrf = csrf_of(&mut browser);
     let replies = at_once(32, |_| {
@@ -432,7 +441,7 @@ fn of_many_wrong_codes_at_once_five_are_tried() {
 
 #[test]
 fn a_disabled_person_allows_nothing() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let (asked, allowed) = (app.device("tv", "openid"), app.device("tv", "openid offline_access"));
     allowed.allowed_by(&mut browser);
@@ -450,7 +459,7 @@ fn a_disabled_person_allows_nothing() {
 
 #[test]
 fn what_was_allowed_ends_with_its_session_before_it_is_fetched() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let device = app.device("tv", "openid offline_access");
     device.allowed_by(&mut browser);
@@ -460,7 +469,7 @@ fn what_was_allowed_ends_with_its_session_before_it_is_fetched() {
 
 #[test]
 fn the_forms_are_for_our_own_pages() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, _) = app.person();
     let device = app.device("tv", "openid");
     let form = [("csrf", "AAAA"), ("user_code", device.user_code.as_str()), ("decision", "allow"), ("mine", "yes")];
@@ -479,11 +488,11 @@ fn the_forms_are_for_our_own_pages() {
 
 #[test]
 fn strangers_sign_in_and_come_back() {
-    let app = app();
+    let app = app_with_devices();
     let device = app.device("tv", "openid");
     let back = format!("/?next=%2Fdevice%3Fuser_code%3D{}", device.user_code);
     let mut stranger = app.browser();
-    stranger.get(&format!("/device?user_code={}", device.user_code)).expect_to(&back);
+    stranger.get(&device.page()).expect_to(&back);
     stranger.get(&device.review()).expect_to(&back);
     stranger.get("/device?user_code=%3Cscript%3E").expect_to("/?next=%2Fdevice");
     let (mut browser, _) = app.person();
@@ -493,7 +502,7 @@ fn strangers_sign_in_and_come_back() {
 
 #[test]
 fn yes_needs_a_verification_that_is_not_old() {
-    let app = app();
+    let app = app_with_devices();
     let (mut browser, mut passkey) = app.person();
     let device = app.device("tv", "openid");
     browser.enter(&device.user_code).expect_to(&device.review());
