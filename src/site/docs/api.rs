@@ -37,6 +37,7 @@ const BODIES: [(&str, &str); 8] = [
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
     ("patch /v1/passkeys/{id}", r#"{"name":"Blue key"}"#),
     ("post /oauth/token", "grant_type=refresh_token refresh_token=… client_id=quickstart"),
+    ("post /oauth/device", "client_id=tv scope=openid"),
     ("post /oauth/revoke", "token=… client_id=quickstart"),
     ("post /oauth/introspect", "token=…"),
 ];
