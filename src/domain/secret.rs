@@ -49,6 +49,10 @@ pub enum TokenKind {
     ClientSecret,
     /// A device's own code (RFC 8628 §3.2).
     DeviceCode,
+    /// An authorization code.
+    AuthorizationCode,
+    /// The handle of an authorization request that waits for a person.
+    Interaction,
 }
 
 impl TokenKind {
@@ -60,6 +64,8 @@ impl TokenKind {
             Self::Ceremony => "pmc_",
             Self::ClientSecret => "pmk_",
             Self::DeviceCode => "pmd_",
+            Self::AuthorizationCode => "pma_",
+            Self::Interaction => "pmi_",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The grants of the token endpoint, one file each.
 
+pub mod authorization_code;
 pub mod device_code;
 pub mod passkey;
 pub mod refresh_token;
