@@ -28,6 +28,8 @@ use crate::{account, bridge, ceremony, oidc, site, web};
         account::handlers::revoke_others,
         account::handlers::revoke_session,
         account::handlers::activity,
+        account::consents::list,
+        account::consents::remove,
         bridge::handlers::token,
         oidc::keys::bridge_jwks,
         oidc::token::post,

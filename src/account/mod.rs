@@ -3,6 +3,7 @@
 //! What must always hold: everything is looked up under the owner's id, so that somebody else's thing is simply not
 //! there; ending a session ends everything issued in it.
 
+pub mod consents;
 pub mod guards;
 pub mod handlers;
 pub mod views;

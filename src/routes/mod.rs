@@ -71,6 +71,9 @@ routes! {
     DELETE "/v1/me/sessions/{id}"                   Browser   => account::handlers::revoke_session;
     GET    "/v1/me/activity"                        Browser   => account::handlers::activity;
 
+    GET    "/v1/me/consents"                        Browser   => account::consents::list;
+    DELETE "/v1/me/consents/{client}"               Browser   => account::consents::remove;
+
     POST   "/v1/bridges/{name}/token"               SignedIn  => bridge::handlers::token;
     GET    "/v1/bridges/{name}/jwks.json"           Public    => oidc::keys::bridge_jwks;
 
@@ -98,6 +101,8 @@ routes! {
     GET    "/account/sessions"                      OwnPage => site::account::sessions;
     POST   "/account/sessions/sign-out-others"      OwnPage => site::account::end_others;
     POST   "/account/sessions/{id}/sign-out"        OwnPage => site::account::end_session;
+    GET    "/account/apps"                          OwnPage => site::apps::list;
+    POST   "/account/apps/remove"                   OwnPage => site::apps::remove;
     GET    "/account/activity"                      OwnPage => site::account::activity;
     GET    "/account/passkeys"                      OwnPage => site::passkeys::list;
     GET    "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename_form;

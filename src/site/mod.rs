@@ -4,6 +4,7 @@
 //! 303 to a GET; a stranger is sent to sign in and comes back, by a path that was checked to be ours.
 
 pub mod account;
+pub mod apps;
 pub mod admin;
 pub mod authorize;
 pub mod developer;

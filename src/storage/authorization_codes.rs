@@ -252,3 +252,21 @@ pub fn burn(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Result<
     diesel::update(unused).set(authorization_codes::used_at.eq(now)).execute(conn)?;
     Ok(())
 }
+
+/// The grants of a person's codes for a client that may have given something which still lives, or may give it yet; the
+/// latter are used up for nothing.
+pub fn end_all_of(
+    conn: &mut PgConnection,
+    user: UserId,
+    client: &str,
+    now: Time,
+) -> Result<Vec<FamilyId>, StorageError> {
+    let theirs = authorization_codes::table
+        .filter(authorization_codes::user_id.eq(user.uuid()))
+        .filter(authorization_codes::client_id.eq(client));
+    diesel::update(theirs.clone().filter(authorization_codes::used_at.is_null()))
+        .set(authorization_codes::used_at.eq(now))
+        .execute(conn)?;
+    let grants: Vec<Uuid> = theirs.select(authorization_codes::grant_id).load(conn)?;
+    Ok(grants.into_iter().map(Into::into).collect())
+}

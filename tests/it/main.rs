@@ -12,6 +12,8 @@ mod raw;
 // A running server with its callers.
 mod support;
 
+/// The authorization endpoint: what is refused where, who is asked what, how answers travel.
+mod authorize;
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
 /// Behaviours that the product was asked for and that no other file is about.

@@ -65,6 +65,14 @@ const ROWS: &[Row] = &[
     row("GET /v1/me/activity",                       Nothing,         ["-",                   "-",                      "-",                      "200",                    ""]),
     row("POST /v1/bridges/{name}/token",             Nothing,         ["-",                   "403 insufficient_scope", "200",                    "200",                    ""]),
     row("GET /v1/bridges/{name}/jwks.json",          Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /v1/me/consents",                       Nothing,         ["-",                   "-",                      "-",                      "200",                    ""]),
+    row("DELETE /v1/me/consents/{client}",           Nothing,         ["-",                   "-",                      "-",                      "404 not_found",          ""]),
+    row("GET /oauth/authorize",                      Nothing,         ["400 page",            "403 page",               "403 page",               "400 page",               ""]),
+    row("POST /oauth/authorize",                     Form("client_id=x"), ["400 page",        "400 page",               "400 page",               "400 page",               ""]),
+    row("GET /oauth/interaction/{handle}",           Nothing,         ["400 page",            "403 page",               "403 page",               "400 page",               ""]),
+    row("POST /oauth/interaction/{handle}",          Form("decision=deny"), ["-",             "-",                      "-",                      "403 page",               ""]),
+    row("GET /oauth/interaction/{handle}/another",   Nothing,         ["400 page",            "400 page",               "400 page",               "400 page",               ""]),
+    row("GET /oauth/interaction/{handle}/cancel",    Nothing,         ["400 page",            "403 page",               "403 page",               "400 page",               ""]),
     row("POST /oauth/token",                         Form("grant_type=refresh_token&refresh_token=x"), ["-"; 5]),
     row("POST /oauth/device",                        Form("scope=openid"), ["-"; 5]),
     row("POST /oauth/revoke",                        Form("token=x"), ["-"; 5]),
@@ -82,6 +90,8 @@ const ROWS: &[Row] = &[
     row("GET /account/sessions",                     Nothing,         ["-",                   "-",                      "-",                      "200 page",               ""]),
     row("POST /account/sessions/sign-out-others",    Form(""),        ["-",                   "-",                      "-",                      "303 /account/sessions?done=others-ended", ""]),
     row("POST /account/sessions/{id}/sign-out",      Form(""),        ["-",                   "-",                      "-",                      "303 /account/sessions?done=session-ended", "404 page"]),
+    row("GET /account/apps",                         Nothing,         ["-",                   "-",                      "-",                      "200 page",               ""]),
+    row("POST /account/apps/remove",                 Form("client=web"), ["-",                "-",                      "-",                      "404 page",               ""]),
     row("GET /account/activity",                     Nothing,         ["-",                   "-",                      "-",                      "200 page",               ""]),
     row("GET /account/passkeys",                     Nothing,         ["-",                   "-",                      "-",                      "200 page",               ""]),
     row("GET /account/passkeys/{id}/rename",         Nothing,         ["-",                   "-",                      "-",                      "200 page",               "404 page"]),
@@ -182,7 +192,7 @@ impl Cast {
             if own { (&self.passkey_id, &self.session_id) } else { (&self.foreign_passkey, &self.foreign_session) };
         let id = if pattern.contains("sessions") { session } else { passkey };
         let name = if pattern.starts_with("/assets/") { asset() } else { "backend".to_owned() };
-        pattern.replace("{id}", id).replace("{name}", &name)
+        pattern.replace("{id}", id).replace("{name}", &name).replace("{handle}", "x").replace("{client}", "web")
     }
 
     fn request(&self, app: &TestApp, caller: Caller, method: &str, path: &str, send: Sent) -> Request {
@@ -203,6 +213,11 @@ impl Cast {
             Form(text) => request.body("application/x-www-form-urlencoded", text.as_bytes().to_vec()),
         }
     }
+}
+
+/// A path with anything in its places.
+fn plain(pattern: &str) -> String {
+    ["{id}", "{name}", "{handle}", "{client}"].iter().fold(pattern.to_owned(), |path, place| path.replace(place, "x"))
 }
 
 fn asset() -> String {
@@ -336,7 +351,7 @@ fn there_is_nothing_beside_the_routes() {
     .map(str::to_owned)
     .into();
     for route in ROUTES {
-        let path = route.path.replace("{id}", "x").replace("{name}", "x");
+        let path = plain(route.path);
         unknown.extend([format!("{path}/x"), format!("{}/", path.trim_end_matches('/')), format!("{path}%20")]);
     }
     unknown.retain(|path| path != "/" && methods_of(path).is_empty());
@@ -358,7 +373,7 @@ fn there_is_nothing_beside_the_routes() {
 fn a_wrong_method_is_told_the_right_ones() {
     let app = TestApp::spawn();
     let paths: BTreeSet<String> =
-        ROUTES.iter().map(|route| route.path.replace("{id}", "x").replace("{name}", "x")).collect();
+        ROUTES.iter().map(|route| plain(route.path)).collect();
     for path in &paths {
         let right = methods_of(path);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::redirect::{Landing, host, is_registered};
+use super::redirect::{Landing, host, is_registered, place_of};
 use super::{Parameters, Refusal, Unsafe};
 use crate::domain::client::Client;
 
@@ -58,8 +58,7 @@ impl ReturnTo {
 
     /// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
     pub fn place(&self) -> String {
-        let scheme = || self.redirect_uri.split(':').next().unwrap_or_default().to_owned();
-        host(&self.redirect_uri).unwrap_or_else(scheme)
+        place_of(&self.redirect_uri)
     }
 
     /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1).

@@ -22,7 +22,7 @@ pub use claims::ClaimsParameter;
 pub use code::{CodeGrant, CodeRefusal, Decision, Presented, StoredCode};
 pub use parameters::Parameters;
 pub use pkce::Challenge;
-pub use redirect::{Landing, is_registered};
+pub use redirect::{Landing, is_registered, place_of};
 pub use refusal::{Refusal, Unsafe};
 pub use request::{AcrWish, AuthorizationRequest, Circumstances, Prompt, resources, scopes};
 pub use step::{Consent, Facts, Person, Step, decide};

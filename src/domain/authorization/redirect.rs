@@ -73,6 +73,11 @@ pub(super) fn host(redirect_uri: &str) -> Option<String> {
     })
 }
 
+/// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
+pub fn place_of(redirect_uri: &str) -> String {
+    host(redirect_uri).unwrap_or_else(|| redirect_uri.split(':').next().unwrap_or_default().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -304,7 +304,7 @@ async fn give(
         }
     };
     let detail = json!({ "scope": scopes.to_string(), "asked": consent.is_some() });
-    let resources = audience(client, request, room.mint.issuer());
+    let resources = audience(client, &request.scopes, &request.resources, room.mint.issuer());
     let expires_at = now + CodeGrant::life();
     let new = NewCode {
         digest: code.digest(),

@@ -1,0 +1,65 @@
+//! The apps that one allowed something, and taking it back.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{Site, done_of, require_identity, see_other};
+use crate::account::guards::Guard;
+use crate::domain::authorization::place_of;
+use crate::storage::consents::StoredConsent;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::PageForm;
+use crate::web::pages::Boot;
+use crate::web::pages::apps::{AppCard, Apps};
+use crate::web::pages::scopes::ScopeItem;
+
+/// The list.
+pub async fn list(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        let consents = guard.accounts.consents_of(&identity.user).await?;
+        let view = Apps {
+            frame: site.frame(&request, Some(&identity), Boot::default()),
+            done: done_of(&request),
+            apps: consents.into_iter().map(|consent| card(&guard, consent)).collect(),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
+    let client = guard.clients.find(&stored.client);
+    let definition = client.as_ref().map(|client| &client.definition);
+    AppCard {
+        name: definition.map_or_else(|| stored.client.clone(), |definition| definition.name.clone()),
+        host: definition.and_then(|definition| definition.redirect_uris.first()).map(|uri| place_of(uri)),
+        client: stored.client,
+        scopes: stored.consent.scopes.iter().map(ScopeItem::fixed).collect(),
+        since: stored.granted_at,
+        last_used: Some(stored.updated_at),
+    }
+}
+
+/// Takes back what one allowed an app.
+pub async fn remove(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    caller: Caller,
+    form: PageForm,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        site.require_csrf(&identity, &form.0)?;
+        if guard.accounts.take_back(&identity.session, form.0.get("client")?, &caller.provenance).await? {
+            Ok(see_other("/account/apps?done=app-removed"))
+        } else {
+            Err(Failure::new(Kind::NotFound, "You allowed this app nothing."))
+        }
+    }
+    .await;
+    site.answer(&request, result)
+}
