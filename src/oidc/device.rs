@@ -10,17 +10,18 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::authorize::audience;
 use super::client_auth::{AuthenticatedClient, authenticate};
 use super::{Oidc, Room};
 use crate::account::guards::Identity;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authorization::{resources, scopes};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::device::{self, Answer, Halt, INTERVAL, Length, UserCode};
 use crate::domain::id::Id;
-use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::storage::device_codes::{self, DeviceRequest, Guesser, NewDevice, StoredDevice};
-use crate::storage::{StorageError, audit};
+use crate::storage::{StorageError, audit, consents};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
@@ -76,19 +77,17 @@ fn read(
     client.may_use(GrantType::DeviceCode).map_err(|refusal| {
         Failure::new(Kind::UnauthorizedClient, "This client may not use device codes.").because(refusal)
     })?;
-    let bad_scope = |text: String| Failure::new(Kind::InvalidScope, text);
-    let asked = form.find("scope").map(Scopes::parse).transpose();
-    let asked = asked.map_err(|error| bad_scope(format!("The scope is malformed: {error}.")))?;
-    let scopes = client.grant_scopes(asked.as_ref()).map_err(|refusal| bad_scope(format!("Refused: {refusal}.")))?;
+    let scopes = scopes(form.find("scope"), client)
+        .map_err(|refusal| Failure::new(Kind::InvalidScope, refusal.description()))?;
     if let Some(scope) = scopes.iter().find(|scope| !device::may_have(scope)) {
-        return Err(bad_scope(format!("The scope {scope:?} is never given to a device.")));
+        return Err(Failure::new(Kind::InvalidScope, format!("The scope {scope:?} is never given to a device.")));
     }
-    let audience = client
-        .grant_audience(form.find("resource"), issuer)
-        .map_err(|refusal| Failure::new(Kind::InvalidTarget, format!("Refused: {refusal}.")))?;
+    let resources = resources(form.all("resource"), client, issuer)
+        .map_err(|refusal| Failure::new(Kind::InvalidTarget, refusal.description()))?;
+    let audience = audience(client, &scopes, &resources, issuer);
     // Devices rarely call themselves something that browsers do.
     let device = origin.user_agent.clone().filter(|words| words != "Unknown");
-    Ok(DeviceRequest { scopes, audience: vec![audience], device })
+    Ok(DeviceRequest { scopes, audience, device })
 }
 
 async fn begin(
@@ -201,15 +200,17 @@ impl Oidc {
         }))
     }
 
-    /// Writes the answer of the session that opened a device; `false` when there is nothing to answer any more.
+    /// Writes the answer of the session that opened a device, and what it allows from now on; `false` when there is
+    /// nothing to answer any more.
     pub async fn answer_device(
         &self,
         identity: &Identity,
-        code: UserCode,
+        Opened { device, client }: &Opened,
         answer: Answer,
         origin: &Provenance,
     ) -> Result<bool, StorageError> {
-        let (now, who, origin) = (self.clock.now(), (identity.session.id, identity.user.id), origin.clone());
+        let (now, code, who) = (self.clock.now(), device.code.clone(), (identity.session.id, identity.user.id));
+        let (origin, remembers) = (origin.clone(), answer == Answer::Allowed && !client.definition.first_party);
         let kind = match answer {
             Answer::Allowed => EventKind::DeviceAllowed,
             Answer::Denied => EventKind::DeviceDenied,
@@ -217,12 +218,16 @@ impl Oidc {
         self.db
             .tx(move |conn| {
                 let Some(device) = device_codes::answer(conn, &code, who, answer, now)? else { return Ok(false) };
+                let (client, request) = (&device.waiting.client, &device.request);
+                if remembers {
+                    consents::add(conn, (who.1, client), &request.scopes, &request.audience, now)?;
+                }
                 let event = Event {
                     user: Some(who.1),
                     session: Some(who.0),
-                    client: Some(device.waiting.client),
+                    client: Some(client.clone()),
                     subject: Some(device.grant.to_string()),
-                    detail: json!({ "scope": device.request.scopes.to_string() }),
+                    detail: json!({ "scope": request.scopes.to_string() }),
                     ..Event::new(kind, now, &origin)
                 };
                 audit::insert(conn, &event)?;

@@ -37,6 +37,8 @@ pub enum TokenRequest<'a> {
     Device {
         /// The device's own code.
         code: &'a str,
+        /// Resources, if fewer than were allowed.
+        resources: Vec<&'a str>,
     },
     /// Ends a passkey ceremony.
     Passkey {
@@ -68,7 +70,9 @@ impl<'a> TokenRequest<'a> {
                     .transpose()?,
                 resources: form.all("resource").collect(),
             }),
-            wire::DEVICE_CODE => Ok(Self::Device { code: form.get("device_code")? }),
+            wire::DEVICE_CODE => {
+                Ok(Self::Device { code: form.get("device_code")?, resources: form.all("resource").collect() })
+            }
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
@@ -101,7 +105,9 @@ pub async fn post(
             let asked = grants::refresh_token::Asked { token, scope: scope.as_ref(), resources: &resources };
             grants::refresh_token::refresh(&room, &client, &asked, &caller.provenance).await?
         }
-        TokenRequest::Device { code } => grants::device_code::poll(&room, &client, code, &caller.provenance).await?,
+        TokenRequest::Device { code, resources } => {
+            grants::device_code::poll(&room, &client, (code, &resources), &caller.provenance).await?
+        }
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, ceremony, credential, &caller.provenance).await?
         }

@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 
 use super::sign_in::{self, Introduction};
-use super::{Site, account_card, identity_of, require_identity, see_other};
+use super::{Site, account_card, app_identity, identity_of, require_identity, see_other};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::authorization::{Answer, Parameters, Refusal, ResponseMode, Step, Unsafe};
@@ -20,7 +20,7 @@ use crate::oidc::{Oidc, Room};
 use crate::web::Caller;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
-use crate::web::form::{Form, ForeignForm, PageForm};
+use crate::web::form::{ForeignForm, Form, PageForm};
 use crate::web::headers::page_policy_for;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::authorize_error::{AuthorizeError, Fault};
@@ -29,7 +29,7 @@ use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::consent::Consent;
 use crate::web::pages::form_post::FormPost;
 use crate::web::pages::returning::Returning;
-use crate::web::pages::scopes::{AppIdentity, ScopeItem, Trust};
+use crate::web::pages::scopes::{AppIdentity, ScopeItem};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
@@ -74,9 +74,9 @@ impl actix_web::FromRequest for Rooms {
                 limits: request.app_data::<web::Data<Limits>>()?.clone(),
             })
         };
-        std::future::ready(rooms().ok_or_else(|| {
-            Failure::new(Kind::Internal, "The server is not set up completely.").into()
-        }))
+        std::future::ready(
+            rooms().ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely.").into()),
+        )
     }
 }
 
@@ -101,8 +101,7 @@ pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResp
         desk.limits.check(Class::Start, caller.network)?;
         let identity = identity_of(&request, desk.guard).await?;
         let parameters = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        let visitor =
-            Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
+        let visitor = Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
         desk.begin(parameters, &visitor).await
     }
     .await;
@@ -143,12 +142,7 @@ pub async fn interaction(
 }
 
 /// Signing in as somebody else than is signed in.
-pub async fn another(
-    request: HttpRequest,
-    rooms: Rooms,
-    caller: Caller,
-    handle: web::Path<String>,
-) -> HttpResponse {
+pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
@@ -159,12 +153,7 @@ pub async fn another(
 }
 
 /// Going back to the app without anything.
-pub async fn cancel(
-    request: HttpRequest,
-    rooms: Rooms,
-    caller: Caller,
-    handle: web::Path<String>,
-) -> HttpResponse {
+pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
         let identity = identity_of(&request, desk.guard).await?;
@@ -338,7 +327,8 @@ impl Desk<'_> {
             app: Some(chip(pending)),
             email: pending.request.login_hint.clone().unwrap_or_default(),
         };
-        sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction).await
+        sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction)
+            .await
     }
 
     async fn confirm(&self, handle: &str, identity: &Identity) -> Result<HttpResponse, Failure> {
@@ -406,16 +396,7 @@ fn chip(pending: &Pending) -> AppChip {
 }
 
 fn app(pending: &Pending) -> AppIdentity {
-    let definition = &pending.client.definition;
-    AppIdentity {
-        name: definition.name.clone(),
-        host: Some(pending.request.to.place()),
-        logo: None,
-        home: definition.client_uri.clone(),
-        policy: definition.policy_uri.clone(),
-        terms: definition.tos_uri.clone(),
-        trust: Trust::Verified,
-    }
+    app_identity(&pending.client, Some(pending.request.to.place()))
 }
 
 /// The scopes of a request for its page. What makes the sign-in itself cannot be left out; everything else can.

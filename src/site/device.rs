@@ -6,7 +6,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Site, account_card, identity_of, require_identity, see_other, with_next};
+use super::{Site, account_card, app_identity, identity_of, require_identity, see_other, with_next};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::device::{Answer, Halt, UserCode};
@@ -17,7 +17,7 @@ use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
 use crate::web::pages::Boot;
 use crate::web::pages::device::{CodeProblem, DeviceDone, DeviceEnter, DeviceReview, Outcome};
-use crate::web::pages::scopes::{AppIdentity, ScopeItem, Trust};
+use crate::web::pages::scopes::ScopeItem;
 
 /// Where the question is asked.
 const REVIEW: &str = "/device/review";
@@ -103,6 +103,9 @@ pub async fn review(
             None => None,
         };
         let Some(opened) = opened else { return Ok(see_other(PAGE)) };
+        if !room.may_use(&opened.client, identity.user.id).await? {
+            return Err(not_for_you());
+        }
         match opened.device.waiting.answer {
             Some(answer) => done_page(&site, &request, &identity, &opened, answer),
             None if ceremonies.require_fresh(&identity.session).is_err() => {
@@ -130,19 +133,10 @@ fn review_page(
     tick: Tick,
 ) -> Result<HttpResponse, Failure> {
     let Opened { device, client } = opened;
-    let definition = &client.definition;
     let view = DeviceReview {
         frame: site.frame(request, Some(identity), Boot::default()),
         code: device.code.to_string(),
-        app: AppIdentity {
-            name: definition.name.clone(),
-            host: None,
-            logo: None,
-            home: definition.client_uri.clone(),
-            policy: definition.policy_uri.clone(),
-            terms: definition.tos_uri.clone(),
-            trust: Trust::Verified,
-        },
+        app: app_identity(client, None),
         account: account_card(&identity.user),
         scopes: device.request.scopes.iter().map(ScopeItem::fixed).collect(),
         network: device.network.clone().unwrap_or_default(),
@@ -192,6 +186,9 @@ pub async fn answer(
         };
         let Some(opened) = room.opened_device(&identity, code.clone()).await? else { return Ok(see_other(PAGE)) };
         if said == Answer::Allowed && opened.device.waiting.answer.is_none() {
+            if !room.may_use(&opened.client, identity.user.id).await? {
+                return Err(not_for_you());
+            }
             if form.0.find("mine") != Some("yes") {
                 return review_page(&site, &request, &identity, &opened, Tick::Missing);
             }
@@ -200,11 +197,15 @@ pub async fn answer(
             }
         }
         // Answered before, in another tab: the page shows what was said first.
-        let _ = room.answer_device(&identity, code.clone(), said, &caller.provenance).await?;
+        let _ = room.answer_device(&identity, &opened, said, &caller.provenance).await?;
         Ok(see_other(&with_code(REVIEW, Some(&code))))
     }
     .await;
     site.answer(&request, result)
+}
+
+fn not_for_you() -> Failure {
+    Failure::new(Kind::Forbidden, "This app is for the members of groups, and this account is in none of them.")
 }
 
 /// The code in an address, if it is one.

@@ -248,7 +248,8 @@ pub fn redeem(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -
 
 /// Uses a code up for nothing: one try for each.
 pub fn burn(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Result<(), StorageError> {
-    let unused = authorization_codes::table.find(digest.as_bytes().as_slice()).filter(authorization_codes::used_at.is_null());
+    let unused =
+        authorization_codes::table.find(digest.as_bytes().as_slice()).filter(authorization_codes::used_at.is_null());
     diesel::update(unused).set(authorization_codes::used_at.eq(now)).execute(conn)?;
     Ok(())
 }

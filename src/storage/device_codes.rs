@@ -277,6 +277,20 @@ pub fn note_poll(conn: &mut PgConnection, digest: &TokenDigest, interval: i32, n
     Ok(())
 }
 
+/// The grants of the devices that a person allowed a client lately; those that fetched nothing yet get nothing any more.
+pub fn end_all_of(
+    conn: &mut PgConnection,
+    user: UserId,
+    client: &str,
+    now: Time,
+) -> Result<Vec<FamilyId>, StorageError> {
+    let theirs =
+        device_codes::table.filter(device_codes::user_id.eq(user.uuid())).filter(device_codes::client_id.eq(client));
+    diesel::update(theirs.filter(device_codes::used_at.is_null())).set(device_codes::used_at.eq(now)).execute(conn)?;
+    let grants: Vec<Uuid> = theirs.select(device_codes::grant_id).load(conn)?;
+    Ok(grants.into_iter().map(Into::into).collect())
+}
+
 /// Tokens about to be given.
 #[derive(Clone, Debug)]
 pub struct Redemption {

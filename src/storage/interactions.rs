@@ -90,8 +90,7 @@ pub fn choose(
     session: SessionId,
     now: Time,
 ) -> Result<bool, StorageError> {
-    let waiting =
-        interactions::table.find(digest.as_bytes().as_slice()).filter(interactions::expires_at.gt(now));
+    let waiting = interactions::table.find(digest.as_bytes().as_slice()).filter(interactions::expires_at.gt(now));
     Ok(diesel::update(waiting).set(interactions::chosen_by.eq(session.uuid())).execute(conn)? == 1)
 }
 

@@ -78,7 +78,8 @@ pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Rot
         now: rotation.now,
     };
     let row: Option<(Time, bool, UserRow)> = statement.get_result(conn).optional()?;
-    row.map(|(leaf_expires_at, offline, user)| Ok(Rotated { leaf_expires_at, offline, user: user.try_into()? })).transpose()
+    row.map(|(leaf_expires_at, offline, user)| Ok(Rotated { leaf_expires_at, offline, user: user.try_into()? }))
+        .transpose()
 }
 
 #[derive(Queryable, Selectable)]

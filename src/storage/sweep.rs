@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, pushed_requests, revoked_tokens,
-    servers, sessions, signing_keys,
+    authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, pushed_requests,
+    revoked_tokens, servers, sessions, signing_keys,
 };
 use crate::clock::Time;
 

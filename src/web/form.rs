@@ -58,10 +58,7 @@ impl Form {
 }
 
 fn not_a_form() -> Failure {
-    Failure::new(
-        Kind::UnsupportedMediaType,
-        "Send this request with Content-Type: application/x-www-form-urlencoded.",
-    )
+    Failure::new(Kind::UnsupportedMediaType, "Send this request with Content-Type: application/x-www-form-urlencoded.")
 }
 
 async fn parse(typed: bool, query: bool, body: Body) -> Result<Form, Failure> {

@@ -179,7 +179,11 @@ fn what_is_wrong_is_told_at_the_redirect_uri() {
         ("no method", Ask::of("house").without("code_challenge_method"), "invalid_request"),
         ("42 characters", Ask::of("house").with("code_challenge", &oidc::CHALLENGE[1..]), "invalid_request"),
         ("129 characters", Ask::of("house").with("code_challenge", &long(129)), "invalid_request"),
-        ("not base64url", Ask::of("house").with("code_challenge", &format!("{}+", &oidc::CHALLENGE[1..])), "invalid_request"),
+        (
+            "not base64url",
+            Ask::of("house").with("code_challenge", &format!("{}+", &oidc::CHALLENGE[1..])),
+            "invalid_request",
+        ),
         ("a long nonce", Ask::of("house").with("nonce", &long(513)), "invalid_request"),
         ("broken claims", Ask::of("house").with("claims", "[]"), "invalid_request"),
         ("long claims", Ask::of("house").with("claims", &format!("{{\"x\":\"{}\"}}", long(4096))), "invalid_request"),
@@ -304,7 +308,10 @@ fn a_stranger_signs_in_on_the_way() {
     for words in ["House", "house.example", "value=\"buffy@id.example\"", &path] {
         assert!(page.body.contains(words), "{words:?} in {}", page.body);
     }
-    assert!(!page.body.contains("unknown") && !page.body.contains("readonly"), "no word on whether that account exists");
+    assert!(
+        !page.body.contains("unknown") && !page.body.contains("readonly"),
+        "no word on whether that account exists"
+    );
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
     browser.sign_in(&mut passkey).expect(200);
@@ -420,7 +427,8 @@ fn an_authentication_context_is_tried_for_and_never_invented() {
     let plain = claims(&redeem(&app, "house", &Ask::of("house").send(&mut browser).back().code()).id);
     assert_eq!((&plain["acr"], &plain["amr"]), (&json!("1"), &json!(["pop", "swk"])));
     let wanted = Ask::of("house").with("acr_values", "phr");
-    let silent = claims(&redeem(&app, "house", &wanted.clone().with("prompt", "none").send(&mut browser).back().code()).id);
+    let silent =
+        claims(&redeem(&app, "house", &wanted.clone().with("prompt", "none").send(&mut browser).back().code()).id);
     assert_eq!(silent["acr"], "1", "a wish is no condition");
     let path = wanted.send(&mut browser).waits();
     assert!(browser.get(&path).expect(200).body.contains("step-up"));
@@ -645,9 +653,8 @@ fn an_answer_is_given_once_however_often_it_is_allowed() {
     let (mut browser, _) = app.person();
     let path = Ask::of("shop").send(&mut browser).waits();
     let page = browser.get(&path).expect(200);
-    let statuses = crate::support::tokens::at_once(32, |_| {
-        browser.clone().submit(&page, &path, &[("decision", "allow")]).status
-    });
+    let statuses =
+        crate::support::tokens::at_once(32, |_| browser.clone().submit(&page, &path, &[("decision", "allow")]).status);
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 1);
 }

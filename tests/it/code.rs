@@ -51,10 +51,10 @@ fn a_code_gives_tokens_that_tell_the_truth() {
 fn a_refresh_keeps_what_the_code_gave() {
     let app = oidc::app();
     let (mut browser, _) = app.person();
-    let ask = Ask::of("house").with("scope", "openid email").with("nonce", "n").with(
-        "claims",
-        r#"{"userinfo":{"phone_number":null},"id_token":{"nickname":null}}"#,
-    );
+    let ask = Ask::of("house")
+        .with("scope", "openid email")
+        .with("nonce", "n")
+        .with("claims", r#"{"userinfo":{"phone_number":null},"id_token":{"nickname":null}}"#);
     let first = redeem(&app, "house", &code_of(&mut browser, &ask));
     app.advance(Duration::seconds(5));
     let second = Tokens::of(&refresh(&app, "house", &first.refresh, &[]).expect(200).json());
@@ -168,7 +168,11 @@ fn of_many_at_once_one_gets_tokens() {
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 400].contains(status)), "{statuses:?}");
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens"), 1);
-    assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL"), 0, "and it was a replay");
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL"),
+        0,
+        "and it was a replay"
+    );
     assert_eq!((app.events("token.code_redeemed"), app.events("token.code_replayed")), (1, 1));
 }
 
@@ -197,10 +201,14 @@ fn giving_an_access_token_back_ends_it_and_not_the_browser_session() {
     let (mut browser, _) = app.person();
     let tokens = redeem(&app, "spa", &code_of(&mut browser, &Ask::of("spa").with("scope", "openid passkeys")));
     for foreign in ["app", "web"] {
-        app.request("POST", "/oauth/revoke").form(&[("token", &*tokens.access), ("client_id", foreign)]).send().expect(200);
+        app.request("POST", "/oauth/revoke")
+            .form(&[("token", &*tokens.access), ("client_id", foreign)])
+            .send()
+            .expect(200);
         assert!(app.opens(&tokens.access), "another client's word counts for nothing");
     }
-    let revoke = || app.request("POST", "/oauth/revoke").form(&[("token", &*tokens.access), ("client_id", "spa")]).send();
+    let revoke =
+        || app.request("POST", "/oauth/revoke").form(&[("token", &*tokens.access), ("client_id", "spa")]).send();
     revoke().expect(200);
     revoke().expect(200);
     assert_eq!(app.events("token.revoked"), 1);

@@ -23,7 +23,14 @@ name = "Acme Radio"
 kind = "public"
 grants = ["device_code"]
 scopes = ["openid"]
-audiences = ["https://api.example"]
+audiences = ["https://api.example", "https://music.example"]
+
+[clients.staff]
+name = "Acme Desk"
+kind = "public"
+grants = ["device_code"]
+scopes = ["openid"]
+allowed_groups = ["staff"]
 
 [clients.hub]
 name = "Acme Hub"
@@ -338,15 +345,6 @@ fn a_device_asks_for_what_its_client_may_have_and_never_to_administer() {
         assert_eq!(reply.json()["error"], error, "{name}");
         reply.expect(400);
     }
-    let (mut browser, _) = app.person();
-    let form = [("client_id", "radio"), ("resource", "https://api.example")];
-    let answer = app.ask(&form).expect(200).json();
-    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
-    let (code, user_code) = (text("device_code"), text("user_code"));
-    let device = Device { app: &app, client: "radio", code, user_code, answer };
-    device.allowed_by(&mut browser);
-    let tokens = Tokens::of(&device.poll().expect(200).json());
-    assert_eq!((tokens.scope.as_str(), &claims(&tokens.access)["aud"]), ("openid", &json!("https://api.example")));
 }
 
 #[test]
@@ -515,4 +513,66 @@ fn yes_needs_a_verification_that_is_not_old() {
     browser.get(&device.review()).expect(200);
     browser.say(&device.user_code, "allow", true).expect_to(&device.review());
     device.poll().expect(200);
+}
+
+#[test]
+fn tokens_are_for_the_resources_that_were_asked_for() {
+    let app = app_with_devices();
+    let (mut browser, _) = app.person();
+    let (api, music) = ("https://api.example", "https://music.example");
+    let form = [("client_id", "radio"), ("resource", api), ("resource", music)];
+    let answer = app.ask(&form).expect(200).json();
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    let (code, user_code) = (text("device_code"), text("user_code"));
+    let device = Device { app: &app, client: "radio", code, user_code, answer };
+    device.allowed_by(&mut browser);
+    let poll = |resource: &str| {
+        let form =
+            [("grant_type", GRANT), ("device_code", &device.code), ("client_id", "radio"), ("resource", resource)];
+        app.request("POST", "/oauth/token").form(&form).send()
+    };
+    poll("https://elsewhere.example").expect_oauth(400, "invalid_target");
+    let tokens = Tokens::of(&poll(music).expect(200).json());
+    assert_eq!((tokens.scope.as_str(), &claims(&tokens.access)["aud"]), ("openid", &json!(music)));
+    let device = app.device("radio", "openid");
+    device.allowed_by(&mut browser);
+    let tokens = Tokens::of(&device.poll().expect(200).json());
+    assert_eq!(claims(&tokens.access)["aud"], json!(app.origin), "userinfo is ours");
+}
+
+#[test]
+fn an_app_for_a_group_is_for_nobody_else() {
+    let app = app_with_devices();
+    let (mut browser, _) = app.person();
+    let device = app.device("staff", "openid");
+    browser.enter(&device.user_code).expect_to(&device.review());
+    browser.get(&device.review()).expect(403);
+    browser.say(&device.user_code, "allow", true).expect(403);
+    device.poll().expect_oauth(400, "authorization_pending");
+    // Somebody who leaves the group between the answer and the poll.
+    app.sql("UPDATE device_codes SET decision = 'allowed', decided_at = now(), session_id = claimed_by, user_id = (SELECT id FROM users)");
+    device.poll().expect_oauth(400, "invalid_grant");
+}
+
+#[test]
+fn what_a_device_was_allowed_is_listed_and_taken_back() {
+    let app = app_with_devices();
+    let (mut browser, _) = app.person();
+    let (fetched, waiting) = (app.device("tv", "openid offline_access"), app.device("tv", "openid profile"));
+    fetched.allowed_by(&mut browser);
+    let tokens = Tokens::of(&fetched.poll().expect(200).json());
+    waiting.allowed_by(&mut browser);
+    let page = browser.get("/account/apps").expect(200);
+    for told in ["Acme TV", "Keep this access until you take it back", "Your name and profile"] {
+        assert!(page.body.contains(told), "{told}");
+    }
+    let radio = app.device("radio", "openid");
+    radio.allowed_by(&mut browser);
+    let radio = Tokens::of(&radio.poll().expect(200).json());
+    for client in ["tv", "radio"] {
+        browser.posts("/account/apps/remove", &[("client", client)]).expect_to("/account/apps?done=app-removed");
+    }
+    assert!(!app.opens(&tokens.access) && !app.opens(&radio.access));
+    refreshed(&app, &tokens.refresh).expect_oauth(400, "invalid_grant");
+    waiting.poll().expect_oauth(400, "invalid_grant");
 }

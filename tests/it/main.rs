@@ -26,10 +26,10 @@ mod browser;
 mod ceremonies;
 /// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.
 mod cli;
-/// Authorization codes: what they give, to whom, once.
-mod code;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Authorization codes: what they give, to whom, once.
+mod code;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
 /// Devices that a person elsewhere allows (RFC 8628).

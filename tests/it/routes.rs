@@ -372,8 +372,7 @@ fn there_is_nothing_beside_the_routes() {
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
     let app = TestApp::spawn();
-    let paths: BTreeSet<String> =
-        ROUTES.iter().map(|route| plain(route.path)).collect();
+    let paths: BTreeSet<String> = ROUTES.iter().map(|route| plain(route.path)).collect();
     for path in &paths {
         let right = methods_of(path);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {

@@ -138,6 +138,9 @@ mod tests {
             assert!(address.ends_with("c&state=a+b%26c%3D%22%C3%A9%00&iss=https%3A%2F%2Fid.example"), "{address}");
         }
         let refused = Answer::refusal(to("https://app.example/cb"), Refusal::Denied, "https://id.example").address();
-        assert!(refused.starts_with("https://app.example/cb?error=access_denied&error_description=The+person"), "{refused}");
+        assert!(
+            refused.starts_with("https://app.example/cb?error=access_denied&error_description=The+person"),
+            "{refused}"
+        );
     }
 }

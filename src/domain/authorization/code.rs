@@ -158,8 +158,7 @@ mod tests {
             client: "app".into(),
             grant: CodeGrant {
                 redirect_uri: "https://app.example/cb".into(),
-                challenge: challenge
-                    .then(|| Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap()),
+                challenge: challenge.then(|| Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap()),
                 nonce: None,
                 scopes: Scopes::default(),
                 resources: vec![],

@@ -59,7 +59,9 @@ mod tests {
     #[test]
     fn a_challenge_is_a_digest() {
         let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-        for bad in ["", &good[..42], &format!("{good}A"), &format!("{good}="), &good.replace('-', "+"), &"a".repeat(128)] {
+        for bad in
+            ["", &good[..42], &format!("{good}A"), &format!("{good}="), &good.replace('-', "+"), &"a".repeat(128)]
+        {
             assert!(Challenge::parse(bad).is_none(), "{bad:?}");
         }
     }

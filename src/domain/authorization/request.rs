@@ -184,7 +184,8 @@ fn response_mode(parameters: &Parameters) -> Result<(), Refusal> {
 /// (OpenID Connect Core §11 wants it ignored, not refused).
 pub fn scopes(asked: Option<&str>, client: &Client) -> Result<Scopes, Refusal> {
     let asked = asked.map(Scopes::parse).transpose().map_err(|_| Refusal::Scope)?;
-    let in_vain = !client.definition.scopes.grants("offline_access") || client.may_use(GrantType::RefreshToken).is_err();
+    let in_vain =
+        !client.definition.scopes.grants("offline_access") || client.may_use(GrantType::RefreshToken).is_err();
     let asked = asked.map(|scopes| scopes.iter().filter(|scope| *scope != "offline_access" || !in_vain).collect());
     client.grant_scopes(asked.as_ref()).map_err(|_| Refusal::Scope)
 }
@@ -212,9 +213,9 @@ fn challenge(parameters: &Parameters, client: &Client) -> Result<Option<Challeng
 }
 
 fn claims(parameters: &Parameters) -> Result<ClaimsParameter, Refusal> {
-    parameters.find("claims").map_or(Ok(ClaimsParameter::default()), |text| {
-        ClaimsParameter::parse(text).ok_or(Refusal::Claims)
-    })
+    parameters
+        .find("claims")
+        .map_or(Ok(ClaimsParameter::default()), |text| ClaimsParameter::parse(text).ok_or(Refusal::Claims))
 }
 
 /// The resources of a request (RFC 8707 §2): each one that the client may ask for, named once.
@@ -419,7 +420,10 @@ mod tests {
         assert_eq!(wish(&[]).values, ["1"]);
         assert_eq!(wish(&[("acr_values", "phr")]).values, ["phr"]);
         let claim = r#"{"id_token":{"acr":{"essential":true,"value":"phrh"}}}"#;
-        assert_eq!(wish(&[("acr_values", "phr"), ("claims", claim)]), AcrWish { values: vec!["phrh".into()], essential: true });
+        assert_eq!(
+            wish(&[("acr_values", "phr"), ("claims", claim)]),
+            AcrWish { values: vec!["phrh".into()], essential: true }
+        );
         assert_eq!(wish(&[("claims", r#"{"id_token":{"acr":{"essential":true}}}"#)]).values, ["1"]);
     }
 }

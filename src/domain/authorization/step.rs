@@ -154,8 +154,7 @@ fn to_allow(request: &AuthorizationRequest, facts: &Facts<'_>) -> Option<Scopes>
         && request.resources.iter().all(|resource| remembered.resources.contains(resource))
         && claims.into_iter().all(|claim| remembered.claims.contains(claim));
     let first_party = facts.client.definition.first_party;
-    let ask = request.prompts(Prompt::Consent)
-        || (!first_party && (!fits || is_local_program(request, facts.client)));
+    let ask = request.prompts(Prompt::Consent) || (!first_party && (!fits || is_local_program(request, facts.client)));
     ask.then_some(new)
 }
 
@@ -197,11 +196,7 @@ mod tests {
     fn request() -> AuthorizationRequest {
         AuthorizationRequest {
             client: "app".into(),
-            to: ReturnTo {
-                redirect_uri: "https://app.example/cb".into(),
-                mode: ResponseMode::Query,
-                state: None,
-            },
+            to: ReturnTo { redirect_uri: "https://app.example/cb".into(), mode: ResponseMode::Query, state: None },
             scopes: Scopes::parse("openid email").unwrap(),
             resources: vec![],
             prompts: BTreeSet::new(),

@@ -20,8 +20,8 @@ use crate::account::guards::Identity;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{
-    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal, ReturnTo,
-    Step, Unsafe, decide,
+    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal,
+    ReturnTo, Step, Unsafe, decide,
 };
 use crate::domain::client::Client;
 use crate::domain::id::Id;
@@ -201,12 +201,7 @@ pub async fn next(room: &Oidc, pending: &Pending, identity: Option<&Identity>) -
     step(room, pending, identity, false).await
 }
 
-async fn step(
-    room: &Oidc,
-    pending: &Pending,
-    identity: Option<&Identity>,
-    allowed_now: bool,
-) -> Result<Step, Failure> {
+async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allowed_now: bool) -> Result<Step, Failure> {
     let client = &*pending.client;
     let facts = Facts { begun_at: pending.begun_at, client, person: None, remembered: None, allowed_now };
     let Some(identity) = identity else { return Ok(decide(&pending.request, &facts)) };
@@ -221,11 +216,7 @@ async fn step(
 }
 
 /// Whether somebody may use the client, and what they allowed it before; one round trip, and none where neither is asked.
-async fn known_of(
-    room: &Oidc,
-    client: &Client,
-    identity: &Identity,
-) -> Result<(bool, Option<Consent>), StorageError> {
+async fn known_of(room: &Oidc, client: &Client, identity: &Identity) -> Result<(bool, Option<Consent>), StorageError> {
     let (first_party, groups) = (client.definition.first_party, client.definition.allowed_groups.clone());
     if first_party && groups.is_empty() {
         return Ok((true, None));

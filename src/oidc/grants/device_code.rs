@@ -4,6 +4,7 @@
 //! that comes too soon makes the interval longer for good. Tokens live with the browser session that allowed them, unless
 //! `offline_access` was among what was allowed.
 
+use super::refresh_token::narrowed_audience;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::claims::RequestedClaims;
@@ -15,7 +16,8 @@ use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
-use crate::storage::device_codes::{self, Redemption, StoredDevice};
+use crate::storage::device_codes::{self, DeviceRequest, Redemption, StoredDevice};
+use crate::storage::sessions::TokenIds;
 use crate::storage::sign_in::NewFamily;
 use crate::storage::{StorageError, sessions};
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
@@ -51,6 +53,12 @@ pub enum DeviceError {
     /// The session that allowed it has ended, or the account is disabled.
     #[error("the session that allowed the device has ended, or the account is disabled")]
     Ended,
+    /// The person may not use the client (any more).
+    #[error("the account may not use this client")]
+    NotInGroup,
+    /// A resource that was not allowed.
+    #[error("a resource was not among those allowed")]
+    Target,
     /// The client lost a scope meanwhile.
     #[error("the client may not have these scopes any more")]
     Narrowed,
@@ -67,6 +75,7 @@ impl From<DeviceError> for Failure {
         match error {
             DeviceError::Storage(error) => error.into(),
             DeviceError::Mint(error) => Self::unavailable(error),
+            DeviceError::Target => Self::new(Kind::InvalidTarget, "A resource was not among those that were allowed."),
             DeviceError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use device codes."),
             DeviceError::Pending => Self::new(Kind::AuthorizationPending, "Nobody has answered yet. Poll again."),
             DeviceError::TooSoon(seconds) => Self::new(
@@ -104,19 +113,23 @@ struct Plan {
 pub async fn poll(
     room: &Oidc,
     client: &AuthenticatedClient,
-    code: &str,
+    (code, resources): (&str, &[&str]),
     origin: &Provenance,
 ) -> Result<TokenSet, DeviceError> {
     client.may_use(GrantType::DeviceCode).map_err(|_| DeviceError::NotAllowed)?;
     let digest = PlainToken::parse(TokenKind::DeviceCode, code).ok_or(DeviceError::Unknown)?.digest();
     let now = room.clock.now();
     let allowed = look(room, client, digest, now).await?;
-    let scopes = &allowed.device.request.scopes;
+    let DeviceRequest { scopes, audience, .. } = &allowed.device.request;
+    let audience = narrowed_audience(audience, resources, room.mint.issuer()).map_err(|_| DeviceError::Target)?;
+    if !room.may_use(client, allowed.user.id).await? {
+        return Err(DeviceError::NotInGroup);
+    }
     client.grant_scopes(Some(scopes)).map_err(|_| DeviceError::Narrowed)?;
     room.mint.ready(client, scopes)?;
     let plan = plan(room, client, &allowed, now)?;
     redeem(room, client, &allowed, &plan, now, origin).await?;
-    issue(room, client, &allowed, &plan, now)
+    issue(room, client, (&allowed, &audience), &plan, now)
 }
 
 /// Decides a poll under the row's lock, and notes it.
@@ -133,10 +146,12 @@ async fn look(
             Ok(Err(match device.waiting.poll(&client, now) {
                 Poll::Granted => {
                     let Some(session) = device.session else { return Ok(Err(DeviceError::Ended)) };
-                    return Ok(match sessions::find_live_by_id(conn, session, now)? {
-                        Some((browser, user)) => Ok(Allowed { digest, device, browser, user }),
-                        None => Err(DeviceError::Ended),
-                    });
+                    return Ok(
+                        match sessions::find_live_of_token(conn, &TokenIds { session, revocable: vec![] }, now)? {
+                            Some((browser, user)) => Ok(Allowed { digest, device, browser, user }),
+                            None => Err(DeviceError::Ended),
+                        },
+                    );
                 }
                 Poll::Pending => {
                     device_codes::note_poll(conn, &digest, device.waiting.interval, now)?;
@@ -192,7 +207,7 @@ async fn redeem(
 fn issue(
     room: &Oidc,
     client: &AuthenticatedClient,
-    allowed: &Allowed,
+    (allowed, audience): (&Allowed, &[String]),
     plan: &Plan,
     now: Time,
 ) -> Result<TokenSet, DeviceError> {
@@ -206,7 +221,7 @@ fn issue(
         requested: &RequestedClaims::default(),
         client,
         scopes: &device.request.scopes,
-        audience: &device.request.audience,
+        audience,
         acr: &browser.acr,
         amr: &browser.amr,
         credential_class: browser.credential_class.as_deref(),

@@ -156,11 +156,7 @@ fn narrowed(granted: &Scopes, asked: Option<&Scopes>) -> Result<Scopes, RefreshE
 }
 
 /// The resources asked for, all of them among those allowed; all allowed ones when none is named.
-pub(super) fn narrowed_audience(
-    allowed: &[String],
-    asked: &[&str],
-    issuer: &str,
-) -> Result<Vec<String>, RefreshError> {
+pub(super) fn narrowed_audience(allowed: &[String], asked: &[&str], issuer: &str) -> Result<Vec<String>, RefreshError> {
     let own = [issuer.to_owned()];
     let allowed = if allowed.is_empty() { own.as_slice() } else { allowed };
     if asked.is_empty() {

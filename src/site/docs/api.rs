@@ -24,7 +24,7 @@ const SECTIONS: [(&str, &str); 6] = [
 ];
 
 /// What the example of an operation sends: JSON, or the pairs of a form.
-const BODIES: [(&str, &str); 8] = [
+const BODIES: [(&str, &str); 9] = [
     (
         "post /v1/passkeys/registration/options",
         r#"{"purpose":"sign-up","name":"Ana","result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
