@@ -33,6 +33,7 @@ use crate::{account, admin, bridge, ceremony, oidc, site, web};
         bridge::handlers::token,
         oidc::keys::bridge_jwks,
         oidc::token::post,
+        oidc::device::post,
         oidc::revoke::post,
         oidc::introspect::post,
         site::logout::requested,
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn members_are_named_as_on_the_wire() {
         let document: serde_json::Value = serde_json::from_str(json()).unwrap();
-        let oauth = ["TokenResponse", "Introspection"];
+        let oauth = ["TokenResponse", "DeviceAuthorization", "Introspection"];
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             let variants = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
             for member in variants.iter().filter_map(|one| one["properties"].as_object()).flat_map(|all| all.keys()) {

@@ -4,6 +4,7 @@ DROP FUNCTION tell_clients_of_ended_session;
 DROP TABLE outbox;
 DROP TABLE idempotency_keys;
 DROP TABLE initial_access_tokens;
+DROP TABLE device_guesses;
 DROP TABLE device_codes;
 DROP TABLE used_jti;
 DROP TABLE session_clients;

@@ -98,7 +98,7 @@ COMMENT ON COLUMN used_jti.digest IS 'SHA-256 over the kind of token, its signer
 
 CREATE TABLE device_codes (
     digest bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
-    user_code text NOT NULL UNIQUE CHECK (user_code ~ '^[A-Z]{8}$'),
+    user_code text NOT NULL UNIQUE CHECK (user_code ~ '^[A-Z]{8}([A-Z]{2})?$'),
     grant_id uuid NOT NULL,
     client_id text NOT NULL,
     request jsonb NOT NULL,
@@ -116,6 +116,16 @@ CREATE TABLE device_codes (
 CREATE INDEX device_codes_expires ON device_codes (expires_at);
 COMMENT ON TABLE device_codes IS 'Devices that wait for a person elsewhere (RFC 8628).';
 COMMENT ON COLUMN device_codes.claimed_by IS 'The first session that opened the code; only it may allow or deny.';
+
+-- Unlogged: a crash forgets wrong codes, and that is a few more guesses once.
+CREATE UNLOGGED TABLE device_guesses (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    letters smallint NOT NULL,
+    session_id uuid NOT NULL,
+    address_class text NOT NULL);
+CREATE INDEX device_guesses_at ON device_guesses (at);
+COMMENT ON TABLE device_guesses IS 'Wrong codes that people entered lately: how often, not which.';
 
 CREATE TABLE initial_access_tokens (
     id uuid PRIMARY KEY,

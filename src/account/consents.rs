@@ -16,7 +16,7 @@ use crate::domain::id::Id;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::storage::consents::{self, StoredConsent};
-use crate::storage::{StorageError, audit, authorization_codes, refresh_tokens, revoked_tokens};
+use crate::storage::{StorageError, audit, authorization_codes, device_codes, refresh_tokens, revoked_tokens};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 
@@ -45,7 +45,9 @@ impl Accounts {
                 for family in &families {
                     refresh_tokens::revoke(conn, *family, Some(&client), "consent taken back", now)?;
                 }
-                for grant in authorization_codes::end_all_of(conn, owner, &client, now)? {
+                let codes = authorization_codes::end_all_of(conn, owner, &client, now)?;
+                let devices = device_codes::end_all_of(conn, owner, &client, now)?;
+                for grant in codes.into_iter().chain(devices) {
                     revoked_tokens::insert(conn, Id::uuid(grant), now + chrono::Duration::days(1))?;
                 }
                 audit::insert(conn, &Event { detail: json!({ "grants": families.len() }), ..event })?;

@@ -62,6 +62,14 @@ kinds! {
     CeremonyRefused = "ceremony.refused",
     /// A used refresh token was presented again: its family is revoked.
     RefreshReplayed = "token.refresh_replayed",
+    /// Somebody allowed a device to use their account (RFC 8628).
+    DeviceAllowed = "device.allowed",
+    /// Somebody refused a device.
+    DeviceDenied = "device.denied",
+    /// A device was given its tokens.
+    DeviceRedeemed = "device.redeemed",
+    /// A wrong device code was entered.
+    DeviceCodeRefused = "device.code_refused",
     /// Tokens were revoked by their client.
     TokenRevoked = "token.revoked",
     /// An app was given an authorization code.

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod client;
 pub mod counter;
 pub mod delivery;
+pub mod device;
 pub mod id;
 pub mod refresh;
 pub mod resource;

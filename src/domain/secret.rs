@@ -47,6 +47,8 @@ pub enum TokenKind {
     Ceremony,
     /// A confidential client's secret.
     ClientSecret,
+    /// A device's own code (RFC 8628 §3.2).
+    DeviceCode,
     /// An authorization code.
     AuthorizationCode,
     /// The handle of an authorization request that waits for a person.
@@ -65,6 +67,7 @@ impl TokenKind {
             Self::PreSession => "pmp_",
             Self::Ceremony => "pmc_",
             Self::ClientSecret => "pmk_",
+            Self::DeviceCode => "pmd_",
             Self::AuthorizationCode => "pma_",
             Self::Interaction => "pmi_",
             Self::Registration => "pmr_",

@@ -7,6 +7,7 @@
 pub mod authorize;
 pub mod client_auth;
 pub mod client_keys;
+pub mod device;
 pub mod discovery;
 pub mod grants;
 pub mod initiate;

@@ -41,6 +41,13 @@ pub enum TokenRequest<'a> {
         /// Resources that the token is for, if named (RFC 8707).
         resources: Vec<&'a str>,
     },
+    /// Asks whether a person has answered a device.
+    Device {
+        /// The device's own code.
+        code: &'a str,
+        /// Resources, if fewer than were allowed.
+        resources: Vec<&'a str>,
+    },
     /// Ends a passkey ceremony.
     Passkey {
         /// Its handle.
@@ -67,6 +74,9 @@ impl<'a> TokenRequest<'a> {
             wire::CLIENT_CREDENTIALS => {
                 Ok(Self::ClientCredentials { scope: scope(form)?, resources: form.all("resource").collect() })
             }
+            wire::DEVICE_CODE => {
+                Ok(Self::Device { code: form.get("device_code")?, resources: form.all("resource").collect() })
+            }
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
@@ -82,7 +92,7 @@ fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
 
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -108,6 +118,9 @@ pub async fn post(
         }
         TokenRequest::ClientCredentials { scope, resources } => {
             grants::client_credentials::grant(&room, &client, scope.as_ref(), &resources, key)?
+        }
+        TokenRequest::Device { code, resources } => {
+            grants::device_code::poll(&room, &client, (code, &resources), key, &caller.provenance).await?
         }
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?

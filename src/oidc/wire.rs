@@ -15,6 +15,9 @@ pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `grant_type` of a passkey ceremony that ends here: parameters `ceremony_id` and `credential` (the JSON of `toJSON()`).
 pub const PASSKEY: &str = "urn:passmint:params:oauth:grant-type:passkey";
 
+/// `grant_type` of a device that polls (RFC 8628 §3.4).
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// Answer of the token endpoint (RFC 6749 §5.1).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenResponse {

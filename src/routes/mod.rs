@@ -88,6 +88,7 @@ routes! {
     GET    "/oauth/interaction/{handle}/another"    Page => site::authorize::another;
     GET    "/oauth/interaction/{handle}/cancel"     Page => site::authorize::cancel;
     POST   "/oauth/token"                           Client    => oidc::token::post;
+    POST   "/oauth/device"                          Client    => oidc::device::post;
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
     GET    "/oauth/userinfo"                        Token     => oidc::userinfo::get;
@@ -155,6 +156,10 @@ routes! {
     POST   "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename;
     GET    "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove_form;
     POST   "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove;
+    GET    "/device"                                OwnPage => site::device::enter_form;
+    POST   "/device"                                OwnPage => site::device::enter;
+    GET    "/device/review"                         OwnPage => site::device::review;
+    POST   "/device/review"                         OwnPage => site::device::answer;
     GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
 

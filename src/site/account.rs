@@ -145,7 +145,10 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
         EventKind::CeremonyRefused | EventKind::RefreshReplayed | EventKind::CodeReplayed => Happened::SignInRefused,
-        EventKind::BridgeMinted | EventKind::Authorized => Happened::TokensIssued,
+        EventKind::BridgeMinted | EventKind::Authorized | EventKind::DeviceRedeemed => Happened::TokensIssued,
+        EventKind::DeviceAllowed => Happened::DeviceAllowed,
+        EventKind::DeviceDenied => Happened::DeviceDenied,
+        EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,
         _ => Happened::Other,
     };
     Entry { what, at: event.at, about: event.subject_name.or(event.client), from: event.address_class }

@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 
 use super::sign_in::{self, Introduction};
-use super::{Site, account_card, identity_of, require_identity, see_other};
+use super::{Site, account_card, app_identity, identity_of, require_identity, see_other};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::authorization::{Answer, Parameters, Refusal, ResponseMode, Step, Unsafe};
@@ -29,7 +29,7 @@ use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::consent::Consent;
 use crate::web::pages::form_post::FormPost;
 use crate::web::pages::returning::Returning;
-use crate::web::pages::scopes::{AppIdentity, ScopeItem, Trust};
+use crate::web::pages::scopes::{AppIdentity, ScopeItem};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
@@ -391,16 +391,7 @@ fn chip(pending: &Pending) -> AppChip {
 }
 
 fn app(pending: &Pending) -> AppIdentity {
-    let definition = &pending.client.definition;
-    AppIdentity {
-        name: definition.name.clone(),
-        host: Some(pending.request.to.place()),
-        logo: None,
-        home: definition.client_uri.clone(),
-        policy: definition.policy_uri.clone(),
-        terms: definition.tos_uri.clone(),
-        trust: Trust::Verified,
-    }
+    app_identity(&pending.client, Some(pending.request.to.place()))
 }
 
 /// The scopes of a request for its page. What makes the sign-in itself cannot be left out; everything else can.

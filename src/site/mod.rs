@@ -8,6 +8,7 @@ pub mod admin;
 pub mod apps;
 pub mod authorize;
 pub mod developer;
+pub mod device;
 pub mod docs;
 pub mod logout;
 pub mod passkeys;
@@ -29,6 +30,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::account::guards::{Guard, Identity};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 use crate::domain::user::{User, anonymous_label};
 use crate::tokens::Keys;
@@ -37,6 +39,7 @@ use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 use crate::web::headers::page_policy;
 use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
+use crate::web::pages::scopes::{AppIdentity, Trust};
 use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
 
 /// What all pages share.
@@ -193,6 +196,20 @@ async fn require_identity(request: &HttpRequest, guard: &Guard) -> Result<Identi
 /// How a person is shown to themselves.
 fn account_card(user: &User) -> AccountCard {
     AccountCard { name: user.name.clone(), email: user.email.clone(), short_id: anonymous_label(user.id) }
+}
+
+/// How an app is shown to people. `host` is where its answer goes, if anywhere.
+fn app_identity(client: &Client, host: Option<String>) -> AppIdentity {
+    let definition = &client.definition;
+    AppIdentity {
+        name: definition.name.clone(),
+        host,
+        logo: None,
+        home: definition.client_uri.clone(),
+        policy: definition.policy_uri.clone(),
+        terms: definition.tos_uri.clone(),
+        trust: Trust::Verified,
+    }
 }
 
 /// After a POST, the page to GET.

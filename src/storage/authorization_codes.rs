@@ -170,8 +170,6 @@ pub struct Redemption {
     pub offline: Option<SessionId>,
     /// The refresh family, when the client may refresh.
     pub family: Option<NewFamily>,
-    /// The DPoP key that a public client's family is bound to.
-    pub jkt: Option<String>,
     /// How the person had signed in.
     pub grant: CodeGrant,
     /// Now.
@@ -237,7 +235,7 @@ pub fn redeem(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -
         leaf_key: family.map(|family| family.leaf_key.clone()),
         leaf_expires_at: family.map(|family| family.leaf_expires_at),
         ends_at: family.map(|family| family.ends_at),
-        jkt: redemption.jkt.clone(),
+        jkt: family.and_then(|family| family.jkt.clone()),
         kind: event.kind.as_str().to_owned(),
         address_class: event.origin.address_class.clone(),
         request_id: event.origin.request_id.clone(),

@@ -1,4 +1,7 @@
-//! What people allowed apps. Written with the code that it is given for, see [`authorization_codes`](super::authorization_codes).
+//! What people allowed apps. Written with the code that it is given for, see [`authorization_codes`](super::authorization_codes),
+//! or with the answer to a device.
+
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
@@ -59,6 +62,34 @@ pub fn find(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Optio
     let row: Option<Row> =
         consents::table.find((user.uuid(), client)).select(Row::as_select()).first(conn).optional()?;
     row.map(|row| Ok(StoredConsent::try_from(row)?.consent)).transpose()
+}
+
+/// Adds to what a person allowed a client.
+pub fn add(
+    conn: &mut PgConnection,
+    (user, client): (UserId, &str),
+    scopes: &Scopes,
+    more_resources: &[String],
+    now: Time,
+) -> Result<(), StorageError> {
+    let before = find(conn, user, client)?.unwrap_or_default();
+    let scopes: Scopes = before.scopes.iter().chain(scopes.iter()).collect();
+    let resources: BTreeSet<String> = before.resources.into_iter().chain(more_resources.iter().cloned()).collect();
+    let resources: Vec<String> = resources.into_iter().collect();
+    let changed =
+        (consents::scope.eq(scopes.to_string()), consents::resources.eq(&resources), consents::updated_at.eq(now));
+    diesel::insert_into(consents::table)
+        .values((
+            consents::user_id.eq(user.uuid()),
+            consents::client_id.eq(client),
+            consents::granted_at.eq(now),
+            changed.clone(),
+        ))
+        .on_conflict((consents::user_id, consents::client_id))
+        .do_update()
+        .set(changed)
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Everything that a person allowed, the latest first.

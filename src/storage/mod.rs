@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod consents;
 pub mod credentials;
 pub mod db;
+pub mod device_codes;
 pub mod error;
 pub mod groups;
 pub mod idempotency_keys;

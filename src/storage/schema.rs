@@ -316,6 +316,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    device_guesses (id) {
+        id -> BigInt,
+        at -> Timestamptz,
+        letters -> SmallInt,
+        session_id -> Uuid,
+        address_class -> Text,
+    }
+}
+
+diesel::table! {
     initial_access_tokens (id) {
         id -> Uuid,
         digest -> Binary,
@@ -369,6 +379,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credential_index,
     credentials,
     device_codes,
+    device_guesses,
     external_ids,
     group_members,
     groups,

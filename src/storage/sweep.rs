@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    authorization_codes, ceremonies, changes, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions,
-    signing_keys, used_jti,
+    authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, outbox, pushed_requests,
+    revoked_tokens, servers, sessions, signing_keys, used_jti,
 };
 use crate::clock::Time;
 
@@ -30,6 +30,9 @@ pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> 
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
     gone += diesel::delete(used_jti::table.filter(used_jti::expires_at.lt(now - clocks()))).execute(conn)?;
+    // A device that still polls is told a while longer that its time is over.
+    gone += diesel::delete(device_codes::table.filter(device_codes::expires_at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(device_guesses::table.filter(device_guesses::at.lt(ended))).execute(conn)?;
     gone += diesel::delete(interactions::table.filter(interactions::expires_at.lt(now))).execute(conn)?;
     // A pushed request that a person was asked about in time is used up only when they have answered.
     gone += diesel::delete(pushed_requests::table.filter(pushed_requests::expires_at.lt(ended))).execute(conn)?;

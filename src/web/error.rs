@@ -119,6 +119,14 @@ kinds! {
     InvalidClient: 401, "invalid_client", "invalid_client", "Client authentication failed";
     /// Code, refresh token or assertion refused.
     InvalidGrant: 400, "invalid_grant", "invalid_grant", "The grant is not valid";
+    /// A device polls, and nobody has answered yet (RFC 8628 §3.5).
+    AuthorizationPending: 400, "authorization_pending", "authorization_pending", "Nobody has answered yet";
+    /// A device polls too often (RFC 8628 §3.5).
+    SlowDown: 400, "slow_down", "slow_down", "Poll more slowly";
+    /// A device's code is over (RFC 8628 §3.5).
+    ExpiredToken: 400, "expired_token", "expired_token", "The code has expired";
+    /// The person said no.
+    AccessDenied: 403, "access_denied", "access_denied", "Access was denied";
     /// The client may not use this grant.
     UnauthorizedClient: 400, "unauthorized_client", "unauthorized_client", "This client may not do that";
     /// No such grant type.

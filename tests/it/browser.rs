@@ -5,6 +5,7 @@
 
 mod account;
 mod authorize;
+mod device;
 mod looks;
 mod panel;
 mod passkeys;

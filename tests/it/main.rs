@@ -38,6 +38,8 @@ mod cluster;
 mod code;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
+/// Devices that a person elsewhere allows (RFC 8628).
+mod device;
 /// What the server says of itself, and how its endpoints are addressed.
 mod discovery;
 /// Tokens bound to a key: proofs, where they are asked for, and what is refused.

@@ -137,20 +137,19 @@ pub fn read(
     };
     let request =
         AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, pushed, hinted: &hinted })?;
-    check_resources(room.mint.resources(), client, &request, issuer)?;
+    check_resources(room.mint.resources(), client, (&request.scopes, &request.resources), issuer)?;
     Ok(request)
 }
 
 /// Each resource is one that tokens are made for, and each scope of a resource comes with it.
-fn check_resources(
-    resources: &Resources,
+pub(super) fn check_resources(
+    known: &Resources,
     client: &Client,
-    request: &AuthorizationRequest,
+    (scopes, resources): (&Scopes, &[String]),
     issuer: &str,
 ) -> Result<(), Refusal> {
-    let named = request.resources.iter().map(String::as_str);
-    resources.audience(client, named, issuer).map_err(|_| Refusal::Target)?;
-    resources.require_resource_of(&request.scopes, &audience(client, request, issuer)).map_err(|_| Refusal::Scope)
+    known.audience(client, resources.iter().map(String::as_str), issuer).map_err(|_| Refusal::Target)?;
+    known.require_resource_of(scopes, &audience(client, scopes, resources, issuer)).map_err(|_| Refusal::Scope)
 }
 
 fn client_of(room: &Oidc, parameters: &Parameters) -> Result<Arc<Client>, Unsafe> {
@@ -303,7 +302,7 @@ async fn give(
         }
     };
     let detail = json!({ "scope": scopes.to_string(), "asked": consent.is_some() });
-    let resources = audience(client, request, room.mint.issuer());
+    let resources = audience(client, &request.scopes, &request.resources, room.mint.issuer());
     let expires_at = now + CodeGrant::life();
     let new = NewCode {
         digest: code.digest(),
@@ -339,11 +338,11 @@ fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) 
 }
 
 /// The audiences of the access tokens. An OpenID Connect client that names none reads userinfo, which is ours.
-fn audience(client: &Client, request: &AuthorizationRequest, issuer: &str) -> Vec<String> {
-    if !request.resources.is_empty() {
-        return request.resources.clone();
+pub(super) fn audience(client: &Client, scopes: &Scopes, resources: &[String], issuer: &str) -> Vec<String> {
+    if !resources.is_empty() {
+        return resources.to_vec();
     }
-    let usual = if request.scopes.contains("openid") { Some(issuer) } else { None };
+    let usual = if scopes.contains("openid") { Some(issuer) } else { None };
     vec![client.grant_audience(usual, issuer).unwrap_or_else(|_| issuer.to_owned())]
 }
 

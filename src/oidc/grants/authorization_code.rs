@@ -8,7 +8,7 @@ use super::refresh_token::narrowed_audience;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{CodeRefusal, Decision, Presented};
-use crate::domain::client::{ClientKind, GrantType};
+use crate::domain::client::GrantType;
 use crate::domain::id::{Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::oidc::Oidc;
@@ -16,6 +16,7 @@ use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::authorization_codes::{self, FoundCode, Redemption};
 use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens};
 use crate::tokens::dpop::Jkt;
+use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
 use crate::web::error::{Failure, Kind};
 
@@ -171,17 +172,13 @@ fn plan(
     now: Time,
 ) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
     let grant = &found.code.grant;
-    let (family, mut seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
-        let (family, seed) = room.mint.new_family(found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+    let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
+        let (mut family, mut seed) = room.mint.new_family(found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+        bind_family(client, key, &mut family, &mut seed);
         (Some(family), Some(seed))
     } else {
         (None, None)
     };
-    // A confidential client proves itself at every refresh; only a public one's family needs the key (RFC 9449 §5).
-    let jkt = key.map(|key| key.as_str().to_owned()).filter(|_| client.definition.kind == ClientKind::Public);
-    if let Some(seed) = &mut seed {
-        seed.jkt.clone_from(&jkt);
-    }
     let offline = family.is_some() && grant.scopes.contains("offline_access");
     let redemption = Redemption {
         digest,
@@ -190,7 +187,6 @@ fn plan(
         session: found.session,
         offline: offline.then(SessionId::random),
         family,
-        jkt,
         grant: grant.clone(),
         now,
     };

@@ -2,5 +2,6 @@
 
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod device_code;
 pub mod passkey;
 pub mod refresh_token;

@@ -24,7 +24,7 @@ const SECTIONS: [(&str, &str); 6] = [
 ];
 
 /// What the example of an operation sends: JSON, or the pairs of a form.
-const BODIES: [(&str, &str); 8] = [
+const BODIES: [(&str, &str); 9] = [
     (
         "post /v1/passkeys/registration/options",
         r#"{"purpose":"sign-up","name":"Ana","result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
@@ -37,6 +37,7 @@ const BODIES: [(&str, &str); 8] = [
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
     ("patch /v1/passkeys/{id}", r#"{"name":"Blue key"}"#),
     ("post /oauth/token", "grant_type=refresh_token refresh_token=… client_id=quickstart"),
+    ("post /oauth/device", "client_id=tv scope=openid"),
     ("post /oauth/revoke", "token=… client_id=quickstart"),
     ("post /oauth/introspect", "token=…"),
 ];

@@ -210,6 +210,12 @@ pub enum Happened {
     SessionEnded,
     /// Tokens or a custom token were issued.
     TokensIssued,
+    /// A device was allowed.
+    DeviceAllowed,
+    /// A device was refused.
+    DeviceDenied,
+    /// A wrong device code was entered.
+    DeviceCodeRefused,
     /// Anything else.
     Other,
 }
@@ -224,6 +230,7 @@ impl Happened {
             Self::Confirmed => "shield",
             Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved => "passkey",
             Self::TokensIssued => "code",
+            Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
             Self::Other => "person",
         }
     }
@@ -242,6 +249,9 @@ impl Happened {
             Self::PasskeyPaused => t.did_pause_passkey,
             Self::SessionEnded => t.did_end_session,
             Self::TokensIssued => t.did_issue_tokens,
+            Self::DeviceAllowed => t.did_allow_device,
+            Self::DeviceDenied => t.did_deny_device,
+            Self::DeviceCodeRefused => t.did_mistype_code,
             Self::Other => t.did_other,
         }
     }

@@ -16,14 +16,17 @@ use crate::clock::Time;
 pub enum CodeProblem {
     /// There is nothing to do with this code.
     Unusable,
-    /// Too many wrong codes; the minutes to wait.
+    /// Too many wrong codes from here; the minutes to wait.
     TooMany(u64),
+    /// Too many wrong codes of this length, by everybody together.
+    AllWrong,
 }
 
 impl CodeProblem {
     fn text(self, t: &Texts) -> String {
         match self {
             Self::Unusable => t.device_unusable.to_owned(),
+            Self::AllWrong => t.device_all_wrong.to_owned(),
             Self::TooMany(minutes) => t.device_too_many(t.minutes(minutes.max(1))),
         }
     }

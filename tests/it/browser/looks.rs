@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{BUTTON, Desk};
+use crate::device::app_with_devices;
 use crate::support::webdriver::Device;
 use crate::support::{Options, Request, TestApp};
 
@@ -116,6 +117,24 @@ fn the_account_pages() {
     other.arrives_at("/account");
     desk.goes_to("/account/sessions");
     measure(&desk, "sessions");
+}
+
+#[test]
+fn the_device_pages() {
+    let app = app_with_devices();
+    let email = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(60));
+    let desk = Desk::with_account(&app, LONG, &email);
+    let device = app.device("tv", "openid profile offline_access");
+    desk.goes_to(&device.page());
+    measure(&desk, "device");
+    desk.press("Next");
+    measure(&desk, "device-review");
+    desk.expect_console("a status of 422");
+    desk.press("Allow");
+    measure(&desk, "device-unticked");
+    desk.click("#mine");
+    desk.press("Allow");
+    measure(&desk, "device-done");
 }
 
 #[test]

@@ -121,8 +121,15 @@ fn what_people_wrote_is_never_markup() {
 fn errors_come_first_in_the_title() {
     for (name, html) in pages() {
         let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
-        let states =
-            ["sign-in-bad-email", "rename-empty", "rename-long", "device-wrong", "device-wait", "device-unticked"];
+        let states = [
+            "sign-in-bad-email",
+            "rename-empty",
+            "rename-long",
+            "device-wrong",
+            "device-wait",
+            "device-all-wrong",
+            "device-unticked",
+        ];
         let wrong = name.starts_with("error-") || states.contains(&name);
         assert_eq!(title.starts_with("Error: "), wrong, "{name}: {title}");
         assert!(title.ends_with(" – Passmint"), "{name}: {title}");

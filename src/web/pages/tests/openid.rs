@@ -170,6 +170,7 @@ fn device_pages() -> Vec<Page> {
         ("device-filled", enter("BCDF-GHJK", None)),
         ("device-wrong", enter(HOSTILE, Some(CodeProblem::Unusable))),
         ("device-wait", enter("", Some(CodeProblem::TooMany(9)))),
+        ("device-all-wrong", enter("BCDF-GHJK", Some(CodeProblem::AllWrong))),
         ("device-review", review().render()),
         (
             "device-unticked",

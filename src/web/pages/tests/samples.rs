@@ -214,6 +214,9 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::PasskeyPaused,
         Happened::SessionEnded,
         Happened::TokensIssued,
+        Happened::DeviceAllowed,
+        Happened::DeviceDenied,
+        Happened::DeviceCodeRefused,
         Happened::Other,
     ];
     let entries: Vec<_> = (0..)
