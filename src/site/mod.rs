@@ -14,9 +14,9 @@ pub mod well_known;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, LOCATION};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::http::{Method, StatusCode};
 use askama::Template;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -144,8 +144,8 @@ impl Site {
         };
         let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let passes = matches!(kind, PageKindOfError::TooMany(_) | PageKindOfError::Unavailable);
-        let is_get = request.method() == actix_web::http::Method::GET;
-        let retry = (passes && is_get).then(|| request.path().to_owned());
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let retry = (passes && reads).then(|| request.path().to_owned());
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -10,6 +10,7 @@ pub mod health;
 pub mod json;
 pub mod limits;
 pub mod origin;
+pub mod methods;
 pub mod pages;
 pub mod unread;
 

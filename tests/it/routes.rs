@@ -367,6 +367,41 @@ fn a_wrong_method_is_told_the_right_ones() {
     }
 }
 
+/// RFC 9110 §9.3.2: the headers that GET would have, and no body.
+#[test]
+fn head_answers_as_get_does_without_the_body() {
+    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let cast = Cast::new(&app);
+    // Different in every answer: the time, the request's id, and a page's nonce and cookies.
+    let lasting = |reply: &Reply| -> BTreeSet<(String, String)> {
+        let varies = ["date", "x-request-id", "content-security-policy", "set-cookie"];
+        let value = |name: &str, value: &str| if varies.contains(&name) { String::new() } else { value.to_owned() };
+        reply.headers.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
+    };
+    let mut paths: Vec<String> =
+        ROUTES.iter().filter(|route| route.method == "GET").map(|route| cast.path(route.path, true)).collect();
+    paths.push("/nothing".to_owned());
+    for path in &paths {
+        for caller in [Caller::Stranger, Caller::Person] {
+            let [get, head] = ["GET", "HEAD"].map(|method| cast.request(&app, caller, method, path, Nothing).send());
+            assert_eq!(head.status, get.status, "{path} by {caller:?}");
+            assert_eq!(lasting(&head), lasting(&get), "{path} by {caller:?}");
+            assert_policy(&head, path, None);
+        }
+        let text = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(crate::raw::exchange(&app.url, text.as_bytes())).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 ") && answer.ends_with("\r\n\r\n"), "{path}: {answer}");
+        assert_eq!(answer.matches("\r\n\r\n").count(), 1, "{path}: nothing after the headers: {answer}");
+    }
+    for path in ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/README.md", "/nothing"] {
+        let [get, head] = ["GET", "HEAD"].map(|method| Request::new(method, &app.admin_url, path).send());
+        assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
+        assert_eq!(head.body, "", "{path}");
+    }
+    let reply = app.request("HEAD", "/oauth/token").send().expect(405);
+    assert_eq!(reply.header("allow"), Some("POST"));
+}
+
 /// Every answer of one server, by route, in every class of status that a route can give.
 #[test]
 fn the_header_policy_holds_for_every_class_of_status() {
