@@ -7,6 +7,7 @@ pub mod account;
 pub mod admin;
 pub mod developer;
 pub mod docs;
+mod form;
 pub mod passkeys;
 pub mod sign_in;
 pub mod well_known;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, LOCATION};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use askama::Template;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -148,7 +149,11 @@ impl Site {
         let retry = (passes && reads).then(|| request.path().to_owned());
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
-        let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = match failure.kind() {
+            // Without a page of its own, but told apart by programs.
+            Kind::UnsupportedMediaType => failure.kind().status(),
+            _ => StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        };
         let view = ErrorPage { frame, kind, request_id, retry };
         let mut response =
             Self::page(&view, &nonce, status).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
-use super::error::{Failure, Kind, OAuthFailure, Problem};
+use super::error::{Failure, Kind, OAuthFailure};
 use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
@@ -77,13 +77,12 @@ impl FromRequest for OAuthForm {
 #[derive(Debug)]
 pub struct PageForm(pub Form);
 
-impl FromRequest for PageForm {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+impl PageForm {
+    /// Reads it. Handlers take it as an argument, and `site::form` tells people what is wrong with it.
+    pub fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Self, Failure>> + use<> {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let body = Body::of(request, payload);
-        Box::pin(async move { Ok(Self(parse(typed, false, body).await?)) })
+        async move { Ok(Self(parse(typed, false, body).await?)) }
     }
 }
 

@@ -428,6 +428,16 @@ fn the_header_policy_holds_for_every_class_of_status() {
         check(person().body("text/plain", b"{}".to_vec()).send(), &path, &[415]);
         check(person().body("multipart/form-data; boundary=x", b"--x--".to_vec()).send(), &path, &[415]);
         check(person().body("", b"{}".to_vec()).send(), &path, &[415]);
+        if matches!(route.access, Access::Page | Access::OwnPage) {
+            // Somebody is looking at it.
+            for (reply, status) in [
+                (person().body(of_type, vec![b'a'; 32 * 1024 + 1]).send(), 413),
+                (person().body("text/plain", b"{}".to_vec()).send(), 415),
+                (person().body(of_type, b"csrf=a&csrf=b".to_vec()).send(), 400),
+            ] {
+                assert_eq!(outcome(&reply), format!("{status} page"), "{path}: {}", reply.body);
+            }
+        }
         check(person().body(of_type, b"\xff\x00=&{".to_vec()).send(), &path, &[400, 401, 403, 422]);
     }
     app.sql("ALTER TABLE sessions RENAME TO elsewhere");
