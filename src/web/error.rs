@@ -103,6 +103,8 @@ kinds! {
     /// The body is too large.
     TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
     /// Not the content type that this path takes.
+    /// The headers are too long or too many (RFC 6585 §5).
+    HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
     UnsupportedMediaType: 415, "unsupported_media_type", "invalid_request", "Unsupported content type";
     /// Too many requests from this network.
     RateLimited: 429, "rate_limited", "temporarily_unavailable", "Too many requests";
@@ -330,8 +332,11 @@ mod tests {
     fn the_oauth_rendering_has_the_statuses_of_its_standards() {
         for kind in Kind::ALL {
             let status = OAuthFailure(Failure::new(*kind, "x")).error_response().status().as_u16();
-            let expected =
-                if *kind == Kind::InsufficientScope { &[403] } else { &[400, 401, 405, 413, 415, 429, 500, 503][..] };
+            let expected = if *kind == Kind::InsufficientScope {
+                &[403]
+            } else {
+                &[400, 401, 405, 413, 415, 429, 431, 500, 503][..]
+            };
             assert!(expected.contains(&status), "{kind:?}: {status}");
         }
     }

@@ -5,12 +5,13 @@ pub mod cookies;
 pub mod cors;
 pub mod error;
 pub mod form;
+pub mod head_limits;
 pub mod headers;
 pub mod health;
 pub mod json;
 pub mod limits;
-pub mod origin;
 pub mod methods;
+pub mod origin;
 pub mod pages;
 pub mod unread;
 
