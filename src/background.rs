@@ -120,7 +120,7 @@ impl Background {
     async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
         let (rotation, keys, wanted, now) =
             (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
-        let result = self.db.run(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
+        let result = self.db.run_long(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
         let reloaded = match result {
             Ok(Ok(())) => self.keys.reload(&self.db, self.clock.now()).await,
             Ok(Err(error)) => Err(error),

@@ -16,6 +16,8 @@ mod support;
 mod bad_input;
 /// Behaviours that the product was asked for and that no other file is about.
 mod behaviours;
+/// A database that no longer answers and does not say so.
+mod black_hole;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
 /// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
