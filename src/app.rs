@@ -314,6 +314,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         health,
         limits,
         rotation: rooms.rotation.clone(),
+        keep_events: config.audit.keep,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",

@@ -41,6 +41,8 @@ pub struct Background {
     pub limits: Arc<Limits>,
     /// What is rotated.
     pub rotation: Rotation,
+    /// How long audit events are kept; none: for ever.
+    pub keep_events: Option<chrono::Duration>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
@@ -110,8 +112,8 @@ impl Background {
     }
 
     async fn sweep(&self) {
-        let now = self.clock.now();
-        match self.db.run(move |conn| sweep::sweep(conn, now)).await {
+        let (now, keep_events) = (self.clock.now(), self.keep_events);
+        match self.db.run_long(move |conn| sweep::sweep(conn, now, keep_events)).await {
             Ok(rows) => tracing::debug!(rows, "swept"),
             Err(error) => tracing::warn!(error = %error, "the sweep failed and will be tried again"),
         }

@@ -1,3 +1,4 @@
+DROP INDEX audit_events_at;
 ALTER TABLE refresh_tokens DROP COLUMN jkt, DROP COLUMN offline;
 DROP TABLE outbox;
 DROP TABLE idempotency_keys;

@@ -7,7 +7,9 @@
 //! To add a setting: a [`Key`] in its section's `KEYS`, a field in the section's struct, the line that reads it, then
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
-use super::{bridges, challenges, client_openid, clients, database, key_files, limits, log, passkeys, relying_parties};
+use super::{
+    audit, bridges, challenges, client_openid, clients, database, key_files, limits, log, passkeys, relying_parties,
+};
 use super::{server, session, tokens};
 
 /// A setting.
@@ -86,6 +88,7 @@ pub const SECTIONS: &[&Section] = &[
     &session::SECTION,
     &tokens::SECTION,
     &passkeys::SECTION,
+    &audit::SECTION,
     &log::SECTION,
     &relying_parties::SECTION,
     &clients::SECTION,

@@ -7,6 +7,7 @@
 //! One small file for each section holds its struct, its keys and the code that reads them; [`keys`] says how to add a
 //! setting. Named tables (relying parties, clients, bridges) live in the file only.
 
+mod audit;
 mod bridge_keys;
 mod bridges;
 mod challenges;
@@ -42,6 +43,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use audit::Audit;
 pub use bridges::{Acr, AudienceForm, BridgeAllow, BridgeConfig, KidRule, Preset};
 pub use challenges::{ChallengeStore, Challenges};
 pub use clients::{Client, ClientKind, Grant, QUICK_START};
@@ -97,6 +99,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// What is asked of passkeys.
     pub passkeys: Passkeys,
+    /// The audit trail.
+    pub audit: Audit,
     /// Logging.
     pub log: Log,
     /// Every relying party; never empty, exactly one the default.
@@ -150,6 +154,7 @@ impl Config {
         let session = session::read(reader);
         let tokens = tokens::read(reader);
         let passkeys = passkeys::read(reader, challenges.ttl);
+        let audit = audit::read(reader);
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
         let clients = clients::read(reader, &server, &relying_parties);
@@ -164,6 +169,7 @@ impl Config {
             session,
             tokens,
             passkeys,
+            audit,
             log,
             relying_parties,
             clients,

@@ -4,7 +4,7 @@ use chrono::Duration;
 use diesel::prelude::*;
 
 use super::StorageError;
-use super::schema::{ceremonies, changes, servers, sessions, signing_keys};
+use super::schema::{audit_events, ceremonies, changes, servers, sessions, signing_keys};
 use crate::clock::Time;
 
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
@@ -12,8 +12,12 @@ fn keep_ended() -> Duration {
     Duration::days(1)
 }
 
-/// Deletes what ended long enough before `now`; gives how many rows went.
-pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
+/// Most audit events that one sweep deletes: a trail that was kept for ever must not stop the server when it is to be cut.
+const MOST_EVENTS: i64 = 10_000;
+
+/// Deletes what ended long enough before `now`, and audit events that are older than `keep_events`; gives how many rows
+/// went.
+pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
     // Refresh families go with their sessions.
@@ -21,5 +25,17 @@ pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> 
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;
     gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
+    if let Some(keep) = keep_events {
+        gone += sweep_events(conn, now - keep)?;
+    }
     Ok(gone)
+}
+
+fn sweep_events(conn: &mut PgConnection, before: Time) -> Result<usize, StorageError> {
+    let old: Vec<i64> = audit_events::table
+        .filter(audit_events::at.lt(before))
+        .select(audit_events::id)
+        .limit(MOST_EVENTS)
+        .load(conn)?;
+    Ok(diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old))).execute(conn)?)
 }

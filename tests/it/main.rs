@@ -50,6 +50,8 @@ mod passkey_grant;
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.
 mod refresh;
+/// What is deleted by itself, and what stays.
+mod retention;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
