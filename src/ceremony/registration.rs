@@ -25,7 +25,7 @@ use crate::domain::text::{DisplayName, Email};
 use crate::domain::user::{User, UserStatus, anonymous_label};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::users::NewUser;
-use crate::storage::{StorageError, audit, sign_in, users};
+use crate::storage::{StorageError, audit, sessions, sign_in, users};
 
 /// The first call of a sign-up.
 pub struct BeginSignUp<'a> {
@@ -280,14 +280,18 @@ impl Ceremonies {
                 if owner.status == UserStatus::Disabled || owner.epoch != epoch {
                     return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
                 }
+                // The epoch rises with whatever takes something away: a passkey removed since may have been a thief's,
+                // and with it goes what was begun before. Another passkey added since changes nothing here.
                 let existing = credentials::of_users(conn, &[user], None)?;
                 if existing.len() >= most {
                     return Ok(Err(CeremonyError::TooMany));
+                if !sessions::hold_live(conn, session, now)? {
+                    return Ok(Err(CeremonyError::Refused("the session ended meanwhile")));
+                }
                 }
                 let name = default_name(made.aaguid, &origin, &existing);
                 let passkey = made.into_stored(user, &owner.handle, name, now, None);
                 credentials::insert(conn, &passkey)?;
-                users::raise_epoch(conn, user, now)?;
                 let event = Event {
                     user: Some(user),
                     session: Some(session),

@@ -92,6 +92,19 @@ pub fn find_live_by_id(
     row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
 }
 
+/// Whether a session is alive; one that is stays so until the transaction ends.
+pub fn hold_live(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
+    let live: Option<Uuid> = sessions::table
+        .find(id.uuid())
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::ends_at.gt(now))
+        .select(sessions::id)
+        .for_share()
+        .first(conn)
+        .optional()?;
+    Ok(live.is_some())
+}
+
 /// A person's live sessions, the last seen first.
 pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<Session>, StorageError> {
     let rows: Vec<Row> = sessions::table
