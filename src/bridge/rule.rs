@@ -23,7 +23,7 @@ words! {
 pub struct Allow {
     /// When not empty, the only clients that may mint, by client id.
     pub clients: Vec<String>,
-    /// The request must hold one of these scopes; when empty, `bridge:<name>` or `bridge:*`.
+    /// The request must hold one of these scopes; when empty, `bridge:<name>`. `bridge:*` is every scope of a bridge.
     pub scopes_any: Vec<String>,
     /// The least `acr` of the sign-in.
     pub min_acr: Option<MinAcr>,
@@ -91,7 +91,8 @@ impl Allow {
         if self.scopes_any.is_empty() {
             return held.iter().any(|scope| scope.strip_prefix("bridge:").is_some_and(|b| b == bridge || b == "*"));
         }
-        self.scopes_any.iter().any(|scope| held.contains(scope))
+        let every = held.iter().any(|scope| scope == "bridge:*");
+        self.scopes_any.iter().any(|scope| held.contains(scope) || (every && scope.starts_with("bridge:")))
     }
 }
 
@@ -137,6 +138,21 @@ mod tests {
         }
         let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
         assert_eq!(attested.permits("x", &good), Err(Denied::Acr), "synced where hardware is asked");
+    }
+
+    /// A client whose scopes name every bridge has each bridge's, also where a rule writes it out.
+    #[test]
+    fn every_bridge_is_also_one_that_is_named() {
+        let now = sample::moment();
+        let every = ["bridge:*".to_owned()];
+        let request = Request { client_id: "any", scopes: &every, acr: None, auth_time: now, now };
+        for (wanted, expected) in [("bridge:x", Ok(())), ("bridge:*", Ok(())), ("admin", Err(Denied::Scope))] {
+            let allow = Allow { scopes_any: vec![wanted.to_owned()], ..Allow::default() };
+            assert_eq!(allow.permits("x", &request), expected, "{wanted}");
+        }
+        let one = ["bridge:x".to_owned()];
+        let allow = Allow { scopes_any: vec!["bridge:*".to_owned()], ..Allow::default() };
+        assert_eq!(allow.permits("x", &Request { scopes: &one, ..request }), Err(Denied::Scope), "one is not every");
     }
 
     #[test]

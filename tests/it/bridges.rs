@@ -64,6 +64,12 @@ preset = "jwt"
 audience = "https://target.example"
 subject = "{{ link('crm') }}"
 
+[bridges.scoped]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.scoped.allow]
+scopes = ["bridge:scoped"]
+
 [bridges.off]
 preset = "jwt"
 enabled = false
@@ -218,6 +224,7 @@ fn who_may_not_mint() {
     for (name, bridge, status, code) in [
         ("not a listed client", "listed", 403, "forbidden"),
         ("not attested", "attested", 401, "reauthentication_required"),
+        ("no account there", "linked", 403, "forbidden"),
     ] {
         told(&by_ceremony(&app, &mut passkey, bridge), name, status, code);
     }
@@ -235,7 +242,18 @@ fn who_may_not_mint() {
     assert_eq!(claims(&token(by_ceremony(&app, &mut passkey, "linked")))["sub"], "c-7");
     app.sql("DELETE FROM audit_events WHERE kind = 'bridge.minted'");
     assert_eq!(app.events("bridge.minted"), 0);
-        ("no account there", "linked", 403, "forbidden"),
+}
+
+/// A client that may use every bridge may use one that names its scope.
+#[test]
+fn every_bridge_is_also_one_that_asks_for_its_scope() {
+    let app = spawn();
+    let (mut browser, mut passkey, all) = app.person_with_tokens("openid bridge:scoped");
+    token(by_ceremony(&app, &mut passkey, "scoped"));
+    token(by_cookie(&mut browser, "scoped"));
+    token(by_bearer(&app, &all.access, "scoped"));
+    let openid = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid bridge:target").json());
+    told(&by_bearer(&app, &openid.access, "scoped"), "another bridge's scope", 403, "insufficient_scope");
 }
 
 #[test]
