@@ -58,9 +58,9 @@ pub enum Denied {
     /// The sign-in was not strong enough: a passkey cures it.
     #[error("the bridge needs a stronger sign-in")]
     Acr,
-    /// The sign-in is too old, or claims to be in the future: a fresh one cures it.
+    /// The sign-in is older than this, or claims to be in the future: a fresh one cures it.
     #[error("the bridge needs a fresh sign-in")]
-    AuthAge,
+    AuthAge(Duration),
 }
 
 impl Allow {
@@ -81,10 +81,10 @@ impl Allow {
         let age = request.now - request.auth_time;
         // The clocks of two replicas differ by less than this.
         let ahead = age < -Duration::seconds(5);
-        if self.max_auth_age.is_some_and(|most| age > most || ahead) {
-            return Err(Denied::AuthAge);
+        match self.max_auth_age.filter(|most| age > *most || ahead) {
+            Some(most) => Err(Denied::AuthAge(most)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn has_scope(&self, bridge: &str, held: &[String]) -> bool {
@@ -131,8 +131,8 @@ mod tests {
             ("another scope", Request { scopes: &scopes[1..], ..good }, Err(Denied::Scope)),
             ("no acr", Request { acr: None, ..good }, Err(Denied::Acr)),
             ("unknown acr", Request { acr: Some("phr2"), ..good }, Err(Denied::Acr)),
-            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge)),
-            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge)),
+            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge(Duration::minutes(10)))),
+            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge(Duration::minutes(10)))),
         ] {
             assert_eq!(allow.permits("x", &request), expected, "{name}");
         }

@@ -128,7 +128,7 @@ impl Ceremonies {
         if session.is_fresh(self.clock.now(), self.policy.fresh_verification) {
             Ok(())
         } else {
-            Err(CeremonyError::NotFresh)
+            Err(CeremonyError::NotFresh(self.policy.fresh_verification))
         }
     }
 
@@ -280,17 +280,17 @@ impl Ceremonies {
             .tx(move |conn| {
                 // Lock → decide → write: two parallel adds must not pass the limit together.
                 let Some(owner) = users::lock(conn, user)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
+                // The epoch rises with whatever takes something away: a passkey removed since may have been a thief's,
+                // and with it goes what was begun before. Another passkey added since changes nothing here.
                 if owner.status == UserStatus::Disabled || owner.epoch != epoch {
                     return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
                 }
-                // The epoch rises with whatever takes something away: a passkey removed since may have been a thief's,
-                // and with it goes what was begun before. Another passkey added since changes nothing here.
-                let existing = credentials::of_users(conn, &[user], None)?;
-                if existing.len() >= most {
-                    return Ok(Err(CeremonyError::TooMany));
                 if !sessions::hold_live(conn, session, now)? {
                     return Ok(Err(CeremonyError::Refused("the session ended meanwhile")));
                 }
+                let existing = credentials::of_users(conn, &[user], None)?;
+                if existing.len() >= most {
+                    return Ok(Err(CeremonyError::TooMany));
                 }
                 let name = default_name(made.aaguid, &origin, &existing);
                 let passkey = made.into_stored(user, &owner.handle, name, now, None);

@@ -11,6 +11,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use chrono::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::storage::StorageError;
@@ -102,9 +103,9 @@ kinds! {
     TooManyPasskeys: 409, "too_many_passkeys", "invalid_request", "There are too many passkeys";
     /// The body is too large.
     TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
-    /// Not the content type that this path takes.
     /// The headers are too long or too many (RFC 6585 §5).
     HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
+    /// Not the content type that this path takes.
     UnsupportedMediaType: 415, "unsupported_media_type", "invalid_request", "Unsupported content type";
     /// Too many requests from this network.
     RateLimited: 429, "rate_limited", "temporarily_unavailable", "Too many requests";
@@ -137,13 +138,14 @@ pub struct Failure {
     detail: Cow<'static, str>,
     extra: Map<String, Value>,
     retry_after: Option<u64>,
+    fresh_within: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     /// An error with a sentence for the caller: what is wrong and what to do. Never internal.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), extra: Map::new(), retry_after: None, source: None }
+        Self { kind, detail: detail.into(), extra: Map::new(), retry_after: None, fresh_within: None, source: None }
     }
 
     /// The same with its cause, which is logged and never answered.
@@ -164,6 +166,13 @@ impl Failure {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same with the age of a verification that would do, for the challenge of [`Kind::ReauthenticationRequired`].
+    #[must_use]
+    pub const fn fresh_within(mut self, age: Duration) -> Self {
+        self.fresh_within = Some(age);
         self
     }
 
@@ -286,24 +295,27 @@ impl ResponseError for OAuthFailure {
 /// The headers both renderings share: never cached; a challenge where HTTP wants one; when to come back.
 fn finish(failure: &Failure, response: &mut actix_web::HttpResponseBuilder) {
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    if let Some(challenge) = challenge(failure.kind) {
-        response.insert_header((header::WWW_AUTHENTICATE, challenge));
+    if let Some(challenge) = challenge(failure.kind, failure.fresh_within) {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge.into_owned()));
     }
     if let Some(seconds) = failure.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
 }
 
-/// RFC 6750 §3 and RFC 6749 §5.2: a 401 names the scheme to use.
-fn challenge(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::InvalidToken => Some(r#"Bearer error="invalid_token""#),
-        Kind::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
-        Kind::NotSignedIn => Some("Bearer"),
-        Kind::ReauthenticationRequired => Some(r#"Bearer error="insufficient_user_authentication", max_age="300""#),
-        Kind::InvalidClient => Some(r#"Basic realm="passmint""#),
-        _ => None,
-    }
+/// RFC 6750 §3 and RFC 6749 §5.2: a 401 names the scheme to use; RFC 9470 §3: and how fresh a sign-in must be, in seconds.
+fn challenge(kind: Kind, fresh_within: Option<Duration>) -> Option<Cow<'static, str>> {
+    Some(match (kind, fresh_within) {
+        (Kind::InvalidToken, _) => r#"Bearer error="invalid_token""#.into(),
+        (Kind::InsufficientScope, _) => r#"Bearer error="insufficient_scope""#.into(),
+        (Kind::NotSignedIn, _) => "Bearer".into(),
+        (Kind::ReauthenticationRequired, None) => r#"Bearer error="insufficient_user_authentication""#.into(),
+        (Kind::ReauthenticationRequired, Some(age)) => {
+            format!(r#"Bearer error="insufficient_user_authentication", max_age="{}""#, age.num_seconds()).into()
+        }
+        (Kind::InvalidClient, _) => r#"Basic realm="passmint""#.into(),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -321,7 +333,7 @@ mod tests {
             assert!(kind.oauth_code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{kind:?}");
             assert_eq!(
                 kind.status() == StatusCode::UNAUTHORIZED,
-                challenge(*kind).is_some() && *kind != Kind::InsufficientScope,
+                challenge(*kind, None).is_some() && *kind != Kind::InsufficientScope,
                 "{kind:?}: a 401 names a scheme"
             );
         }
