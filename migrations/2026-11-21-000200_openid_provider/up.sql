@@ -37,12 +37,13 @@ CREATE UNLOGGED TABLE interactions (
     client_id text NOT NULL,
     request jsonb NOT NULL,
     pushed bytea,
-    account_chosen_at timestamptz,
+    chosen_by uuid,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL);
 CREATE INDEX interactions_expires ON interactions (expires_at);
 COMMENT ON TABLE interactions IS 'Authorization requests that wait for a person: checked once, then never read from the browser again.';
 COMMENT ON COLUMN interactions.digest IS 'SHA-256 of the handle in the page''s address.';
+COMMENT ON COLUMN interactions.chosen_by IS 'The session whose owner said that this is the account to go on with.';
 COMMENT ON COLUMN interactions.pushed IS 'The pushed request it came from, which is used up with it.';
 
 CREATE TABLE authorization_codes (

@@ -13,7 +13,6 @@ use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
 use crate::clients::Clients;
-use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
@@ -127,8 +126,8 @@ impl Guard {
             .map_err(|refusal| refused().because(refusal))?
             .into_claims();
         self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
-        let sid: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or_else(refused)?;
-        let (session, user) = self.accounts.by_id(sid).await?.ok_or_else(refused)?;
+        let ids = claims.ids().ok_or_else(refused)?;
+        let (session, user) = self.accounts.by_token(ids).await?.ok_or_else(refused)?;
         if user.id.to_string() != claims.sub {
             return Err(refused());
         }

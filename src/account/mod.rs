@@ -15,6 +15,7 @@ use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::user::User;
+use crate::storage::sessions::TokenIds;
 use crate::storage::{Db, StorageError, audit, sessions};
 
 /// The room.
@@ -44,10 +45,10 @@ impl Accounts {
             .await
     }
 
-    /// The live session of a token's `sid` and its owner.
-    pub async fn by_id(&self, id: SessionId) -> Result<Option<(Session, User)>, StorageError> {
+    /// The live session of a genuine access token and its owner; none when the token was revoked.
+    pub async fn by_token(&self, token: TokenIds) -> Result<Option<(Session, User)>, StorageError> {
         let now = self.clock.now();
-        self.db.run(move |conn| sessions::find_live_by_id(conn, id, now)).await
+        self.db.run(move |conn| sessions::find_live_of_token(conn, &token, now)).await
     }
 
     /// A person's live sessions, last seen first.

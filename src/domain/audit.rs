@@ -62,6 +62,16 @@ kinds! {
     RefreshReplayed = "token.refresh_replayed",
     /// Tokens were revoked by their client.
     TokenRevoked = "token.revoked",
+    /// An app was given an authorization code.
+    Authorized = "authorization.granted",
+    /// A person refused an app what it asked for.
+    AuthorizationDenied = "authorization.denied",
+    /// A person took back what they had allowed an app.
+    ConsentRevoked = "consent.revoked",
+    /// An authorization code was exchanged for tokens.
+    CodeRedeemed = "token.code_redeemed",
+    /// A used authorization code was presented again: what it gave is revoked.
+    CodeReplayed = "token.code_replayed",
     /// A custom token was minted for a bridge.
     BridgeMinted = "bridge.minted",
     /// A signing key was made, imported, retired or revoked.

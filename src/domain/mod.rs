@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod authentication;
+pub mod authorization;
 pub mod claims;
 pub mod client;
 pub mod counter;

@@ -47,6 +47,10 @@ pub enum TokenKind {
     Ceremony,
     /// A confidential client's secret.
     ClientSecret,
+    /// An authorization code.
+    AuthorizationCode,
+    /// The handle of an authorization request that waits for a person.
+    Interaction,
 }
 
 impl TokenKind {
@@ -57,6 +61,8 @@ impl TokenKind {
             Self::PreSession => "pmp_",
             Self::Ceremony => "pmc_",
             Self::ClientSecret => "pmk_",
+            Self::AuthorizationCode => "pma_",
+            Self::Interaction => "pmi_",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::client_auth::{AuthenticatedClient, authenticate_confidential};
 use super::wire::Introspection;
 use super::{Oidc, Room};
 use crate::clock::Time;
-use crate::domain::id::{FamilyId, SessionId};
+use crate::domain::id::FamilyId;
 use crate::domain::refresh::Standing;
 use crate::domain::secret::TokenDigest;
 use crate::storage::{StorageError, refresh_tokens, sessions};
@@ -59,8 +59,8 @@ async fn session_lives(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<
     if room.clients.find(&claims.client_id).is_none() {
         return Ok(false);
     }
-    let Some(session) = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok()) else { return Ok(false) };
-    let found = room.db.run(move |conn| sessions::find_live_by_id(conn, session, now)).await?;
+    let Some(ids) = claims.ids() else { return Ok(false) };
+    let found = room.db.run(move |conn| sessions::find_live_of_token(conn, &ids, now)).await?;
     Ok(found.is_some_and(|(_, user)| user.id.to_string() == claims.sub))
 }
 

@@ -1,16 +1,17 @@
 //! `POST /oauth/revoke` (RFC 7009): a client gives back a token.
 //!
 //! The answer is 200 whether or not there was anything to revoke, so that nobody learns about other clients' tokens; a
-//! storage fault is 503, because the token may still work. Revoking either token ends the whole grant: the refresh family
-//! and, where the session exists through its tokens only, that session.
+//! storage fault is 503, because the token may still work. A refresh token takes its family and all of its access tokens with
+//! it. An access token takes the session with it that exists through its tokens only; in a browser's session it ends alone.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client_auth::{AuthenticatedClient, authenticate};
 use super::{Oidc, Room};
+use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::{FamilyId, SessionId};
-use crate::storage::{StorageError, audit, refresh_tokens, sessions};
+use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens, sessions};
 use crate::tokens::verifier::places;
 use crate::web::Caller;
 use crate::web::error::OAuthFailure;
@@ -67,7 +68,11 @@ async fn revoke(
     if let Ok(verified) = places::any_access_token(&ring, issuer, token, now) {
         let claims = verified.into_claims();
         let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
-        let (true, Some(session)) = (claims.client_id == client.id, session) else { return Ok(()) };
+        let (true, Some(session), Ok(token), Some(until)) =
+            (claims.client_id == client.id, session, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
+        else {
+            return Ok(());
+        };
         let event = Event {
             user: claims.sub.parse().ok(),
             session: Some(session),
@@ -79,7 +84,9 @@ async fn revoke(
         return room
             .db
             .tx(move |conn| {
-                if sessions::revoke_of_client(conn, session, &client, now)? {
+                let ended = sessions::revoke_of_client(conn, session, &client, now)?;
+                // A browser session is its owner's, not the client's: there the token alone ends.
+                if ended || revoked_tokens::insert(conn, token, until)? {
                     audit::insert(conn, &event)?;
                 }
                 Ok(())

@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 
 use crate::tokens::TokenSet;
 
+/// `grant_type` of a code (RFC 6749 §4.1.3).
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
 /// `grant_type` of a refresh (RFC 6749 §6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
 /// `grant_type` of a passkey ceremony that ends here: parameters `ceremony_id` and `credential` (the JSON of `toJSON()`).

@@ -74,6 +74,12 @@ routes! {
     POST   "/v1/bridges/{name}/token"               SignedIn  => bridge::handlers::token;
     GET    "/v1/bridges/{name}/jwks.json"           Public    => oidc::keys::bridge_jwks;
 
+    GET    "/oauth/authorize"                       Page => site::authorize::get;
+    POST   "/oauth/authorize"                       Page => site::authorize::post;
+    GET    "/oauth/interaction/{handle}"            Page => site::authorize::interaction;
+    POST   "/oauth/interaction/{handle}"            OwnPage => site::authorize::decide;
+    GET    "/oauth/interaction/{handle}/another"    Page => site::authorize::another;
+    GET    "/oauth/interaction/{handle}/cancel"     Page => site::authorize::cancel;
     POST   "/oauth/token"                           Client    => oidc::token::post;
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod authorize;
 pub mod developer;
 pub mod docs;
 mod form;

@@ -16,7 +16,7 @@ use crate::web::form::PageForm;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::logout::SignedOut;
-use crate::web::pages::sign_in::{Scriptless, SignIn, SignUp};
+use crate::web::pages::sign_in::{AppChip, Scriptless, SignIn, SignUp};
 use crate::web::pages::{Armed, Boot, PageKind};
 
 /// The page with the one button. Somebody signed in is sent on.
@@ -44,6 +44,30 @@ async fn sign_in_page(
     if identity_of(request, guard).await?.is_some() {
         return Ok(see_other(next.as_deref().unwrap_or("/account")));
     }
+    show(request, site, guard, room, (limits, caller), Introduction { next, ..Introduction::default() }).await
+}
+
+/// What brings somebody to the sign-in page.
+#[derive(Default)]
+pub(super) struct Introduction {
+    /// Where to go afterwards: a path of ours.
+    pub(super) next: Option<String>,
+    /// The app that sent them.
+    pub(super) app: Option<AppChip>,
+    /// What the e-mail field begins with.
+    pub(super) email: String,
+}
+
+/// The page itself, for whoever is to sign in.
+pub(super) async fn show(
+    request: &HttpRequest,
+    site: &Site,
+    guard: &Guard,
+    room: &Room,
+    (limits, caller): (&Limits, &Caller),
+    introduction: Introduction,
+) -> Result<HttpResponse, Failure> {
+    let Introduction { next, app, email } = introduction;
     let right_address = site.right_address(request);
     let mut browser = None;
     let mut armed = None;
@@ -68,7 +92,7 @@ async fn sign_in_page(
         browser = Some(bound);
     }
     let boot = Boot { page: PageKind::SignIn, next, armed, signals: Vec::new() };
-    let view = view(site, request, boot, right_address, String::new(), false);
+    let view = SignIn { app, ..view(site, request, boot, right_address, email, false) };
     let response = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)?;
     Ok(match browser.filter(|browser| browser.is_new) {
         Some(browser) => with_cookie(response, &guard.cookies.set_pre_session(&browser.token)),

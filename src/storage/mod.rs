@@ -7,17 +7,21 @@
 //! `take_` consumes).
 
 pub mod audit;
+pub mod authorization_codes;
 pub mod ceremonies;
 pub mod changes;
 pub mod clients;
 pub mod cluster;
+pub mod consents;
 pub mod credentials;
 pub mod db;
 pub mod error;
 pub mod installation;
+pub mod interactions;
 pub mod migrations;
 pub mod refresh_tokens;
 pub mod relying_parties;
+pub mod revoked_tokens;
 pub(crate) mod schema;
 pub mod servers;
 pub mod sessions;

@@ -1,7 +1,7 @@
 //! Refresh families: one row each, one live leaf.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -39,6 +39,8 @@ pub struct Rotation {
 pub struct Rotated {
     /// End of the successor.
     pub leaf_expires_at: Time,
+    /// Whether the family outlives the browser session it began in.
+    pub offline: bool,
     /// Whose tokens these are.
     pub user: User,
 }
@@ -50,7 +52,7 @@ statement! {
     Rotate {
         family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
         key: String => Text, expires_at: Time => Timestamptz, now: Time => Timestamptz,
-    } -> (Timestamptz, UserColumns),
+    } -> (Timestamptz, Bool, UserColumns),
     "UPDATE refresh_tokens
      SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = $5, leaf_issued_at = $7,
          leaf_expires_at = least($6, refresh_tokens.ends_at), generation = generation + 1
@@ -59,7 +61,7 @@ statement! {
        AND leaf_expires_at > $7 AND refresh_tokens.ends_at > $7
        AND sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
        AND users.status = 'active'
-     RETURNING leaf_expires_at, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
+     RETURNING leaf_expires_at, refresh_tokens.offline, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
          users.locale, users.status, users.epoch, users.created_at"
 }
 
@@ -75,8 +77,9 @@ pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Rot
         expires_at: rotation.successor_expires_at,
         now: rotation.now,
     };
-    let row: Option<(Time, UserRow)> = statement.get_result(conn).optional()?;
-    row.map(|(leaf_expires_at, user)| Ok(Rotated { leaf_expires_at, user: user.try_into()? })).transpose()
+    let row: Option<(Time, bool, UserRow)> = statement.get_result(conn).optional()?;
+    row.map(|(leaf_expires_at, offline, user)| Ok(Rotated { leaf_expires_at, offline, user: user.try_into()? }))
+        .transpose()
 }
 
 #[derive(Queryable, Selectable)]
@@ -97,6 +100,7 @@ struct Row {
     rotated_at: Option<Time>,
     ends_at: Time,
     revoked_at: Option<Time>,
+    offline: bool,
 }
 
 /// A family with what it hangs on.
@@ -110,6 +114,8 @@ pub struct StoredFamily {
     pub user: UserId,
     /// In which session.
     pub session: SessionId,
+    /// Whether it outlives the browser session it began in.
+    pub offline: bool,
     /// Scopes of its tokens.
     pub scope: String,
     /// Audiences of its access tokens.
@@ -152,6 +158,7 @@ fn stored(row: Row, standing: Standing) -> Result<StoredFamily, StorageError> {
         standing,
         user: row.user_id.into(),
         session: row.session_id.into(),
+        offline: row.offline,
         scope: row.scope,
         audience: row.audience,
     })
@@ -165,12 +172,14 @@ statement! {
     ), ended AS (
         UPDATE sessions SET revoked_at = $4 FROM gone
         WHERE sessions.id = gone.session_id AND sessions.token_digest IS NULL AND sessions.revoked_at IS NULL
+    ), refused AS (
+        INSERT INTO revoked_tokens (id, until) SELECT family, $4 + interval '1 day' FROM gone ON CONFLICT DO NOTHING
     )
     SELECT family FROM gone"
 }
 
-/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session: its access
-/// tokens are then refused at once. `false` when there is none or it was revoked before. Call it in the transaction that
+/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session. Its access
+/// tokens, which live a day at most, are refused at once. `false` when there is none or it was revoked before. Call it in the transaction that
 /// writes the event.
 pub fn revoke(
     conn: &mut PgConnection,

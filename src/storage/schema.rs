@@ -239,7 +239,7 @@ diesel::table! {
         client_id -> Text,
         request -> Jsonb,
         pushed -> Nullable<Binary>,
-        account_chosen_at -> Nullable<Timestamptz>,
+        chosen_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
     }

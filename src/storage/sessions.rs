@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::credentials::Texts;
-use super::schema::{sessions, users};
+use super::schema::{revoked_tokens, sessions, users};
 use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::id::{Id, PasskeyId, SessionId, UserId};
@@ -74,15 +74,18 @@ pub fn find_live(
     row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
 }
 
-/// The live session with this id, and its owner: what a token's `sid` is checked against.
-pub fn find_live_by_id(
+/// The live session that a genuine access token lives with, and its owner; none when the token itself or its grant was
+/// revoked. The one question behind every place that relies on an access token.
+pub fn find_live_of_token(
     conn: &mut PgConnection,
-    id: SessionId,
+    token: &TokenIds,
     now: Time,
 ) -> Result<Option<(Session, User)>, StorageError> {
+    let revoked = revoked_tokens::table.filter(revoked_tokens::id.eq_any(&token.revocable));
     let row: Option<(Row, UserRow)> = sessions::table
         .inner_join(users::table)
-        .filter(sessions::id.eq(id.uuid()))
+        .filter(sessions::id.eq(token.session.uuid()))
+        .filter(diesel::dsl::not(diesel::dsl::exists(revoked)))
         .filter(sessions::revoked_at.is_null())
         .filter(sessions::ends_at.gt(now))
         .filter(users::status.eq(UserStatus::Active.as_str()))
@@ -103,6 +106,15 @@ pub fn hold_live(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bo
         .first(conn)
         .optional()?;
     Ok(live.is_some())
+}
+
+/// The ids in an access token that decide whether it is still good.
+#[derive(Clone, Debug)]
+pub struct TokenIds {
+    /// The session that it lives with.
+    pub session: SessionId,
+    /// Under which it may have been revoked alone: its own id, and its grant's.
+    pub revocable: Vec<Uuid>,
 }
 
 /// A person's live sessions, the last seen first.

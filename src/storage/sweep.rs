@@ -4,7 +4,10 @@ use chrono::Duration;
 use diesel::prelude::*;
 
 use super::StorageError;
-use super::schema::{audit_events, ceremonies, changes, servers, sessions, signing_keys};
+use super::schema::{
+    audit_events, authorization_codes, ceremonies, changes, interactions, pushed_requests, revoked_tokens, servers,
+    sessions, signing_keys,
+};
 use crate::clock::Time;
 
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
@@ -20,6 +23,11 @@ const MOST_EVENTS: i64 = 10_000;
 pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
+    gone += diesel::delete(interactions::table.filter(interactions::expires_at.lt(now))).execute(conn)?;
+    // A pushed request that a person was asked about in time is used up only when they have answered.
+    gone += diesel::delete(pushed_requests::table.filter(pushed_requests::expires_at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(authorization_codes::table.filter(authorization_codes::kept_until.lt(now))).execute(conn)?;
+    gone += diesel::delete(revoked_tokens::table.filter(revoked_tokens::until.lt(now))).execute(conn)?;
     // Refresh families go with their sessions.
     gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;

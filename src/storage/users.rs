@@ -163,3 +163,12 @@ pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, Sto
         .select(groups::name)
         .load(conn)?)
 }
+
+/// Whether a person is in one of these groups, by name.
+pub fn is_in_any(conn: &mut PgConnection, id: UserId, names: &[String]) -> Result<bool, StorageError> {
+    let found = group_members::table
+        .inner_join(groups::table)
+        .filter(group_members::user_id.eq(id.uuid()))
+        .filter(groups::name.eq_any(names));
+    Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
+}

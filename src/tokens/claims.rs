@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::keys::Algorithm;
 pub use crate::domain::authentication::CredentialClass;
 use crate::domain::claims::RequestedClaims;
+use crate::storage::sessions::TokenIds;
 
 /// `aud`: one string, or an array when there are several (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,17 @@ pub struct AccessClaims {
     /// Claims of hooks, under their namespace.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl AccessClaims {
+    /// The ids that decide whether the token is still good; none when it belongs to no session.
+    pub fn ids(&self) -> Option<TokenIds> {
+        let revocable = [Some(&self.jti), self.grant_id.as_ref()];
+        Some(TokenIds {
+            session: self.sid.as_deref()?.parse().ok()?,
+            revocable: revocable.into_iter().flatten().filter_map(|id| id.parse().ok()).collect(),
+        })
+    }
 }
 
 /// An ID token (OpenID Connect Core §2).

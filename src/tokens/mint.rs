@@ -107,6 +107,8 @@ pub struct RefreshSeed {
     jti: String,
     key: SigningKey,
     expires_at: Time,
+    /// The audiences that access tokens of the family may have.
+    resources: Vec<String>,
     /// The DPoP key that a public client's family is bound to.
     pub jkt: Option<String>,
 }
@@ -165,6 +167,11 @@ impl Mint {
         SessionLifetimes { sliding: self.settings.access_ttl, absolute: self.settings.access_ttl }
     }
 
+    /// How long access tokens of a client live.
+    pub fn access_life(&self, client: &Client) -> Duration {
+        client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds)
+    }
+
     /// Checks that everything for this client could be signed now, so that nothing is written in vain.
     pub fn ready(&self, client: &Client, scopes: &Scopes) -> Result<(), MintError> {
         self.keys.require_fresh()?;
@@ -200,7 +207,7 @@ impl Mint {
             leaf_expires_at: expires_at,
             ends_at,
         };
-        Ok((row, RefreshSeed { family, jti, key, expires_at, jkt: None }))
+        Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
     }
 
     /// Decides the successor of a genuine refresh token.
@@ -249,7 +256,7 @@ impl Mint {
         now: Time,
     ) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
-        let life = grant.client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds);
+        let life = self.access_life(grant.client);
         let access_token = self.access_token(grant, life, now)?;
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
@@ -313,7 +320,7 @@ impl Mint {
             fid: seed.family.to_string(),
             sid: Some(grant.session.to_string()),
             scope: grant.scopes.to_string(),
-            resources: grant.audience.to_vec(),
+            resources: seed.resources.clone(),
             iat: now.timestamp(),
             exp: seed.expires_at.timestamp(),
             authentication: authentication(grant),

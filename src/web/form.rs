@@ -11,20 +11,25 @@ use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
 const MOST: usize = 64;
+/// What may be sent several times (RFC 8707 §2).
+const REPEATABLE: [&str; 1] = ["resource"];
 
 /// The parameters of a form. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Debug, Default)]
-pub struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, Vec<String>>);
 
 impl Form {
     /// Reads an `application/x-www-form-urlencoded` body.
     pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let mut pairs = BTreeMap::new();
+        let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (count, (name, value)) in url::form_urlencoded::parse(body).enumerate() {
+            let may_repeat = REPEATABLE.contains(&name.as_ref());
             if count == MOST {
                 return Err(Failure::new(Kind::InvalidRequest, "The form has more than 64 parameters."));
             }
-            if pairs.insert(name.into_owned(), value.into_owned()).is_some() {
+            let values = pairs.entry(name.into_owned()).or_default();
+            values.push(value.into_owned());
+            if values.len() > 1 && !may_repeat {
                 return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent twice."));
             }
         }
@@ -33,7 +38,17 @@ impl Form {
 
     /// A parameter, if it is there and not empty.
     pub fn find(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.all(name).next()
+    }
+
+    /// Every value of a parameter that may be sent several times.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The names of all parameters that were sent.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A parameter that must be there.
@@ -42,12 +57,13 @@ impl Form {
     }
 }
 
+fn not_a_form() -> Failure {
+    Failure::new(Kind::UnsupportedMediaType, "Send this request with Content-Type: application/x-www-form-urlencoded.")
+}
+
 async fn parse(typed: bool, query: bool, body: Body) -> Result<Form, Failure> {
     if !typed {
-        return Err(Failure::new(
-            Kind::UnsupportedMediaType,
-            "Send this request with Content-Type: application/x-www-form-urlencoded.",
-        ));
+        return Err(not_a_form());
     }
     if query {
         return Err(Failure::new(
@@ -70,6 +86,26 @@ impl FromRequest for OAuthForm {
         let query = !request.query_string().is_empty();
         let body = Body::of(request, payload);
         Box::pin(async move { Ok(Self(parse(typed, query, body).await?)) })
+    }
+}
+
+/// A form that another site's page may post: its pairs as they came, for those who judge repeated parameters themselves.
+#[derive(Debug)]
+pub struct ForeignForm(pub Vec<(String, String)>);
+
+impl FromRequest for ForeignForm {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let body = Body::of(request, payload);
+        Box::pin(async move {
+            if !typed {
+                return Err(Problem(not_a_form()));
+            }
+            let body = body.read().await?;
+            Ok(Self(url::form_urlencoded::parse(&body).into_owned().collect()))
+        })
     }
 }
 
@@ -96,6 +132,8 @@ mod tests {
         assert_eq!((form.find("a"), form.find("b"), form.find("c")), (Some("1"), None, Some(" x")));
         assert!(Form::parse(b"a=1&a=1").is_err());
         assert!(Form::parse(b"a=1&a=").is_err());
+        let twice = Form::parse(b"resource=a&resource=b").unwrap();
+        assert_eq!(twice.all("resource").collect::<Vec<_>>(), ["a", "b"]);
         let many = (0..65).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
         assert!(Form::parse(many.as_bytes()).is_err());
         assert!(Form::parse(b"").unwrap().get("a").is_err());

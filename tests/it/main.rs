@@ -28,6 +28,8 @@ mod ceremonies;
 mod cli;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
+/// Authorization codes: what they give, to whom, once.
+mod code;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.

@@ -46,6 +46,12 @@ pub enum RefreshError {
     /// More than was granted.
     #[error("the scope is wider than what was granted")]
     Wider,
+    /// A resource that was not allowed.
+    #[error("a resource was not among those allowed")]
+    Target,
+    /// The person may not use the client any more.
+    #[error("the person is not in a group that may use this client")]
+    NotInGroup,
     /// The grant is not the client's.
     #[error("this client may not refresh")]
     NotAllowed,
@@ -63,6 +69,7 @@ impl From<RefreshError> for Failure {
             RefreshError::Storage(error) => error.into(),
             RefreshError::Mint(error) => Self::unavailable(error),
             RefreshError::Wider => Self::new(Kind::InvalidScope, "The scope is wider than what was granted."),
+            RefreshError::Target => Self::new(Kind::InvalidTarget, "A resource was not among those that were allowed."),
             RefreshError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use refresh tokens."),
             RefreshError::NotOurs(refusal) => invalid().because(refusal),
             other => invalid().because(other),
@@ -83,32 +90,46 @@ struct Presented {
     scopes: Scopes,
 }
 
+/// What a client sends.
+pub struct Asked<'a> {
+    /// The refresh token.
+    pub token: &'a str,
+    /// Narrower scopes, if wanted.
+    pub scope: Option<&'a Scopes>,
+    /// Resources, if fewer than were allowed (RFC 8707 §2.2).
+    pub resources: &'a [&'a str],
+}
+
 /// Rotates a refresh token and gives fresh tokens.
 pub async fn refresh(
     room: &Oidc,
     client: &AuthenticatedClient,
-    token: &str,
-    scope: Option<&Scopes>,
+    asked: &Asked<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, RefreshError> {
     client.may_use(GrantType::RefreshToken).map_err(|_| RefreshError::NotAllowed)?;
     let now = room.clock.now();
-    let presented = open(room, token, now)?;
+    let presented = open(room, asked.token, now)?;
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    let scopes = narrowed(&presented.scopes, scope)?;
+    let scopes = narrowed(&presented.scopes, asked.scope)?;
+    let audience = narrowed_audience(&presented.claims.resources, asked.resources, room.mint.issuer())?;
+    if !room.may_use(client, presented.user).await? {
+        return Err(RefreshError::NotInGroup);
+    }
     room.mint.ready(client, &scopes)?;
 
     let successor = room.mint.successor(&presented.claims, presented.family, now)?;
     let rotated = rotate(room, client, &presented, &successor, now).await?;
     let (leaf, user) = match rotated {
         Some(rotated) => {
-            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at }, rotated.user)
+            let offline = rotated.offline;
+            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at, offline }, rotated.user)
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    issue(room, client, &presented, (&scopes, &user), &leaf, now)
+    issue(room, client, &presented, (&scopes, &audience, &user), &leaf, now)
 }
 
 /// The live token of a family, as far as it is needed to print it.
@@ -116,6 +137,7 @@ struct Leaf {
     kid: String,
     issued_at: Time,
     expires_at: Time,
+    offline: bool,
 }
 
 fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> {
@@ -134,6 +156,20 @@ fn narrowed(granted: &Scopes, asked: Option<&Scopes>) -> Result<Scopes, RefreshE
         None => Ok(granted.clone()),
         Some(asked) if asked.is_subset(granted) => Ok(asked.clone()),
         Some(_) => Err(RefreshError::Wider),
+    }
+}
+
+/// The resources asked for, all of them among those allowed; all allowed ones when none is named.
+pub(super) fn narrowed_audience(allowed: &[String], asked: &[&str], issuer: &str) -> Result<Vec<String>, RefreshError> {
+    let own = [issuer.to_owned()];
+    let allowed = if allowed.is_empty() { own.as_slice() } else { allowed };
+    if asked.is_empty() {
+        return Ok(allowed.to_vec());
+    }
+    let known = |resource: &&&str| allowed.iter().any(|one| one == **resource);
+    match asked.iter().find(|resource| !known(resource)) {
+        Some(_) => Err(RefreshError::Target),
+        None => Ok(asked.iter().map(|resource| (*resource).to_owned()).collect()),
     }
 }
 
@@ -201,6 +237,7 @@ fn leaf_of(stored: StoredFamily) -> Leaf {
         kid: stored.family.leaf_key,
         issued_at: stored.family.leaf_issued_at,
         expires_at: stored.family.leaf_expires_at,
+        offline: stored.offline,
     }
 }
 
@@ -236,21 +273,19 @@ fn issue(
     room: &Oidc,
     client: &AuthenticatedClient,
     presented: &Presented,
-    (scopes, user): (&Scopes, &User),
+    (scopes, audience, user): (&Scopes, &[String], &User),
     leaf: &Leaf,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
     let authentication = &presented.claims.authentication;
     let auth_time =
         authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
-    let issuer = [room.mint.issuer().to_owned()];
-    let resources = &presented.claims.resources;
-    let audience = if resources.is_empty() { issuer.as_slice() } else { resources.as_slice() };
     let grant = Grant {
         user,
         session: presented.session,
-        sid: Some(presented.session),
-        grant_id: None,
+        // Nobody tells of the end of a browser session that the tokens outlive.
+        sid: (!leaf.offline).then_some(presented.session),
+        grant_id: Some(presented.family),
         jkt: None,
         requested: &presented.claims.claims,
         client,

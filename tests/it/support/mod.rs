@@ -19,6 +19,7 @@
 
 mod cluster;
 mod http;
+pub mod oidc;
 pub mod program;
 pub mod tokens;
 pub mod webdriver;

@@ -82,8 +82,14 @@ pub fn basic(id: &str, secret: &str) -> String {
 impl TestApp {
     /// A server beside this one that may share its ceremonies; both need `challenges.store = database`.
     pub fn twin(&self) -> Self {
+        self.twin_with("")
+    }
+
+    /// The same with more configuration: what the first server had beside the usual clients.
+    pub fn twin_with(&self, config: &str) -> Self {
         Self::with(&Options {
             beside: Some(self),
+            config,
             public_url: Some(&self.origin),
             settings: &[("challenges.store", "database")],
             ..Options::default()

@@ -1,0 +1,147 @@
+//! The answer to an authorization request, wherever it goes (RFC 6749 §4.1.2, RFC 9207).
+
+use serde::{Deserialize, Serialize};
+
+use super::redirect::{Landing, host, is_registered};
+use super::{Parameters, Refusal, Unsafe};
+use crate::domain::client::Client;
+
+/// How the answer reaches the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of the redirect URI.
+    #[default]
+    Query,
+    /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode).
+    FormPost,
+}
+
+impl ResponseMode {
+    /// Reads the parameter.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "query" => Some(Self::Query),
+            "form_post" => Some(Self::FormPost),
+            _ => None,
+        }
+    }
+}
+
+/// Where the answer goes: proven before anything else is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnTo {
+    /// A registered redirect URI, as it was sent.
+    pub redirect_uri: String,
+    /// How.
+    #[serde(default)]
+    pub mode: ResponseMode,
+    /// Sent back unchanged; never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl ReturnTo {
+    /// Proves where the answer to a client's request goes. A broken `response_mode` or `state` is for the checks that
+    /// follow; the error then goes by query, without state.
+    pub fn find(parameters: &Parameters, client: &Client) -> Result<Self, Unsafe> {
+        let redirect_uri = parameters.find("redirect_uri").ok_or(Unsafe::NoRedirectUri)?;
+        if !is_registered(redirect_uri, &client.definition.redirect_uris) {
+            return Err(Unsafe::RedirectUri);
+        }
+        Ok(Self {
+            redirect_uri: redirect_uri.to_owned(),
+            mode: parameters.find("response_mode").and_then(ResponseMode::parse).unwrap_or_default(),
+            state: parameters.find("state").map(ToOwned::to_owned),
+        })
+    }
+
+    /// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
+    pub fn place(&self) -> String {
+        let scheme = || self.redirect_uri.split(':').next().unwrap_or_default().to_owned();
+        host(&self.redirect_uri).unwrap_or_else(scheme)
+    }
+
+    /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1).
+    pub fn form_target(&self) -> String {
+        match (self.redirect_uri.split_once("://"), host(&self.redirect_uri)) {
+            (Some((scheme, _)), Some(host)) => format!("{scheme}://{host}"),
+            _ => format!("{}:", self.place()),
+        }
+    }
+
+    /// Who could be there.
+    pub fn landing(&self) -> Landing {
+        Landing::of(&self.redirect_uri)
+    }
+}
+
+/// An answer: a place and the parameters to bring there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the client waits for its answer"]
+pub struct Answer {
+    /// Where to.
+    pub to: ReturnTo,
+    /// What.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    /// A code.
+    pub fn code(to: ReturnTo, code: &str, issuer: &str) -> Self {
+        Self::new(to, vec![("code", code.to_owned())], issuer)
+    }
+
+    /// A refusal.
+    pub fn refusal(to: ReturnTo, refusal: Refusal, issuer: &str) -> Self {
+        let told = vec![("error", refusal.code().to_owned()), ("error_description", refusal.description().to_owned())];
+        Self::new(to, told, issuer)
+    }
+
+    fn new(to: ReturnTo, mut parameters: Vec<(&'static str, String)>, issuer: &str) -> Self {
+        parameters.extend(to.state.clone().map(|state| ("state", state)));
+        parameters.push(("iss", issuer.to_owned()));
+        Self { to, parameters }
+    }
+
+    /// The address to send the browser to, for [`ResponseMode::Query`]: the registered URI as it is, its own query kept.
+    pub fn address(&self) -> String {
+        let uri = &self.to.redirect_uri;
+        let joint = match uri.split_once('?') {
+            None => "?",
+            Some((_, "")) => "",
+            Some((_, query)) if query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.parameters).finish();
+        format!("{uri}{joint}{query}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(redirect_uri: &str) -> ReturnTo {
+        ReturnTo { redirect_uri: redirect_uri.into(), mode: ResponseMode::Query, state: Some("a b&c=\"é\0".into()) }
+    }
+
+    #[test]
+    fn the_registered_query_is_kept_and_everything_is_encoded() {
+        for (uri, start) in [
+            ("https://app.example/cb", "https://app.example/cb?code="),
+            ("https://app.example/cb?foo=b%20r", "https://app.example/cb?foo=b%20r&code="),
+            ("https://app.example/cb?", "https://app.example/cb?code="),
+            ("com.example.app:/cb", "com.example.app:/cb?code="),
+        ] {
+            let address = Answer::code(to(uri), "c", "https://id.example").address();
+            assert!(address.starts_with(start), "{address}");
+            assert!(address.ends_with("c&state=a+b%26c%3D%22%C3%A9%00&iss=https%3A%2F%2Fid.example"), "{address}");
+        }
+        let refused = Answer::refusal(to("https://app.example/cb"), Refusal::Denied, "https://id.example").address();
+        assert!(
+            refused.starts_with("https://app.example/cb?error=access_denied&error_description=The+person"),
+            "{refused}"
+        );
+    }
+}

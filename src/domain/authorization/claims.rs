@@ -1,0 +1,111 @@
+//! The `claims` parameter (OpenID Connect Core §5.5). Members that we do not know are ignored; nothing in it widens a scope.
+
+use serde_json::{Map, Value};
+
+use super::request::AcrWish;
+use crate::domain::claims::RequestedClaims;
+
+/// Longest parameter, in bytes.
+const LONGEST: usize = 4096;
+/// Most claims that are looked at in one place, and the longest name.
+const MOST: usize = 64;
+const LONGEST_NAME: usize = 64;
+/// What is in ID tokens anyway, or is asked for by another way than a list of names.
+const OUR_OWN: [&str; 12] =
+    ["iss", "sub", "aud", "iat", "exp", "nbf", "jti", "auth_time", "acr", "amr", "nonce", "azp"];
+
+/// What the parameter asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimsParameter {
+    /// Claims by name.
+    pub requested: RequestedClaims,
+    /// The person that the ID token must be about.
+    pub sub: Option<String>,
+    /// The authentication context, when it was asked for with values (§5.5.1.1).
+    pub acr: Option<AcrWish>,
+}
+
+impl ClaimsParameter {
+    /// Reads the parameter; none when it is not what the standard describes.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let Ok(Value::Object(all)) = serde_json::from_str(text) else { return None };
+        let userinfo = part(&all, "userinfo")?;
+        let id_token = part(&all, "id_token")?;
+        let sub = |of: &Map<String, Value>| of.get("sub").map(values).and_then(|values| values.into_iter().next());
+        Some(Self {
+            requested: RequestedClaims {
+                userinfo: userinfo.keys().filter(|name| is_askable(name)).cloned().collect(),
+                id_token: id_token.keys().filter(|name| is_askable(name)).cloned().collect(),
+            },
+            sub: sub(&id_token).or_else(|| sub(&userinfo)),
+            acr: id_token.get("acr").map(|wish| AcrWish { values: values(wish), essential: is_essential(wish) }),
+        })
+    }
+}
+
+/// A member that is an object of claims, or absent. Each claim is null or an object.
+fn part(all: &Map<String, Value>, name: &str) -> Option<Map<String, Value>> {
+    match all.get(name) {
+        None | Some(Value::Null) => Some(Map::new()),
+        Some(Value::Object(claims)) => {
+            let sound = claims.len() <= MOST && claims.values().all(|claim| claim.is_null() || claim.is_object());
+            sound.then(|| claims.clone())
+        }
+        Some(_) => None,
+    }
+}
+
+fn is_askable(name: &str) -> bool {
+    name.len() <= LONGEST_NAME && !OUR_OWN.contains(&name)
+}
+
+fn is_essential(claim: &Value) -> bool {
+    claim.get("essential").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// `value`, or `values`, as far as they are texts.
+fn values(claim: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    match (claim.get("value"), claim.get("values").and_then(Value::as_array)) {
+        (Some(value), _) => text(value).into_iter().collect(),
+        (None, Some(values)) => values.iter().filter_map(text).collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_values_and_the_person_are_read() {
+        let read = ClaimsParameter::parse(
+            r#"{"userinfo":{"name":{"essential":true},"email":null,"sub":null},
+                "id_token":{"auth_time":{"essential":true},"acr":{"essential":true,"values":["phr","phrh"]},
+                "sub":{"value":"u1"},"nickname":null},"other":1}"#,
+        )
+        .unwrap();
+        assert_eq!(read.requested.userinfo, ["email", "name"].map(str::to_owned).into());
+        assert_eq!(read.requested.id_token, ["nickname"].map(str::to_owned).into());
+        assert_eq!(read.sub.as_deref(), Some("u1"));
+        assert_eq!(read.acr, Some(AcrWish { values: vec!["phr".into(), "phrh".into()], essential: true }));
+        assert_eq!(ClaimsParameter::parse("{}"), Some(ClaimsParameter::default()));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        let long = format!(r#"{{"userinfo":{{"{}":null}}}}"#, "a".repeat(4096));
+        let many = (0..65).map(|n| format!(r#""c{n}":null"#)).collect::<Vec<_>>().join(",");
+        let many = format!(r#"{{"userinfo":{{{many}}}}}"#);
+        for bad in
+            ["", "null", "[]", "x", "{", r#"{"userinfo":[]}"#, r#"{"id_token":{"name":true}}"#, long.as_str(), &many]
+        {
+            assert_eq!(ClaimsParameter::parse(bad), None, "{bad}");
+        }
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+        assert_eq!(ClaimsParameter::parse(&deep), None);
+    }
+}

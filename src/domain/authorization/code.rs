@@ -1,0 +1,212 @@
+//! What a presented authorization code gets (RFC 6749 §4.1.3, RFC 7636 §4.6).
+
+use chrono::Duration;
+use serde::{Deserialize, Serialize};
+
+use super::{AuthorizationRequest, Challenge};
+use crate::clock::Time;
+use crate::domain::claims::RequestedClaims;
+use crate::domain::id::FamilyId;
+use crate::domain::scope::Scopes;
+use crate::domain::session::Session;
+
+/// What a code is bound to and good for: stored beside its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeGrant {
+    /// The redirect URI that it was sent to.
+    pub redirect_uri: String,
+    /// PKCE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
+    /// Copied into the ID token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Granted scopes.
+    pub scopes: Scopes,
+    /// Resources that access tokens may be asked for.
+    pub resources: Vec<String>,
+    /// Claims that were asked for one by one, as far as they were allowed.
+    #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
+    pub requested: RequestedClaims,
+    /// The DPoP key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
+    /// How the person had signed in when the code was given.
+    pub acr: String,
+    /// By which methods.
+    pub amr: Vec<String>,
+    /// With which class of passkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_class: Option<String>,
+    /// When.
+    pub auth_time: Time,
+}
+
+impl CodeGrant {
+    /// How long a code lives.
+    pub fn life() -> Duration {
+        Duration::seconds(60)
+    }
+
+    /// What a request gives in a session; `scopes` are those that were allowed, `resources` at least one.
+    pub fn new(request: &AuthorizationRequest, session: &Session, scopes: Scopes, resources: Vec<String>) -> Self {
+        Self {
+            redirect_uri: request.to.redirect_uri.clone(),
+            challenge: request.challenge.clone(),
+            nonce: request.nonce.clone(),
+            scopes,
+            resources,
+            requested: request.requested.clone(),
+            dpop_jkt: request.dpop_jkt.clone(),
+            acr: session.acr.clone(),
+            amr: session.amr.clone(),
+            credential_class: session.credential_class.clone(),
+            auth_time: session.auth_time,
+        }
+    }
+}
+
+/// A code as stored, used ones too.
+#[derive(Clone, Debug)]
+pub struct StoredCode {
+    /// What it gives is known by this name.
+    pub grant_id: FamilyId,
+    /// Whose.
+    pub client: String,
+    /// What it is bound to.
+    pub grant: CodeGrant,
+    /// Its end.
+    pub expires_at: Time,
+    /// Whether it was presented before.
+    pub used: bool,
+}
+
+/// What comes with a code.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// The authenticated client.
+    pub client: &'a str,
+    /// The redirect URI, once more.
+    pub redirect_uri: Option<&'a str>,
+    /// The PKCE verifier.
+    pub verifier: Option<&'a str>,
+}
+
+/// Why a code was refused. All look alike to the client; the log tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodeRefusal {
+    /// Given to another client.
+    #[error("the code belongs to another client")]
+    OtherClient,
+    /// Too late.
+    #[error("the code has expired")]
+    Expired,
+    /// Another redirect URI, or none.
+    #[error("the redirect URI is not the one of the authorization request")]
+    RedirectUri,
+    /// Missing, wrong, or sent although there was no challenge (a downgrade).
+    #[error("the code_verifier does not fit the authorization request")]
+    Verifier,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a refusal or a replay must be acted on"]
+pub enum Decision {
+    /// Give tokens.
+    Redeem,
+    /// It was presented before: what it gave must end.
+    Replayed,
+    /// No, and never again: one try for each code.
+    Refused(CodeRefusal),
+}
+
+impl StoredCode {
+    /// Decides.
+    pub fn decide(&self, presented: &Presented<'_>, now: Time) -> Decision {
+        if self.used {
+            return Decision::Replayed;
+        }
+        if presented.client != self.client {
+            return Decision::Refused(CodeRefusal::OtherClient);
+        }
+        if now >= self.expires_at {
+            return Decision::Refused(CodeRefusal::Expired);
+        }
+        if presented.redirect_uri != Some(self.grant.redirect_uri.as_str()) {
+            return Decision::Refused(CodeRefusal::RedirectUri);
+        }
+        let proven = match (&self.grant.challenge, presented.verifier) {
+            (Some(challenge), Some(verifier)) => challenge.is_met_by(verifier),
+            (None, None) => true,
+            _ => false,
+        };
+        if proven { Decision::Redeem } else { Decision::Refused(CodeRefusal::Verifier) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Id;
+
+    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+    fn code(challenge: bool) -> StoredCode {
+        StoredCode {
+            grant_id: Id::random(),
+            client: "app".into(),
+            grant: CodeGrant {
+                redirect_uri: "https://app.example/cb".into(),
+                challenge: challenge.then(|| Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap()),
+                nonce: None,
+                scopes: Scopes::default(),
+                resources: vec![],
+                requested: RequestedClaims::default(),
+                dpop_jkt: None,
+                acr: "phr".into(),
+                amr: vec![],
+                credential_class: None,
+                auth_time: Time::UNIX_EPOCH,
+            },
+            expires_at: Time::UNIX_EPOCH + CodeGrant::life(),
+            used: false,
+        }
+    }
+
+    /// {client, time, redirect URI, verifier}: sixteen rows, one of which gives tokens.
+    #[test]
+    fn one_row_of_the_truth_table_is_accepted() {
+        let mut accepted = 0;
+        for row in 0..16_u8 {
+            let right = |bit: u8| row & (1 << bit) != 0;
+            let presented = Presented {
+                client: if right(0) { "app" } else { "other" },
+                redirect_uri: Some(if right(1) { "https://app.example/cb" } else { "https://app.example/other" }),
+                verifier: Some(if right(2) { VERIFIER } else { "wrong-wrong-wrong-wrong-wrong-wrong-wrong-w" }),
+            };
+            let now = Time::UNIX_EPOCH + Duration::seconds(if right(3) { 59 } else { 60 });
+            let decision = code(true).decide(&presented, now);
+            accepted += u8::from(decision == Decision::Redeem);
+            assert_eq!(decision == Decision::Redeem, row == 15, "{row:04b}");
+            let used = StoredCode { used: true, ..code(true) };
+            assert_eq!(used.decide(&presented, now), Decision::Replayed, "{row:04b}, used");
+        }
+        assert_eq!(accepted, 1);
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_refused() {
+        let now = Time::UNIX_EPOCH;
+        let right = Presented { client: "app", redirect_uri: Some("https://app.example/cb"), verifier: Some(VERIFIER) };
+        for (name, challenge, presented, refusal) in [
+            ("no redirect URI", true, Presented { redirect_uri: None, ..right }, CodeRefusal::RedirectUri),
+            ("no verifier", true, Presented { verifier: None, ..right }, CodeRefusal::Verifier),
+            ("an empty verifier", true, Presented { verifier: Some(""), ..right }, CodeRefusal::Verifier),
+            ("a verifier without a challenge", false, right, CodeRefusal::Verifier),
+        ] {
+            assert_eq!(code(challenge).decide(&presented, now), Decision::Refused(refusal), "{name}");
+        }
+        assert_eq!(code(false).decide(&Presented { verifier: None, ..right }, now), Decision::Redeem);
+    }
+}

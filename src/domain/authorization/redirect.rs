@@ -1,0 +1,179 @@
+//! Which redirect URIs are a client's: compared byte for byte (RFC 9700 §2.1). The one exception is the port of a loopback
+//! address, which a native app cannot know beforehand (RFC 8252 §7.3).
+
+use url::{Host, Url};
+
+/// Where an answer would land: with whoever owns a domain, or with whatever program runs on the person's own device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// An `https` address.
+    Web,
+    /// A port of the person's own device; any program there may listen on it.
+    Loopback,
+    /// A scheme of an app's own; any app may claim it (RFC 8252 §8.6).
+    PrivateUse,
+}
+
+impl Landing {
+    /// Of a registered redirect URI.
+    pub fn of(redirect_uri: &str) -> Self {
+        if redirect_uri.starts_with("https://") {
+            Self::Web
+        } else if redirect_uri.starts_with("http://") {
+            Self::Loopback
+        } else {
+            Self::PrivateUse
+        }
+    }
+
+    /// Whether a program on the person's device could be on the other end, under the name of any public client.
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Loopback | Self::PrivateUse)
+    }
+}
+
+/// Whether a redirect URI is one of those registered.
+pub fn is_registered(asked: &str, registered: &[String]) -> bool {
+    registered.iter().any(|own| own == asked || differ_in_loopback_port(own, asked))
+}
+
+/// `http://127.0.0.1` and `http://[::1]`, written exactly so, with a port or none; all the rest equal. `localhost` is a name
+/// that may resolve elsewhere and stays exact.
+fn differ_in_loopback_port(registered: &str, asked: &str) -> bool {
+    ["http://127.0.0.1", "http://[::1]"].iter().any(|start| {
+        match (registered.strip_prefix(start).and_then(behind_port), asked.strip_prefix(start).and_then(behind_port)) {
+            (Some(own), Some(theirs)) => own == theirs,
+            _ => false,
+        }
+    })
+}
+
+/// What follows an optional port of 1 to 65535; none when something else stands where the host should end.
+fn behind_port(rest: &str) -> Option<&str> {
+    let Some(digits) = rest.strip_prefix(':') else {
+        return (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest);
+    };
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let (port, rest) = digits.split_at(end);
+    let plain = !port.starts_with('0') && port.parse::<u16>().is_ok();
+    (plain && (rest.is_empty() || rest.starts_with(['/', '?']))).then_some(rest)
+}
+
+/// The host that people are shown as the place they return to; none for an app's own scheme.
+pub(super) fn host(redirect_uri: &str) -> Option<String> {
+    let url = Url::parse(redirect_uri).ok()?;
+    let host = match url.host()? {
+        Host::Domain(domain) => domain.to_owned(),
+        Host::Ipv4(ip) => ip.to_string(),
+        Host::Ipv6(ip) => format!("[{ip}]"),
+    };
+    Some(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_equal_strings_and_loopback_ports_are_registered() {
+        let registered: Vec<String> = [
+            "https://app.example/cb",
+            "https://app.example/cb?from=us",
+            "http://127.0.0.1/cb",
+            "http://[::1]:7000/cb",
+            "http://localhost:3000/cb",
+            "com.example.app:/cb",
+        ]
+        .map(str::to_owned)
+        .into();
+        for good in [
+            "https://app.example/cb",
+            "https://app.example/cb?from=us",
+            "http://127.0.0.1/cb",
+            "http://127.0.0.1:1/cb",
+            "http://127.0.0.1:65535/cb",
+            "http://[::1]/cb",
+            "http://[::1]:7001/cb",
+            "http://localhost:3000/cb",
+            "com.example.app:/cb",
+        ] {
+            assert!(is_registered(good, &registered), "{good}");
+        }
+        let long = format!("https://app.example/cb{}", "a".repeat(64 * 1024));
+        for bad in [
+            "",
+            "https://app.example/cb/",
+            "https://app.example/cb/x",
+            "https://app.example/cb/../cb",
+            "https://app.example/%2e%2e/cb",
+            "https://app.example/c%62",
+            "https://app.example/cb?",
+            "https://app.example/cb?from=us&x=1",
+            "https://app.example/cb#",
+            "https://app.example/cb#x",
+            "https://app.example:443/cb",
+            "https://app.example:8443/cb",
+            "https://app.example@evil.example/cb",
+            "https://user@app.example/cb",
+            "https://app.example.evil.example/cb",
+            "https://APP.example/cb",
+            "HTTPS://app.example/cb",
+            "https://аpp.example/cb",
+            "https://xn--pp-6kc.example/cb",
+            "https://app.example\\cb",
+            "https://app.example/cb\t",
+            " https://app.example/cb",
+            "https://app.example/cb\n",
+            "https://app.example/%63b",
+            "https://app.example/%2563b",
+            "//app.example/cb",
+            "/cb",
+            "http://app.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "http://127.0.0.2/cb",
+            "http://0.0.0.0/cb",
+            "http://127.1/cb",
+            "http://2130706433/cb",
+            "http://127.0.0.1:0/cb",
+            "http://127.0.0.1:080/cb",
+            "http://127.0.0.1:65536/cb",
+            "http://127.0.0.1:/cb",
+            "http://127.0.0.1:80@evil.example/cb",
+            "http://127.0.0.1@evil.example/cb",
+            "http://127.0.0.1.evil.example/cb",
+            "http://127.0.0.1:80.evil.example/cb",
+            "http://127.0.0.1:80/cb/x",
+            "https://127.0.0.1/cb",
+            "http://[::1]evil/cb",
+            "http://[0:0:0:0:0:0:0:1]/cb",
+            "http://[::ffff:127.0.0.1]/cb",
+            "http://localhost/cb",
+            "http://localhost:3001/cb",
+            "http://localhost.evil.example:3000/cb",
+            "com.example.app:/cb/x",
+            "com.example.app://cb",
+            &long,
+        ] {
+            assert!(!is_registered(bad, &registered), "{bad}");
+        }
+    }
+
+    #[test]
+    fn where_an_answer_lands() {
+        for (uri, landing, shown) in [
+            ("https://app.example/cb", Landing::Web, Some("app.example")),
+            ("https://app.example:8443/cb", Landing::Web, Some("app.example:8443")),
+            ("http://127.0.0.1:7000/cb", Landing::Loopback, Some("127.0.0.1:7000")),
+            ("http://[::1]/cb", Landing::Loopback, Some("[::1]")),
+            ("http://localhost:3000/cb", Landing::Loopback, Some("localhost:3000")),
+            ("com.example.app:/cb", Landing::PrivateUse, None),
+        ] {
+            assert_eq!(Landing::of(uri), landing, "{uri}");
+            assert_eq!(host(uri).as_deref(), shown, "{uri}");
+        }
+    }
+}

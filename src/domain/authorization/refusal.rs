@@ -1,0 +1,115 @@
+//! Everything an authorization request can be refused for, in one table. The descriptions are fixed: nothing of the request
+//! is echoed, and every character is one that RFC 6749 §4.1.2.1 allows.
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $kind:ident: $code:literal, $description:literal;)*) => {
+        /// Why a request is refused, told to the client at its redirect URI.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Refusal { $($(#[$doc])* $kind,)* }
+
+        impl Refusal {
+            /// Every refusal, for the documentation and the tests.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The registered error code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$kind => $code,)* }
+            }
+
+            /// The sentence for the developer.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$kind => $description,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// RFC 6749 §3.1.
+    Repeated: "invalid_request", "A parameter was sent twice, or there are more than 64.";
+    /// RFC 9126 §6.
+    NotPushed: "invalid_request", "This client must push its authorization requests (RFC 9126).";
+    /// OpenID Connect Core §6.1, while no request object was read.
+    RequestObject: "request_not_supported", "The request parameter is not supported.";
+    /// OpenID Connect Core §6.2, while no request was fetched.
+    RequestUri: "request_uri_not_supported", "This request_uri is not supported.";
+    /// OpenID Connect Core §7.2.1.
+    Registration: "registration_not_supported", "The registration parameter is not supported.";
+    /// The grant is not among the client's.
+    Grant: "unauthorized_client", "This client may not use the authorization code grant.";
+    /// RFC 6749 §3.1.1.
+    NoResponseType: "invalid_request", "The parameter response_type is missing.";
+    /// Only codes travel through the browser (RFC 9700 §2.1.2).
+    ResponseType: "unsupported_response_type", "Only response_type=code is supported.";
+    /// Neither query nor form_post.
+    ResponseMode: "invalid_request", "Only response_mode=query and response_mode=form_post are supported.";
+    /// Malformed, unknown or not allowed for the client.
+    Scope: "invalid_scope", "A scope is malformed, unknown or not allowed for this client.";
+    /// OpenID Connect Core §3.1.2.1.
+    Prompt: "invalid_request", "The parameter prompt holds an unknown value, or none beside another.";
+    /// OpenID Connect Core §3.1.2.1.
+    MaxAge: "invalid_request", "The parameter max_age must be a whole number of seconds.";
+    /// RFC 9700 §2.1.1.
+    NoChallenge: "invalid_request", "This client must send a code_challenge (PKCE).";
+    /// RFC 7636 §4.3.
+    ChallengeMethod: "invalid_request", "Only code_challenge_method=S256 is supported, and it must be named.";
+    /// RFC 7636 §4.2.
+    Challenge: "invalid_request", "The code_challenge must be the 43 characters of a base64url-encoded SHA-256.";
+    /// Longer than we keep.
+    State: "invalid_request", "The parameter state is longer than 4096 bytes.";
+    /// Longer than we keep.
+    Nonce: "invalid_request", "The parameter nonce is longer than 512 bytes.";
+    /// OpenID Connect Core §5.5.
+    Claims: "invalid_request", "The parameter claims is not a JSON object as OpenID Connect has it, or longer than 4096 bytes.";
+    /// RFC 8707 §2.
+    Target: "invalid_target", "A resource is unknown or not allowed for this client.";
+    /// RFC 9449 §10.
+    DpopKey: "invalid_request", "The parameter dpop_jkt must be a base64url-encoded SHA-256 thumbprint.";
+    /// OpenID Connect Core §3.1.2.6.
+    LoginRequired: "login_required", "The person must sign in.";
+    /// OpenID Connect Core §3.1.2.6.
+    ConsentRequired: "consent_required", "The person must allow what is asked for.";
+    /// OpenID Connect Core §3.1.2.6.
+    AccountSelectionRequired: "account_selection_required", "The person must choose an account.";
+    /// OpenID Connect Core §3.1.2.6.
+    InteractionRequired: "interaction_required", "The person must be shown a page.";
+    /// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+    Unmet: "unmet_authentication_requirements", "The sign-in does not reach the authentication context that was asked for.";
+    /// The person said no.
+    Denied: "access_denied", "The person did not allow it.";
+    /// The person is not in a group that may use the client.
+    NotAllowed: "access_denied", "This person may not use this client.";
+}
+
+/// Why a request is answered on a page of ours and never redirected: whom it came from, or where its answer would go, is
+/// not proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Unsafe {
+    /// `client_id` is missing or was sent twice.
+    #[error("the parameter client_id is missing or was sent twice")]
+    NoClient,
+    /// No such client, or it is disabled.
+    #[error("the client is not registered here, or is disabled")]
+    UnknownClient,
+    /// `redirect_uri` is missing or was sent twice.
+    #[error("the parameter redirect_uri is missing or was sent twice")]
+    NoRedirectUri,
+    /// The redirect URI is none of the client's.
+    #[error("the redirect URI is not registered for this client")]
+    RedirectUri,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`.
+    #[test]
+    fn descriptions_hold_allowed_characters_only() {
+        for refusal in Refusal::ALL {
+            let plain = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            assert!(refusal.description().bytes().all(plain), "{refusal:?}");
+            assert!(refusal.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{refusal:?}");
+        }
+    }
+}

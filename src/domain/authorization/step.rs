@@ -1,0 +1,396 @@
+//! What must happen next for a request: asked anew at every visit, so that nothing can be skipped and nothing is asked twice.
+
+use std::collections::BTreeSet;
+
+use chrono::Duration;
+
+use super::{AuthorizationRequest, Prompt, Refusal};
+use crate::clock::Time;
+use crate::domain::authentication::acr_reaches;
+use crate::domain::client::{Client, ClientKind};
+use crate::domain::scope::Scopes;
+use crate::domain::session::Session;
+
+/// Everything that is known when the question is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// When the request arrived. Whatever is to be new must be newer.
+    pub begun_at: Time,
+    /// Who asks.
+    pub client: &'a Client,
+    /// Who is signed in, if anybody.
+    pub person: Option<Person<'a>>,
+    /// What they allowed the client before.
+    pub remembered: Option<&'a Consent>,
+    /// They allowed it just now, on the page that asks.
+    pub allowed_now: bool,
+}
+
+/// Somebody signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// Their session in this browser.
+    pub session: &'a Session,
+    /// Their `sub`, as the client knows them.
+    pub subject: &'a str,
+    /// They said, in this session and for this request, that this is the account to go on with.
+    pub chosen: bool,
+    /// The client is for everybody, or for a group that they are in.
+    pub may_use_client: bool,
+}
+
+/// What somebody allowed a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// Scopes.
+    pub scopes: Scopes,
+    /// Resources.
+    pub resources: BTreeSet<String>,
+    /// Claims asked for one by one.
+    pub claims: BTreeSet<String>,
+}
+
+/// What must happen next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "each step is a page, an answer or a code"]
+pub enum Step {
+    /// Sign in (as somebody else, if somebody is signed in).
+    SignIn,
+    /// Make an account.
+    CreateAccount,
+    /// The same person proves again who they are.
+    Reauthenticate,
+    /// Say which account to go on with.
+    ChooseAccount,
+    /// Allow; with the scopes that were not allowed before.
+    Consent(Scopes),
+    /// Give a code.
+    Issue,
+    /// Refuse.
+    Refuse(Refusal),
+}
+
+/// Decides.
+pub fn decide(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
+    let step = next(request, facts);
+    if !request.prompts(Prompt::None) {
+        return step;
+    }
+    match step {
+        Step::SignIn | Step::CreateAccount | Step::Reauthenticate => Step::Refuse(Refusal::LoginRequired),
+        Step::ChooseAccount => Step::Refuse(Refusal::InteractionRequired),
+        Step::Consent(_) => Step::Refuse(Refusal::ConsentRequired),
+        Step::Issue | Step::Refuse(_) => step,
+    }
+}
+
+fn next(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
+    let create = request.prompts(Prompt::Create);
+    let Some(person) = facts.person else { return if create { Step::CreateAccount } else { Step::SignIn } };
+    // Signed in on the way of this very request: nothing newer could be asked for.
+    let fresh = person.session.auth_time >= facts.begun_at;
+    if create && !fresh {
+        return Step::CreateAccount;
+    }
+    if request.subjects.iter().any(|subject| subject != person.subject) {
+        return if fresh { Step::Refuse(Refusal::LoginRequired) } else { Step::SignIn };
+    }
+    if !fresh && (request.prompts(Prompt::Login) || is_too_old(request, person.session.auth_time, facts.begun_at)) {
+        return Step::Reauthenticate;
+    }
+    if let Some(step) = acr(request, &person.session.acr, fresh) {
+        return step;
+    }
+    if !person.may_use_client {
+        return Step::Refuse(Refusal::NotAllowed);
+    }
+    let chosen = fresh || person.chosen;
+    if request.prompts(Prompt::SelectAccount) && !chosen {
+        return Step::ChooseAccount;
+    }
+    if let Some(new) = to_allow(request, facts) {
+        return Step::Consent(new);
+    }
+    // Any program on the device could call itself this client: one press of the person, at least (RFC 8252 §8.6).
+    if is_local_program(request, facts.client) && !chosen && !facts.allowed_now {
+        return Step::ChooseAccount;
+    }
+    Step::Issue
+}
+
+fn is_too_old(request: &AuthorizationRequest, auth_time: Time, begun_at: Time) -> bool {
+    request.max_age.is_some_and(|seconds| begun_at - auth_time > Duration::seconds(seconds))
+}
+
+/// A wish is tried for once; only an essential one is refused when it fails. Never is more told than what happened.
+fn acr(request: &AuthorizationRequest, achieved: &str, fresh: bool) -> Option<Step> {
+    let wish = &request.acr;
+    if wish.values.is_empty() || wish.values.iter().any(|wanted| acr_reaches(achieved, wanted)) {
+        return None;
+    }
+    let within_reach = wish.values.iter().any(|wanted| acr_reaches("phrh", wanted));
+    let may_ask = wish.essential || !request.prompts(Prompt::None);
+    if within_reach && !fresh && may_ask {
+        return Some(Step::Reauthenticate);
+    }
+    wish.essential.then_some(Step::Refuse(Refusal::Unmet))
+}
+
+fn is_local_program(request: &AuthorizationRequest, client: &Client) -> bool {
+    client.definition.kind == ClientKind::Public && request.to.landing().is_local()
+}
+
+/// The scopes to ask for, when somebody must be asked.
+fn to_allow(request: &AuthorizationRequest, facts: &Facts<'_>) -> Option<Scopes> {
+    if facts.allowed_now {
+        return None;
+    }
+    let nothing = Consent::default();
+    let remembered = facts.remembered.unwrap_or(&nothing);
+    let new: Scopes = request.scopes.iter().filter(|scope| !remembered.scopes.contains(scope)).collect();
+    let claims = request.requested.userinfo.iter().chain(&request.requested.id_token);
+    let fits = facts.remembered.is_some()
+        && new.is_empty()
+        && request.resources.iter().all(|resource| remembered.resources.contains(resource))
+        && claims.into_iter().all(|claim| remembered.claims.contains(claim));
+    let first_party = facts.client.definition.first_party;
+    let ask = request.prompts(Prompt::Consent) || (!first_party && (!fits || is_local_program(request, facts.client)));
+    ask.then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::authorization::{AcrWish, ResponseMode, ReturnTo};
+    use crate::domain::claims::RequestedClaims;
+    use crate::domain::client::ClientDefinition;
+    use crate::domain::id::Id;
+
+    fn at(seconds: i64) -> Time {
+        Time::UNIX_EPOCH + Duration::seconds(seconds)
+    }
+
+    /// The request arrives at 1000; the session was opened at 400.
+    const BEGUN: i64 = 1000;
+
+    fn session(auth_time: i64, acr: &str) -> Session {
+        Session {
+            id: Id::random(),
+            user: Id::random(),
+            client: None,
+            passkey: None,
+            acr: acr.into(),
+            amr: vec![],
+            credential_class: None,
+            auth_time: at(auth_time),
+            verified_at: at(auth_time),
+            created_at: at(0),
+            last_seen_at: at(auth_time),
+            expires_at: at(9000),
+            ends_at: at(9000),
+            user_agent: None,
+            address_class: None,
+        }
+    }
+
+    fn request() -> AuthorizationRequest {
+        AuthorizationRequest {
+            client: "app".into(),
+            to: ReturnTo { redirect_uri: "https://app.example/cb".into(), mode: ResponseMode::Query, state: None },
+            scopes: Scopes::parse("openid email").unwrap(),
+            resources: vec![],
+            prompts: BTreeSet::new(),
+            max_age: None,
+            challenge: None,
+            nonce: None,
+            requested: RequestedClaims::default(),
+            acr: AcrWish::default(),
+            subjects: vec![],
+            login_hint: None,
+            dpop_jkt: None,
+        }
+    }
+
+    fn client(first_party: bool, kind: ClientKind) -> Client {
+        Client {
+            id: "app".into(),
+            definition: ClientDefinition { first_party, kind, ..ClientDefinition::default() },
+            secret: None,
+        }
+    }
+
+    struct Case {
+        request: AuthorizationRequest,
+        client: Client,
+        session: Option<Session>,
+        remembered: Option<Consent>,
+        chosen: bool,
+        allowed_now: bool,
+        may_use_client: bool,
+    }
+
+    /// A first-party web client and somebody signed in a while ago.
+    fn usual() -> Case {
+        Case {
+            request: request(),
+            client: client(true, ClientKind::Confidential),
+            session: Some(session(400, "phr")),
+            remembered: None,
+            chosen: false,
+            allowed_now: false,
+            may_use_client: true,
+        }
+    }
+
+    fn third_party() -> Case {
+        Case { client: client(false, ClientKind::Confidential), ..usual() }
+    }
+
+    fn native(first_party: bool) -> Case {
+        let mut case = Case { client: client(first_party, ClientKind::Public), remembered: all(), ..usual() };
+        case.request.to.redirect_uri = "http://127.0.0.1:7000/cb".into();
+        case
+    }
+
+    fn all() -> Option<Consent> {
+        Some(Consent { scopes: Scopes::parse("openid email").unwrap(), ..Consent::default() })
+    }
+
+    fn with(mut case: Case, change: impl FnOnce(&mut AuthorizationRequest)) -> Case {
+        change(&mut case.request);
+        case
+    }
+
+    fn prompt(case: Case, prompts: &[Prompt]) -> Case {
+        with(case, |request| request.prompts = prompts.iter().copied().collect())
+    }
+
+    fn fresh(case: Case) -> Case {
+        Case { session: Some(session(BEGUN, "phr")), ..case }
+    }
+
+    fn acr(case: Case, values: &[&str], essential: bool) -> Case {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        with(case, |request| request.acr = AcrWish { values, essential })
+    }
+
+    fn step(case: &Case) -> Step {
+        let person = case.session.as_ref().map(|session| Person {
+            session,
+            subject: "u1",
+            chosen: case.chosen,
+            may_use_client: case.may_use_client,
+        });
+        decide(
+            &case.request,
+            &Facts {
+                begun_at: at(BEGUN),
+                client: &case.client,
+                person,
+                remembered: case.remembered.as_ref(),
+                allowed_now: case.allowed_now,
+            },
+        )
+    }
+
+    fn scopes(text: &str) -> Scopes {
+        Scopes::parse(text).unwrap()
+    }
+
+    #[test]
+    fn signing_in() {
+        use Prompt::{Create, Login, None as Silent};
+        use Step::{CreateAccount, Issue, Reauthenticate, Refuse, SignIn};
+        let nobody = || Case { session: None, ..usual() };
+        let aged = |seconds| with(usual(), |request| request.max_age = Some(seconds));
+        let about = |subject: &str| with(usual(), |request| request.subjects = vec![subject.to_owned()]);
+        for (name, case, expected) in [
+            ("nobody", nobody(), SignIn),
+            ("nobody, silently", prompt(nobody(), &[Silent]), Refuse(Refusal::LoginRequired)),
+            ("nobody, to create", prompt(nobody(), &[Create]), CreateAccount),
+            ("somebody", usual(), Issue),
+            ("somebody, silently", prompt(usual(), &[Silent]), Issue),
+            ("somebody, to create", prompt(usual(), &[Create]), CreateAccount),
+            ("created on the way", fresh(prompt(usual(), &[Create])), Issue),
+            ("again", prompt(usual(), &[Login]), Reauthenticate),
+            ("again, done", fresh(prompt(usual(), &[Login])), Issue),
+            ("600 seconds ago, 600 will do", aged(600), Issue),
+            ("600 seconds ago, 599 will do", aged(599), Reauthenticate),
+            ("none will do", aged(0), Reauthenticate),
+            ("none will do, done", fresh(aged(0)), Issue),
+            ("too old, silently", prompt(aged(599), &[Silent]), Refuse(Refusal::LoginRequired)),
+            ("the person meant", about("u1"), Issue),
+            ("somebody else is meant", about("u2"), SignIn),
+            ("somebody else is meant, silently", prompt(about("u2"), &[Silent]), Refuse(Refusal::LoginRequired)),
+            ("somebody else signed in again", fresh(about("u2")), Refuse(Refusal::LoginRequired)),
+            ("not in the group", Case { may_use_client: false, ..usual() }, Refuse(Refusal::NotAllowed)),
+        ] {
+            assert_eq!(step(&case), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn authentication_context() {
+        use Step::{Issue, Reauthenticate, Refuse};
+        let weak = |case: Case| Case { session: Some(session(400, "1")), ..case };
+        let weak_fresh = |case: Case| Case { session: Some(session(BEGUN, "1")), ..case };
+        let silent = |case: Case| prompt(case, &[Prompt::None]);
+        for (name, case, expected) in [
+            ("reached", acr(usual(), &["phr"], true), Issue),
+            ("one of two reached", acr(usual(), &["urn:x", "1"], true), Issue),
+            ("wished, within reach", weak(acr(usual(), &["phr"], false)), Reauthenticate),
+            ("wished, within reach, silently", silent(weak(acr(usual(), &["phr"], false))), Issue),
+            ("wished, tried for", weak_fresh(acr(usual(), &["phr"], false)), Issue),
+            ("wished, unknown", acr(usual(), &["urn:x"], false), Issue),
+            ("essential, within reach", weak(acr(usual(), &["phr"], true)), Reauthenticate),
+            ("essential, silently", silent(weak(acr(usual(), &["phr"], true))), Refuse(Refusal::LoginRequired)),
+            ("essential, tried for", weak_fresh(acr(usual(), &["phr"], true)), Refuse(Refusal::Unmet)),
+            ("essential, unknown", acr(usual(), &["urn:x"], true), Refuse(Refusal::Unmet)),
+            ("essential, attested, tried for", fresh(acr(usual(), &["phrh"], true)), Refuse(Refusal::Unmet)),
+        ] {
+            assert_eq!(step(&case), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn choosing_and_allowing() {
+        use Prompt::{Consent as Ask, None as Silent, SelectAccount};
+        use Step::{ChooseAccount, Consent as Allow, Issue, Refuse};
+        let remembered = || Case { remembered: all(), ..third_party() };
+        let wider = || with(remembered(), |request| request.scopes = scopes("openid email profile"));
+        let resource = || with(remembered(), |request| request.resources = vec!["https://api.example".into()]);
+        let claim = || with(remembered(), |request| request.requested.userinfo = ["phone_number".to_owned()].into());
+        for (name, case, expected) in [
+            ("choose", prompt(usual(), &[SelectAccount]), ChooseAccount),
+            ("chosen", Case { chosen: true, ..prompt(usual(), &[SelectAccount]) }, Issue),
+            ("signed in on the way", fresh(prompt(usual(), &[SelectAccount])), Issue),
+            ("somebody else's app", third_party(), Allow(scopes("openid email"))),
+            ("silently", prompt(third_party(), &[Silent]), Refuse(Refusal::ConsentRequired)),
+            ("allowed now", Case { allowed_now: true, ..third_party() }, Issue),
+            ("allowed before", remembered(), Issue),
+            ("allowed before, silently", prompt(remembered(), &[Silent]), Issue),
+            ("fewer than before", with(remembered(), |request| request.scopes = scopes("openid")), Issue),
+            ("wider", wider(), Allow(scopes("profile"))),
+            ("wider, silently", prompt(wider(), &[Silent]), Refuse(Refusal::ConsentRequired)),
+            ("another resource", resource(), Allow(scopes(""))),
+            ("another claim", claim(), Allow(scopes(""))),
+            ("no scope, never allowed", with(third_party(), |request| request.scopes = scopes("")), Allow(scopes(""))),
+            ("asked again", prompt(remembered(), &[Ask]), Allow(scopes(""))),
+            ("our own app, asked", prompt(usual(), &[Ask]), Allow(scopes("openid email"))),
+            ("a local program", native(false), Allow(scopes(""))),
+            ("a local program, silently", prompt(native(false), &[Silent]), Refuse(Refusal::ConsentRequired)),
+            ("a local program, allowed now", Case { allowed_now: true, ..native(false) }, Issue),
+            ("our own local program", native(true), ChooseAccount),
+            ("our own local program, pressed", Case { chosen: true, ..native(true) }, Issue),
+            ("our own local program, signed in on the way", fresh(native(true)), Issue),
+            ("our own local program, silently", prompt(native(true), &[Silent]), Refuse(Refusal::InteractionRequired)),
+        ] {
+            assert_eq!(step(&case), expected, "{name}");
+        }
+        let mut app = native(true);
+        app.request.to.redirect_uri = "com.example.app:/cb".into();
+        assert_eq!(step(&app), ChooseAccount, "a scheme that any app could claim");
+        app.client.definition.kind = ClientKind::Confidential;
+        assert_eq!(step(&app), Issue, "a client that proves itself");
+    }
+}

@@ -1,0 +1,372 @@
+//! Authorization requests (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2): from what a browser brings to an answer.
+//!
+//! What can be answered at once is; everything else waits as a row, and the browser is sent to a page of ours that names it
+//! by a handle of 256 bits. Each visit of that page asks [`decide`] again, with the stored request: nothing that the browser
+//! says later can change what was asked. What must always hold: before client and redirect URI are proven nothing is
+//! redirected; a code is given by the statement that ends the request. To take requests from somewhere else (pushed, signed):
+//! [`source`].
+
+pub mod source;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::Duration;
+use serde_json::json;
+
+use self::source::Source;
+use super::Oidc;
+use crate::account::guards::Identity;
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authorization::{
+    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal,
+    ReturnTo, Step, Unsafe, decide,
+};
+use crate::domain::client::Client;
+use crate::domain::id::Id;
+use crate::domain::scope::Scopes;
+use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::storage::authorization_codes::{self, NewCode};
+use crate::storage::interactions::{self, NewInteraction};
+use crate::storage::{StorageError, audit, consents, users};
+use crate::tokens::verifier::places;
+use crate::web::error::{Failure, Kind};
+
+/// How long a request waits for its person.
+const PATIENCE: Duration = Duration::minutes(15);
+
+/// What came of a request.
+#[derive(Debug)]
+#[must_use = "the browser waits"]
+pub enum Outcome {
+    /// Back to the client.
+    Answer(Arc<Client>, Answer),
+    /// A refusal that a person should see before they are sent on: anybody may register a client and have its links lead
+    /// through us to wherever it likes (RFC 9700 §4.11.2).
+    Explain {
+        /// Who asked.
+        client: Arc<Client>,
+        /// Why not.
+        refusal: Refusal,
+        /// The answer, for when they go on.
+        answer: Answer,
+    },
+    /// Never redirected.
+    Unsafe(Unsafe),
+    /// A person is needed: the page with this handle.
+    Wait(PlainToken),
+}
+
+/// Who brings a request.
+pub struct Visitor<'a> {
+    /// Who is signed in, as far as the request may tell: one that another site's page posts brings no cookies.
+    pub identity: Option<&'a Identity>,
+    /// Whether cookies would have come along, if there were any.
+    pub cookies_count: bool,
+    /// For the audit trail.
+    pub provenance: &'a Provenance,
+}
+
+/// A request that was read, and may wait.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The row's digest; none while it is answered at once.
+    digest: Option<TokenDigest>,
+    /// The request.
+    pub request: AuthorizationRequest,
+    /// Who asks.
+    pub client: Arc<Client>,
+    pushed: Option<TokenDigest>,
+    chosen_by: Option<crate::domain::id::SessionId>,
+    /// When it arrived.
+    pub begun_at: Time,
+}
+
+/// Takes a request in.
+pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
+    let client = match client_of(room, &parameters) {
+        Ok(client) => client,
+        Err(problem) => return Ok(Outcome::Unsafe(problem)),
+    };
+    let (request, pushed) = match source::resolve(room, &client, parameters).await? {
+        Source::Sent(parameters) => {
+            let to = match ReturnTo::find(&parameters, &client) {
+                Ok(to) => to,
+                Err(problem) => return Ok(Outcome::Unsafe(problem)),
+            };
+            match read(room, &client, &parameters, to.clone(), false) {
+                Ok(request) => (request, None),
+                Err(refusal) => {
+                    let silent = parameters.find("prompt") == Some("none");
+                    return Ok(refused(room, client, (to, refusal), silent, visitor));
+                }
+            }
+        }
+        Source::Pushed(request, digest) => (request, Some(digest)),
+    };
+    let begun_at = room.clock.now();
+    let pending = Pending { digest: None, request, client, pushed, chosen_by: None, begun_at };
+    if !visitor.cookies_count {
+        return wait(room, pending).await;
+    }
+    match next(room, &pending, visitor.identity).await? {
+        Step::Refuse(refusal) => {
+            let to = pending.request.to.clone();
+            let silent = pending.request.prompts(Prompt::None);
+            Ok(refused(room, pending.client, (to, refusal), silent, visitor))
+        }
+        Step::Issue => match visitor.identity {
+            Some(identity) => {
+                let answer = give(room, &pending, identity, Allowed::AsBefore, visitor.provenance).await?;
+                Ok(Outcome::Answer(pending.client, answer))
+            }
+            None => wait(room, pending).await,
+        },
+        _ => wait(room, pending).await,
+    }
+}
+
+/// Reads parameters of a client whose place of return is proven. The pushed-request endpoint asks the same question.
+pub fn read(
+    room: &Oidc,
+    client: &Client,
+    parameters: &Parameters,
+    to: ReturnTo,
+    pushed: bool,
+) -> Result<AuthorizationRequest, Refusal> {
+    let (ring, issuer, now) = (room.mint.keys().ring(), room.mint.issuer(), room.clock.now());
+    // A hint proves nothing, so one that is not ours is simply none.
+    let hinted = |hint: &str| {
+        let verified = places::id_token_hint(&ring, issuer, Some(&client.id), hint, now).ok()?;
+        Some(verified.into_claims().sub)
+    };
+    AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, pushed, hinted: &hinted })
+}
+
+fn client_of(room: &Oidc, parameters: &Parameters) -> Result<Arc<Client>, Unsafe> {
+    let id = parameters.find("client_id").ok_or(Unsafe::NoClient)?;
+    room.clients.find(id).ok_or(Unsafe::UnknownClient)
+}
+
+fn refused(
+    room: &Oidc,
+    client: Arc<Client>,
+    (to, refusal): (ReturnTo, Refusal),
+    silent: bool,
+    visitor: &Visitor<'_>,
+) -> Outcome {
+    let answer = Answer::refusal(to, refusal, room.mint.issuer());
+    if silent || client.definition.first_party || visitor.identity.is_some() {
+        Outcome::Answer(client, answer)
+    } else {
+        Outcome::Explain { client, refusal, answer }
+    }
+}
+
+async fn wait(room: &Oidc, pending: Pending) -> Result<Outcome, Failure> {
+    let handle = PlainToken::random(TokenKind::Interaction);
+    let new = NewInteraction {
+        digest: handle.digest(),
+        request: pending.request,
+        pushed: pending.pushed,
+        now: pending.begun_at,
+        expires_at: pending.begun_at + PATIENCE,
+    };
+    room.db.run(move |conn| interactions::insert(conn, &new)).await?;
+    Ok(Outcome::Wait(handle))
+}
+
+/// The request behind a handle, while it waits.
+pub async fn find(room: &Oidc, handle: &str) -> Result<Pending, Failure> {
+    let digest = PlainToken::parse(TokenKind::Interaction, handle).ok_or_else(over)?.digest();
+    let now = room.clock.now();
+    let found = room.db.run(move |conn| interactions::find(conn, &digest, now)).await?.ok_or_else(over)?;
+    Ok(Pending {
+        digest: Some(digest),
+        client: room.clients.find(&found.request.client).ok_or_else(over)?,
+        request: found.request,
+        pushed: found.pushed,
+        chosen_by: found.chosen_by,
+        begun_at: found.created_at,
+    })
+}
+
+fn over() -> Failure {
+    Failure::new(Kind::CeremonyExpired, "This request was answered before, or waited too long. Go back to the app.")
+}
+
+/// What must happen next.
+pub async fn next(room: &Oidc, pending: &Pending, identity: Option<&Identity>) -> Result<Step, Failure> {
+    step(room, pending, identity, false).await
+}
+
+async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allowed_now: bool) -> Result<Step, Failure> {
+    let client = &*pending.client;
+    let facts = Facts { begun_at: pending.begun_at, client, person: None, remembered: None, allowed_now };
+    let Some(identity) = identity else { return Ok(decide(&pending.request, &facts)) };
+    let (may_use_client, remembered) = known_of(room, client, identity).await?;
+    let person = Person {
+        session: &identity.session,
+        subject: &room.subject(client, identity.user.id),
+        chosen: pending.chosen_by == Some(identity.session.id),
+        may_use_client,
+    };
+    Ok(decide(&pending.request, &Facts { person: Some(person), remembered: remembered.as_ref(), ..facts }))
+}
+
+/// Whether somebody may use the client, and what they allowed it before; one round trip, and none where neither is asked.
+async fn known_of(room: &Oidc, client: &Client, identity: &Identity) -> Result<(bool, Option<Consent>), StorageError> {
+    let (first_party, groups) = (client.definition.first_party, client.definition.allowed_groups.clone());
+    if first_party && groups.is_empty() {
+        return Ok((true, None));
+    }
+    let (user, client) = (identity.user.id, client.id.clone());
+    room.db
+        .run(move |conn| {
+            let may_use = groups.is_empty() || users::is_in_any(conn, user, &groups)?;
+            let remembered = if first_party { None } else { consents::find(conn, user, &client)? };
+            Ok((may_use, remembered))
+        })
+        .await
+}
+
+/// Remembers that the owner of a session goes on with their account.
+pub async fn choose(room: &Oidc, pending: &mut Pending, identity: &Identity) -> Result<(), Failure> {
+    let (digest, session, now) = (pending.digest.ok_or_else(over)?, identity.session.id, room.clock.now());
+    if !room.db.run(move |conn| interactions::choose(conn, &digest, session, now)).await? {
+        return Err(over());
+    }
+    pending.chosen_by = Some(session);
+    Ok(())
+}
+
+/// What somebody allows with a code.
+enum Allowed {
+    /// What was asked for, which they allowed before, or which nobody has to be asked for.
+    AsBefore,
+    /// These scopes, just now.
+    Now(Scopes),
+}
+
+/// The person allows what is asked for, or less of it: the code, unless something else must happen first.
+pub async fn allow(
+    room: &Oidc,
+    pending: &Pending,
+    identity: &Identity,
+    scopes: &Scopes,
+    origin: &Provenance,
+) -> Result<Result<Answer, Step>, Failure> {
+    let kept: Scopes =
+        pending.request.scopes.iter().filter(|scope| *scope == "openid" || scopes.contains(scope)).collect();
+    match step(room, pending, Some(identity), true).await? {
+        Step::Issue => give(room, pending, identity, Allowed::Now(kept), origin).await.map(Ok),
+        other => Ok(Err(other)),
+    }
+}
+
+/// The code for a request that asks nothing (more) of its person.
+pub async fn issue(
+    room: &Oidc,
+    pending: &Pending,
+    identity: &Identity,
+    origin: &Provenance,
+) -> Result<Answer, Failure> {
+    give(room, pending, identity, Allowed::AsBefore, origin).await
+}
+
+async fn give(
+    room: &Oidc,
+    pending: &Pending,
+    identity: &Identity,
+    allowed: Allowed,
+    origin: &Provenance,
+) -> Result<Answer, Failure> {
+    let (request, client) = (&pending.request, &pending.client);
+    let now = room.clock.now();
+    room.mint.keys().require_fresh().map_err(Failure::unavailable)?;
+    let code = PlainToken::random(TokenKind::AuthorizationCode);
+    let (scopes, consent) = match allowed {
+        Allowed::AsBefore => (request.scopes.clone(), None),
+        Allowed::Now(scopes) => {
+            let before = known_of(room, client, identity).await?.1.unwrap_or_default();
+            let consent = (!client.definition.first_party).then(|| remembered(before, request, &scopes));
+            (scopes, consent)
+        }
+    };
+    let detail = json!({ "scope": scopes.to_string(), "asked": consent.is_some() });
+    let resources = audience(client, request, room.mint.issuer());
+    let expires_at = now + CodeGrant::life();
+    let new = NewCode {
+        digest: code.digest(),
+        grant_id: Id::random(),
+        client: client.id.clone(),
+        user: identity.user.id,
+        session: identity.session.id,
+        grant: CodeGrant::new(request, &identity.session, scopes, resources),
+        now,
+        expires_at,
+        kept_until: expires_at + room.mint.access_life(client),
+        interaction: pending.digest,
+        pushed: pending.pushed,
+        consent,
+    };
+    let event = Event { detail, ..Event::new(EventKind::Authorized, now, origin) };
+    if !room.db.run(move |conn| authorization_codes::give(conn, &new, &event)).await? {
+        return Err(over());
+    }
+    Ok(Answer::code(request.to.clone(), code.expose(), room.mint.issuer()))
+}
+
+/// What is remembered after somebody allowed `scopes` of a request: of what was asked, exactly what they ticked; of what was
+/// not asked this time, all that they allowed before.
+fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) -> Consent {
+    let kept = before.scopes.iter().filter(|scope| !request.scopes.contains(scope));
+    let claims = request.requested.userinfo.iter().chain(&request.requested.id_token).cloned();
+    Consent {
+        scopes: kept.chain(scopes.iter()).collect(),
+        resources: before.resources.into_iter().chain(request.resources.iter().cloned()).collect::<BTreeSet<_>>(),
+        claims: before.claims.into_iter().chain(claims).collect(),
+    }
+}
+
+/// The audiences of the access tokens. An OpenID Connect client that names none reads userinfo, which is ours.
+fn audience(client: &Client, request: &AuthorizationRequest, issuer: &str) -> Vec<String> {
+    if !request.resources.is_empty() {
+        return request.resources.clone();
+    }
+    let usual = if request.scopes.contains("openid") { Some(issuer) } else { None };
+    vec![client.grant_audience(usual, issuer).unwrap_or_else(|_| issuer.to_owned())]
+}
+
+/// Ends a waiting request with a refusal; when the person said no themselves, the audit trail tells it.
+pub async fn refuse(
+    room: &Oidc,
+    pending: &Pending,
+    refusal: Refusal,
+    identity: Option<&Identity>,
+    origin: &Provenance,
+) -> Result<Answer, Failure> {
+    let event = (refusal == Refusal::Denied).then(|| Event {
+        user: identity.map(|identity| identity.user.id),
+        session: identity.map(|identity| identity.session.id),
+        client: Some(pending.client.id.clone()),
+        ..Event::new(EventKind::AuthorizationDenied, room.clock.now(), origin)
+    });
+    if let Some(digest) = pending.digest {
+        let ended = room
+            .db
+            .tx(move |conn| {
+                let ended = interactions::remove(conn, &digest)?;
+                if let (true, Some(event)) = (ended, event) {
+                    audit::insert(conn, &event)?;
+                }
+                Ok(ended)
+            })
+            .await?;
+        if !ended {
+            return Err(over());
+        }
+    }
+    Ok(Answer::refusal(pending.request.to.clone(), refusal, room.mint.issuer()))
+}

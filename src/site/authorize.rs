@@ -1,0 +1,423 @@
+//! The authorization endpoint's pages: what [`authorize`](crate::oidc::authorize) decides, shown.
+//!
+//! What must always hold: a request is named by its handle only; a form of ours that ends at an app is answered with a page
+//! that moves on, never with a redirect (Chromium holds every hop of a form's redirects to `form-action`); a GET never
+//! allows anything. To add a step: a page in `web/pages` and its arm in [`show`].
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+
+use super::sign_in::{self, Introduction};
+use super::{Site, account_card, identity_of, require_identity, see_other};
+use crate::account::guards::{Guard, Identity};
+use crate::ceremony::handlers::Room as Ceremonies;
+use crate::domain::authorization::{Answer, Parameters, Refusal, ResponseMode, Step, Unsafe};
+use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
+use crate::oidc::authorize::{self, Outcome, Pending, Visitor};
+use crate::oidc::{Oidc, Room};
+use crate::web::Caller;
+use crate::web::caller::RequestId;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::{ForeignForm, Form, PageForm};
+use crate::web::headers::page_policy_for;
+use crate::web::limits::{Class, Limits};
+use crate::web::pages::authorize_error::{AuthorizeError, Fault};
+use crate::web::pages::choose_account::ChooseAccount;
+use crate::web::pages::confirm::{Confirm, Reason};
+use crate::web::pages::consent::Consent;
+use crate::web::pages::form_post::FormPost;
+use crate::web::pages::returning::Returning;
+use crate::web::pages::scopes::{AppIdentity, ScopeItem, Trust};
+use crate::web::pages::sign_in::AppChip;
+use crate::web::pages::{Boot, PageKind};
+
+/// Everything that a page of this file is made from.
+struct Desk<'a> {
+    request: &'a HttpRequest,
+    site: &'a Site,
+    guard: &'a Guard,
+    room: &'a Oidc,
+    ceremonies: &'a Ceremonies,
+    limits: &'a Limits,
+    caller: &'a Caller,
+}
+
+/// How the browser came: a redirect may follow a link, but not a form of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    ByLink,
+    ByOurForm,
+}
+
+/// What the handlers of this file are given.
+#[derive(Clone)]
+pub struct Rooms {
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    ceremonies: Ceremonies,
+    limits: web::Data<Limits>,
+}
+
+impl actix_web::FromRequest for Rooms {
+    type Error = crate::web::error::Problem;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let rooms = || {
+            Some(Self {
+                site: request.app_data::<web::Data<Site>>()?.clone(),
+                guard: request.app_data::<web::Data<Guard>>()?.clone(),
+                room: request.app_data::<Room>()?.clone(),
+                ceremonies: request.app_data::<Ceremonies>()?.clone(),
+                limits: request.app_data::<web::Data<Limits>>()?.clone(),
+            })
+        };
+        std::future::ready(
+            rooms().ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely.").into()),
+        )
+    }
+}
+
+impl Rooms {
+    fn desk<'a>(&'a self, request: &'a HttpRequest, caller: &'a Caller) -> Desk<'a> {
+        Desk {
+            request,
+            site: &self.site,
+            guard: &self.guard,
+            room: &self.room,
+            ceremonies: &self.ceremonies,
+            limits: &self.limits,
+            caller,
+        }
+    }
+}
+
+/// An authorization request in the address.
+pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        desk.limits.check(Class::Start, caller.network)?;
+        let identity = identity_of(&request, desk.guard).await?;
+        let parameters = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        let visitor = Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
+        desk.begin(parameters, &visitor).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+/// An authorization request as a form of the app's page. No cookie comes with it, and no token of ours can be in it: it is
+/// kept, and the browser sent to a page of ours, where both are.
+pub async fn post(request: HttpRequest, rooms: Rooms, caller: Caller, form: ForeignForm) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        desk.limits.check(Class::Start, caller.network)?;
+        let in_address = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned();
+        let parameters = in_address.chain(form.0).collect();
+        let visitor = Visitor { identity: None, cookies_count: false, provenance: &caller.provenance };
+        desk.begin(parameters, &visitor).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+/// The page of a request that waits for its person.
+pub async fn interaction(
+    request: HttpRequest,
+    rooms: Rooms,
+    caller: Caller,
+    handle: web::Path<String>,
+) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        let identity = identity_of(&request, desk.guard).await?;
+        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        let step = authorize::next(desk.room, &pending, identity.as_ref()).await?;
+        desk.follow(&handle, &pending, identity.as_ref(), step, Came::ByLink).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+/// Signing in as somebody else than is signed in.
+pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        desk.sign_in(&handle, &pending).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+/// Going back to the app without anything.
+pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        let identity = identity_of(&request, desk.guard).await?;
+        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        desk.refuse(&pending, Refusal::Denied, identity.as_ref(), Came::ByLink).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+/// What a person decided on the page that asks.
+pub async fn decide(
+    request: HttpRequest,
+    rooms: Rooms,
+    caller: Caller,
+    handle: web::Path<String>,
+    form: PageForm,
+) -> HttpResponse {
+    let desk = rooms.desk(&request, &caller);
+    let result = async {
+        let identity = require_identity(&request, desk.guard).await?;
+        desk.site.require_csrf(&identity, &form.0)?;
+        let Some(pending) = desk.find(&handle).await? else { return desk.fault(Fault::InteractionOver, None) };
+        desk.decided(&handle, pending, &identity, &form.0).await
+    }
+    .await;
+    rooms.site.answer(&request, result)
+}
+
+impl Desk<'_> {
+    async fn begin(&self, parameters: Parameters, visitor: &Visitor<'_>) -> Result<HttpResponse, Failure> {
+        let sent = parameters.find("redirect_uri").map(|uri| uri.chars().take(200).collect());
+        match authorize::begin(self.room, parameters, visitor).await? {
+            Outcome::Answer(client, answer) => self.answered(&client, &answer, Came::ByLink),
+            Outcome::Wait(handle) => Ok(see_other(&path(handle.expose()))),
+            Outcome::Explain { client, refusal, answer } => self.explain(&client, refusal, &answer),
+            Outcome::Unsafe(problem) => self.fault(fault_of(problem), sent),
+        }
+    }
+
+    async fn find(&self, handle: &str) -> Result<Option<Pending>, Failure> {
+        match authorize::find(self.room, handle).await {
+            Err(failure) if failure.kind() == Kind::CeremonyExpired => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Shows the next page of a request, or sends its answer.
+    async fn follow(
+        &self,
+        handle: &str,
+        pending: &Pending,
+        identity: Option<&Identity>,
+        step: Step,
+        came: Came,
+    ) -> Result<HttpResponse, Failure> {
+        let by_form = came == Came::ByOurForm;
+        match (step, identity) {
+            (Step::Refuse(refusal), _) => self.refuse(pending, refusal, identity, came).await,
+            (Step::Issue, Some(identity)) => {
+                let answer = authorize::issue(self.room, pending, identity, &self.caller.provenance).await?;
+                self.answered(&pending.client, &answer, came)
+            }
+            // After a form the page is fetched anew, so that reloading it sends nothing again.
+            _ if by_form => Ok(see_other(&path(handle))),
+            (Step::SignIn | Step::CreateAccount, _) | (_, None) => self.sign_in(handle, pending).await,
+            (Step::Reauthenticate, Some(identity)) => self.confirm(handle, identity).await,
+            (Step::ChooseAccount, Some(identity)) => self.choose(handle, pending, identity),
+            (Step::Consent(new), Some(identity)) => self.consent(handle, pending, identity, &new),
+        }
+    }
+
+    async fn decided(
+        &self,
+        handle: &str,
+        mut pending: Pending,
+        identity: &Identity,
+        form: &Form,
+    ) -> Result<HttpResponse, Failure> {
+        match form.get("decision")? {
+            "allow" => {
+                let kept = self.kept(&pending, form);
+                match authorize::allow(self.room, &pending, identity, &kept, &self.caller.provenance).await? {
+                    Ok(answer) => self.answered(&pending.client, &answer, Came::ByOurForm),
+                    Err(step) => self.follow(handle, &pending, Some(identity), step, Came::ByOurForm).await,
+                }
+            }
+            "continue" => {
+                authorize::choose(self.room, &mut pending, identity).await?;
+                let step = authorize::next(self.room, &pending, Some(identity)).await?;
+                self.follow(handle, &pending, Some(identity), step, Came::ByOurForm).await
+            }
+            "another" => Ok(see_other(&format!("{}/another", path(handle)))),
+            "deny" => self.refuse(&pending, Refusal::Denied, Some(identity), Came::ByOurForm).await,
+            _ => Err(Failure::new(Kind::InvalidRequest, "The form says neither yes nor no.")),
+        }
+    }
+
+    /// The scopes that a person left in: those that could not be left out, and those that are ticked still.
+    fn kept(&self, pending: &Pending, form: &Form) -> Scopes {
+        let items = scope_items(pending, None);
+        let kept = items.iter().filter(|item| !item.optional || form.find(&item.field()).is_some());
+        kept.map(|item| item.scope.as_str()).collect()
+    }
+
+    async fn refuse(
+        &self,
+        pending: &Pending,
+        refusal: Refusal,
+        identity: Option<&Identity>,
+        came: Came,
+    ) -> Result<HttpResponse, Failure> {
+        let answer = authorize::refuse(self.room, pending, refusal, identity, &self.caller.provenance).await?;
+        self.answered(&pending.client, &answer, came)
+    }
+
+    /// Sends an answer to a client that is known by name.
+    fn answered(&self, client: &Client, answer: &Answer, came: Came) -> Result<HttpResponse, Failure> {
+        match (answer.to.mode, came) {
+            (ResponseMode::FormPost, _) => self.form_post(client, answer),
+            (ResponseMode::Query, Came::ByLink) => Ok(see_other(&answer.address())),
+            (ResponseMode::Query, Came::ByOurForm) => {
+                let frame = self.site.frame(self.request, None, Boot::default());
+                let nonce = frame.nonce.clone();
+                let view = Returning { frame, app: client.definition.name.clone(), url: answer.address() };
+                Site::page(&view, &nonce, StatusCode::OK)
+            }
+        }
+    }
+
+    fn form_post(&self, client: &Client, answer: &Answer) -> Result<HttpResponse, Failure> {
+        let frame = self.site.frame(self.request, None, Boot::default());
+        let nonce = frame.nonce.clone();
+        let fields = answer.parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let view = FormPost { frame, app: client.definition.name.clone(), url: answer.to.redirect_uri.clone(), fields };
+        let mut response = Site::page(&view, &nonce, StatusCode::OK)?;
+        let policy = page_policy_for(&nonce, Some(&answer.to.form_target()), &[]);
+        let policy = HeaderValue::from_str(&policy)
+            .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        Ok(response)
+    }
+
+    fn fault(&self, fault: Fault, sent: Option<String>) -> Result<HttpResponse, Failure> {
+        self.fault_because(fault, None, sent)
+    }
+
+    fn fault_because(
+        &self,
+        fault: Fault,
+        detail: Option<String>,
+        sent: Option<String>,
+    ) -> Result<HttpResponse, Failure> {
+        let frame = self.site.frame(self.request, None, Boot::default());
+        let nonce = frame.nonce.clone();
+        let request_id = self.request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let view = AuthorizeError { frame, fault, detail, sent, request_id };
+        Site::page(&view, &nonce, StatusCode::BAD_REQUEST)
+    }
+
+    /// A refusal on a page of ours: nobody is signed in, and anybody could have made the link.
+    fn explain(&self, client: &Client, refusal: Refusal, answer: &Answer) -> Result<HttpResponse, Failure> {
+        let _ = answer;
+        let detail = format!("{}: {} ({})", client.definition.name, refusal.description(), refusal.code());
+        self.fault_because(Fault::Malformed, Some(detail), None)
+    }
+
+    async fn sign_in(&self, handle: &str, pending: &Pending) -> Result<HttpResponse, Failure> {
+        let introduction = Introduction {
+            next: Some(path(handle)),
+            app: Some(chip(pending)),
+            email: pending.request.login_hint.clone().unwrap_or_default(),
+        };
+        sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction)
+            .await
+    }
+
+    async fn confirm(&self, handle: &str, identity: &Identity) -> Result<HttpResponse, Failure> {
+        let (passkeys, _) = self.ceremonies.passkeys_of(&identity.user).await?;
+        let boot = Boot { page: PageKind::StepUp, next: Some(path(handle)), ..Boot::default() };
+        let view = Confirm {
+            frame: self.site.frame(self.request, Some(identity), boot),
+            account: account_card(&identity.user),
+            reason: Reason::Continue,
+            expired: false,
+            has_passkey: !passkeys.is_empty(),
+            cancel: format!("{}/cancel", path(handle)),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+
+    fn choose(&self, handle: &str, pending: &Pending, identity: &Identity) -> Result<HttpResponse, Failure> {
+        let view = ChooseAccount {
+            frame: self.site.frame(self.request, Some(identity), Boot::default()),
+            app: chip(pending),
+            account: account_card(&identity.user),
+            action: path(handle),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+
+    fn consent(
+        &self,
+        handle: &str,
+        pending: &Pending,
+        identity: &Identity,
+        new: &Scopes,
+    ) -> Result<HttpResponse, Failure> {
+        let issuer = self.room.mint.issuer();
+        let scopes = scope_items(pending, Some(new));
+        let view = Consent {
+            frame: self.site.frame(self.request, Some(identity), Boot::default()),
+            app: app(pending),
+            account: account_card(&identity.user),
+            another: Some(format!("{}/another", path(handle))),
+            action: path(handle),
+            widening: scopes.iter().any(|item| item.fresh),
+            scopes,
+            resources: pending.request.resources.iter().filter(|one| *one != issuer).cloned().collect(),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+}
+
+fn path(handle: &str) -> String {
+    format!("/oauth/interaction/{handle}")
+}
+
+fn fault_of(problem: Unsafe) -> Fault {
+    match problem {
+        Unsafe::NoClient => Fault::ClientMissing,
+        Unsafe::UnknownClient => Fault::ClientUnknown,
+        Unsafe::NoRedirectUri => Fault::RedirectMissing,
+        Unsafe::RedirectUri => Fault::RedirectUnregistered,
+    }
+}
+
+fn chip(pending: &Pending) -> AppChip {
+    AppChip { name: pending.client.definition.name.clone(), host: pending.request.to.place() }
+}
+
+fn app(pending: &Pending) -> AppIdentity {
+    let definition = &pending.client.definition;
+    AppIdentity {
+        name: definition.name.clone(),
+        host: Some(pending.request.to.place()),
+        logo: None,
+        home: definition.client_uri.clone(),
+        policy: definition.policy_uri.clone(),
+        terms: definition.tos_uri.clone(),
+        trust: Trust::Verified,
+    }
+}
+
+/// The scopes of a request for its page. What makes the sign-in itself cannot be left out; everything else can.
+fn scope_items(pending: &Pending, new: Option<&Scopes>) -> Vec<ScopeItem> {
+    let asked = &pending.request.scopes;
+    let widening = new.is_some_and(|new| !new.is_empty() && new != asked);
+    asked
+        .iter()
+        .map(|scope| ScopeItem {
+            optional: scope != "openid",
+            fresh: widening && new.is_some_and(|new| new.contains(scope)),
+            ..ScopeItem::fixed(scope)
+        })
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! What people allowed apps. Written with the code that it is given for, see [`authorization_codes`](super::authorization_codes).
+
+use diesel::prelude::*;
+
+use super::StorageError;
+use super::credentials::Texts;
+use super::schema::{consents, refresh_tokens};
+use crate::clock::Time;
+use crate::domain::authorization::Consent;
+use crate::domain::id::{FamilyId, UserId};
+use crate::domain::scope::Scopes;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = consents, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    client_id: String,
+    scope: String,
+    #[diesel(deserialize_as = Texts)]
+    resources: Vec<String>,
+    #[diesel(deserialize_as = Texts)]
+    claims: Vec<String>,
+    granted_at: Time,
+    updated_at: Time,
+}
+
+/// What one person allowed one client.
+#[derive(Clone, Debug)]
+pub struct StoredConsent {
+    /// The client.
+    pub client: String,
+    /// What.
+    pub consent: Consent,
+    /// Since when.
+    pub granted_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+}
+
+impl TryFrom<Row> for StoredConsent {
+    type Error = StorageError;
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        let scopes =
+            Scopes::parse(&row.scope).map_err(|error| StorageError::corrupt("consents", &row.client_id, error))?;
+        Ok(Self {
+            consent: Consent {
+                scopes,
+                resources: row.resources.into_iter().collect(),
+                claims: row.claims.into_iter().collect(),
+            },
+            client: row.client_id,
+            granted_at: row.granted_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// What a person allowed a client.
+pub fn find(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Option<Consent>, StorageError> {
+    let row: Option<Row> =
+        consents::table.find((user.uuid(), client)).select(Row::as_select()).first(conn).optional()?;
+    row.map(|row| Ok(StoredConsent::try_from(row)?.consent)).transpose()
+}
+
+/// Everything that a person allowed, the latest first.
+pub fn all_of(conn: &mut PgConnection, user: UserId) -> Result<Vec<StoredConsent>, StorageError> {
+    let rows: Vec<Row> = consents::table
+        .filter(consents::user_id.eq(user.uuid()))
+        .order((consents::updated_at.desc(), consents::client_id))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Forgets what a person allowed a client; `false` when there was nothing.
+pub fn remove(conn: &mut PgConnection, user: UserId, client: &str) -> Result<bool, StorageError> {
+    Ok(diesel::delete(consents::table.find((user.uuid(), client))).execute(conn)? == 1)
+}
+
+/// The live refresh families that a client has of a person.
+pub fn families_of(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Vec<FamilyId>, StorageError> {
+    let families: Vec<uuid::Uuid> = refresh_tokens::table
+        .filter(refresh_tokens::user_id.eq(user.uuid()))
+        .filter(refresh_tokens::client_id.eq(client))
+        .filter(refresh_tokens::revoked_at.is_null())
+        .select(refresh_tokens::family)
+        .load(conn)?;
+    Ok(families.into_iter().map(Into::into).collect())
+}

@@ -1,0 +1,48 @@
+// Prints the TOML of the clients that openid.mjs drives, and writes their secrets beside it: clients.mjs <secrets file>
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+
+import { CALLBACK, GONE, makeClients } from "./openid.mjs";
+
+const clients = await makeClients();
+writeFileSync(process.argv[2], JSON.stringify(clients), { mode: 0o600 });
+const digest = (secret) => createHash("sha256").update(secret).digest("hex");
+const { d, ...publicKey } = clients.fapi.key;
+const jwk = Object.entries(publicKey).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(", ");
+
+console.log(`
+[registration]
+mode = "open"
+
+[clients.${clients.web.id}]
+name = "Live web app"
+kind = "confidential"
+secret_digest = "${digest(clients.web.secret)}"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "offline_access"]
+redirect_uris = ["${CALLBACK}"]
+post_logout_redirect_uris = ["${GONE}"]
+
+[clients.${clients.fapi.id}]
+name = "Live bank"
+kind = "confidential"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile"]
+redirect_uris = ["${CALLBACK}"]
+id_token_algorithm = "ES256"
+security_profile = "fapi2"
+jwks = { keys = [ { ${jwk} } ] }
+
+[clients.${clients.device.id}]
+name = "Live television"
+grants = ["device_code"]
+scopes = ["openid", "profile"]
+
+[clients.${clients.service.id}]
+name = "Live service"
+kind = "confidential"
+auth_method = "client_secret_post"
+secret_digest = "${digest(clients.service.secret)}"
+grants = ["client_credentials"]
+scopes = ["${clients.service.scope}"]
+`);
