@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
-use super::error::{Failure, Kind, OAuthFailure};
+use super::error::{Failure, Kind, OAuthFailure, Problem};
 use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
