@@ -44,7 +44,7 @@ use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::{Limits, Rate};
 use crate::web::tls::Certificate;
-use crate::web::{cors, headers, unread};
+use crate::web::{cors, head_limits, headers, unread};
 use crate::{telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
@@ -209,6 +209,7 @@ fn public_server(
             .configure(|config| shared.register(config))
             .configure(routes::register)
             .default_service(web::to(fallback::nothing_here))
+            .wrap(from_fn(head_limits::refuse))
             .wrap(from_fn(unread::close))
             .wrap(from_fn(cors::allow_clients))
             // Around CORS, so that preflights carry the policy too, and what CORS allows is not forbidden again.
@@ -256,6 +257,7 @@ fn admin_server(
             .app_data(metrics.clone())
             .configure(admin::register)
             .default_service(web::to(fallback::nothing_to_administer))
+            .wrap(from_fn(head_limits::refuse))
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::observe))
     })
@@ -385,6 +387,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         outbox,
         certificate: None,
         unused_clients: config.registration.unused_lifetime,
+        keep_events: config.audit.keep,
         challenge_store: match config.challenges.store {
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",

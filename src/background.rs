@@ -54,6 +54,8 @@ pub struct Background {
     pub outbox: Arc<Outbox>,
     /// How long registered clients are kept that nobody uses.
     pub unused_clients: Option<chrono::Duration>,
+    /// How long audit events are kept; none: for ever.
+    pub keep_events: Option<chrono::Duration>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
@@ -144,8 +146,8 @@ impl Background {
     }
 
     async fn sweep(&self) {
-        let now = self.clock.now();
-        match self.db.run(move |conn| sweep::sweep(conn, now)).await {
+        let (now, keep_events) = (self.clock.now(), self.keep_events);
+        match self.db.run_long(move |conn| sweep::sweep(conn, now, keep_events)).await {
             Ok(rows) => tracing::debug!(rows, "swept"),
             Err(error) => tracing::warn!(error = %error, "the sweep failed and will be tried again"),
         }
@@ -159,7 +161,7 @@ impl Background {
     async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
         let (rotation, keys, wanted, now) =
             (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
-        let result = self.db.run(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
+        let result = self.db.run_long(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
         let reloaded = match result {
             Ok(Ok(())) => self.keys.reload(&self.db, self.clock.now()).await,
             Ok(Err(error)) => Err(error),

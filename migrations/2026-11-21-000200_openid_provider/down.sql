@@ -1,3 +1,4 @@
+DROP INDEX audit_events_at;
 ALTER TABLE refresh_tokens DROP COLUMN jkt, DROP COLUMN offline;
 DROP TRIGGER sessions_ended ON sessions;
 DROP FUNCTION tell_clients_of_ended_session;

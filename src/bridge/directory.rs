@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel::PgConnection;
 
 use super::{
     Algorithm, Bridge, ClientFacts, Denied, Facts, GrantFacts, Key, KidPolicy, PasskeyFacts, RenderError, Request,
@@ -99,6 +100,20 @@ impl BridgeToken {
     }
 }
 
+/// What is stored of a person for other systems.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    links: BTreeMap<String, String>,
+    groups: Vec<String>,
+}
+
+impl Known {
+    /// Reads it.
+    pub fn of(conn: &mut PgConnection, owner: UserId) -> Result<Self, StorageError> {
+        Ok(Self { links: users::external_ids_of(conn, owner)?, groups: users::groups_of(conn, owner)? })
+    }
+}
+
 struct Entry {
     bridge: Bridge,
     /// The imported key it signs with; none when the key is one of ours, in the ring.
@@ -146,6 +161,14 @@ impl Bridges {
         self.key_of(entry).map(drop).map_err(Into::into)
     }
 
+    /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
+    /// [`Bridges::ready`].
+    pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
+        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
+        entry.bridge.render(&facts(request, scopes, known), now, crate::random::uuid()).map(drop).map_err(Into::into)
+    }
+
     /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
@@ -159,9 +182,8 @@ impl Bridges {
             now,
         })?;
         let owner = request.user.id;
-        let (links, groups) =
-            self.db.run(move |conn| Ok((users::external_ids_of(conn, owner)?, users::groups_of(conn, owner)?))).await?;
-        let minted = self.sign(entry, &facts(request, scopes, links, groups), now)?;
+        let known = self.db.run(move |conn| Known::of(conn, owner)).await?;
+        let minted = self.sign(entry, &facts(request, scopes, known), now)?;
         metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
         Ok(minted)
     }
@@ -235,14 +257,10 @@ fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
     })))
 }
 
-/// What a bridge is told about a request; `links` are the person's ids elsewhere.
-pub fn facts(
-    request: &MintRequest<'_>,
-    scopes: Vec<String>,
-    links: BTreeMap<String, String>,
-    groups: Vec<String>,
-) -> Facts {
+/// What a bridge is told about a request.
+pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
     let user = request.user;
+    let Known { links, groups } = known;
     Facts {
         user: UserFacts {
             id: user.id.to_string(),

@@ -104,9 +104,13 @@ impl From<BridgeError> for Failure {
     fn from(error: BridgeError) -> Self {
         match error {
             BridgeError::Unknown => Self::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
-            BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge)) => {
-                Self::new(Kind::ReauthenticationRequired, "This bridge wants a fresh sign-in with a passkey.")
-                    .because(denied)
+            BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge(_))) => {
+                let words = "This bridge wants a fresh sign-in with a passkey.";
+                let failure = Self::new(Kind::ReauthenticationRequired, words).because(denied);
+                match denied {
+                    Denied::AuthAge(most) => failure.fresh_within(most),
+                    _ => failure,
+                }
             }
             BridgeError::Denied(denied @ Denied::Scope) => {
                 Self::new(Kind::InsufficientScope, "The scope for this bridge is missing.").because(denied)

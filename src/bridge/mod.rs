@@ -28,7 +28,7 @@ mod testing;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::directory::{BridgeError, BridgeToken, Bridges, MintRequest};
+pub use self::directory::{BridgeError, BridgeToken, Bridges, Known, MintRequest};
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use self::facts::{Context, Datum, Fact, Kind};

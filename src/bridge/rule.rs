@@ -23,7 +23,7 @@ words! {
 pub struct Allow {
     /// When not empty, the only clients that may mint, by client id.
     pub clients: Vec<String>,
-    /// The request must hold one of these scopes; when empty, `bridge:<name>` or `bridge:*`.
+    /// The request must hold one of these scopes; when empty, `bridge:<name>`. `bridge:*` is every scope of a bridge.
     pub scopes_any: Vec<String>,
     /// The least `acr` of the sign-in.
     pub min_acr: Option<MinAcr>,
@@ -58,9 +58,9 @@ pub enum Denied {
     /// The sign-in was not strong enough: a passkey cures it.
     #[error("the bridge needs a stronger sign-in")]
     Acr,
-    /// The sign-in is too old, or claims to be in the future: a fresh one cures it.
+    /// The sign-in is older than this, or claims to be in the future: a fresh one cures it.
     #[error("the bridge needs a fresh sign-in")]
-    AuthAge,
+    AuthAge(Duration),
 }
 
 impl Allow {
@@ -81,17 +81,18 @@ impl Allow {
         let age = request.now - request.auth_time;
         // The clocks of two replicas differ by less than this.
         let ahead = age < -Duration::seconds(5);
-        if self.max_auth_age.is_some_and(|most| age > most || ahead) {
-            return Err(Denied::AuthAge);
+        match self.max_auth_age.filter(|most| age > *most || ahead) {
+            Some(most) => Err(Denied::AuthAge(most)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn has_scope(&self, bridge: &str, held: &[String]) -> bool {
         if self.scopes_any.is_empty() {
             return held.iter().any(|scope| scope.strip_prefix("bridge:").is_some_and(|b| b == bridge || b == "*"));
         }
-        self.scopes_any.iter().any(|scope| held.contains(scope))
+        let every = held.iter().any(|scope| scope == "bridge:*");
+        self.scopes_any.iter().any(|scope| held.contains(scope) || (every && scope.starts_with("bridge:")))
     }
 }
 
@@ -130,13 +131,28 @@ mod tests {
             ("another scope", Request { scopes: &scopes[1..], ..good }, Err(Denied::Scope)),
             ("no acr", Request { acr: None, ..good }, Err(Denied::Acr)),
             ("unknown acr", Request { acr: Some("phr2"), ..good }, Err(Denied::Acr)),
-            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge)),
-            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge)),
+            ("old", Request { auth_time: ago(601), ..good }, Err(Denied::AuthAge(Duration::minutes(10)))),
+            ("from the future", Request { auth_time: ago(-3600), ..good }, Err(Denied::AuthAge(Duration::minutes(10)))),
         ] {
             assert_eq!(allow.permits("x", &request), expected, "{name}");
         }
         let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
         assert_eq!(attested.permits("x", &good), Err(Denied::Acr), "synced where hardware is asked");
+    }
+
+    /// A client whose scopes name every bridge has each bridge's, also where a rule writes it out.
+    #[test]
+    fn every_bridge_is_also_one_that_is_named() {
+        let now = sample::moment();
+        let every = ["bridge:*".to_owned()];
+        let request = Request { client_id: "any", scopes: &every, acr: None, auth_time: now, now };
+        for (wanted, expected) in [("bridge:x", Ok(())), ("bridge:*", Ok(())), ("admin", Err(Denied::Scope))] {
+            let allow = Allow { scopes_any: vec![wanted.to_owned()], ..Allow::default() };
+            assert_eq!(allow.permits("x", &request), expected, "{wanted}");
+        }
+        let one = ["bridge:x".to_owned()];
+        let allow = Allow { scopes_any: vec!["bridge:*".to_owned()], ..Allow::default() };
+        assert_eq!(allow.permits("x", &Request { scopes: &one, ..request }), Err(Denied::Scope), "one is not every");
     }
 
     #[test]

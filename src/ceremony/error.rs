@@ -1,5 +1,7 @@
 //! Why a ceremony was refused, in the room's own words.
 
+use chrono::Duration;
+
 use super::strict::Refusal;
 use crate::bridge::BridgeError;
 use crate::domain::client::ClientRefusal;
@@ -76,9 +78,9 @@ pub enum CeremonyError {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn,
-    /// A fresh verification is needed first.
+    /// A verification that is not older than this is needed first.
     #[error("the verification is too old for this change")]
-    NotFresh,
+    NotFresh(Duration),
     /// Sign-up is switched off.
     #[error("sign-up is switched off")]
     SignUpClosed,

@@ -47,7 +47,7 @@ impl Ceremonies {
     ) -> Result<StoredPasskey, CeremonyError> {
         self.require_fresh(session)?;
         if matches!(change, Change::Resume) && session.passkey == Some(id) {
-            return Err(CeremonyError::NotFresh);
+            return Err(CeremonyError::NotFresh(self.policy.fresh_verification));
         }
         let (owner, session, now, origin) = (session.user, session.id, self.clock.now(), origin.clone());
         self.db

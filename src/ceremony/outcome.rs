@@ -9,7 +9,7 @@ use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
 use super::state::Wanted;
-use crate::bridge::{BridgeToken, MintRequest, Request};
+use crate::bridge::{BridgeToken, Known, MintRequest, Request};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
@@ -21,7 +21,7 @@ use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
-use crate::storage::{audit, users};
+use crate::storage::{StorageError, audit, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
@@ -124,6 +124,20 @@ impl Ceremonies {
         Ok(Plan { session, family, cookie, key: key.cloned(), seed })
     }
 
+    /// The last question before the write: can a custom token be made of what is `known` of this person? Nobody is to be
+    /// signed in, or up, for a token that they cannot have.
+    pub(super) fn rehearse(
+        &self,
+        ceremony: (&Wanted, Option<&Client>),
+        session: &NewSession,
+        (user, passkey): (&User, &StoredPasskey),
+        known: impl FnOnce() -> Result<Known, StorageError>,
+    ) -> Result<(), CeremonyError> {
+        let (Wanted::Bridge { bridge, .. }, Some(client)) = ceremony else { return Ok(()) };
+        let request = mint_request(session, client, user, passkey);
+        Ok(self.bridges.rehearse(bridge, &request, known()?, session.now)?)
+    }
+
     /// Signs what was planned, now that it is written.
     pub(super) async fn deliver(
         &self,
@@ -157,16 +171,7 @@ impl Ceremonies {
                 Given::Tokens(self.mint.tokens(&grant, plan.seed.as_ref(), plan.session.now)?)
             }
             (Wanted::Bridge { bridge, .. }, Some(client), _) => {
-                let request = MintRequest {
-                    user: &user,
-                    session: plan.session.id,
-                    acr: &plan.session.acr,
-                    amr: &plan.session.amr,
-                    auth_time: plan.session.now,
-                    passkey: Some(&passkey),
-                    client,
-                    scopes: &client.definition.scopes,
-                };
+                let request = mint_request(&plan.session, client, &user, &passkey);
                 let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
                 self.witness_bridge(&token, &user, &plan.session, origin).await?;
                 Given::Bridge(token)
@@ -219,5 +224,23 @@ impl Ceremonies {
             }),
             ..Event::new(kind, session.now, origin)
         }
+    }
+}
+
+fn mint_request<'a>(
+    session: &'a NewSession,
+    client: &'a Client,
+    user: &'a User,
+    passkey: &'a StoredPasskey,
+) -> MintRequest<'a> {
+    MintRequest {
+        user,
+        session: session.id,
+        acr: &session.acr,
+        amr: &session.amr,
+        auth_time: session.now,
+        passkey: Some(passkey),
+        client,
+        scopes: &client.definition.scopes,
     }
 }

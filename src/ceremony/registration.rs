@@ -14,6 +14,7 @@ use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Expected};
 use super::{Ceremonies, aaguid};
+use crate::bridge::Known;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Proof;
@@ -25,7 +26,7 @@ use crate::domain::text::{DisplayName, Email};
 use crate::domain::user::{User, UserStatus, anonymous_label};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::users::NewUser;
-use crate::storage::{StorageError, audit, sign_in, users};
+use crate::storage::{StorageError, audit, sessions, sign_in, users};
 use crate::tokens::dpop::Jkt;
 
 /// The first call of a sign-up.
@@ -128,7 +129,7 @@ impl Ceremonies {
         if session.is_fresh(self.clock.now(), self.policy.fresh_verification) {
             Ok(())
         } else {
-            Err(CeremonyError::NotFresh)
+            Err(CeremonyError::NotFresh(self.policy.fresh_verification))
         }
     }
 
@@ -242,6 +243,8 @@ impl Ceremonies {
         };
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
+        // Nobody else knows anything of somebody who is just being made.
+        self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), || Ok(Known::default()))?;
         let event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
         let (stored, owner, session, family) =
             (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());
@@ -280,8 +283,13 @@ impl Ceremonies {
             .tx(move |conn| {
                 // Lock → decide → write: two parallel adds must not pass the limit together.
                 let Some(owner) = users::lock(conn, user)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
+                // The epoch rises with whatever takes something away: a passkey removed since may have been a thief's,
+                // and with it goes what was begun before. Another passkey added since changes nothing here.
                 if owner.status == UserStatus::Disabled || owner.epoch != epoch {
                     return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
+                }
+                if !sessions::hold_live(conn, session, now)? {
+                    return Ok(Err(CeremonyError::Refused("the session ended meanwhile")));
                 }
                 let existing = credentials::of_users(conn, &[user], None)?;
                 if existing.len() >= most {
@@ -290,7 +298,6 @@ impl Ceremonies {
                 let name = default_name(made.aaguid, &origin, &existing);
                 let passkey = made.into_stored(user, &owner.handle, name, now, None);
                 credentials::insert(conn, &passkey)?;
-                users::raise_epoch(conn, user, now)?;
                 let event = Event {
                     user: Some(user),
                     session: Some(session),

@@ -15,6 +15,7 @@ use super::relying_party::RelyingParty;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose};
 use super::strict::Assertion;
+use crate::bridge::Known;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Proof;
 use crate::domain::client::Client;
@@ -101,6 +102,9 @@ impl Ceremonies {
             backup_eligible: passkey.backup_eligible,
             backup_state: passkey.backup_state,
         };
+        self.rehearse((&ceremony.wanted, client.as_deref()), &plan.session, (&user, &passkey), || {
+            self.db.blocking(|conn| Known::of(conn, user.id))
+        })?;
         let written = self.db.blocking(|conn| match kind {
             EventKind::SteppedUp => sign_in::step_up(conn, &write, &plan.session, &event),
             _ => sign_in::sign_in(conn, &write, &plan.session, plan.family.as_ref(), &event),

@@ -101,8 +101,6 @@ pub enum Wanted {
         client: String,
         /// By which bridge.
         bridge: String,
-        /// Granted scopes, which the bridge may ask for.
-        scopes: Scopes,
     },
 }
 
@@ -143,9 +141,7 @@ impl Ceremony {
                     + nonce.as_ref().map_or(0, String::len)
                     + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
             }
-            Wanted::Bridge { client, bridge, scopes } => {
-                client.len() + bridge.len() + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
-            }
+            Wanted::Bridge { client, bridge } => client.len() + bridge.len(),
         };
         Self::BASE_WEIGHT + offered + wanted + self.origin.as_ref().map_or(0, String::len)
     }

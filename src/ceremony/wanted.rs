@@ -85,11 +85,9 @@ pub fn resolve(
             if !client.definition.scopes.grants(&format!("bridge:{bridge}")) {
                 return Err(ClientRefusal::Scope(format!("bridge:{bridge}")).into());
             }
-            let wanted = Wanted::Bridge {
-                client: client_id.clone(),
-                bridge: bridge.clone(),
-                scopes: scopes(&client, scope.as_deref())?,
-            };
+            // What is asked for must be the client's; the bridge itself goes by all that the client may ask for.
+            scopes(&client, scope.as_deref())?;
+            let wanted = Wanted::Bridge { client: client_id.clone(), bridge: bridge.clone() };
             Ok((wanted, Some(client)))
         }
     }

@@ -12,7 +12,7 @@ use super::desk::{Desk, Refusal};
 use super::print;
 use super::settings::Settings;
 use crate::assembly::{declared_bridge, open_master_key};
-use crate::bridge::{self, Bridge, BridgeError, BridgeToken, Facts, Key, MintRequest, directory, sample_moment};
+use crate::bridge::{self, Bridge, BridgeError, BridgeToken, Facts, Key, Known, MintRequest, directory, sample_moment};
 use crate::clock::Time;
 use crate::config::BridgeConfig;
 use crate::domain::audit::Provenance;
@@ -125,12 +125,12 @@ pub fn ready(desk: &Desk, bridges: Vec<Bridge>) -> Result<bridge::Bridges, Strin
 }
 
 fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
-    let (user, passkeys, links, groups) = desk.read(|conn| {
+    let (user, passkeys, known) = desk.read(|conn| {
         let user = users::find(conn, id)?.ok_or_else(|| {
             Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
         })?;
         let passkeys = credentials::of_users(conn, &[id], None)?;
-        Ok((user, passkeys, users::external_ids_of(conn, id)?, users::groups_of(conn, id)?))
+        Ok((user, passkeys, Known::of(conn, id)?))
     })?;
     let client = tester();
     let scopes: Vec<String> = vec![format!("bridge:{name}"), "openid".to_owned()];
@@ -144,7 +144,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         client: &client,
         scopes: &client.definition.scopes,
     };
-    Ok(directory::facts(&request, scopes, links, groups))
+    Ok(directory::facts(&request, scopes, known))
 }
 
 /// The client that the token says it is for.

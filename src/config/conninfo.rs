@@ -1,8 +1,10 @@
 //! As much of libpq's connection strings as is needed to tell whether one asks for TLS, and of whom.
 //!
 //! libpq reads the string again when it connects; here only a promise is checked that this build could not keep. The
-//! string holds a password, so no part of it but the `sslmode` ever gets into a message.
+//! string holds a password, so no part of it but the `sslmode` ever gets into a message. What libpq would wait for without
+//! end gets an end here.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::problems::{Wrong, quoted};
@@ -30,7 +32,29 @@ pub(super) struct ConnInfo {
     pub(super) sslmode: Option<String>,
     /// Whether a host is named that is not this machine.
     pub(super) remote: bool,
+    /// The parameters that are written out, by name.
+    names: BTreeSet<String>,
+    form: Form,
 }
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Keywords,
+    Uri {
+        query: bool,
+    },
+}
+
+/// How a connection notices by itself that nobody is there any more, where no error ever comes: a machine without power, a
+/// firewall that forgot. Only for TCP; libpq passes over it on a socket. In seconds, the last in milliseconds.
+const PATIENCE: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "3"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+];
 
 impl ConnInfo {
     /// Reads either form: `postgres://…` or `keyword=value …`.
@@ -55,7 +79,7 @@ impl ConnInfo {
         };
         let (address, query) = after_user.split_once('?').unwrap_or((after_user, ""));
         let hosts = address.split('/').next().unwrap_or_default();
-        let mut info = Self::default();
+        let mut info = Self { form: Form::Uri { query: address.len() < after_user.len() }, ..Self::default() };
         for host in hosts.split(',') {
             info.host(without_port(&decode(host)));
         }
@@ -88,6 +112,7 @@ impl ConnInfo {
     }
 
     fn keyword(&mut self, name: &str, value: String) {
+        self.names.insert(name.to_owned());
         match name {
             "sslmode" => self.sslmode = Some(value),
             "requiressl" if value == "1" => self.sslmode = Some("require".to_owned()),
@@ -100,6 +125,18 @@ impl ConnInfo {
         let socket = host.is_empty() || host.starts_with(['/', '@']);
         let loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
         self.remote |= !socket && !loopback && host != "localhost";
+    }
+
+    /// The string it was read from, with bounded patience where it does not say otherwise.
+    pub(super) fn with_patience(&self, text: &str) -> String {
+        let missing = PATIENCE.iter().filter(|(name, _)| !self.names.contains(*name));
+        let pairs: Vec<String> = missing.map(|(name, value)| format!("{name}={value}")).collect();
+        match self.form {
+            _ if pairs.is_empty() => text.to_owned(),
+            Form::Keywords => format!("{} {text}", pairs.join(" ")),
+            Form::Uri { .. } if text.ends_with(['?', '&']) => format!("{text}{}", pairs.join("&")),
+            Form::Uri { query } => format!("{text}{}{}", if query { '&' } else { '?' }, pairs.join("&")),
+        }
     }
 
     /// Refuses what this build cannot do: a promise of TLS must not end in clear text.
@@ -195,6 +232,42 @@ mod tests {
             let info = ConnInfo::read(url).unwrap();
             assert_eq!(info.check(DatabaseTls::Missing).is_ok(), accepted, "{name}");
             assert_eq!(info.check(DatabaseTls::Available), Ok(()), "{name}, in a build with TLS");
+        }
+    }
+
+    #[test]
+    fn waiting_has_an_end_unless_told_otherwise() {
+        const ALL: [&str; 5] = [
+            "connect_timeout=5",
+            "keepalives_idle=10",
+            "keepalives_interval=3",
+            "keepalives_count=3",
+            "tcp_user_timeout=10000",
+        ];
+        let (uri, words) = (ALL.join("&"), ALL.join(" "));
+        let all_given = "postgres://h/x?connect_timeout=1&keepalives_idle=1&keepalives_interval=1&keepalives_count=1&tcp_user_timeout=0";
+        for (name, url, expected) in [
+            ("no query", "postgres://u:p@h/x", format!("postgres://u:p@h/x?{uri}")),
+            ("no database", "postgres://h", format!("postgres://h?{uri}")),
+            ("a query", "postgres://h/x?sslmode=disable", format!("postgres://h/x?sslmode=disable&{uri}")),
+            ("an empty query", "postgres://h/x?", format!("postgres://h/x?{uri}")),
+            ("question mark in the password", "postgres://u:a?b@h/x", format!("postgres://u:a?b@h/x?{uri}")),
+            (
+                "one given",
+                "postgres://h/x?connect_timeout=30",
+                format!("postgres://h/x?connect_timeout=30&{}", ALL[1..].join("&")),
+            ),
+            ("all given", all_given, all_given.to_owned()),
+            ("keywords", "host=h password='a b'", format!("{words} host=h password='a b'")),
+            (
+                "keywords, one given",
+                "host=h tcp_user_timeout = 0",
+                format!("{} host=h tcp_user_timeout = 0", ALL[..4].join(" ")),
+            ),
+        ] {
+            let patient = ConnInfo::read(url).unwrap().with_patience(url);
+            assert_eq!(patient, expected, "{name}");
+            assert_eq!(ConnInfo::read(&patient).unwrap().with_patience(&patient), patient, "{name}: once is enough");
         }
     }
 

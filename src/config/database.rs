@@ -34,7 +34,9 @@ pub(super) const SECTION: Section = Section {
             doc: "Where PostgreSQL is: `postgres://user:password@host/database`, or libpq's `host=… user=…` form. Also \
                   read from the variable `DATABASE_URL`, which `PASSMINT_DATABASE_URL` overrides, and from the file \
                   that `database.url_file` names. A build without the feature `db-tls` cannot encrypt the connection: \
-                  it refuses a URL that asks for TLS, and belongs next to the database or on a private network.",
+                  it refuses a URL that asks for TLS, and belongs next to the database or on a private network. libpq's \
+                  `connect_timeout`, `keepalives_…` and `tcp_user_timeout` have short defaults here; the URL may say \
+                  otherwise.",
         },
         Key {
             path: "database.pool",
@@ -65,10 +67,7 @@ pub(super) const SECTION: Section = Section {
 
 /// Reads the section.
 pub(super) fn read(reader: &mut Reader<'_>, tls: DatabaseTls) -> Database {
-    let url = reader.secret("database.url");
-    if let Some(url) = &url {
-        check_url(reader, url.expose(), tls);
-    }
+    let url = reader.secret("database.url").map(|url| checked_url(reader, url, tls));
     let database = Database {
         url,
         pool: reader.integer("database.pool"),
@@ -83,12 +82,14 @@ pub(super) fn read(reader: &mut Reader<'_>, tls: DatabaseTls) -> Database {
     database
 }
 
-fn check_url(reader: &mut Reader<'_>, url: &str, tls: DatabaseTls) {
-    let checked = ConnInfo::read(url).and_then(|mut info| {
+fn checked_url(reader: &mut Reader<'_>, url: Secret<String>, tls: DatabaseTls) -> Secret<String> {
+    let checked = ConnInfo::read(url.expose()).and_then(|mut info| {
         info.sslmode = info.sslmode.or_else(|| reader.pgsslmode());
-        info.check(tls)
+        info.check(tls)?;
+        Ok(Secret::new(info.with_patience(url.expose())))
     });
-    if let Err(wrong) = checked {
+    checked.unwrap_or_else(|wrong| {
         reader.mistake("database.url", wrong);
-    }
+        url
+    })
 }

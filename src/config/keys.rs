@@ -7,8 +7,8 @@
 //! To add a setting: a [`Key`] in its section's `KEYS`, a field in the section's struct, the line that reads it, then
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
-use super::{bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound, passkeys};
-use super::{registration, relying_parties, resources, server, session, tls, tokens};
+use super::{audit, bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound};
+use super::{passkeys, registration, relying_parties, resources, server, session, tls, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ pub const SECTIONS: &[&Section] = &[
     &dpop::SECTION,
     &outbound::SECTION,
     &passkeys::SECTION,
+    &audit::SECTION,
     &log::SECTION,
     &relying_parties::SECTION,
     &registration::SECTION,

@@ -7,6 +7,7 @@
 //! One small file for each section holds its struct, its keys and the code that reads them; [`keys`] says how to add a
 //! setting. Named tables (relying parties, clients, bridges) live in the file only.
 
+mod audit;
 mod bridge_keys;
 mod bridges;
 mod challenges;
@@ -47,6 +48,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use audit::Audit;
 pub use bridges::{Acr, AudienceForm, BridgeAllow, BridgeConfig, KidRule, Preset};
 pub use challenges::{ChallengeStore, Challenges};
 pub use clients::{Client, ClientKind, Grant, QUICK_START};
@@ -113,6 +115,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// What is asked of passkeys.
     pub passkeys: Passkeys,
+    /// The audit trail.
+    pub audit: Audit,
     /// Logging.
     pub log: Log,
     /// Every relying party; never empty, exactly one the default.
@@ -181,6 +185,7 @@ impl Config {
         let dpop = dpop::read(reader);
         let outbound = outbound::read(reader);
         let passkeys = passkeys::read(reader, challenges.ttl);
+        let audit = audit::read(reader);
         let log = log::read(reader);
         let relying_parties = relying_parties::read(reader, &server);
         let registration = registration::read(reader);
@@ -200,6 +205,7 @@ impl Config {
             dpop,
             outbound,
             passkeys,
+            audit,
             log,
             relying_parties,
             registration,

@@ -48,7 +48,8 @@ pub struct User {
     pub profile: Map<String, Value>,
     /// May they sign in?
     pub status: UserStatus,
-    /// Rises on disable, password reset and credential change.
+    /// Rises with whatever takes a way in from somebody: disabling, the removal of a passkey. What was decided before is
+    /// not written after.
     pub epoch: i64,
     /// When the account was made.
     pub created_at: Time,

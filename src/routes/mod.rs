@@ -5,7 +5,7 @@
 pub mod fallback;
 
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::ServiceConfig;
 
 use crate::{account, admin, bridge, ceremony, oidc, site, web as furniture};
 
@@ -35,7 +35,7 @@ pub enum Access {
 /// One route.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// Method.
+    /// Method; GET stands for HEAD too.
     pub method: &'static str,
     /// Path pattern.
     pub path: &'static str,
@@ -52,7 +52,7 @@ macro_rules! routes {
 
         /// Registers every route.
         pub fn register(config: &mut ServiceConfig) {
-            $(config.route($path, web::method(Method::$method).to($handler));)*
+            $(config.route($path, furniture::methods::route(Method::$method).to($handler));)*
         }
     };
 }
@@ -169,7 +169,8 @@ routes! {
 
 /// The methods a path has, whatever it was called with: tells 405 from 404.
 pub fn methods_of(path: &str) -> Vec<&'static str> {
-    ROUTES.iter().filter(|route| matches(route.path, path)).map(|route| route.method).collect()
+    let methods = |route: &Route| if route.method == "GET" { vec!["GET", "HEAD"] } else { vec![route.method] };
+    ROUTES.iter().filter(|route| matches(route.path, path)).flat_map(methods).collect()
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_path_has_its_methods() {
         assert_eq!(methods_of("/v1/passkeys/abc"), ["PATCH", "DELETE"]);
-        assert_eq!(methods_of("/v1/passkeys/relying-party"), ["GET", "PATCH", "DELETE"]);
+        assert_eq!(methods_of("/v1/passkeys/relying-party"), ["GET", "HEAD", "PATCH", "DELETE"]);
         assert!(methods_of("/v1/passkeys/").is_empty());
         assert!(methods_of("/nothing").is_empty());
     }

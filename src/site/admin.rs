@@ -1,24 +1,26 @@
 //! The administration listener, on loopback unless configured otherwise: metrics, readiness in detail, documentation.
 
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpResponse, http::header};
+use actix_web::HttpResponse;
+use actix_web::http::{Method, header};
+use actix_web::web::{Data, ServiceConfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::docs;
 use crate::openapi;
 use crate::web::health;
+use crate::web::methods::route;
 use crate::web::pages::assets;
 
 /// Registers its routes.
 pub fn register(config: &mut ServiceConfig) {
     config
-        .route("/livez", web::get().to(health::livez))
-        .route("/readyz", web::get().to(health::detail))
-        .route("/metrics", web::get().to(metrics))
-        .route("/openapi.json", web::get().to(document))
-        .route("/docs", web::get().to(docs::index))
-        .route("/docs/{page}", web::get().to(docs::page))
-        .route("/assets/{name}", web::get().to(assets::serve));
+        .route("/livez", route(Method::GET).to(health::livez))
+        .route("/readyz", route(Method::GET).to(health::detail))
+        .route("/metrics", route(Method::GET).to(metrics))
+        .route("/openapi.json", route(Method::GET).to(document))
+        .route("/docs", route(Method::GET).to(docs::index))
+        .route("/docs/{page}", route(Method::GET).to(docs::page))
+        .route("/assets/{name}", route(Method::GET).to(assets::serve));
 }
 
 async fn metrics(handle: Data<Option<PrometheusHandle>>) -> HttpResponse {

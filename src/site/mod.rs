@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod developer;
 pub mod device;
 pub mod docs;
+mod form;
 pub mod logout;
 pub mod passkeys;
 pub mod session_check;
@@ -19,8 +20,8 @@ pub mod well_known;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, LOCATION};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use askama::Template;
 use aws_lc_rs::hmac;
@@ -153,11 +154,15 @@ impl Site {
         };
         let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let passes = matches!(kind, PageKindOfError::TooMany(_) | PageKindOfError::Unavailable);
-        let is_get = request.method() == actix_web::http::Method::GET;
-        let retry = (passes && is_get).then(|| request.path().to_owned());
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let retry = (passes && reads).then(|| request.path().to_owned());
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
-        let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = match failure.kind() {
+            // Without a page of its own, but told apart by programs.
+            Kind::UnsupportedMediaType => failure.kind().status(),
+            _ => StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        };
         let view = ErrorPage { frame, kind, request_id, retry };
         let mut response =
             Self::page(&view, &nonce, status).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());

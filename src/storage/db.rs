@@ -33,7 +33,11 @@ pub struct Db {
     breaks: Arc<AtomicU64>,
     permits: Arc<Semaphore>,
     wait: Duration,
+    answer_within: Duration,
 }
+
+/// What a piece of work may take beyond its wait for a connection and one statement's longest time: the way there and back.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// A connection of the pool.
 struct Tracked {
@@ -89,7 +93,13 @@ impl Db {
             .connection_timeout(settings.wait)
             .error_handler(Box::new(LogFault))
             .build_unchecked(Manager { url: settings.url.clone(), prepare, breaks: Arc::clone(&breaks) });
-        Ok(Self { pool, breaks, permits: Arc::new(Semaphore::new(settings.pool as usize)), wait: settings.wait })
+        Ok(Self {
+            pool,
+            breaks,
+            permits: Arc::new(Semaphore::new(settings.pool as usize)),
+            wait: settings.wait,
+            answer_within: settings.wait + settings.statement_timeout + ON_THE_WAY,
+        })
     }
 
     /// Runs `work` on a connection, each statement by itself.
@@ -102,11 +112,31 @@ impl Db {
 
     /// Runs `work` off the server's own threads, with the database at hand: for a step that reads, computes for long, and
     /// writes. A connection is taken with [`Db::blocking`] for each part, so none is held while it computes.
+    ///
+    /// PostgreSQL keeps its own time limits only while it is there. Where it is not and nobody says so, the caller is let
+    /// go in time; the work keeps its thread and its place until the connection is known to be lost, and may yet be done.
     pub async fn offload<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, StorageError> {
         let permit = self.permit().await?;
+        tokio::time::timeout(self.answer_within, self.spawn(permit, work)).await.map_err(|_| StorageError::NoAnswer)?
+    }
+
+    /// [`Db::run`] for upkeep that may take its time: many statements, or a key to be made.
+    pub async fn run_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let permit = self.permit().await?;
+        self.spawn(permit, |db| db.blocking(work)).await?
+    }
+
+    async fn spawn<T: Send + 'static>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, StorageError> {
         let this = self.clone();
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {

@@ -10,6 +10,9 @@ pub enum StorageError {
     /// No connection became free in time, or none could be made.
     #[error("no database connection within the time allowed")]
     NoConnection(#[source] Option<diesel::r2d2::PoolError>),
+    /// The database did not answer in time. What was asked of it may be done or not.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// A unique value exists already; the caller decides what that means.
     #[error("a unique value exists already ({constraint})")]
     Conflict {

@@ -101,6 +101,19 @@ pub fn owner(conn: &mut PgConnection, id: SessionId) -> Result<Option<UserId>, S
     Ok(owner.map(Into::into))
 }
 
+/// Whether a session is alive; one that is stays so until the transaction ends.
+pub fn hold_live(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
+    let live: Option<Uuid> = sessions::table
+        .find(id.uuid())
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::ends_at.gt(now))
+        .select(sessions::id)
+        .for_share()
+        .first(conn)
+        .optional()?;
+    Ok(live.is_some())
+}
+
 /// The ids in an access token that decide whether it is still good.
 #[derive(Clone, Debug)]
 pub struct TokenIds {

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, outbox, pushed_requests,
-    revoked_tokens, servers, sessions, signing_keys, used_jti,
+    audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, outbox,
+    pushed_requests, revoked_tokens, servers, sessions, signing_keys, used_jti,
 };
 use crate::clock::Time;
 
@@ -25,8 +25,12 @@ fn clocks() -> Duration {
     Duration::minutes(5)
 }
 
-/// Deletes what ended long enough before `now`; gives how many rows went.
-pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
+/// Most audit events that one sweep deletes: a trail that was kept for ever must not stop the server when it is to be cut.
+const MOST_EVENTS: i64 = 10_000;
+
+/// Deletes what ended long enough before `now`, and audit events that are older than `keep_events`; gives how many rows
+/// went.
+pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
     gone += diesel::delete(used_jti::table.filter(used_jti::expires_at.lt(now - clocks()))).execute(conn)?;
@@ -45,5 +49,17 @@ pub fn sweep(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> 
     gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
     gone += diesel::delete(outbox::table.filter(outbox::delivered_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(outbox::table.filter(outbox::given_up_at.lt(now - keep_given_up()))).execute(conn)?;
+    if let Some(keep) = keep_events {
+        gone += sweep_events(conn, now - keep)?;
+    }
     Ok(gone)
+}
+
+fn sweep_events(conn: &mut PgConnection, before: Time) -> Result<usize, StorageError> {
+    let old: Vec<i64> = audit_events::table
+        .filter(audit_events::at.lt(before))
+        .select(audit_events::id)
+        .limit(MOST_EVENTS)
+        .load(conn)?;
+    Ok(diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old))).execute(conn)?)
 }

@@ -153,7 +153,8 @@ pub fn set_profile(
     Ok(changed == 1)
 }
 
-/// Raises a person's epoch: decisions made under the old one are not written any more.
+/// Raises a person's epoch, because somebody may have been thrown out: decisions made under the old one are not written
+/// any more.
 pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
     diesel::update(users::table.find(id.uuid()))
         .set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))

@@ -11,6 +11,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use chrono::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::storage::StorageError;
@@ -111,6 +112,8 @@ kinds! {
     TooManyPasskeys: 409, "too_many_passkeys", "invalid_request", "There are too many passkeys";
     /// The body is too large.
     TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
+    /// The headers are too long or too many (RFC 6585 §5).
+    HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
     /// Not the content type that this path takes.
     UnsupportedMediaType: 415, "unsupported_media_type", "invalid_request", "Unsupported content type";
     /// Too many requests from this network.
@@ -219,6 +222,13 @@ impl Failure {
     pub fn challenge(mut self, challenge: String) -> Self {
         self.challenge = Some(challenge);
         self
+    }
+
+    /// The same with the age of a sign-in that would do, in the challenge (RFC 9470 §3).
+    #[must_use]
+    pub fn fresh_within(self, age: Duration) -> Self {
+        let seconds = age.num_seconds();
+        self.challenge(format!(r#"Bearer error="insufficient_user_authentication", max_age="{seconds}""#))
     }
 
     /// The same with a header of the answer.
@@ -370,7 +380,7 @@ fn challenge(kind: Kind) -> Option<&'static str> {
         Kind::InvalidToken => Some(r#"Bearer error="invalid_token""#),
         Kind::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
         Kind::NotSignedIn => Some("Bearer"),
-        Kind::ReauthenticationRequired => Some(r#"Bearer error="insufficient_user_authentication", max_age="300""#),
+        Kind::ReauthenticationRequired => Some(r#"Bearer error="insufficient_user_authentication""#),
         Kind::InvalidDpopProof => Some(r#"DPoP error="invalid_dpop_proof""#),
         Kind::UseDpopNonce => Some(r#"DPoP error="use_dpop_nonce""#),
         Kind::InvalidClient => Some(r#"Basic realm="passmint""#),
@@ -404,8 +414,11 @@ mod tests {
     fn the_oauth_rendering_has_the_statuses_of_its_standards() {
         for kind in Kind::ALL {
             let status = OAuthFailure(Failure::new(*kind, "x")).error_response().status().as_u16();
-            let expected =
-                if *kind == Kind::InsufficientScope { &[403] } else { &[400, 401, 405, 413, 415, 429, 500, 503][..] };
+            let expected = if *kind == Kind::InsufficientScope {
+                &[403]
+            } else {
+                &[400, 401, 405, 413, 415, 429, 431, 500, 503][..]
+            };
             assert!(expected.contains(&status), "{kind:?}: {status}");
         }
     }

@@ -134,13 +134,12 @@ impl FromRequest for ForeignForm {
 #[derive(Debug)]
 pub struct PageForm(pub Form);
 
-impl FromRequest for PageForm {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+impl PageForm {
+    /// Reads it. Handlers take it as an argument, and `site::form` tells people what is wrong with it.
+    pub fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Self, Failure>> + use<> {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let body = Body::of(request, payload);
-        Box::pin(async move { Ok(Self(parse(typed, false, body).await?)) })
+        async move { Ok(Self(parse(typed, false, body).await?)) }
     }
 }
 

@@ -466,6 +466,40 @@ fn bodies_end_at_32_kib() {
     small.request("POST", options).body("application/json", json(1024)).send().expect_problem(400, "invalid_request");
 }
 
+/// RFC 6585 §5. Counted as sent: the request's line, each field with its colon and line end, and the empty line.
+#[test]
+fn headers_end_at_16_kib_and_64_fields() {
+    let app = TestApp::spawn();
+    let request = |bytes: usize, fields: usize| {
+        let few = "X-Few: 1\r\n".repeat(fields - 3);
+        let start = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{few}X-Long: ");
+        let text = "a".repeat(bytes.saturating_sub(start.len() + 4).max(1));
+        format!("{start}{text}\r\n\r\n").into_bytes()
+    };
+    for (name, bytes, status) in [
+        ("16 KiB", request(16 * 1024, 3), 200),
+        ("a byte more", request(16 * 1024 + 1, 3), 431),
+        ("64 KiB", request(64 * 1024, 3), 431),
+        ("64 fields", request(0, 64), 200),
+        ("65 fields", request(0, 65), 431),
+        (
+            "a long address",
+            format!("GET /livez?{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "a".repeat(17_000))
+                .into_bytes(),
+            431,
+        ),
+    ] {
+        for url in [&app.url, &app.admin_url] {
+            let replies = answers(&exchange(url, &bytes));
+            let [reply] = replies.as_slice() else { panic!("{name}: one answer, not {replies:?}") };
+            assert_eq!(reply.status, status, "{name}: {}", reply.body);
+            if status == 431 {
+                assert_eq!(reply.json()["code"], "headers_too_large", "{name}");
+            }
+        }
+    }
+}
+
 fn statuses(bytes: &[u8]) -> Vec<u16> {
     answers(bytes).iter().map(|reply| reply.status).collect()
 }

@@ -64,6 +64,12 @@ preset = "jwt"
 audience = "https://target.example"
 subject = "{{ link('crm') }}"
 
+[bridges.scoped]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.scoped.allow]
+scopes = ["bridge:scoped"]
+
 [bridges.off]
 preset = "jwt"
 enabled = false
@@ -218,12 +224,36 @@ fn who_may_not_mint() {
     for (name, bridge, status, code) in [
         ("not a listed client", "listed", 403, "forbidden"),
         ("not attested", "attested", 401, "reauthentication_required"),
+        ("no account there", "linked", 403, "forbidden"),
     ] {
         told(&by_ceremony(&app, &mut passkey, bridge), name, status, code);
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for nothing");
-    told(&by_ceremony(&app, &mut passkey, "linked"), "no account there", 403, "forbidden");
+    let people = app.count("SELECT count(*) AS n FROM users");
+    let result = json!({ "kind": "bridge", "clientId": "web", "bridge": "linked" });
+    let wanted = json!({ "purpose": "sign-up", "result": result });
+    let begun = app.client("web").post("/v1/passkeys/registration/options", &wanted).expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    let answer = crate::support::verify(&begun, &credential);
+    let reply = app.client("web").post("/v1/passkeys/registration/verify", &answer);
+    told(&reply, "somebody new, who has no account there", 403, "forbidden");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), people, "nobody was signed up for nothing");
+    app.sql("INSERT INTO external_ids (user_id, source, external_id) SELECT id, 'crm', 'c-7' FROM users");
+    assert_eq!(claims(&token(by_ceremony(&app, &mut passkey, "linked")))["sub"], "c-7");
+    app.sql("DELETE FROM audit_events WHERE kind = 'bridge.minted'");
     assert_eq!(app.events("bridge.minted"), 0);
+}
+
+/// A client that may use every bridge may use one that names its scope.
+#[test]
+fn every_bridge_is_also_one_that_asks_for_its_scope() {
+    let app = spawn();
+    let (mut browser, mut passkey, all) = app.person_with_tokens("openid bridge:scoped");
+    token(by_ceremony(&app, &mut passkey, "scoped"));
+    token(by_cookie(&mut browser, "scoped"));
+    token(by_bearer(&app, &all.access, "scoped"));
+    let openid = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid bridge:target").json());
+    told(&by_bearer(&app, &openid.access, "scoped"), "another bridge's scope", 403, "insufficient_scope");
 }
 
 #[test]

@@ -392,7 +392,7 @@ fn used_ids_are_swept_after_their_end() {
     assert_eq!(by_assertion(&app, &key.assertion("keyed", &app.origin, app.clock.now())), words(PAST));
     let sweep = || {
         let now = app.clock.now();
-        app.db.blocking(move |conn| passmint::storage::sweep::sweep(conn, now)).unwrap();
+        app.db.blocking(move |conn| passmint::storage::sweep::sweep(conn, now, None)).unwrap();
         app.count("SELECT count(*) AS n FROM used_jti")
     };
     assert_eq!(sweep(), 1);

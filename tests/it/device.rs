@@ -261,7 +261,7 @@ fn a_code_lives_ten_minutes() {
     let now = app.clock.now();
     late.poll().expect_oauth(400, "expired_token");
     app.advance(Duration::seconds(1));
-    assert!(app.db.blocking(|conn| sweep::sweep(conn, now + Duration::seconds(1))).unwrap() > 0);
+    assert!(app.db.blocking(|conn| sweep::sweep(conn, now + Duration::seconds(1), None)).unwrap() > 0);
     assert_eq!(app.count("SELECT count(*) AS n FROM device_codes"), 0);
     assert_eq!(app.count("SELECT count(*) AS n FROM device_guesses"), 0);
     late.poll().expect_oauth(400, "invalid_grant");

@@ -20,6 +20,8 @@ mod authorize;
 mod bad_input;
 /// Behaviours that the product was asked for and that no other file is about.
 mod behaviours;
+/// A database that no longer answers and does not say so.
+mod black_hole;
 /// Custom tokens over HTTP: who may mint, what is minted, with which key.
 mod bridges;
 /// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
@@ -72,6 +74,8 @@ mod refresh;
 mod registration;
 /// APIs with scopes, lifetime and algorithm of their own.
 mod resources;
+/// What is deleted by itself, and what stays.
+mod retention;
 /// Revocation: what ends with a token, and what does not.
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.

@@ -1,5 +1,6 @@
 //! What must happen once happens once, however many ask at the same time and of whichever server.
 
+use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -186,25 +187,48 @@ fn one_passkey_removed_by_8() {
     assert_eq!(app.events("passkey.removed"), 1);
 }
 
+/// Adding takes nothing away that another addition was decided by: two at once are both stored.
+#[test]
+fn two_passkeys_added_at_once() {
+    let app = TestApp::with(&SHARED);
+    for round in 0..4 {
+        let (mut browser, _) = app.person();
+        let requests = (0..2).map(|_| addition(&app, &mut browser)).collect();
+        assert_eq!(statuses(&at_once(requests)), [(200, 2)], "round {round}");
+        let listed = browser.get("/v1/passkeys").expect(200).json();
+        let names: BTreeSet<&str> =
+            listed["passkeys"].as_array().unwrap().iter().map(|passkey| passkey["name"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), 3, "round {round}: each has a name of its own: {names:?}");
+    }
+}
+
 /// However many are added at once, nobody has more than allowed.
 #[test]
 fn parallel_adds_stay_within_the_limit() {
-    let settings = [("challenges.store", "database"), ("passkeys.per_user", "2")];
+    let settings = [
+        ("challenges.store", "database"),
+        ("passkeys.per_user", "5"),
+        // All 64 wait for one row; here only who wins matters.
+        ("database.wait", "30s"),
+        ("database.statement_timeout", "30s"),
+        ("database.lock_timeout", "30s"),
+    ];
     let app = TestApp::with(&Options { settings: &settings, ..SHARED });
-    for round in 0..4 {
-        let (mut browser, _) = app.person();
-        let requests: Vec<Request> = (0..8)
-            .map(|_| {
-                let begun = browser.begin_registration(&json!({ "purpose": "add" }));
-                let answer = app.passkey().create(&begun["publicKey"]);
-                browser.request("POST", REGISTER).json(&verify(&begun, &answer))
-            })
-            .collect();
-        let replies = at_once(requests);
-        assert_eq!(statuses(&replies), [(200, 1), (400, 7)], "round {round}: the first add changes the account");
-        let listed = browser.get("/v1/passkeys").expect(200).json();
-        assert_eq!(listed["passkeys"].as_array().map(Vec::len), Some(2), "round {round}");
+    let (mut browser, _) = app.person();
+    let replies = at_once((0..64).map(|_| addition(&app, &mut browser)).collect());
+    assert_eq!(statuses(&replies), [(200, 4), (409, 60)], "with the one that there was: five");
+    for reply in replies.into_iter().filter(|reply| reply.status == 409) {
+        reply.expect_problem(409, "too_many_passkeys");
     }
+    assert_eq!(browser.get("/v1/passkeys").expect(200).json()["passkeys"].as_array().map(Vec::len), Some(5));
+    assert_eq!(app.events("passkey.added"), 4);
+}
+
+/// The second call of adding one more passkey, ready to be sent.
+fn addition(app: &TestApp, browser: &mut Browser) -> Request {
+    let begun = browser.begin_registration(&json!({ "purpose": "add" }));
+    let answer = app.passkey().create(&begun["publicKey"]);
+    browser.request("POST", REGISTER).json(&verify(&begun, &answer))
 }
 
 /// A sign-in and the disabling of its person: whatever comes first, nobody disabled is left signed in.
@@ -312,14 +336,33 @@ fn a_session_ends_while_its_step_up_is_checked() {
 /// The same for adding, whose decision is made under the lock of the person's row.
 #[test]
 fn the_account_changes_while_a_passkey_is_added() {
-    for change in ["UPDATE users SET status = 'disabled', epoch = epoch + 1", "UPDATE users SET epoch = epoch + 1"] {
+    for (change, reason) in [
+        ("UPDATE users SET status = 'disabled', epoch = epoch + 1", "the account changed meanwhile"),
+        ("UPDATE users SET epoch = epoch + 1", "the account changed meanwhile"),
+        ("UPDATE sessions SET revoked_at = now()", "the session ended meanwhile"),
+        ("DELETE FROM sessions", "the session ended meanwhile"),
+    ] {
         let app = TestApp::with(&SHARED);
         let (mut browser, _) = app.person();
-        let begun = browser.begin_registration(&json!({ "purpose": "add" }));
-        let answer = verify(&begun, &app.passkey().create(&begun["publicKey"]));
-        let reply = between_reading_and_writing(&app, change, browser.request("POST", REGISTER).json(&answer));
+        let request = addition(&app, &mut browser);
+        let reply = between_reading_and_writing(&app, change, request);
         assert_eq!((reply.status, reply.body.as_str()), (400, HOSTILE), "{change}");
-        assert!(last_reason(&app).contains("the account changed meanwhile"), "{change}");
+        assert!(last_reason(&app).contains(reason), "{change}: {}", last_reason(&app));
         assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1, "{change}");
     }
+}
+
+/// Whoever removes a passkey may be throwing a thief out: an addition that was begun before ends with it.
+#[test]
+fn a_passkey_is_removed_while_another_is_added() {
+    let app = TestApp::with(&SHARED);
+    let (mut browser, _) = app.person();
+    browser.add(&mut app.passkey()).expect(200);
+    let late = addition(&app, &mut browser);
+    let listed = browser.get("/v1/passkeys").expect(200).json();
+    let second = listed["passkeys"][1]["id"].as_str().unwrap();
+    browser.call("DELETE", &format!("/v1/passkeys/{second}"), None).expect(200);
+    let reply = browser.send(late);
+    assert_eq!((reply.status, reply.body.as_str()), (400, HOSTILE));
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }

@@ -381,6 +381,38 @@ fn a_new_key_inside_the_window_changes_no_byte_of_a_retry() {
     assert_eq!(tokens(app.client("web").refresh(&second.refresh)).refresh, third.refresh);
 }
 
+/// A leaf that was signed by a key revoked since is dead, and so is its family: asking again does not help.
+#[test]
+fn a_key_revoked_inside_the_window_ends_what_it_signed() {
+    let app = TestApp::spawn();
+    let (_, _, first) = app.person_with_tokens(SCOPE);
+    let old = header(&first.refresh)["kid"].clone();
+    let (_, mut passkey) = app.person();
+    app.change_keys(|conn, master, now| {
+        let family = (&Use::Refresh, Algorithm::HS256);
+        rotate::rotate(conn, master, family, policy(Duration::days(90)), Trigger::AtOnce, now)
+    });
+    within(Real::from_secs(3), "the new key signs", || {
+        header(&tokens(app.client("web").sign_in(&mut passkey, "openid")).refresh)["kid"] != old
+    });
+    let second = tokens(app.client("web").refresh(&first.refresh));
+    let kid = header(&second.refresh)["kid"].as_str().unwrap().to_owned();
+    assert_ne!(old, kid.as_str());
+    app.change_keys(|conn, master, now| rotate::revoke(conn, master, &kid, policy(Duration::days(90)), now));
+    within(Real::from_secs(3), "the revocation is heard of", || {
+        header(&tokens(app.client("web").sign_in(&mut passkey, "openid")).refresh)["kid"] != kid.as_str()
+    });
+    for token in [&first.refresh, &second.refresh] {
+        app.client("web").refresh(token).expect_oauth(400, "invalid_grant");
+    }
+    assert_eq!(app.events("token.refresh_replayed"), 0, "nobody stole anything");
+    // A row that another server wrote under a key this one has not heard of yet is no refusal.
+    let (_, _, other) = app.person_with_tokens(SCOPE);
+    tokens(app.client("web").refresh(&other.refresh));
+    app.sql("UPDATE refresh_tokens SET leaf_key = 'not-heard-of' WHERE revoked_at IS NULL");
+    app.client("web").refresh(&other.refresh).expect_oauth(503, "temporarily_unavailable");
+}
+
 /// security.md 54: what is stored lets nobody in.
 #[test]
 fn the_database_holds_nothing_of_a_token_but_digests() {

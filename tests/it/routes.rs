@@ -438,6 +438,41 @@ fn a_wrong_method_is_told_the_right_ones() {
     }
 }
 
+/// RFC 9110 §9.3.2: the headers that GET would have, and no body.
+#[test]
+fn head_answers_as_get_does_without_the_body() {
+    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let cast = Cast::new(&app);
+    // Different in every answer: the time, the request's id, and a page's nonce and cookies.
+    let lasting = |reply: &Reply| -> BTreeSet<(String, String)> {
+        let varies = ["date", "x-request-id", "content-security-policy", "set-cookie"];
+        let value = |name: &str, value: &str| if varies.contains(&name) { String::new() } else { value.to_owned() };
+        reply.headers.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
+    };
+    let mut paths: Vec<String> =
+        ROUTES.iter().filter(|route| route.method == "GET").map(|route| cast.path(route.path, true)).collect();
+    paths.push("/nothing".to_owned());
+    for path in &paths {
+        for caller in [Caller::Stranger, Caller::Person] {
+            let [get, head] = ["GET", "HEAD"].map(|method| cast.request(&app, caller, method, path, Nothing).send());
+            assert_eq!(head.status, get.status, "{path} by {caller:?}");
+            assert_eq!(lasting(&head), lasting(&get), "{path} by {caller:?}");
+            assert_policy(&head, path, None);
+        }
+        let text = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(crate::raw::exchange(&app.url, text.as_bytes())).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 ") && answer.ends_with("\r\n\r\n"), "{path}: {answer}");
+        assert_eq!(answer.matches("\r\n\r\n").count(), 1, "{path}: nothing after the headers: {answer}");
+    }
+    for path in ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/README.md", "/nothing"] {
+        let [get, head] = ["GET", "HEAD"].map(|method| Request::new(method, &app.admin_url, path).send());
+        assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
+        assert_eq!(head.body, "", "{path}");
+    }
+    let reply = app.request("HEAD", "/oauth/token").send().expect(405);
+    assert_eq!(reply.header("allow"), Some("POST"));
+}
+
 /// Every answer of one server, by route, in every class of status that a route can give.
 #[test]
 fn the_header_policy_holds_for_every_class_of_status() {
@@ -466,6 +501,16 @@ fn the_header_policy_holds_for_every_class_of_status() {
         check(person().body("text/plain", b"{}".to_vec()).send(), &path, &[415]);
         check(person().body("multipart/form-data; boundary=x", b"--x--".to_vec()).send(), &path, &[415]);
         check(person().body("", b"{}".to_vec()).send(), &path, &[415]);
+        if matches!(route.access, Access::Page | Access::OwnPage) {
+            // Somebody is looking at it.
+            for (reply, status) in [
+                (person().body(of_type, vec![b'a'; 32 * 1024 + 1]).send(), 413),
+                (person().body("text/plain", b"{}".to_vec()).send(), 415),
+                (person().body(of_type, b"csrf=a&csrf=b".to_vec()).send(), 400),
+            ] {
+                assert_eq!(outcome(&reply), format!("{status} page"), "{path}: {}", reply.body);
+            }
+        }
         check(person().body(of_type, b"\xff\x00=&{".to_vec()).send(), &path, &[400, 401, 403, 422]);
     }
     app.sql("ALTER TABLE sessions RENAME TO elsewhere");

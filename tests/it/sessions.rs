@@ -174,6 +174,29 @@ fn signing_out_here_ends_this_session_only() {
     assert_eq!(app.events("session.signed_out"), 2);
 }
 
+/// RFC 9470 §3: the challenge names the age that would do, which is the operator's.
+#[test]
+fn who_must_confirm_is_told_how_fresh_it_must_be() {
+    let settings = [("session.fresh_verification", "90s")];
+    let config = "[bridges.fresh]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.max_auth_age = \"70s\"\n\
+                  [bridges.attested]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.min_acr = \"phrh\"";
+    let app = TestApp::with(&Options { settings: &settings, config, ..Options::default() });
+    let (mut person, mut passkey) = app.person();
+    let challenge = |reply: Reply| {
+        let reply = reply.expect_problem(401, "reauthentication_required");
+        reply.header("www-authenticate").map(ToOwned::to_owned)
+    };
+    let with = |parameters: &str| Some(format!(r#"Bearer error="insufficient_user_authentication"{parameters}"#));
+    let attested = person.call("POST", "/v1/bridges/attested/token", None);
+    assert_eq!(challenge(attested), with(""), "age would not help there");
+    app.advance(Duration::seconds(91));
+    let begun = person.post("/v1/passkeys/registration/options", &json!({ "purpose": "add" }));
+    assert_eq!(challenge(begun), with(r#", max_age="90""#));
+    assert_eq!(challenge(person.call("POST", "/v1/bridges/fresh/token", None)), with(r#", max_age="70""#));
+    person.step_up(&mut passkey).expect(200);
+    person.begin_registration(&json!({ "purpose": "add" }));
+}
+
 #[test]
 fn a_disabled_person_is_out_everywhere_at_once() {
     let settings = &[("challenges.store", "database")];

@@ -52,10 +52,11 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         .because(error),
         CeremonyError::NoPasskeyYet => Failure::new(Kind::NoPasskeyYet, "There is no passkey on this account yet."),
         CeremonyError::NotSignedIn => Failure::new(Kind::NotSignedIn, "Sign in first."),
-        CeremonyError::NotFresh => Failure::new(
+        CeremonyError::NotFresh(within) => Failure::new(
             Kind::ReauthenticationRequired,
             "Confirm with a passkey that it is you, then try again. Nothing was changed.",
-        ),
+        )
+        .fresh_within(within),
         CeremonyError::SignUpClosed => {
             Failure::new(Kind::SignUpClosed, "New accounts cannot be made here. Ask the operator.")
         }

@@ -17,9 +17,10 @@ use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
-use crate::storage::{StorageError, audit};
+use crate::storage::{StorageError, audit, signing_keys};
 use crate::tokens::claims::RefreshClaims;
 use crate::tokens::dpop::Jkt;
+use crate::tokens::keys::Use;
 use crate::tokens::mint::Successor;
 use crate::tokens::verifier::places;
 use crate::tokens::{Grant, MintError, TokenSet};
@@ -37,6 +38,9 @@ pub enum RefreshError {
     /// No such family: it ended long ago, or the database was restored.
     #[error("the refresh token's family is not stored")]
     NoFamily,
+    /// The key that signed the live token was revoked.
+    #[error("the key of the family's live token was revoked")]
+    KeyRevoked,
     /// Used before: the family is revoked now.
     #[error("a used refresh token was presented again; its family is revoked")]
     Replayed,
@@ -234,7 +238,10 @@ async fn why_not(
     let Some((stored, user)) = found else { return Err(RefreshError::NoFamily) };
     let digest = TokenDigest::of(&presented.claims.jti);
     match stored.family.decide(&digest, &client.id, stored.standing, now, room.retry_window) {
-        Decision::Repeat => Ok((leaf_of(stored), user)),
+        Decision::Repeat => {
+            require_key(room, &stored.family.leaf_key, now).await?;
+            Ok((leaf_of(stored), user))
+        }
         // Another server rotated it between our two statements and time stood still: as good as a repeat, but never
         // looped for; the client asks again.
         Decision::Rotate => Err(RefreshError::Storage(StorageError::NoConnection(None))),
@@ -244,6 +251,17 @@ async fn why_not(
             Err(RefreshError::Replayed)
         }
     }
+}
+
+/// A leaf whose key was revoked is dead, and asking again does not help. A key that is only not here yet is no refusal: the
+/// printing says so.
+async fn require_key(room: &Oidc, kid: &str, now: Time) -> Result<(), RefreshError> {
+    if room.mint.keys().ring().signing_by_kid(&Use::Refresh, kid).is_some() {
+        return Ok(());
+    }
+    let rows = room.db.run(signing_keys::all).await?;
+    let revoked = rows.iter().any(|row| row.kid == kid && row.revoked_at.is_some_and(|at| at <= now));
+    if revoked { Err(RefreshError::KeyRevoked) } else { Ok(()) }
 }
 
 fn leaf_of(stored: StoredFamily) -> Leaf {

@@ -55,7 +55,7 @@ fn known_and_unknown_addresses_look_alike() {
     assert_eq!(ids(&known), [crate::authenticator::encode(&passkey.credential_id)], "else this tests nothing");
     for n in 0..40 {
         let unknown = ask(&app, &format!("nobody{n}@example.test"));
-        assert_eq!(shape(&unknown.json()), shape(&known.json()));
+        assert_eq!(shape_but_transports(&unknown), shape_but_transports(&known));
         assert_eq!(names(&unknown), names(&known));
         assert!((1..=3).contains(&ids(&unknown).len()), "never none");
         for entry in unknown.json()["publicKey"]["allowCredentials"].as_array().unwrap() {
@@ -63,6 +63,26 @@ fn known_and_unknown_addresses_look_alike() {
             assert_eq!(entry["type"], "public-key");
         }
     }
+}
+
+fn shape_but_transports(reply: &Reply) -> BTreeSet<String> {
+    shape(&reply.json()).into_iter().filter(|name| !name.ends_with(".transports")).collect()
+}
+
+/// Some passkeys never told how they are reached: that alone must not tell that there is somebody.
+#[test]
+fn a_passkey_without_transports_does_not_stand_out() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = (app.browser(), Authenticator { transports: Vec::new(), ..app.passkey() });
+    let begun = browser.begin_registration(&json!({ "purpose": "sign-up", "email": KNOWN }));
+    let credential = passkey.create(&begun["publicKey"]);
+    browser.finish_registration(&begun, &credential).expect(200);
+    let entries = |email: &str| ask(&app, email).json()["publicKey"]["allowCredentials"].as_array().unwrap().clone();
+    let silent = |entry: &Value| entry.get("transports").is_none();
+    assert!(entries(KNOWN).iter().all(silent), "else this tests nothing");
+    let unknown: Vec<Vec<Value>> = (0..200).map(|n| entries(&format!("nobody{n}@example.test"))).collect();
+    let alike = unknown.iter().filter(|entries| entries.iter().all(silent)).count();
+    assert!((3..60).contains(&alike), "{alike} of 200 that nobody has look the same");
 }
 
 /// The names of the headers that every answer has.

@@ -281,7 +281,7 @@ impl Browser {
     /// A request from one of our pages, with its cookies.
     pub fn request(&self, method: &str, path: &str) -> Request {
         let mut request = Request::new(method, &self.url, path).header("Sec-Fetch-Site", "same-origin");
-        if method != "GET" {
+        if !["GET", "HEAD"].contains(&method) {
             request = request.header("Origin", &self.origin);
         }
         if self.cookies.is_empty() {

@@ -1,0 +1,30 @@
+//! The audit trail.
+
+use chrono::Duration;
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::reader::Reader;
+
+/// The audit trail.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long events are kept; none: for ever.
+    pub keep: Option<Duration>,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Audit trail",
+    doc: "What happened is written down as it happens; `docs/reference/audit-events.md` lists the events.",
+    keys: &[Key {
+        path: "audit.keep",
+        kind: Kind::DurationOrOff("1d", "4000d"),
+        default: Fallback::Value("400d"),
+        doc: "How long events are kept. Older ones are deleted bit by bit; `off` keeps them for ever, which lets the table \
+              grow with what strangers send.",
+    }],
+};
+
+/// Reads the section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Audit {
+    Audit { keep: reader.optional_duration("audit.keep") }
+}
