@@ -342,12 +342,14 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         dpop: Arc::clone(&dpop),
         public_origin: config.issuer().to_owned(),
     };
+    let registration = Arc::new(registration(config, clock, rooms));
     let oidc = Oidc {
         db: rooms.db.clone(),
         clock: clock.clone(),
         clients: Arc::clone(&rooms.clients),
         mint: Arc::clone(&rooms.mint),
         ceremonies: Arc::clone(&rooms.ceremonies),
+        registration: Arc::clone(&registration),
         client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
         dpop,
         retry_window: config.tokens.refresh_retry_window,
@@ -363,7 +365,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         site: Data::new(Site::new(config, clock, &rooms.keys)),
         guard: Data::new(guard),
         administration: Data::new(Arc::new(administration(config, clock, rooms))),
-        registration: Data::new(Arc::new(registration(config, clock, rooms))),
+        registration: Data::new(registration),
         pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
@@ -401,9 +403,10 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         issuer: config.issuer().to_owned(),
         algorithms: rooms.rotation.token_algorithms(),
         registration: config.registration.mode != RegistrationMode::Off,
+        metadata_documents: config.registration.metadata_documents,
+        check_iframe: config.session.check_iframe,
     };
-    let paths = routes::ROUTES.iter().map(|route| route.path);
-    Published::new(&capabilities, paths, config.keys.publish_before_signing)
+    Published::new(&capabilities, config.keys.publish_before_signing)
 }
 
 fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administration {

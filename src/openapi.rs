@@ -34,6 +34,7 @@ use crate::{account, admin, bridge, ceremony, oidc, site, web};
         oidc::keys::bridge_jwks,
         oidc::token::post,
         oidc::device::post,
+        oidc::par::post,
         oidc::revoke::post,
         oidc::introspect::post,
         site::logout::requested,

@@ -71,6 +71,20 @@ impl Client {
         self.definition.require_pushed_authorization_requests || self.is_fapi2()
     }
 
+    /// Whether authorization requests of the client must be signed by it (RFC 9101 §10.5).
+    pub fn requires_signed_requests(&self) -> bool {
+        self.definition.require_signed_request_object || self.signs_messages()
+    }
+
+    /// Whether answers to authorization requests of the client must be signed by us (FAPI 2.0 Message Signing §5.4).
+    pub fn requires_signed_answers(&self) -> bool {
+        self.signs_messages()
+    }
+
+    fn signs_messages(&self) -> bool {
+        self.definition.security_profile == Some(SecurityProfile::Fapi2MessageSigning)
+    }
+
     /// Whether access tokens of the client must be bound to a DPoP key.
     pub const fn requires_dpop(&self) -> bool {
         self.definition.dpop_bound_access_tokens || self.is_fapi2()

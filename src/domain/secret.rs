@@ -53,6 +53,8 @@ pub enum TokenKind {
     AuthorizationCode,
     /// The handle of an authorization request that waits for a person.
     Interaction,
+    /// The handle of an authorization request that its client sent ahead (RFC 9126 §2.2).
+    PushedRequest,
     /// A registered client's permission to change itself (RFC 7592 §3).
     Registration,
     /// A permission to register clients (RFC 7591 §3).
@@ -70,6 +72,7 @@ impl TokenKind {
             Self::DeviceCode => "pmd_",
             Self::AuthorizationCode => "pma_",
             Self::Interaction => "pmi_",
+            Self::PushedRequest => "pmq_",
             Self::Registration => "pmr_",
             Self::InitialAccess => "pmn_",
         }

@@ -2,64 +2,34 @@
 //! `/.well-known/oauth-authorization-server` (RFC 8414), the same bytes.
 //!
 //! What must hold: the document is made once from the configuration, never from a request; it lists only what is switched
-//! on. An endpoint is listed when its path is a route ([`ENDPOINTS`]); what has no route of its own is in [`BUILT`]. To add
-//! an endpoint: a row in the table. To add an ability: a member of [`Built`] and the lines it brings.
+//! on, in the words of the room that does it. To add an endpoint: a row in [`ENDPOINTS`]. To add an ability: a line in the
+//! part it belongs to, from the constant that its room decides by.
 
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Duration;
 use serde_json::{Map, Value, json};
 
-use super::{Room, wire};
+use super::{Room, logout, wire};
 use crate::domain::claims::{GROUPS, STANDARD};
+use crate::tokens::dpop;
 use crate::tokens::jwks::etag;
 use crate::tokens::keys::Algorithm;
+use crate::tokens::verifier::places::ASSERTION_ALGORITHMS;
 use crate::web::cached;
 
-/// Abilities of this build that no route tells of.
-struct Built {
-    /// Clients may authenticate by `private_key_jwt`, with these algorithms.
-    assertion_algorithms: &'static [&'static str],
-    /// Access tokens may be bound to DPoP keys (RFC 9449), with these algorithms.
-    dpop_algorithms: &'static [&'static str],
-    /// Authorization requests may be signed objects (RFC 9101), with these algorithms.
-    request_object_algorithms: &'static [&'static str],
-    /// Signed requests may be fetched from a registered address (OpenID Connect Core §6.2).
-    request_uri: bool,
-    /// Authorization answers may be signed (JARM).
-    signed_answers: bool,
-    /// Clients are told by the server that a session ended (Back-Channel Logout).
-    backchannel_logout: bool,
-    /// Clients are told by the browser (Front-Channel Logout).
-    frontchannel_logout: bool,
-}
-
-const BUILT: Built = Built {
-    assertion_algorithms: &[],
-    dpop_algorithms: &[],
-    request_object_algorithms: &[],
-    request_uri: false,
-    signed_answers: false,
-    backchannel_logout: false,
-    frontchannel_logout: false,
-};
-
-const AUTHORIZE: &str = "/oauth/authorize";
-const DEVICE: &str = "/oauth/device";
-const PAR: &str = "/oauth/par";
 const REGISTER: &str = "/oauth/register";
-const LOGOUT: &str = "/oauth/logout";
 
-/// The members that name an endpoint, with its path. A member is in the document when the path is a route.
+/// The members that name an endpoint, with its path.
 pub const ENDPOINTS: [(&str, &str); 10] = [
-    ("authorization_endpoint", AUTHORIZE),
+    ("authorization_endpoint", "/oauth/authorize"),
     ("token_endpoint", "/oauth/token"),
     ("userinfo_endpoint", "/oauth/userinfo"),
     ("jwks_uri", "/.well-known/jwks.json"),
     ("introspection_endpoint", "/oauth/introspect"),
     ("revocation_endpoint", "/oauth/revoke"),
-    ("pushed_authorization_request_endpoint", PAR),
-    ("device_authorization_endpoint", DEVICE),
-    ("end_session_endpoint", LOGOUT),
+    ("pushed_authorization_request_endpoint", "/oauth/par"),
+    ("device_authorization_endpoint", "/oauth/device"),
+    ("end_session_endpoint", "/oauth/logout"),
     ("registration_endpoint", REGISTER),
 ];
 
@@ -72,6 +42,10 @@ pub struct Capabilities {
     pub algorithms: Vec<Algorithm>,
     /// Whether clients may register themselves.
     pub registration: bool,
+    /// Whether a client may be the address of the document that describes it.
+    pub metadata_documents: bool,
+    /// Whether pages of clients may watch the session in an unseen page of ours.
+    pub check_iframe: bool,
 }
 
 /// The published documents, as bytes, and how long answers may be cached.
@@ -87,15 +61,9 @@ pub struct Published {
 const MAX_AGE: Duration = Duration::minutes(5);
 
 impl Published {
-    /// Makes the document, once. `paths` are those of all routes, `publish_before` is how long a new key is published
-    /// before it signs.
-    pub fn new<'a>(
-        capabilities: &Capabilities,
-        paths: impl IntoIterator<Item = &'a str>,
-        publish_before: Duration,
-    ) -> Self {
-        let paths: Vec<&str> = paths.into_iter().collect();
-        let body = Value::Object(document(capabilities, &paths)).to_string();
+    /// Makes the document, once. `publish_before` is how long a new key is published before it signs.
+    pub fn new(capabilities: &Capabilities, publish_before: Duration) -> Self {
+        let body = Value::Object(document(capabilities)).to_string();
         Self { etag: etag(&body), body, keys_max_age: MAX_AGE.min(publish_before).num_seconds() }
     }
 }
@@ -117,25 +85,19 @@ fn answer(request: &HttpRequest, room: &Room) -> HttpResponse {
     cached::document(request, &published.body, &published.etag, MAX_AGE.num_seconds())
 }
 
-fn document(capabilities: &Capabilities, paths: &[&str]) -> Map<String, Value> {
+fn document(capabilities: &Capabilities) -> Map<String, Value> {
+    let issuer = &capabilities.issuer;
     let mut document = Map::new();
-    document.insert("issuer".to_owned(), capabilities.issuer.as_str().into());
-    let listed = |path: &str| paths.contains(&path) && (path != REGISTER || capabilities.registration);
-    for (member, path) in ENDPOINTS.into_iter().filter(|(_, path)| listed(path)) {
-        document.insert(member.to_owned(), format!("{}{path}", capabilities.issuer).into());
+    document.insert("issuer".to_owned(), issuer.as_str().into());
+    for (member, path) in ENDPOINTS.into_iter().filter(|(_, path)| *path != REGISTER || capabilities.registration) {
+        document.insert(member.to_owned(), format!("{issuer}{path}").into());
     }
-    let has = |path: &str| paths.contains(&path);
-    let parts = [
-        people(),
-        tokens(capabilities),
-        clients(),
-        grants(&has),
-        if has(AUTHORIZE) { authorization(capabilities, &has) } else { Value::Null },
-        if has(LOGOUT) { logout() } else { Value::Null },
-    ];
-    for part in parts {
+    for (member, value) in logout::metadata(issuer, capabilities.check_iframe) {
+        document.insert(member.to_owned(), value);
+    }
+    for part in [people(), tokens(capabilities), clients(capabilities), authorization(capabilities)] {
         let Value::Object(part) = part else { continue };
-        document.extend(part.into_iter().filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty())));
+        document.extend(part);
     }
     document
 }
@@ -159,7 +121,7 @@ fn tokens(capabilities: &Capabilities) -> Value {
         "id_token_signing_alg_values_supported": algorithms,
         "userinfo_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": algorithms,
-        "dpop_signing_alg_values_supported": BUILT.dpop_algorithms,
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS.map(Algorithm::as_str),
     })
 }
 
@@ -172,69 +134,39 @@ fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
         .collect()
 }
 
-fn clients() -> Value {
-    let by_key = if BUILT.assertion_algorithms.is_empty() { None } else { Some("private_key_jwt") };
-    let confidential: Vec<&str> = ["client_secret_basic", "client_secret_post"].into_iter().chain(by_key).collect();
-    let all: Vec<&str> = confidential.iter().copied().chain(["none"]).collect();
+fn clients(capabilities: &Capabilities) -> Value {
+    let confidential = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let all: Vec<&str> = confidential.into_iter().chain(["none"]).collect();
+    let algorithms = ASSERTION_ALGORITHMS.map(Algorithm::as_str);
     json!({
+        "grant_types_supported":
+            [wire::AUTHORIZATION_CODE, wire::REFRESH_TOKEN, wire::CLIENT_CREDENTIALS, wire::DEVICE_CODE, wire::PASSKEY],
         "token_endpoint_auth_methods_supported": all,
-        "token_endpoint_auth_signing_alg_values_supported": BUILT.assertion_algorithms,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": all,
-        "revocation_endpoint_auth_signing_alg_values_supported": BUILT.assertion_algorithms,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": confidential,
-        "introspection_endpoint_auth_signing_alg_values_supported": BUILT.assertion_algorithms,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "client_id_metadata_document_supported": capabilities.metadata_documents,
     })
 }
 
-fn grants(has: &impl Fn(&str) -> bool) -> Value {
-    let grants: Vec<&str> = [
-        ("authorization_code", has(AUTHORIZE)),
-        (wire::REFRESH_TOKEN, true),
-        (wire::CLIENT_CREDENTIALS, true),
-        ("urn:ietf:params:oauth:grant-type:device_code", has(DEVICE)),
-        (wire::PASSKEY, true),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_on)| is_on.then_some(name))
-    .collect();
-    json!({ "grant_types_supported": grants })
-}
-
-fn authorization(capabilities: &Capabilities, has: &impl Fn(&str) -> bool) -> Value {
-    let plain = ["query", "form_post"];
-    let signed = ["jwt", "query.jwt", "form_post.jwt"];
-    let modes: Vec<&str> = plain.into_iter().chain(signed.into_iter().filter(|_| BUILT.signed_answers)).collect();
-    let signing = if BUILT.signed_answers { names(&capabilities.algorithms) } else { Vec::new() };
-    let mut part = json!({
+fn authorization(capabilities: &Capabilities) -> Value {
+    json!({
         "response_types_supported": ["code"],
-        "response_modes_supported": modes,
-        "authorization_signing_alg_values_supported": signing,
+        "response_modes_supported": ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"],
+        "authorization_signing_alg_values_supported": names(&capabilities.algorithms),
         "authorization_response_iss_parameter_supported": true,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "claims_parameter_supported": true,
-        "request_parameter_supported": !BUILT.request_object_algorithms.is_empty(),
-        "request_object_signing_alg_values_supported": BUILT.request_object_algorithms,
-        // Left out, it would mean true.
-        "request_uri_parameter_supported": BUILT.request_uri,
-    });
-    if BUILT.request_uri {
-        part["require_request_uri_registration"] = true.into();
-    }
-    if has(PAR) {
-        part["require_pushed_authorization_requests"] = false.into();
-    }
-    part
-}
-
-fn logout() -> Value {
-    json!({
-        "backchannel_logout_supported": BUILT.backchannel_logout,
-        "backchannel_logout_session_supported": BUILT.backchannel_logout,
-        "frontchannel_logout_supported": BUILT.frontchannel_logout,
-        "frontchannel_logout_session_supported": BUILT.frontchannel_logout,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "request_object_signing_alg_values_supported": ASSERTION_ALGORITHMS.map(Algorithm::as_str),
+        "require_pushed_authorization_requests": false,
     })
 }
 
@@ -243,34 +175,42 @@ mod tests {
     use super::*;
 
     fn capabilities() -> Capabilities {
-        let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
-        Capabilities { issuer: "https://id.example".into(), algorithms, registration: false }
+        Capabilities {
+            issuer: "https://id.example".into(),
+            algorithms: vec![Algorithm::ES256, Algorithm::RS256],
+            registration: false,
+            metadata_documents: false,
+            check_iframe: false,
+        }
     }
 
     #[test]
-    fn an_endpoint_is_listed_when_it_is_a_route() {
-        for (member, path) in ENDPOINTS {
-            let on = Capabilities { registration: true, ..capabilities() };
-            let with = document(&on, &[path]);
-            assert_eq!(with[member], format!("https://id.example{path}"), "{member}");
-            let without = document(&on, &[]);
-            assert!(!without.contains_key(member), "{member}");
+    fn what_is_switched_off_is_not_listed() {
+        let off = document(&capabilities());
+        let on = document(&Capabilities {
+            registration: true,
+            metadata_documents: true,
+            check_iframe: true,
+            ..capabilities()
+        });
+        for member in ["registration_endpoint", "check_session_iframe"] {
+            assert!(!off.contains_key(member) && on.contains_key(member), "{member}");
         }
-        assert!(!document(&capabilities(), &[REGISTER]).contains_key("registration_endpoint"), "switched off");
+        let documents = "client_id_metadata_document_supported";
+        assert_eq!((&off[documents], &on[documents]), (&false.into(), &true.into()));
     }
 
     /// RFC 8414 §2: empty lists are left out; the schema knows no null.
     #[test]
     fn nothing_is_null_or_empty() {
-        let paths: Vec<&str> = ENDPOINTS.iter().map(|(_, path)| *path).collect();
-        for (name, value) in document(&capabilities(), &paths) {
+        for (name, value) in document(&capabilities()) {
             assert!(!value.is_null() && value != json!([]) && value != json!(""), "{name}");
         }
     }
 
     #[test]
     fn keys_are_cached_for_less_than_they_are_published_before_they_sign() {
-        let age = |publish_before| Published::new(&capabilities(), [], publish_before).keys_max_age;
+        let age = |publish_before| Published::new(&capabilities(), publish_before).keys_max_age;
         assert_eq!(age(Duration::minutes(10)), 300);
         assert_eq!(age(Duration::seconds(20)), 20);
         assert_eq!(age(Duration::zero()), 0);

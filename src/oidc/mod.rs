@@ -14,6 +14,7 @@ pub mod initiate;
 pub mod introspect;
 pub mod keys;
 pub mod logout;
+pub mod par;
 pub mod registration;
 pub mod revoke;
 pub mod token;
@@ -33,6 +34,7 @@ use crate::domain::id::UserId;
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::client_keys::ClientKeys;
+use crate::oidc::registration::Registration;
 use crate::storage::{Db, StorageError, users};
 use crate::tokens::Mint;
 
@@ -48,6 +50,8 @@ pub struct Oidc {
     pub mint: Arc<Mint>,
     /// Passkey ceremonies, for the passkey grant.
     pub ceremonies: Arc<Ceremonies>,
+    /// Reads clients from their documents, and fetches what clients refer to.
+    pub registration: Arc<Registration>,
     /// The public keys of clients.
     pub client_keys: ClientKeys,
     /// Proofs of possession.

@@ -89,6 +89,7 @@ routes! {
     GET    "/oauth/interaction/{handle}/cancel"     Page => site::authorize::cancel;
     POST   "/oauth/token"                           Client    => oidc::token::post;
     POST   "/oauth/device"                          Client    => oidc::device::post;
+    POST   "/oauth/par"                             Client    => oidc::par::post;
     POST   "/oauth/revoke"                          Client    => oidc::revoke::post;
     POST   "/oauth/introspect"                      ConfidentialClient => oidc::introspect::post;
     GET    "/oauth/userinfo"                        Token     => oidc::userinfo::get;

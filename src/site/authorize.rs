@@ -12,10 +12,11 @@ use super::sign_in::{self, Introduction};
 use super::{Site, account_card, app_identity, identity_of, require_identity, see_other};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
-use crate::domain::authorization::{Answer, Parameters, Refusal, ResponseMode, Step, Unsafe};
+use crate::domain::authorization::{Answer, Parameters, Refusal, Step, Unsafe};
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
 use crate::oidc::authorize::{self, Outcome, Pending, Visitor};
+use crate::oidc::logout::session_state::session_state;
 use crate::oidc::{Oidc, Room};
 use crate::web::Caller;
 use crate::web::caller::RequestId;
@@ -187,10 +188,14 @@ impl Desk<'_> {
     async fn begin(&self, parameters: Parameters, visitor: &Visitor<'_>) -> Result<HttpResponse, Failure> {
         let sent = parameters.find("redirect_uri").map(|uri| uri.chars().take(200).collect());
         match authorize::begin(self.room, parameters, visitor).await? {
-            Outcome::Answer(client, answer) => self.answered(&client, &answer, Came::ByLink),
+            Outcome::Answer(client, answer) => self.answered(&client, answer, visitor.identity, Came::ByLink),
             Outcome::Wait(handle) => Ok(see_other(&path(handle.expose()))),
             Outcome::Explain(client, refusal) => self.explain(&client, refusal),
             Outcome::Unsafe(problem) => self.fault(fault_of(problem), None, sent),
+            Outcome::NoDocument(failure) => {
+                failure.log();
+                self.fault(Fault::ClientUnknown, Some(failure.detail().to_owned()), None)
+            }
         }
     }
 
@@ -215,7 +220,7 @@ impl Desk<'_> {
             (Step::Refuse(refusal), _) => self.refuse(pending, refusal, identity, came).await,
             (Step::Issue, Some(identity)) => {
                 let answer = authorize::issue(self.room, pending, identity, &self.caller.provenance).await?;
-                self.answered(&pending.client, &answer, came)
+                self.answered(&pending.client, answer, Some(identity), came)
             }
             // After a form the page is fetched anew, so that reloading it sends nothing again.
             _ if by_form => Ok(see_other(&path(handle))),
@@ -237,7 +242,7 @@ impl Desk<'_> {
             "allow" => {
                 let kept = self.kept(&pending, form);
                 match authorize::allow(self.room, &pending, identity, &kept, &self.caller.provenance).await? {
-                    Ok(answer) => self.answered(&pending.client, &answer, Came::ByOurForm),
+                    Ok(answer) => self.answered(&pending.client, answer, Some(identity), Came::ByOurForm),
                     Err(step) => self.follow(handle, &pending, Some(identity), step, Came::ByOurForm).await,
                 }
             }
@@ -267,15 +272,35 @@ impl Desk<'_> {
         came: Came,
     ) -> Result<HttpResponse, Failure> {
         let answer = authorize::refuse(self.room, pending, refusal, identity, &self.caller.provenance).await?;
-        self.answered(&pending.client, &answer, came)
+        self.answered(&pending.client, answer, identity, came)
     }
 
-    /// Sends an answer to a client that is known by name.
-    fn answered(&self, client: &Client, answer: &Answer, came: Came) -> Result<HttpResponse, Failure> {
-        match (answer.to.mode, came) {
-            (ResponseMode::FormPost, _) => self.form_post(client, answer),
-            (ResponseMode::Query, Came::ByLink) => Ok(see_other(&answer.address())),
-            (ResponseMode::Query, Came::ByOurForm) => {
+    /// Sends an answer to a client that is known by name. With a code the client is told how to notice that its person signed
+    /// out here (OpenID Connect Session Management §3).
+    fn answered(
+        &self,
+        client: &Client,
+        mut answer: Answer,
+        identity: Option<&Identity>,
+        came: Came,
+    ) -> Result<HttpResponse, Failure> {
+        let session = identity.filter(|_| answer.is_code()).map(|identity| identity.session.id);
+        let watched = session.and_then(|session| self.guard.browser_state(session));
+        if let (Some((_, state)), Some(origin)) = (&watched, answer.to.origin()) {
+            answer.parameters.push(("session_state", session_state(&client.id, &origin, state)));
+        }
+        let mut response = self.sent(client, &authorize::sealed(self.room, client, answer)?, came)?;
+        if let Some((cookie, _)) = watched {
+            response.add_cookie(&cookie).map_err(Failure::unavailable)?;
+        }
+        Ok(response)
+    }
+
+    fn sent(&self, client: &Client, answer: &Answer, came: Came) -> Result<HttpResponse, Failure> {
+        match (answer.to.mode.is_posted(), came) {
+            (true, _) => self.form_post(client, answer),
+            (false, Came::ByLink) => Ok(see_other(&answer.address())),
+            (false, Came::ByOurForm) => {
                 let frame = self.site.frame(self.request, None, Boot::default());
                 let nonce = frame.nonce.clone();
                 let view = Returning { frame, app: client.definition.name.clone(), url: answer.address() };
@@ -382,6 +407,7 @@ fn fault_of(problem: Unsafe) -> Fault {
         Unsafe::NoClient => Fault::ClientMissing,
         Unsafe::UnknownClient => Fault::ClientUnknown,
         Unsafe::NoRedirectUri => Fault::RedirectMissing,
+        Unsafe::PushedRequest => Fault::InteractionOver,
         Unsafe::RedirectUri => Fault::RedirectUnregistered,
     }
 }

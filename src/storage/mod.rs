@@ -26,6 +26,7 @@ pub mod interactions;
 pub mod migrations;
 pub mod outbox;
 pub mod people;
+pub mod pushed_requests;
 pub mod refresh_tokens;
 pub mod relying_parties;
 pub mod resources;

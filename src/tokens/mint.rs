@@ -30,6 +30,9 @@ use crate::domain::user::User;
 use crate::resources::Resources;
 use crate::storage::sign_in::NewFamily;
 
+/// Life of a signed authorization answer: long enough to reach its client (JARM §2.1: ten minutes at most).
+const ANSWER_LIFE: Duration = Duration::minutes(2);
+
 /// Life of a logout token: it is signed when it is delivered (OpenID Connect Back-Channel Logout §2.4: two minutes at most).
 const LOGOUT_TOKEN_LIFE: Duration = Duration::minutes(2);
 
@@ -356,6 +359,26 @@ impl Mint {
         let key = self.signing(&Use::Tokens, algorithm)?;
         claims.insert("iss".to_owned(), self.settings.issuer.as_str().into());
         claims.insert("aud".to_owned(), client.id.as_str().into());
+        Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
+    }
+
+    /// Signs the answer to an authorization request (JARM §2.1). It has no `typ`, which relying parties would not expect, and
+    /// so passes for no token of ours.
+    pub fn authorization_answer(
+        &self,
+        client: &Client,
+        parameters: &[(&'static str, String)],
+        now: Time,
+    ) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let algorithm = named(client.definition.authorization_response_algorithm.as_deref())
+            .unwrap_or_else(|| id_algorithm(client));
+        let key = self.signing(&Use::Tokens, algorithm)?;
+        let mut claims: Map<String, Value> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+        claims.insert("iss".to_owned(), self.settings.issuer.as_str().into());
+        claims.insert("aud".to_owned(), client.id.as_str().into());
+        claims.insert("exp".to_owned(), (now + ANSWER_LIFE).timestamp().into());
         Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
     }
 

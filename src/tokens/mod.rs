@@ -41,6 +41,8 @@ pub mod typ {
     pub const REFRESH: &str = "rt+jwt";
     /// A client's assertion about itself (rfc7523bis §4); older clients leave it out or write `JWT`.
     pub const CLIENT_ASSERTION: &str = "client-authentication+jwt";
+    /// Signed authorization request (RFC 9101 §10.8); older clients leave it out or write `JWT`.
+    pub const REQUEST_OBJECT: &str = "oauth-authz-req+jwt";
     /// DPoP proof (RFC 9449 §4.2).
     pub const DPOP: &str = "dpop+jwt";
     /// Logout token (OpenID Connect Back-Channel Logout §2.4).

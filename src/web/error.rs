@@ -132,6 +132,16 @@ kinds! {
     AccessDenied: 403, "access_denied", "access_denied", "Access was denied";
     /// The client may not use this grant.
     UnauthorizedClient: 400, "unauthorized_client", "unauthorized_client", "This client may not do that";
+    /// Only codes are given through the browser.
+    UnsupportedResponseType: 400, "unsupported_response_type", "unsupported_response_type", "Unsupported response type";
+    /// A signed request that cannot be taken (RFC 9101 §7).
+    InvalidRequestObject: 400, "invalid_request_object", "invalid_request_object", "The request object is not valid";
+    /// A reference to a request that cannot be taken (RFC 9101 §7).
+    InvalidRequestUri: 400, "invalid_request_uri", "invalid_request_uri", "The request_uri is not valid";
+    /// A signed request of a client that cannot sign (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported: 400, "request_not_supported", "request_not_supported", "Signed requests are not supported here";
+    /// Clients do not register themselves by asking for tokens (OpenID Connect Core §3.1.2.6).
+    RegistrationNotSupported: 400, "registration_not_supported", "registration_not_supported", "Registration is elsewhere";
     /// No such grant type.
     UnsupportedGrantType: 400, "unsupported_grant_type", "unsupported_grant_type", "Unsupported grant type";
     /// Scope unknown, malformed or not allowed.

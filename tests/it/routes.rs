@@ -75,6 +75,7 @@ const ROWS: &[Row] = &[
     row("GET /oauth/interaction/{handle}/cancel",    Nothing,         ["400 page",            "403 page",               "403 page",               "400 page",               ""]),
     row("POST /oauth/token",                         Form("grant_type=refresh_token&refresh_token=x"), ["-"; 5]),
     row("POST /oauth/device",                        Form("scope=openid"), ["-"; 5]),
+    row("POST /oauth/par",                           Form("response_type=code"), ["-"; 5]),
     row("POST /oauth/revoke",                        Form("token=x"), ["-"; 5]),
     row("POST /oauth/introspect",                    Form("token=x"), ["-"; 5]),
     row("GET /oauth/logout",                         Nothing,         ["303 /signed-out",     "403 page",               "403 page",               "200 page",               ""]),

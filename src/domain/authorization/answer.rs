@@ -15,6 +15,10 @@ pub enum ResponseMode {
     Query,
     /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode).
     FormPost,
+    /// Signed, in the query of the redirect URI (JARM §2.3.1).
+    QueryJwt,
+    /// Signed, in a form that the browser posts (JARM §2.3.3).
+    FormPostJwt,
 }
 
 impl ResponseMode {
@@ -23,8 +27,21 @@ impl ResponseMode {
         match text {
             "query" => Some(Self::Query),
             "form_post" => Some(Self::FormPost),
+            // For codes `jwt` alone means the query (JARM §2.3.4).
+            "jwt" | "query.jwt" => Some(Self::QueryJwt),
+            "form_post.jwt" => Some(Self::FormPostJwt),
             _ => None,
         }
+    }
+
+    /// Whether the answer is one signed JWT.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::QueryJwt | Self::FormPostJwt)
+    }
+
+    /// Whether the browser posts the answer.
+    pub const fn is_posted(self) -> bool {
+        matches!(self, Self::FormPost | Self::FormPostJwt)
     }
 }
 
@@ -69,6 +86,12 @@ impl ReturnTo {
         }
     }
 
+    /// The web origin that it belongs to; none for an app's own scheme.
+    pub fn origin(&self) -> Option<String> {
+        let origin = url::Url::parse(&self.redirect_uri).ok()?.origin();
+        origin.is_tuple().then(|| origin.ascii_serialization())
+    }
+
     /// Who could be there.
     pub fn landing(&self) -> Landing {
         Landing::of(&self.redirect_uri)
@@ -97,13 +120,18 @@ impl Answer {
         Self::new(to, told, issuer)
     }
 
+    /// Whether it holds a code.
+    pub fn is_code(&self) -> bool {
+        self.parameters.iter().any(|(name, _)| *name == "code")
+    }
+
     fn new(to: ReturnTo, mut parameters: Vec<(&'static str, String)>, issuer: &str) -> Self {
         parameters.extend(to.state.clone().map(|state| ("state", state)));
         parameters.push(("iss", issuer.to_owned()));
         Self { to, parameters }
     }
 
-    /// The address to send the browser to, for [`ResponseMode::Query`]: the registered URI as it is, its own query kept.
+    /// The address to send the browser to, when the answer is not posted: the registered URI as it is, its own query kept.
     pub fn address(&self) -> String {
         let uri = &self.to.redirect_uri;
         let joint = match uri.split_once('?') {

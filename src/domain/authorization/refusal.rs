@@ -29,10 +29,18 @@ refusals! {
     Repeated: "invalid_request", "A parameter was sent twice, or there are more than 64.";
     /// RFC 9126 §6.
     NotPushed: "invalid_request", "This client must push its authorization requests (RFC 9126).";
-    /// OpenID Connect Core §6.1, while no request object was read.
-    RequestObject: "request_not_supported", "The request parameter is not supported.";
-    /// OpenID Connect Core §6.2, while no request was fetched.
-    RequestUri: "request_uri_not_supported", "This request_uri is not supported.";
+    /// RFC 9101 §10.5.
+    NotSigned: "invalid_request", "This client must sign its authorization requests (RFC 9101).";
+    /// RFC 9101 §5.
+    TwoRequests: "invalid_request", "Send request or request_uri, not both.";
+    /// The client has nothing to sign with.
+    NoRequestKeys: "request_not_supported", "This client has no keys registered, so its requests cannot be signed.";
+    /// RFC 9101 §6.
+    RequestObject: "invalid_request_object", "The request object is not valid: iss and client_id are the client, aud is our issuer, exp is ahead, jti is new, and the signature is by a key of the client.";
+    /// RFC 9101 §4.
+    Nested: "invalid_request_object", "A request object must not hold request or request_uri.";
+    /// RFC 9101 §6.2: neither pushed nor registered, or it cannot be read.
+    RequestUri: "invalid_request_uri", "The request_uri is none that this client registered, or what is there cannot be read.";
     /// OpenID Connect Core §7.2.1.
     Registration: "registration_not_supported", "The registration parameter is not supported.";
     /// The grant is not among the client's.
@@ -41,8 +49,10 @@ refusals! {
     NoResponseType: "invalid_request", "The parameter response_type is missing.";
     /// Only codes travel through the browser (RFC 9700 §2.1.2).
     ResponseType: "unsupported_response_type", "Only response_type=code is supported.";
-    /// Neither query nor form_post.
-    ResponseMode: "invalid_request", "Only response_mode=query and response_mode=form_post are supported.";
+    /// None that we know.
+    ResponseMode: "invalid_request", "The response_mode must be query, form_post, jwt, query.jwt or form_post.jwt.";
+    /// FAPI 2.0 Message Signing §5.4.
+    PlainAnswer: "invalid_request", "This client must ask for a signed answer: response_mode=jwt, query.jwt or form_post.jwt.";
     /// Malformed, unknown or not allowed for the client.
     Scope: "invalid_scope", "A scope is malformed, unknown or not allowed for this client.";
     /// OpenID Connect Core §3.1.2.1.
@@ -94,6 +104,9 @@ pub enum Unsafe {
     /// `redirect_uri` is missing or was sent twice.
     #[error("the parameter redirect_uri is missing or was sent twice")]
     NoRedirectUri,
+    /// A handle of a pushed request that leads nowhere (RFC 9126 §4).
+    #[error("the pushed request is unknown, has expired, was used, or is another client's")]
+    PushedRequest,
     /// The redirect URI is none of the client's.
     #[error("the redirect URI is not registered for this client")]
     RedirectUri,

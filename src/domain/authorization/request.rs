@@ -99,14 +99,23 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<String>,
 }
 
+/// How a request reached us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Sent by the client itself, beforehand (RFC 9126).
+    pub pushed: bool,
+    /// In an object that the client signed (RFC 9101).
+    pub signed: bool,
+}
+
 /// What a request is read against.
 pub struct Circumstances<'a> {
     /// Who asks; proven.
     pub client: &'a Client,
     /// Our issuer URL, which every client may ask tokens for.
     pub issuer: &'a str,
-    /// Whether the request was pushed by the client (RFC 9126).
-    pub pushed: bool,
+    /// How the request reached us.
+    pub delivery: Delivery,
     /// The subject of an `id_token_hint`, when it is an ID token of ours for this client; anything else is no hint.
     pub hinted: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -117,13 +126,14 @@ impl AuthorizationRequest {
     pub fn read(parameters: &Parameters, to: ReturnTo, given: &Circumstances<'_>) -> Result<Self, Refusal> {
         let client = given.client;
         refuse(parameters.are_ambiguous(), Refusal::Repeated)?;
-        refuse(client.requires_par() && !given.pushed, Refusal::NotPushed)?;
-        refuse(parameters.find("request").is_some(), Refusal::RequestObject)?;
-        refuse(parameters.find("request_uri").is_some(), Refusal::RequestUri)?;
+        refuse(client.requires_par() && !given.delivery.pushed, Refusal::NotPushed)?;
+        refuse(client.requires_signed_requests() && !given.delivery.signed, Refusal::NotSigned)?;
+        // Both were unfolded before; what is left of them was inside an object (RFC 9101 §4).
+        refuse(["request", "request_uri"].iter().any(|name| parameters.find(name).is_some()), Refusal::Nested)?;
         refuse(parameters.find("registration").is_some(), Refusal::Registration)?;
         response_type(parameters)?;
         refuse(client.may_use(GrantType::AuthorizationCode).is_err(), Refusal::Grant)?;
-        response_mode(parameters)?;
+        response_mode(parameters, client)?;
         refuse(longer(parameters, "state", LONGEST_STATE), Refusal::State)?;
         let scopes = scopes(parameters.find("scope"), client)?;
         let prompts = prompts(parameters)?;
@@ -175,9 +185,12 @@ fn response_type(parameters: &Parameters) -> Result<(), Refusal> {
     }
 }
 
-fn response_mode(parameters: &Parameters) -> Result<(), Refusal> {
-    let mode = parameters.find("response_mode").map(ResponseMode::parse);
-    refuse(mode == Some(None), Refusal::ResponseMode)
+fn response_mode(parameters: &Parameters, client: &Client) -> Result<(), Refusal> {
+    let mode = match parameters.find("response_mode") {
+        Some(text) => ResponseMode::parse(text).ok_or(Refusal::ResponseMode)?,
+        None => ResponseMode::default(),
+    };
+    refuse(client.requires_signed_answers() && !mode.is_signed(), Refusal::PlainAnswer)
 }
 
 /// The scopes of a request: each known and allowed for the client. `offline_access` is left out where it could give nothing
@@ -287,7 +300,7 @@ mod tests {
         AuthorizationRequest::read(
             &parameters,
             to,
-            &Circumstances { client, issuer: ISSUER, pushed: false, hinted: &hinted },
+            &Circumstances { client, issuer: ISSUER, delivery: Delivery::default(), hinted: &hinted },
         )
     }
 
@@ -304,8 +317,8 @@ mod tests {
             ("state twice", vec![("state", "a"), ("state", "a")], Refusal::Repeated),
             ("scope twice", vec![("scope", "openid"), ("scope", "openid")], Refusal::Repeated),
             ("an unknown one twice", vec![("x", "1"), ("x", "2")], Refusal::Repeated),
-            ("a request object", vec![("request", "e30.e30.")], Refusal::RequestObject),
-            ("a request URI", vec![("request_uri", "https://app.example/r")], Refusal::RequestUri),
+            ("a request object", vec![("request", "e30.e30.")], Refusal::Nested),
+            ("a request URI", vec![("request_uri", "https://app.example/r")], Refusal::Nested),
             ("registration", vec![("registration", "{}")], Refusal::Registration),
             ("no response type", vec![("response_type", "")], Refusal::NoResponseType),
             ("token", vec![("response_type", "token")], Refusal::ResponseType),

@@ -6,6 +6,7 @@
 //! redirected; a code is given by the statement that ends the request. To take requests from somewhere else (pushed, signed):
 //! [`source`].
 
+pub mod request_object;
 pub mod source;
 
 use std::collections::BTreeSet;
@@ -20,8 +21,8 @@ use crate::account::guards::Identity;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{
-    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Facts, Parameters, Person, Prompt, Refusal,
-    ReturnTo, Step, Unsafe, decide,
+    Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Delivery, Facts, Parameters, Person, Prompt,
+    Refusal, ReturnTo, Step, Unsafe, decide,
 };
 use crate::domain::client::Client;
 use crate::domain::id::Id;
@@ -48,6 +49,8 @@ pub enum Outcome {
     Explain(Arc<Client>, Refusal),
     /// Never redirected.
     Unsafe(Unsafe),
+    /// Never redirected either: the client is the address of a document that cannot be used, and why.
+    NoDocument(Failure),
     /// A person is needed: the page with this handle.
     Wait(PlainToken),
 }
@@ -79,17 +82,20 @@ pub struct Pending {
 
 /// Takes a request in.
 pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
-    let client = match client_of(room, &parameters) {
-        Ok(client) => client,
-        Err(problem) => return Ok(Outcome::Unsafe(problem)),
+    let Some(id) = parameters.find("client_id") else { return Ok(Outcome::Unsafe(Unsafe::NoClient)) };
+    let client = match room.registration.resolve(id).await {
+        Ok(Some(client)) => client,
+        Ok(None) => return Ok(Outcome::Unsafe(Unsafe::UnknownClient)),
+        Err(failure) if failure.kind() == Kind::InvalidClient => return Ok(Outcome::NoDocument(failure)),
+        Err(failure) => return Err(failure),
     };
     let (request, pushed) = match source::resolve(room, &client, parameters).await? {
-        Source::Sent(parameters) => {
+        Source::Sent(parameters, delivery) => {
             let to = match ReturnTo::find(&parameters, &client) {
                 Ok(to) => to,
                 Err(problem) => return Ok(Outcome::Unsafe(problem)),
             };
-            match read(room, &client, &parameters, to.clone(), false) {
+            match read(room, &client, &parameters, to.clone(), delivery) {
                 Ok(request) => (request, None),
                 Err(refusal) => {
                     let silent = parameters.find("prompt") == Some("none");
@@ -98,6 +104,14 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
             }
         }
         Source::Pushed(request, digest) => (request, Some(digest)),
+        Source::Refused(beside, refusal) => {
+            let silent = beside.find("prompt") == Some("none");
+            return Ok(match ReturnTo::find(&beside, &client) {
+                Ok(to) => refused(room, client, (to, refusal), silent, visitor),
+                Err(_) => Outcome::Explain(client, refusal),
+            });
+        }
+        Source::Nothing => return Ok(Outcome::Unsafe(Unsafe::PushedRequest)),
     };
     let begun_at = room.clock.now();
     let pending = Pending { digest: None, request, client, pushed, chosen_by: None, begun_at };
@@ -127,7 +141,7 @@ pub fn read(
     client: &Client,
     parameters: &Parameters,
     to: ReturnTo,
-    pushed: bool,
+    delivery: Delivery,
 ) -> Result<AuthorizationRequest, Refusal> {
     let (ring, issuer, now) = (room.mint.keys().ring(), room.mint.issuer(), room.clock.now());
     // A hint proves nothing, so one that is not ours is simply none.
@@ -136,7 +150,7 @@ pub fn read(
         Some(verified.into_claims().sub)
     };
     let request =
-        AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, pushed, hinted: &hinted })?;
+        AuthorizationRequest::read(parameters, to, &Circumstances { client, issuer, delivery, hinted: &hinted })?;
     check_resources(room.mint.resources(), client, (&request.scopes, &request.resources), issuer)?;
     Ok(request)
 }
@@ -150,11 +164,6 @@ pub(super) fn check_resources(
 ) -> Result<(), Refusal> {
     known.audience(client, resources.iter().map(String::as_str), issuer).map_err(|_| Refusal::Target)?;
     known.require_resource_of(scopes, &audience(client, scopes, resources, issuer)).map_err(|_| Refusal::Scope)
-}
-
-fn client_of(room: &Oidc, parameters: &Parameters) -> Result<Arc<Client>, Unsafe> {
-    let id = parameters.find("client_id").ok_or(Unsafe::NoClient)?;
-    room.clients.find(id).ok_or(Unsafe::UnknownClient)
 }
 
 fn refused(
@@ -344,6 +353,16 @@ pub(super) fn audience(client: &Client, scopes: &Scopes, resources: &[String], i
     }
     let usual = if scopes.contains("openid") { Some(issuer) } else { None };
     vec![client.grant_audience(usual, issuer).unwrap_or_else(|_| issuer.to_owned())]
+}
+
+/// An answer as it travels: where the client asked for it, all in one JWT that we signed (JARM §2.1).
+pub fn sealed(room: &Oidc, client: &Client, answer: Answer) -> Result<Answer, Failure> {
+    if !answer.to.mode.is_signed() {
+        return Ok(answer);
+    }
+    let signed =
+        room.mint.authorization_answer(client, &answer.parameters, room.clock.now()).map_err(Failure::unavailable)?;
+    Ok(Answer { parameters: vec![("response", signed)], ..answer })
 }
 
 /// Ends a waiting request with a refusal; when the person said no themselves, the audit trail tells it.

@@ -1,25 +1,49 @@
-//! Where the parameters of a request come from: today, from the browser itself.
+//! Where the parameters of a request come from: the browser itself, a request that the client pushed (RFC 9126), or an
+//! object that it signed (RFC 9101), sent along or fetched from an address that it registered.
 //!
-//! A client may also push them beforehand (RFC 9126) or sign them (RFC 9101). Both end here: a pushed request was read when
-//! it was pushed and comes back as it was stored; a signed one gives the parameters that are read instead of those in the
-//! address.
+//! What must always hold: of a pushed or signed request nothing counts that stands beside it in the address.
 
-use super::super::Oidc;
-use crate::domain::authorization::{AuthorizationRequest, Parameters};
+use super::super::{Oidc, par};
+use super::request_object;
+use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal};
 use crate::domain::client::Client;
-use crate::domain::secret::TokenDigest;
+use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::storage::pushed_requests;
 use crate::web::error::Failure;
 
 /// A request, as far as it was read.
 pub enum Source {
     /// Parameters to be read now.
-    Sent(Parameters),
+    Sent(Parameters, Delivery),
     /// Read before; the row is used up when a code is given.
     Pushed(AuthorizationRequest, TokenDigest),
+    /// Refused before its parameters could be read; those beside it tell where the answer may go.
+    Refused(Parameters, Refusal),
+    /// A handle that leads nowhere.
+    Nothing,
 }
 
-/// Finds out. What is not understood stays among the parameters, and the checks refuse it by name.
-#[expect(clippy::unused_async, reason = "a pushed request is read from the database")]
-pub async fn resolve(_room: &Oidc, _client: &Client, parameters: Parameters) -> Result<Source, Failure> {
-    Ok(Source::Sent(parameters))
+/// Finds out.
+pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<Source, Failure> {
+    let unfolded = match (sent.find("request"), sent.find("request_uri")) {
+        _ if sent.are_ambiguous() => Err(Refusal::Repeated),
+        (None, None) => return Ok(Source::Sent(sent, Delivery::default())),
+        (Some(_), Some(_)) => Err(Refusal::TwoRequests),
+        (Some(object), None) => request_object::unfold(room, client, object).await?,
+        (None, Some(uri)) => match uri.strip_prefix(par::URN) {
+            Some(handle) => return pushed(room, client, handle).await,
+            None => request_object::fetch(room, client, uri).await?,
+        },
+    };
+    Ok(match unfolded {
+        Ok(parameters) => Source::Sent(parameters, Delivery { signed: true, ..Delivery::default() }),
+        Err(refusal) => Source::Refused(sent, refusal),
+    })
+}
+
+async fn pushed(room: &Oidc, client: &Client, handle: &str) -> Result<Source, Failure> {
+    let Some(handle) = PlainToken::parse(TokenKind::PushedRequest, handle) else { return Ok(Source::Nothing) };
+    let (digest, client, now) = (handle.digest(), client.id.clone(), room.clock.now());
+    let found = room.db.run(move |conn| pushed_requests::find(conn, &digest, &client, now)).await?;
+    Ok(found.map_or(Source::Nothing, |request| Source::Pushed(request, digest)))
 }

@@ -122,7 +122,6 @@ pub fn with_state(uri: &str, state: Option<&str>) -> String {
 /// where an operator wants it.
 pub fn metadata(issuer: &str, check_iframe: bool) -> Vec<(&'static str, Value)> {
     let mut metadata = vec![
-        ("end_session_endpoint", json!(format!("{issuer}/oauth/logout"))),
         ("backchannel_logout_supported", json!(true)),
         ("backchannel_logout_session_supported", json!(true)),
         ("frontchannel_logout_supported", json!(true)),

@@ -1,0 +1,156 @@
+//! Signed requests (RFC 9101, OpenID Connect Core §6): the parameters of a request as a JWT by its client.
+//!
+//! What must always hold: only what is inside the object counts; it is signed by a key of the very client that the request
+//! names; it is for us, fresh, and used once when it has a `jti`; nothing is fetched from an address that the client did not
+//! register.
+
+use serde_json::{Map, Value};
+
+use crate::clock::Time;
+use crate::domain::authorization::{Parameters, Refusal};
+use crate::domain::client::Client;
+use crate::oidc::Oidc;
+use crate::storage::StorageError;
+use crate::storage::used_jti::{self, Kind as Used, Spent};
+use crate::tokens::keys::Algorithm;
+use crate::tokens::verifier;
+use crate::tokens::verifier::places::{self, ASSERTION_ALGORITHMS};
+use crate::web::error::Failure;
+
+/// What an object is fetched as (RFC 9101 §9.3).
+const MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
+
+/// Claims that speak of the object itself and are no parameters.
+const ABOUT_ITSELF: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "jti", "sub"];
+
+/// The parameters in an object; the object is used up.
+///
+/// # Errors
+/// Outside: a fault of ours. Inside: why the object is not taken.
+pub async fn unfold(room: &Oidc, client: &Client, object: &str) -> Result<Result<Parameters, Refusal>, Failure> {
+    let claims = match open(room, client, object).await {
+        Ok(claims) => claims,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if !spend(room, client, &claims).await? {
+        return Ok(Err(Refusal::RequestObject));
+    }
+    Ok(parameters(&claims).ok_or(Refusal::RequestObject))
+}
+
+/// The same of an object at an address that the client registered, byte for byte (OpenID Connect Core §6.2). A fragment tells
+/// versions apart and is not sent.
+///
+/// # Errors
+/// As [`unfold`].
+pub async fn fetch(room: &Oidc, client: &Client, uri: &str) -> Result<Result<Parameters, Refusal>, Failure> {
+    if !client.definition.request_uris.iter().any(|registered| registered == uri) {
+        return Ok(Err(Refusal::RequestUri));
+    }
+    let address = uri.split('#').next().unwrap_or(uri);
+    let Ok(answer) = room.registration.outbound.get(address, MEDIA_TYPE, "request_object").await else {
+        return Ok(Err(Refusal::RequestUri));
+    };
+    match std::str::from_utf8(&answer.body) {
+        Ok(object) => unfold(room, client, object.trim()).await,
+        Err(_) => Ok(Err(Refusal::RequestUri)),
+    }
+}
+
+/// Verifies an object by the keys of the client.
+async fn open(room: &Oidc, client: &Client, object: &str) -> Result<Map<String, Value>, Refusal> {
+    if client.definition.jwks.is_none() && client.definition.jwks_uri.is_none() {
+        return Err(Refusal::NoRequestKeys);
+    }
+    let now = room.clock.now();
+    let algorithms = algorithms(client);
+    let whom = (client.id.as_str(), room.mint.issuer());
+    let strict = client.is_fapi2();
+    let refused = |why: &dyn std::fmt::Display| {
+        tracing::info!(client = client.id, reason = %why, "a request object was refused");
+        Refusal::RequestObject
+    };
+    let keys = room.client_keys.of(client).await.map_err(|error| refused(&error))?;
+    let verified = match places::request_object(&keys, &algorithms, whom, strict, object, now) {
+        // The client may have changed its keys since they were fetched.
+        Err(verifier::Refusal::UnknownKey | verifier::Refusal::Signature) => {
+            let newer = room.client_keys.newer(client).await.ok_or_else(|| refused(&"no such key"))?;
+            places::request_object(&newer, &algorithms, whom, strict, object, now)
+        }
+        other => other,
+    };
+    let claims = verified.map_err(|error| refused(&error))?.into_claims();
+    match claims.get("client_id").and_then(Value::as_str) {
+        Some(id) if id == client.id => Ok(claims),
+        _ => Err(refused(&"its client_id is not the client")),
+    }
+}
+
+/// The one that the client registered, else those of client assertions; FAPI 2.0 refuses RSA with PKCS#1.
+fn algorithms(client: &Client) -> Vec<Algorithm> {
+    let registered = client.definition.request_object_algorithm.as_deref();
+    ASSERTION_ALGORITHMS
+        .into_iter()
+        .filter(|algorithm| registered.is_none_or(|name| name == algorithm.as_str()))
+        .filter(|algorithm| !client.is_fapi2() || *algorithm != Algorithm::RS256)
+        .collect()
+}
+
+/// An object with a `jti` counts once; `false` for a second time.
+async fn spend(room: &Oidc, client: &Client, claims: &Map<String, Value>) -> Result<bool, StorageError> {
+    let Some(jti) = claims.get("jti").and_then(Value::as_str) else { return Ok(true) };
+    let ends = claims.get("exp").and_then(Value::as_i64).and_then(|exp| Time::from_timestamp(exp, 0));
+    let spent = Spent {
+        kind: Used::RequestObject,
+        signer: client.id.clone(),
+        jti: jti.to_owned(),
+        expires_at: ends.unwrap_or_else(|| room.clock.now()),
+    };
+    room.db.run(move |conn| used_jti::spend(conn, &spent)).await
+}
+
+/// Claims as parameters: text as it is, numbers in digits, objects (`claims`) as JSON, a list only where a parameter may be
+/// repeated.
+fn parameters(claims: &Map<String, Value>) -> Option<Parameters> {
+    let mut pairs = Vec::new();
+    for (name, value) in claims.iter().filter(|(name, _)| !ABOUT_ITSELF.contains(&name.as_str())) {
+        match value {
+            Value::String(text) => pairs.push((name.clone(), text.clone())),
+            Value::Number(number) => pairs.push((name.clone(), number.to_string())),
+            Value::Object(_) => pairs.push((name.clone(), value.to_string())),
+            Value::Array(all) if name == "resource" => {
+                for one in all {
+                    pairs.push((name.clone(), one.as_str()?.to_owned()));
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(pairs.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn claims_become_parameters() {
+        let Value::Object(claims) = json!({
+            "iss": "app", "aud": "https://id.example", "exp": 1, "jti": "x", "client_id": "app", "scope": "openid",
+            "max_age": 60, "claims": {"id_token": {"acr": null}}, "resource": ["https://a.example", "https://b.example"],
+        }) else {
+            unreachable!()
+        };
+        let read = parameters(&claims).expect("readable");
+        assert_eq!((read.find("scope"), read.find("max_age"), read.find("jti")), (Some("openid"), Some("60"), None));
+        assert_eq!(read.find("claims"), Some(r#"{"id_token":{"acr":null}}"#));
+        assert_eq!(read.all("resource").collect::<Vec<_>>(), ["https://a.example", "https://b.example"]);
+        for broken in
+            [json!({"state": null}), json!({"state": true}), json!({"scope": ["openid"]}), json!({"resource": [1]})]
+        {
+            let Value::Object(claims) = broken else { unreachable!() };
+            assert_eq!(parameters(&claims), None);
+        }
+    }
+}

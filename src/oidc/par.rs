@@ -1,0 +1,115 @@
+//! `POST /oauth/par` (RFC 9126): a client sends its authorization request itself, and the browser carries only a handle.
+//!
+//! What must always hold: the request is checked here as the authorization endpoint would, so that what is stored is good,
+//! and a mistake is told to the client and not to a person; a handle is good for the client that pushed, for a minute, and
+//! for one code.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Duration;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::authorize::{self, request_object};
+use super::client_auth::{AuthenticatedClient, authenticate};
+use super::{Oidc, Room};
+use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal, ReturnTo, Unsafe};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::dpop;
+use crate::storage::pushed_requests;
+use crate::tokens::dpop::Jkt;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, OAuthFailure};
+use crate::web::form::{Form, OAuthForm};
+use crate::web::limits::{Class, Limits};
+
+/// What every handle begins with on the wire (RFC 9126 §2.2).
+pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// How long a request waits for the browser. A person may then take their time: the page they open keeps it.
+const PATIENCE: Duration = Duration::seconds(60);
+
+/// Parameters that prove the client and are no part of its request.
+const AUTHENTICATION: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+
+/// Answer of the endpoint (RFC 9126 §2.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Pushed {
+    /// The handle, for the authorization endpoint.
+    pub request_uri: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+}
+
+/// Takes an authorization request from its client.
+#[utoipa::path(post, path = "/oauth/par", tag = "OAuth",
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "The parameters of an authorization request, or `request` with all of them signed, and the client's authentication"),
+    responses((status = 201, body = Pushed), (status = 400, description = "Whatever the authorization endpoint would refuse, by the same code"), (status = 401, description = "`invalid_client`")))]
+pub async fn post(
+    request: HttpRequest,
+    room: Room,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    form: OAuthForm,
+) -> Result<HttpResponse, OAuthFailure> {
+    limits.check(Class::Token, caller.network)?;
+    let form = form.0;
+    // A client that is the address of its document may come here first.
+    if let Some(id) = form.find("client_id") {
+        room.registration.resolve(id).await?;
+    }
+    let client = authenticate(&room, request.headers(), &form).await?;
+    let mut asked = read(&room, &client, &form).await?;
+    let proven = room.dpop.proof_key(&request).await?;
+    asked.dpop_jkt = bound_key(asked.dpop_jkt, proven.as_ref())?;
+    let mut response = HttpResponse::Created();
+    if let Some(nonce) = room.dpop.nonce() {
+        response.insert_header((dpop::NONCE, nonce));
+    }
+    Ok(response.json(keep(&room, asked).await?))
+}
+
+/// The request, unfolded and checked.
+async fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form) -> Result<AuthorizationRequest, Failure> {
+    if form.find("request_uri").is_some() {
+        let words = "A pushed request cannot refer to another one: leave out request_uri.";
+        return Err(Failure::new(Kind::InvalidRequest, words));
+    }
+    let sent: Parameters = form
+        .names()
+        .filter(|name| !AUTHENTICATION.contains(name))
+        .flat_map(|name| form.all(name).map(move |value| (name, value)))
+        .collect();
+    let (parameters, signed) = match sent.find("request") {
+        Some(object) => (request_object::unfold(room, client, object).await?.map_err(refused)?, true),
+        None => (sent, false),
+    };
+    let to = ReturnTo::find(&parameters, client).map_err(unsafe_place)?;
+    authorize::read(room, client, &parameters, to, Delivery { pushed: true, signed }).map_err(refused)
+}
+
+/// The key that the code will be bound to: named, or proven by the push itself; both must agree (RFC 9449 §10.1).
+fn bound_key(named: Option<String>, proven: Option<&Jkt>) -> Result<Option<String>, Failure> {
+    match (named, proven) {
+        (Some(named), Some(proven)) if named != proven.as_str() => {
+            Err(Failure::new(Kind::InvalidDpopProof, "The parameter dpop_jkt is not the key of the DPoP proof."))
+        }
+        (named, proven) => Ok(named.or_else(|| proven.map(|key| key.as_str().to_owned()))),
+    }
+}
+
+async fn keep(room: &Oidc, asked: AuthorizationRequest) -> Result<Pushed, Failure> {
+    let handle = PlainToken::random(TokenKind::PushedRequest);
+    let (digest, expires_at) = (handle.digest(), room.clock.now() + PATIENCE);
+    room.db.run(move |conn| pushed_requests::insert(conn, &digest, &asked, expires_at)).await?;
+    Ok(Pushed { request_uri: format!("{URN}{}", handle.expose()), expires_in: PATIENCE.num_seconds() })
+}
+
+fn unsafe_place(problem: Unsafe) -> Failure {
+    Failure::new(Kind::InvalidRequest, format!("The request cannot be taken: {problem}."))
+}
+
+/// A refusal of the authorization endpoint, as this endpoint tells it (RFC 9126 §2.3).
+fn refused(refusal: Refusal) -> Failure {
+    let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == refusal.code());
+    Failure::new(kind.unwrap_or(Kind::InvalidRequest), refusal.description())
+}
