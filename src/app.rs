@@ -414,6 +414,7 @@ fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administrati
         db: rooms.db.clone(),
         clock: clock.clone(),
         clients: Arc::clone(&rooms.clients),
+        resources: Arc::clone(&rooms.resources),
         client_rules: Rules::of(config),
         one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
     }

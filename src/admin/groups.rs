@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::guard::{Actor, Admin, ChangeUsers, ReadUsers};
 use super::idempotency::{Answer, IdempotencyKey};
 use super::pages::{Page, Query};
-use super::{Refusal, Room, editable, missing, wrong_field};
+use super::{Refusal, Room, editable, in_path, missing, wrong_field};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::client::fields;
@@ -77,11 +77,6 @@ pub async fn create(
         })
         .await?;
     Ok(response)
-}
-
-/// A name as a segment of a path.
-fn in_path(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// Stores a group, and writes it down.

@@ -15,6 +15,7 @@ pub mod guard;
 pub mod idempotency;
 pub mod pages;
 pub mod registration_tokens;
+pub mod resources;
 pub mod users;
 pub mod versions;
 
@@ -27,7 +28,8 @@ use serde_json::{Value, json};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::storage::{Db, StorageError};
+use crate::resources::Resources;
+use crate::storage::{Db, StorageError, resources as stored_resources};
 use crate::web::error::{Failure, Kind};
 
 /// The room.
@@ -38,6 +40,8 @@ pub struct Administration {
     pub clock: Clock,
     /// The clients, read again after a change so that this server follows at once.
     pub clients: Arc<Clients>,
+    /// The resources, likewise.
+    pub resources: Arc<Resources>,
     /// What clients are held to beside the rules of the domain.
     pub client_rules: clients::rules::Rules,
     /// Makes secrets that an answer can be repeated with without being stored.
@@ -96,6 +100,17 @@ impl Administration {
     pub async fn follow_clients(&self) -> Result<(), Failure> {
         Ok(self.clients.reload(&self.db).await?)
     }
+
+    /// The same for resources.
+    pub async fn follow_resources(&self) -> Result<(), Failure> {
+        self.resources.replace(self.db.run(stored_resources::all).await?);
+        Ok(())
+    }
+}
+
+/// A name as a segment of a path.
+pub(crate) fn in_path(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// One value that is not accepted.

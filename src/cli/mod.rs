@@ -17,6 +17,7 @@ mod outbox;
 mod print;
 mod registration_tokens;
 mod relying_parties;
+mod resources;
 mod serve;
 mod settings;
 mod users;
@@ -56,6 +57,9 @@ enum Command {
     /// The people who have an account.
     #[command(subcommand)]
     Users(users::Users),
+    /// The APIs that access tokens are made for.
+    #[command(subcommand)]
+    Resources(resources::Resources),
     /// Permissions for apps to register themselves.
     #[command(subcommand)]
     RegistrationTokens(registration_tokens::RegistrationTokens),
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => command.run(settings),
         Command::Clients(command) => command.run(settings),
         Command::Users(command) => command.run(settings),
+        Command::Resources(command) => command.run(settings),
         Command::RegistrationTokens(command) => command.run(settings),
         Command::RelyingParties(command) => command.run(settings),
         Command::Bridges(command) => command.run(settings),
@@ -104,6 +109,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads `name=value`, as arguments have it.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Every line of a message under our name, so that it can be told from other programs' lines.

@@ -9,7 +9,7 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::text;
 use super::tokens::Algorithm;
-use crate::domain::resource::{Resource, ResourceDefinition};
+use crate::domain::resource::{Resource, ResourceDefinition, check_scope};
 
 pub(super) const SECTION: Section = Section {
     title: "Resources",
@@ -84,21 +84,10 @@ fn scopes(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
 }
 
 fn scope_in_words(scope: &str, words: Option<&str>) -> Result<String, Wrong> {
-    text::scope(scope)?;
-    if is_reserved(scope) {
-        let what = format!("{} is a scope of this server", quoted(scope));
-        return Err(Wrong::new(what, "give the API's scope a name of its own, for example \"orders.read\""));
-    }
+    check_scope(scope)
+        .map_err(|fault| Wrong::new(format!("has {}, which {}", quoted(scope), fault.what), fault.cure))?;
     let words = words.ok_or_else(|| {
         Wrong::new(format!("{} has no words", quoted(scope)), "write in quotes what it allows, for people")
     })?;
     text::display_name(words)
-}
-
-/// Scopes that mean something here already must not come to mean something else elsewhere.
-fn is_reserved(scope: &str) -> bool {
-    crate::domain::claims::PERSONAL_SCOPES.contains(&scope)
-        || scope == "admin"
-        || scope.starts_with("admin:")
-        || scope.starts_with("bridge:")
 }

@@ -48,6 +48,6 @@ mod tests {
             (now, attempts) = (next, attempts + 1);
         }
         assert_eq!(attempts, 11);
-        assert!(now > at(20 * 3600) && now <= at(24 * 3600), "{now}");
+        assert!(now > at(18 * 3600) && now <= at(24 * 3600), "{now}");
     }
 }

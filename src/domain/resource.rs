@@ -4,11 +4,15 @@
 //! the resource is among its audiences. Scopes that no resource declares (`openid`, `email`, `bridge:…`) go with every
 //! token. So a token for one of several granted resources never carries another one's scopes (RFC 8707 §2.2).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::scope::Scopes;
+use super::claims::PERSONAL_SCOPES;
+use super::client::Misfit;
+use super::client::fields::{self, Fault};
+use super::scope::{Scopes, is_admin};
 
 /// What a resource is: the stored document, in the words of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,51 @@ pub struct ResourceDefinition {
     /// Algorithm of access tokens for it (JWA name); none: the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<String>,
+}
+
+/// Shortest and longest life of access tokens that a resource may want, in seconds.
+const LIVES: std::ops::RangeInclusive<i64> = 60..=86_400;
+
+impl ResourceDefinition {
+    /// Everything that does not fit; empty for a sound definition.
+    pub fn check(&self) -> Vec<Misfit> {
+        let mut found = Vec::new();
+        let mut misfit =
+            |field, what: Cow<'static, str>, cure: Cow<'static, str>| found.push(Misfit { field, what, cure });
+        if let Err(fault) = fields::display_name(&self.name) {
+            misfit("name", fault.what.into(), fault.cure);
+        }
+        for (scope, words) in &self.scopes {
+            if let Err(fault) = check_scope(scope).and_then(|()| fields::display_name(words)) {
+                misfit("scopes", format!("has {scope:?}, which {}", fault.what).into(), fault.cure);
+            }
+        }
+        if self.access_ttl.is_some_and(|life| !LIVES.contains(&life)) {
+            misfit("access_ttl", "is out of range".into(), "write 60 to 86400 seconds".into());
+        }
+        if let Some(Err(fault)) = self.algorithm.as_deref().map(fields::signing_algorithm) {
+            misfit("algorithm", fault.what.into(), fault.cure);
+        }
+        found
+    }
+}
+
+/// A scope of an API's own. Those that mean something here already must not come to mean something else elsewhere.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_scope(scope: &str) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+    if scope.is_empty() || scope.len() > 128 || !scope.chars().all(plain) {
+        return Err(Fault::new("is not a scope", "write printable ASCII without space, quote and backslash"));
+    }
+    if PERSONAL_SCOPES.contains(&scope) || is_admin(scope) || scope.starts_with("bridge:") {
+        return Err(Fault::new(
+            "is a scope of this server",
+            "give the API's scope a name of its own, for example orders.read",
+        ));
+    }
+    Ok(())
 }
 
 /// A resource as the server knows it.
@@ -82,6 +131,37 @@ mod tests {
             },
         };
         ScopeOwners::of(&[resource("orders", &["read", "orders:write"]), resource("stock", &["read", "stock:write"])])
+    }
+
+    #[test]
+    fn each_rule_names_its_setting() {
+        let sound = ResourceDefinition {
+            name: "Orders".to_owned(),
+            scopes: BTreeMap::from([("orders.read".to_owned(), "Read your orders".to_owned())]),
+            access_ttl: Some(300),
+            algorithm: Some("EdDSA".to_owned()),
+        };
+        assert_eq!(sound.check(), []);
+        let with = |scope: &str, words: &str| ResourceDefinition {
+            scopes: BTreeMap::from([(scope.to_owned(), words.to_owned())]),
+            ..sound.clone()
+        };
+        for (field, definition) in [
+            ("name", ResourceDefinition { name: " ".to_owned(), ..sound.clone() }),
+            ("scopes", with("a b", "x")),
+            ("scopes", with("", "x")),
+            ("scopes", with("orders.read", "")),
+            ("scopes", with("openid", "x")),
+            ("scopes", with("admin", "x")),
+            ("scopes", with("admin:users", "x")),
+            ("scopes", with("bridge:x", "x")),
+            ("access_ttl", ResourceDefinition { access_ttl: Some(59), ..sound.clone() }),
+            ("access_ttl", ResourceDefinition { access_ttl: Some(86_401), ..sound.clone() }),
+            ("algorithm", ResourceDefinition { algorithm: Some("HS256".to_owned()), ..sound.clone() }),
+        ] {
+            let found: Vec<&str> = definition.check().iter().map(|misfit| misfit.field).collect();
+            assert_eq!(found, [field], "{definition:?}");
+        }
     }
 
     #[test]

@@ -125,6 +125,13 @@ routes! {
     GET    "/v1/admin/groups"                       Admin     => admin::groups::list;
     POST   "/v1/admin/groups"                       Admin     => admin::groups::create;
     DELETE "/v1/admin/groups/{name}"                Admin     => admin::groups::delete;
+    GET    "/v1/admin/resources"                    Admin     => admin::resources::list::list;
+    POST   "/v1/admin/resources"                    Admin     => admin::resources::create::create;
+    GET    "/v1/admin/resources/{id}"               Admin     => admin::resources::show::show;
+    PUT    "/v1/admin/resources/{id}"               Admin     => admin::resources::change::replace;
+    DELETE "/v1/admin/resources/{id}"               Admin     => admin::resources::delete::delete;
+    POST   "/v1/admin/resources/{id}/disable"       Admin     => admin::resources::switch::disable;
+    POST   "/v1/admin/resources/{id}/enable"        Admin     => admin::resources::switch::enable;
     GET    "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::list;
     POST   "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::create;
     DELETE "/v1/admin/registration-tokens/{id}"     Admin     => admin::registration_tokens::revoke;

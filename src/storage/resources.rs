@@ -56,6 +56,17 @@ pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredResource>, StorageError>
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// A page of resources by identifier, disabled ones too.
+pub fn page(conn: &mut PgConnection, after: Option<&str>, most: i64) -> Result<Vec<StoredResource>, StorageError> {
+    let rows: Vec<Row> = resources::table
+        .filter(resources::identifier.gt(after.unwrap_or_default()))
+        .order(resources::identifier)
+        .limit(most)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// One resource, disabled or not.
 pub fn find(conn: &mut PgConnection, identifier: &str) -> Result<Option<StoredResource>, StorageError> {
     let row: Option<Row> = resources::table.find(identifier).select(Row::as_select()).first(conn).optional()?;

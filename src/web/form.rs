@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
-use super::error::{Failure, Kind, OAuthFailure, Problem};
+use super::error::{Failure, Kind, OAuthFailure};
 use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
@@ -114,19 +114,18 @@ impl FromRequest for MaybeForm {
 #[derive(Debug)]
 pub struct ForeignForm(pub Vec<(String, String)>);
 
-impl FromRequest for ForeignForm {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+impl ForeignForm {
+    /// Reads it. Handlers take it as an argument, and `site::form` tells people what is wrong with it.
+    pub fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Self, Failure>> + use<> {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let body = Body::of(request, payload);
-        Box::pin(async move {
+        async move {
             if !typed {
-                return Err(Problem(not_a_form()));
+                return Err(not_a_form());
             }
             let body = body.read().await?;
             Ok(Self(url::form_urlencoded::parse(&body).into_owned().collect()))
-        })
+        }
     }
 }
 

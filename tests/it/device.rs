@@ -35,6 +35,7 @@ allowed_groups = ["staff"]
 [clients.hub]
 name = "Acme Hub"
 kind = "confidential"
+auth_method = "client_secret_post"
 secret_digest = "API_DIGEST"
 grants = ["device_code"]
 scopes = ["openid"]

@@ -118,7 +118,7 @@ fn a_client_that_wants_bound_tokens_gets_no_others() {
     let begun = app.client("bound").begin("openid");
     let credential = passkey.get_uninvited(&begun["publicKey"]);
     let reply = app.client("bound").finish(&begun, &credential).expect_problem(401, "invalid_dpop_proof");
-    assert_eq!(reply.header("www-authenticate"), Some(r#"DPoP error="invalid_dpop_proof""#));
+    assert_eq!(reply.challenge(), Some(r#"DPoP error="invalid_dpop_proof""#));
     let key = Key::p256();
     let (_, tokens) = bound_to(&app, &key);
     refresh(&app, "bound", &tokens.refresh, &[]).expect_oauth(400, "invalid_dpop_proof");
@@ -253,7 +253,7 @@ fn proofs_at_a_resource_by_name() {
         let reply = me(&app, &authorization, proofs);
         assert_eq!((reply.status, &reply.json()["code"]), (401, &json!(error)), "{name}: {}", reply.body);
         let challenge = format!(r#"DPoP error="{error}", {ALGS}"#);
-        assert_eq!(reply.header("www-authenticate"), Some(challenge.as_str()), "{name}");
+        assert_eq!(reply.challenge(), Some(challenge.as_str()), "{name}");
     };
     let own: [(&str, Change); 4] = [
         ("no ath", |_, c, _| drop(c.as_object_mut().unwrap().remove("ath"))),
@@ -286,7 +286,7 @@ fn proofs_at_a_resource_by_name() {
     }
     // A good proof does not mend a bad token.
     let reply = me(&app, &format!("DPoP {}x", tokens.access), &[&sign(&key)]).expect_problem(401, "invalid_token");
-    assert_eq!(reply.header("www-authenticate"), Some(format!(r#"DPoP error="invalid_token", {ALGS}"#).as_str()));
+    assert_eq!(reply.challenge(), Some(format!(r#"DPoP error="invalid_token", {ALGS}"#).as_str()));
 }
 
 /// #97: the schemes do not stand in for each other.
@@ -428,7 +428,7 @@ fn nonces_are_given_out_and_wanted_back() {
     let authorization = format!("DPoP {}", tokens.access);
     let reply = me(&app, &authorization, &[&at_me(None)]).expect_problem(401, "use_dpop_nonce");
     let challenge = format!(r#"DPoP error="use_dpop_nonce", {ALGS}"#);
-    assert_eq!(reply.header("www-authenticate"), Some(challenge.as_str()));
+    assert_eq!(reply.challenge(), Some(challenge.as_str()));
     assert!(reply.header("dpop-nonce").is_some());
     me(&app, &authorization, &[&at_me(Some(&nonce))]).expect(200);
     app.advance(Duration::minutes(5));

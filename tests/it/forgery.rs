@@ -128,7 +128,7 @@ fn forged_headers_open_nothing() {
     for (name, token) in &forged {
         let reply = app.client("web").bearer("GET", "/v1/me", token).send();
         assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("invalid_token")), "{name}: {token}");
-        assert_eq!(reply.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#), "{name}");
+        assert_eq!(reply.challenge(), Some(r#"Bearer error="invalid_token""#), "{name}");
     }
     assert!(app.opens(&tokens.access), "the control, after all");
 }

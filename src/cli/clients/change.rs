@@ -19,17 +19,11 @@ pub struct Change {
     /// The client's id.
     id: String,
     /// A setting and its value, `name=value`; lists with commas, times in seconds; may be given several times.
-    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = crate::cli::pair)]
     settings: Vec<(String, String)>,
     /// A setting that gets its default again; may be given several times.
     #[arg(long, value_name = "NAME")]
     clear: Vec<String>,
-}
-
-/// Reads `name=value`.
-pub fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Change {

@@ -55,7 +55,7 @@ pub struct Create {
     #[arg(long, value_name = "NAME")]
     relying_party: Option<String>,
     /// Any other setting of the configuration, `name=value` as TOML; may be given several times.
-    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = super::change::pair)]
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = crate::cli::pair)]
     settings: Vec<(String, String)>,
     /// It is your own app: it may run passkey ceremonies itself, and nobody is asked for consent.
     #[arg(long)]

@@ -105,7 +105,8 @@ fn the_database_url_comes_from_the_strongest_place() {
     ] {
         let given = Given { file: text, environment: &environment, flags: &flags, secrets: secrets.clone() };
         let config = given.load().unwrap_or_else(|problems| panic!("{name}: {problems}"));
-        assert_eq!(config.database.url.unwrap().expose(), expected, "{name}");
+        let url = config.database.url.unwrap();
+        assert_eq!(url.expose().split('?').next(), Some(expected), "{name}");
     }
 }
 

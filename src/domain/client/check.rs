@@ -73,7 +73,7 @@ impl ClientDefinition {
             "keep one of the two",
         );
         if let Some(problem) = self.jwks.as_ref().and_then(wrong_with_keys) {
-            misfit(true, "jwks", problem, "give a JWK Set of public keys: {\"keys\": [ … ]}");
+            misfit(true, "jwks", problem, "give a JWK Set of public keys");
         }
         misfit(
             public && uses(GrantType::ClientCredentials),

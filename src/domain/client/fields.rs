@@ -24,7 +24,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(what: &'static str, cure: impl Into<Cow<'static, str>>) -> Self {
+    /// Of a value without a secret.
+    pub fn new(what: &'static str, cure: impl Into<Cow<'static, str>>) -> Self {
         Self { what, cure: cure.into(), secret: false }
     }
 }

@@ -11,20 +11,27 @@ use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
 /// The sections, in the order that a newcomer reads them; what each is for.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 10] = [
     (
         "Passkeys",
         "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",
     ),
     ("Account", "Who is signed in, and what people see of their own account."),
     ("Bridges", "Custom tokens for systems that are not ours."),
-    ("OAuth", "Refreshing, revoking and checking tokens. Bodies are forms; errors are in the form of RFC 6749."),
+    (
+        "OAuth",
+        "Everything that an OpenID provider answers but the pages. Bodies are forms; errors are in the form of RFC 6749.",
+    ),
     ("Well-known", "What browsers and libraries look up by themselves."),
     ("Operations", "For whoever runs the server."),
+    ("Administration: clients", "Apps, and permissions for apps to register themselves. Scope `admin:clients`."),
+    ("Administration: people", "Accounts, their sessions, passkeys and groups. Scope `admin:users`."),
+    ("Administration: resources", "The APIs that access tokens are made for. Scope `admin:resources`."),
+    ("Administration: audit", "What happened. Scope `admin:audit:read`."),
 ];
 
 /// What the example of an operation sends: JSON, or the pairs of a form.
-const BODIES: [(&str, &str); 9] = [
+const BODIES: &[(&str, &str)] = &[
     (
         "post /v1/passkeys/registration/options",
         r#"{"purpose":"sign-up","name":"Ana","result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
@@ -40,6 +47,33 @@ const BODIES: [(&str, &str); 9] = [
     ("post /oauth/device", "client_id=tv scope=openid"),
     ("post /oauth/revoke", "token=… client_id=quickstart"),
     ("post /oauth/introspect", "token=…"),
+    (
+        "post /oauth/par",
+        "client_id=app response_type=code redirect_uri=https://app.example/cb code_challenge=… code_challenge_method=S256",
+    ),
+    ("post /oauth/userinfo", "access_token=…"),
+    ("post /oauth/logout", "id_token_hint=… post_logout_redirect_uri=https://app.example/"),
+    ("post /oauth/register", r#"{"redirect_uris":["https://app.example/cb"],"client_name":"App"}"#),
+    ("put /oauth/register/{id}", r#"{"redirect_uris":["https://app.example/cb"],"client_name":"The app"}"#),
+    (
+        "post /v1/admin/clients",
+        r#"{"id":"shop","definition":{"name":"Shop","kind":"confidential","grants":["authorization_code"],"scopes":"openid","redirect_uris":["https://shop.example/cb"]}}"#,
+    ),
+    (
+        "put /v1/admin/clients/{id}",
+        r#"{"definition":{"name":"Shop","kind":"confidential","grants":["authorization_code"],"scopes":"openid","redirect_uris":["https://shop.example/cb"]}}"#,
+    ),
+    ("patch /v1/admin/clients/{id}", r#"{"definition":{"name":"The shop"}}"#),
+    ("post /v1/admin/clients/{id}/secret", r#"{"keepPreviousFor":3600}"#),
+    ("post /v1/admin/users", r#"{"claims":{"name":"Ana","email":"ana@example.com"},"groups":["editors"]}"#),
+    ("patch /v1/admin/users/{id}", r#"{"groups":["editors"]}"#),
+    ("post /v1/admin/groups", r#"{"name":"editors"}"#),
+    (
+        "post /v1/admin/resources",
+        r#"{"identifier":"https://api.example","definition":{"name":"Orders","scopes":{"orders.read":"Read your orders"}}}"#,
+    ),
+    ("put /v1/admin/resources/{id}", r#"{"definition":{"name":"Orders","access_ttl":300}}"#),
+    ("post /v1/admin/registration-tokens", r#"{"name":"partners","uses":10,"lifetime":604800}"#),
 ];
 
 /// The page, with examples that call the server at `origin`.

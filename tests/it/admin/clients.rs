@@ -199,7 +199,7 @@ fn permissions_to_register() {
     let ops = Ops::new();
     let path = "/v1/admin/registration-tokens";
     let made = ops.post(path, &json!({ "name": "CI", "uses": 3 })).expect(201).json();
-    assert!(made["secret"].as_str().unwrap().starts_with("pmi_"));
+    assert!(made["secret"].as_str().unwrap().starts_with("pmn_"));
     let listed = ops.get(path).expect(200);
     assert!(!listed.body.contains(made["secret"].as_str().unwrap()), "shown once");
     assert_eq!(listed.json()["items"][0]["usesLeft"], 3);

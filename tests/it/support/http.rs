@@ -103,6 +103,15 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// The challenge of a refusal, without the pointer that each of them has to who gives tokens (RFC 9728 §5.1).
+    #[track_caller]
+    pub fn challenge(&self) -> Option<&str> {
+        let challenge = self.header("www-authenticate")?;
+        let (own, pointer) = challenge.split_once("resource_metadata=").expect("a pointer");
+        assert!(pointer.ends_with("/.well-known/oauth-protected-resource\""), "{pointer}");
+        Some(own.trim_end_matches([',', ' ']))
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))

@@ -40,7 +40,9 @@ fn without(text: &str, open: &str, close: &str) -> String {
 fn words_outside_the_catalogue(template: &str) -> Vec<String> {
     let mut bare = template.to_owned();
     // The shape of the page is a class, given as a block.
-    for (open, close) in [("{% block shape %}", "{% endblock %}"), ("{#", "#}"), ("{{", "}}"), ("{%", "%}")] {
+    for (open, close) in
+        [("{% block shape %}", "{% endblock %}"), ("<script", "</script>"), ("{#", "#}"), ("{{", "}}"), ("{%", "%}")]
+    {
         bare = without(&bare, open, close);
     }
     let mut said: Vec<String> = ["aria-label", "title", "placeholder", "alt"]

@@ -1,0 +1,74 @@
+//! `POST /v1/admin/resources`, and what `passmint resources create` does.
+
+use actix_web::HttpResponse;
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{ResourceView, read_definition};
+use crate::admin::guard::{Actor, Admin, ChangeResources};
+use crate::admin::idempotency::{Answer, IdempotencyKey};
+use crate::admin::{Refusal, Room, in_path, missing, wrong_field};
+use crate::clock::Time;
+use crate::domain::audit::EventKind;
+use crate::domain::client::fields;
+use crate::domain::resource::Resource;
+use crate::storage::resources::{self, StoredResource};
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::Json;
+
+/// A resource to be made.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateResource {
+    /// What tokens are to have in `aud`: best the API's address. 1–512 bytes without spaces.
+    pub identifier: String,
+    /// Its settings in the words of the configuration; times in seconds.
+    #[schema(value_type = Object)]
+    pub definition: Value,
+}
+
+/// Makes a resource.
+#[utoipa::path(post, path = "/v1/admin/resources", tag = "Administration: resources", request_body = CreateResource,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    responses((status = 201, body = ResourceView), (status = 400, description = "`invalid_field`"),
+        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+pub async fn create(
+    admin: Admin<ChangeResources>,
+    room: Room,
+    key: IdempotencyKey,
+    body: Json<CreateResource>,
+) -> Result<HttpResponse, Problem> {
+    let (actor, now, asked) = (admin.actor, room.clock.now(), body.0);
+    let definition = read_definition(asked.definition.clone())?;
+    let (witness, resource) = (actor.clone(), Resource { identifier: asked.identifier.clone(), definition });
+    let response = room
+        .once(&actor, "create resource", key, &asked, move |conn, _| {
+            let view = ResourceView::from(&insert(conn, &witness, &resource, now)?);
+            Ok(Answer::created(format!("/v1/admin/resources/{}", in_path(&view.identifier)), &view))
+        })
+        .await?;
+    room.follow_resources().await?;
+    Ok(response)
+}
+
+/// Stores a new resource whose definition is sound, and writes it down.
+pub fn insert(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    resource: &Resource,
+    now: Time,
+) -> Result<StoredResource, Refusal> {
+    let identifier = &resource.identifier;
+    if let Err(fault) = fields::identifier(identifier) {
+        return Err(wrong_field("identifier", fault.what, fault.cure).into());
+    }
+    if resources::lock(conn, identifier)?.is_some() {
+        return Err(Failure::new(Kind::AlreadyExists, "There is a resource of this identifier already.").into());
+    }
+    resources::put(conn, resource, None, now)?;
+    let name = Some(resource.definition.name.as_str());
+    actor.witness(conn, (EventKind::ResourceChanged, "created"), (identifier, name), now)?;
+    Ok(resources::find(conn, identifier)?.ok_or_else(|| missing("resource"))?)
+}

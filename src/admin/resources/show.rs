@@ -1,0 +1,25 @@
+//! `GET /v1/admin/resources/{id}`.
+
+use actix_web::http::header::ETAG;
+use actix_web::{HttpResponse, web};
+
+use super::ResourceView;
+use crate::admin::guard::{Admin, ReadResources};
+use crate::admin::versions::etag;
+use crate::admin::{Room, missing};
+use crate::storage::resources;
+use crate::web::error::Problem;
+
+/// Shows a resource; its version is the `ETag`.
+#[utoipa::path(get, path = "/v1/admin/resources/{id}", tag = "Administration: resources", params(("id" = String, Path)),
+    responses((status = 200, body = ResourceView), (status = 404, description = "`not_found`")))]
+pub async fn show(_: Admin<ReadResources>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    let found = room.db.run(move |conn| resources::find(conn, &id)).await?;
+    Ok(answer(&ResourceView::from(&found.ok_or_else(|| missing("resource"))?)))
+}
+
+/// A resource with its version.
+pub(super) fn answer(view: &ResourceView) -> HttpResponse {
+    HttpResponse::Ok().insert_header((ETAG, etag(view))).json(view)
+}
