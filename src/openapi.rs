@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn members_are_named_as_on_the_wire() {
         let document: serde_json::Value = serde_json::from_str(json()).unwrap();
-        let oauth = ["TokenResponse", "DeviceAuthorization", "Introspection"];
+        let oauth = ["TokenResponse", "DeviceAuthorization", "Introspection", "Pushed"];
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             let variants = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
             for member in variants.iter().filter_map(|one| one["properties"].as_object()).flat_map(|all| all.keys()) {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod frame;
+mod resources;
 mod users;
 
 use passmint::tokens::keys::{Algorithm, Use};
@@ -41,6 +42,13 @@ impl Ops {
     pub fn with(settings: &[(&str, &str)], scope: &str) -> Self {
         let app = TestApp::with(&Options { config: CONFIG, settings, ..Options::default() });
         let token = granted(&app, scope);
+        Self { app, token }
+    }
+
+    /// The same beside more of a configuration.
+    pub fn with_config(more: &str) -> Self {
+        let app = TestApp::with(&Options { config: &format!("{CONFIG}\n{more}"), ..Options::default() });
+        let token = granted(&app, "admin");
         Self { app, token }
     }
 

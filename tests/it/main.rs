@@ -46,6 +46,8 @@ mod device;
 mod discovery;
 /// Tokens bound to a key: proofs, where they are asked for, and what is refused.
 mod dpop;
+/// The FAPI 2.0 profiles: the whole way, and everything weaker refused.
+mod fapi;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.
 mod faults;
 /// Access tokens that were tampered with.
@@ -66,12 +68,16 @@ mod negative;
 mod pairwise;
 /// The passkey grant and how clients authenticate at the token endpoint.
 mod passkey_grant;
+/// Authorization requests that clients send ahead.
+mod pushed;
 /// What must happen once, asked for by many at the same time and at several servers.
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.
 mod refresh;
 /// Apps that register themselves, and change and delete themselves.
 mod registration;
+/// Requests that clients sign, and answers that we sign.
+mod request_objects;
 /// APIs with scopes, lifetime and algorithm of their own.
 mod resources;
 /// What is deleted by itself, and what stays.

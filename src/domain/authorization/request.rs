@@ -364,7 +364,7 @@ mod tests {
             read(&[("x", "1"), ("x", "1"), ("request", "x"), ("response_type", "token")]),
             Err(Refusal::Repeated)
         );
-        assert_eq!(read(&[("request", "x"), ("response_type", "token")]), Err(Refusal::RequestObject));
+        assert_eq!(read(&[("request", "x"), ("response_type", "token")]), Err(Refusal::Nested));
         assert_eq!(read(&[("response_type", "token"), ("scope", "x")]), Err(Refusal::ResponseType));
         assert_eq!(read(&[("scope", "x"), ("prompt", "x"), ("max_age", "x")]), Err(Refusal::Scope));
     }
@@ -377,6 +377,9 @@ mod tests {
         let mut pushing = client(ClientKind::Confidential);
         pushing.definition.require_pushed_authorization_requests = true;
         assert_eq!(read_for(&pushing, &[]), Err(Refusal::NotPushed));
+        let mut signing = client(ClientKind::Confidential);
+        signing.definition.require_signed_request_object = true;
+        assert_eq!(read_for(&signing, &[]), Err(Refusal::NotSigned));
         let confidential = client(ClientKind::Confidential);
         let without = [("code_challenge", ""), ("code_challenge_method", "")];
         assert_eq!(read_for(&confidential, &without).unwrap().challenge, None);

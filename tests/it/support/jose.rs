@@ -104,6 +104,30 @@ impl Key {
         (header, json!({ "jti": fresh(), "htm": method, "htu": url, "iat": now.timestamp() }))
     }
 
+    /// An honest signed request.
+    pub fn request_object(&self, client: &str, issuer: &str, now: Time, asked: &[(&str, &str)]) -> String {
+        let (header, claims) = self.request_parts(client, issuer, now, asked);
+        self.sign(&header, &claims)
+    }
+
+    /// Header and claims of an honest signed request, to be spoilt.
+    pub fn request_parts(&self, client: &str, issuer: &str, now: Time, asked: &[(&str, &str)]) -> (Value, Value) {
+        let header = json!({ "typ": "oauth-authz-req+jwt", "alg": self.algorithm(), "kid": "k1" });
+        let mut claims: Value = asked.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let iat = now.timestamp();
+        for (name, value) in [
+            ("iss", json!(client)),
+            ("client_id", json!(client)),
+            ("aud", json!(issuer)),
+            ("nbf", json!(iat)),
+            ("exp", json!(iat + 300)),
+            ("jti", json!(fresh())),
+        ] {
+            claims[name] = value;
+        }
+        (header, claims)
+    }
+
     /// An honest client assertion.
     pub fn assertion(&self, client: &str, issuer: &str, now: Time) -> String {
         let (header, claims) = self.assertion_parts(client, issuer, now);

@@ -141,6 +141,11 @@ impl Ask {
         self.without("code_challenge").without("code_challenge_method")
     }
 
+    /// Everything that is asked.
+    pub fn pairs(&self) -> Vec<(&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
     /// The address to open.
     pub fn path(&self) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish();
@@ -154,11 +159,10 @@ impl Ask {
 
     /// Posts it, as a form on the app's page does: from another site, without cookies.
     pub fn post(&self, app: &TestApp) -> Reply {
-        let pairs: Vec<(&str, &str)> = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         app.request("POST", "/oauth/authorize")
             .header("Origin", "https://shop.example")
             .header("Sec-Fetch-Site", "cross-site")
-            .form(&pairs)
+            .form(&self.pairs())
             .send()
     }
 }

@@ -42,6 +42,7 @@ struct Shared {
     hits: Mutex<Vec<Hit>>,
     answers: Mutex<VecDeque<(u16, Duration)>>,
     always: Mutex<Option<u16>>,
+    page: Mutex<Option<String>>,
 }
 
 /// The server; it lives as long as the test.
@@ -76,6 +77,11 @@ impl Receiver {
     /// Answers everything with this status.
     pub fn always(&self, status: u16) {
         *lock(&self.shared.always) = Some(status);
+    }
+
+    /// Answers everything with this body.
+    pub fn says(&self, page: &str) {
+        *lock(&self.shared.page) = Some(page.to_owned());
     }
 
     /// What came so far.
@@ -113,7 +119,8 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let (status, after) =
         lock(&shared.answers).pop_front().unwrap_or_else(|| (lock(&shared.always).unwrap_or(200), Duration::ZERO));
     std::thread::sleep(after);
-    let page = "<!doctype html><title>signed out</title>";
+    let usual = || "<!doctype html><title>signed out</title>".to_owned();
+    let page = lock(&shared.page).clone().unwrap_or_else(usual);
     let _ = write!(
         reader.get_mut(),
         "HTTP/1.1 {status} Whatever\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
