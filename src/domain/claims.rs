@@ -25,6 +25,21 @@ pub struct RequestedClaims {
 }
 
 impl RequestedClaims {
+    /// Those of them that we know and whose scope is among `scopes`: asking by name never gives more than a client may have.
+    #[must_use]
+    pub fn within(self, scopes: &Scopes) -> Self {
+        let fits = |name: &String| scope_of(name).is_some_and(|scope| scopes.grants(scope));
+        Self {
+            userinfo: self.userinfo.into_iter().filter(fits).collect(),
+            id_token: self.id_token.into_iter().filter(fits).collect(),
+        }
+    }
+
+    /// The scopes that would give these claims.
+    pub fn scopes(&self) -> Scopes {
+        self.userinfo.iter().chain(&self.id_token).filter_map(|name| scope_of(name)).collect()
+    }
+
     /// Whether nothing was asked for.
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
@@ -96,6 +111,11 @@ pub const STANDARD: [StandardClaim; 19] = [
     claim("phone_number", Form::Text, "phone", Kept::Profile),
     claim("phone_number_verified", Form::Switch, "phone", Kept::Profile),
 ];
+
+/// The scope that gives a standard claim; none for any other claim.
+pub fn scope_of(claim: &str) -> Option<&'static str> {
+    STANDARD.iter().find(|standard| standard.name == claim).map(|standard| standard.scope)
+}
 
 /// The members of `address` (OpenID Connect Core §5.1.1).
 pub const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];

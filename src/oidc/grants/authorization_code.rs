@@ -123,9 +123,9 @@ async fn give(
     (now, origin): (Time, &Provenance),
 ) -> Result<TokenSet, CodeError> {
     let grant = &found.code.grant;
-    let audience =
-        narrowed_audience(&grant.resources, asked.resources, room.mint.issuer()).map_err(|_| CodeError::Target)?;
-    if !room.may_use(client, found.user.id).await? {
+    let audience = narrowed_audience(room, client, &grant.resources, asked.resources).map_err(|_| CodeError::Target)?;
+    // What the client lost since is not given any more.
+    if client.grant_scopes(Some(&grant.scopes)).is_err() || !room.may_use(client, found.user.id).await? {
         return Err(CodeError::Ended);
     }
     room.mint.ready(client, &grant.scopes, &audience)?;
