@@ -10,7 +10,7 @@ use chrono::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Room, logout, wire};
-use crate::domain::claims::{GROUPS, STANDARD};
+use crate::domain::claims::{GROUPS, standard};
 use crate::tokens::dpop;
 use crate::tokens::jwks::etag;
 use crate::tokens::keys::Algorithm;
@@ -107,7 +107,7 @@ fn document(capabilities: &Capabilities) -> Map<String, Value> {
 
 fn people() -> Value {
     let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"];
-    let claims: Vec<&str> = own.into_iter().chain(STANDARD.iter().map(|claim| claim.name)).chain([GROUPS]).collect();
+    let claims: Vec<&str> = own.into_iter().chain(standard().map(|(name, _)| name)).chain([GROUPS]).collect();
     json!({
         "scopes_supported": ["openid", "profile", "email", "address", "phone", GROUPS, "offline_access", "passkeys"],
         "claims_supported": claims,

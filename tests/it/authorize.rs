@@ -716,3 +716,19 @@ fn requests_are_counted() {
     assert!(reply.header("retry-after").is_some());
     assert_eq!(Ask::of("house").post(&app).status, 429);
 }
+
+/// Security rule 13: `state` and `nonce` come back as they were sent, also from a request that waited or was pushed.
+#[test]
+fn hostile_bytes_survive_a_request_that_waits() {
+    let app = oidc::app();
+    let (state, nonce) = ("a\0b\u{1f} \u{202e}%00\"<&", "n\0\u{7f}");
+    let ask = Ask::of("shop").with("state", state).with("nonce", nonce);
+    let (mut browser, _) = app.person();
+    let path = ask.send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+    assert_eq!(back.get("state"), Some(state));
+    assert_eq!(claims(&redeem(&app, "shop", &back.code()).id)["nonce"], nonce);
+    let form = [ask.pairs(), vec![("client_secret", crate::support::API_SECRET)]].concat();
+    app.request("POST", "/oauth/par").form(&form).send().expect(201);
+}
