@@ -168,7 +168,7 @@ fn a_name_stays() {
     let twin = TestApp::with(&Options {
         beside: Some(&app),
         public_url: Some(&app.origin),
-        config: CLIENTS,
+        config: &CLIENTS.replace("RECEIVER", "https://hinted.example"),
         ..Options::default()
     });
     assert_eq!(subject(&Tokens::of(&sign_in(&twin, "one", &mut passkey)).id), before);

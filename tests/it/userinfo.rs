@@ -46,7 +46,7 @@ audiences = ["https://api.example"]
 first_party = true
 redirect_uris = ["https://panel.example/cb"]
 grants = ["authorization_code"]
-scopes = ["openid", "profile"]
+scopes = ["openid", "profile", "email"]
 audiences = ["https://api.example"]
 
 [clients.machine]
@@ -361,7 +361,7 @@ fn an_id_token_has_scope_claims_only_for_clients_that_want_them_there() {
 fn claims_asked_for_by_name_come_where_they_were_asked_for() {
     let app = spawn();
     let (mut browser, _, id) = complete(&app);
-    let wish = r#"{"userinfo":{"name":{"essential":true},"unheard_of":null},"id_token":{"email":null,"groups":null}}"#;
+    let wish = r#"{"userinfo":{"name":{"essential":true},"unheard_of":null,"phone_number":null},"id_token":{"email":null,"groups":null}}"#;
     let code = Ask::of("panel").with("claims", wish).send(&mut browser).back().code();
     let tokens = redeem(&app, "panel", &code);
     let told = told(app.userinfo(&tokens.access));

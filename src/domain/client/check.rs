@@ -151,7 +151,8 @@ impl ClientDefinition {
     pub fn sector(&self) -> Option<String> {
         match &self.sector_identifier_uri {
             Some(uri) => sectors(std::slice::from_ref(uri)).into_iter().next(),
-            None => sectors(&self.redirect_uris).into_iter().next(),
+            // An app's own scheme may be claimed by any other, so it names no sector.
+            None => sectors(&self.redirect_uris).into_iter().next().filter(|sector| !sector.ends_with(':')),
         }
     }
 }
