@@ -16,7 +16,7 @@ pub enum Source {
     /// Parameters to be read now.
     Sent(Parameters, Delivery),
     /// Read before; the row is used up when a code is given.
-    Pushed(AuthorizationRequest, TokenDigest),
+    Pushed(Box<AuthorizationRequest>, TokenDigest),
     /// Refused before its parameters could be read; those beside it tell where the answer may go.
     Refused(Parameters, Refusal),
     /// A handle that leads nowhere.
@@ -45,5 +45,5 @@ async fn pushed(room: &Oidc, client: &Client, handle: &str) -> Result<Source, Fa
     let Some(handle) = PlainToken::parse(TokenKind::PushedRequest, handle) else { return Ok(Source::Nothing) };
     let (digest, client, now) = (handle.digest(), client.id.clone(), room.clock.now());
     let found = room.db.run(move |conn| pushed_requests::find(conn, &digest, &client, now)).await?;
-    Ok(found.map_or(Source::Nothing, |request| Source::Pushed(request, digest)))
+    Ok(found.map_or(Source::Nothing, |request| Source::Pushed(Box::new(request), digest)))
 }
