@@ -6,7 +6,7 @@ use std::time::{Duration as Real, Instant};
 use chrono::Duration;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::user::UserStatus;
-use passmint::oidc::logout::session_state::session_state;
+use passmint::logout::session_state::session_state;
 use passmint::storage::{session_clients, sessions, users};
 use serde_json::{Value, json};
 

@@ -3,13 +3,16 @@
 //!
 //! What must always hold: of a pushed or signed request nothing counts that stands beside it in the address.
 
-use super::super::{Oidc, par};
+use super::super::Oidc;
 use super::request_object;
 use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal};
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::pushed_requests;
 use crate::web::error::Failure;
+
+/// What every handle of a pushed request begins with (RFC 9126 §2.2).
+pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// A request, as far as it was read.
 pub enum Source {
@@ -30,7 +33,7 @@ pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<S
         (None, None) => return Ok(Source::Sent(sent, Delivery::default())),
         (Some(_), Some(_)) => Err(Refusal::TwoRequests),
         (Some(object), None) => request_object::unfold(room, client, object).await?,
-        (None, Some(uri)) => match uri.strip_prefix(par::URN) {
+        (None, Some(uri)) => match uri.strip_prefix(URN) {
             Some(handle) => return pushed(room, client, handle).await,
             None => request_object::fetch(room, client, uri).await?,
         },
