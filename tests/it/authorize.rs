@@ -729,3 +729,44 @@ fn hostile_bytes_survive_a_request_that_waits() {
     let form = [ask.pairs(), vec![("client_secret", crate::support::API_SECRET)]].concat();
     app.request("POST", "/oauth/par").form(&form).send().expect(201);
 }
+
+/// OpenID Connect Session Management §3: with a code comes what an app's page compares, and the cookie it is made of.
+#[test]
+fn a_code_comes_with_the_session_state_where_it_is_wanted() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let app = oidc::app_with(&[("session.check_iframe", "true")]);
+    let (mut browser, _) = app.person();
+    let back = Ask::of("spa").send(&mut browser).back();
+    let (hash, salt) = back.get("session_state").unwrap().split_once('.').unwrap();
+    let (_, state) = browser.cookies.iter().find(|(name, _)| name.ends_with("-state")).expect("the cookie");
+    let text = format!("spa https://spa.example {state} {salt}");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    assert_eq!(hash, URL_SAFE_NO_PAD.encode(digest));
+    let again = Ask::of("spa").send(&mut browser).back();
+    assert_ne!(again.get("session_state"), back.get("session_state"), "a fresh salt");
+    let refused = Ask::of("spa").with("prompt", "none").send(&mut app.browser()).back();
+    assert_eq!((refused.error(), refused.get("session_state")), ("login_required", None));
+
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    assert_eq!(Ask::of("spa").send(&mut browser).back().get("session_state"), None);
+}
+
+/// OpenID Connect Core §4: the list of apps leads to where an app begins a sign-in.
+#[test]
+fn the_list_of_apps_opens_an_app() {
+    let config = oidc::CLIENTS
+        .replace("[clients.shop]", "[clients.shop]\ninitiate_login_uri = \"https://shop.example/login?from=us\"");
+    let app = TestApp::with(&crate::support::Options { config: &config, ..crate::support::Options::default() });
+    let (mut browser, _) = app.person();
+    for client in ["shop", "app"] {
+        let path = Ask::of(client).send(&mut browser).waits();
+        let page = browser.get(&path).expect(200);
+        browser.submit(&page, &path, &[("decision", "allow")]).returning().code();
+    }
+    let page = browser.get("/account/apps").expect(200).body;
+    let issuer: String = url::form_urlencoded::byte_serialize(app.origin.as_bytes()).collect();
+    assert!(page.contains(&format!("https://shop.example/login?from=us&#38;iss={issuer}\"")), "{page}");
+    assert!(page.contains("Open Shop") && !page.contains("Open App"), "{page}");
+}

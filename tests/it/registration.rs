@@ -143,7 +143,9 @@ fn registration_is_off_or_wants_a_permission() {
         request.json(&app_body()).send()
     };
     let three = permission(3);
-    let statuses = at_once(16, |_| with(&three).status);
+    // A slow machine may keep one waiting for the others too long; it asks again.
+    let asked = |_| (0..20).map(|_| with(&three).status).find(|status| *status != 503).unwrap_or(503);
+    let statuses = at_once(16, asked);
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 13, "{statuses:?}");
 
