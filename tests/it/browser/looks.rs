@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{BUTTON, Desk};
 use crate::device::app_with_devices;
+use crate::support::oidc::{self, Ask};
 use crate::support::webdriver::Device;
 use crate::support::{Options, Request, TestApp};
 
@@ -175,3 +176,55 @@ const OWN_LINKS: &str = "return [...new Set([...document.querySelectorAll('main 
 const HEADINGS: &str = r"
   const all = [...document.querySelectorAll('h1, h2, h3, h4, h5')].map((node) => [Number(node.tagName[1]), node.textContent]);
   return all.filter(([level], at) => (at ? level > all[at - 1][0] + 1 || level === 1 : level !== 1)).map(([, text]) => text);";
+
+/// An app that nobody checked asks for much of somebody whose name is long.
+#[test]
+fn the_pages_on_the_way_to_an_app() {
+    let config = oidc::CLIENTS
+        .replace("[clients.shop]", "[clients.shop]\ninitiate_login_uri = \"https://shop.example/login\"")
+        + "\n[resources.\"https://api.example/a-rather-long-path/of-an-api-with-many-words\"]\nname = \"Notes\"\n\
+           scopes = { \"notes:write\" = \"Write and delete your notes\" }";
+    let settings = [
+        ("registration.mode", "open"),
+        ("registration.scopes", "openid,profile,email,address,phone,offline_access,notes:write"),
+        ("registration.audiences", "https://api.example/a-rather-long-path/of-an-api-with-many-words"),
+    ];
+    let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
+    let body = json!({
+        "client_name": "Maximiliana’s Llanfairpwllgwyngyllgogerychwyrndrobwll Reader",
+        "redirect_uris": ["https://a-rather-long-name-of-a-host.and-a-subdomain.rp.example/cb"],
+        "token_endpoint_auth_method": "none",
+    });
+    let client = app.request("POST", "/oauth/register").json(&body).send().expect(201).json();
+    let desk = Desk::with_account(&app, LONG, &format!("{}@{}.example.com", "a".repeat(60), "b".repeat(60)));
+    let ask = Ask::of("rp")
+        .with("client_id", client["client_id"].as_str().unwrap())
+        .with("redirect_uri", "https://a-rather-long-name-of-a-host.and-a-subdomain.rp.example/cb")
+        .with("scope", "openid profile email address phone notes:write")
+        .with("resource", "https://api.example/a-rather-long-path/of-an-api-with-many-words");
+    desk.goes_to(&ask.path());
+    desk.until("the question", || desk.sees("button[value=allow]").then_some(()));
+    measure(&desk, "consent");
+    desk.goes_to(&Ask::of("shop").with("prompt", "select_account").path());
+    desk.until("the choice", || desk.sees("button[value=continue]").then_some(()));
+    measure(&desk, "choose-account");
+    desk.expect_console("a status of 400");
+    desk.goes_to(&Ask::of("shop").with("redirect_uri", "https://evil.example/cb").path());
+    measure(&desk, "authorize-error");
+    desk.goes_to("/oauth/logout?client_id=shop");
+    measure(&desk, "sign-out");
+    for client in ["shop", "app"] {
+        desk.goes_to(&Ask::of(client).with("scope", "openid profile email").path());
+        desk.until("the question", || desk.sees("button[value=allow]").then_some(()));
+        measure(&desk, &format!("consent-{client}"));
+    }
+    desk.goes_to("/account/apps");
+    measure(&desk, "apps-none");
+    app.sql(
+        "INSERT INTO consents (user_id, client_id, scope, granted_at, updated_at)
+         SELECT users.id, clients.id, 'openid profile email notes:write', now(), now() FROM users, clients
+         WHERE clients.id NOT IN ('web', 'api')",
+    );
+    desk.goes_to("/account/apps");
+    measure(&desk, "apps");
+}
