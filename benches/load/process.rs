@@ -21,7 +21,9 @@ use crate::usage::Processes;
 
 /// The app whose people sign in.
 pub const APP: &str = "bench";
-/// The backend that introspects.
+/// What the backend asks for when it wants a token for itself.
+pub const BACKEND_SCOPE: &str = "reports";
+/// The backend that introspects, and gets tokens for itself.
 const BACKEND: &str = "bench-api";
 /// What the command line adds to the server's settings, to try one out; empty for figures that are published.
 pub static SETTINGS: OnceLock<Vec<String>> = OnceLock::new();
@@ -121,16 +123,19 @@ enabled = {enabled}
 [clients.{APP}]
 first_party = true
 origins = ["{origin}"]
-grants = ["passkey", "refresh_token"]
+redirect_uris = ["{callback}"]
+grants = ["passkey", "authorization_code", "refresh_token"]
 scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
 
 [clients.{BACKEND}]
 kind = "confidential"
-grants = []
+grants = ["client_credentials"]
+scopes = ["{BACKEND_SCOPE}"]
 secret_digest = "{digest}"
 may_introspect = ["{origin}"]
 "#,
             origin = self.origin(),
+            callback = callback(&self.origin()),
             public = self.public,
             admin = self.admin,
             data = path("data"),
@@ -155,7 +160,7 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     pub origin: String,
-    /// `Authorization` of the backend that introspects.
+    /// `Authorization` of the backend.
     pub backend: String,
     /// From the start of the process to the first ready answer.
     pub ready: Duration,
@@ -218,6 +223,11 @@ impl Log {
     fn last(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
+}
+
+/// Where the app of an origin gets its codes.
+pub fn callback(origin: &str) -> String {
+    format!("{origin}/callback")
 }
 
 /// Two addresses that were free a moment ago.
