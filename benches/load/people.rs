@@ -19,7 +19,7 @@ pub const WEB_PLAIN: &str = "profile";
 pub const WEB_WITH_ID_TOKEN: &str = "openid profile";
 /// The verifier that codes are exchanged with, and its challenge (RFC 7636, Appendix B).
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeGK1t8URWbuGJSstw-cM";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 const OPTIONS: &str = "/v1/passkeys/authentication/options";
 const VERIFY: &str = "/v1/passkeys/authentication/verify";
