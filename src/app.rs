@@ -429,6 +429,7 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
         issuer: config.issuer().to_owned(),
         policy: Policy::of(&config.registration),
         outbound: rooms.outbound.clone(),
+        documents: moka::sync::Cache::new(1000),
     }
 }
 
@@ -450,6 +451,7 @@ fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {
             },
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         },
     }
 }

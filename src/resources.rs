@@ -29,6 +29,11 @@ impl Resources {
         self.0.load().live.get(identifier).cloned()
     }
 
+    /// What a scope of a resource allows, in words for people; none for one that no live resource declares.
+    pub fn words_of(&self, scope: &str) -> Option<String> {
+        self.0.load().live.values().find_map(|resource| resource.definition.scopes.get(scope).cloned())
+    }
+
     /// Every resource that tokens are made for.
     pub fn all(&self) -> Vec<Arc<Resource>> {
         self.0.load().live.values().cloned().collect()
@@ -150,6 +155,7 @@ mod tests {
             },
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         };
         let issuer = "https://id.example";
         let audience = |asked: &[&str]| resources.audience(&client, asked.iter().copied(), issuer);

@@ -26,11 +26,12 @@ CREATE TABLE resources (
     updated_at timestamptz NOT NULL);
 COMMENT ON TABLE resources IS 'APIs that access tokens are made for (RFC 8707): their scopes, lifetime and algorithm.';
 
+-- `json`, not `jsonb`: `state` and `nonce` come back as they were sent, and `jsonb` takes no NUL.
 -- Requests in flight are unlogged: a crash loses them, the person begins again, and a row that is gone gives nothing.
 CREATE UNLOGGED TABLE pushed_requests (
     digest bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
     client_id text NOT NULL,
-    request jsonb NOT NULL,
+    request json NOT NULL,
     expires_at timestamptz NOT NULL);
 CREATE INDEX pushed_requests_expires ON pushed_requests (expires_at);
 COMMENT ON TABLE pushed_requests IS 'Authorization requests that clients sent ahead (RFC 9126); gone when a code is given for them.';
@@ -38,7 +39,7 @@ COMMENT ON TABLE pushed_requests IS 'Authorization requests that clients sent ah
 CREATE UNLOGGED TABLE interactions (
     digest bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
     client_id text NOT NULL,
-    request jsonb NOT NULL,
+    request json NOT NULL,
     pushed bytea,
     chosen_by uuid,
     created_at timestamptz NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE authorization_codes (
     client_id text NOT NULL,
     user_id uuid NOT NULL,
     session_id uuid NOT NULL,
-    request jsonb NOT NULL,
+    request json NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,

@@ -14,6 +14,7 @@ pub fn clients(config: &Config) -> Vec<Client> {
         definition: declared.definition(),
         secret: declared.secret,
         previous_secret: None,
+        unverified_since: None,
     };
     config.clients.iter().map(client).collect()
 }

@@ -112,6 +112,11 @@ impl Known {
     pub fn of(conn: &mut PgConnection, owner: UserId) -> Result<Self, StorageError> {
         Ok(Self { links: users::external_ids_of(conn, owner)?, groups: users::groups_of(conn, owner)? })
     }
+
+    /// Whether the person is in one of these groups.
+    pub fn is_in_any(&self, groups: &[String]) -> bool {
+        self.groups.iter().any(|own| groups.contains(own))
+    }
 }
 
 struct Entry {

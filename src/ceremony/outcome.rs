@@ -124,8 +124,8 @@ impl Ceremonies {
         Ok(Plan { session, family, cookie, key: key.cloned(), seed })
     }
 
-    /// The last question before the write: can a custom token be made of what is `known` of this person? Nobody is to be
-    /// signed in, or up, for a token that they cannot have.
+    /// The last question before the write, by what is `known` of this person: are they in a group that may use the client, and
+    /// can a custom token be made of them? Nobody is to be signed in, or up, for tokens that they cannot have.
     pub(super) fn rehearse(
         &self,
         ceremony: (&Wanted, Option<&Client>),
@@ -133,9 +133,24 @@ impl Ceremonies {
         (user, passkey): (&User, &StoredPasskey),
         known: impl FnOnce() -> Result<Known, StorageError>,
     ) -> Result<(), CeremonyError> {
-        let (Wanted::Bridge { bridge, .. }, Some(client)) = ceremony else { return Ok(()) };
-        let request = mint_request(session, client, user, passkey);
-        Ok(self.bridges.rehearse(bridge, &request, known()?, session.now)?)
+        let (wanted, Some(client)) = ceremony else { return Ok(()) };
+        let groups = &client.definition.allowed_groups;
+        let bridge = match wanted {
+            Wanted::Bridge { bridge, .. } => Some(bridge),
+            Wanted::Tokens { .. } if !groups.is_empty() => None,
+            _ => return Ok(()),
+        };
+        let known = known()?;
+        if !groups.is_empty() && !known.is_in_any(groups) {
+            return Err(CeremonyError::SignInRefused("the person is in no group that may use the client"));
+        }
+        match bridge {
+            Some(bridge) => {
+                let request = mint_request(session, client, user, passkey);
+                Ok(self.bridges.rehearse(bridge, &request, known, session.now)?)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Signs what was planned, now that it is written.

@@ -159,6 +159,7 @@ fn tester() -> Client {
         },
         secret: None,
         previous_secret: None,
+        unverified_since: None,
     }
 }
 

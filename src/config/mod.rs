@@ -37,6 +37,7 @@ mod relying_parties;
 mod resources;
 mod server;
 mod session;
+
 #[cfg(test)]
 mod tests;
 mod text;
@@ -44,6 +45,7 @@ mod tls;
 mod tokens;
 mod values;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -255,10 +257,21 @@ impl Config {
         for Understood { path, shown, place } in &self.understood {
             // Writing to a string cannot fail.
             let _ = match shown {
-                Some(shown) => writeln!(text, "{path} = {shown}  # {place}"),
+                Some(shown) => writeln!(text, "{} = {shown}  # {place}", toml_key(path)),
                 None => writeln!(text, "# {path} is not set"),
             };
         }
         text
     }
+}
+
+/// A path as TOML writes it: an identifier that is no bare key, such as the address of a resource, stands in quotes.
+fn toml_key(path: &str) -> Cow<'_, str> {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let parts = || {
+        let (section, rest) = path.split_once('.')?;
+        let (identifier, field) = rest.rsplit_once('.')?;
+        Some(format!("{section}.{}.{field}", values::show_text(identifier)))
+    };
+    if path.chars().all(bare) { path.into() } else { parts().map_or(path.into(), Cow::from) }
 }

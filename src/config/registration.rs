@@ -29,6 +29,8 @@ pub struct Registration {
     pub grants: Vec<Grant>,
     /// The scopes that registered clients may have; what they get when they name none.
     pub scopes: Vec<String>,
+    /// The APIs that registered clients may ask tokens for.
+    pub audiences: Vec<String>,
     /// Most clients that registered themselves or were read from their documents.
     pub max_clients: u32,
     /// How long a registered client that nobody uses is kept; `None` for ever.
@@ -62,6 +64,12 @@ pub(super) const SECTION: Section = Section {
             doc: "The scopes that registered apps may have, and get when they name none; never those of administration.",
         },
         Key {
+            path: "registration.audiences",
+            kind: Kind::List("identifier"),
+            default: Fallback::Unset,
+            doc: "The APIs (resources, RFC 8707) that registered apps may ask tokens for, such as the address of an MCP server.",
+        },
+        Key {
             path: "registration.max_clients",
             kind: Kind::Integer(1, 1_000_000),
             default: Fallback::Value("1000"),
@@ -89,6 +97,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
         mode: reader.choice("registration.mode"),
         grants: reader.choices("registration.grants").unwrap_or_default(),
         scopes: reader.list_as("registration.scopes", text::scope).unwrap_or_default(),
+        audiences: reader.list_as("registration.audiences", text::identifier).unwrap_or_default(),
         max_clients: reader.integer("registration.max_clients"),
         unused_lifetime: reader.optional_duration("registration.unused_lifetime"),
         metadata_documents: reader.switch("registration.metadata_documents"),

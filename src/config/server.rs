@@ -42,7 +42,7 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Where keys live.
     pub keys_dir: PathBuf,
-    /// Whose `Forwarded` headers are believed.
+    /// Whose `X-Forwarded-For` headers are believed.
     pub trusted_proxies: Vec<Network>,
     /// Whether strangers may make an account.
     pub allow_sign_up: bool,
@@ -107,7 +107,7 @@ pub(super) const SECTION: Section = Section {
             path: "trusted_proxies",
             kind: Kind::List("IP address or network"),
             default: Fallback::Value(""),
-            doc: "The proxies whose `Forwarded` and `X-Forwarded-For` headers are believed. Of the addresses listed \
+            doc: "The proxies whose `X-Forwarded-For` headers are believed. Of the addresses listed \
                   there, the rightmost that is not itself trusted is the caller. Empty: the peer is the caller.",
         },
         Key {

@@ -1,5 +1,5 @@
-//! Claims about a person: the standard ones with their types and scopes, and which of them a client is given (OpenID
-//! Connect Core §5).
+//! Claims about a person, and which of them a client is given (OpenID Connect Core §5). What a standard claim is,
+//! [`standard_claims`](super::standard_claims) says.
 //!
 //! What must hold: a claim has the type of the standard or is not there at all, never null and never empty; nobody is told
 //! more than scopes and requests by name allow; an e-mail address never goes without the word whether it was proven. To
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::scope::Scopes;
+use super::standard_claims::{STANDARD, fits};
 use super::user::User;
 
 /// Claims asked for one by one, by the `claims` parameter (OpenID Connect Core §5.5), by name.
@@ -25,80 +26,39 @@ pub struct RequestedClaims {
 }
 
 impl RequestedClaims {
+    /// Those of them that we know and whose scope is among `scopes`: asking by name never gives more than a client may have.
+    #[must_use]
+    pub fn within(self, scopes: &Scopes) -> Self {
+        let fits = |name: &String| scope_of(name).is_some_and(|scope| scopes.grants(scope));
+        Self {
+            userinfo: self.userinfo.into_iter().filter(fits).collect(),
+            id_token: self.id_token.into_iter().filter(fits).collect(),
+        }
+    }
+
+    /// The scopes that would give these claims.
+    pub fn scopes(&self) -> Scopes {
+        self.userinfo.iter().chain(&self.id_token).filter_map(|name| scope_of(name)).collect()
+    }
+
     /// Whether nothing was asked for.
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
     }
 }
 
-/// What a claim's value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// One line of text.
-    Text,
-    /// An http or https address.
-    WebAddress,
-    /// `YYYY-MM-DD`, `0000-MM-DD` for an unknown year, or `YYYY`.
-    Birthdate,
-    /// `true` or `false`.
-    Switch,
-    /// Seconds since 1970.
-    Seconds,
-    /// An object of texts with the members of [`ADDRESS`].
-    Address,
+/// The standard claim that is not stored: when the person was last changed.
+const UPDATED_AT: &str = "updated_at";
+
+/// The names of all standard claims but `sub`, each with the scope that gives it.
+pub fn standard() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STANDARD.iter().map(|claim| (claim.name, claim.scope)).chain([(UPDATED_AT, "profile")])
 }
 
-/// Where a claim is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// In the person's profile.
-    Profile,
-    /// In a field of the person's own; it is not written into the profile.
-    Field,
+/// The scope that gives a standard claim; none for any other claim.
+pub fn scope_of(claim: &str) -> Option<&'static str> {
+    standard().find(|(name, _)| *name == claim).map(|(_, scope)| scope)
 }
-
-/// A standard claim.
-#[derive(Clone, Copy, Debug)]
-pub struct StandardClaim {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub form: Form,
-    /// The scope that gives it (OpenID Connect Core §5.4).
-    pub scope: &'static str,
-    /// Where it is kept.
-    pub kept: Kept,
-}
-
-const fn claim(name: &'static str, form: Form, scope: &'static str, kept: Kept) -> StandardClaim {
-    StandardClaim { name, form, scope, kept }
-}
-
-/// Every standard claim about a person (OpenID Connect Core §5.1), but `sub`.
-pub const STANDARD: [StandardClaim; 19] = [
-    claim("name", Form::Text, "profile", Kept::Field),
-    claim("given_name", Form::Text, "profile", Kept::Profile),
-    claim("family_name", Form::Text, "profile", Kept::Profile),
-    claim("middle_name", Form::Text, "profile", Kept::Profile),
-    claim("nickname", Form::Text, "profile", Kept::Profile),
-    claim("preferred_username", Form::Text, "profile", Kept::Profile),
-    claim("profile", Form::WebAddress, "profile", Kept::Profile),
-    claim("picture", Form::WebAddress, "profile", Kept::Profile),
-    claim("website", Form::WebAddress, "profile", Kept::Profile),
-    claim("gender", Form::Text, "profile", Kept::Profile),
-    claim("birthdate", Form::Birthdate, "profile", Kept::Profile),
-    claim("zoneinfo", Form::Text, "profile", Kept::Profile),
-    claim("locale", Form::Text, "profile", Kept::Field),
-    claim("updated_at", Form::Seconds, "profile", Kept::Field),
-    claim("email", Form::Text, "email", Kept::Field),
-    claim("email_verified", Form::Switch, "email", Kept::Field),
-    claim("address", Form::Address, "address", Kept::Profile),
-    claim("phone_number", Form::Text, "phone", Kept::Profile),
-    claim("phone_number_verified", Form::Switch, "phone", Kept::Profile),
-];
-
-/// The members of `address` (OpenID Connect Core §5.1.1).
-pub const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
 
 /// The names of a person's groups; given with the scope of the same name only, or when asked for by name under it.
 pub const GROUPS: &str = "groups";
@@ -107,124 +67,12 @@ pub const GROUPS: &str = "groups";
 pub const PERSONAL_SCOPES: [&str; 8] =
     ["openid", "profile", "email", "address", "phone", GROUPS, "offline_access", "passkeys"];
 
-/// Longest text of a claim, in characters; an address may have as many in each member.
-const LONGEST: usize = 1000;
-
-/// Why a claim is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClaimMistake {
-    /// No standard claim has this name.
-    #[error("{0:?} is no standard claim of OpenID Connect")]
-    Unknown(String),
-    /// It is kept elsewhere.
-    #[error("{0} is not part of the profile: it has a field of its own")]
-    Field(&'static str),
-    /// It is not of its type.
-    #[error("{name} must be {wanted}")]
-    Form {
-        /// The claim.
-        name: &'static str,
-        /// What it should be.
-        wanted: &'static str,
-    },
-}
-
-/// Checks what is to be kept as somebody's profile: by an administrator, or from an import. All mistakes at once.
-///
-/// # Errors
-/// One [`ClaimMistake`] for each claim that cannot be kept.
-pub fn check_profile(profile: &Map<String, Value>) -> Result<(), Vec<ClaimMistake>> {
-    let mistakes: Vec<ClaimMistake> =
-        profile.iter().filter_map(|(name, value)| check_kept(name, value).err()).collect();
-    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
-}
-
-fn check_kept(name: &str, value: &Value) -> Result<(), ClaimMistake> {
-    match STANDARD.iter().find(|claim| claim.name == name) {
-        Some(claim) if claim.kept == Kept::Field => Err(ClaimMistake::Field(claim.name)),
-        _ => check_claim(name, value),
-    }
-}
-
-/// Checks the type of one standard claim.
-///
-/// # Errors
-/// [`ClaimMistake`].
-pub fn check_claim(name: &str, value: &Value) -> Result<(), ClaimMistake> {
-    let known = STANDARD.iter().find(|claim| claim.name == name);
-    let claim = known.ok_or_else(|| ClaimMistake::Unknown(name.to_owned()))?;
-    if claim.form.fits(value) {
-        Ok(())
-    } else {
-        Err(ClaimMistake::Form { name: claim.name, wanted: claim.form.in_words() })
-    }
-}
-
-impl Form {
-    fn fits(self, value: &Value) -> bool {
-        match self {
-            Self::Text => value.as_str().is_some_and(is_line),
-            Self::WebAddress => value.as_str().is_some_and(is_web_address),
-            Self::Birthdate => value.as_str().is_some_and(is_birthdate),
-            Self::Switch => value.is_boolean(),
-            Self::Seconds => value.as_i64().is_some_and(|seconds| seconds >= 0),
-            Self::Address => value.as_object().is_some_and(is_address),
-        }
-    }
-
-    const fn in_words(self) -> &'static str {
-        match self {
-            Self::Text => "text on one line of at most 1000 characters, and not blank: leave the claim out instead",
-            Self::WebAddress => "an http or https address",
-            Self::Birthdate => "a date as YYYY-MM-DD, 0000-MM-DD or YYYY",
-            Self::Switch => "true or false",
-            Self::Seconds => "a whole number of seconds since 1970",
-            Self::Address => {
-                "an object with some of formatted, street_address, locality, region, postal_code, country, each a text"
-            }
-        }
-    }
-}
-
-/// Some providers' "null" in letters is no value either (and relying parties complain of it).
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text != "null" && text.chars().count() <= LONGEST
-}
-
-fn is_line(text: &str) -> bool {
-    is_text(text) && !text.chars().any(char::is_control)
-}
-
-fn is_web_address(text: &str) -> bool {
-    is_line(text)
-        && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some())
-}
-
-fn is_birthdate(text: &str) -> bool {
-    let year = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((first, rest)) = text.split_once('-') else { return year(text) };
-    // 0000 stands for a year that is not told; a leap year lets 29 February pass.
-    let of_year = if first == "0000" { "2000" } else { first };
-    year(first)
-        && rest.len() == 5
-        && chrono::NaiveDate::parse_from_str(&format!("{of_year}-{rest}"), "%Y-%m-%d").is_ok()
-}
-
-/// Members are texts of one or more lines: OpenID Connect Core §5.1.1 allows line breaks in two of them.
-fn is_address(address: &Map<String, Value>) -> bool {
-    let line = |text: &str| is_text(text) && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\r');
-    !address.is_empty()
-        && address.iter().all(|(name, value)| ADDRESS.contains(&name.as_str()) && value.as_str().is_some_and(line))
-}
-
 /// The claims about a person that granted scopes and requests by name allow, without `sub`. `groups` are the person's, and
 /// may be left empty when [`wants_groups`] says that nobody asks.
 pub fn claims_for(user: &User, groups: &[String], scopes: &Scopes, requested: &BTreeSet<String>) -> Map<String, Value> {
-    let asked = |claim: &StandardClaim| scopes.contains(claim.scope) || requested.contains(claim.name);
-    let mut claims: Map<String, Value> = STANDARD
-        .iter()
-        .filter(|claim| asked(claim))
-        .filter_map(|claim| Some((claim.name.to_owned(), value_of(user, claim)?)))
+    let mut claims: Map<String, Value> = standard()
+        .filter(|(name, scope)| scopes.contains(scope) || requested.contains(*name))
+        .filter_map(|(name, _)| Some((name.to_owned(), value_of(user, name)?)))
         .collect();
     // Who learns the address learns whether it was proven: otherwise it would be taken for an identity.
     if claims.contains_key("email") {
@@ -242,18 +90,18 @@ pub fn wants_groups(scopes: &Scopes) -> bool {
 }
 
 /// A claim's value, as long as there is one of the right type: what was stored before a rule of ours is never passed on.
-fn value_of(user: &User, claim: &StandardClaim) -> Option<Value> {
+fn value_of(user: &User, name: &str) -> Option<Value> {
     let text = |text: &Option<String>| text.as_deref().map(Value::from);
-    let value = match claim.name {
+    let value = match name {
         "name" => text(&user.name)?,
         "locale" => text(&user.locale)?,
         "email" => text(&user.email)?,
         "email_verified" => user.email.is_some().then(|| user.email_verified_at.is_some().into())?,
-        "updated_at" => user.updated_at.timestamp().into(),
+        UPDATED_AT => return Some(user.updated_at.timestamp().into()),
         "phone_number_verified" if !user.profile.contains_key("phone_number") => return None,
         name => user.profile.get(name)?.clone(),
     };
-    claim.form.fits(&value).then_some(value)
+    fits(name, &value).then_some(value)
 }
 
 #[cfg(test)]
@@ -309,8 +157,7 @@ mod tests {
         let user = ada();
         assert_eq!(names(&told(&user, "openid offline_access", &[])), Vec::<&str>::new());
         for scope in ["profile", "email", "address", "phone"] {
-            let mut expected: Vec<&str> =
-                STANDARD.iter().filter(|claim| claim.scope == scope).map(|claim| claim.name).collect();
+            let mut expected: Vec<&str> = standard().filter(|(_, of)| *of == scope).map(|(name, _)| name).collect();
             expected.sort_unstable();
             let mut got = told(&user, &format!("openid {scope}"), &[]).keys().cloned().collect::<Vec<_>>();
             got.sort_unstable();
@@ -318,10 +165,7 @@ mod tests {
         }
         assert_eq!(told(&user, "groups", &[]), *json!({"groups": ["staff"]}).as_object().unwrap());
         let all = told(&user, "profile email address phone", &[]);
-        assert_eq!(all.len(), STANDARD.len());
-        for (name, value) in &all {
-            assert_eq!(check_claim(name, value), Ok(()), "{name}");
-        }
+        assert_eq!(all.len(), standard().count());
     }
 
     /// OpenID Connect Core §5.5.
@@ -363,64 +207,5 @@ mod tests {
         user.email_verified_at = Some(Time::UNIX_EPOCH);
         user.profile.insert("email_verified".into(), json!(false));
         assert_eq!(told(&user, "email", &[])["email_verified"], true);
-    }
-
-    #[test]
-    fn mistakes_by_name() {
-        assert_eq!(check_profile(&profile()), Ok(()));
-        for (name, good, bad) in [
-            (
-                "given_name",
-                vec![json!("Ada"), json!("Ädä 李")],
-                vec![
-                    json!(""),
-                    json!(" "),
-                    json!(1),
-                    json!(null),
-                    json!("null"),
-                    json!("a\nb"),
-                    json!("x".repeat(1001)),
-                ],
-            ),
-            (
-                "website",
-                vec![json!("https://a.example/?x=1")],
-                vec![json!("a.example"), json!("javascript:alert(1)"), json!("data:text/html,x"), json!("https://")],
-            ),
-            (
-                "birthdate",
-                vec![json!("1815-12-10"), json!("0000-02-29"), json!("1815")],
-                vec![json!("10.12.1815"), json!("1815-13-01"), json!("1815-2-1"), json!("000"), json!("1815-12-10T00")],
-            ),
-            ("phone_number_verified", vec![json!(false)], vec![json!("true"), json!(1)]),
-            (
-                "address",
-                vec![json!({"country": "GB"})],
-                vec![
-                    json!({}),
-                    json!("London"),
-                    json!({"planet": "Earth"}),
-                    json!({"country": ""}),
-                    json!({"country": null}),
-                ],
-            ),
-        ] {
-            for value in good {
-                assert_eq!(check_kept(name, &value), Ok(()), "{name} {value}");
-            }
-            for value in bad {
-                let refused = check_kept(name, &value).unwrap_err();
-                assert!(matches!(refused, ClaimMistake::Form { .. }), "{name} {value}: {refused}");
-            }
-        }
-        for (name, value) in [("name", json!("Ada")), ("email_verified", json!(true)), ("updated_at", json!(1))] {
-            assert!(matches!(check_kept(name, &value), Err(ClaimMistake::Field(_))), "{name}");
-            assert_eq!(check_claim(name, &value), Ok(()), "{name}");
-        }
-        assert_eq!(check_kept("sub", &json!("x")), Err(ClaimMistake::Unknown("sub".into())));
-        assert_eq!(
-            check_claim("updated_at", &json!("today")).unwrap_err().to_string(),
-            "updated_at must be a whole number of seconds since 1970"
-        );
     }
 }

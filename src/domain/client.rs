@@ -22,6 +22,8 @@ pub struct Client {
     pub secret: Option<TokenDigest>,
     /// SHA-256 of the secret before it, and until when that one is good.
     pub previous_secret: Option<(TokenDigest, Time)>,
+    /// Since when it is here without anybody vouching for it: it registered itself, or was read from its own document.
+    pub unverified_since: Option<Time>,
 }
 
 /// Why a client may not have what it asks for.
@@ -150,6 +152,7 @@ mod tests {
             },
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         }
     }
 

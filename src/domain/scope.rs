@@ -75,6 +75,13 @@ impl Scopes {
         Ok(Self(set))
     }
 
+    /// These and, as far as there is room, others: never more than can be read again.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        let more = others.iter().filter(|scope| !self.contains(scope)).take(MOST.saturating_sub(self.iter().count()));
+        self.iter().chain(more).collect()
+    }
+
     /// Whether a scope is in the set.
     pub fn contains(&self, scope: &str) -> bool {
         self.0.contains(scope)

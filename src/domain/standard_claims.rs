@@ -34,26 +34,40 @@ enum Form {
     Postal,
 }
 
-/// Every standard claim that is stored, with its form.
-const STANDARD: [(&str, Form); 18] = [
-    ("name", Form::Name),
-    ("given_name", Form::Text),
-    ("family_name", Form::Text),
-    ("middle_name", Form::Text),
-    ("nickname", Form::Text),
-    ("preferred_username", Form::Text),
-    ("profile", Form::Address),
-    ("picture", Form::Address),
-    ("website", Form::Address),
-    ("email", Form::Email),
-    ("email_verified", Form::Switch),
-    ("gender", Form::Text),
-    ("birthdate", Form::Date),
-    ("zoneinfo", Form::Zone),
-    ("locale", Form::Locale),
-    ("phone_number", Form::Phone),
-    ("phone_number_verified", Form::Switch),
-    ("address", Form::Postal),
+/// A standard claim that is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardClaim {
+    /// Its name.
+    pub name: &'static str,
+    form: Form,
+    /// The scope that gives it (OpenID Connect Core §5.4).
+    pub scope: &'static str,
+}
+
+const fn claim(name: &'static str, form: Form, scope: &'static str) -> StandardClaim {
+    StandardClaim { name, form, scope }
+}
+
+/// Every standard claim that is stored.
+pub const STANDARD: [StandardClaim; 18] = [
+    claim("name", Form::Name, "profile"),
+    claim("given_name", Form::Text, "profile"),
+    claim("family_name", Form::Text, "profile"),
+    claim("middle_name", Form::Text, "profile"),
+    claim("nickname", Form::Text, "profile"),
+    claim("preferred_username", Form::Text, "profile"),
+    claim("profile", Form::Address, "profile"),
+    claim("picture", Form::Address, "profile"),
+    claim("website", Form::Address, "profile"),
+    claim("email", Form::Email, "email"),
+    claim("email_verified", Form::Switch, "email"),
+    claim("gender", Form::Text, "profile"),
+    claim("birthdate", Form::Date, "profile"),
+    claim("zoneinfo", Form::Zone, "profile"),
+    claim("locale", Form::Locale, "profile"),
+    claim("phone_number", Form::Phone, "phone"),
+    claim("phone_number_verified", Form::Switch, "phone"),
+    claim("address", Form::Postal, "address"),
 ];
 
 /// Members of `address`, all texts (§5.1.1).
@@ -61,7 +75,16 @@ pub const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "regi
 
 /// The names of the claims that can be set.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    STANDARD.iter().map(|(name, _)| *name)
+    STANDARD.iter().map(|claim| claim.name)
+}
+
+fn find(name: &str) -> Option<&'static StandardClaim> {
+    STANDARD.iter().find(|claim| claim.name == name)
+}
+
+/// Whether a value is one that a standard claim can have.
+pub fn fits(name: &str, value: &Value) -> bool {
+    find(name).is_some_and(|claim| checked(claim.form, value).is_ok())
 }
 
 /// Why a claim was refused; `what` goes on after its name.
@@ -95,12 +118,11 @@ impl StandardClaims {
     pub fn merge(&mut self, changes: &Map<String, Value>) -> Result<(), ClaimError> {
         for (name, value) in changes {
             let error = |what| ClaimError { claim: name.chars().take(40).collect(), what };
-            let known = STANDARD.iter().find(|(known, _)| known == name);
-            let (_, form) = known.ok_or_else(|| error("is no standard claim that can be set"))?;
+            let known = find(name).ok_or_else(|| error("is no standard claim that can be set"))?;
             if value.is_null() {
                 self.0.remove(name);
             } else {
-                self.0.insert(name.clone(), checked(*form, value).map_err(error)?);
+                self.0.insert(name.clone(), checked(known.form, value).map_err(error)?);
             }
         }
         for (verified, of) in [("email_verified", "email"), ("phone_number_verified", "phone_number")] {
@@ -150,7 +172,8 @@ fn text_of(form: Form, text: &str) -> Result<String, &'static str> {
             .map_err(|_| "must be 1 to 64 characters that can be shown"),
         Form::Email => Email::parse(text).map(|email| email.as_str().to_owned()).map_err(|_| "is no e-mail address"),
         Form::Address => {
-            let url = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+            let url =
+                url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
             fits(url && text.len() <= 2048, "must be an https address")
         }
         Form::Date => fits(is_date(text), "must be YYYY-MM-DD, or YYYY"),
@@ -175,8 +198,9 @@ fn is_word(text: &str, longest: usize, of: impl Fn(char) -> bool) -> bool {
     !text.is_empty() && text.len() <= longest && text.chars().all(of)
 }
 
+/// Some providers' "null" in letters is no value either, and relying parties complain of it.
 fn is_line(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= 512 && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text != "null" && text.chars().count() <= 512 && !text.chars().any(char::is_control)
 }
 
 fn is_date(text: &str) -> bool {
@@ -244,6 +268,10 @@ mod tests {
             ("name", json!(1)),
             ("name", json!("x".repeat(65))),
             ("given_name", json!("a\u{7}")),
+            ("given_name", json!("null")),
+            ("given_name", json!("x".repeat(513))),
+            ("website", json!("a.example")),
+            ("website", json!("https://")),
             ("picture", json!("javascript:alert(1)")),
             ("email", json!("nobody")),
             ("email_verified", json!("true")),

@@ -27,6 +27,7 @@ mod tests {
             definition: ClientDefinition::default(),
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         };
         assert_eq!(login_url(&client, "https://id.example", None), None);
         client.definition.initiate_login_uri = Some("https://app.example/login?from=portal".to_owned());

@@ -53,10 +53,6 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    // A client that is the address of its document may come here first.
-    if let Some(id) = form.find("client_id") {
-        room.registration.resolve(id).await?;
-    }
     let client = authenticate(&room, request.headers(), &form).await?;
     let mut asked = read(&room, &client, &form).await?;
     let proven = room.dpop.proof_key(&request).await?;

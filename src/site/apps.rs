@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{Site, done_of, require_identity, see_other};
 use crate::account::guards::Guard;
 use crate::domain::authorization::place_of;
+use crate::oidc::initiate::login_url;
 use crate::storage::consents::StoredConsent;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
@@ -36,6 +37,7 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
     AppCard {
         name: definition.map_or_else(|| stored.client.clone(), |definition| definition.name.clone()),
         host: definition.and_then(|definition| definition.redirect_uris.first()).map(|uri| place_of(uri)),
+        open: client.as_ref().and_then(|client| login_url(client, guard.mint.issuer(), None)),
         client: stored.client,
         scopes: stored.consent.scopes.iter().map(ScopeItem::fixed).collect(),
         since: stored.granted_at,

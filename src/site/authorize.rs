@@ -18,6 +18,7 @@ use crate::domain::scope::Scopes;
 use crate::oidc::authorize::{self, Outcome, Pending, Visitor};
 use crate::oidc::logout::session_state::session_state;
 use crate::oidc::{Oidc, Room};
+use crate::resources::Resources;
 use crate::web::Caller;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
@@ -259,7 +260,7 @@ impl Desk<'_> {
 
     /// The scopes that a person left in: those that could not be left out, and those that are ticked still.
     fn kept(&self, pending: &Pending, form: &Form) -> Scopes {
-        let items = scope_items(pending, None);
+        let items = scope_items(pending, None, self.room.mint.resources());
         let kept = items.iter().filter(|item| !item.optional || form.find(&item.field()).is_some());
         kept.map(|item| item.scope.as_str()).collect()
     }
@@ -383,7 +384,7 @@ impl Desk<'_> {
         new: &Scopes,
     ) -> Result<HttpResponse, Failure> {
         let issuer = self.room.mint.issuer();
-        let scopes = scope_items(pending, Some(new));
+        let scopes = scope_items(pending, Some(new), self.room.mint.resources());
         let view = Consent {
             frame: self.site.frame(self.request, Some(identity), Boot::default()),
             app: app(pending),
@@ -420,16 +421,17 @@ fn app(pending: &Pending) -> AppIdentity {
     app_identity(&pending.client, Some(pending.request.to.place()))
 }
 
-/// The scopes of a request for its page. What makes the sign-in itself cannot be left out; everything else can.
-fn scope_items(pending: &Pending, new: Option<&Scopes>) -> Vec<ScopeItem> {
+/// The scopes of a request for its page, and those that it asks claims of by name. What makes the sign-in itself cannot be
+/// left out, and neither can claims; everything else can.
+fn scope_items(pending: &Pending, new: Option<&Scopes>, resources: &Resources) -> Vec<ScopeItem> {
     let asked = &pending.request.scopes;
     let widening = new.is_some_and(|new| !new.is_empty() && new != asked);
-    asked
-        .iter()
-        .map(|scope| ScopeItem {
-            optional: scope != "openid",
-            fresh: widening && new.is_some_and(|new| new.contains(scope)),
-            ..ScopeItem::fixed(scope)
-        })
-        .collect()
+    let by_claims = pending.request.requested.scopes();
+    let items = asked.iter().map(|scope| ScopeItem {
+        description: resources.words_of(scope),
+        optional: scope != "openid",
+        fresh: widening && new.is_some_and(|new| new.contains(scope)),
+        ..ScopeItem::fixed(scope)
+    });
+    items.chain(by_claims.iter().filter(|scope| !asked.contains(scope)).map(ScopeItem::fixed)).collect()
 }

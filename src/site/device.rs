@@ -12,6 +12,7 @@ use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::device::{Answer, Halt, UserCode};
 use crate::oidc::Room;
 use crate::oidc::device::{Opened, Opening, PAGE, halt_minutes};
+use crate::resources::Resources;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
@@ -111,7 +112,7 @@ pub async fn review(
             None if ceremonies.require_fresh(&identity.session).is_err() => {
                 Ok(see_other(&with_next("/confirm", &with_code(REVIEW, Some(&opened.device.code)))))
             }
-            None => review_page(&site, &request, &identity, &opened, Tick::NotAskedYet),
+            None => review_page(&site, &request, (&identity, room.mint.resources()), &opened, Tick::NotAskedYet),
         }
     }
     .await;
@@ -128,7 +129,7 @@ enum Tick {
 fn review_page(
     site: &Site,
     request: &HttpRequest,
-    identity: &Identity,
+    (identity, resources): (&Identity, &Resources),
     opened: &Opened,
     tick: Tick,
 ) -> Result<HttpResponse, Failure> {
@@ -138,7 +139,12 @@ fn review_page(
         code: device.code.to_string(),
         app: app_identity(client, None),
         account: account_card(&identity.user),
-        scopes: device.request.scopes.iter().map(ScopeItem::fixed).collect(),
+        scopes: device
+            .request
+            .scopes
+            .iter()
+            .map(|scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) })
+            .collect(),
         network: device.network.clone().unwrap_or_default(),
         device: device.request.device.clone(),
         asked: device.created_at,
@@ -190,7 +196,7 @@ pub async fn answer(
                 return Err(not_for_you());
             }
             if form.0.find("mine") != Some("yes") {
-                return review_page(&site, &request, &identity, &opened, Tick::Missing);
+                return review_page(&site, &request, (&identity, room.mint.resources()), &opened, Tick::Missing);
             }
             if ceremonies.require_fresh(&identity.session).is_err() {
                 return Ok(see_other(&with_next("/confirm", &with_code(REVIEW, Some(&code)))));

@@ -213,7 +213,7 @@ fn app_identity(client: &Client, host: Option<String>) -> AppIdentity {
         home: definition.client_uri.clone(),
         policy: definition.policy_uri.clone(),
         terms: definition.tos_uri.clone(),
-        trust: Trust::Verified,
+        trust: client.unverified_since.map_or(Trust::Verified, Trust::Unverified),
     }
 }
 

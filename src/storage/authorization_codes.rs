@@ -4,7 +4,7 @@
 //! through all sessions of the person, for as long as it has no statistics that tell it better.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ pub struct NewCode {
 statement! {
     Give {
         digest: Vec<u8> => Binary, grant: Uuid => SqlUuid, client: String => Text, user: Uuid => SqlUuid,
-        session: Uuid => SqlUuid, request: Value => Jsonb, now: Time => Timestamptz, expires_at: Time => Timestamptz,
+        session: Uuid => SqlUuid, request: Value => Json, now: Time => Timestamptz, expires_at: Time => Timestamptz,
         kept_until: Time => Timestamptz, interaction: Option<Vec<u8>> => Nullable<Binary>,
         pushed: Option<Vec<u8>> => Nullable<Binary>, openid: bool => Bool, consents: bool => Bool, scope: String => Text,
         resources: Vec<String> => Array<Text>, claims: Vec<String> => Array<Text>,

@@ -30,6 +30,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Those that nobody vouches for.
+    const SELF_MADE: [Self; 2] = [Self::Registration, Self::MetadataDocument];
+
+    /// Whether a client of this stored source came by itself.
+    pub fn is_self_made(stored: &str) -> bool {
+        Self::SELF_MADE.iter().any(|source| source.as_str() == stored)
+    }
+
     const ALL: [Self; 4] = [Self::Configuration, Self::Administration, Self::Registration, Self::MetadataDocument];
 
     /// The stored text.
@@ -244,8 +252,7 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
 
 /// How many clients came by themselves.
 pub fn count_self_made(conn: &mut PgConnection) -> Result<i64, StorageError> {
-    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
-    Ok(clients::table.filter(clients::source.eq_any(sources)).count().get_result(conn)?)
+    Ok(clients::table.filter(clients::source.eq_any(Source::SELF_MADE.map(Source::as_str))).count().get_result(conn)?)
 }
 
 /// What somebody used leaves: a consent, tokens, a code. A client that acts for itself leaves nothing, so it is kept.
@@ -256,10 +263,11 @@ const UNUSED: &str = "NOT (jsonb_exists(definition->'grants', 'client_credential
 
 /// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many.
 pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, StorageError> {
-    let sources = [Source::Registration.as_str(), Source::MetadataDocument.as_str()];
     let unused: Vec<String> = clients::table
-        .filter(clients::source.eq_any(sources))
+        .filter(clients::source.eq_any(Source::SELF_MADE.map(Source::as_str)))
         .filter(clients::updated_at.lt(before))
+        // One that an operator switched off must not come back by itself.
+        .filter(clients::disabled_at.is_null())
         .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
         .limit(1000)
         .select(clients::id)

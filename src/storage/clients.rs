@@ -21,6 +21,8 @@ struct Row {
     previous_secret_until: Option<Time>,
     managed_by: Option<String>,
     disabled_at: Option<Time>,
+    source: String,
+    created_at: Time,
 }
 
 /// A client with what administration needs to know of it.
@@ -49,7 +51,13 @@ impl TryFrom<Row> for StoredClient {
         let secret = digest(row.secret_digest)?;
         let previous_secret = digest(row.previous_secret_digest)?.zip(row.previous_secret_until);
         Ok(Self {
-            client: Client { id: row.id, definition, secret, previous_secret },
+            client: Client {
+                unverified_since: Source::is_self_made(&row.source).then_some(row.created_at),
+                id: row.id,
+                definition,
+                secret,
+                previous_secret,
+            },
             managed_by: row.managed_by,
             disabled_at: row.disabled_at,
         })

@@ -73,7 +73,7 @@ pub fn add(
     now: Time,
 ) -> Result<(), StorageError> {
     let before = find(conn, user, client)?.unwrap_or_default();
-    let scopes: Scopes = before.scopes.iter().chain(scopes.iter()).collect();
+    let scopes = scopes.and(&before.scopes);
     let resources: BTreeSet<String> = before.resources.into_iter().chain(more_resources.iter().cloned()).collect();
     let resources: Vec<String> = resources.into_iter().collect();
     let changed =

@@ -228,7 +228,7 @@ diesel::table! {
     pushed_requests (digest) {
         digest -> Binary,
         client_id -> Text,
-        request -> Jsonb,
+        request -> Json,
         expires_at -> Timestamptz,
     }
 }
@@ -237,7 +237,7 @@ diesel::table! {
     interactions (digest) {
         digest -> Binary,
         client_id -> Text,
-        request -> Jsonb,
+        request -> Json,
         pushed -> Nullable<Binary>,
         chosen_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
@@ -252,7 +252,7 @@ diesel::table! {
         client_id -> Text,
         user_id -> Uuid,
         session_id -> Uuid,
-        request -> Jsonb,
+        request -> Json,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,

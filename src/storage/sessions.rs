@@ -142,12 +142,12 @@ pub struct TokenIds {
     pub grant: Option<Uuid>,
 }
 
-/// A person's live sessions, the last seen first.
+/// A person's live sessions, the last seen first: also one whose cookie has lapsed, because tokens live with it on.
 pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<Session>, StorageError> {
     let rows: Vec<Row> = sessions::table
         .filter(sessions::user_id.eq(user.uuid()))
         .filter(sessions::revoked_at.is_null())
-        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::ends_at.gt(now))
         .order((sessions::last_seen_at.desc(), sessions::id))
         .select(Row::as_select())
         .load(conn)?;
@@ -179,7 +179,7 @@ pub fn revoke(conn: &mut PgConnection, owner: UserId, id: SessionId, now: Time) 
             .find(id.uuid())
             .filter(sessions::user_id.eq(owner.uuid()))
             .filter(sessions::revoked_at.is_null())
-            .filter(sessions::expires_at.gt(now)),
+            .filter(sessions::ends_at.gt(now)),
     )
     .set(sessions::revoked_at.eq(now))
     .execute(conn)?;
@@ -199,7 +199,7 @@ pub fn revoke_others(
             .filter(sessions::user_id.eq(owner.uuid()))
             .filter(sessions::id.ne(keep))
             .filter(sessions::revoked_at.is_null())
-            .filter(sessions::expires_at.gt(now)),
+            .filter(sessions::ends_at.gt(now)),
     )
     .set(sessions::revoked_at.eq(now))
     .returning(sessions::id)

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, interactions, outbox,
-    pushed_requests, revoked_tokens, servers, sessions, signing_keys, used_jti,
+    audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, idempotency_keys,
+    initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions, signing_keys,
+    used_jti,
 };
 use crate::clock::Time;
 
@@ -47,6 +48,11 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;
     gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
+    gone += diesel::delete(idempotency_keys::table.filter(idempotency_keys::expires_at.lt(now))).execute(conn)?;
+    gone += diesel::delete(
+        initial_access_tokens::table.filter(initial_access_tokens::expires_at.lt(now - keep_given_up())),
+    )
+    .execute(conn)?;
     gone += diesel::delete(outbox::table.filter(outbox::delivered_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(outbox::table.filter(outbox::given_up_at.lt(now - keep_given_up()))).execute(conn)?;
     if let Some(keep) = keep_events {

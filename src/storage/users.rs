@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
@@ -137,20 +137,6 @@ pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: 
         }
         Ok(changed == 1)
     })
-}
-
-/// Replaces a person's profile: standard claims as [`check_profile`](crate::domain::claims::check_profile) passes them.
-/// `false` when there is no such person.
-pub fn set_profile(
-    conn: &mut PgConnection,
-    id: UserId,
-    profile: &Map<String, Value>,
-    now: Time,
-) -> Result<bool, StorageError> {
-    let changed = diesel::update(users::table.find(id.uuid()))
-        .set((users::profile.eq(Value::Object(profile.clone())), users::updated_at.eq(now)))
-        .execute(conn)?;
-    Ok(changed == 1)
 }
 
 /// Raises a person's epoch, because somebody may have been thrown out: decisions made under the old one are not written

@@ -53,7 +53,7 @@ mod tests {
     fn client(id: &str, subject_type: SubjectType, redirect_uri: &str) -> Client {
         let definition =
             ClientDefinition { subject_type, redirect_uris: vec![redirect_uri.into()], ..ClientDefinition::default() };
-        Client { id: id.into(), definition, secret: None, previous_secret: None }
+        Client { id: id.into(), definition, secret: None, previous_secret: None, unverified_since: None }
     }
 
     #[test]

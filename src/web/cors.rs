@@ -61,7 +61,7 @@ fn preflight(origin: Option<HeaderValue>) -> HttpResponse {
 /// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that
 /// never use a cookie when such a page calls.
 pub fn is_for_clients(path: &str) -> bool {
-    const EXACT: [&str; 4] = ["/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/v1/passkeys"];
+    const EXACT: [&str; 5] = ["/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo", "/v1/passkeys"];
     const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
     EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
 }

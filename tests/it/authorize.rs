@@ -164,7 +164,7 @@ fn what_is_wrong_is_told_at_the_redirect_uri() {
         ("scope twice", Ask::of("house").and("scope", "openid"), "invalid_request"),
         ("anything twice", Ask::of("house").and("x", "1").and("x", "1"), "invalid_request"),
         ("a request object", Ask::of("house").with("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported"),
-        ("a request URI", Ask::of("house").with("request_uri", "https://house.example/r"), "request_uri_not_supported"),
+        ("a request URI", Ask::of("house").with("request_uri", "https://house.example/r"), "invalid_request_uri"),
         ("registration", Ask::of("house").with("registration", "{}"), "registration_not_supported"),
         ("a scope not allowed", Ask::of("house").with("scope", "openid admin"), "invalid_scope"),
         ("2,000 scopes", Ask::of("house").with("scope", &scopes), "invalid_scope"),
@@ -308,10 +308,7 @@ fn a_stranger_signs_in_on_the_way() {
     for words in ["House", "house.example", "value=\"buffy@id.example\"", &path] {
         assert!(page.body.contains(words), "{words:?} in {}", page.body);
     }
-    assert!(
-        !page.body.contains("readonly") && !page.body.contains("role=\"alert\" tabindex"),
-        "nothing about that account"
-    );
+    assert!(!page.body.contains("readonly"), "another address may be written");
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
     browser.sign_in(&mut passkey).expect(200);
@@ -623,7 +620,7 @@ fn a_posted_request_is_finished_on_our_own_page() {
     redeem(&app, "house", &browser.get(&path).back().code());
     let doubled = app.request("POST", &format!("{}&x=1", Ask::of("house").path())).form(&[("x", "2")]).send();
     assert_eq!(doubled.back().error(), "invalid_request", "address and body together");
-    app.request("POST", "/oauth/authorize").json(&json!({})).send().expect_problem(415, "unsupported_media_type");
+    app.request("POST", "/oauth/authorize").json(&json!({})).send().expect(415);
 }
 
 #[test]
@@ -715,4 +712,20 @@ fn requests_are_counted() {
     assert_eq!((reply.status, reply.header("location")), (429, None));
     assert!(reply.header("retry-after").is_some());
     assert_eq!(Ask::of("house").post(&app).status, 429);
+}
+
+/// Security rule 13: `state` and `nonce` come back as they were sent, also from a request that waited or was pushed.
+#[test]
+fn hostile_bytes_survive_a_request_that_waits() {
+    let app = oidc::app();
+    let (state, nonce) = ("a\0b\u{1f} \u{202e}%00\"<&", "n\0\u{7f}");
+    let ask = Ask::of("shop").with("state", state).with("nonce", nonce);
+    let (mut browser, _) = app.person();
+    let path = ask.send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+    assert_eq!(back.get("state"), Some(state));
+    assert_eq!(claims(&redeem(&app, "shop", &back.code()).id)["nonce"], nonce);
+    let form = [ask.pairs(), vec![("client_secret", crate::support::API_SECRET)]].concat();
+    app.request("POST", "/oauth/par").form(&form).send().expect(201);
 }

@@ -54,7 +54,7 @@ fn a_refresh_keeps_what_the_code_gave() {
     let ask = Ask::of("house")
         .with("scope", "openid email")
         .with("nonce", "n")
-        .with("claims", r#"{"userinfo":{"phone_number":null},"id_token":{"nickname":null}}"#);
+        .with("claims", r#"{"userinfo":{"family_name":null},"id_token":{"nickname":null}}"#);
     let first = redeem(&app, "house", &code_of(&mut browser, &ask));
     app.advance(Duration::seconds(5));
     let second = Tokens::of(&refresh(&app, "house", &first.refresh, &[]).expect(200).json());
@@ -62,7 +62,7 @@ fn a_refresh_keeps_what_the_code_gave() {
     for name in ["sub", "sid", "grant_id", "auth_time", "acr", "amr", "aud", "scope", "client_id", "userinfo_claims"] {
         assert_eq!(before[name], after[name], "{name}");
     }
-    assert_eq!(after["userinfo_claims"], json!(["phone_number"]));
+    assert_eq!(after["userinfo_claims"], json!(["family_name"]));
     assert_ne!(before["jti"], after["jti"]);
     assert_eq!(claims(&second.id)["auth_time"], claims(&first.id)["auth_time"]);
     assert_eq!(claims(&second.id)["sid"], claims(&first.id)["sid"]);

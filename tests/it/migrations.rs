@@ -111,6 +111,7 @@ fn postgres_name(diesel: &str) -> &'static str {
         "BigInt" => "int8",
         "Integer" => "int4",
         "SmallInt" => "int2",
+        "Json" => "json",
         "Jsonb" => "jsonb",
         "Array<Text>" => "_text",
         "Array<Uuid>" => "_uuid",

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, decode};
 use crate::support::oidc::{Ask, redeem};
-use crate::support::tokens::{Tokens, basic, claims, policy};
+use crate::support::receiver::Receiver;
+use crate::support::tokens::{Tokens, basic, claims, policy, within};
 use crate::support::{API_SECRET, Options, TestApp};
 
 const CLIENTS: &str = r#"
@@ -22,6 +23,8 @@ subject_type = "pairwise"
 [clients.hinted]
 first_party = true
 redirect_uris = ["https://hinted.example/cb"]
+post_logout_redirect_uris = ["https://hinted.example/done"]
+backchannel_logout_uri = "RECEIVER/logout"
 grants = ["authorization_code"]
 scopes = ["openid"]
 subject_type = "pairwise"
@@ -46,7 +49,17 @@ subject_type = "pairwise"
 "#;
 
 fn spawn() -> TestApp {
-    TestApp::with(&Options { config: CLIENTS, ..Options::default() })
+    spawn_told_at("https://hinted.example")
+}
+
+/// A server that tells `hinted` of logouts at this address.
+fn spawn_told_at(receiver: &str) -> TestApp {
+    let config = CLIENTS.replace("RECEIVER", receiver);
+    TestApp::with(&Options {
+        config: &config,
+        settings: &[("outbound.allow_private_addresses", "true")],
+        ..Options::default()
+    })
 }
 
 fn sign_in(app: &TestApp, client: &str, passkey: &mut Authenticator) -> Value {
@@ -155,8 +168,25 @@ fn a_name_stays() {
     let twin = TestApp::with(&Options {
         beside: Some(&app),
         public_url: Some(&app.origin),
-        config: CLIENTS,
+        config: &CLIENTS.replace("RECEIVER", "https://hinted.example"),
         ..Options::default()
     });
     assert_eq!(subject(&Tokens::of(&sign_in(&twin, "one", &mut passkey)).id), before);
+}
+
+/// Security rules 83 and 115: the hint is understood, and the logout token names the person as the client knows them.
+#[test]
+fn logout_keeps_to_the_name_of_the_sector() {
+    let receiver = Receiver::start();
+    let app = spawn_told_at(&receiver.url);
+    let (mut browser, _, id) = app.ada();
+    let code = Ask::of("hinted").send(&mut browser).back().code();
+    let token = redeem(&app, "hinted", &code).id;
+    let done = "https%3A%2F%2Fhinted.example%2Fdone";
+    let reply = browser.get(&format!("/oauth/logout?id_token_hint={token}&post_logout_redirect_uri={done}"));
+    assert_eq!((reply.status, reply.header("location")), (303, Some("https://hinted.example/done")), "no question");
+    within(std::time::Duration::from_secs(4), "the client is told", || !receiver.hits().is_empty());
+    let told = receiver.hits()[0].logout_token();
+    assert_eq!(subject(&told), subject(&token));
+    assert!(!claims(&told).to_string().contains(&id.to_string()));
 }

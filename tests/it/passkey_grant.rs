@@ -365,3 +365,19 @@ scopes = ["openid"]
         assert_eq!(reply.header("access-control-allow-origin").is_some(), allowed, "{origin}");
     }
 }
+
+/// Security rule 41: a client that is for the members of groups is for them at the passkey API too.
+#[test]
+fn a_client_for_groups_gives_others_nothing() {
+    let config = "[clients.club]\nname = \"Club\"\nfirst_party = true\norigins = [\"ORIGIN\"]\n\
+                  grants = [\"passkey\", \"refresh_token\"]\nscopes = [\"openid\"]\nallowed_groups = [\"members\"]";
+    let app = TestApp::with(&Options { config, ..Options::default() });
+    let (_, mut passkey, id) = app.ada();
+    let sessions = "SELECT count(*) AS n FROM sessions";
+    let before = app.count(sessions);
+    app.client("club").sign_in(&mut passkey, "openid").expect_problem(403, "sign_in_refused");
+    assert_eq!(app.count(sessions), before, "nobody was signed in");
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'members', now())");
+    app.sql(&format!("INSERT INTO group_members SELECT id, '{id}' FROM groups WHERE name = 'members'"));
+    app.client("club").sign_in(&mut passkey, "openid").expect(200);
+}

@@ -3,7 +3,8 @@
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use crate::support::tokens::{at_once, basic};
+use crate::support::oidc::{Ask, redemption};
+use crate::support::tokens::{at_once, basic, claims};
 use crate::support::{Options, Reply, TestApp};
 
 fn open() -> TestApp {
@@ -266,4 +267,46 @@ fn there_is_an_end_to_registrations() {
     let swept = app.db.blocking(|conn| passmint::storage::client_records::sweep(conn, later, later)).unwrap();
     assert_eq!(swept, 2);
     register(&app, &app_body()).expect(201);
+}
+
+/// Security rule 121: people are told that nobody vouches for an app; an API that the operator opens is theirs to ask for.
+#[test]
+fn an_app_that_came_by_itself_is_shown_as_such() {
+    let settings = [("registration.mode", "open"), ("registration.audiences", "https://mcp.example/")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    let body = json!({
+        "client_name": "Suite", "redirect_uris": ["https://rp.example/cb"], "token_endpoint_auth_method": "none",
+    });
+    let client = register(&app, &body).expect(201).json();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("rp").with("client_id", client["client_id"].as_str().unwrap());
+    let path = ask.clone().with("resource", "https://mcp.example/").send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    for words in ["Nobody at this site has checked this app", "https://mcp.example/"] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+    let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+    let form = redemption(client["client_id"].as_str().unwrap(), back.get("code").unwrap(), "https://rp.example/cb");
+    let told = app.request("POST", "/oauth/token").form(&form).send().expect(200).json();
+    assert_eq!(claims(told["access_token"].as_str().unwrap())["aud"], "https://mcp.example/");
+    let other = ask.with("resource", "https://other.example/").send(&mut browser).back();
+    assert_eq!(other.error(), "invalid_target");
+}
+
+/// Security rule 120: what an operator set on an app stays set, whatever the app says of itself.
+#[test]
+fn an_app_does_not_free_itself_of_what_operators_set() {
+    let app = open();
+    let client = register(&app, &app_body()).expect(201).json();
+    let id = client["client_id"].as_str().unwrap();
+    app.sql(&format!(
+        "UPDATE clients SET definition = definition || '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60}}' WHERE id = '{id}'"
+    ));
+    let mut wanted = app_body();
+    wanted["client_id"] = client["client_id"].clone();
+    own(&app, "PUT", &client, Some(&wanted)).expect(200);
+    let kept = format!(
+        "SELECT count(*) AS n FROM clients WHERE id = '{id}' AND definition @> '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60}}'"
+    );
+    assert_eq!(app.count(&kept), 1);
 }

@@ -242,3 +242,61 @@ fn what_the_configuration_no_longer_declares_is_disabled() {
     drop(twin);
     assert_eq!(json!(stored[0].resource.definition)["algorithm"], Value::from("RS256"));
 }
+
+/// Security rules 24, 41 and 70: what a client lost, or an operator switched off, is not given by what was allowed before.
+#[test]
+fn what_was_allowed_before_gives_no_more_than_is_allowed_now() {
+    let config = "[resources.\"https://api.example\"]\nname = \"Orders\"\nscopes = { \"orders.read\" = \"Read your orders\" }\n\
+                  [clients.ops]\nkind = \"confidential\"\nsecret_digest = \"API_DIGEST\"\ngrants = [\"client_credentials\"]\n\
+                  scopes = [\"admin\"]";
+    let app = TestApp::with(&Options { config, ..Options::default() });
+    let ops = app.token_by("ops", &[("grant_type", "client_credentials"), ("scope", "admin")]).expect(200).json();
+    let ops = ops["access_token"].as_str().unwrap().to_owned();
+    let admin = |method: &str, path: &str, body: serde_json::Value| {
+        let request = app.request(method, path).header("Authorization", &format!("Bearer {ops}"));
+        request.header("If-Match", "*").json(&body).send()
+    };
+    let made = admin(
+        "POST",
+        "/v1/admin/resources",
+        serde_json::json!({ "identifier": "urn:stock", "definition": { "name": "Stock" } }),
+    );
+    made.expect(201);
+    let definition = |scopes: &str| {
+        serde_json::json!({ "definition": {
+            "name": "Till", "kind": "confidential", "auth_method": "client_secret_post", "first_party": true,
+            "grants": ["authorization_code", "refresh_token"], "scopes": scopes, "audiences": ["urn:stock"],
+            "redirect_uris": ["https://till.example/cb"],
+        } })
+    };
+    let mut new = definition("openid email profile");
+    new["id"] = "till".into();
+    let secret = admin("POST", "/v1/admin/clients", new).expect(201).json()["secret"].as_str().unwrap().to_owned();
+    let (mut browser, _) = app.person();
+    let ask = crate::support::oidc::Ask::of("till").with("scope", "openid email").with("resource", "urn:stock");
+    let code = || ask.send(&mut browser.clone()).back().code();
+    let token = |form: &[(&str, &str)]| {
+        let form = [form, &[("client_id", "till"), ("client_secret", &secret)]].concat();
+        app.request("POST", "/oauth/token").form(&form).send()
+    };
+    let redeem = |code: &str| {
+        token(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", "https://till.example/cb"),
+            ("code_verifier", crate::support::oidc::VERIFIER),
+        ])
+    };
+    let refresh = |refresh: &str| token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]);
+    let first = redeem(&code()).expect(200).json();
+    let waiting = code();
+    admin("PUT", "/v1/admin/clients/till", definition("openid profile")).expect(200);
+    redeem(&waiting).expect_oauth(400, "invalid_grant");
+    let second = refresh(first["refresh_token"].as_str().unwrap()).expect(200).json();
+    assert_eq!(second["scope"], "openid", "the scope that the client lost is gone");
+    admin("POST", "/v1/admin/resources/urn%3Astock/disable", serde_json::json!({})).expect(200);
+    refresh(second["refresh_token"].as_str().unwrap()).expect_oauth(400, "invalid_target");
+    admin("POST", "/v1/admin/resources/urn%3Astock/enable", serde_json::json!({})).expect(200);
+    refresh(second["refresh_token"].as_str().unwrap()).expect(200);
+    browser.cookies.clear();
+}

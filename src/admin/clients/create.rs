@@ -51,7 +51,7 @@ pub async fn create(
         .once(&actor, "create client", key, &asked, move |conn, seed| {
             let secret = wants_secret(&definition).then(|| seed.secret(TokenKind::ClientSecret));
             let digest = secret.as_ref().map(PlainToken::digest);
-            let client = Client { id, definition, secret: digest, previous_secret: None };
+            let client = Client { id, definition, secret: digest, previous_secret: None, unverified_since: None };
             let record = insert(conn, &witness, &rules, &client, now)?;
             let answer = Answer::created(format!("/v1/admin/clients/{}", record.id), &ClientView::from(&record));
             Ok(if secret.is_some() { answer.with_secret(TokenKind::ClientSecret, seed) } else { answer })

@@ -39,7 +39,8 @@ pub struct Create {
     /// Where answers may be sent; may be given several times.
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// How it may get tokens, `passkey` or `refresh_token`; may be given several times.
+    /// How it may get tokens: `authorization_code`, `refresh_token`, `client_credentials`, `device_code` or `passkey`; may be
+    /// given several times.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<String>,
     /// What it may ask for; may be given several times.
@@ -72,7 +73,7 @@ impl Create {
         if desk.config.client(&self.id).is_some() {
             return Err(format!("client `{}` is declared by {}: change it there", self.id, desk.source));
         }
-        let secret = (self.kind == Kind::Confidential).then(|| PlainToken::random(TokenKind::ClientSecret));
+        let secret = self.wants_secret().then(|| PlainToken::random(TokenKind::ClientSecret));
         let client = self.checked(settings, secret.as_ref())?;
         desk.write_locked(|conn| {
             if let Some(old) = clients::lock(conn, &self.id)? {
@@ -83,6 +84,16 @@ impl Create {
             witness(conn, &desk, &self.id, "created")
         })?;
         self.report(secret.as_ref())
+    }
+
+    /// A confidential client that authenticates by keys has no use for a secret.
+    fn wants_secret(&self) -> bool {
+        let by_keys = |(name, value): &(String, String)| match name.as_str() {
+            "jwks" | "jwks_uri" => true,
+            "auth_method" => value.contains("private_key_jwt"),
+            _ => false,
+        };
+        self.kind == Kind::Confidential && !self.settings.iter().any(by_keys)
     }
 
     fn report(&self, secret: Option<&PlainToken>) -> Outcome {

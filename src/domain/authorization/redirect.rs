@@ -61,7 +61,7 @@ fn behind_port(rest: &str) -> Option<&str> {
 
 /// The host that people are shown as the place they return to; none for an app's own scheme.
 pub(super) fn host(redirect_uri: &str) -> Option<String> {
-    let url = Url::parse(redirect_uri).ok()?;
+    let url = Url::parse(redirect_uri).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
     let host = match url.host()? {
         Host::Domain(domain) => domain.to_owned(),
         Host::Ipv4(ip) => ip.to_string(),
@@ -176,6 +176,7 @@ mod tests {
             ("http://[::1]/cb", Landing::Loopback, Some("[::1]")),
             ("http://localhost:3000/cb", Landing::Loopback, Some("localhost:3000")),
             ("com.example.app:/cb", Landing::PrivateUse, None),
+            ("com.evil://bank.example/cb", Landing::PrivateUse, None),
         ] {
             assert_eq!(Landing::of(uri), landing, "{uri}");
             assert_eq!(host(uri).as_deref(), shown, "{uri}");

@@ -157,7 +157,7 @@ impl AuthorizationRequest {
             nonce: parameters.find("nonce").map(ToOwned::to_owned),
             acr: acr(parameters, claims.acr, client),
             subjects: claims.sub.into_iter().chain(hinted).collect(),
-            requested: claims.requested,
+            requested: claims.requested.within(&client.definition.scopes),
             login_hint: login_hint.map(ToOwned::to_owned),
             dpop_jkt,
         })
@@ -281,6 +281,7 @@ mod tests {
             },
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         }
     }
 

@@ -217,6 +217,7 @@ mod tests {
             definition: ClientDefinition { first_party, kind, ..ClientDefinition::default() },
             secret: None,
             previous_secret: None,
+            unverified_since: None,
         }
     }
 

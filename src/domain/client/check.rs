@@ -111,6 +111,19 @@ impl ClientDefinition {
             "is RS256, which the security profile refuses",
             "write ES256",
         );
+        for (field, algorithm) in [
+            ("authorization_response_algorithm", &self.authorization_response_algorithm),
+            ("userinfo_algorithm", &self.userinfo_algorithm),
+            ("introspection_algorithm", &self.introspection_algorithm),
+            ("request_object_algorithm", &self.request_object_algorithm),
+        ] {
+            misfit(
+                self.security_profile.is_some() && algorithm.as_deref() == Some("RS256"),
+                field,
+                "is RS256, which the security profile refuses",
+                "write ES256",
+            );
+        }
         misfit(
             self.security_profile == Some(SecurityProfile::Fapi2MessageSigning) && !has_keys,
             "security_profile",
@@ -138,13 +151,20 @@ impl ClientDefinition {
     pub fn sector(&self) -> Option<String> {
         match &self.sector_identifier_uri {
             Some(uri) => sectors(std::slice::from_ref(uri)).into_iter().next(),
-            None => sectors(&self.redirect_uris).into_iter().next(),
+            // An app's own scheme may be claimed by any other, so it names no sector.
+            None => sectors(&self.redirect_uris).into_iter().next().filter(|sector| !sector.ends_with(':')),
         }
     }
 }
 
+/// The hosts of web addresses. An app's own scheme belongs to no domain: each such address is a sector of its own.
 fn sectors(uris: &[String]) -> BTreeSet<String> {
-    uris.iter().filter_map(|uri| Url::parse(uri).ok()?.host_str().map(ToOwned::to_owned)).collect()
+    let sector = |uri: &String| {
+        let url = Url::parse(uri).ok()?;
+        let is_web = matches!(url.scheme(), "https" | "http");
+        if is_web { url.host_str().map(ToOwned::to_owned) } else { Some(url.scheme().to_owned() + ":") }
+    };
+    uris.iter().filter_map(sector).collect()
 }
 
 fn wrong_with_keys(jwks: &Value) -> Option<&'static str> {
@@ -237,6 +257,25 @@ mod tests {
                     security_profile: Some(SecurityProfile::Fapi2),
                     jwks: Some(keys()),
                     auth_method: Some(AuthMethod::PrivateKeyJwt),
+                    ..sound()
+                },
+            ),
+            (
+                "userinfo_algorithm",
+                ClientDefinition {
+                    security_profile: Some(SecurityProfile::Fapi2),
+                    jwks: Some(keys()),
+                    auth_method: Some(AuthMethod::PrivateKeyJwt),
+                    id_token_algorithm: Some("ES256".into()),
+                    userinfo_algorithm: Some("RS256".into()),
+                    ..sound()
+                },
+            ),
+            (
+                "sector_identifier_uri",
+                ClientDefinition {
+                    subject_type: SubjectType::Pairwise,
+                    redirect_uris: vec!["https://a.example/".into(), "com.evil://a.example/".into()],
                     ..sound()
                 },
             ),

@@ -22,9 +22,9 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{
     Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Delivery, Facts, Parameters, Person, Prompt,
-    Refusal, ReturnTo, Step, Unsafe, decide,
+    Refusal, ReturnTo, Step, Unsafe, decide, is_registered,
 };
-use crate::domain::client::Client;
+use crate::domain::client::{Client, GrantType};
 use crate::domain::id::Id;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
@@ -162,8 +162,9 @@ pub(super) fn check_resources(
     (scopes, resources): (&Scopes, &[String]),
     issuer: &str,
 ) -> Result<(), Refusal> {
-    known.audience(client, resources.iter().map(String::as_str), issuer).map_err(|_| Refusal::Target)?;
-    known.require_resource_of(scopes, &audience(client, scopes, resources, issuer)).map_err(|_| Refusal::Scope)
+    let audience = audience(client, scopes, resources, issuer);
+    known.audience(client, audience.iter().map(String::as_str), issuer).map_err(|_| Refusal::Target)?;
+    known.require_resource_of(scopes, &audience).map_err(|_| Refusal::Scope)
 }
 
 fn refused(
@@ -299,6 +300,9 @@ async fn give(
     origin: &Provenance,
 ) -> Result<Answer, Failure> {
     let (request, client) = (&pending.request, &pending.client);
+    if !still_fits(client, request) {
+        return Err(over());
+    }
     let now = room.clock.now();
     room.mint.keys().require_fresh().map_err(Failure::unavailable)?;
     let code = PlainToken::random(TokenKind::AuthorizationCode);
@@ -334,13 +338,20 @@ async fn give(
     Ok(Answer::code(request.to.clone(), code.expose(), room.mint.issuer()))
 }
 
+/// A request may have waited: what its client lost meanwhile, it does not get.
+fn still_fits(client: &Client, request: &AuthorizationRequest) -> bool {
+    is_registered(&request.to.redirect_uri, &client.definition.redirect_uris)
+        && client.may_use(GrantType::AuthorizationCode).is_ok()
+        && client.grant_scopes(Some(&request.scopes)).is_ok()
+}
+
 /// What is remembered after somebody allowed `scopes` of a request: of what was asked, exactly what they ticked; of what was
 /// not asked this time, all that they allowed before.
 fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) -> Consent {
-    let kept = before.scopes.iter().filter(|scope| !request.scopes.contains(scope));
+    let kept: Scopes = before.scopes.iter().filter(|scope| !request.scopes.contains(scope)).collect();
     let claims = request.requested.userinfo.iter().chain(&request.requested.id_token).cloned();
     Consent {
-        scopes: kept.chain(scopes.iter()).collect(),
+        scopes: scopes.and(&kept),
         resources: before.resources.into_iter().chain(request.resources.iter().cloned()).collect::<BTreeSet<_>>(),
         claims: before.claims.into_iter().chain(claims).collect(),
     }

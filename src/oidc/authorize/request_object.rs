@@ -14,14 +14,39 @@ use crate::storage::StorageError;
 use crate::storage::used_jti::{self, Kind as Used, Spent};
 use crate::tokens::keys::Algorithm;
 use crate::tokens::verifier;
-use crate::tokens::verifier::places::{self, ASSERTION_ALGORITHMS};
+use crate::tokens::verifier::places::{self, ASSERTION_ALGORITHMS, LONGEST_REQUEST_OBJECT};
 use crate::web::error::Failure;
 
 /// What an object is fetched as (RFC 9101 §9.3).
 const MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
 
-/// Claims that speak of the object itself and are no parameters.
-const ABOUT_ITSELF: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "jti", "sub"];
+/// Parameters that are read, beside `resource`. What else a client signs is its own affair, of whatever type.
+const READ: [&str; 22] = [
+    "acr_values",
+    "claims",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "display",
+    "dpop_jkt",
+    "id_token_hint",
+    "login_hint",
+    "max_age",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "registration",
+    "request",
+    "request_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "ui_locales",
+    RESOURCE,
+];
+/// The one parameter that may be a list (RFC 8707 §2).
+const RESOURCE: &str = "resource";
 
 /// The parameters in an object; the object is used up.
 ///
@@ -99,12 +124,13 @@ fn algorithms(client: &Client) -> Vec<Algorithm> {
 /// An object with a `jti` counts once; `false` for a second time.
 async fn spend(room: &Oidc, client: &Client, claims: &Map<String, Value>) -> Result<bool, StorageError> {
     let Some(jti) = claims.get("jti").and_then(Value::as_str) else { return Ok(true) };
-    let ends = claims.get("exp").and_then(Value::as_i64).and_then(|exp| Time::from_timestamp(exp, 0));
+    let ends = claims.get("exp").and_then(Value::as_i64);
+    let ends = ends.unwrap_or_else(|| room.clock.now().timestamp() + LONGEST_REQUEST_OBJECT);
     let spent = Spent {
         kind: Used::RequestObject,
         signer: client.id.clone(),
         jti: jti.to_owned(),
-        expires_at: ends.unwrap_or_else(|| room.clock.now()),
+        expires_at: Time::from_timestamp(ends, 0).unwrap_or_else(|| room.clock.now()),
     };
     room.db.run(move |conn| used_jti::spend(conn, &spent)).await
 }
@@ -113,12 +139,12 @@ async fn spend(room: &Oidc, client: &Client, claims: &Map<String, Value>) -> Res
 /// repeated.
 fn parameters(claims: &Map<String, Value>) -> Option<Parameters> {
     let mut pairs = Vec::new();
-    for (name, value) in claims.iter().filter(|(name, _)| !ABOUT_ITSELF.contains(&name.as_str())) {
+    for (name, value) in claims.iter().filter(|(name, _)| READ.contains(&name.as_str())) {
         match value {
             Value::String(text) => pairs.push((name.clone(), text.clone())),
             Value::Number(number) => pairs.push((name.clone(), number.to_string())),
             Value::Object(_) => pairs.push((name.clone(), value.to_string())),
-            Value::Array(all) if name == "resource" => {
+            Value::Array(all) if name == RESOURCE => {
                 for one in all {
                     pairs.push((name.clone(), one.as_str()?.to_owned()));
                 }
@@ -138,12 +164,12 @@ mod tests {
     fn claims_become_parameters() {
         let Value::Object(claims) = json!({
             "iss": "app", "aud": "https://id.example", "exp": 1, "jti": "x", "client_id": "app", "scope": "openid",
-            "max_age": 60, "claims": {"id_token": {"acr": null}}, "resource": ["https://a.example", "https://b.example"],
+            "max_age": 60, "claims": {"id_token": {"acr": null}}, "x_own": [true, null], "resource": ["https://a.example", "https://b.example"],
         }) else {
             unreachable!()
         };
         let read = parameters(&claims).expect("readable");
-        assert_eq!((read.find("scope"), read.find("max_age"), read.find("jti")), (Some("openid"), Some("60"), None));
+        assert_eq!((read.find("scope"), read.find("max_age"), read.find("x_own")), (Some("openid"), Some("60"), None));
         assert_eq!(read.find("claims"), Some(r#"{"id_token":{"acr":null}}"#));
         assert_eq!(read.all("resource").collect::<Vec<_>>(), ["https://a.example", "https://b.example"]);
         for broken in

@@ -36,7 +36,9 @@ impl std::ops::Deref for AuthenticatedClient {
 pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Failure> {
     let presented = presented::read(headers, form)?;
     let now = room.clock.now();
-    let client = recognise(&presented, room.clients.find(&presented.id), now).map_err(refused)?;
+    // A client that is the address of its document may come first to whichever endpoint.
+    let known = room.registration.resolve(&presented.id).await?;
+    let client = recognise(&presented, known, now).map_err(refused)?;
     if let Proof::Assertion(token) = &presented.proof {
         assertion::check(room, &client, token, now).await?;
     }

@@ -25,6 +25,7 @@ fn client(id: &str) -> Option<Client> {
         id: id.to_owned(),
         definition: ClientDefinition { kind, auth_method: Some(method), ..ClientDefinition::default() },
         secret: secret.map(TokenDigest::of),
+        unverified_since: None,
         previous_secret: (id == "form").then(|| (TokenDigest::of("old"), now())),
     })
 }

@@ -170,9 +170,12 @@ impl Exchange {
     fn give(&self, conn: &mut PgConnection, found: FoundCode) -> Result<Redeemed, CodeError> {
         let (mint, client, grant) = (&self.room.mint, &self.client, &found.code.grant);
         let asked: Vec<&str> = self.resources.iter().map(String::as_str).collect();
-        let audience = narrowed_audience(&grant.resources, &asked, mint.issuer()).map_err(|_| CodeError::Target)?;
+        let audience =
+            narrowed_audience(&self.room, client, &grant.resources, &asked).map_err(|_| CodeError::Target)?;
+        // What the client lost since is not given any more.
         let members = &client.definition.allowed_groups;
-        if !members.is_empty() && !users::is_in_any(conn, found.user.id, members)? {
+        let is_member = members.is_empty() || users::is_in_any(conn, found.user.id, members)?;
+        if !is_member || client.grant_scopes(Some(&grant.scopes)).is_err() {
             return Err(CodeError::Ended);
         }
         mint.ready(client, &grant.scopes, &audience)?;

@@ -131,7 +131,7 @@ pub async fn poll(
     let now = room.clock.now();
     let allowed = look(room, client, digest, now).await?;
     let DeviceRequest { scopes, audience, .. } = &allowed.device.request;
-    let audience = narrowed_audience(audience, resources, room.mint.issuer()).map_err(|_| DeviceError::Target)?;
+    let audience = narrowed_audience(room, client, audience, resources).map_err(|_| DeviceError::Target)?;
     if !room.may_use(client, allowed.user.id).await? {
         return Err(DeviceError::NotInGroup);
     }

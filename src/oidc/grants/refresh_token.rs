@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
-use crate::domain::client::GrantType;
+use crate::domain::client::{Client, GrantType};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
 use crate::domain::scope::Scopes;
@@ -131,7 +131,7 @@ pub async fn refresh(
     {
         return Err(RefreshError::OtherKey);
     }
-    let wanted = narrowed(room, &presented, asked)?;
+    let wanted = narrowed(room, client, &presented, asked)?;
     if !may_still_use(room, client, presented.family).await? {
         return Err(RefreshError::NotInGroup);
     }
@@ -168,15 +168,22 @@ fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> 
     Ok(Presented { claims, family, session, scopes })
 }
 
-fn narrowed<'a>(room: &Oidc, presented: &Presented, asked: &Asked<'a>) -> Result<Wanted<'a>, RefreshError> {
+/// What the fresh access token is for. What the client lost since is left out.
+fn narrowed<'a>(
+    room: &Oidc,
+    client: &Client,
+    presented: &Presented,
+    asked: &Asked<'a>,
+) -> Result<Wanted<'a>, RefreshError> {
     let scopes = match asked.scope {
         None => &presented.scopes,
         Some(asked) if asked.is_subset(&presented.scopes) => asked,
         Some(_) => return Err(RefreshError::Wider),
     };
-    let audience = narrowed_audience(&presented.claims.resources, asked.resources, room.mint.issuer())?;
+    let audience = narrowed_audience(room, client, &presented.claims.resources, asked.resources)?;
     // A token for one of several resources does not carry the others' scopes.
-    Ok(Wanted { scopes: room.mint.resources().effective(scopes, &audience), audience, key: asked.key })
+    let scopes = room.mint.resources().effective(&scopes.granted_by(&client.definition.scopes), &audience);
+    Ok(Wanted { scopes, audience, key: asked.key })
 }
 
 /// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
@@ -191,18 +198,22 @@ async fn may_still_use(room: &Oidc, client: &AuthenticatedClient, family: Family
     }
 }
 
-/// The resources asked for, all of them among those allowed; all allowed ones when none is named.
-pub(super) fn narrowed_audience(allowed: &[String], asked: &[&str], issuer: &str) -> Result<Vec<String>, RefreshError> {
+/// The resources asked for, all of them among those allowed; all allowed ones when none is named. Each must still be one that
+/// the client may ask for, and enabled.
+pub(super) fn narrowed_audience(
+    room: &Oidc,
+    client: &Client,
+    allowed: &[String],
+    asked: &[&str],
+) -> Result<Vec<String>, RefreshError> {
+    let issuer = room.mint.issuer();
     let own = [issuer.to_owned()];
     let allowed = if allowed.is_empty() { own.as_slice() } else { allowed };
-    if asked.is_empty() {
-        return Ok(allowed.to_vec());
+    if asked.iter().any(|resource| !allowed.iter().any(|one| one == resource)) {
+        return Err(RefreshError::Target);
     }
-    let known = |resource: &&&str| allowed.iter().any(|one| one == **resource);
-    match asked.iter().find(|resource| !known(resource)) {
-        Some(_) => Err(RefreshError::Target),
-        None => Ok(asked.iter().map(|resource| (*resource).to_owned()).collect()),
-    }
+    let wanted = if asked.is_empty() { allowed.iter().map(String::as_str).collect() } else { asked.to_vec() };
+    room.mint.resources().audience(client, wanted, issuer).map_err(|_| RefreshError::Target)
 }
 
 async fn rotate(

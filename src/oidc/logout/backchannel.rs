@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::subject_of;
 use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::id::{SessionId, UserId};
@@ -59,7 +58,7 @@ impl Backchannel {
         };
         let token = self
             .mint
-            .logout_token(&client, &subject_of(&client, notice.user), notice.session, now)
+            .logout_token(&client, &self.mint.subject_of(&client, notice.user), notice.session, now)
             .map_err(|error| Undelivered::Again(error.to_string()))?;
         let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
         match self.outbound.post(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND).await {

@@ -57,6 +57,7 @@ mod tests {
                 },
                 secret: None,
                 previous_secret: None,
+                unverified_since: None,
             };
             let frame = frame(&client, "https://id.example", session);
             assert_eq!(frame.as_ref().map(|frame| frame.address.clone()), expected, "{uri}");

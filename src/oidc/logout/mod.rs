@@ -21,11 +21,6 @@ use crate::tokens::Mint;
 use crate::tokens::verifier::places;
 use crate::web::form::Form;
 
-/// How a client knows a person.
-pub fn subject_of(_client: &Client, user: UserId) -> String {
-    user.to_string()
-}
-
 /// What a client asks for (RP-Initiated Logout §2). `logout_hint` and `ui_locales` change nothing: there is one account in
 /// a browser, and its own languages choose the page's.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +59,9 @@ pub struct Understood {
 
 impl Understood {
     /// Whether the request may end this person's session without a question.
-    pub fn is_about(&self, user: UserId) -> bool {
+    pub fn is_about(&self, user: UserId, mint: &Mint) -> bool {
         match (&self.client, &self.subject) {
-            (Some(client), Some(subject)) => *subject == subject_of(client, user),
+            (Some(client), Some(subject)) => *subject == mint.subject_of(client, user),
             _ => false,
         }
     }

@@ -5,6 +5,7 @@ use diesel::{Connection as _, PgConnection};
 use serde_json::{Map, Value, json};
 
 use super::metadata::read as definition_of;
+use super::metadata::with_settings_of_operators;
 use super::register::{Body, Told, members, wants_secret};
 use super::{Refused, Registration, Room, permission};
 use crate::admin::Refusal;
@@ -141,13 +142,15 @@ impl Registration {
         origin: Provenance,
     ) -> Result<Told, Failure> {
         let (fresh, now) = (PlainToken::random(TokenKind::Registration), self.clock.now());
-        let digest = fresh.digest();
+        let (digest, rules) = (fresh.digest(), self.rules.clone());
         let work = move |conn: &mut PgConnection| {
             let old = owned(client_records::lock(conn, &id)?, &token)?;
             if secret.is_some_and(|sent| old.secret.is_none_or(|own| !own.matches(&sent))) {
                 let detail = "client_secret is not the client's own: it cannot be chosen.";
                 return Err(Refusal::from(Failure::new(Kind::InvalidClientMetadata, detail)));
             }
+            let definition = with_settings_of_operators(definition, &old.definition);
+            rules.check(&definition, old.secret.is_some() || wants_secret(&definition))?;
             let secret = other_secret(conn, &old, &definition, now)?;
             client_records::set_definition(conn, &id, &definition, now)?;
             client_records::set_registration_token(conn, &id, &digest)?;

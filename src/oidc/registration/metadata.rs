@@ -3,6 +3,8 @@
 //! Members we do not know are disregarded (§2), what the policy does not allow is left out and the answer says what was
 //! registered (§3.2.1). To add a member: its line in [`read`] and in [`write`].
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -14,7 +16,7 @@ use crate::web::error::{Failure, Kind};
 /// `grant_type` of the device flow (RFC 8628 §3.4).
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// Algorithms of signed request objects that clients may fix.
-const REQUEST_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
+const REQUEST_ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 
 /// What clients that came by themselves may have.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Policy {
     pub grants: Vec<GrantType>,
     /// The scopes, never those of administration.
     pub scopes: Scopes,
+    /// The APIs that tokens may be asked for.
+    pub audiences: Vec<String>,
     /// Most clients.
     pub max_clients: i64,
     /// Whether clients are read from documents.
@@ -41,6 +45,7 @@ impl Policy {
             mode: config.mode,
             grants: config.grants.iter().filter_map(domain).filter(allowed).collect(),
             scopes: config.scopes.iter().map(String::as_str).filter(plain).collect(),
+            audiences: config.audiences.clone(),
             max_clients: i64::from(config.max_clients),
             metadata_documents: config.metadata_documents,
         }
@@ -138,6 +143,7 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
         redirect_uris,
         grants,
         scopes: scopes(&members, policy)?,
+        audiences: policy.audiences.clone(),
         id_token_algorithm: Some(id_token_algorithm.unwrap_or_else(|| "RS256".to_owned())),
         auth_method: Some(auth_method),
         jwks: members.find("jwks").cloned(),
@@ -167,6 +173,21 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
         contacts: members.list("contacts")?.unwrap_or_default(),
         ..ClientDefinition::default()
     })
+}
+
+/// A definition that came anew, with what only operators set kept as they set it: nobody frees themselves of it.
+pub fn with_settings_of_operators(new: ClientDefinition, old: &ClientDefinition) -> ClientDefinition {
+    ClientDefinition {
+        allowed_groups: old.allowed_groups.clone(),
+        security_profile: old.security_profile,
+        require_pkce: old.require_pkce,
+        access_ttl: old.access_ttl,
+        claims_in_id_token: old.claims_in_id_token,
+        may_introspect: old.may_introspect.clone(),
+        relying_party: old.relying_party.clone(),
+        audiences: new.audiences.iter().chain(&old.audiences).cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+        ..new
+    }
 }
 
 fn redirect_uris(members: &Members<'_>) -> Result<Vec<String>, Failure> {
@@ -344,6 +365,7 @@ mod tests {
             mode: RegistrationMode::Open,
             grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             scopes: Scopes::parse("openid email").unwrap(),
+            audiences: Vec::new(),
             max_clients: 10,
             metadata_documents: false,
         }

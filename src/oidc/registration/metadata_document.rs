@@ -9,15 +9,17 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use diesel::{Connection as _, PgConnection};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Registration;
-use super::metadata::read;
+use super::metadata::{read, with_settings_of_operators};
 use super::register::{require_room, wants_secret};
 use crate::admin::Refusal;
 use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::{Client, ClientDefinition};
+use crate::storage::audit;
 use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
 use crate::web::error::{Failure, Kind};
 
@@ -25,6 +27,9 @@ use crate::web::error::{Failure, Kind};
 const FRESH: Duration = Duration::hours(1);
 /// How long after that what was read before stays in force when the document cannot be read.
 const STALE: Duration = Duration::days(1);
+/// How long nobody asks again after a failure.
+const PAUSE: Duration = Duration::seconds(30);
+const UNREADABLE: &str = "The document at the client_id's address cannot be read: it must be JSON of at most 64 KiB at a public https address.";
 /// Longest address, in bytes.
 const LONGEST: usize = 500;
 
@@ -46,9 +51,22 @@ impl Registration {
         if known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| again > now) {
             return Ok(self.clients.find(id));
         }
+        // One request at a time asks, and after a failure nobody does for a while.
+        let asking = self.documents.get_with(id.to_owned(), Arc::default);
+        let mut failed_at = asking.lock().await;
+        if failed_at.is_some_and(|at| now < at + PAUSE) {
+            return match self.clients.find(id) {
+                Some(client) => Ok(Some(client)),
+                None => Err(Failure::new(Kind::InvalidClient, UNREADABLE)),
+            };
+        }
+        if self.is_fresh(id, now).await? {
+            return Ok(self.clients.find(id));
+        }
         match self.fetch_document(id).await {
             Ok(definition) => self.keep(id, definition, known, now).await?,
             Err(failure) => {
+                *failed_at = Some(now);
                 let until = known.and_then(|known| known.fetch_again_at).map(|again| again + STALE);
                 if until.is_none_or(|until| until <= now) {
                     return Err(failure);
@@ -59,16 +77,22 @@ impl Registration {
         Ok(self.clients.find(id))
     }
 
+    /// Whether another request read the document while this one waited.
+    async fn is_fresh(&self, id: &str, now: Time) -> Result<bool, Failure> {
+        let id = id.to_owned();
+        let known = self.db.run(move |conn| client_records::find(conn, &id)).await?;
+        Ok(known.and_then(|known| known.fetch_again_at).is_some_and(|again| again > now))
+    }
+
     async fn fetch_document(&self, id: &str) -> Result<ClientDefinition, Failure> {
         let refused = |what: &'static str| Failure::new(Kind::InvalidClient, what);
-        let unreadable = "The document at the client_id's address cannot be read: it must be JSON of at most 64 KiB at a public https address.";
         let answer = self
             .outbound
             .get(id, "application/json", "client_document")
             .await
-            .map_err(|error| refused(unreadable).because(error))?;
+            .map_err(|error| refused(UNREADABLE).because(error))?;
         let members: Map<String, Value> =
-            serde_json::from_slice(&answer.body).map_err(|error| refused(unreadable).because(error))?;
+            serde_json::from_slice(&answer.body).map_err(|error| refused(UNREADABLE).because(error))?;
         let definition = document_definition(&members, id, self)?;
         self.check_rules(&definition)?;
         self.check_sector(&definition).await?;
@@ -86,25 +110,40 @@ impl Registration {
         let work = move |conn: &mut PgConnection| {
             let again = now + FRESH;
             if let Some(known) = known {
+                let definition = with_settings_of_operators(definition, &known.definition);
                 if known.definition != definition {
                     client_records::set_definition(conn, &id, &definition, now)?;
+                    audit::insert(conn, &event(EventKind::ClientChanged, &id, &definition, now))?;
                 }
                 client_records::fetch_again(conn, &id, again)?;
                 return Ok::<_, Refusal>(());
             }
             require_room(conn, most)?;
-            let client = Client { id, definition, secret: None, previous_secret: None };
+            let client = Client { id, definition, secret: None, previous_secret: None, unverified_since: None };
             let new = NewClient {
                 client: &client,
                 source: Source::MetadataDocument,
                 registration_token: None,
                 fetch_again_at: Some(again),
             };
-            client_records::insert(conn, &new, now)?;
+            if client_records::insert(conn, &new, now)? {
+                audit::insert(conn, &event(EventKind::ClientRegistered, &client.id, &client.definition, now))?;
+            }
             Ok(())
         };
         self.db.run(move |conn| Ok(conn.transaction(work))).await??;
         Ok(self.clients.reload(&self.db).await?)
+    }
+}
+
+/// What is written down of a client that is its document; whoever's request made us read it did nothing to it.
+fn event(kind: EventKind, id: &str, definition: &ClientDefinition, now: Time) -> Event {
+    Event {
+        client: Some(id.to_owned()),
+        subject: Some(id.to_owned()),
+        subject_name: Some(definition.name.clone()),
+        detail: json!({ "change": "read from its document" }),
+        ..Event::new(kind, now, &Provenance::default())
     }
 }
 

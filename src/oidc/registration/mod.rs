@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web;
+use moka::sync::Cache;
+use tokio::sync::Mutex;
 
 pub use manage::{__path_read, __path_remove, __path_update, read, remove, update};
 pub use metadata::Policy;
@@ -23,7 +25,7 @@ pub use register::{__path_register, register};
 
 use crate::admin::clients::rules::Rules;
 use crate::clients::Clients;
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::config::RegistrationMode;
 use crate::outbound::Outbound;
 use crate::storage::Db;
@@ -45,6 +47,8 @@ pub struct Registration {
     pub policy: Policy,
     /// Fetches what clients refer to.
     pub outbound: Outbound,
+    /// Documents that are being read, or could not be: when.
+    pub documents: Cache<String, Arc<Mutex<Option<Time>>>>,
 }
 
 /// The room, as handlers are given it.

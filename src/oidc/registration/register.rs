@@ -125,6 +125,7 @@ impl Registration {
             definition,
             secret: secret.as_ref().map(PlainToken::digest),
             previous_secret: None,
+            unverified_since: None,
         };
         let (digest, now, most) = (token.digest(), self.clock.now(), self.policy.max_clients);
         let work = move |conn: &mut PgConnection| {

@@ -135,8 +135,12 @@ pub fn client_assertion(
 /// Signing §5.3.1).
 const MAX_REQUEST_OBJECT: i64 = 3600;
 
+/// How far ahead `exp` of any request object may be, in seconds: so long its `jti` is remembered.
+pub const LONGEST_REQUEST_OBJECT: i64 = 86_400;
+
 /// An authorization request that its client signed (RFC 9101 §6, §10.8): with a key of its own set, by one of `algorithms`,
-/// for us. `strict` wants a short life, as FAPI 2.0 Message Signing does. That it is used once, the database knows.
+/// for us. `strict` wants `exp`, `nbf` and a short life, as FAPI 2.0 Message Signing does; otherwise `exp` may be left out, as
+/// OpenID Connect Core §6.1 allows. That it is used once, the database knows.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -154,7 +158,7 @@ pub fn request_object(
         audience: Audience::AnyOf(&[issuer]),
         required: if strict { &["nbf"] } else { &[] },
         leeway: CLIENT_CLOCK,
-        expiry: Expiry::Enforced,
+        expiry: if strict { Expiry::Enforced } else { Expiry::IfPresent },
         max_lifetime: None,
         keys: KeySource::Foreign { keys, algorithms },
     };
@@ -166,6 +170,9 @@ pub fn request_object(
     }
     let seconds = |name| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
     let from = seconds("nbf");
+    if seconds("exp") > now.timestamp() + LONGEST_REQUEST_OBJECT {
+        return Err(Refusal::Lifetime);
+    }
     if strict && (seconds("exp") - from > MAX_REQUEST_OBJECT || now.timestamp() - from > MAX_REQUEST_OBJECT) {
         return Err(Refusal::Lifetime);
     }

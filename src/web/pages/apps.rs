@@ -16,6 +16,8 @@ pub struct AppCard {
     pub name: String,
     /// The host its answers go to.
     pub host: Option<String>,
+    /// Where a sign-in at the app begins (OpenID Connect Core §4).
+    pub open: Option<String>,
     /// What it may do.
     pub scopes: Vec<ScopeItem>,
     /// When it was first allowed.

@@ -298,6 +298,7 @@ texts! {
     filled {
         page_title(page, realm): "{page} – {realm}",
         rename_named(name): "Rename {name}",
+        open_named(name): "Open {name}",
         remove_named(name): "Remove {name}",
         sign_out_named(name): "Sign out {name}",
         today_at(time): "today, {time} UTC",

@@ -149,6 +149,7 @@ fn authorize_error(fault: Fault) -> AuthorizeError {
 fn apps() -> Apps {
     let card = |name: &str, scopes, last_used| AppCard {
         client: "notes".into(),
+        open: Some("https://notes.acme.example/login?iss=https%3A%2F%2Fid.example".into()),
         name: name.into(),
         host: Some("notes.acme.example".into()),
         scopes,
