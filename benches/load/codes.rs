@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::drive::Worker;
 use crate::people::{Browser, Household, VERIFIER};
-use crate::process::{APP, callback};
+use crate::process::{APP, CALLBACK};
 
 /// How long codes are made: nearly twice as long as it takes to exchange them at the ceiling and at half of it.
 const MAKING: Duration = Duration::from_secs(10);
@@ -19,13 +19,8 @@ const MAKING: Duration = Duration::from_secs(10);
 type Forms = Vec<String>;
 
 /// Workers that exchange codes of this scope, the codes in stock. `has_id` says whether an ID token must come.
-pub fn exchanges<'a>(
-    homes: &'a mut [Household],
-    origin: &str,
-    scope: &'static str,
-    has_id: bool,
-) -> Result<Vec<Worker<'a>>> {
-    let stocks = stocks(homes, origin, scope)?;
+pub fn exchanges<'a>(homes: &'a mut [Household], scope: &'static str, has_id: bool) -> Result<Vec<Worker<'a>>> {
+    let stocks = stocks(homes, scope)?;
     let worker = |(home, mut forms): (&'a mut Household, Forms)| -> Worker<'a> {
         Box::new(move || {
             let form = forms.pop().ok_or("the codes are used up: make them for longer")?;
@@ -37,26 +32,26 @@ pub fn exchanges<'a>(
     Ok(homes.iter_mut().zip(stocks).map(worker).collect())
 }
 
-fn stocks(homes: &mut [Household], origin: &str, scope: &str) -> Result<Vec<Forms>> {
+fn stocks(homes: &mut [Household], scope: &str) -> Result<Vec<Forms>> {
     thread::scope(|threads| {
-        let makers: Vec<_> = homes.iter_mut().map(|home| threads.spawn(move || stock(home, origin, scope))).collect();
+        let makers: Vec<_> = homes.iter_mut().map(|home| threads.spawn(move || stock(home, scope))).collect();
         makers.into_iter().map(|maker| maker.join().map_err(|_| "a thread panicked")?).collect()
     })
 }
 
 /// Signs the people of a connection in, and lets their browsers ask in turn.
-fn stock(home: &mut Household, origin: &str, scope: &str) -> Result<Forms> {
+fn stock(home: &mut Household, scope: &str) -> Result<Forms> {
     let client = &mut home.client;
     let browsers: Vec<Browser> =
         home.people.iter_mut().map(|person| person.open_browser(client)).collect::<Result<_>>()?;
-    let (redirect_uri, started) = (callback(origin), Instant::now());
-    let encoded: String = url::form_urlencoded::byte_serialize(redirect_uri.as_bytes()).collect();
+    let encoded: String = url::form_urlencoded::byte_serialize(CALLBACK.as_bytes()).collect();
+    let started = Instant::now();
     let mut forms = Vec::new();
     for browser in browsers.iter().cycle() {
         if started.elapsed() > MAKING {
             break;
         }
-        let code = browser.code(client, &redirect_uri, scope)?;
+        let code = browser.code(client, scope)?;
         forms.push(format!(
             "grant_type=authorization_code&client_id={APP}&code={code}&redirect_uri={encoded}&code_verifier={VERIFIER}"
         ));

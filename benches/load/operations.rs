@@ -214,7 +214,7 @@ impl<'a> Table<'a> {
             [("code exchange", WEB_PLAIN, false), ("code exchange with ID token", WEB_WITH_ID_TOKEN, true)]
         {
             if wanted("code") {
-                let workers = exchanges(homes, &self.server.origin, scope, has_id)?;
+                let workers = exchanges(homes, scope, has_id)?;
                 let Parts { select, commit, es256_sign, hs256_sign, handler, .. } = self.parts;
                 let floor = vec![select, commit, es256_sign, hs256_sign, handler];
                 self.add(name, workers, self.with_id_token(floor, has_id), Goal::ratio(1.5))?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::authenticator::Authenticator;
 use crate::http::{Answer, Client};
-use crate::process::{APP, Server};
+use crate::process::{APP, CALLBACK, Server};
 
 /// What an app asks for when it wants no ID token.
 pub const PLAIN: &str = "offline_access";
@@ -92,17 +92,18 @@ impl Person {
 
 impl Browser {
     /// Follows an app's link to the authorization endpoint; the code that comes back at once, as it is the operator's own app.
-    pub fn code(&self, client: &mut Client, redirect_uri: &str, scope: &str) -> Result<String> {
+    pub fn code(&self, client: &mut Client, scope: &str) -> Result<String> {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("response_type", "code"), ("client_id", APP), ("redirect_uri", redirect_uri)])
+            .extend_pairs([("response_type", "code"), ("client_id", APP), ("redirect_uri", CALLBACK)])
             .extend_pairs([("scope", scope), ("state", "af0ifjsldkj"), ("nonce", "n-0S6_WzA2Mj")])
             .extend_pairs([("code_challenge", CHALLENGE), ("code_challenge_method", "S256")])
             .finish();
         let answered = client.browse(&format!("/oauth/authorize?{query}"), &self.0)?;
         let told = || format!("no code but {}: {}", answered.status, String::from_utf8_lossy(answered.body));
-        let location = url::Url::parse(answered.header("location").ok_or_else(told)?)?;
-        let code = location.query_pairs().find(|(name, _)| name == "code");
-        Ok(code.ok_or_else(|| format!("no code in {location}"))?.1.into_owned())
+        let location = answered.header("location").ok_or_else(told)?;
+        let query = location.split_once('?').map_or("", |(_, query)| query);
+        let code = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "code");
+        Ok(code.ok_or_else(|| format!("no code but a way to {location}"))?.1.into_owned())
     }
 }
 

@@ -21,6 +21,8 @@ use crate::usage::Processes;
 
 /// The app whose people sign in.
 pub const APP: &str = "bench";
+/// Where the app gets its codes. Not on this machine: there people are asked each time, as any program could be waiting.
+pub const CALLBACK: &str = "https://bench.example/callback";
 /// What the backend asks for when it wants a token for itself.
 pub const BACKEND_SCOPE: &str = "reports";
 /// The backend that introspects, and gets tokens for itself.
@@ -123,7 +125,7 @@ enabled = {enabled}
 [clients.{APP}]
 first_party = true
 origins = ["{origin}"]
-redirect_uris = ["{callback}"]
+redirect_uris = ["{CALLBACK}"]
 grants = ["passkey", "authorization_code", "refresh_token"]
 scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
 
@@ -135,7 +137,6 @@ secret_digest = "{digest}"
 may_introspect = ["{origin}"]
 "#,
             origin = self.origin(),
-            callback = callback(&self.origin()),
             public = self.public,
             admin = self.admin,
             data = path("data"),
@@ -223,11 +224,6 @@ impl Log {
     fn last(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
-}
-
-/// Where the app of an origin gets its codes.
-pub fn callback(origin: &str) -> String {
-    format!("{origin}/callback")
 }
 
 /// Two addresses that were free a moment ago.
