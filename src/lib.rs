@@ -15,6 +15,7 @@
 //! | [`bridge`] | custom tokens for systems that are not ours |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
+//! | [`logout`] | signing out, and telling every app that must know |
 //! | [`outbox`] | delivers messages to other systems, at least once |
 //! | [`outbound`] | everything that is fetched from others or sent to them |
 //! | [`dpop`] | proofs of possession, spent |
@@ -35,6 +36,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod dpop;
+pub mod logout;
 pub mod oidc;
 pub mod openapi;
 pub mod outbound;

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::delivery::next_try;
-use crate::oidc::logout::backchannel::{self, Backchannel};
+use crate::domain::delivery::{Undelivered, next_try};
+use crate::logout::backchannel::{self, Backchannel};
 use crate::storage::outbox::{self, Claimed, Wanted};
 use crate::storage::{Db, StorageError, audit};
 
@@ -33,15 +33,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a message is held; longer than any attempt, so that nobody else begins before it has ended.
 fn lease() -> chrono::Duration {
     chrono::Duration::seconds(30)
-}
-
-/// Why a message did not arrive, in words for operators: nothing secret, nothing that the other side said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Undelivered {
-    /// It may arrive later.
-    Again(String),
-    /// It never will.
-    Never(String),
 }
 
 /// The room.

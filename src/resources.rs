@@ -85,9 +85,9 @@ impl Resources {
 
     /// Puts these resources in place of all.
     pub fn replace(&self, stored: Vec<resources::StoredResource>) {
-        let mut known = Known::default();
         // A disabled one keeps its scopes: they must not become everybody's.
-        known.owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
+        let owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
+        let mut known = Known { owners, ..Known::default() };
         for stored in stored {
             if stored.disabled_at.is_some() {
                 known.disabled.insert(stored.resource.identifier);

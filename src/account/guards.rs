@@ -19,7 +19,7 @@ use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::dpop::{self, Dpop};
-use crate::oidc::logout::session_state::BrowserStates;
+use crate::logout::session_state::BrowserStates;
 use crate::tokens::Mint;
 use crate::tokens::claims::AccessClaims;
 use crate::tokens::verifier::places;

@@ -18,7 +18,7 @@ use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::user::User;
-use crate::oidc::logout::backchannel;
+use crate::logout::backchannel;
 use crate::outbox::Outbox;
 use crate::storage::sessions::TokenIds;
 use crate::storage::{Db, StorageError, audit, sessions};

@@ -139,8 +139,8 @@ impl Administration {
             None => self.change(move |conn| work(conn, &seed)).await?,
             Some(key) => {
                 let now = self.clock.now();
-                let asker = actor.client.as_deref().unwrap_or_default();
-                let key = TokenDigest::of(&format!("{asker}\n{}\n{operation}\n{key}", actor.subject));
+                let caller = actor.client.as_deref().unwrap_or_default();
+                let key = TokenDigest::of(&format!("{caller}\n{}\n{operation}\n{key}", actor.subject));
                 let asked = TokenDigest::of(&serde_json::to_string(request).unwrap_or_default());
                 let until = now + KEPT;
                 self.change(move |conn| match idempotency_keys::claim(conn, &key, &asked, (now, until))? {

@@ -19,6 +19,15 @@ pub fn next_try(attempt: i32, written_at: Time, now: Time, spread: u8) -> Option
     (next <= written_at + PATIENCE).then_some(next)
 }
 
+/// Why a message did not arrive, in words for operators: nothing secret, nothing that the other side said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    /// It may arrive later.
+    Again(String),
+    /// It never will.
+    Never(String),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,8 +126,8 @@ impl StandardClaims {
             }
         }
         for (verified, of) in [("email_verified", "email"), ("phone_number_verified", "phone_number")] {
-            let changed = changes.contains_key(of) && !changes.contains_key(verified);
-            if changed {
+            let replaced = changes.contains_key(of) && !changes.contains_key(verified);
+            if replaced {
                 // What was proven of the old value says nothing of the new one.
                 self.0.remove(verified);
             } else if self.0.get(verified) == Some(&Value::Bool(true)) && !self.0.contains_key(of) {

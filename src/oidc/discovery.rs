@@ -9,8 +9,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::Duration;
 use serde_json::{Map, Value, json};
 
-use super::{Room, logout, wire};
+use super::{Room, wire};
 use crate::domain::claims::{GROUPS, standard};
+use crate::logout;
 use crate::tokens::dpop;
 use crate::tokens::jwks::etag;
 use crate::tokens::keys::Algorithm;

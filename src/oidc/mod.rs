@@ -13,7 +13,6 @@ pub mod grants;
 pub mod initiate;
 pub mod introspect;
 pub mod keys;
-pub mod logout;
 pub mod par;
 pub mod registration;
 pub mod revoke;

@@ -9,6 +9,7 @@ use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::authorize::source::URN;
 use super::authorize::{self, request_object};
 use super::client_auth::{AuthenticatedClient, authenticate};
 use super::{Oidc, Room};
@@ -21,9 +22,6 @@ use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
 use crate::web::limits::{Class, Limits};
-
-/// What every handle begins with on the wire (RFC 9126 §2.2).
-pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// How long a request waits for the browser. A person may then take their time: the page they open keeps it.
 const PATIENCE: Duration = Duration::seconds(60);

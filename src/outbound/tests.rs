@@ -62,11 +62,11 @@ async fn an_honest_answer_is_read() {
 
 #[tokio::test]
 async fn the_request_says_who_and_what_and_nothing_else() {
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (told, hears) = std::sync::mpsc::channel();
     let (port, _) = serve(move |mut stream| {
         let mut buffer = [0; 4096];
         let length = stream.read(&mut buffer).unwrap();
-        heard.send(String::from_utf8_lossy(&buffer[..length]).to_ascii_lowercase()).unwrap();
+        told.send(String::from_utf8_lossy(&buffer[..length]).to_ascii_lowercase()).unwrap();
         let _ = stream.write_all(ok("", "").as_bytes());
     });
     client(true).get(&format!("http://127.0.0.1:{port}/a%20b?c=d#e"), "application/json", "test").await.unwrap();

@@ -18,7 +18,7 @@ use crate::account::guards::{Guard, Identity};
 use crate::clock::Time;
 use crate::domain::client::Client;
 use crate::domain::id::SessionId;
-use crate::oidc::logout::{LogoutRequest, Understood, frontchannel, understand, with_state};
+use crate::logout::{LogoutRequest, Understood, frontchannel, understand, with_state};
 use crate::storage::session_clients;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};

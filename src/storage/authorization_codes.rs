@@ -268,7 +268,7 @@ pub fn end_all_of(
     let theirs = authorization_codes::table
         .filter(authorization_codes::user_id.eq(user.uuid()))
         .filter(authorization_codes::client_id.eq(client));
-    diesel::update(theirs.clone().filter(authorization_codes::used_at.is_null()))
+    diesel::update(theirs.filter(authorization_codes::used_at.is_null()))
         .set(authorization_codes::used_at.eq(now))
         .execute(conn)?;
     let grants: Vec<Uuid> = theirs.select(authorization_codes::grant_id).load(conn)?;

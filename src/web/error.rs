@@ -188,7 +188,7 @@ pub struct Failure {
     extra: Map<String, Value>,
     retry_after: Option<u64>,
     challenge: Option<String>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -244,7 +244,7 @@ impl Failure {
     /// The same with a header of the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -376,7 +376,7 @@ fn finish(failure: &Failure, status: StatusCode, response: &mut actix_web::HttpR
     } else if let Some(challenge) = challenge(failure.kind).filter(|_| status != StatusCode::BAD_REQUEST) {
         response.insert_header((header::WWW_AUTHENTICATE, challenge));
     }
-    if let Some((name, value)) = &failure.header {
+    if let Some((name, value)) = failure.header.as_deref() {
         response.insert_header((name.clone(), value.clone()));
     }
     if let Some(seconds) = failure.retry_after {

@@ -6,7 +6,7 @@ use std::time::{Duration as Real, Instant};
 use chrono::Duration;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::user::UserStatus;
-use passmint::oidc::logout::session_state::session_state;
+use passmint::logout::session_state::session_state;
 use passmint::storage::{session_clients, sessions, users};
 use serde_json::{Value, json};
 
@@ -151,9 +151,26 @@ fn decoded(location: &str) -> Vec<(String, String)> {
     url::Url::parse(location).unwrap().query_pairs().into_owned().collect()
 }
 
+/// How a request to sign out ends.
+enum End {
+    /// Redirected there, with exactly these parameters.
+    Sent(&'static str, bool),
+    /// Asked; having agreed, told "signed out", and nobody is sent on.
+    Asked,
+    /// Asked; having agreed, sent on by the page.
+    AskedThenSent,
+    /// Told "signed out" at once.
+    Told,
+}
+
+type Make<'a> = Box<dyn Fn(&str) -> Vec<(&'static str, String)> + 'a>;
+
 /// The plan oidcc-rp-initiated-logout, module by module, and what else takes a redirect away.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn rp_initiated_logout_row_by_row() {
+    use End::{Asked, AskedThenSent, Sent, Told};
+
     let receiver = Receiver::start();
     let app = server(&receiver);
     let state = state();
@@ -163,18 +180,6 @@ fn rp_initiated_logout_row_by_row() {
         parts[2] = encode(&[7; 64]);
         parts.join(".")
     };
-    enum End {
-        /// Redirected there, with exactly these parameters.
-        Sent(&'static str, bool),
-        /// Asked; having agreed, told "signed out", and nobody is sent on.
-        Asked,
-        /// Asked; having agreed, sent on by the page.
-        AskedThenSent,
-        /// Told "signed out" at once.
-        Told,
-    }
-    use End::{Asked, AskedThenSent, Sent, Told};
-    type Make<'a> = Box<dyn Fn(&str) -> Vec<(&'static str, String)> + 'a>;
     let row = |make: Make<'static>| make;
     let with = |redirect: &'static str| {
         row(Box::new(move |id| {
@@ -468,21 +473,25 @@ fn a_logout_token_says_what_it_must_and_nothing_else() {
     asks(&logout(&mut other, &[("id_token_hint", &token), ("post_logout_redirect_uri", DONE)]));
 }
 
+/// Something that ends a session.
+type Deed = fn(&TestApp, &mut Browser, &mut Authenticator, SessionId);
+
+fn other(app: &TestApp, passkey: &mut Authenticator) -> Browser {
+    let mut other = app.browser();
+    other.sign_in(passkey).expect(200);
+    other
+}
+
+fn user(browser: &mut Browser) -> UserId {
+    browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().parse().unwrap()
+}
+
 /// Row 115, trap 1: whatever ends a session, its apps are told, once.
 #[test]
 fn every_way_to_end_a_session_tells_its_apps() {
     let receiver = Receiver::start();
     let app = server(&receiver);
-    type End = fn(&TestApp, &mut Browser, &mut Authenticator, SessionId);
-    fn other(app: &TestApp, passkey: &mut Authenticator) -> Browser {
-        let mut other = app.browser();
-        other.sign_in(passkey).expect(200);
-        other
-    }
-    fn user(browser: &mut Browser) -> UserId {
-        browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().parse().unwrap()
-    }
-    let rows: &[(&str, End)] = &[
+    let rows: &[(&str, Deed)] = &[
         ("our own button", |app, browser, _, _| {
             let page = browser.get("/account").expect(200).body;
             let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();

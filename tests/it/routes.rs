@@ -169,10 +169,11 @@ fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
     let to_sign_in =
         || format!("303 /?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>());
     match (access, caller) {
-        (Access::SignedIn | Access::Browser, Caller::Stranger) => Some("401 not_signed_in".to_owned()),
+        // A cookie is no credential in administration: a page of another site could send it along.
+        (Access::SignedIn | Access::Browser | Access::Admin, Caller::Stranger) | (Access::Admin, Caller::Person) => {
+            Some("401 not_signed_in".to_owned())
+        }
         (Access::Browser, Caller::Narrow | Caller::Bearer) => Some("403 forbidden".to_owned()),
-        // A cookie is no credential there: a page of another site could send it along.
-        (Access::Admin, Caller::Stranger | Caller::Person) => Some("401 not_signed_in".to_owned()),
         (Access::Admin, Caller::Narrow | Caller::Bearer) => Some("403 insufficient_scope".to_owned()),
         (Access::OwnPage, Caller::Stranger) => Some(to_sign_in()),
         (Access::OwnPage, Caller::Narrow | Caller::Bearer) => Some("403 page".to_owned()),

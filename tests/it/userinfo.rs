@@ -254,10 +254,10 @@ fn what_has_ended_tells_nothing_any_more() {
             assert!(app.db.blocking(|conn| users::set_status(conn, id, UserStatus::Disabled, now)).unwrap());
         }),
         ("account deleted", |app, id, _| {
-            assert!(app.db.blocking(|conn| users::delete(conn, id, app.clock.now())).unwrap())
+            assert!(app.db.blocking(|conn| users::delete(conn, id, app.clock.now())).unwrap());
         }),
         ("session ended", |app, id, _| {
-            app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE user_id = '{id}'"))
+            app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE user_id = '{id}'"));
         }),
     ] {
         let app = spawn();

@@ -31,8 +31,8 @@ impl Rules {
                 cure: misfit.cure.into_owned(),
             })
             .collect();
-        let named = |name: &str| self.relying_parties.iter().any(|(party, _)| party == name);
-        if definition.relying_party.as_deref().is_some_and(|name| !named(name)) {
+        let exists = |name: &str| self.relying_parties.iter().any(|(party, _)| party == name);
+        if definition.relying_party.as_deref().is_some_and(|name| !exists(name)) {
             let names: Vec<&str> = self.relying_parties.iter().map(|(name, _)| name.as_str()).collect();
             wrong.push(field(
                 "relying_party",

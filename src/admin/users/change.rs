@@ -66,19 +66,19 @@ pub fn store(
     now: Time,
 ) -> Result<Person, Refusal> {
     let id = person.user.id;
-    let mut changed: Vec<&str> = changes.claims.keys().map(String::as_str).collect();
+    let mut names: Vec<&str> = changes.claims.keys().map(String::as_str).collect();
     let mut claims = person.claims.clone();
     claims.merge(&changes.claims).map_err(|error| wrong_claim(&error))?;
     people::set_claims(conn, &person.user, &claims, now).map_err(of_another)?;
     if let Some(links) = &changes.external_ids {
         check_external_ids(links)?;
         people::set_external_ids(conn, id, links).map_err(of_another)?;
-        changed.push("external ids");
+        names.push("external ids");
     }
     if let Some(groups) = &changes.groups {
         join(conn, actor, id, groups)?;
-        changed.push("groups");
+        names.push("groups");
     }
-    actor.witness_of(conn, (EventKind::UserChanged, &changed.join(", ")), id, now)?;
+    actor.witness_of(conn, (EventKind::UserChanged, &names.join(", ")), id, now)?;
     Ok(people::find(conn, id)?.ok_or_else(|| missing("person"))?)
 }

@@ -55,7 +55,7 @@ pub async fn options(
 }
 
 async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> Result<HttpResponse, Problem> {
-    let identity = guard.identify(&request).await?.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))?;
+    let identity = guard.identify(request).await?.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))?;
     identity.require_cookie()?;
     let browser = Browser::of(request.headers(), guard)?;
     let origin = origin(request.headers())?;

@@ -214,7 +214,7 @@ mod tests {
     fn client(first_party: bool, kind: ClientKind) -> Client {
         Client {
             id: "app".into(),
-            definition: ClientDefinition { first_party, kind, ..ClientDefinition::default() },
+            definition: ClientDefinition { kind, first_party, ..ClientDefinition::default() },
             secret: None,
             previous_secret: None,
             unverified_since: None,
@@ -249,13 +249,13 @@ mod tests {
     }
 
     fn native(first_party: bool) -> Case {
-        let mut case = Case { client: client(first_party, ClientKind::Public), remembered: all(), ..usual() };
+        let mut case = Case { client: client(first_party, ClientKind::Public), remembered: Some(all()), ..usual() };
         case.request.to.redirect_uri = "http://127.0.0.1:7000/cb".into();
         case
     }
 
-    fn all() -> Option<Consent> {
-        Some(Consent { scopes: Scopes::parse("openid email").unwrap(), ..Consent::default() })
+    fn all() -> Consent {
+        Consent { scopes: Scopes::parse("openid email").unwrap(), ..Consent::default() }
     }
 
     fn with(mut case: Case, change: impl FnOnce(&mut AuthorizationRequest)) -> Case {
@@ -306,7 +306,7 @@ mod tests {
         let nobody = || Case { session: None, ..usual() };
         let aged = |seconds| with(usual(), |request| request.max_age = Some(seconds));
         let about = |subject: &str| with(usual(), |request| request.subjects = vec![subject.to_owned()]);
-        for (name, case, expected) in [
+        for (name, case, expected) in vec![
             ("nobody", nobody(), SignIn),
             ("nobody, silently", prompt(nobody(), &[Silent]), Refuse(Refusal::LoginRequired)),
             ("nobody, to create", prompt(nobody(), &[Create]), CreateAccount),
@@ -337,7 +337,7 @@ mod tests {
         let weak = |case: Case| Case { session: Some(session(400, "1")), ..case };
         let weak_fresh = |case: Case| Case { session: Some(session(BEGUN, "1")), ..case };
         let silent = |case: Case| prompt(case, &[Prompt::None]);
-        for (name, case, expected) in [
+        for (name, case, expected) in vec![
             ("reached", acr(usual(), &["phr"], true), Issue),
             ("one of two reached", acr(usual(), &["urn:x", "1"], true), Issue),
             ("wished, within reach", weak(acr(usual(), &["phr"], false)), Reauthenticate),
@@ -358,11 +358,11 @@ mod tests {
     fn choosing_and_allowing() {
         use Prompt::{Consent as Ask, None as Silent, SelectAccount};
         use Step::{ChooseAccount, Consent as Allow, Issue, Refuse};
-        let remembered = || Case { remembered: all(), ..third_party() };
+        let remembered = || Case { remembered: Some(all()), ..third_party() };
         let wider = || with(remembered(), |request| request.scopes = scopes("openid email profile"));
         let resource = || with(remembered(), |request| request.resources = vec!["https://api.example".into()]);
         let claim = || with(remembered(), |request| request.requested.userinfo = ["phone_number".to_owned()].into());
-        for (name, case, expected) in [
+        for (name, case, expected) in vec![
             ("choose", prompt(usual(), &[SelectAccount]), ChooseAccount),
             ("chosen", Case { chosen: true, ..prompt(usual(), &[SelectAccount]) }, Issue),
             ("signed in on the way", fresh(prompt(usual(), &[SelectAccount])), Issue),

@@ -99,6 +99,31 @@ impl ClientDefinition {
             "is empty, but the client uses authorization codes",
             "list where answers may be sent",
         );
+        self.check_profile(by_key, has_keys, &mut misfit);
+        misfit(
+            self.require_signed_request_object && !has_keys,
+            "require_signed_request_object",
+            "is true without keys",
+            "give the client jwks or jwks_uri",
+        );
+        misfit(
+            self.subject_type == SubjectType::Pairwise
+                && self.sector_identifier_uri.is_none()
+                && sectors(&self.redirect_uris).len() > 1,
+            "sector_identifier_uri",
+            "is missing: the redirect URIs have several hosts, so the sector of a pairwise client is unknown",
+            "give one, or keep to one host",
+        );
+        found
+    }
+
+    /// What the FAPI 2.0 profiles refuse (§5.3.2.1, §5.4).
+    fn check_profile(
+        &self,
+        by_key: bool,
+        has_keys: bool,
+        misfit: &mut impl FnMut(bool, &'static str, &'static str, &'static str),
+    ) {
         misfit(
             self.security_profile.is_some() && !by_key,
             "security_profile",
@@ -130,21 +155,6 @@ impl ClientDefinition {
             "wants signed requests",
             "give the client jwks or jwks_uri",
         );
-        misfit(
-            self.require_signed_request_object && !has_keys,
-            "require_signed_request_object",
-            "is true without keys",
-            "give the client jwks or jwks_uri",
-        );
-        misfit(
-            self.subject_type == SubjectType::Pairwise
-                && self.sector_identifier_uri.is_none()
-                && sectors(&self.redirect_uris).len() > 1,
-            "sector_identifier_uri",
-            "is missing: the redirect URIs have several hosts, so the sector of a pairwise client is unknown",
-            "give one, or keep to one host",
-        );
-        found
     }
 
     /// The host that pairwise subjects are made for (OpenID Connect Core §8.1).

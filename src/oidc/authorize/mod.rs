@@ -103,7 +103,7 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
                 }
             }
         }
-        Source::Pushed(request, digest) => (request, Some(digest)),
+        Source::Pushed(request, digest) => (*request, Some(digest)),
         Source::Refused(beside, refusal) => {
             let silent = beside.find("prompt") == Some("none");
             return Ok(match ReturnTo::find(&beside, &client) {

@@ -3,7 +3,7 @@
 //!
 //! What must always hold: of a pushed or signed request nothing counts that stands beside it in the address.
 
-use super::super::{Oidc, par};
+use super::super::Oidc;
 use super::request_object;
 use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal};
 use crate::domain::client::Client;
@@ -11,12 +11,15 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::pushed_requests;
 use crate::web::error::Failure;
 
+/// What every handle of a pushed request begins with (RFC 9126 §2.2).
+pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
+
 /// A request, as far as it was read.
 pub enum Source {
     /// Parameters to be read now.
     Sent(Parameters, Delivery),
     /// Read before; the row is used up when a code is given.
-    Pushed(AuthorizationRequest, TokenDigest),
+    Pushed(Box<AuthorizationRequest>, TokenDigest),
     /// Refused before its parameters could be read; those beside it tell where the answer may go.
     Refused(Parameters, Refusal),
     /// A handle that leads nowhere.
@@ -30,7 +33,7 @@ pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<S
         (None, None) => return Ok(Source::Sent(sent, Delivery::default())),
         (Some(_), Some(_)) => Err(Refusal::TwoRequests),
         (Some(object), None) => request_object::unfold(room, client, object).await?,
-        (None, Some(uri)) => match uri.strip_prefix(par::URN) {
+        (None, Some(uri)) => match uri.strip_prefix(URN) {
             Some(handle) => return pushed(room, client, handle).await,
             None => request_object::fetch(room, client, uri).await?,
         },
@@ -45,5 +48,5 @@ async fn pushed(room: &Oidc, client: &Client, handle: &str) -> Result<Source, Fa
     let Some(handle) = PlainToken::parse(TokenKind::PushedRequest, handle) else { return Ok(Source::Nothing) };
     let (digest, client, now) = (handle.digest(), client.id.clone(), room.clock.now());
     let found = room.db.run(move |conn| pushed_requests::find(conn, &digest, &client, now)).await?;
-    Ok(found.map_or(Source::Nothing, |request| Source::Pushed(request, digest)))
+    Ok(found.map_or(Source::Nothing, |request| Source::Pushed(Box::new(request), digest)))
 }

@@ -95,10 +95,8 @@ impl Registration {
         let token = presented.and_then(|text| PlainToken::parse(TokenKind::InitialAccess, text));
         let digest = token.ok_or_else(no_permission)?.digest();
         let now = self.clock.now();
-        match self.db.run(move |conn| initial_access_tokens::is_live(conn, &digest, now)).await? {
-            true => Ok(Some(digest)),
-            false => Err(no_permission()),
-        }
+        let live = self.db.run(move |conn| initial_access_tokens::is_live(conn, &digest, now)).await?;
+        if live { Ok(Some(digest)) } else { Err(no_permission()) }
     }
 
     /// Refuses a client that does not hold to the rules of all clients.

@@ -93,7 +93,6 @@ impl TestApp {
             config,
             public_url: Some(&self.origin),
             settings: &[("challenges.store", "database")],
-            ..Options::default()
         })
     }
 

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::clients::Clients;
 use crate::clock::Time;
+use crate::domain::delivery::Undelivered;
 use crate::domain::id::{SessionId, UserId};
 use crate::outbound::{Outbound, OutboundError};
-use crate::outbox::Undelivered;
 use crate::tokens::Mint;
 
 /// What the outbox calls these messages.
