@@ -12,9 +12,11 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Result;
 
-/// An answer; its body lives until the next request.
+/// An answer; it lives until the next request.
 pub struct Answer<'a> {
     pub status: u16,
+    /// Status line and headers.
+    head: &'a [u8],
     pub body: &'a [u8],
 }
 
@@ -30,6 +32,13 @@ impl Answer<'_> {
             return Ok(self.body);
         }
         Err(format!("answered {}: {}", self.status, String::from_utf8_lossy(self.body)).into())
+    }
+
+    /// The value of a header; of several, the first.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = str::from_utf8(self.head).ok()?.split("\r\n").skip(1);
+        let mut fields = lines.filter_map(|line| line.split_once(':'));
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }
 
@@ -57,9 +66,17 @@ impl Client {
         self.send("GET", path, "", b"")
     }
 
-    /// Posts JSON as a page of `origin` would.
-    pub fn post_json(&mut self, path: &str, origin: &str, body: &Value) -> Result<Answer<'_>> {
-        let headers = format!("Content-Type: application/json\r\nOrigin: {origin}\r\n");
+    /// Opens a page as a browser that brings a cookie (`name=value`).
+    pub fn browse(&mut self, path: &str, cookie: &str) -> Result<Answer<'_>> {
+        self.send("GET", path, &format!("Cookie: {cookie}\r\n"), b"")
+    }
+
+    /// Posts JSON as a page of `origin` would, with the cookie that its browser has, if any.
+    pub fn post_json(&mut self, path: &str, origin: &str, cookie: Option<&str>, body: &Value) -> Result<Answer<'_>> {
+        let mut headers = format!("Content-Type: application/json\r\nOrigin: {origin}\r\n");
+        if let Some(cookie) = cookie {
+            headers = format!("{headers}Cookie: {cookie}\r\n");
+        }
         self.send("POST", path, &headers, &serde_json::to_vec(body)?)
     }
 
@@ -87,7 +104,10 @@ impl Client {
         self.out.extend(body);
         let result = self.exchange();
         match result {
-            Ok((status, start)) => Ok(Answer { status, body: &self.input[start..] }),
+            Ok((status, start)) => {
+                let (head, body) = self.input.split_at(start);
+                Ok(Answer { status, head, body })
+            }
             Err(fault) => {
                 self.stream = None;
                 Err(format!("{method} {path}: {fault}").into())

@@ -3,10 +3,11 @@
 //! What must hold: the server is the release binary with its default settings (only the limits are off where one address
 //! plays many), commits are durable, and a failed operation ends the run instead of being counted. A figure that the
 //! documentation quotes comes from here. To add an operation see `operations`; to add another figure, a file that gives
-//! [`Figure`](report::Figure)s and a name in [`SECTIONS`].
+//! [`Figure`](report::Figure)s and a name in [`OTHER_SECTIONS`].
 
 #[path = "../../tests/support/authenticator.rs"]
 mod authenticator;
+mod codes;
 mod database;
 mod drive;
 mod flood;
@@ -32,7 +33,8 @@ pub type Fault = Box<dyn Error + Send + Sync>;
 /// What nearly every function here gives.
 pub type Result<T> = std::result::Result<T, Fault>;
 
-const SECTIONS: [&str; 7] = ["signin", "refresh", "introspection", "jwks", "memory", "flood", "ready"];
+/// Beside those of [`operations`].
+const OTHER_SECTIONS: [&str; 3] = ["memory", "flood", "ready"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmarks.md");
 
 /// The command line.
@@ -71,13 +73,13 @@ fn arguments() -> Result<Arguments> {
             "--bench" => {}
             "--write-docs" => read.write_docs = true,
             "--check" => read.check = true,
-            section if SECTIONS.contains(&section) => read.sections.push(argument),
+            section if is_section(section) => read.sections.push(argument),
             other => match other.split_once('=') {
                 Some(("--connections", count)) => read.connections = count.parse()?,
                 Some(("--set", setting)) => read.settings.push(setting.to_owned()),
                 Some(("--date", date)) => read.date = Some(date.to_owned()),
                 _ => {
-                    let known = SECTIONS.join(" ");
+                    let known = [&operations::SECTIONS[..], &OTHER_SECTIONS].concat().join(" ");
                     return Err(format!(
                         "{other:?} is none of: {known} --connections=N --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
                     )
@@ -92,6 +94,10 @@ fn arguments() -> Result<Arguments> {
         );
     }
     Ok(read)
+}
+
+fn is_section(name: &str) -> bool {
+    operations::SECTIONS.contains(&name) || OTHER_SECTIONS.contains(&name)
 }
 
 /// Runs what was asked for; false when a goal was to be checked and is missed.

@@ -1,18 +1,19 @@
 //! The operations under load, each with what it cannot do without.
 //!
-//! To add one: a constructor of its workers, and an entry in [`measure`] with its floor.
+//! To add one: a constructor of its workers, and an entry in one of the methods of [`Table`] with its floor.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
 use crate::Result;
+use crate::codes::exchanges;
 use crate::database::Database;
 use crate::drive::{Ceiling, Latency, Worker, ceiling, latency};
 use crate::floors::Crypto;
 use crate::http::Client;
-use crate::people::{Household, PLAIN, WITH_ID_TOKEN, households};
-use crate::process::{APP, Home, Limits, Server};
+use crate::people::{Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, households};
+use crate::process::{APP, BACKEND_SCOPE, Home, Limits, Server};
 
 /// How many people use each connection, so that no row is asked for twice at once.
 const PEOPLE: usize = 16;
@@ -55,7 +56,71 @@ impl Measured {
 }
 
 /// The sections whose operations are here.
-pub const SECTIONS: [&str; 4] = ["signin", "refresh", "introspection", "jwks"];
+pub const SECTIONS: [&str; 7] =
+    ["signin", "refresh", "code", "client_credentials", "introspection", "discovery", "jwks"];
+/// Those of them that people are needed for.
+const WITH_PEOPLE: [&str; 4] = ["signin", "refresh", "code", "introspection"];
+
+/// Part of a floor: its name, and microseconds of CPU.
+type Part = (&'static str, f64);
+
+/// What floors are made of.
+struct Parts {
+    handler: Part,
+    two_handlers: Part,
+    commit: Part,
+    select: Part,
+    es256_sign: Part,
+    es256_verify: Part,
+    rs256_sign: Part,
+    hs256_sign: Part,
+    hs256_verify: Part,
+    webauthn_verify: Part,
+}
+
+impl Parts {
+    fn new(handler: f64, crypto: &Crypto, database: &Database) -> Self {
+        Self {
+            handler: ("empty handler", handler),
+            two_handlers: ("2 × empty handler", 2.0 * handler),
+            commit: ("commit", database.commit.sum()),
+            select: ("select", database.select.sum()),
+            es256_sign: ("ES256 sign", crypto.es256_sign),
+            es256_verify: ("ES256 verify", crypto.es256_verify),
+            rs256_sign: ("RS256 sign", crypto.rs256_sign),
+            hs256_sign: ("HS256 sign", crypto.hs256_sign),
+            hs256_verify: ("HS256 verify", crypto.hs256_verify),
+            webauthn_verify: ("WebAuthn verify", crypto.webauthn_verify),
+        }
+    }
+}
+
+/// What an operation is to reach.
+#[derive(Clone, Copy, Default)]
+struct Goal {
+    /// Times its floor.
+    ratio: Option<f64>,
+    /// Milliseconds at half load.
+    p99: Option<f64>,
+}
+
+impl Goal {
+    const NONE: Self = Self { ratio: None, p99: None };
+
+    const fn ratio(ratio: f64) -> Self {
+        Self { ratio: Some(ratio), p99: None }
+    }
+}
+
+/// One server, and what was measured on it.
+struct Table<'a> {
+    server: &'a Server,
+    connections: usize,
+    parts: Parts,
+    /// What a commit costs less among those of all connections.
+    sharing_saves: f64,
+    all: Vec<Measured>,
+}
 
 /// Measures the operations of the sections that are `wanted`, and the empty handler, on one server.
 pub fn measure(
@@ -66,63 +131,125 @@ pub fn measure(
 ) -> Result<Vec<Measured>> {
     let home = Home::new("operations")?;
     let server = home.start(Limits::Off)?;
-    let run = |workers: &mut Vec<Worker<'_>>| -> Result<(Ceiling, Latency)> {
-        let found = ceiling(workers, &server.processes()?)?;
-        Ok((found, latency(workers, found.per_second / 2.0)?))
-    };
-    let mut all = Vec::new();
-    let mut add = |name, (ceiling, latency), floor: Vec<(&'static str, f64)>, at_most, p99_at_most| {
-        let commits = floor.iter().any(|(part, _)| *part == "commit");
-        let shared_saves = if commits { database.commit.sum() - database.shared_commit.sum() } else { 0.0 };
-        all.push(Measured { name, ceiling, latency, floor, shared_saves, at_most, p99_at_most });
-    };
-
-    let empty = run(&mut gets(&server, connections, "/livez"))?;
-    let handler = ("empty handler", empty.0.server);
-    let commit = ("commit", database.commit.sum());
-    let (sign, sign_id) = (("ES256 sign", crypto.es256_sign), ("RS256 sign", crypto.rs256_sign));
-    let (print, check) = (("HS256 sign", crypto.hs256_sign), ("HS256 verify", crypto.hs256_verify));
-    add("empty handler", empty, vec![handler], None, None);
-    if wanted("jwks") {
-        let found = run(&mut gets(&server, connections, "/.well-known/jwks.json"))?;
-        add("JWKS", found, vec![handler], Some(1.2), None);
+    let mut table = Table::begin(&server, connections, crypto, database)?;
+    table.documents(wanted)?;
+    if wanted("client_credentials") {
+        table.client_credentials()?;
     }
-
-    let mut homes = if ["signin", "refresh", "introspection"].into_iter().any(wanted) {
-        households(&server, connections, PEOPLE)?
-    } else {
-        Vec::new()
-    };
-    if wanted("introspection") {
-        let found = run(&mut introspections(&mut homes, &server)?)?;
-        let select = ("select", database.select.sum());
-        add("introspection", found, vec![("ES256 verify", crypto.es256_verify), select, handler], None, None);
+    if WITH_PEOPLE.into_iter().any(wanted) {
+        let mut homes = households(&server, connections, PEOPLE)?;
+        table.of_people(&mut homes, wanted)?;
     }
-    for (name, scope, id) in [("refresh", PLAIN, false), ("refresh with ID token", WITH_ID_TOKEN, true)] {
-        if wanted("refresh") {
-            let found = run(&mut refreshes(&mut homes, scope)?)?;
-            let mut floor = vec![commit, check, sign, print, handler];
-            floor.extend(id.then_some(sign_id));
-            add(name, found, floor, (!id).then_some(1.4), None);
-        }
-    }
-    for (name, scope, id) in [("sign-in", PLAIN, false), ("sign-in with ID token", WITH_ID_TOKEN, true)] {
-        if wanted("signin") {
-            let found = run(&mut sign_ins(&mut homes, scope))?;
-            let verify = ("WebAuthn verify", crypto.webauthn_verify);
-            let mut floor = vec![verify, commit, sign, print, ("2 × empty handler", 2.0 * handler.1)];
-            floor.extend(id.then_some(sign_id));
-            add(name, found, floor, Some(1.4), Some(25.0));
-        }
-    }
+    let all = table.all;
     server.stop()?;
     Ok(all)
+}
+
+impl<'a> Table<'a> {
+    /// Begins with the empty handler, which is part of every floor.
+    fn begin(server: &'a Server, connections: usize, crypto: &Crypto, database: &Database) -> Result<Self> {
+        let mut workers = gets(server, connections, "/livez");
+        let ceiling = ceiling(&mut workers, &server.processes()?)?;
+        let latency = latency(&mut workers, ceiling.per_second / 2.0)?;
+        let parts = Parts::new(ceiling.server, crypto, database);
+        let floor = vec![parts.handler];
+        let empty = Measured {
+            name: "empty handler",
+            ceiling,
+            latency,
+            floor,
+            shared_saves: 0.0,
+            at_most: None,
+            p99_at_most: None,
+        };
+        let sharing_saves = database.commit.sum() - database.shared_commit.sum();
+        Ok(Self { server, connections, parts, sharing_saves, all: vec![empty] })
+    }
+
+    /// Loads, measures and notes.
+    fn add(&mut self, name: &'static str, mut workers: Vec<Worker<'_>>, floor: Vec<Part>, goal: Goal) -> Result<()> {
+        let ceiling = ceiling(&mut workers, &self.server.processes()?)?;
+        let latency = latency(&mut workers, ceiling.per_second / 2.0)?;
+        let commits = floor.iter().any(|(part, _)| *part == self.parts.commit.0);
+        let shared_saves = if commits { self.sharing_saves } else { 0.0 };
+        let (at_most, p99_at_most) = (goal.ratio, goal.p99);
+        self.all.push(Measured { name, ceiling, latency, floor, shared_saves, at_most, p99_at_most });
+        Ok(())
+    }
+
+    fn documents(&mut self, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+        for (section, name, path) in [
+            ("discovery", "discovery", "/.well-known/openid-configuration"),
+            ("jwks", "JWKS", "/.well-known/jwks.json"),
+        ] {
+            if wanted(section) {
+                let workers = gets(self.server, self.connections, path);
+                self.add(name, workers, vec![self.parts.handler], Goal::ratio(1.2))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn client_credentials(&mut self) -> Result<()> {
+        let workers = client_credentials(self.server, self.connections);
+        let floor = vec![self.parts.es256_sign, self.parts.handler];
+        self.add("client credentials", workers, floor, Goal::ratio(1.5))
+    }
+
+    fn of_people(&mut self, homes: &mut [Household], wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+        if wanted("introspection") {
+            let workers = introspections(homes, self.server)?;
+            let floor = vec![self.parts.es256_verify, self.parts.handler];
+            self.add("introspection", workers, floor, Goal::ratio(1.3))?;
+        }
+        for (name, scope, has_id) in [("refresh", PLAIN, false), ("refresh with ID token", WITH_ID_TOKEN, true)] {
+            if wanted("refresh") {
+                let Parts { commit, hs256_verify, es256_sign, hs256_sign, handler, .. } = self.parts;
+                let floor = vec![commit, hs256_verify, es256_sign, hs256_sign, handler];
+                let goal = if has_id { Goal::NONE } else { Goal::ratio(1.4) };
+                self.add(name, refreshes(homes, scope)?, self.with_id_token(floor, has_id), goal)?;
+            }
+        }
+        for (name, scope, has_id) in
+            [("code exchange", WEB_PLAIN, false), ("code exchange with ID token", WEB_WITH_ID_TOKEN, true)]
+        {
+            if wanted("code") {
+                let workers = exchanges(homes, scope, has_id)?;
+                let Parts { select, commit, es256_sign, hs256_sign, handler, .. } = self.parts;
+                let floor = vec![select, commit, es256_sign, hs256_sign, handler];
+                self.add(name, workers, self.with_id_token(floor, has_id), Goal::ratio(1.5))?;
+            }
+        }
+        for (name, scope, has_id) in [("sign-in", PLAIN, false), ("sign-in with ID token", WITH_ID_TOKEN, true)] {
+            if wanted("signin") {
+                let Parts { webauthn_verify, commit, es256_sign, hs256_sign, two_handlers, .. } = self.parts;
+                let floor = vec![webauthn_verify, commit, es256_sign, hs256_sign, two_handlers];
+                let goal = Goal { ratio: Some(1.4), p99: Some(25.0) };
+                self.add(name, sign_ins(homes, scope), self.with_id_token(floor, has_id), goal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn with_id_token(&self, mut floor: Vec<Part>, has_id: bool) -> Vec<Part> {
+        floor.extend(has_id.then_some(self.parts.rs256_sign));
+        floor
+    }
 }
 
 fn gets<'a>(server: &Server, connections: usize, path: &'static str) -> Vec<Worker<'a>> {
     let worker = |_| -> Worker<'a> {
         let mut client = Client::new(server.address);
         Box::new(move || client.get(path)?.expect_ok().map(drop))
+    };
+    (0..connections).map(worker).collect()
+}
+
+fn client_credentials<'a>(server: &Server, connections: usize) -> Vec<Worker<'a>> {
+    let form = format!("grant_type=client_credentials&scope={BACKEND_SCOPE}");
+    let worker = |_| -> Worker<'a> {
+        let (mut client, backend, form) = (Client::new(server.address), server.backend.clone(), form.clone());
+        Box::new(move || client.post_form("/oauth/token", &backend, &form)?.expect_ok().map(drop))
     };
     (0..connections).map(worker).collect()
 }

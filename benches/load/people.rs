@@ -6,13 +6,20 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::authenticator::Authenticator;
-use crate::http::Client;
-use crate::process::{APP, Server};
+use crate::http::{Answer, Client};
+use crate::process::{APP, CALLBACK, Server};
 
 /// What an app asks for when it wants no ID token.
 pub const PLAIN: &str = "offline_access";
 /// What it asks for when it wants one; RS256 by default.
 pub const WITH_ID_TOKEN: &str = "openid offline_access";
+/// The same of a web app, whose tokens end with the session of the browser.
+pub const WEB_PLAIN: &str = "profile";
+/// The same with an ID token.
+pub const WEB_WITH_ID_TOKEN: &str = "openid profile";
+/// The verifier that codes are exchanged with, and its challenge (RFC 7636, Appendix B).
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 const OPTIONS: &str = "/v1/passkeys/authentication/options";
 const VERIFY: &str = "/v1/passkeys/authentication/verify";
@@ -32,30 +39,48 @@ pub struct Tokens {
 /// A sign-in between its two calls.
 pub struct Begun(Value);
 
+/// A browser in which somebody is signed in: the cookie of its session.
+pub struct Browser(String);
+
 impl Person {
     /// Makes an account.
     pub fn sign_up(client: &mut Client, origin: &str, name: &str) -> Result<Self> {
         let mut passkey = Authenticator::synchronised(origin);
         let asked = json!({ "name": name, "result": wanted(PLAIN) });
-        let begun = client.post_json("/v1/passkeys/registration/options", origin, &asked)?.json()?;
+        let begun = client.post_json("/v1/passkeys/registration/options", origin, None, &asked)?.json()?;
         let answer = json!({ "ceremonyId": begun["ceremonyId"], "credential": passkey.create(&begun["publicKey"]) });
-        client.post_json("/v1/passkeys/registration/verify", origin, &answer)?.expect_ok()?;
+        client.post_json("/v1/passkeys/registration/verify", origin, None, &answer)?.expect_ok()?;
         Ok(Self { passkey, origin: origin.to_owned() })
     }
 
     /// The first call of a sign-in.
     pub fn begin(&self, client: &mut Client, scope: &str) -> Result<Begun> {
-        let begun = client.post_json(OPTIONS, &self.origin, &json!({ "result": wanted(scope) }))?.json()?;
+        let begun = client.post_json(OPTIONS, &self.origin, None, &json!({ "result": wanted(scope) }))?.json()?;
         Ok(Begun(begun))
     }
 
     /// The second call, with the tokens that it gave.
     pub fn finish(&mut self, client: &mut Client, begun: &Begun) -> Result<Tokens> {
-        let credential = self.passkey.get(&begun.0["publicKey"]);
-        let answer = json!({ "ceremonyId": begun.0["ceremonyId"], "credential": credential });
-        let given = client.post_json(VERIFY, &self.origin, &answer)?.json()?;
+        let answer = self.answer(begun);
+        let given = client.post_json(VERIFY, &self.origin, None, &answer)?.json()?;
         let text = |name: &str| given[name].as_str().map(str::to_owned).ok_or(format!("no {name} in {given}"));
         Ok(Tokens { access: text("accessToken")?, refresh: text("refreshToken")? })
+    }
+
+    fn answer(&mut self, Begun(begun): &Begun) -> Value {
+        let credential = self.passkey.get(&begun["publicKey"]);
+        json!({ "ceremonyId": begun["ceremonyId"], "credential": credential })
+    }
+
+    /// Signs in on our own pages.
+    pub fn open_browser(&mut self, client: &mut Client) -> Result<Browser> {
+        let asked = json!({ "result": { "kind": "session" } });
+        let answered = client.post_json(OPTIONS, &self.origin, None, &asked)?;
+        let (before, begun) = (cookie(&answered)?, Begun(answered.json()?));
+        let answer = self.answer(&begun);
+        let answered = client.post_json(VERIFY, &self.origin, Some(&before), &answer)?;
+        answered.expect_ok()?;
+        cookie(&answered).map(Browser)
     }
 
     /// Both calls.
@@ -65,13 +90,36 @@ impl Person {
     }
 }
 
+impl Browser {
+    /// Follows an app's link to the authorization endpoint; the code that comes back at once, as it is the operator's own app.
+    pub fn code(&self, client: &mut Client, scope: &str) -> Result<String> {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("response_type", "code"), ("client_id", APP), ("redirect_uri", CALLBACK)])
+            .extend_pairs([("scope", scope), ("state", "af0ifjsldkj"), ("nonce", "n-0S6_WzA2Mj")])
+            .extend_pairs([("code_challenge", CHALLENGE), ("code_challenge_method", "S256")])
+            .finish();
+        let answered = client.browse(&format!("/oauth/authorize?{query}"), &self.0)?;
+        let told = || format!("no code but {}: {}", answered.status, String::from_utf8_lossy(answered.body));
+        let location = answered.header("location").ok_or_else(told)?;
+        let query = location.split_once('?').map_or("", |(_, query)| query);
+        let code = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "code");
+        Ok(code.ok_or_else(|| format!("no code but a way to {location}"))?.1.into_owned())
+    }
+}
+
+/// The cookie that an answer sets, as it is sent back.
+fn cookie(answer: &Answer<'_>) -> Result<String> {
+    let set = answer.header("set-cookie").ok_or_else(|| format!("no cookie with an answer {}", answer.status))?;
+    Ok(set.split(';').next().unwrap_or_default().to_owned())
+}
+
 fn wanted(scope: &str) -> Value {
     json!({ "kind": "tokens", "clientId": APP, "scope": scope })
 }
 
 /// The start of a sign-in by nobody in particular; gives the status.
 pub fn anonymous_start(client: &mut Client, origin: &str) -> Result<u16> {
-    Ok(client.post_json(OPTIONS, origin, &json!({ "result": wanted(PLAIN) }))?.status)
+    Ok(client.post_json(OPTIONS, origin, None, &json!({ "result": wanted(PLAIN) }))?.status)
 }
 
 /// One connection and the people who use it.

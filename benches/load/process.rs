@@ -21,7 +21,11 @@ use crate::usage::Processes;
 
 /// The app whose people sign in.
 pub const APP: &str = "bench";
-/// The backend that introspects.
+/// Where the app gets its codes. Not on this machine: there people are asked each time, as any program could be waiting.
+pub const CALLBACK: &str = "https://bench.example/callback";
+/// What the backend asks for when it wants a token for itself.
+pub const BACKEND_SCOPE: &str = "reports";
+/// The backend that introspects, and gets tokens for itself.
 const BACKEND: &str = "bench-api";
 /// What the command line adds to the server's settings, to try one out; empty for figures that are published.
 pub static SETTINGS: OnceLock<Vec<String>> = OnceLock::new();
@@ -121,12 +125,14 @@ enabled = {enabled}
 [clients.{APP}]
 first_party = true
 origins = ["{origin}"]
-grants = ["passkey", "refresh_token"]
+redirect_uris = ["{CALLBACK}"]
+grants = ["passkey", "authorization_code", "refresh_token"]
 scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
 
 [clients.{BACKEND}]
 kind = "confidential"
-grants = []
+grants = ["client_credentials"]
+scopes = ["{BACKEND_SCOPE}"]
 secret_digest = "{digest}"
 may_introspect = ["{origin}"]
 "#,
@@ -155,7 +161,7 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     pub origin: String,
-    /// `Authorization` of the backend that introspects.
+    /// `Authorization` of the backend.
     pub backend: String,
     /// From the start of the process to the first ready answer.
     pub ready: Duration,

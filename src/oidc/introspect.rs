@@ -110,9 +110,9 @@ async fn person(
     now: Time,
 ) -> Result<Option<Holder>, StorageError> {
     let Some(ids) = claims.ids() else { return Ok(None) };
-    let found = room.db.run(move |conn| sessions::find_live_of_token(conn, &ids, now)).await?;
+    let found = room.db.run(move |conn| sessions::find_owner_of_token(conn, &ids, now)).await?;
     let same = |user: &User| room.mint.subject_of(client, user.id) == claims.sub;
-    Ok(found.map(|(_, user)| user).filter(same).map(|user| Holder::Person(Box::new(user))))
+    Ok(found.filter(same).map(|user| Holder::Person(Box::new(user))))
 }
 
 async fn is_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<bool, StorageError> {

@@ -52,7 +52,13 @@ macro_rules! routes {
 
         /// Registers every route.
         pub fn register(config: &mut ServiceConfig) {
-            $(config.route($path, furniture::methods::route(Method::$method).to($handler));)*
+            let mut routes = vec![$(($path, furniture::methods::route(Method::$method).to($handler)),)*];
+            // A request is tried against one path after the other. Those with a part to fill in are each a regular expression,
+            // so they come after those that are only compared.
+            routes.sort_by_key(|(path, _)| path.contains('{'));
+            for (path, route) in routes {
+                config.route(path, route);
+            }
         }
     };
 }

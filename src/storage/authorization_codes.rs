@@ -1,4 +1,7 @@
 //! Authorization codes: given once, redeemed once, each by one statement whose conditions repeat what was read before.
+//!
+//! A session is looked for by its id alone, and whose it is compared afterwards: given both to choose from, PostgreSQL goes
+//! through all sessions of the person, for as long as it has no statistics that tell it better.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -57,8 +60,8 @@ statement! {
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
     } -> SqlUuid,
     ", alive AS (
-        SELECT sessions.id FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.id = $5 AND user_id = $4 AND token_digest IS NOT NULL AND revoked_at IS NULL
+        SELECT sessions.id, user_id FROM sessions JOIN users ON users.id = sessions.user_id
+        WHERE sessions.id = $5 AND token_digest IS NOT NULL AND revoked_at IS NULL
           AND sessions.expires_at > $7 AND status = 'active'
         FOR SHARE
     ), asked AS (
@@ -68,7 +71,8 @@ statement! {
     ), code AS (
         INSERT INTO authorization_codes (digest, grant_id, client_id, user_id, session_id, request, created_at, expires_at, kept_until)
         SELECT $1, $2, $3, $4, id, $6, $7, $8, $9 FROM alive
-        WHERE ($10 IS NULL OR EXISTS (SELECT FROM asked)) AND ($11 IS NULL OR EXISTS (SELECT FROM pushed))
+        WHERE user_id = $4
+          AND ($10 IS NULL OR EXISTS (SELECT FROM asked)) AND ($11 IS NULL OR EXISTS (SELECT FROM pushed))
         RETURNING grant_id
     ), consent AS (
         INSERT INTO consents (user_id, client_id, scope, resources, claims, granted_at, updated_at)
@@ -191,11 +195,12 @@ statement! {
     ", alive AS (
         SELECT sessions.id, user_id, credential, user_agent, address_class
         FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.id = $4 AND user_id = $3 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
+        WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
         FOR SHARE
     ), used AS (
         UPDATE authorization_codes SET used_at = $5 FROM alive
-        WHERE digest = $1 AND client_id = $2 AND used_at IS NULL AND expires_at > $5
+        WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND authorization_codes.user_id = alive.user_id
+          AND used_at IS NULL AND expires_at > $5
         RETURNING grant_id
     ), offline AS (
         INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,

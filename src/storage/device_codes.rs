@@ -325,12 +325,12 @@ statement! {
     ", alive AS (
         SELECT sessions.id, user_id, credential, user_agent, address_class
         FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.id = $4 AND user_id = $3 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
+        WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
         FOR SHARE
     ), used AS (
         UPDATE device_codes SET used_at = $5 FROM alive
-        WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND decision = 'allowed' AND used_at IS NULL
-          AND expires_at > $5
+        WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND device_codes.user_id = alive.user_id
+          AND decision = 'allowed' AND used_at IS NULL AND expires_at > $5
         RETURNING grant_id
     ), offline AS (
         INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,

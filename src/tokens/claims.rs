@@ -128,10 +128,10 @@ pub struct AccessClaims {
 impl AccessClaims {
     /// The ids that decide whether the token is still good; none when it belongs to no session.
     pub fn ids(&self) -> Option<TokenIds> {
-        let revocable = [Some(&self.jti), self.grant_id.as_ref()];
         Some(TokenIds {
             session: self.sid.as_deref()?.parse().ok()?,
-            revocable: revocable.into_iter().flatten().filter_map(|id| id.parse().ok()).collect(),
+            jti: self.jti.parse().ok(),
+            grant: self.grant_id.as_deref().and_then(|id| id.parse().ok()),
         })
     }
 }

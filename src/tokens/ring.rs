@@ -4,6 +4,7 @@
 //! still asks each key for its end, so that a late ring never accepts what has expired.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
@@ -12,18 +13,23 @@ use super::keys::{Algorithm, KeyError, KeyState, PublicKey, StoredKey, Use};
 use super::provider;
 use crate::clock::Time;
 
-/// A key that signs now.
+/// A key that signs now. Clones share the private key: there is one copy of it in memory, and none is made and wiped for a
+/// token.
 #[derive(Clone, Debug)]
 pub struct SigningKey {
-    kid: String,
+    kid: Arc<str>,
     algorithm: Algorithm,
-    pub(super) key: EncodingKey,
+    pub(super) key: Arc<EncodingKey>,
 }
 
 impl SigningKey {
     /// Prepares one key for signing.
     pub fn new(stored: &StoredKey) -> Self {
-        Self { kid: stored.kid.clone(), algorithm: stored.algorithm, key: stored.material.encoding_key() }
+        Self {
+            kid: stored.kid.as_str().into(),
+            algorithm: stored.algorithm,
+            key: Arc::new(stored.material.encoding_key()),
+        }
     }
 
     /// The `kid` it puts into headers.
@@ -265,8 +271,9 @@ mod tests {
     #[test]
     fn the_latest_key_signs() {
         let keys = [key(Use::Tokens, Algorithm::ES256, 0), key(Use::Tokens, Algorithm::ES256, 60)];
-        let signer =
-            |now| KeyRing::build(&keys, at(now)).unwrap().signing(&Use::Tokens, Algorithm::ES256).unwrap().kid.clone();
+        let signer = |now| {
+            KeyRing::build(&keys, at(now)).unwrap().signing(&Use::Tokens, Algorithm::ES256).unwrap().kid().to_owned()
+        };
         assert_eq!((signer(59), signer(60)), (keys[0].kid.clone(), keys[1].kid.clone()));
     }
 

@@ -2,6 +2,9 @@
 //!
 //! What must always hold: a code is good for one try; a second one revokes what the first gave, and nothing else.
 
+use std::sync::Arc;
+
+use diesel::{Connection as _, PgConnection};
 use serde_json::json;
 
 use super::refresh_token::narrowed_audience;
@@ -14,7 +17,7 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::authorization_codes::{self, FoundCode, Redemption};
-use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens};
+use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
@@ -83,146 +86,198 @@ impl From<CodeError> for Failure {
 
 /// Exchanges a code for tokens.
 pub async fn redeem(
-    room: &Oidc,
+    room: &Arc<Oidc>,
     client: &AuthenticatedClient,
     asked: &Asked<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, CodeError> {
     client.may_use(GrantType::AuthorizationCode).map_err(|_| CodeError::NotAllowed)?;
-    let now = room.clock.now();
-    let digest = PlainToken::parse(TokenKind::AuthorizationCode, asked.code).ok_or(CodeError::Unknown)?.digest();
-    let found = find(room, digest).await?.ok_or(CodeError::Unknown)?;
-    let presented = Presented { client: &client.id, redirect_uri: asked.redirect_uri, verifier: asked.verifier };
-    match found.code.decide(&presented, now) {
-        Decision::Redeem if found.code.grant.dpop_jkt.as_deref().is_some_and(|bound| !proves(asked.key, bound)) => {
-            room.db.run(move |conn| authorization_codes::burn(conn, &digest, now)).await?;
-            Err(CodeError::OtherKey)
-        }
-        Decision::Redeem => give(room, client, (digest, &found), asked, (now, origin)).await,
-        Decision::Replayed => replayed(room, &found, now, origin).await,
-        Decision::Refused(refusal) => {
-            room.db.run(move |conn| authorization_codes::burn(conn, &digest, now)).await?;
-            Err(refusal.into())
-        }
-    }
-}
-
-fn proves(key: Option<&Jkt>, bound: &str) -> bool {
-    key.is_some_and(|key| key.as_str() == bound)
-}
-
-async fn find(room: &Oidc, digest: TokenDigest) -> Result<Option<FoundCode>, StorageError> {
-    room.db.run(move |conn| authorization_codes::find(conn, &digest)).await
-}
-
-async fn give(
-    room: &Oidc,
-    client: &AuthenticatedClient,
-    (digest, found): (TokenDigest, &FoundCode),
-    asked: &Asked<'_>,
-    (now, origin): (Time, &Provenance),
-) -> Result<TokenSet, CodeError> {
-    let grant = &found.code.grant;
-    let audience = narrowed_audience(room, client, &grant.resources, asked.resources).map_err(|_| CodeError::Target)?;
-    // What the client lost since is not given any more.
-    if client.grant_scopes(Some(&grant.scopes)).is_err() || !room.may_use(client, found.user.id).await? {
-        return Err(CodeError::Ended);
-    }
-    room.mint.ready(client, &grant.scopes, &audience)?;
-    let (redemption, seed) = plan(room, client, (digest, found), asked.key, now)?;
-    let tokens_session = redemption.offline.unwrap_or(found.session);
-    let event = Event {
-        user: Some(found.user.id),
-        session: Some(found.session),
-        client: Some(client.id.clone()),
-        subject: Some(found.code.grant_id.to_string()),
-        detail: json!({ "scope": grant.scopes.to_string() }),
-        ..Event::new(EventKind::CodeRedeemed, now, origin)
+    let code = PlainToken::parse(TokenKind::AuthorizationCode, asked.code).ok_or(CodeError::Unknown)?;
+    let exchange = Exchange {
+        room: Arc::clone(room),
+        client: client.clone(),
+        digest: code.digest(),
+        redirect_uri: asked.redirect_uri.map(ToOwned::to_owned),
+        verifier: asked.verifier.map(ToOwned::to_owned),
+        resources: asked.resources.iter().map(|resource| (*resource).to_owned()).collect(),
+        key: asked.key.cloned(),
+        now: room.clock.now(),
+        origin: origin.clone(),
     };
-    if !room.db.run(move |conn| authorization_codes::redeem(conn, &redemption, &event)).await? {
-        return why_not(room, digest, now, origin).await;
-    }
-    let groups = room.groups_for_id_token(client, &grant.scopes, found.user.id).await?;
-    let grant = Grant {
-        user: &found.user,
-        groups: &groups,
-        session: tokens_session,
-        sid: Some(found.session),
-        grant_id: Some(found.code.grant_id),
-        jkt: asked.key.map(Jkt::as_str),
-        requested: &grant.requested,
-        client,
-        scopes: &grant.scopes,
-        audience: &audience,
-        acr: &grant.acr,
-        amr: &grant.amr,
-        credential_class: grant.credential_class.as_deref(),
-        auth_time: grant.auth_time,
-        nonce: grant.nonce.as_deref(),
-    };
-    Ok(room.mint.tokens(&grant, seed.as_ref(), now)?)
+    let now = exchange.now;
+    let redeemed = room
+        .db
+        .run(move |conn| match exchange.run(conn) {
+            Err(CodeError::Storage(fault)) => Err(fault),
+            decided => Ok(decided),
+        })
+        .await??;
+    redeemed.tokens(room, client, asked.key, now)
 }
 
-/// Decides ids and keys before anything is written.
-fn plan(
-    room: &Oidc,
-    client: &AuthenticatedClient,
-    (digest, found): (TokenDigest, &FoundCode),
-    key: Option<&Jkt>,
+/// One try of a code, with all that decides about it. It asks twice, on one connection and in one visit of the thread that
+/// may wait for answers: going there costs more than a question does.
+struct Exchange {
+    room: Arc<Oidc>,
+    client: AuthenticatedClient,
+    digest: TokenDigest,
+    redirect_uri: Option<String>,
+    verifier: Option<String>,
+    resources: Vec<String>,
+    key: Option<Jkt>,
     now: Time,
-) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
-    let grant = &found.code.grant;
-    let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
-        let (mut family, mut seed) = room.mint.new_family(found.code.grant_id, &grant.scopes, &grant.resources, now)?;
-        bind_family(client, key, &mut family, &mut seed);
-        (Some(family), Some(seed))
-    } else {
-        (None, None)
-    };
-    let offline = family.is_some() && grant.scopes.contains("offline_access");
-    let redemption = Redemption {
-        digest,
-        client: client.id.clone(),
-        user: found.user.id,
-        session: found.session,
-        offline: offline.then(SessionId::random),
-        family,
-        grant: grant.clone(),
-        now,
-    };
-    Ok((redemption, seed))
+    origin: Provenance,
 }
 
-/// The statement changed nothing: another caller was first, or something ended in between.
-async fn why_not(room: &Oidc, digest: TokenDigest, now: Time, origin: &Provenance) -> Result<TokenSet, CodeError> {
-    let found = find(room, digest).await?.ok_or(CodeError::Unknown)?;
-    if found.code.used {
-        return replayed(room, &found, now, origin).await;
+/// A code that was used up for its tokens.
+struct Redeemed {
+    found: FoundCode,
+    audience: Vec<String>,
+    /// The session that the tokens live with.
+    session: SessionId,
+    seed: Option<RefreshSeed>,
+    /// Of the person, where the ID token tells them.
+    groups: Vec<String>,
+}
+
+impl Exchange {
+    fn run(&self, conn: &mut PgConnection) -> Result<Redeemed, CodeError> {
+        let found = authorization_codes::find(conn, &self.digest)?.ok_or(CodeError::Unknown)?;
+        let presented = Presented {
+            client: &self.client.id,
+            redirect_uri: self.redirect_uri.as_deref(),
+            verifier: self.verifier.as_deref(),
+        };
+        match found.code.decide(&presented, self.now) {
+            Decision::Redeem if !self.proves_key_of(&found) => self.burn(conn, CodeError::OtherKey),
+            Decision::Redeem => self.give(conn, found),
+            Decision::Replayed => self.replayed(conn, &found),
+            Decision::Refused(refusal) => self.burn(conn, refusal.into()),
+        }
     }
-    Err(CodeError::Ended)
-}
 
-async fn replayed(room: &Oidc, found: &FoundCode, now: Time, origin: &Provenance) -> Result<TokenSet, CodeError> {
-    let grant_id = found.code.grant_id;
-    let event = Event {
-        user: Some(found.user.id),
-        session: Some(found.session),
-        client: Some(found.code.client.clone()),
-        subject: Some(grant_id.to_string()),
-        detail: json!({ "revoked": "grant" }),
-        ..Event::new(EventKind::CodeReplayed, now, origin)
-    };
-    metrics::counter!("passmint_code_replays_total").increment(1);
-    room.db
-        .tx(move |conn| {
+    /// Whether the request proves the key that the code is bound to, if it is to one.
+    fn proves_key_of(&self, found: &FoundCode) -> bool {
+        let bound = found.code.grant.dpop_jkt.as_deref();
+        bound.is_none_or(|bound| self.key.as_ref().is_some_and(|key| key.as_str() == bound))
+    }
+
+    fn burn(&self, conn: &mut PgConnection, error: CodeError) -> Result<Redeemed, CodeError> {
+        authorization_codes::burn(conn, &self.digest, self.now)?;
+        Err(error)
+    }
+
+    fn give(&self, conn: &mut PgConnection, found: FoundCode) -> Result<Redeemed, CodeError> {
+        let (mint, client, grant) = (&self.room.mint, &self.client, &found.code.grant);
+        let asked: Vec<&str> = self.resources.iter().map(String::as_str).collect();
+        let audience =
+            narrowed_audience(&self.room, client, &grant.resources, &asked).map_err(|_| CodeError::Target)?;
+        // What the client lost since is not given any more.
+        let members = &client.definition.allowed_groups;
+        let is_member = members.is_empty() || users::is_in_any(conn, found.user.id, members)?;
+        if !is_member || client.grant_scopes(Some(&grant.scopes)).is_err() {
+            return Err(CodeError::Ended);
+        }
+        mint.ready(client, &grant.scopes, &audience)?;
+        let needs_groups = mint.needs_groups(client, &grant.scopes);
+        let groups = if needs_groups { users::groups_of(conn, found.user.id)? } else { Vec::new() };
+        let (redemption, seed) = self.plan(&found)?;
+        let session = redemption.offline.unwrap_or(found.session);
+        let event = Event {
+            client: Some(client.id.clone()),
+            detail: json!({ "scope": grant.scopes.to_string() }),
+            ..self.event(EventKind::CodeRedeemed, &found)
+        };
+        if !authorization_codes::redeem(conn, &redemption, &event)? {
+            return self.why_not(conn);
+        }
+        Ok(Redeemed { found, audience, session, seed, groups })
+    }
+
+    /// Decides ids and keys before anything is written.
+    fn plan(&self, found: &FoundCode) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
+        let (client, grant, now) = (&self.client, &found.code.grant, self.now);
+        let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
+            let (mut family, mut seed) =
+                self.room.mint.new_family(found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+            bind_family(client, self.key.as_ref(), &mut family, &mut seed);
+            (Some(family), Some(seed))
+        } else {
+            (None, None)
+        };
+        let offline = family.is_some() && grant.scopes.contains("offline_access");
+        let redemption = Redemption {
+            digest: self.digest,
+            client: client.id.clone(),
+            user: found.user.id,
+            session: found.session,
+            offline: offline.then(SessionId::random),
+            family,
+            grant: grant.clone(),
+            now,
+        };
+        Ok((redemption, seed))
+    }
+
+    /// The statement changed nothing: another caller was first, or something ended in between.
+    fn why_not(&self, conn: &mut PgConnection) -> Result<Redeemed, CodeError> {
+        let found = authorization_codes::find(conn, &self.digest)?.ok_or(CodeError::Unknown)?;
+        if found.code.used { self.replayed(conn, &found) } else { Err(CodeError::Ended) }
+    }
+
+    fn replayed(&self, conn: &mut PgConnection, found: &FoundCode) -> Result<Redeemed, CodeError> {
+        let (grant_id, now) = (found.code.grant_id, self.now);
+        let event = Event {
+            client: Some(found.code.client.clone()),
+            detail: json!({ "revoked": "grant" }),
+            ..self.event(EventKind::CodeReplayed, found)
+        };
+        metrics::counter!("passmint_code_replays_total").increment(1);
+        conn.transaction(|conn| {
             let ended = refresh_tokens::revoke(conn, grant_id, None, "its code was replayed", now)?;
             // A client that may not refresh has no family; its access tokens know the grant all the same.
             let refused = revoked_tokens::insert(conn, Id::uuid(grant_id), now + chrono::Duration::days(1))?;
-            if ended || refused {
-                audit::insert(conn, &event)?;
-            }
-            Ok(())
-        })
-        .await?;
-    Err(CodeError::Replayed)
+            if ended || refused { audit::insert(conn, &event) } else { Ok(()) }
+        })?;
+        Err(CodeError::Replayed)
+    }
+
+    fn event(&self, kind: EventKind, found: &FoundCode) -> Event {
+        Event {
+            user: Some(found.user.id),
+            session: Some(found.session),
+            subject: Some(found.code.grant_id.to_string()),
+            ..Event::new(kind, self.now, &self.origin)
+        }
+    }
+}
+
+impl Redeemed {
+    fn tokens(
+        &self,
+        room: &Oidc,
+        client: &AuthenticatedClient,
+        key: Option<&Jkt>,
+        now: Time,
+    ) -> Result<TokenSet, CodeError> {
+        let (found, grant) = (&self.found, &self.found.code.grant);
+        let grant = Grant {
+            user: &found.user,
+            groups: &self.groups,
+            session: self.session,
+            sid: Some(found.session),
+            grant_id: Some(found.code.grant_id),
+            jkt: key.map(Jkt::as_str),
+            requested: &grant.requested,
+            client,
+            scopes: &grant.scopes,
+            audience: &self.audience,
+            acr: &grant.acr,
+            amr: &grant.amr,
+            credential_class: grant.credential_class.as_deref(),
+            auth_time: grant.auth_time,
+            nonce: grant.nonce.as_deref(),
+        };
+        Ok(room.mint.tokens(&grant, self.seed.as_ref(), now)?)
+    }
 }

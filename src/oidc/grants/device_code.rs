@@ -158,12 +158,11 @@ async fn look(
             Ok(Err(match device.waiting.poll(&client, now) {
                 Poll::Granted => {
                     let Some(session) = device.session else { return Ok(Err(DeviceError::Ended)) };
-                    return Ok(
-                        match sessions::find_live_of_token(conn, &TokenIds { session, revocable: vec![] }, now)? {
-                            Some((browser, user)) => Ok(Allowed { digest, device, browser, user }),
-                            None => Err(DeviceError::Ended),
-                        },
-                    );
+                    let ids = TokenIds { session, jti: None, grant: None };
+                    return Ok(match sessions::find_live_of_token(conn, &ids, now)? {
+                        Some((browser, user)) => Ok(Allowed { digest, device, browser, user }),
+                        None => Err(DeviceError::Ended),
+                    });
                 }
                 Poll::Pending => {
                     device_codes::note_poll(conn, &digest, device.waiting.interval, now)?;
