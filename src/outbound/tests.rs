@@ -2,14 +2,32 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 
-const AUTHORITY: &[u8] = include_bytes!("fixtures/ca.pem");
+/// An authority for these tests, and what it signed for `localhost`.
+struct Trusted {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+static TRUSTED: LazyLock<Trusted> = LazyLock::new(|| {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (own, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let authority = params.self_signed(&own).unwrap().pem();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = leaf.signed_by(&key, &Issuer::new(params, own)).unwrap().pem();
+    Trusted { authority, certificate, key: key.serialize_pem() }
+});
 
 /// A server that says something to each caller, and how many there were.
 fn serve(speak: impl Fn(TcpStream) + Send + 'static) -> (u16, Arc<AtomicUsize>) {
@@ -39,7 +57,7 @@ fn ok(headers: &str, body: &str) -> String {
 }
 
 fn client(allow_private: bool) -> Outbound {
-    Outbound::new(allow_private, Some(AUTHORITY)).unwrap()
+    Outbound::new(allow_private, Some(TRUSTED.authority.as_bytes())).unwrap()
 }
 
 async fn reason(client: &Outbound, url: &str) -> &'static str {
@@ -146,8 +164,8 @@ async fn whoever_keeps_us_waiting_is_left() {
 
 #[tokio::test]
 async fn certificates_are_checked() {
-    let certificates = CertificateDer::pem_slice_iter(include_bytes!("fixtures/server.pem"));
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/server.key")).unwrap();
+    let certificates = CertificateDer::pem_slice_iter(TRUSTED.certificate.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(TRUSTED.key.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -171,7 +189,7 @@ async fn certificates_are_checked() {
 
 #[test]
 fn an_authority_file_without_certificates_is_refused() {
-    for (name, pem) in [("empty", ""), ("no PEM", "x"), ("a key", include_str!("fixtures/server.key"))] {
+    for (name, pem) in [("empty", ""), ("no PEM", "x"), ("a key", TRUSTED.key.as_str())] {
         assert!(matches!(Outbound::new(false, Some(pem.as_bytes())), Err(SetupError::ExtraCa)), "{name}");
     }
 }

@@ -38,11 +38,17 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
         name: definition.map_or_else(|| stored.client.clone(), |definition| definition.name.clone()),
         host: definition.and_then(|definition| definition.redirect_uris.first()).map(|uri| place_of(uri)),
         open: client.as_ref().and_then(|client| login_url(client, guard.mint.issuer(), None)),
+        scopes: scopes(guard, &stored),
         client: stored.client,
-        scopes: stored.consent.scopes.iter().map(ScopeItem::fixed).collect(),
         since: stored.granted_at,
         last_used: Some(stored.updated_at),
     }
+}
+
+fn scopes(guard: &Guard, stored: &StoredConsent) -> Vec<ScopeItem> {
+    let resources = guard.mint.resources();
+    let item = |scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) };
+    stored.consent.scopes.iter().map(item).collect()
 }
 
 /// Takes back what one allowed an app.

@@ -34,6 +34,8 @@ mod cli;
 mod client_authentication;
 /// Tokens of clients for themselves.
 mod client_credentials;
+/// Clients that are the address of the document that describes them.
+mod client_documents;
 /// The private PostgreSQL: who may run it, where it is kept, how it starts, stops and survives.
 mod cluster;
 /// Authorization codes: what they give, to whom, once.
@@ -95,5 +97,7 @@ mod start;
 mod strict;
 /// Nothing stands in for anything else: every kind of token at every place.
 mod substitution;
+/// TLS in the server itself.
+mod tls;
 /// Claims about a person: at userinfo, and in ID tokens only where asked for.
 mod userinfo;

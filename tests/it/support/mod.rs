@@ -23,6 +23,7 @@ pub mod jose;
 pub mod oidc;
 pub mod program;
 pub mod receiver;
+pub mod tls;
 pub mod tokens;
 pub mod webdriver;
 

@@ -1,0 +1,107 @@
+//! Clients that are the address of their document (OAuth Client ID Metadata Document; MCP clients use it).
+
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use crate::support::oidc::{Ask, redemption};
+use crate::support::tls::{Authority, Folder, Speaker};
+use crate::support::tokens::{at_once, claims};
+use crate::support::{Options, Reply, TestApp};
+
+/// An app's server, ours that trusts its certificate, and the app's address.
+fn spawn() -> (TestApp, Speaker, String, Folder) {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let speaker = Speaker::start(&authority);
+    let trusted = folder.put("ca.pem", &authority.pem);
+    let app = TestApp::with(&Options {
+        settings: &[
+            ("registration.metadata_documents", "true"),
+            ("registration.audiences", "https://mcp.example/"),
+            ("outbound.allow_private_addresses", "true"),
+            ("outbound.extra_ca_file", &trusted),
+        ],
+        ..Options::default()
+    });
+    let id = format!("https://localhost:{}/client.json", speaker.port);
+    (app, speaker, id, folder)
+}
+
+fn document(id: &str) -> Value {
+    json!({ "client_id": id, "client_name": "Editor", "redirect_uris": ["https://rp.example/cb"] })
+}
+
+fn ask(id: &str) -> Ask {
+    Ask::of("rp").with("client_id", id)
+}
+
+#[track_caller]
+fn told(reply: &Reply, words: &str) {
+    assert_eq!((reply.status, reply.header("location")), (400, None));
+    assert!(reply.body.contains(words), "{words}: {}", reply.body);
+}
+
+#[test]
+fn an_app_is_known_by_its_document() {
+    let (app, speaker, id, _folder) = spawn();
+    speaker.says(&document(&id));
+    let (mut browser, _) = app.person();
+    let path = ask(&id).with("resource", "https://mcp.example/").send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    assert!(page.body.contains("Editor") && page.body.contains("Nobody at this site has checked this app"));
+    let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+    let form = redemption(&id, back.get("code").unwrap(), "https://rp.example/cb");
+    let tokens = app.request("POST", "/oauth/token").form(&form).send().expect(200).json();
+    let access = claims(tokens["access_token"].as_str().unwrap());
+    assert_eq!((&access["client_id"], &access["aud"]), (&json!(id), &json!("https://mcp.example/")));
+    assert_eq!((speaker.asked(), app.events("client.registered")), (1, 1), "read once, and written down");
+
+    // Read again after an hour; what changed holds then.
+    let mut changed = document(&id);
+    changed["client_name"] = json!("Editor 2");
+    speaker.says(&changed);
+    app.advance(Duration::minutes(61));
+    assert!(app.browser().visit(&ask(&id).path()).waits().starts_with("/oauth/interaction/"));
+    assert_eq!((speaker.asked(), app.events("client.changed")), (2, 1));
+    // A document that cannot be read leaves the last one in force for a day.
+    speaker.fails();
+    app.advance(Duration::minutes(61));
+    app.browser().visit(&ask(&id).path()).waits();
+    app.advance(Duration::days(2));
+    told(&app.browser().visit(&ask(&id).path()), "cannot be read");
+}
+
+/// Security rules 120 and 121: whose document it is, what it may say, and that nobody makes us ask again and again.
+#[test]
+fn documents_are_refused_by_name() {
+    let (app, speaker, id, _folder) = spawn();
+    let (mut browser, _) = app.person();
+    for (name, members, words) in [
+        ("another address", json!({ "client_id": "https://localhost/other.json" }), "does not name that address"),
+        ("a secret", json!({ "client_secret": "x" }), "holds a secret"),
+        ("a secret's method", json!({ "token_endpoint_auth_method": "client_secret_basic" }), "has no secret"),
+        ("no place", json!({ "redirect_uris": [] }), "redirect_uris"),
+    ] {
+        let mut bad = document(&id);
+        bad.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        speaker.says(&bad);
+        app.advance(Duration::seconds(31));
+        let reply = ask(&id).send(&mut browser);
+        assert_eq!((reply.status, reply.header("location")), (400, None), "{name}");
+        assert!(reply.body.contains(words), "{name}: {}", reply.body);
+    }
+    let before = speaker.asked();
+    let replies = at_once(16, |_| app.browser().visit(&ask(&id).path()).status);
+    assert!(replies.iter().all(|status| *status == 400), "{replies:?}");
+    assert_eq!(speaker.asked(), before, "nobody asks again for half a minute");
+    speaker.says(&document(&id));
+    app.advance(Duration::seconds(31));
+    let replies = at_once(16, |_| app.browser().visit(&ask(&id).path()).status);
+    assert!(replies.iter().all(|status| *status == 303), "{replies:?}");
+    assert_eq!(speaker.asked(), before + 1, "many at once ask once");
+    assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'metadata_document'"), 1);
+
+    // Switched off, an address is no client.
+    let off = TestApp::spawn();
+    told(&off.browser().visit(&ask(&id).path()), "client");
+    assert_eq!(speaker.asked(), before + 1);
+}

@@ -1,0 +1,54 @@
+//! TLS in the server itself: a certificate that may change while it runs.
+
+use std::time::Duration;
+
+use crate::support::tls::{Authority, Folder, ask};
+use crate::support::tokens::within;
+use crate::support::{Options, TestApp};
+
+fn spawn(cert: &str, key: &str) -> (TestApp, u16) {
+    let settings = [("tls.cert_file", cert), ("tls.key_file", key)];
+    let app =
+        TestApp::with(&Options { public_url: Some("https://localhost"), settings: &settings, ..Options::default() });
+    let port = app.url.rsplit(':').next().unwrap().parse().unwrap();
+    (app, port)
+}
+
+#[test]
+fn a_new_certificate_is_used_without_a_restart() {
+    let (old, new, folder) = (Authority::new(), Authority::new(), Folder::new());
+    let put = |(cert, key): (String, String)| (folder.put("cert.pem", &cert), folder.put("key.pem", &key));
+    let (cert, key) = put(old.issue("localhost"));
+    let (_app, port) = spawn(&cert, &key);
+    let answer = ask(port, "localhost", "/v1/session", &old).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.to_lowercase().contains("strict-transport-security"),
+        "{answer}"
+    );
+    assert!(ask(port, "localhost", "/", &new).is_err(), "another authority");
+    assert!(ask(port, "other.example", "/", &old).is_err(), "another name");
+
+    // Half of a new pair, and something that is none, change nothing.
+    let (renewed, renewed_key) = new.issue("localhost");
+    folder.put("cert.pem", &renewed);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(ask(port, "localhost", "/", &old).is_ok(), "the key does not fit yet");
+    folder.put("key.pem", &renewed_key);
+    within(Duration::from_secs(10), "the new pair", || ask(port, "localhost", "/", &new).is_ok());
+    folder.put("cert.pem", "none");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(ask(port, "localhost", "/", &new).is_ok(), "the last good pair goes on");
+}
+
+#[test]
+fn who_speaks_no_tls_gets_nothing() {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let (cert, key) = authority.issue("localhost");
+    let (_app, port) = spawn(&folder.put("cert.pem", &cert), &folder.put("key.pem", &key));
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
+    assert!(ask(port, "localhost", "/", &authority).is_ok(), "and the next caller is served");
+}
