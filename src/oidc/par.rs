@@ -52,8 +52,9 @@ pub async fn post(
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
     let client = authenticate(&room, request.headers(), &form).await?;
-    let mut asked = read(&room, &client, &form).await?;
+    // Before the request is read: a caller without a nonce comes again with the same signed object, which counts once.
     let proven = room.dpop.proof_key(&request).await?;
+    let mut asked = read(&room, &client, &form).await?;
     asked.dpop_jkt = bound_key(asked.dpop_jkt, proven.as_ref())?;
     let mut response = HttpResponse::Created();
     if let Some(nonce) = room.dpop.nonce() {

@@ -66,6 +66,8 @@ mod logout;
 mod migrations;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
 mod negative;
+/// The whole way of a relying party, by a library that this project did not write.
+mod openidconnect;
 /// Subjects that each sector knows by another name.
 mod pairwise;
 /// The passkey grant and how clients authenticate at the token endpoint.
@@ -88,7 +90,6 @@ mod retention;
 mod revocation;
 /// Every route: who may call it, and the headers of its answers. A new route needs a row here.
 mod routes;
-/// Sessions, what ID and access tokens say of them, and the keys that sign.
 /// Sessions, and what ID and access tokens say of them.
 mod sessions;
 /// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.

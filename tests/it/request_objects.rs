@@ -196,6 +196,27 @@ fn an_object_with_an_id_counts_once() {
     refused(&mut browser, &lasting, "past");
 }
 
+/// RFC 9449 §8: whoever is told a nonce sends the same request again, with the object that it signed for it.
+#[test]
+fn an_object_is_not_used_up_by_a_push_without_a_nonce() {
+    let (key, dpop) = (Key::p256(), Key::p256());
+    let settings = [("dpop.require_nonce", "true")];
+    let app = TestApp::with(&Options { config: &config(&key, ""), settings: &settings, ..Options::default() });
+    let object = object(&app, &key, &Ask::of("signer"));
+    let push = |nonce: Option<&str>| {
+        let (header, mut claims) = dpop.proof_parts("POST", &format!("{}/oauth/par", app.origin), app.clock.now());
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        let form = [("client_id", "signer"), ("client_secret", API_SECRET), ("request", &object)];
+        app.request("POST", "/oauth/par").header("DPoP", &dpop.sign(&header, &claims)).form(&form).send()
+    };
+    let told = push(None).expect_oauth(400, "use_dpop_nonce");
+    let nonce = told.header("dpop-nonce").unwrap();
+    push(Some(nonce)).expect(201);
+    push(Some(nonce)).expect_oauth(400, "invalid_request_object");
+}
+
 /// Security rule 29, OpenID Connect Core §6.2.
 #[test]
 fn objects_are_fetched_from_registered_addresses_only() {

@@ -7,17 +7,24 @@ import { CALLBACK, GONE, makeClients } from "./openid.mjs";
 const clients = await makeClients();
 writeFileSync(process.argv[2], JSON.stringify(clients), { mode: 0o600 });
 const digest = (secret) => createHash("sha256").update(secret).digest("hex");
-const { d, ...publicKey } = clients.fapi.key;
-const jwk = Object.entries(publicKey).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(", ");
+const jwks = ({ d, ...publicKey }) => {
+  const members = Object.entries(publicKey).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(", ");
+  return `{ keys = [ { ${members} } ] }`;
+};
 
 console.log(`
 [registration]
 mode = "open"
 
+[dpop]
+require_nonce = true
+
 [clients.${clients.web.id}]
 name = "Live web app"
 kind = "confidential"
+auth_method = "client_secret_basic"
 secret_digest = "${digest(clients.web.secret)}"
+jwks = ${jwks(clients.web.key)}
 grants = ["authorization_code", "refresh_token"]
 scopes = ["openid", "profile", "email", "offline_access"]
 redirect_uris = ["${CALLBACK}"]
@@ -27,11 +34,23 @@ post_logout_redirect_uris = ["${GONE}"]
 name = "Live bank"
 kind = "confidential"
 grants = ["authorization_code", "refresh_token"]
-scopes = ["openid", "profile"]
+scopes = ["openid", "profile", "email", "offline_access"]
 redirect_uris = ["${CALLBACK}"]
 id_token_algorithm = "ES256"
 security_profile = "fapi2"
-jwks = { keys = [ { ${jwk} } ] }
+jwks = ${jwks(clients.fapi.key)}
+
+[clients.${clients.signing.id}]
+name = "Live notary"
+kind = "confidential"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "offline_access"]
+redirect_uris = ["${CALLBACK}"]
+id_token_algorithm = "ES256"
+userinfo_algorithm = "ES256"
+introspection_algorithm = "ES256"
+security_profile = "fapi2_message_signing"
+jwks = ${jwks(clients.signing.key)}
 
 [clients.${clients.device.id}]
 name = "Live television"

@@ -11,9 +11,16 @@ export async function check(name, body) {
     return value;
   } catch (error) {
     failed += 1;
-    console.log(`FAIL  ${name}\n      ${String(error?.message ?? error).split("\n").join("\n      ")}`);
+    console.log(`FAIL  ${name}\n      ${told(error).split("\n").join("\n      ")}`);
     return undefined;
   }
+}
+
+/** What an error says; an OAuth library keeps what the server said beside the message, or behind another error. */
+function told(error) {
+  const said = error?.error ? `: ${error.error} (${error.error_description})` : "";
+  const behind = error?.actual instanceof Error ? `\n${told(error.actual)}` : "";
+  return `${error?.message ?? error}${said}${behind}`;
 }
 
 /** Prints the final line and ends the process. */

@@ -11,9 +11,15 @@ import { check } from "./harness.mjs";
 /** Where answers are sent. Nothing listens there: the browser's request is caught and read. */
 export const CALLBACK = "http://localhost:9/callback";
 export const GONE = "http://localhost:9/gone";
+/** Where a local program is registered to take answers, and where it listens this time (RFC 8252 §7.3). */
+const LOOPBACK = "http://127.0.0.1/callback";
+const LOOPBACK_NOW = "http://127.0.0.1:9/callback";
 const insecure = { execute: [oidc.allowInsecureRequests] };
 
-/** Ends at `address`, whoever sends the browser there; gives the request that arrived. */
+/** What a person presses on the way, by name. */
+const BUTTONS = { "sign in": "#pk button", allow: 'button[name="decision"][value="allow"]' };
+
+/** Ends at `address`, whoever sends the browser there; gives the request that arrived. `go` is told when it has. */
 async function arrival(page, address, go) {
   let caught;
   const arrived = new Promise((resolve) => { caught = resolve; });
@@ -21,31 +27,39 @@ async function arrival(page, address, go) {
     caught({ url: new URL(route.request().url()), method: route.request().method(), body: route.request().postData() });
     return route.fulfill({ contentType: "text/html", body: "<!doctype html><title>arrived</title>" });
   });
-  await go();
-  const timeout = new Promise((_, reject) =>
-    setTimeout(async () => reject(new Error(`nothing arrived; the page is ${page.url()}: ${(await page.innerText("body")).slice(0, 300)}`)), 20_000));
+  let timer;
+  const late = new Promise((resolve) => { timer = setTimeout(resolve, 20_000); });
   try {
-    return await Promise.race([arrived, timeout]);
+    await Promise.race([go(arrived), late]);
+    const answer = await Promise.race([arrived, late]);
+    assert.ok(answer, `nothing arrived; the page is ${page.url()}: ${(await page.innerText("body")).slice(0, 300)}`);
+    return answer;
   } finally {
+    clearTimeout(timer);
     await page.unroute(`${address}**`);
   }
 }
 
-/** Presses what a person would press until the client has its answer. */
-async function throughPages(page, address) {
-  return arrival(page, CALLBACK, async () => {
+/** Presses what a person would press until the client has its answer; gives it, with the names of what was `pressed`. */
+async function throughPages(page, address, callback = CALLBACK) {
+  const pressed = [];
+  const answer = await arrival(page, callback, async (arrived) => {
+    const there = (name) => page.locator(BUTTONS[name]).first().waitFor().then(() => name, () => undefined);
+    const next = (...names) => Promise.race([arrived.then(() => undefined), ...names.map(there)]);
+    const press = async (name) => { pressed.push(name); await page.locator(BUTTONS[name]).first().click(); };
     await page.goto(address.href).catch(() => {}); // An answer without any page ends the navigation early.
-    for (const button of ["#pk button", 'button[name="decision"][value="allow"]']) {
-      const there = page.locator(button).first();
-      if (page.url().startsWith(CALLBACK)) return;
-      if (await there.waitFor({ state: "visible", timeout: 3_000 }).then(() => true, () => false)) {
-        await there.click();
-      }
+    let name = await next("sign in", "allow");
+    if (name === "sign in") {
+      await press(name);
+      name = await next("allow");
     }
+    if (name) await press(name);
   });
+  return { ...answer, pressed };
 }
 
-async function request(config, more = {}) {
+/** What is asked for, and what openid-client shall hold the answer to. */
+async function request(more = {}) {
   const verifier = oidc.randomPKCECodeVerifier();
   const asked = {
     redirect_uri: CALLBACK, scope: "openid profile email offline_access", state: oidc.randomState(), nonce: oidc.randomNonce(),
@@ -55,10 +69,20 @@ async function request(config, more = {}) {
   return { asked, checks };
 }
 
+const isRefused = (code) => (error) => error.error === code;
+
 export async function openid(origin, settings) {
   const { page, close } = await open(origin);
+  // The virtual authenticator would answer the prompt in the e-mail field before anybody presses a button.
+  await page.addInitScript(() => { PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false }); });
   const discover = (id, metadata, authentication) =>
     oidc.discovery(new URL(origin), id, metadata, authentication, insecure);
+  // From the request to the tokens: what openid-client takes the answer for, how the answer came, what was pressed.
+  const obtain = async (config, more) => {
+    const { asked, checks } = await request(more);
+    const back = await throughPages(page, oidc.buildAuthorizationUrl(config, asked));
+    return { ...back, checks, answer: await oidc.authorizationCodeGrant(config, back.url, checks) };
+  };
   try {
     const signedUp = await ceremony(page, "registration", { name: "Live Relying Party" });
     assert.equal(signedUp.verified?.status, 200, JSON.stringify(signedUp));
@@ -67,14 +91,14 @@ export async function openid(origin, settings) {
     const rp = await check("openid-client discovers the provider", async () => {
       const config = await discover(settings.web.id, undefined, oidc.ClientSecretBasic(settings.web.secret));
       assert.equal(config.serverMetadata().issuer, origin);
+      assert.ok(config.serverMetadata().supportsPKCE());
       return config;
     });
 
-    const tokens = await check("code + PKCE + nonce: sign-in, consent, tokens that openid-client accepts", async () => {
-      const { asked, checks } = await request(rp, { prompt: "consent" });
-      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
+    const tokens = await check("code + PKCE + nonce: consent, and tokens that openid-client accepts", async () => {
+      const { url, pressed, answer } = await obtain(rp);
+      assert.deepEqual(pressed, ["allow"]);
       assert.equal(url.searchParams.get("iss"), origin);
-      const answer = await oidc.authorizationCodeGrant(rp, url, checks);
       assert.equal(answer.claims().sub, subject);
       assert.ok(answer.refresh_token && answer.expiresIn() > 0);
       return answer;
@@ -85,28 +109,53 @@ export async function openid(origin, settings) {
       assert.equal(claims.name, "Live Relying Party");
     });
 
-    const fresh = await check("refresh", async () => {
+    const fresh = await check("refresh: new tokens, for the same person and sign-in", async () => {
       const answer = await oidc.refreshTokenGrant(rp, tokens.refresh_token);
       assert.notEqual(answer.refresh_token, tokens.refresh_token);
       assert.notEqual(answer.access_token, tokens.access_token);
+      for (const name of ["sub", "auth_time", "acr"]) {
+        assert.equal(answer.claims()[name], tokens.claims()[name], name);
+      }
       return answer;
     });
 
     await check("introspection, and revocation ends the grant", async () => {
-      assert.equal((await oidc.tokenIntrospection(rp, fresh.access_token)).active, true);
+      const active = async () => (await oidc.tokenIntrospection(rp, fresh.access_token)).active;
+      assert.equal(await active(), true);
       await oidc.tokenRevocation(rp, fresh.refresh_token);
-      await assert.rejects(oidc.refreshTokenGrant(rp, fresh.refresh_token), /invalid_grant|OAuth/);
+      assert.equal(await active(), false);
+      await assert.rejects(oidc.refreshTokenGrant(rp, fresh.refresh_token), isRefused("invalid_grant"));
     });
 
-    await check("a code is worth nothing the second time", async () => {
-      const { asked, checks } = await request(rp);
-      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
-      await oidc.authorizationCodeGrant(rp, url, checks);
-      await assert.rejects(oidc.authorizationCodeGrant(rp, url, checks), (error) => error.error === "invalid_grant");
+    await check("what was allowed is remembered, and a code is worth nothing the second time", async () => {
+      const { url, checks, pressed } = await obtain(rp);
+      assert.deepEqual(pressed, []);
+      await assert.rejects(oidc.authorizationCodeGrant(rp, url, checks), isRefused("invalid_grant"));
+    });
+
+    await check("prompt=consent asks again, and a person who cancels is told to the client", async () => {
+      const again = await obtain(rp, { prompt: "consent" });
+      assert.deepEqual(again.pressed, ["allow"]);
+      const { asked, checks } = await request({ prompt: "consent" });
+      const { url } = await arrival(page, CALLBACK, async () => {
+        await page.goto(oidc.buildAuthorizationUrl(rp, asked).href);
+        await page.locator('button[name="decision"][value="deny"]').click();
+      });
+      await assert.rejects(oidc.authorizationCodeGrant(rp, url, checks), isRefused("access_denied"));
+    });
+
+    await check("prompt=login: the passkey is used again, and max_age holds by openid-client's own reckoning", async () => {
+      const { asked, checks } = await request({ prompt: "login", max_age: "60", acr_values: "phr" });
+      const before = Math.floor(Date.now() / 1000);
+      const { url, pressed } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
+      assert.deepEqual(pressed, ["sign in"]);
+      const answer = await oidc.authorizationCodeGrant(rp, url, { ...checks, maxAge: 60 });
+      assert.ok(answer.claims().auth_time >= before, "signed in on the way, not before");
+      assert.equal(answer.claims().acr, "phr");
     });
 
     await check("form_post: the answer comes in a POST, and nothing in the address", async () => {
-      const { asked, checks } = await request(rp, { response_mode: "form_post" });
+      const { asked, checks } = await request({ response_mode: "form_post" });
       const { url, method, body } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
       assert.equal(method, "POST");
       assert.equal(url.search, "");
@@ -115,20 +164,57 @@ export async function openid(origin, settings) {
       assert.equal(answer.claims().sub, subject);
     });
 
-    await check("FAPI 2: PAR + PKCE + private_key_jwt + DPoP", async () => {
-      const key = await crypto.subtle.importKey("jwk", settings.fapi.key, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
-      const config = await discover(settings.fapi.id, { id_token_signed_response_alg: "ES256" },
-        oidc.PrivateKeyJwt({ key, kid: settings.fapi.key.kid }));
-      const proof = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair("ES256"));
-      const { asked, checks } = await request(config, { scope: "openid profile" });
-      const address = await oidc.buildAuthorizationUrlWithPAR(config, asked, { DPoP: proof });
+    await check("a signed request in the address, and a signed answer (JARM)", async () => {
+      const config = await discover(settings.web.id, undefined, oidc.ClientSecretBasic(settings.web.secret));
+      oidc.useJwtResponseMode(config);
+      const { asked, checks } = await request();
+      const address = await oidc.buildAuthorizationUrlWithJAR(config, asked, await signingKey(settings.web.key));
+      assert.deepEqual([...address.searchParams.keys()].sort(), ["client_id", "request"]);
+      const { url } = await throughPages(page, address);
+      assert.deepEqual([...url.searchParams.keys()], ["response"]);
+      const answer = await oidc.authorizationCodeGrant(config, url, checks);
+      assert.equal(answer.claims().sub, subject);
+      await page.goto(address.href);
+      assert.match(await page.textContent("main"), /invalid_request_object/); // It counts once.
+    });
+
+    // The server wants nonces in DPoP proofs (clients.mjs): openid-client is told one, and sends its request again.
+    await check("FAPI 2: PAR + PKCE + private_key_jwt + DPoP with the server's nonces", async () => {
+      const key = await signingKey(settings.fapi.key);
+      const config = await discover(settings.fapi.id, { id_token_signed_response_alg: "ES256" }, oidc.PrivateKeyJwt(key));
+      const proof = { DPoP: oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair("ES256")) };
+      const { asked, checks } = await request();
+      const address = await oidc.buildAuthorizationUrlWithPAR(config, asked, proof);
       assert.deepEqual([...address.searchParams.keys()].sort(), ["client_id", "request_uri"]);
       const { url } = await throughPages(page, address);
-      const answer = await oidc.authorizationCodeGrant(config, url, checks, undefined, { DPoP: proof });
+      const answer = await oidc.authorizationCodeGrant(config, url, checks, undefined, proof);
       assert.equal(answer.token_type, "dpop");
-      const claims = await oidc.fetchUserInfo(config, answer.access_token, subject, { DPoP: proof });
-      assert.equal(claims.sub, subject);
-      await assert.rejects(oidc.fetchUserInfo(config, answer.access_token, subject), "a bound token is no bearer token");
+      assert.equal((await oidc.fetchUserInfo(config, answer.access_token, subject, proof)).sub, subject);
+      await assert.rejects(oidc.fetchUserInfo(config, answer.access_token, subject), (error) => error.status === 401);
+      const next = await oidc.refreshTokenGrant(config, answer.refresh_token, undefined, proof);
+      assert.equal(next.token_type, "dpop");
+      await assert.rejects(oidc.refreshTokenGrant(config, next.refresh_token), isRefused("invalid_dpop_proof"));
+    });
+
+    await check("FAPI 2 message signing: a signed request, and signed answers that openid-client verifies", async () => {
+      const key = await signingKey(settings.signing.key);
+      const config = await discover(settings.signing.id, {
+        id_token_signed_response_alg: "ES256", authorization_signed_response_alg: "ES256",
+        userinfo_signed_response_alg: "ES256", introspection_signed_response_alg: "ES256",
+      }, oidc.PrivateKeyJwt(key));
+      oidc.useJwtResponseMode(config);
+      oidc.enableNonRepudiationChecks(config);
+      const proof = { DPoP: oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair("ES256")) };
+      const { asked, checks } = await request();
+      await assert.rejects(oidc.buildAuthorizationUrlWithPAR(config, asked, proof), isRefused("invalid_request"));
+      const { searchParams: signed } = await oidc.buildAuthorizationUrlWithJAR(config, asked, key);
+      assert.deepEqual([...signed.keys()].sort(), ["client_id", "request"]);
+      const { url } = await throughPages(page, await oidc.buildAuthorizationUrlWithPAR(config, signed, proof));
+      assert.deepEqual([...url.searchParams.keys()], ["response"]);
+      const answer = await oidc.authorizationCodeGrant(config, url, checks, undefined, proof);
+      const claims = await oidc.fetchUserInfo(config, answer.access_token, subject, proof);
+      assert.equal(claims.name, "Live Relying Party");
+      assert.equal((await oidc.tokenIntrospection(config, answer.access_token)).active, true);
     });
 
     await check("device flow: the person allows it in a browser, the device gets tokens", async () => {
@@ -136,13 +222,13 @@ export async function openid(origin, settings) {
       const started = await oidc.initiateDeviceAuthorization(config, { scope: "openid profile" });
       const polling = oidc.pollDeviceAuthorizationGrant(config, started);
       polling.catch(() => {}); // Told below; an early end must not stop the run.
-      await page.goto(started.verification_uri_complete);
-      const next = page.locator('main form button[type="submit"]').first();
-      if (!(await page.locator('input[type="checkbox"]').count())) await next.click();
-      await page.locator('input[type="checkbox"]').first().check();
-      await page.locator('button[name="decision"][value="allow"]').click();
+      await page.goto(started.verification_uri);
+      await page.locator('input[name="user_code"]').fill(started.user_code);
+      await page.locator("main form button").click();
+      await page.locator('input[name="mine"]').check();
+      await page.locator(BUTTONS.allow).click();
       const answer = await polling;
-      assert.ok(answer.access_token);
+      assert.equal(answer.claims().sub, subject);
       assert.equal((await oidc.fetchUserInfo(config, answer.access_token, subject)).sub, subject);
     });
 
@@ -153,48 +239,67 @@ export async function openid(origin, settings) {
       assert.equal(answer.refresh_token, undefined);
     });
 
+    const register = (metadata) => oidc.dynamicClientRegistration(new URL(origin), metadata, undefined, insecure);
+
     await check("dynamic registration, a sign-in of the new client, and its end", async () => {
-      const config = await oidc.dynamicClientRegistration(new URL(origin),
-        { redirect_uris: [CALLBACK], client_name: "Registered", token_endpoint_auth_method: "client_secret_post" }, undefined, insecure);
+      const config = await register(
+        { redirect_uris: [CALLBACK], client_name: "Registered", token_endpoint_auth_method: "client_secret_post" });
       const { client_id, registration_client_uri, registration_access_token } = config.clientMetadata();
-      const { asked, checks } = await request(config, { scope: "openid" });
-      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(config, asked));
-      const answer = await oidc.authorizationCodeGrant(config, url, checks);
+      const { answer } = await obtain(config, { scope: "openid" });
       assert.equal(answer.claims().aud, client_id);
       const gone = await fetch(registration_client_uri, { method: "DELETE", headers: { authorization: `Bearer ${registration_access_token}` } });
       assert.equal(gone.status, 204);
     });
 
+    await check("a local program registers itself, listens on a port of its choice, and never gets tokens unseen", async () => {
+      const config = await register({
+        redirect_uris: [LOOPBACK], client_name: "Program", application_type: "native", token_endpoint_auth_method: "none",
+      });
+      for (const round of ["first", "second"]) {
+        const { asked, checks } = await request({ scope: "openid", redirect_uri: LOOPBACK_NOW });
+        const { url, pressed } = await throughPages(page, oidc.buildAuthorizationUrl(config, asked), LOOPBACK_NOW);
+        assert.deepEqual(pressed, ["allow"], round);
+        assert.equal((await oidc.authorizationCodeGrant(config, url, checks)).claims().sub, subject);
+      }
+    });
+
     await check("sign-out by the client: the browser comes back, and the session is gone", async () => {
-      const { asked, checks } = await request(rp);
-      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
-      const answer = await oidc.authorizationCodeGrant(rp, url, checks);
+      const { answer } = await obtain(rp);
       const end = oidc.buildEndSessionUrl(rp, { id_token_hint: answer.id_token, post_logout_redirect_uri: GONE, state: "here" });
       const back = await arrival(page, GONE, () => page.goto(end.href).catch(() => {}));
       assert.equal(back.url.search, "?state=here");
-      const silent = await request(rp, { prompt: "none" });
-      const refused = await throughPages(page, oidc.buildAuthorizationUrl(rp, silent.asked));
-      assert.equal(refused.url.searchParams.get("error"), "login_required");
+      const { asked, checks } = await request({ prompt: "none" });
+      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
+      await assert.rejects(oidc.authorizationCodeGrant(rp, url, checks), isRefused("login_required"));
     });
 
     await check("a person who is signed out signs in with the passkey on the way", async () => {
-      const { asked, checks } = await request(rp);
-      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
-      assert.equal((await oidc.authorizationCodeGrant(rp, url, checks)).claims().sub, subject);
+      const { pressed, answer } = await obtain(rp);
+      assert.deepEqual(pressed, ["sign in"]);
+      assert.equal(answer.claims().sub, subject);
     });
   } finally {
     await close();
   }
 }
 
+/** A client's private key as openid-client takes it. */
+async function signingKey(jwk) {
+  const key = await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+  return { key, kid: jwk.kid };
+}
+
 /** The clients that the server is configured with, and their secrets. */
 export async function makeClients() {
-  const { privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
-  const key = { ...privateKey.export({ format: "jwk" }), kid: "live", use: "sig" };
   const secret = () => `pmk_${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url")}`;
+  const key = async (kid) => {
+    const { privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
+    return { ...privateKey.export({ format: "jwk" }), kid, use: "sig" };
+  };
   return {
-    web: { id: "live-web", secret: secret() },
-    fapi: { id: "live-fapi", key },
+    web: { id: "live-web", secret: secret(), key: await key("web") },
+    fapi: { id: "live-fapi", key: await key("fapi") },
+    signing: { id: "live-signing", key: await key("signing") },
     device: { id: "live-device" },
     service: { id: "live-service", secret: secret(), scope: "inventory.read" },
   };
