@@ -10,7 +10,7 @@ ALTER TABLE clients
     ADD CHECK ((previous_secret_digest IS NULL) = (previous_secret_until IS NULL));
 -- A client that is described by a document has the document's address as its id.
 ALTER TABLE clients DROP CONSTRAINT clients_id_check, ADD CONSTRAINT clients_id_check CHECK (
-    id ~ '^[a-zA-Z0-9][a-zA-Z0-9._~:-]{0,127}$' OR (source = 'metadata_document' AND id ~ '^https://[!-~]{1,500}$'));
+    id ~ '^[a-zA-Z0-9][a-zA-Z0-9._~:-]{0,127}$' OR (source = 'metadata_document' AND id ~ '^https://[!-~]+$' AND octet_length(id) <= 500));
 UPDATE clients SET source = 'configuration' WHERE managed_by IS NOT NULL;
 COMMENT ON COLUMN clients.source IS 'How it came to be: declared, made by an administrator, registered by itself (RFC 7591), or read from its own metadata document.';
 COMMENT ON COLUMN clients.previous_secret_digest IS 'The secret before the last rotation; good until previous_secret_until.';

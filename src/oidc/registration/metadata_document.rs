@@ -63,7 +63,7 @@ impl Registration {
         if self.is_fresh(id, now).await? {
             return Ok(self.clients.find(id));
         }
-        match self.fetch_document(id).await {
+        match self.fetch_document(id).await.map_err(about_the_client) {
             Ok(definition) => self.keep(id, definition, known, now).await?,
             Err(failure) => {
                 *failed_at = Some(now);
@@ -133,6 +133,15 @@ impl Registration {
         };
         self.db.run(move |conn| Ok(conn.transaction(work))).await??;
         Ok(self.clients.reload(&self.db).await?)
+    }
+}
+
+/// Whatever breaks a rule of registration is told as what it is here: a client that cannot be used.
+fn about_the_client(failure: Failure) -> Failure {
+    if failure.kind().status().is_client_error() {
+        Failure::new(Kind::InvalidClient, failure.detail().to_owned())
+    } else {
+        failure
     }
 }
 
