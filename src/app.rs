@@ -427,7 +427,7 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
         clients: Arc::clone(&rooms.clients),
         rules: Rules::of(config),
         issuer: config.issuer().to_owned(),
-        policy: Policy::of(&config.registration),
+        policy: Policy::of(&config.registration, &rooms.rotation.token_algorithms()),
         outbound: rooms.outbound.clone(),
         documents: moka::sync::Cache::new(1000),
     }

@@ -12,7 +12,7 @@ use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::device::{Answer, Halt, UserCode};
 use crate::oidc::Room;
 use crate::oidc::device::{Opened, Opening, PAGE, halt_minutes};
-use crate::resources::Resources;
+use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
@@ -112,7 +112,7 @@ pub async fn review(
             None if ceremonies.require_fresh(&identity.session).is_err() => {
                 Ok(see_other(&with_next("/confirm", &with_code(REVIEW, Some(&opened.device.code)))))
             }
-            None => review_page(&site, &request, (&identity, room.mint.resources()), &opened, Tick::NotAskedYet),
+            None => review_page(&site, &request, (&identity, &room.mint), &opened, Tick::NotAskedYet),
         }
     }
     .await;
@@ -129,11 +129,12 @@ enum Tick {
 fn review_page(
     site: &Site,
     request: &HttpRequest,
-    (identity, resources): (&Identity, &Resources),
+    (identity, mint): (&Identity, &Mint),
     opened: &Opened,
     tick: Tick,
 ) -> Result<HttpResponse, Failure> {
     let Opened { device, client } = opened;
+    let (resources, issuer) = (mint.resources(), mint.issuer());
     let view = DeviceReview {
         frame: site.frame(request, Some(identity), Boot::default()),
         code: device.code.to_string(),
@@ -145,6 +146,7 @@ fn review_page(
             .iter()
             .map(|scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) })
             .collect(),
+        resources: device.request.audience.iter().filter(|one| *one != issuer).cloned().collect(),
         network: device.network.clone().unwrap_or_default(),
         device: device.request.device.clone(),
         asked: device.created_at,
@@ -196,7 +198,7 @@ pub async fn answer(
                 return Err(not_for_you());
             }
             if form.0.find("mine") != Some("yes") {
-                return review_page(&site, &request, (&identity, room.mint.resources()), &opened, Tick::Missing);
+                return review_page(&site, &request, (&identity, &room.mint), &opened, Tick::Missing);
             }
             if ceremonies.require_fresh(&identity.session).is_err() {
                 return Ok(see_other(&with_next("/confirm", &with_code(REVIEW, Some(&code)))));

@@ -529,7 +529,9 @@ fn tokens_are_for_the_resources_that_were_asked_for() {
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();
     let (code, user_code) = (text("device_code"), text("user_code"));
     let device = Device { app: &app, client: "radio", code, user_code, answer };
-    device.allowed_by(&mut browser);
+    browser.enter(&device.user_code).expect_to(&device.review());
+    browser.get(&device.review()).expect(200).says(api).says(music);
+    browser.say(&device.user_code, "allow", true).expect_to(&device.review());
     let poll = |resource: &str| {
         let form =
             [("grant_type", GRANT), ("device_code", &device.code), ("client_id", "radio"), ("resource", resource)];

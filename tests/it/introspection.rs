@@ -11,7 +11,7 @@ use passmint::domain::user::UserStatus;
 use passmint::storage::users;
 use serde_json::{Value, json};
 
-use crate::support::tokens::{INACTIVE, Tokens, basic, claims, within};
+use crate::support::tokens::{INACTIVE, Tokens, basic, claims, header, within};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 /// A client that may introspect nothing but its own tokens, and one for an audience that nobody uses.
@@ -193,4 +193,32 @@ fn a_storage_fault_is_503_and_never_inactive() {
     me.expect_problem(503, "unavailable");
     holder.batch_execute("ROLLBACK").unwrap();
     assert_eq!(ask(&app, "api", &webs.access).json()["active"], true);
+}
+
+/// RFC 9701 §5: whoever asks for a signed answer gets one for itself alone, which is no token of anybody's.
+#[test]
+fn a_signed_answer_is_for_whoever_asked() {
+    let app = TestApp::spawn();
+    let (_, mut passkey) = app.person();
+    let tokens = app.api_sign_in(&mut passkey, "openid");
+    let ask = |token: &str| {
+        let request = app.request("POST", "/oauth/introspect").form(&[("token", token)]);
+        let request = request.header("Authorization", &basic("api", API_SECRET));
+        request.header("Accept", "application/json;q=0.1, application/token-introspection+jwt").send().expect(200)
+    };
+    for (token, active) in [(tokens.access.as_str(), true), ("x", false)] {
+        let reply = ask(token);
+        assert_eq!(reply.header("content-type"), Some("application/token-introspection+jwt"));
+        assert_eq!(
+            (&header(&reply.body)["typ"], &header(&reply.body)["alg"]),
+            (&json!("token-introspection+jwt"), &json!("RS256"))
+        );
+        let told = claims(&reply.body);
+        assert_eq!((&told["iss"], &told["aud"]), (&json!(app.origin), &json!("api")));
+        assert_eq!(told["token_introspection"]["active"], active);
+        assert!(told.get("sub").is_none() && told.get("exp").is_none(), "it passes for no token");
+        let me = app.request("GET", "/v1/me").header("Authorization", &format!("Bearer {}", reply.body)).send();
+        assert_eq!(me.status, 401);
+        assert_eq!(app.introspection(&reply.body), INACTIVE);
+    }
 }

@@ -148,7 +148,7 @@ fn a_description_is_toml_names_every_origin_and_hides_secrets() {
         "database.url = \"***\"  # DATABASE_URL",
         "challenges.store = \"database\"  # default",
         "passkeys.hints = [\"client-device\", \"hybrid\"]  # passmint.toml:38",
-        "clients.api.secret_digest = \"***\"  # passmint.toml:92",
+        "clients.api.secret_digest = \"***\"  # passmint.toml:108",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }

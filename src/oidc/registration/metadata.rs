@@ -11,6 +11,7 @@ use url::Url;
 use crate::config::{self, RegistrationMode};
 use crate::domain::client::{AuthMethod, ClientDefinition, ClientKind, GrantType, SubjectType, fields};
 use crate::domain::scope::{self, Scopes};
+use crate::tokens::keys::Algorithm;
 use crate::web::error::{Failure, Kind};
 
 /// `grant_type` of the device flow (RFC 8628 §3.4).
@@ -33,11 +34,13 @@ pub struct Policy {
     pub max_clients: i64,
     /// Whether clients are read from documents.
     pub metadata_documents: bool,
+    /// What we sign with, as discovery says it: nobody makes us need a key that is not there.
+    pub algorithms: Vec<&'static str>,
 }
 
 impl Policy {
     /// As configured.
-    pub fn of(config: &config::Registration) -> Self {
+    pub fn of(config: &config::Registration, algorithms: &[Algorithm]) -> Self {
         let domain = |grant: &config::Grant| serde_json::from_value(grant.as_str().into()).ok();
         let allowed = |grant: &GrantType| *grant != GrantType::Passkey;
         let plain = |scope: &&str| !scope::is_admin(scope);
@@ -48,6 +51,7 @@ impl Policy {
             audiences: config.audiences.clone(),
             max_clients: i64::from(config.max_clients),
             metadata_documents: config.metadata_documents,
+            algorithms: algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),
         }
     }
 }
@@ -132,7 +136,7 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
     }
     let redirect_uris = redirect_uris(&members)?;
     let grants = grants(&members, policy)?;
-    let signing = &fields::SIGNING_ALGORITHMS;
+    let signing = &policy.algorithms;
     let (kind, auth_method) = authentication(&members)?;
     let id_token_algorithm = members.algorithm("id_token_signed_response_alg", signing)?;
     Ok(ClientDefinition {
@@ -368,6 +372,7 @@ mod tests {
             audiences: Vec::new(),
             max_clients: 10,
             metadata_documents: false,
+            algorithms: vec!["RS256", "ES256"],
         }
     }
 
@@ -423,6 +428,7 @@ mod tests {
             ("mutual TLS", json!({"token_endpoint_auth_method": "tls_client_auth"}), metadata),
             ("an algorithm we lack", json!({"id_token_signed_response_alg": "none"}), metadata),
             ("symmetric userinfo", json!({"userinfo_signed_response_alg": "HS256"}), metadata),
+            ("a key that is not there", json!({"id_token_signed_response_alg": "EdDSA"}), metadata),
             ("unsigned requests", json!({"request_object_signing_alg": "none"}), metadata),
             ("a start over http", json!({"initiate_login_uri": "http://app.example/start"}), metadata),
             ("a logo over http", json!({"logo_uri": "http://app.example/logo.png"}), metadata),

@@ -72,6 +72,8 @@ pub struct DeviceReview {
     pub account: AccountCard,
     /// What is asked for; nothing is optional here.
     pub scopes: Vec<ScopeItem>,
+    /// The APIs that it asks for, by name.
+    pub resources: Vec<String>,
     /// The network that the device asked from.
     pub network: String,
     /// What the device called itself.

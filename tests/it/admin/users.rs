@@ -43,7 +43,7 @@ fn from_first_to_last() {
     for kind in ["user.disabled", "user.enabled", "user.deleted"] {
         assert_eq!(ops.app.events(kind), 1, "{kind}");
     }
-    assert_eq!(ops.app.events("user.now"), 2);
+    assert_eq!(ops.app.events("user.changed"), 2);
     let trail = ops.get("/v1/admin/audit-events").expect(200).body;
     assert!(!trail.contains("@example.com"), "no address in the audit trail");
 }

@@ -83,6 +83,7 @@ fn review() -> DeviceReview {
         app: AppIdentity { name: "Acme TV".into(), host: None, ..acme() },
         account: account(),
         scopes: ["openid", "profile", "offline_access"].map(ScopeItem::fixed).to_vec(),
+        resources: vec!["https://api.acme.example/".into()],
         network: "203.0.113.0/24".into(),
         device: Some("Acme TV 4.1".into()),
         asked: now() - Duration::minutes(1),
