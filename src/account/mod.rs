@@ -10,7 +10,6 @@ pub mod views;
 
 use std::sync::Arc;
 
-use chrono::Duration;
 
 use crate::clock::{Clock, Time};
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -132,11 +131,6 @@ impl Accounts {
             .await?;
         self.outbox.wake();
         Ok(ended)
-    }
-
-    /// How long a session cookie may live in the browser, from now.
-    pub fn cookie_life(&self) -> Duration {
-        self.lifetimes.absolute
     }
 }
 

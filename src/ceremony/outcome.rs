@@ -98,6 +98,7 @@ impl Ceremonies {
             now,
             expires_at: now + life.sliding,
             ends_at: now + life.absolute,
+            tells_client: tells(wanted, client),
         };
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
@@ -240,6 +241,12 @@ impl Ceremonies {
             ..Event::new(kind, session.now, origin)
         }
     }
+}
+
+/// Whether the client of a result gets an ID token, and wants to hear when its session ends.
+fn tells(wanted: &Wanted, client: Option<&Client>) -> bool {
+    let with_id_token = matches!(wanted, Wanted::Tokens { scopes, .. } if scopes.contains("openid"));
+    with_id_token && client.is_some_and(Client::is_told_of_logout)
 }
 
 fn mint_request<'a>(

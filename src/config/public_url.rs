@@ -66,11 +66,6 @@ impl PublicUrl {
         self.port
     }
 
-    /// Whether the address is https.
-    pub const fn is_https(&self) -> bool {
-        self.https
-    }
-
     /// Whether the host is `localhost`: a developer's machine.
     pub fn is_localhost(&self) -> bool {
         self.host == "localhost"

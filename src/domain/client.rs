@@ -87,6 +87,11 @@ impl Client {
         self.definition.security_profile == Some(SecurityProfile::Fapi2MessageSigning)
     }
 
+    /// Whether the client wants to hear from the server that a session ended (OpenID Connect Back-Channel Logout §2.2).
+    pub const fn is_told_of_logout(&self) -> bool {
+        self.definition.backchannel_logout_uri.is_some()
+    }
+
     /// Whether access tokens of the client must be bound to a DPoP key.
     pub const fn requires_dpop(&self) -> bool {
         self.definition.dpop_bound_access_tokens || self.is_fapi2()

@@ -58,11 +58,6 @@ pub struct User {
 }
 
 impl User {
-    /// The address, if it was proven to be theirs.
-    pub fn verified_email(&self) -> Option<&str> {
-        self.email_verified_at.and(self.email.as_deref())
-    }
-
     /// The user name that goes into a passkey: the e-mail, else the name, else a short stable label.
     pub fn account_name(&self) -> String {
         self.email.clone().or_else(|| self.name.clone()).unwrap_or_else(|| anonymous_label(self.id))

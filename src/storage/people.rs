@@ -216,12 +216,6 @@ fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardC
     Ok(())
 }
 
-/// Marks a person as changed, for what is kept in other tables.
-pub fn touch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
-    diesel::update(users::table.find(id.uuid())).set(users::updated_at.eq(now)).execute(conn)?;
-    Ok(())
-}
-
 /// Puts these in place of all names that other systems know a person by. One that is another's is a
 /// [`StorageError::Conflict`].
 pub fn set_external_ids(

@@ -59,6 +59,8 @@ pub struct NewSession {
     pub expires_at: Time,
     /// Absolute end.
     pub ends_at: Time,
+    /// Whether its client gets an ID token, and wants to hear when the session ends.
+    pub tells_client: bool,
 }
 
 /// A refresh family about to be begun.
@@ -95,7 +97,7 @@ statement! {
         audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
         leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
         kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-        jkt: Option<String> => Nullable<Text>,
+        jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool,
     } -> Array<Binary>,
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
@@ -116,6 +118,8 @@ statement! {
         INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
             leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt)
         SELECT $20, user_id, $9, $11, $21, $22, $23, $24, $15, $25, $15, $26, $30 FROM passkey WHERE $20 IS NOT NULL
+    ), told AS (
+        INSERT INTO session_clients (session_id, client_id, first_at) SELECT id, $11, $15 FROM session WHERE $31
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
         SELECT $15, $27, user_id, $9, $11, id::text, name, $19, $28, $29 FROM passkey
@@ -166,6 +170,7 @@ pub fn sign_in(
         request_id: event.origin.request_id.clone(),
         detail: event.detail.clone(),
         jkt: family.and_then(|family| family.jkt.clone()),
+        tells_client: session.tells_client,
     };
     Ok(statement.get_result(conn).optional()?)
 }
@@ -250,7 +255,7 @@ pub fn open_first(
     family: Option<&NewFamily>,
     event: &Event,
 ) -> Result<(), StorageError> {
-    use super::schema::{refresh_tokens, sessions};
+    use super::schema::{refresh_tokens, session_clients, sessions};
     diesel::insert_into(sessions::table)
         .values((
             (
@@ -275,6 +280,15 @@ pub fn open_first(
             ),
         ))
         .execute(conn)?;
+    if let (true, Some(client)) = (session.tells_client, &session.client) {
+        diesel::insert_into(session_clients::table)
+            .values((
+                session_clients::session_id.eq(session.id.uuid()),
+                session_clients::client_id.eq(client),
+                session_clients::first_at.eq(session.now),
+            ))
+            .execute(conn)?;
+    }
     if let (Some(family), Some(client)) = (family, &session.client) {
         diesel::insert_into(refresh_tokens::table)
             .values((

@@ -7,13 +7,14 @@ use chrono::Duration;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::user::UserStatus;
 use passmint::logout::session_state::session_state;
-use passmint::storage::{session_clients, sessions, users};
+use passmint::storage::{sessions, users};
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode};
+use crate::support::oidc::{Ask, present, redeem};
 use crate::support::receiver::{Hit, Receiver};
 use crate::support::tokens::{Tokens, claims, header, within};
-use crate::support::{Browser, Options, Reply, TestApp};
+use crate::support::{Browser, Options, Reply, TestApp, verify};
 
 const DONE: &str = "https://rp.example/done";
 
@@ -24,7 +25,8 @@ name = "Relying Party"
 kind = "public"
 first_party = true
 origins = ["ORIGIN"]
-grants = ["passkey", "refresh_token"]
+grants = ["authorization_code", "passkey", "refresh_token"]
+redirect_uris = ["https://rp.example/cb"]
 scopes = ["openid", "profile", "offline_access"]
 id_token_algorithm = "ES256"
 post_logout_redirect_uris = ["https://rp.example/done", "https://rp.example/done?kept=1"]
@@ -36,7 +38,8 @@ name = "Second"
 kind = "public"
 first_party = true
 origins = ["ORIGIN"]
-grants = ["passkey"]
+grants = ["authorization_code"]
+redirect_uris = ["https://second.example/cb"]
 scopes = ["openid"]
 id_token_algorithm = "ES256"
 post_logout_redirect_uris = ["https://second.example/done"]
@@ -48,7 +51,8 @@ name = "Front"
 kind = "public"
 first_party = true
 origins = ["ORIGIN"]
-grants = ["passkey"]
+grants = ["authorization_code"]
+redirect_uris = ["https://front.example/cb"]
 scopes = ["openid"]
 id_token_algorithm = "ES256"
 post_logout_redirect_uris = ["https://front.example/done"]
@@ -60,7 +64,8 @@ name = "Plain front"
 kind = "public"
 first_party = true
 origins = ["ORIGIN"]
-grants = ["passkey"]
+grants = ["authorization_code"]
+redirect_uris = ["https://plainfront.example/cb"]
 scopes = ["openid"]
 id_token_algorithm = "ES256"
 frontchannel_logout_uri = "https://plain.example:8443/out"
@@ -85,22 +90,16 @@ fn is_signed_in(browser: &mut Browser) -> bool {
     browser.get("/v1/session").expect(200).json()["session"].is_object()
 }
 
-/// As the authorization endpoint does when it gives an ID token.
-fn remember(app: &TestApp, session: SessionId, client: &str) {
-    let (client, now) = (client.to_owned(), app.clock.now());
-    assert!(app.db.blocking(|conn| session_clients::remember(conn, session, &client, now)).unwrap());
-}
-
 /// Somebody signed in to us and to `rp`: the browser, the passkey, and the ID token that the app keeps.
 fn signed_in(app: &TestApp) -> (Browser, Authenticator, String) {
-    let (mut browser, mut passkey) = app.person();
-    remember(app, session_of(&mut browser), "rp");
-    let id = id_token(app, "rp", &mut passkey);
+    let (mut browser, passkey) = app.person();
+    let id = id_token(app, &mut browser, "rp");
     (browser, passkey, id)
 }
 
-fn id_token(app: &TestApp, client: &str, passkey: &mut Authenticator) -> String {
-    Tokens::of(&app.client(client).sign_in(passkey, "openid").expect(200).json()).id
+/// An app's ID token of this browser's session, by a code.
+fn id_token(app: &TestApp, browser: &mut Browser, client: &str) -> String {
+    redeem(app, client, &Ask::of(client).send(browser).back().code()).id
 }
 
 fn logout(browser: &mut Browser, parameters: &[(&str, &str)]) -> Reply {
@@ -523,7 +522,7 @@ fn every_way_to_end_a_session_tells_its_apps() {
             let (user, now) = (user(browser), app.clock.now());
             let passkey: PasskeyId =
                 browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].as_str().unwrap().parse().unwrap();
-            assert_ne!(app.db.blocking(|conn| sessions::revoke_opened_by(conn, passkey, user, None, now)).unwrap(), 0);
+            assert_eq!(app.db.blocking(|conn| sessions::revoke_opened_by(conn, passkey, user, None, now)).unwrap(), 1);
         }),
         ("an operator's own SQL", |app, _, _, session| {
             app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE id = '{session}'"));
@@ -552,13 +551,39 @@ fn a_session_without_apps_or_that_ended_before_tells_nobody() {
     let receiver = Receiver::start();
     let app = server(&receiver);
     let (mut browser, _) = app.person();
-    let session = session_of(&mut browser);
-    remember(&app, session, "second");
+    id_token(&app, &mut browser, "second");
+    let code = Ask::of("rp").send(&mut browser.clone()).back().code();
     browser.call("DELETE", "/v1/session", None).expect(200);
-    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "an app without an address is not told");
-    let now = app.clock.now();
-    let too_late = app.db.blocking(|conn| session_clients::remember(conn, session, "rp", now)).unwrap();
-    assert!(!too_late, "nothing is issued in a session that has ended");
+    let told = "SELECT count(*) AS n FROM outbox WHERE payload->>'client' = 'second'";
+    assert_eq!(app.count(told), 0, "an app without an address is not told");
+    present(&app, "rp", &code).expect_oauth(400, "invalid_grant");
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1, "one that was given a code may hold a session");
+}
+
+/// An app that runs the ceremony itself holds a session of its own: it is told of that one's end, by whatever ends it.
+#[test]
+fn an_app_that_signs_people_in_itself_is_told_too() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let mut passkey = app.passkey();
+    let rp = app.client("rp");
+    let wanted = json!({ "purpose": "sign-up", "result": { "kind": "tokens", "clientId": "rp", "scope": "openid" } });
+    let begun = rp.post("/v1/passkeys/registration/options", &wanted).expect(200).json();
+    let credential = passkey.create(&begun["publicKey"]);
+    let made = rp.post("/v1/passkeys/registration/verify", &verify(&begun, &credential)).expect(200).json();
+    let signed_up = Tokens::of(&made);
+    let signed_in = Tokens::of(&rp.sign_in(&mut passkey, "openid").expect(200).json());
+    rp.sign_in(&mut passkey, "profile").expect(200);
+    let mut browser = app.browser();
+    browser.sign_in(&mut passkey).expect(200);
+    browser.call("DELETE", "/v1/me/sessions", None).expect(200);
+    within(Real::from_secs(4), "both are told", || receiver.hits().len() >= 2);
+    let mut told: Vec<String> = receiver.hits().iter().map(Hit::sid).collect();
+    let mut ended = [signed_up.session(), signed_in.session()];
+    told.sort();
+    ended.sort();
+    assert_eq!(told, ended, "and nobody of a session without an ID token");
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2);
 }
 
 /// A slow app does not hold the person up, and is told all the same.
@@ -632,11 +657,10 @@ fn an_address_that_may_not_be_reached_is_told_of() {
 fn pages_of_apps_are_told_in_unseen_frames() {
     let receiver = Receiver::start();
     let app = server(&receiver);
-    let (mut browser, mut passkey, _) = signed_in(&app);
+    let (mut browser, _, _) = signed_in(&app);
     let session = session_of(&mut browser);
-    remember(&app, session, "front");
-    remember(&app, session, "plainfront");
-    let id = id_token(&app, "front", &mut passkey);
+    id_token(&app, &mut browser, "plainfront");
+    let id = id_token(&app, &mut browser, "front");
     let done = "https://front.example/done";
     let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", done), ("state", "s")]);
     assert!(!is_signed_in(&mut browser));
