@@ -10,7 +10,6 @@ pub mod views;
 
 use std::sync::Arc;
 
-
 use crate::clock::{Clock, Time};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::SessionId;

@@ -113,6 +113,11 @@ pub fn own_token(app: &TestApp, client: &str, scope: &str) -> String {
 
 /// Any access token, signed with the server's own key.
 pub fn token(app: &TestApp, more: &Value) -> String {
+    signed(app, typ::ACCESS, more)
+}
+
+/// Any token of this type, signed with the server's own key.
+pub fn signed(app: &TestApp, typ: &str, more: &Value) -> String {
     let master = MasterKey::load(&master_key_file(), GroupReadable::Refused).expect("the master key");
     let keys = app.change_keys(|conn, _, now| Keys::open(conn, master, now));
     let now = app.clock.now().timestamp();
@@ -123,5 +128,5 @@ pub fn token(app: &TestApp, more: &Value) -> String {
     all.extend(more);
     let ring = keys.ring();
     let key = ring.signing(&Use::Tokens, Algorithm::ES256).expect("a key");
-    Signer::new().sign(key, typ::ACCESS, &claims).expect("a token")
+    Signer::new().sign(key, typ, &claims).expect("a token")
 }

@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex};
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use crate::support::jose::{Key, as_toml};
+use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::tokens::{at_once, basic};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// A refresh token that is none: whoever gets as far as this has authenticated.
 const PAST: (u16, &str) = (400, "invalid_grant");
 const REFUSED: (u16, &str) = (401, "invalid_client");

@@ -3,12 +3,10 @@
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use crate::support::jose::{Key, as_toml};
+use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::oidc::{Ask, VERIFIER};
 use crate::support::tokens::{Tokens, claims, header};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
-
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// `bank` keeps to the security profile, `seal` to message signing too.
 fn spawn(key: &Key) -> TestApp {

@@ -5,9 +5,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use passmint::tokens::claims::LOGOUT_EVENT;
+use passmint::tokens::typ;
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
+use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
+use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{Tokens, basic, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
 
@@ -27,7 +31,26 @@ typ = "at+jwt"
 client_id = "{{ client.id }}"
 sid = "{{ session.id }}"
 scope = "openid passkeys bridge:target"
+
+[clients.spa]
+first_party = true
+redirect_uris = ["https://spa.example/cb"]
+grants = ["authorization_code", "device_code"]
+scopes = ["openid"]
 "#;
+
+/// A client that signs what it sends, by this key.
+fn keyed(key: &Key) -> String {
+    format!(
+        "[clients.keyed]\nkind = \"confidential\"\nauth_method = \"private_key_jwt\"\nfirst_party = true\n\
+         redirect_uris = [\"https://keyed.example/cb\"]\ngrants = [\"authorization_code\", \"refresh_token\"]\n\
+         scopes = [\"openid\"]\n{}\n",
+        as_toml(&[key.named("k1")])
+    )
+}
+
+/// Refused for what it carries, after the client has proven itself.
+const PAST: &str = "invalid_grant";
 
 /// One of each kind, all of one person.
 struct Cast {
@@ -37,18 +60,70 @@ struct Cast {
     apis: Tokens,
     custom: String,
     mimic: String,
+    given: Given,
+}
+
+/// What else is given out, or sent by clients.
+struct Given {
+    code: String,
+    device: String,
+    pushed: String,
+    answer: String,
+    logout: String,
+    assertion: String,
+    request: String,
+    proof: String,
+}
+
+impl Given {
+    fn new(app: &TestApp, browser: &mut Browser, key: &Key) -> Self {
+        let now = app.clock.now();
+        let ask = Ask::of("keyed").with("response_mode", "jwt");
+        let form = [
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", &key.assertion("keyed", &app.origin, now)),
+        ];
+        let pushed = app.request("POST", "/oauth/par").form(&[ask.pairs(), form.to_vec()].concat()).send().expect(201);
+        let device = app.request("POST", "/oauth/device").form(&[("client_id", "spa")]).send().expect(200).json();
+        allow(browser, device["user_code"].as_str().unwrap());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            code: Ask::of("spa").send(browser).back().code(),
+            device: text(&device["device_code"]),
+            pushed: text(&pushed.json()["request_uri"]),
+            answer: ask.send(browser).back().get("response").unwrap().to_owned(),
+            logout: crate::admin::signed(
+                app,
+                typ::LOGOUT,
+                &json!({ "sub": "x", "aud": "web", "sid": "x", "events": { LOGOUT_EVENT: {} } }),
+            ),
+            assertion: key.assertion("keyed", &app.origin, now),
+            request: key.request_object("keyed", &app.origin, now, &Ask::of("keyed").pairs()),
+            proof: key.proof("POST", &format!("{}/oauth/token", app.origin), now),
+        }
+    }
+}
+
+/// Allows a device in a browser.
+fn allow(browser: &mut Browser, code: &str) {
+    let start = browser.get("/device").expect(200);
+    browser.submit(&start, "/device", &[("user_code", code)]).expect(303);
+    let page = browser.get(&format!("/device/review?user_code={code}")).expect(200);
+    let said = [("user_code", code), ("decision", "allow"), ("mine", "yes")];
+    browser.submit(&page, "/device/review", &said).expect(303);
 }
 
 impl Cast {
-    fn new(app: &TestApp) -> Self {
-        let (browser, mut passkey, own) = app.person_with_tokens("openid passkeys bridge:target bridge:mimic");
+    fn new(app: &TestApp, key: &Key) -> Self {
+        let (mut browser, mut passkey, own) = app.person_with_tokens("openid passkeys bridge:target bridge:mimic");
         let apis = app.api_sign_in(&mut passkey, "openid passkeys");
         let mint = |bridge: &str| {
             let request = app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), &own.access);
             request.send().expect(200).json()["token"].as_str().unwrap().to_owned()
         };
         let (custom, mimic) = (mint("target"), mint("mimic"));
-        Self { browser, passkey, own, apis, custom, mimic }
+        let given = Given::new(app, &mut browser, key);
+        Self { browser, passkey, own, apis, custom, mimic, given }
     }
 
     fn pre_session(&self) -> String {
@@ -70,6 +145,14 @@ impl Cast {
             ("pre-session", self.pre_session()),
             ("client secret", API_SECRET.to_owned()),
             ("ceremony", CEREMONY.to_owned()),
+            ("authorization code", self.given.code.clone()),
+            ("device code", self.given.device.clone()),
+            ("pushed request", self.given.pushed.clone()),
+            ("authorization answer", self.given.answer.clone()),
+            ("logout token", self.given.logout.clone()),
+            ("client assertion", self.given.assertion.clone()),
+            ("request object", self.given.request.clone()),
+            ("DPoP proof", self.given.proof.clone()),
             ("garbage", "pms_garbage.with.dots".to_owned()),
         ]
     }
@@ -131,6 +214,43 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         browser.cookies = vec![(name, token.to_owned())];
         taken(&browser.finish_sign_in(&begun, &credential), 400)
     }),
+    ("userinfo", &["access token"], |app, _, token| bearer(app, "GET", "/oauth/userinfo", token)),
+    ("administration", &[], |app, _, token| {
+        let reply = app.request("GET", "/v1/admin/clients").header("Authorization", &format!("Bearer {token}")).send();
+        assert!([200, 401, 403].contains(&reply.status), "{}", reply.body);
+        reply.status == 200
+    }),
+    ("id_token_hint at sign-out", &["ID token", "ID token of another client"], |_, cast, token| {
+        let hint: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+        let reply = cast.browser.get(&format!("/oauth/logout?id_token_hint={hint}"));
+        assert!([200, 303].contains(&reply.status), "{}", reply.body);
+        reply.status == 303
+    }),
+    ("code grant", &["authorization code"], |app, _, token| granted(&oidc::present(app, "spa", token))),
+    ("device grant", &["device code"], |app, _, token| {
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        let form = [("grant_type", grant), ("device_code", token), ("client_id", "spa")];
+        granted(&app.request("POST", "/oauth/token").form(&form).send())
+    }),
+    ("client assertion", &["client assertion"], |app, _, token| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_assertion_type", ASSERTION_TYPE)];
+        let form = [&form[..], &[("client_assertion", token)]].concat();
+        let reply = app.request("POST", "/oauth/token").form(&form).send();
+        assert!([400, 401].contains(&reply.status), "{}", reply.body);
+        reply.json()["error"] == PAST
+    }),
+    ("request object", &["request object"], |_, cast, token| {
+        cast.browser.visit(&Ask::of("keyed").with("request", token).path()).back().get("code").is_some()
+    }),
+    ("request_uri", &["pushed request"], |_, cast, token| {
+        let reply = cast.browser.visit(&Ask::of("keyed").with("request_uri", token).path());
+        reply.header("location").is_some_and(|to| to.contains("response="))
+    }),
+    ("DPoP proof", &["DPoP proof"], |app, _, token| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "web")];
+        let reply = app.request("POST", "/oauth/token").form(&form).header("DPoP", token).send().expect(400);
+        reply.json()["error"] == PAST
+    }),
     ("client secret", &["client secret"], |app, cast, token| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", cast.apis.refresh.as_str())];
         let request = app.request("POST", "/oauth/token").form(&form);
@@ -163,10 +283,12 @@ fn bearer(app: &TestApp, method: &str, path: &str, token: &str) -> bool {
 
 #[test]
 fn the_matrix() {
-    let app = TestApp::with(&Options { config: BRIDGES, ..Options::default() });
-    let kinds: Vec<&str> = Cast::new(&app).kinds().iter().map(|(kind, _)| *kind).collect();
+    let key = Key::p256();
+    let config = format!("{BRIDGES}\n{}", keyed(&key));
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let kinds: Vec<&str> = Cast::new(&app, &key).kinds().iter().map(|(kind, _)| *kind).collect();
     let (mut cells, mut wrong) = (0, Vec::new());
-    let mut cast = Cast::new(&app);
+    let mut cast = Cast::new(&app, &key);
     for (place, takes, present) in PLACES {
         assert!(takes.iter().all(|kind| kinds.contains(kind)), "{place}: its kinds exist");
         for (index, kind) in kinds.iter().enumerate() {
@@ -175,7 +297,7 @@ fn the_matrix() {
             cells += 1;
             if taken {
                 // What a place takes may be used up.
-                cast = Cast::new(&app);
+                cast = Cast::new(&app, &key);
             }
             if taken != takes.contains(kind) {
                 wrong.push(format!("{place}: {kind} was {}", if taken { "taken" } else { "refused" }));

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::authenticator::encode;
 
+/// `client_assertion_type` (RFC 7523 §2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// A key of somebody else.
 pub enum Key {
     P256(EcdsaKeyPair),
