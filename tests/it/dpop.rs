@@ -309,6 +309,23 @@ fn a_bound_token_is_no_bearer_token_and_the_other_way_round() {
     me(&app, &format!("DPoP {}", bound.access), &[&proof(&bound.access)]).expect(200);
 }
 
+/// #66: a retry inside the window is for the key that the family is bound to, and for no other.
+#[test]
+fn a_retry_needs_the_key_too() {
+    let app = spawn();
+    let (key, other) = (Key::p256(), Key::p256());
+    let (_, tokens) = bound_to(&app, &key);
+    let with = |key: &Key| {
+        let proof = key.proof("POST", &token_url(&app), app.clock.now());
+        refresh(&app, "bound", &tokens.refresh, &[("DPoP", &proof)])
+    };
+    with(&other).expect_oauth(400, "invalid_grant");
+    let first = Tokens::of(&with(&key).expect(200).json());
+    with(&other).expect_oauth(400, "invalid_grant");
+    refresh(&app, "bound", &tokens.refresh, &[]).expect_oauth(400, "invalid_dpop_proof");
+    assert_eq!(Tokens::of(&with(&key).expect(200).json()).refresh, first.refresh, "another's try ended nothing");
+}
+
 /// #99: the public URL counts, not what the request says of itself.
 #[test]
 fn the_address_is_the_public_one() {
