@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::PgConnection;
 
+use super::key::key_algorithm;
 use super::{
-    Algorithm, Bridge, ClientFacts, Denied, Facts, GrantFacts, Key, KidPolicy, PasskeyFacts, RenderError, Request,
-    SessionFacts, Typ, UserFacts,
+    Bridge, ClientFacts, Denied, Facts, GrantFacts, Key, KidPolicy, Material, PasskeyFacts, Person, RenderError,
+    Request, SessionFacts, Typ, UserFacts,
 };
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -113,6 +114,12 @@ impl Known {
         Ok(Self { links: users::external_ids_of(conn, owner)?, groups: users::groups_of(conn, owner)? })
     }
 
+    /// What a bridge's rule asks of the person of a request.
+    pub fn person<'a>(&'a self, request: &MintRequest<'a>) -> Person<'a> {
+        let email_verified = request.user.email.is_some() && request.user.email_verified_at.is_some();
+        Person { groups: &self.groups, amr: request.amr, email_verified }
+    }
+
     /// Whether the person is in one of these groups.
     pub fn is_in_any(&self, groups: &[String]) -> bool {
         self.groups.iter().any(|own| groups.contains(own))
@@ -170,6 +177,7 @@ impl Bridges {
     /// [`Bridges::ready`].
     pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        entry.bridge.permits_person(&known.person(request))?;
         let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
         entry.bridge.render(&facts(request, scopes, known), now, crate::random::uuid()).map(drop).map_err(Into::into)
     }
@@ -188,6 +196,7 @@ impl Bridges {
         })?;
         let owner = request.user.id;
         let known = self.db.run(move |conn| Known::of(conn, owner)).await?;
+        entry.bridge.permits_person(&known.person(request))?;
         let minted = self.sign(entry, &facts(request, scopes, known), now)?;
         metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
         Ok(minted)
@@ -216,7 +225,11 @@ impl Bridges {
         if let Some(key) = &entry.imported {
             return Ok(key.clone());
         }
-        let (usage, algorithm) = own_key(&entry.bridge).unwrap_or((Use::Tokens, KeyAlgorithm::ES256));
+        let (usage, algorithm) = match entry.bridge.key() {
+            Key::Provider(algorithm) => (Use::Tokens, key_algorithm(algorithm)),
+            Key::Own(algorithm) => (Use::Bridge(entry.bridge.name().to_owned()), key_algorithm(algorithm)),
+            Key::Imported(material) => (Use::Bridge(entry.bridge.name().to_owned()), material.algorithm()),
+        };
         let missing = || MintError::NoKey { usage: usage.to_string(), algorithm };
         self.keys.ring().signing(&usage, algorithm).cloned().ok_or_else(missing)
     }
@@ -226,31 +239,21 @@ impl Bridges {
 pub fn own_key(bridge: &Bridge) -> Option<(Use, KeyAlgorithm)> {
     match bridge.key() {
         Key::Own(algorithm) => Some((Use::Bridge(bridge.name().to_owned()), key_algorithm(algorithm))),
-        Key::ServiceAccount(_) | Key::Shared(_) => None,
-    }
-}
-
-const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
-    match algorithm {
-        Algorithm::Es256 => KeyAlgorithm::ES256,
-        Algorithm::Rs256 => KeyAlgorithm::RS256,
-        Algorithm::EdDsa => KeyAlgorithm::EdDSA,
-        Algorithm::Hs256 => KeyAlgorithm::HS256,
+        Key::Provider(_) | Key::Imported(_) => None,
     }
 }
 
 fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
-    let (kid, material) = match bridge.key() {
-        Key::Own(_) => return Ok(None),
-        Key::ServiceAccount(account) => {
+    let Key::Imported(imported) = bridge.key() else { return Ok(None) };
+    let material = match imported {
+        Material::Key(key) => key.clone(),
+        Material::ServiceAccount(account) => {
             let pkcs8 = account.pkcs8().expose().clone();
-            (account.private_key_id().to_owned(), KeyMaterial::from_stored(KeyAlgorithm::RS256, pkcs8))
+            KeyMaterial::from_stored(KeyAlgorithm::RS256, pkcs8).map_err(drop)?
         }
-        Key::Shared(secret) => (bridge.name().to_owned(), KeyMaterial::from_secret(secret.expose().clone())),
     };
-    let material = material.map_err(drop)?;
     Ok(Some(SigningKey::new(&StoredKey {
-        kid,
+        kid: imported.id(),
         usage: Use::Bridge(bridge.name().to_owned()),
         algorithm: material.algorithm(),
         material,

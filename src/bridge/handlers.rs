@@ -104,7 +104,7 @@ impl From<BridgeError> for Failure {
     fn from(error: BridgeError) -> Self {
         match error {
             BridgeError::Unknown => Self::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
-            BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge(_))) => {
+            BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge(_) | Denied::UserVerification)) => {
                 let words = "This bridge wants a fresh sign-in with a passkey.";
                 let failure = Self::new(Kind::ReauthenticationRequired, words).because(denied);
                 match denied {
@@ -117,6 +117,9 @@ impl From<BridgeError> for Failure {
             }
             BridgeError::Denied(denied @ Denied::Client) => {
                 Self::new(Kind::Forbidden, "This client may not use this bridge.").because(denied)
+            }
+            BridgeError::Denied(denied @ (Denied::Group | Denied::Email)) => {
+                Self::new(Kind::Forbidden, "This bridge makes no token for this account.").because(denied)
             }
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)

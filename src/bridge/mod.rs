@@ -1,6 +1,6 @@
 //! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
 //!
-//! Pure but for [`directory`], which loads facts, signs and is what other rooms call. A [`BridgeSpec`] (what the operator wrote) becomes a
+//! Pure but for [`directory`], which loads facts, signs and is what other rooms call. A [`BridgeDefinition`] (what the operator wrote) becomes a
 //! [`Bridge`] or a list of problems; a bridge answers whether a request may mint ([`Bridge::permits`]) and renders
 //! ([`Bridge::render`]) the header and claims that the tokens room then signs with the key [`Bridge::key`] names.
 //!
@@ -16,6 +16,7 @@ pub mod expression;
 pub mod facts;
 pub mod filter;
 pub mod handlers;
+pub mod key;
 pub mod preset;
 mod rule;
 mod sample;
@@ -32,15 +33,17 @@ pub use self::directory::{BridgeError, BridgeToken, Bridges, Known, MintRequest}
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use self::facts::{Context, Datum, Fact, Kind};
+pub use self::key::{KeyUpload, Material, MaterialError};
 use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation};
-pub use self::rule::{Allow, Denied, MinAcr, Request};
+pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
 pub use self::service_account::{ServiceAccount, ServiceAccountError};
-pub use self::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, RenderError, SpecProblem, Typ};
+pub use self::spec::{
+    Algorithm, AudienceForm, BridgeDefinition, KeySource, KidPolicy, Problem, RenderError, SpecProblem, Typ,
+};
 use self::template::Template;
 use crate::clock::Time;
-use crate::domain::secret::Secret;
 
 /// A bridge that was checked and can mint.
 #[derive(Clone, Debug)]
@@ -51,19 +54,19 @@ pub struct Bridge {
     subject: Expression,
     template: Template,
     allow: Allow,
-    service_account: Option<ServiceAccount>,
-    secret: Option<Secret<Vec<u8>>>,
+    key: KeySource,
+    material: Option<Material>,
 }
 
 /// The key a bridge's tokens are signed with.
 #[derive(Clone, Copy, Debug)]
 pub enum Key<'a> {
-    /// A key of ours with the bridge's algorithm.
+    /// One that this server makes and rotates for this bridge alone.
     Own(Algorithm),
-    /// The service account's RSA key; its id is [`ServiceAccount::private_key_id`].
-    ServiceAccount(&'a ServiceAccount),
-    /// The secret shared with the target.
-    Shared(&'a Secret<Vec<u8>>),
+    /// One of those that sign this server's own tokens.
+    Provider(Algorithm),
+    /// One that was made elsewhere.
+    Imported(&'a Material),
 }
 
 /// The header of a token before it has a key.
@@ -112,13 +115,14 @@ impl Bridge {
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn new(spec: BridgeSpec) -> Result<Self, Vec<SpecProblem>> {
+    pub fn new(spec: BridgeDefinition) -> Result<Self, Vec<SpecProblem>> {
         let mut problems = Problems::default();
         if !is_bridge_name(&spec.name) {
             problems.add("name", Problem::Name);
         }
         let rules = spec.preset.rules();
         let plan = rules.settle(&spec, &mut problems);
+        key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
         let subject = parse_subject(spec.subject.as_deref(), &mut problems);
         let template = match Template::parse(&spec.claims) {
@@ -133,6 +137,7 @@ impl Bridge {
                 None
             }
         };
+        let key = spec.key_source();
         let name = spec.name;
         let named = |problems: Problems| {
             let of = |(place, problem)| SpecProblem { bridge: name.clone(), place, problem };
@@ -148,8 +153,8 @@ impl Bridge {
             subject,
             template,
             allow: spec.allow,
-            service_account: spec.service_account,
-            secret: spec.secret,
+            key,
+            material: spec.material,
         };
         bridge.render_samples(&mut problems);
         if problems.is_empty() { Ok(bridge) } else { Err(named(problems)) }
@@ -167,10 +172,10 @@ impl Bridge {
 
     /// The key its tokens are signed with.
     pub fn key(&self) -> Key<'_> {
-        match (&self.service_account, &self.secret) {
-            (Some(account), _) => Key::ServiceAccount(account),
-            (None, Some(secret)) => Key::Shared(secret),
-            (None, None) => Key::Own(self.plan.algorithm),
+        match (self.key, &self.material) {
+            (_, Some(material)) => Key::Imported(material),
+            (KeySource::Provider, None) => Key::Provider(self.plan.algorithm),
+            (_, None) => Key::Own(self.plan.algorithm),
         }
     }
 
@@ -179,12 +184,30 @@ impl Bridge {
         self.subject.links().chain(self.template.links()).collect()
     }
 
-    /// Whether the request may mint.
+    /// Its one audience.
+    pub fn audience(&self) -> &str {
+        &self.plan.audience
+    }
+
+    /// Who may mint.
+    pub const fn allow(&self) -> &Allow {
+        &self.allow
+    }
+
+    /// Whether the request may mint. Whether for this person, [`Bridge::permits_person`] says.
     ///
     /// # Errors
     /// The first condition of the bridge's rule that does not hold.
     pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
         self.allow.permits(&self.name, request)
+    }
+
+    /// Whether tokens may be minted for this person.
+    ///
+    /// # Errors
+    /// The first condition of the bridge's rule that does not hold.
+    pub fn permits_person(&self, person: &Person<'_>) -> Result<(), Denied> {
+        self.allow.permits_person(person)
     }
 
     /// Renders the token for one sign-in. Ask [`Bridge::permits`] first. `jti` is the token's id where the target has
@@ -254,7 +277,8 @@ fn compact_bytes(header: &Header, claims: &Value) -> usize {
     base64(header) + 1 + base64(claims.to_string().len()) + 1 + base64(signature)
 }
 
-fn is_bridge_name(name: &str) -> bool {
+/// Whether clients could ask for a bridge of this name.
+pub fn is_bridge_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 63 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '_' || c == '-')
 }

@@ -4,8 +4,9 @@
 //! `bridge:<name>`, which no client has unless its configuration says so.
 
 use chrono::Duration;
+use serde::{Deserialize, Serialize};
 
-use super::spec::words;
+use super::spec::{seconds, words};
 use crate::clock::Time;
 
 words! {
@@ -19,16 +20,55 @@ words! {
 }
 
 /// A bridge's rule.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Allow {
     /// When not empty, the only clients that may mint, by client id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// The request must hold one of these scopes; when empty, `bridge:<name>`. `bridge:*` is every scope of a bridge.
+    #[serde(rename = "scopes", skip_serializing_if = "Vec::is_empty")]
     pub scopes_any: Vec<String>,
+    /// When not empty, the person must be in one of these groups.
+    #[serde(rename = "groups", skip_serializing_if = "Vec::is_empty")]
+    pub groups_any: Vec<String>,
     /// The least `acr` of the sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_acr: Option<MinAcr>,
-    /// How old the sign-in may be.
+    /// How old the sign-in may be, written in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", with = "seconds")]
     pub max_auth_age: Option<Duration>,
+    /// What must be true of the person and the sign-in beside that.
+    #[serde(skip_serializing_if = "Require::is_default")]
+    pub require: Require,
+}
+
+/// Conditions that a bridge may make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Require {
+    /// The person signed in by a passkey that verified them (PIN, finger, face).
+    pub user_verification: bool,
+    /// The person's e-mail address is proven.
+    pub email_verified: bool,
+}
+
+impl Require {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a function of a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is known about the person a token is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// The groups they are in.
+    pub groups: &'a [String],
+    /// The sign-in's methods (RFC 8176).
+    pub amr: &'a [String],
+    /// Whether their e-mail address is proven.
+    pub email_verified: bool,
 }
 
 /// What is known about a request to mint.
@@ -61,6 +101,15 @@ pub enum Denied {
     /// The sign-in is older than this, or claims to be in the future: a fresh one cures it.
     #[error("the bridge needs a fresh sign-in")]
     AuthAge(Duration),
+    /// The sign-in was not by a passkey that verified the person: one that does cures it.
+    #[error("the bridge needs a sign-in with user verification")]
+    UserVerification,
+    /// The person is in none of the groups.
+    #[error("the person is in no group that may use the bridge")]
+    Group,
+    /// The person has no proven e-mail address.
+    #[error("the bridge needs a verified e-mail address")]
+    Email,
 }
 
 impl Allow {
@@ -87,6 +136,28 @@ impl Allow {
         }
     }
 
+    /// Whether tokens may be minted for this person; asked after [`Allow::permits`], in the order of [`Denied`]'s variants.
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn permits_person(&self, person: &Person<'_>) -> Result<(), Denied> {
+        if self.require.user_verification && !is_verified(person.amr) {
+            return Err(Denied::UserVerification);
+        }
+        if !self.groups_any.is_empty() && !self.groups_any.iter().any(|group| person.groups.contains(group)) {
+            return Err(Denied::Group);
+        }
+        if self.require.email_verified && !person.email_verified {
+            return Err(Denied::Email);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     fn has_scope(&self, bridge: &str, held: &[String]) -> bool {
         if self.scopes_any.is_empty() {
             return held.iter().any(|scope| scope.strip_prefix("bridge:").is_some_and(|b| b == bridge || b == "*"));
@@ -94,6 +165,11 @@ impl Allow {
         let every = held.iter().any(|scope| scope == "bridge:*");
         self.scopes_any.iter().any(|scope| held.contains(scope) || (every && scope.starts_with("bridge:")))
     }
+}
+
+/// A passkey verified the person: `pop` with `user` (RFC 8176).
+fn is_verified(amr: &[String]) -> bool {
+    ["pop", "user"].iter().all(|method| amr.iter().any(|used| used == method))
 }
 
 fn reaches(acr: Option<&str>, least: MinAcr) -> bool {
@@ -117,6 +193,7 @@ mod tests {
             scopes_any: vec!["bridge:x".to_owned(), "bridge:y".to_owned()],
             min_acr: Some(MinAcr::Phr),
             max_auth_age: Some(Duration::minutes(10)),
+            ..Allow::default()
         };
         let good = Request { client_id: "web", scopes: &scopes, acr: Some("phr"), auth_time: now, now };
         let ago = |seconds| now - Duration::seconds(seconds);
@@ -138,6 +215,31 @@ mod tests {
         }
         let attested = Allow { min_acr: Some(MinAcr::Phrh), ..allow };
         assert_eq!(attested.permits("x", &good), Err(Denied::Acr), "synced where hardware is asked");
+    }
+
+    #[test]
+    fn each_condition_about_the_person_denies_by_itself() {
+        let (groups, amr) = (["staff".to_owned()], ["pop", "user", "mfa"].map(ToOwned::to_owned));
+        let allow = Allow {
+            groups_any: vec!["staff".to_owned(), "editors".to_owned()],
+            require: Require { user_verification: true, email_verified: true },
+            ..Allow::default()
+        };
+        let good = Person { groups: &groups, amr: &amr, email_verified: true };
+        let (password, absent) = (["pwd", "user"].map(ToOwned::to_owned), ["pop".to_owned()]);
+        let others = ["Staff".to_owned(), "staff ".to_owned()];
+        for (name, person, expected) in [
+            ("good", good, Ok(())),
+            ("a password", Person { amr: &password, ..good }, Err(Denied::UserVerification)),
+            ("presence alone", Person { amr: &absent, ..good }, Err(Denied::UserVerification)),
+            ("no group", Person { groups: &[], ..good }, Err(Denied::Group)),
+            ("other groups", Person { groups: &others, ..good }, Err(Denied::Group)),
+            ("an address nobody proved", Person { email_verified: false, ..good }, Err(Denied::Email)),
+        ] {
+            assert_eq!(allow.permits_person(&person), expected, "{name}");
+        }
+        let stranger = Person { groups: &[], amr: &[], email_verified: false };
+        assert_eq!(Allow::default().permits_person(&stranger), Ok(()), "a rule that says nothing of the person");
     }
 
     /// A client whose scopes name every bridge has each bridge's, also where a rule writes it out.

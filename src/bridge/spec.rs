@@ -1,55 +1,78 @@
 //! What an operator writes about a bridge, and what can be wrong with it.
 
 use chrono::Duration;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::key::Material;
 use super::preset::{PresetKind, Violation};
 use super::rule::Allow;
 use super::service_account::ServiceAccount;
 use super::template::TemplateProblem;
 use super::{EvaluationError, ExpressionProblem};
-use crate::domain::secret::Secret;
 
-/// A bridge as configured. Everything optional has a default from the preset; what the preset locks may be repeated, not
-/// changed.
-#[derive(Clone, Debug)]
-pub struct BridgeSpec {
+/// What a bridge is: one form for the configuration, the administration API, the commands and the database. Everything
+/// optional has a default from the preset; what the preset locks may be repeated, not changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeDefinition {
     /// Its name, as clients ask for it: 1 to 63 of `a-z 0-9 _ -`, beginning with a letter or digit.
+    #[serde(skip)]
     pub name: String,
     /// The target's rules.
     pub preset: PresetKind,
-    /// `iss`. `jwt`: required. `firebase`: locked to the service account's e-mail.
+    /// `iss`. `jwt`: this server's issuer where nothing is said. `firebase`: locked to the service account's e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `aud`: exactly one. `jwt`: required, and never the issuer. `firebase`: locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// How `aud` is written; a string by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience_form: Option<AudienceForm>,
-    /// `jwt`: required. `firebase`: locked to RS256.
+    /// `jwt`: ES256 by default. `firebase`: locked to RS256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// The header's `typ`; `JWT` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typ: Option<Typ>,
     /// The header's `kid`. Default: automatic for `jwt`, omitted for `firebase` (as Google's own libraries do).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<KidPolicy>,
-    /// From `iat` to `exp`: 10 s to 24 h, for `firebase` at most 1 h; 10 minutes by default.
+    /// From `iat` to `exp`, written in seconds: 10 s to 24 h, for `firebase` at most 1 h; 10 minutes by default.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub lifetime: Option<Duration>,
     /// The most bytes the signed token may have, 256 to 16384; 4096 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<usize>,
     /// The expression for `sub` (`jwt`) or `uid` (`firebase`); `{{ user.id }}` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The claims tree, an object. `jwt`: beside the engine's own claims. `firebase`: the developer claims.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub claims: Value,
     /// `firebase`: the Identity Platform tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
     /// Who may mint.
+    #[serde(default, skip_serializing_if = "Allow::is_default")]
     pub allow: Allow,
-    /// `firebase`: the key it signs with; required.
-    pub service_account: Option<ServiceAccount>,
-    /// `HS256`: the secret shared with the target, at least 32 bytes; for nothing else.
-    pub secret: Option<Secret<Vec<u8>>>,
+    /// Whose key signs; where nothing is said the imported one if there is one, else a key of the bridge's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeySource>,
+    /// Lets the template say what the preset otherwise refuses as too powerful.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dangerous: bool,
+    /// The key that was made elsewhere. Never written with the rest.
+    #[serde(skip)]
+    pub material: Option<Material>,
+    /// This server's issuer, for presets whose `iss` it is. Not a setting: whoever loads a definition fills it in.
+    #[serde(skip)]
+    pub our_issuer: Option<String>,
 }
 
-impl BridgeSpec {
-    /// A spec with all defaults.
+impl BridgeDefinition {
+    /// A definition with all defaults.
     pub fn new(name: &str, preset: PresetKind) -> Self {
         Self {
             name: name.to_owned(),
@@ -66,9 +89,47 @@ impl BridgeSpec {
             claims: Value::Null,
             tenant_id: None,
             allow: Allow::default(),
-            service_account: None,
-            secret: None,
+            key: None,
+            dangerous: false,
+            material: None,
+            our_issuer: None,
         }
+    }
+
+    /// The service account whose key was imported.
+    pub const fn service_account(&self) -> Option<&ServiceAccount> {
+        match &self.material {
+            Some(Material::ServiceAccount(account)) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// Whose key signs.
+    pub fn key_source(&self) -> KeySource {
+        let unsaid = if self.material.is_some() { KeySource::Imported } else { KeySource::Own };
+        self.key.unwrap_or(unsaid)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a function of a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// Durations as whole seconds.
+pub(super) mod seconds {
+    use chrono::Duration;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.num_seconds()).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        // A number that no duration holds would panic in chrono: it is out of every range anyway.
+        let seconds = Option::<i64>::deserialize(from)?;
+        Ok(seconds.map(|seconds| Duration::seconds(seconds.clamp(-1, 1_000_000_000))))
     }
 }
 
@@ -83,6 +144,9 @@ macro_rules! words {
             /// Every choice.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// Every word.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
             /// Reads the configuration's word; `None` for any other.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|choice| choice.as_str() == word)
@@ -91,6 +155,19 @@ macro_rules! words {
             /// The configuration's word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
+                Self::parse(&word).ok_or_else(|| serde::de::Error::unknown_variant(&word, Self::WORDS))
             }
         }
     };
@@ -122,6 +199,18 @@ words! {
 }
 
 words! {
+    /// Whose key signs a bridge's tokens.
+    KeySource {
+        /// A key of the bridge's own, made and rotated by this server: a leak stays local.
+        Own = "own",
+        /// The keys of this server's own tokens, for targets that know its issuer by discovery.
+        Provider = "provider",
+        /// A key that was made elsewhere.
+        Imported = "imported",
+    }
+}
+
+words! {
     /// The header's `typ`.
     Typ {
         /// `JWT`
@@ -142,6 +231,38 @@ pub enum KidPolicy {
     Fixed(String),
     /// No `kid`.
     Omit,
+}
+
+impl KidPolicy {
+    /// Reads the configuration's word: `auto`, `omit`, or the text itself.
+    pub fn read(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            "omit" => Self::Omit,
+            other => Self::Fixed(other.to_owned()),
+        }
+    }
+
+    /// As the configuration has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Auto => "auto",
+            Self::Omit => "omit",
+            Self::Fixed(kid) => kid,
+        }
+    }
+}
+
+impl Serialize for KidPolicy {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for KidPolicy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::read(&String::deserialize(from)?))
+    }
 }
 
 /// One thing wrong with a spec, and where.
@@ -168,6 +289,9 @@ pub enum Problem {
     /// A field this preset has no use for.
     #[error("the preset does not take it: {0}")]
     Unused(&'static str),
+    /// A key that does not do what the bridge asks of it.
+    #[error("{0}")]
+    Key(String),
     /// A field the preset locks.
     #[error("the preset locks it to `{0}`")]
     Locked(String),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::preset::{Violation, firebase};
-use super::{Allow, BridgeSpec, PresetKind, ServiceAccount};
+use super::{Allow, BridgeDefinition, Material, PresetKind, ServiceAccount};
 
 /// The e-mail of [`key_file`]'s account.
 pub const SERVICE_ACCOUNT: &str = "firebase-adminsdk-x1@demo-idp.iam.gserviceaccount.com";
@@ -39,24 +39,24 @@ pub fn account() -> ServiceAccount {
 }
 
 /// A firebase bridge for the client `web`, with these developer claims.
-pub fn firebase_spec(claims: Value) -> BridgeSpec {
-    BridgeSpec {
+pub fn firebase_spec(claims: Value) -> BridgeDefinition {
+    BridgeDefinition {
         claims,
-        service_account: Some(account()),
+        material: Some(Material::ServiceAccount(account())),
         allow: Allow { clients: vec!["web".to_owned()], ..Allow::default() },
-        ..BridgeSpec::new("firebase", PresetKind::Firebase)
+        ..BridgeDefinition::new("firebase", PresetKind::Firebase)
     }
 }
 
 /// A jwt bridge for the client `web`, with these claims.
-pub fn jwt_spec(claims: Value) -> BridgeSpec {
-    BridgeSpec {
+pub fn jwt_spec(claims: Value) -> BridgeDefinition {
+    BridgeDefinition {
         claims,
         issuer: Some("https://idp.example.com".to_owned()),
         audience: Some("https://api.example.com".to_owned()),
         algorithm: Some(super::Algorithm::Es256),
         allow: Allow { clients: vec!["web".to_owned()], ..Allow::default() },
-        ..BridgeSpec::new("api", PresetKind::Jwt)
+        ..BridgeDefinition::new("api", PresetKind::Jwt)
     }
 }
 

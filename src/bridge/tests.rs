@@ -6,13 +6,13 @@ use super::preset::{firebase, jwt};
 use super::testing::{firebase_spec, jwt_spec};
 use super::*;
 
-fn places(spec: BridgeSpec) -> Vec<String> {
+fn places(spec: BridgeDefinition) -> Vec<String> {
     Bridge::new(spec).expect_err("the spec is wrong").into_iter().map(|problem| problem.place).collect()
 }
 
 #[test]
 fn all_problems_are_reported_at_once_with_the_bridges_name() {
-    let spec = BridgeSpec {
+    let spec = BridgeDefinition {
         name: "Bad Name".to_owned(),
         issuer: None,
         subject: Some("{{ nobody }}".to_owned()),
@@ -41,18 +41,18 @@ fn a_subject_is_one_users_alone() {
         "{{ user.groups | first }}",
         "u-{{ user.id }}",
     ] {
-        let spec = BridgeSpec { subject: Some(subject.to_owned()), ..jwt_spec(Value::Null) };
+        let spec = BridgeDefinition { subject: Some(subject.to_owned()), ..jwt_spec(Value::Null) };
         assert_eq!(places(spec), ["subject"], "{subject}");
     }
     for subject in ["{{ user.id }}", "{{ link('x') ?? user.id }}", "{{ user.email }}", "{{ user.id | sha256 }}"] {
-        let spec = BridgeSpec { subject: Some(subject.to_owned()), ..jwt_spec(Value::Null) };
+        let spec = BridgeDefinition { subject: Some(subject.to_owned()), ..jwt_spec(Value::Null) };
         assert!(Bridge::new(spec).is_ok(), "{subject}");
     }
 }
 
 #[test]
 fn an_unverified_email_is_nobodys_subject() {
-    let spec = BridgeSpec { subject: Some("{{ user.email }}".to_owned()), ..jwt_spec(Value::Null) };
+    let spec = BridgeDefinition { subject: Some("{{ user.email }}".to_owned()), ..jwt_spec(Value::Null) };
     let bridge = Bridge::new(spec).unwrap();
     let mut facts = sample::full(&[]);
     assert_eq!(bridge.render(&facts, sample::moment(), Uuid::nil()).unwrap().claims["sub"], "ada@example.com");
@@ -68,7 +68,7 @@ fn an_unverified_email_is_nobodys_subject() {
 
 #[test]
 fn a_template_that_can_never_fit_is_refused_when_saved() {
-    let spec = BridgeSpec { max_bytes: Some(500), ..jwt_spec(json!({ "a": "x".repeat(300) })) };
+    let spec = BridgeDefinition { max_bytes: Some(500), ..jwt_spec(json!({ "a": "x".repeat(300) })) };
     let problems = Bridge::new(spec).unwrap_err();
     assert!(
         matches!(&problems[0].problem, Problem::Sample { sample: "full", error: RenderError::TooLarge { .. } }),
@@ -81,7 +81,7 @@ fn a_template_that_can_never_fit_is_refused_when_saved() {
 
 #[test]
 fn the_caller_learns_which_links_to_load() {
-    let spec = BridgeSpec {
+    let spec = BridgeDefinition {
         subject: Some("{{ link('firebase') ?? user.id }}".to_owned()),
         ..jwt_spec(json!({ "ids": ["{{ link('auth0') ? }}"] }))
     };
@@ -175,7 +175,7 @@ fn ten_megabytes_in_any_fact_mint_nothing() {
 
 #[test]
 fn the_size_cap_counts_the_finished_token() {
-    let bridge = Bridge::new(BridgeSpec {
+    let bridge = Bridge::new(BridgeDefinition {
         max_bytes: Some(600),
         kid: Some(KidPolicy::Omit),
         ..jwt_spec(json!({ "n": "{{ user.name }}" }))
@@ -233,7 +233,7 @@ proptest! {
         let claims = Value::Object(claims.into_iter().collect::<Map<_, _>>());
         let facts = hostile_facts(&value);
         let id = facts.user.id.clone();
-        if let Ok(bridge) = Bridge::new(BridgeSpec { max_bytes: Some(max_bytes), ..jwt_spec(claims.clone()) })
+        if let Ok(bridge) = Bridge::new(BridgeDefinition { max_bytes: Some(max_bytes), ..jwt_spec(claims.clone()) })
             && let Ok(rendered) = bridge.render(&facts, sample::moment(), Uuid::nil())
         {
             prop_assert!(compact_bytes(&rendered.header, &rendered.claims) <= max_bytes);
@@ -244,7 +244,7 @@ proptest! {
             let reserved = rendered.claims.as_object().unwrap().keys().filter(|name| taken(name)).count();
             prop_assert_eq!(reserved, 6, "only the engine's own");
         }
-        if let Ok(bridge) = Bridge::new(BridgeSpec { max_bytes: Some(max_bytes), ..firebase_spec(claims) })
+        if let Ok(bridge) = Bridge::new(BridgeDefinition { max_bytes: Some(max_bytes), ..firebase_spec(claims) })
             && let Ok(rendered) = bridge.render(&facts, sample::moment(), Uuid::nil())
         {
             prop_assert!(compact_bytes(&rendered.header, &rendered.claims) <= max_bytes);

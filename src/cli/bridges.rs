@@ -12,13 +12,16 @@ use super::desk::{Desk, Refusal};
 use super::print;
 use super::settings::Settings;
 use crate::assembly::{declared_bridge, open_master_key};
-use crate::bridge::{self, Bridge, BridgeError, BridgeToken, Facts, Key, Known, MintRequest, directory, sample_moment};
+use crate::bridge::{
+    self, Bridge, BridgeError, BridgeToken, Facts, Key, Known, Material, MintRequest, directory, sample_moment,
+};
 use crate::clock::Time;
-use crate::config::BridgeConfig;
+use crate::config::DeclaredBridge;
 use crate::domain::audit::Provenance;
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::id::{SessionId, UserId};
 use crate::storage::{audit, credentials, users};
+use crate::tokens::keys::Algorithm as KeyAlgorithm;
 use crate::tokens::{Keys, MintError};
 
 /// The systems that custom tokens are minted for.
@@ -56,16 +59,16 @@ impl Bridges {
 fn list(settings: &Settings, json: bool) -> Outcome {
     let config = settings.load()?.config;
     if json {
-        let document = |declared: &BridgeConfig| json!({ "name": declared.name, "preset": declared.preset.as_str(), "enabled": declared.enabled });
+        let document = |declared: &DeclaredBridge| json!({ "name": declared.definition.name, "preset": declared.definition.preset.as_str(), "enabled": declared.enabled });
         return print::json(&config.bridges.iter().map(document).collect::<Vec<_>>());
     }
-    let row = |declared: &BridgeConfig| {
+    let row = |declared: &DeclaredBridge| {
         let key = match declared_bridge(declared, &config) {
             Ok(bridge) => signs_with(&bridge),
             Err(mistakes) => format!("cannot be used: {}", mistakes.join("; ")),
         };
         let state = if declared.enabled { "enabled" } else { "disabled" };
-        vec![declared.name.clone(), declared.preset.as_str().to_owned(), state.to_owned(), key]
+        vec![declared.definition.name.clone(), declared.definition.preset.as_str().to_owned(), state.to_owned(), key]
     };
     print::table(&["NAME", "PRESET", "STATE", "SIGNS WITH"], &config.bridges.iter().map(row).collect::<Vec<_>>());
     Ok(())
@@ -74,8 +77,12 @@ fn list(settings: &Settings, json: bool) -> Outcome {
 fn signs_with(bridge: &Bridge) -> String {
     match bridge.key() {
         Key::Own(algorithm) => format!("a key of its own, {}", algorithm.as_str()),
-        Key::ServiceAccount(account) => format!("the key of {}", account.client_email()),
-        Key::Shared(_) => "a secret shared with its target".to_owned(),
+        Key::Provider(algorithm) => format!("this server's keys, {}", algorithm.as_str()),
+        Key::Imported(Material::ServiceAccount(account)) => format!("the key of {}", account.client_email()),
+        Key::Imported(material) if material.algorithm() == KeyAlgorithm::HS256 => {
+            "a secret shared with its target".to_owned()
+        }
+        Key::Imported(material) => format!("an imported key, {}", material.algorithm()),
     }
 }
 
@@ -87,8 +94,8 @@ struct Trial {
 
 fn test(settings: &Settings, name: &str, user: Option<UserId>, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let declared = desk.config.bridges.iter().find(|bridge| bridge.name == name).ok_or_else(|| {
-        let names: Vec<&str> = desk.config.bridges.iter().map(|bridge| bridge.name.as_str()).collect();
+    let declared = desk.config.bridges.iter().find(|bridge| bridge.definition.name == name).ok_or_else(|| {
+        let names: Vec<&str> = desk.config.bridges.iter().map(|bridge| bridge.definition.name.as_str()).collect();
         format!("no bridge is named `{name}`; there is {}", print::list(names))
     })?;
     let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;

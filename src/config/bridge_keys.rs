@@ -1,8 +1,7 @@
 //! The keys of `[bridges.<name>]`.
 
-use super::bridges::{Acr, AudienceForm, Preset};
-use super::keys::{Choice, Fallback, Key, Kind, Section};
-use super::tokens::Algorithm;
+use super::keys::{Fallback, Key, Kind, Section};
+use crate::bridge::{Algorithm, AudienceForm, KeySource, MinAcr, PresetKind, Typ};
 
 const BY_PRESET: Fallback = Fallback::Derived("what the preset says");
 
@@ -17,7 +16,7 @@ pub(super) const SECTION: Section = Section {
     keys: &[
         key(
             "bridges.<name>.preset",
-            Kind::Choice(Preset::WORDS),
+            Kind::Choice(PresetKind::WORDS),
             Fallback::Required,
             "What the bridge starts from; it fills what is left out and forbids what its target would misread.",
         ),
@@ -27,6 +26,31 @@ pub(super) const SECTION: Section = Section {
             Kind::Path,
             Fallback::Unset,
             "The JSON file of the Google service account whose key signs; for `firebase`.",
+        ),
+        key(
+            "bridges.<name>.key",
+            Kind::Choice(KeySource::WORDS),
+            Fallback::Derived("`imported` with a file of a key, else `own`"),
+            "Whose key signs: `own`, made and rotated for this bridge alone; `provider`, those of this server's own tokens, \
+             for targets that find keys by its issuer; `imported`, one that was made elsewhere.",
+        ),
+        key(
+            "bridges.<name>.key_file",
+            Kind::Path,
+            Fallback::Unset,
+            "A private key that was made elsewhere: PEM (PKCS#8, PKCS#1, SEC 1, not encrypted) or a JWK.",
+        ),
+        key(
+            "bridges.<name>.secret_file",
+            Kind::Path,
+            Fallback::Unset,
+            "A secret shared with the target, for HS256: at least 32 bytes; a line end after it is not part of it.",
+        ),
+        key(
+            "bridges.<name>.dangerous",
+            Kind::Switch,
+            Fallback::Value("false"),
+            "Whether the template may say what the preset otherwise refuses as too powerful, such as an administrator's role.",
         ),
         key(
             "bridges.<name>.tenant_id",
@@ -56,13 +80,18 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.algorithm",
             Kind::Choice(Algorithm::WORDS),
             BY_PRESET,
-            "The signature algorithm. RS256 reaches everything, ES256 most, EdDSA some.",
+            "The signature algorithm. RS256 reaches everything, ES256 most, EdDSA some; HS256 wants a shared secret.",
         ),
-        key("bridges.<name>.typ", Kind::Text("type"), BY_PRESET, "The header's `typ`, such as `JWT` or `at+jwt`."),
+        key(
+            "bridges.<name>.typ",
+            Kind::Choice(Typ::WORDS),
+            BY_PRESET,
+            "The header's `typ`; some targets demand `at+jwt`, some refuse it, `none` leaves it out.",
+        ),
         key(
             "bridges.<name>.kid",
             Kind::Text("`auto`, `omit` or a key id"),
-            Fallback::Value("auto"),
+            BY_PRESET,
             "The header's `kid`: the key's own id, none, or a fixed text.",
         ),
         key(
@@ -103,7 +132,7 @@ pub(super) const SECTION: Section = Section {
         ),
         key(
             "bridges.<name>.allow.min_acr",
-            Kind::Choice(Acr::WORDS),
+            Kind::Choice(MinAcr::WORDS),
             Fallback::Unset,
             "The least authentication context: `phr` for a passkey with user verification, `phrh` in attested hardware.",
         ),
@@ -112,6 +141,24 @@ pub(super) const SECTION: Section = Section {
             Kind::Duration("10s", "400d"),
             Fallback::Unset,
             "How long ago the person may have signed in at most.",
+        ),
+        key(
+            "bridges.<name>.allow.groups",
+            Kind::List("group"),
+            Fallback::Value(""),
+            "Only for people in one of these groups; empty for all.",
+        ),
+        key(
+            "bridges.<name>.allow.require.user_verification",
+            Kind::Switch,
+            Fallback::Value("false"),
+            "Whether the sign-in must have been by a passkey that verified the person (PIN, finger, face).",
+        ),
+        key(
+            "bridges.<name>.allow.require.email_verified",
+            Kind::Switch,
+            Fallback::Value("false"),
+            "Whether the person must have a proven e-mail address.",
         ),
     ],
 };

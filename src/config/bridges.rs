@@ -4,149 +4,111 @@
 
 use std::path::PathBuf;
 
-use chrono::Duration;
-
 use super::bridge_keys;
-use super::keys::{Section, choices};
+use super::keys::{Choice, Section};
 use super::problems::Wrong;
 use super::reader::Reader;
 use super::text;
-use super::tokens::Algorithm;
+use crate::bridge::{
+    Algorithm, Allow, AudienceForm, BridgeDefinition, KeySource, KidPolicy, MinAcr, PresetKind, Require, Typ,
+};
 
-choices! {
-    /// What a bridge starts from.
-    Preset {
-        /// A custom token for Firebase Authentication.
-        Firebase = "firebase",
-        /// A JSON Web Token of the operator's own shape.
-        Jwt = "jwt",
-    }
-}
-
-choices! {
-    /// How `aud` is written.
-    AudienceForm {
-        /// As text.
-        String = "string",
-        /// As a list.
-        Array = "array",
-    }
-}
-
-choices! {
-    /// The least authentication context that a bridge asks for, weakest first.
-    Acr {
-        /// A passkey with user verification: resistant to phishing.
-        Phr = "phr",
-        /// The same, in attested hardware.
-        Phrh = "phrh",
-    }
-}
-
-/// What goes into the header's `kid`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KidRule {
-    /// The id of the key.
-    Auto,
-    /// Nothing.
-    Omit,
-    /// This text.
-    Fixed(String),
-}
-
-/// A bridge as configured. `None` means: as the preset has it.
+/// A bridge as configured.
 #[derive(Clone, Debug)]
-pub struct BridgeConfig {
-    /// Its name in the configuration, in URLs and in the scope `bridge:<name>`.
-    pub name: String,
-    /// What it starts from.
-    pub preset: Preset,
+pub struct DeclaredBridge {
+    /// What it is.
+    pub definition: BridgeDefinition,
     /// Whether tokens are minted.
     pub enabled: bool,
-    /// The service account whose key signs (Firebase).
-    pub service_account_file: Option<PathBuf>,
-    /// The tenant (Firebase).
-    pub tenant_id: Option<String>,
-    /// The `iss` claim.
-    pub issuer: Option<String>,
-    /// The `aud` claim.
-    pub audience: Option<String>,
-    /// How `aud` is written.
-    pub audience_form: Option<AudienceForm>,
-    /// The signature algorithm.
-    pub algorithm: Option<Algorithm>,
-    /// The header's `typ`.
-    pub typ: Option<String>,
-    /// The header's `kid`.
-    pub kid: KidRule,
-    /// How long a token lives.
-    pub lifetime: Option<Duration>,
-    /// How long a token may be, in bytes.
-    pub max_bytes: u32,
-    /// The expression that gives `sub`.
-    pub subject: String,
-    /// The tree of further claims, always a JSON object; its texts may hold expressions.
-    pub claims: serde_json::Value,
-    /// Who may ask for a token.
-    pub allow: BridgeAllow,
+    /// The file of a key that was made elsewhere.
+    pub key_file: Option<KeyFile>,
 }
 
-/// Who may ask a bridge for a token. An empty list does not restrict.
-#[derive(Clone, Debug, Default)]
-pub struct BridgeAllow {
-    /// Only these clients.
-    pub clients: Vec<String>,
-    /// Only with one of these scopes.
-    pub scopes: Vec<String>,
-    /// Only with this authentication context or a stronger one.
-    pub min_acr: Option<Acr>,
-    /// Only when the person signed in no longer ago than this.
-    pub max_auth_age: Option<Duration>,
+/// Where a declared bridge's own key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFile {
+    /// A Google service account's JSON.
+    ServiceAccount(PathBuf),
+    /// A private key: PEM, JWK, or a service account's JSON.
+    Key(PathBuf),
+    /// A secret shared with the target; the line end after it is not part of it.
+    Secret(PathBuf),
 }
 
 pub(super) const SECTION: Section = bridge_keys::SECTION;
 
+/// The bridges' own words are words of the configuration.
+macro_rules! words_of {
+    ($($name:ident),+) => {$(
+        impl Choice for $name {
+            const WORDS: &'static [&'static str] = $name::WORDS;
+
+            fn from_word(word: &str) -> Option<Self> {
+                Self::parse(word)
+            }
+        }
+    )+};
+}
+words_of!(PresetKind, AudienceForm, Algorithm, Typ, MinAcr, KeySource);
+
 /// Reads every bridge.
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<BridgeConfig> {
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<DeclaredBridge> {
     reader.names("bridges").iter().map(|name| read_one(reader, name)).collect()
 }
 
-fn read_one(reader: &mut Reader<'_>, name: &str) -> BridgeConfig {
+fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
     let key = |field: &str| format!("bridges.{name}.{field}");
-    let bridge = BridgeConfig {
-        name: name.to_owned(),
-        preset: reader.optional_choice(&key("preset")).unwrap_or(Preset::Jwt),
-        enabled: reader.switch(&key("enabled")),
-        service_account_file: reader.path(&key("service_account_file")),
+    let preset = reader.optional_choice(&key("preset")).unwrap_or(PresetKind::Jwt);
+    let enabled = reader.switch(&key("enabled"));
+    let key_file = key_file(reader, name);
+    let definition = BridgeDefinition {
         tenant_id: reader.text_as(&key("tenant_id"), text::identifier),
         issuer: reader.text_as(&key("issuer"), text::identifier),
         audience: reader.text_as(&key("audience"), text::identifier),
         audience_form: reader.optional_choice(&key("audience_form")),
         algorithm: reader.optional_choice(&key("algorithm")),
-        typ: reader.text_as(&key("typ"), text::identifier),
-        kid: reader.text_as(&key("kid"), kid).unwrap_or(KidRule::Auto),
+        typ: reader.optional_choice(&key("typ")),
+        kid: reader.text_as(&key("kid"), kid),
         lifetime: reader.optional_duration(&key("lifetime")),
-        max_bytes: reader.integer(&key("max_bytes")),
-        subject: reader.text_as(&key("subject"), |text| Ok(text.to_owned())).unwrap_or_default(),
+        max_bytes: Some(reader.integer::<u32>(&key("max_bytes")) as usize),
+        subject: reader.text_as(&key("subject"), |text| Ok(text.to_owned())),
         claims: claims(reader, &key("claims")),
         allow: allow(reader, name),
+        key: reader.optional_choice(&key("key")),
+        dangerous: reader.switch(&key("dangerous")),
+        ..BridgeDefinition::new(name, preset)
     };
     let firebase_only = ["service_account_file", "tenant_id"];
-    for field in firebase_only.into_iter().filter(|_| bridge.preset != Preset::Firebase) {
+    for field in firebase_only.into_iter().filter(|_| preset != PresetKind::Firebase) {
         if reader.is_given(&key(field)) {
             let wrong = Wrong::new("belongs to the preset \"firebase\"", "remove it, or change the preset");
             reader.contradiction(&key(field), &[&key("preset")], wrong);
         }
     }
-    bridge
+    DeclaredBridge { definition, enabled, key_file }
 }
 
-fn kid(text: &str) -> Result<KidRule, Wrong> {
-    match text {
-        "auto" => Ok(KidRule::Auto),
-        "omit" => Ok(KidRule::Omit),
-        other => text::identifier(other).map(KidRule::Fixed),
+fn key_file(reader: &mut Reader<'_>, name: &str) -> Option<KeyFile> {
+    let key = |field: &str| format!("bridges.{name}.{field}");
+    let files = [
+        ("service_account_file", reader.path(&key("service_account_file")).map(KeyFile::ServiceAccount)),
+        ("key_file", reader.path(&key("key_file")).map(KeyFile::Key)),
+        ("secret_file", reader.path(&key("secret_file")).map(KeyFile::Secret)),
+    ];
+    let mut found = None;
+    for (field, file) in files {
+        let Some(file) = file else { continue };
+        if found.is_some() {
+            let wrong = Wrong::new("is a second key: a bridge has one", "keep one of the files");
+            reader.contradiction(&key(field), &[], wrong);
+        }
+        found = Some(file);
     }
+    found
+}
+
+fn kid(text: &str) -> Result<KidPolicy, Wrong> {
+    text::identifier(text).map(|text| KidPolicy::read(&text))
 }
 
 fn claims(reader: &mut Reader<'_>, key: &str) -> serde_json::Value {
@@ -157,12 +119,17 @@ fn claims(reader: &mut Reader<'_>, key: &str) -> serde_json::Value {
     claims
 }
 
-fn allow(reader: &mut Reader<'_>, name: &str) -> BridgeAllow {
+fn allow(reader: &mut Reader<'_>, name: &str) -> Allow {
     let key = |field: &str| format!("bridges.{name}.allow.{field}");
-    BridgeAllow {
+    Allow {
         clients: reader.list_as(&key("clients"), text::name).unwrap_or_default(),
-        scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
+        scopes_any: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
+        groups_any: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
         min_acr: reader.optional_choice(&key("min_acr")),
         max_auth_age: reader.optional_duration(&key("max_auth_age")),
+        require: Require {
+            user_verification: reader.switch(&key("require.user_verification")),
+            email_verified: reader.switch(&key("require.email_verified")),
+        },
     }
 }

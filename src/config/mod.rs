@@ -51,7 +51,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use audit::Audit;
-pub use bridges::{Acr, AudienceForm, BridgeAllow, BridgeConfig, KidRule, Preset};
+pub use bridges::{DeclaredBridge, KeyFile};
 pub use challenges::{ChallengeStore, Challenges};
 pub use clients::{Client, ClientKind, Grant, QUICK_START};
 pub use conninfo::DatabaseTls;
@@ -130,7 +130,7 @@ pub struct Config {
     /// Every resource.
     pub resources: Vec<Resource>,
     /// Every bridge.
-    pub bridges: Vec<BridgeConfig>,
+    pub bridges: Vec<DeclaredBridge>,
     understood: Vec<Understood>,
 }
 

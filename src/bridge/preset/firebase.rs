@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
 use crate::bridge::service_account::is_service_account_email;
-use crate::bridge::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, Typ};
+use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
 /// The one audience of custom tokens.
@@ -47,14 +47,10 @@ const MEMBERS: [&str; 8] = ["iss", "sub", "aud", "iat", "exp", "uid", "tenant_id
 pub struct Firebase;
 
 impl Preset for Firebase {
-    fn settle(&self, spec: &BridgeSpec, problems: &mut Problems) -> Plan {
-        let issuer =
-            spec.service_account.as_ref().map_or_else(String::new, |account| account.client_email().to_owned());
-        if spec.service_account.is_none() {
+    fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
+        let issuer = spec.service_account().map_or_else(String::new, |account| account.client_email().to_owned());
+        if spec.service_account().is_none() {
             problems.add("service_account", Problem::Required("the key file of a Google service account"));
-        }
-        if spec.secret.is_some() {
-            problems.add("secret", Problem::Unused("it signs with the service account's key"));
         }
         let mut locked = |place: &str, given: Option<&str>, must: &str| {
             if given.is_some_and(|given| given != must) {

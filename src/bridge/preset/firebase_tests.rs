@@ -17,7 +17,7 @@ fn good_claims() -> Value {
 
 #[test]
 fn the_golden_token() {
-    let bridge = Bridge::new(BridgeSpec {
+    let bridge = Bridge::new(BridgeDefinition {
         tenant_id: Some("org-1".to_owned()),
         subject: Some("{{ link('firebase') ?? user.id }}".to_owned()),
         ..firebase_spec(json!({ "idp_acr": "{{ session.acr? }}", "passkey_uv": "{{ passkey.uv ?? false }}" }))
@@ -55,39 +55,44 @@ fn what_the_preset_locks_stays_locked() {
     for (name, spec, place, problem) in [
         (
             "issuer",
-            BridgeSpec { issuer: text("https://idp.example.com"), ..firebase_spec(Value::Null) },
+            BridgeDefinition { issuer: text("https://idp.example.com"), ..firebase_spec(Value::Null) },
             "issuer",
             locked(SERVICE_ACCOUNT),
         ),
-        ("audience", BridgeSpec { audience: text("x"), ..firebase_spec(Value::Null) }, "audience", locked(AUDIENCE)),
+        (
+            "audience",
+            BridgeDefinition { audience: text("x"), ..firebase_spec(Value::Null) },
+            "audience",
+            locked(AUDIENCE),
+        ),
         (
             "array audience",
-            BridgeSpec { audience_form: Some(AudienceForm::Array), ..firebase_spec(Value::Null) },
+            BridgeDefinition { audience_form: Some(AudienceForm::Array), ..firebase_spec(Value::Null) },
             "audience_form",
             locked("string"),
         ),
         (
             "algorithm",
-            BridgeSpec { algorithm: Some(Algorithm::Es256), ..firebase_spec(Value::Null) },
+            BridgeDefinition { algorithm: Some(Algorithm::Es256), ..firebase_spec(Value::Null) },
             "algorithm",
             locked("RS256"),
         ),
-        ("typ", BridgeSpec { typ: Some(Typ::AtJwt), ..firebase_spec(Value::Null) }, "typ", locked("JWT")),
+        ("typ", BridgeDefinition { typ: Some(Typ::AtJwt), ..firebase_spec(Value::Null) }, "typ", locked("JWT")),
         (
             "life of two hours",
-            BridgeSpec { lifetime: Some(chrono::Duration::hours(2)), ..firebase_spec(Value::Null) },
+            BridgeDefinition { lifetime: Some(chrono::Duration::hours(2)), ..firebase_spec(Value::Null) },
             "lifetime",
             Problem::Form("between 10 seconds and 1 hour"),
         ),
         (
             "tenant",
-            BridgeSpec { tenant_id: text("a/b"), ..firebase_spec(Value::Null) },
+            BridgeDefinition { tenant_id: text("a/b"), ..firebase_spec(Value::Null) },
             "tenant_id",
             Problem::Form("1 to 128 letters, digits and hyphens"),
         ),
         (
             "no key",
-            BridgeSpec { service_account: None, ..firebase_spec(Value::Null) },
+            BridgeDefinition { material: None, ..firebase_spec(Value::Null) },
             "service_account",
             Problem::Required("the key file of a Google service account"),
         ),
@@ -96,7 +101,7 @@ fn what_the_preset_locks_stays_locked() {
         assert_eq!(problems.len(), 1, "{name}: {problems:?}");
         assert_eq!((problems[0].place.as_str(), &problems[0].problem), (place, &problem), "{name}");
     }
-    let repeated = BridgeSpec {
+    let repeated = BridgeDefinition {
         issuer: text(SERVICE_ACCOUNT),
         audience: text(AUDIENCE),
         algorithm: Some(Algorithm::Rs256),
@@ -130,7 +135,7 @@ fn claims_beyond_a_thousand_characters_are_refused_at_save_and_at_mint() {
 
 #[test]
 fn a_uid_is_128_characters_at_most() {
-    let spec = BridgeSpec { subject: Some("{{ link('x') }}".to_owned()), ..firebase_spec(Value::Null) };
+    let spec = BridgeDefinition { subject: Some("{{ link('x') }}".to_owned()), ..firebase_spec(Value::Null) };
     let bridge = Bridge::new(spec).unwrap();
     let render = |uid: &str| {
         let mut facts = sample::full(&[]);

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Parts, Plan, Preset, Problems, Violation, is_plain, settle_lifetime, settle_max_bytes};
 use crate::bridge::facts::Fact;
-use crate::bridge::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, Typ};
+use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
 /// Written by the engine alone, or with a meaning that a bridge cannot vouch for (delegation RFC 8693 §4.1 and §4.4, key
@@ -28,18 +28,18 @@ pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 6] = [
 
 /// OpenID Connect Core §2: a subject is at most 255 ASCII characters.
 const MAX_SUBJECT: usize = 255;
-/// RFC 7518 §3.2: a key at least as long as the hash.
-const MIN_SECRET: usize = 32;
 
 /// The preset `jwt`.
 #[derive(Clone, Copy, Debug)]
 pub struct Jwt;
 
 impl Preset for Jwt {
-    fn settle(&self, spec: &BridgeSpec, problems: &mut Problems) -> Plan {
-        let issuer = spec.issuer.clone().unwrap_or_default();
+    fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
+        let issuer = spec.issuer.as_ref().or(spec.our_issuer.as_ref());
+        let missing = issuer.is_none();
+        let issuer = issuer.cloned().unwrap_or_default();
         let audience = spec.audience.clone().unwrap_or_default();
-        if spec.issuer.is_none() {
+        if missing {
             problems.add("issuer", Problem::Required("the `iss` the target expects"));
         } else if !is_plain(&issuer, 512) || (issuer.contains(':') && Url::parse(&issuer).is_err()) {
             problems.add("issuer", Problem::Form("up to 512 visible ASCII characters; with a colon, a URL"));
@@ -52,12 +52,8 @@ impl Preset for Jwt {
             // Else a token made for another system would be addressed to us.
             problems.add("audience", Problem::Form("must not be the issuer: a bridge's token is for somebody else"));
         }
-        if spec.algorithm.is_none() {
-            problems.add("algorithm", Problem::Required("ES256, RS256, EdDSA or HS256"));
-        }
         let algorithm = spec.algorithm.unwrap_or(Algorithm::Es256);
-        settle_secret(spec, algorithm, problems);
-        if spec.service_account.is_some() {
+        if spec.service_account().is_some() {
             problems.add("service_account", Problem::Unused("only the firebase preset signs with one"));
         }
         if spec.tenant_id.is_some() {
@@ -112,17 +108,6 @@ impl Preset for Jwt {
 
     fn check(&self, plan: &Plan, header: &Value, claims: &Value) -> Vec<Violation> {
         check(plan, header, claims)
-    }
-}
-
-fn settle_secret(spec: &BridgeSpec, algorithm: Algorithm, problems: &mut Problems) {
-    match (&spec.secret, algorithm) {
-        (None, Algorithm::Hs256) => problems.add("secret", Problem::Required("HS256 signs with a shared secret")),
-        (Some(secret), Algorithm::Hs256) if secret.expose().len() < MIN_SECRET => {
-            problems.add("secret", Problem::Form("at least 32 bytes"));
-        }
-        (None, _) | (Some(_), Algorithm::Hs256) => {}
-        (Some(_), _) => problems.add("secret", Problem::Unused("only HS256 has a shared secret")),
     }
 }
 

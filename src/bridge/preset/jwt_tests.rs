@@ -2,10 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::bridge::testing::jwt_spec;
-use crate::bridge::{Bridge, Key, sample};
-use crate::domain::secret::Secret;
+use crate::bridge::{Bridge, Key, Material, sample};
+use crate::tokens::keys::KeyMaterial;
 
-fn render(spec: BridgeSpec) -> (Value, Value) {
+fn render(spec: BridgeDefinition) -> (Value, Value) {
     let rendered = Bridge::new(spec).unwrap().render(&sample::full(&[]), sample::moment(), uuid::Uuid::nil()).unwrap();
     (rendered.header.to_json(Some("k1")), rendered.claims)
 }
@@ -32,7 +32,7 @@ fn the_golden_token() {
 
 #[test]
 fn header_and_audience_take_the_form_the_target_wants() {
-    let (header, claims) = render(BridgeSpec {
+    let (header, claims) = render(BridgeDefinition {
         typ: Some(Typ::None),
         kid: Some(KidPolicy::Omit),
         algorithm: Some(Algorithm::EdDsa),
@@ -42,22 +42,22 @@ fn header_and_audience_take_the_form_the_target_wants() {
     assert_eq!(header, json!({ "alg": "EdDSA" }));
     assert_eq!(claims["aud"], json!(["https://api.example.com"]));
     let fixed = KidPolicy::Fixed("app.key".to_owned());
-    let (header, _) = render(BridgeSpec { typ: Some(Typ::AtJwt), kid: Some(fixed), ..jwt_spec(Value::Null) });
+    let (header, _) = render(BridgeDefinition { typ: Some(Typ::AtJwt), kid: Some(fixed), ..jwt_spec(Value::Null) });
     assert_eq!(header, json!({ "alg": "ES256", "typ": "at+jwt", "kid": "app.key" }));
 }
 
 #[test]
 fn hs256_signs_with_the_bridges_own_secret() {
-    let hs256 = |secret: Option<&[u8]>| BridgeSpec {
+    let hs256 = |secret: Option<&[u8]>| BridgeDefinition {
         algorithm: Some(Algorithm::Hs256),
-        secret: secret.map(|secret| Secret::new(secret.to_vec())),
+        material: secret.map(|secret| Material::Key(KeyMaterial::from_secret(secret.to_vec()).unwrap())),
         ..jwt_spec(Value::Null)
     };
     let bridge = Bridge::new(hs256(Some(&[7; 32]))).unwrap();
-    assert!(matches!(bridge.key(), Key::Shared(secret) if secret.expose() == &[7; 32]));
+    assert!(matches!(bridge.key(), Key::Imported(Material::Key(key)) if key.secret().expose() == &[7; 32]));
     assert!(Bridge::new(hs256(None)).is_err(), "no secret");
-    assert!(Bridge::new(hs256(Some(&[7; 31]))).is_err(), "a short one");
-    let es256 = BridgeSpec { secret: Some(Secret::new(vec![7; 32])), ..jwt_spec(Value::Null) };
+    let secret = Material::Key(KeyMaterial::from_secret(vec![7; 32]).unwrap());
+    let es256 = BridgeDefinition { material: Some(secret), ..jwt_spec(Value::Null) };
     assert!(Bridge::new(es256).is_err(), "a secret beside a key pair");
     assert!(matches!(Bridge::new(jwt_spec(Value::Null)).unwrap().key(), Key::Own(Algorithm::Es256)));
 }
@@ -66,20 +66,27 @@ fn hs256_signs_with_the_bridges_own_secret() {
 fn each_wrong_field_is_refused_at_its_place() {
     let text = |text: &str| Some(text.to_owned());
     for (name, spec, place) in [
-        ("no issuer", BridgeSpec { issuer: None, ..jwt_spec(Value::Null) }, "issuer"),
-        ("issuer with a space", BridgeSpec { issuer: text("a b"), ..jwt_spec(Value::Null) }, "issuer"),
-        ("issuer that is no URL", BridgeSpec { issuer: text("https://"), ..jwt_spec(Value::Null) }, "issuer"),
-        ("no audience", BridgeSpec { audience: None, ..jwt_spec(Value::Null) }, "audience"),
-        ("empty audience", BridgeSpec { audience: text(""), ..jwt_spec(Value::Null) }, "audience"),
-        ("ourselves", BridgeSpec { audience: text("https://idp.example.com/"), ..jwt_spec(Value::Null) }, "audience"),
-        ("no algorithm", BridgeSpec { algorithm: None, ..jwt_spec(Value::Null) }, "algorithm"),
-        ("tenant", BridgeSpec { tenant_id: text("t"), ..jwt_spec(Value::Null) }, "tenant_id"),
-        ("kid", BridgeSpec { kid: Some(KidPolicy::Fixed("a\n".to_owned())), ..jwt_spec(Value::Null) }, "kid"),
-        ("cap", BridgeSpec { max_bytes: Some(100_000), ..jwt_spec(Value::Null) }, "max_bytes"),
-        ("long life", BridgeSpec { lifetime: Some(chrono::Duration::hours(25)), ..jwt_spec(Value::Null) }, "lifetime"),
+        ("no issuer", BridgeDefinition { issuer: None, ..jwt_spec(Value::Null) }, "issuer"),
+        ("issuer with a space", BridgeDefinition { issuer: text("a b"), ..jwt_spec(Value::Null) }, "issuer"),
+        ("issuer that is no URL", BridgeDefinition { issuer: text("https://"), ..jwt_spec(Value::Null) }, "issuer"),
+        ("no audience", BridgeDefinition { audience: None, ..jwt_spec(Value::Null) }, "audience"),
+        ("empty audience", BridgeDefinition { audience: text(""), ..jwt_spec(Value::Null) }, "audience"),
+        (
+            "ourselves",
+            BridgeDefinition { audience: text("https://idp.example.com/"), ..jwt_spec(Value::Null) },
+            "audience",
+        ),
+        ("tenant", BridgeDefinition { tenant_id: text("t"), ..jwt_spec(Value::Null) }, "tenant_id"),
+        ("kid", BridgeDefinition { kid: Some(KidPolicy::Fixed("a\n".to_owned())), ..jwt_spec(Value::Null) }, "kid"),
+        ("cap", BridgeDefinition { max_bytes: Some(100_000), ..jwt_spec(Value::Null) }, "max_bytes"),
+        (
+            "long life",
+            BridgeDefinition { lifetime: Some(chrono::Duration::hours(25)), ..jwt_spec(Value::Null) },
+            "lifetime",
+        ),
         (
             "short life",
-            BridgeSpec { lifetime: Some(chrono::Duration::seconds(9)), ..jwt_spec(Value::Null) },
+            BridgeDefinition { lifetime: Some(chrono::Duration::seconds(9)), ..jwt_spec(Value::Null) },
             "lifetime",
         ),
     ] {

@@ -12,7 +12,7 @@ use chrono::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::spec::{Algorithm, AudienceForm, BridgeSpec, KidPolicy, Problem, Typ, words};
+use super::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ, words};
 use super::template::Template;
 
 words! {
@@ -38,7 +38,7 @@ impl PresetKind {
 /// What one kind of target demands.
 pub trait Preset: Sync {
     /// The settled values of a spec: its own, the preset's defaults, and never other ones than the preset allows.
-    fn settle(&self, spec: &BridgeSpec, problems: &mut Problems) -> Plan;
+    fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan;
 
     /// Checks the claims' names when the bridge is saved.
     fn vet(&self, template: &Template, problems: &mut Problems);
@@ -52,7 +52,7 @@ pub trait Preset: Sync {
 
 /// A spec whose every field has a value.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields of BridgeSpec, settled")]
+#[expect(missing_docs, reason = "the fields of BridgeDefinition, settled")]
 pub struct Plan {
     pub issuer: String,
     pub audience: String,
@@ -142,7 +142,7 @@ fn is_reserved(name: &str, reserved: &[&str]) -> bool {
 }
 
 /// The lifetime in seconds, at most `max`.
-fn settle_lifetime(spec: &BridgeSpec, max: Duration, refusal: &'static str, problems: &mut Problems) -> i64 {
+fn settle_lifetime(spec: &BridgeDefinition, max: Duration, refusal: &'static str, problems: &mut Problems) -> i64 {
     let lifetime = spec.lifetime.unwrap_or(Duration::minutes(10));
     if lifetime < Duration::seconds(10) || lifetime > max {
         problems.add("lifetime", Problem::Form(refusal));
@@ -150,7 +150,7 @@ fn settle_lifetime(spec: &BridgeSpec, max: Duration, refusal: &'static str, prob
     lifetime.num_seconds()
 }
 
-fn settle_max_bytes(spec: &BridgeSpec, problems: &mut Problems) -> usize {
+fn settle_max_bytes(spec: &BridgeDefinition, problems: &mut Problems) -> usize {
     let max_bytes = spec.max_bytes.unwrap_or(4096);
     if !(256..=16_384).contains(&max_bytes) {
         problems.add("max_bytes", Problem::Form("between 256 and 16384"));

@@ -4,7 +4,7 @@ use super::Report;
 use crate::assembly::{Rotation, declared_bridge, guard_relying_parties, open_master_key};
 use crate::cli::bridges;
 use crate::cli::desk::Desk;
-use crate::config::BridgeConfig;
+use crate::config::DeclaredBridge;
 use crate::storage::installation;
 use crate::tokens::{Keys, probe};
 
@@ -30,7 +30,7 @@ pub(super) fn examine(report: &mut Report, desk: &Desk) {
         Err(error) => return report.wrong("signing keys", error),
     }
     for declared in desk.config.bridges.iter().filter(|bridge| bridge.enabled) {
-        report.note(format!("bridge {}", declared.name), bridge(desk, declared));
+        report.note(format!("bridge {}", declared.definition.name), bridge(desk, declared));
     }
 }
 
@@ -46,7 +46,7 @@ fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
     }
 }
 
-fn bridge(desk: &Desk, declared: &BridgeConfig) -> Result<String, String> {
+fn bridge(desk: &Desk, declared: &DeclaredBridge) -> Result<String, String> {
     let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
     let longest = bridges::try_samples(desk, bridge)?;
     Ok(format!("renders, keeps the target's rules and signs for the sample users ({longest} bytes at most)"))

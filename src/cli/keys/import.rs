@@ -81,13 +81,11 @@ fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), S
         .config
         .bridges
         .iter()
-        .find(|bridge| bridge.name == *name)
+        .find(|bridge| bridge.definition.name == *name)
         .ok_or_else(|| format!("no bridge is named `{name}`: add [bridges.{name}] to the configuration first"))?;
     let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
     match directory::own_key(&bridge) {
-        None => Err(format!(
-            "bridge `{name}` signs with the key of its service account: name its file as service_account_file"
-        )),
+        None => Err(format!("bridge `{name}` does not sign with keys of its own: see its setting `key`")),
         Some((_, wanted)) if wanted != algorithm => Err(format!(
             "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or take another key"
         )),

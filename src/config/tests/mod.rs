@@ -13,8 +13,9 @@ use proptest::prelude::*;
 use super::inputs::Inputs;
 use super::reader::Reader;
 use super::{
-    ChallengeStore, ClientKind, Config, DatabaseTls, Grant, Hint, KidRule, LogFormat, Preset, Problems, Sources, keys,
+    ChallengeStore, ClientKind, Config, DatabaseTls, Grant, Hint, KeyFile, LogFormat, Problems, Sources, keys,
 };
+use crate::bridge::PresetKind;
 
 /// Everything a test may give to the loader.
 #[derive(Default)]
@@ -108,8 +109,10 @@ fn the_example_file_is_understood() {
     assert_eq!((api.kind, api.secret.is_some(), api.refresh), (ClientKind::Confidential, true, false));
     assert!(config.client("web").unwrap().refresh);
     let bridge = &config.bridges[0];
-    assert_eq!((bridge.preset, &bridge.kid, bridge.max_bytes), (Preset::Firebase, &KidRule::Auto, 4096));
-    assert_eq!(bridge.subject, "{{ user.id }}");
+    assert_eq!(bridge.key_file, Some(KeyFile::ServiceAccount("/run/secrets/firebase-service-account.json".into())));
+    let bridge = &bridge.definition;
+    assert_eq!((bridge.preset, &bridge.kid, bridge.max_bytes), (PresetKind::Firebase, &None, Some(4096)));
+    assert_eq!(bridge.subject.as_deref(), Some("{{ user.id }}"));
     assert_eq!(bridge.claims["plan"], serde_json::json!({ "level": 2, "trial": false }));
     assert_eq!(bridge.allow.max_auth_age, Some(Duration::minutes(10)));
 }

@@ -1,0 +1,225 @@
+//! The key of a bridge: one of ours, or one that was made elsewhere and brought here.
+//!
+//! What must always hold: an imported key is written in one tagged form ([`KeyUpload`]), so that nothing is guessed when it
+//! is opened again; nothing of it reaches a message; and a key that is accepted signs, tried when it is read.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::preset::{Plan, Problems};
+use super::service_account::{ServiceAccount, ServiceAccountError};
+use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
+use crate::domain::secret::Secret;
+use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyError, KeyMaterial};
+
+/// A longer file or member holds no key.
+pub const MAX_KEY_BYTES: usize = 64 * 1024;
+
+/// A key that was made elsewhere, checked.
+#[derive(Clone, Debug)]
+pub enum Material {
+    /// A private key, or a secret shared with the target.
+    Key(KeyMaterial),
+    /// A Google service account, with its RSA key.
+    ServiceAccount(ServiceAccount),
+}
+
+impl Material {
+    /// The algorithm that it signs with.
+    pub const fn algorithm(&self) -> KeyAlgorithm {
+        match self {
+            Self::Key(key) => key.algorithm(),
+            Self::ServiceAccount(_) => KeyAlgorithm::RS256,
+        }
+    }
+
+    /// Its name: for a key the RFC 7638 thumbprint, for a service account's the id that Google knows it by.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Key(key) => key.thumbprint(),
+            Self::ServiceAccount(account) => account.private_key_id().to_owned(),
+        }
+    }
+
+    /// What it is, for people.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(key) if matches!(key.algorithm(), KeyAlgorithm::HS256) => "secret",
+            Self::Key(_) => "private key",
+            Self::ServiceAccount(_) => "service account",
+        }
+    }
+}
+
+/// An imported key as it is handed over and sealed: exactly one member, which says what it is.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeyUpload {
+    /// One private key in PEM: PKCS#8, PKCS#1 or SEC 1, not encrypted.
+    Pem(String),
+    /// One private JWK (RFC 7517), or a symmetric one.
+    Jwk(Value),
+    /// The JSON key file of a Google service account.
+    ServiceAccount(Value),
+    /// A shared secret, as text.
+    Secret(String),
+    /// A shared secret in base64, for those that are no text.
+    SecretBase64(String),
+}
+
+/// Why a key is refused. Says nothing about its content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MaterialError {
+    /// Larger than any key.
+    #[error("a key is at most {MAX_KEY_BYTES} bytes")]
+    TooLarge,
+    /// Neither JSON nor PEM.
+    #[error("it is neither a PEM block, nor a JWK, nor the JSON file of a service account")]
+    Unknown,
+    /// A secret that is not base64.
+    #[error("the secret is not base64")]
+    Base64,
+    /// A short secret (RFC 7518 §3.2).
+    #[error("a shared secret has at least 32 bytes")]
+    ShortSecret,
+    /// A key that cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A service account's file that cannot be used.
+    #[error(transparent)]
+    ServiceAccount(#[from] ServiceAccountError),
+}
+
+impl KeyUpload {
+    /// What a file of a key holds: a PEM block, a JWK, or a service account's JSON.
+    ///
+    /// # Errors
+    /// [`MaterialError::Unknown`] for anything else.
+    pub fn of_file(text: &str) -> Result<Self, MaterialError> {
+        if text.len() > MAX_KEY_BYTES {
+            return Err(MaterialError::TooLarge);
+        }
+        if text.contains("-----BEGIN ") && !text.trim_start().starts_with('{') {
+            return Ok(Self::Pem(text.to_owned()));
+        }
+        let document: Value = serde_json::from_str(text).map_err(|_| MaterialError::Unknown)?;
+        match (document.get("kty"), document.get("type")) {
+            (Some(_), _) => Ok(Self::Jwk(document)),
+            (None, Some(_)) => Ok(Self::ServiceAccount(document)),
+            (None, None) => Err(MaterialError::Unknown),
+        }
+    }
+
+    /// What a file of a shared secret holds: the bytes without the line end that editors leave behind.
+    pub fn of_secret(bytes: &[u8]) -> Self {
+        let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        match std::str::from_utf8(&bytes[..end]) {
+            Ok(text) => Self::Secret(text.to_owned()),
+            Err(_) => Self::SecretBase64(STANDARD.encode(&bytes[..end])),
+        }
+    }
+
+    /// Reads and tries the key.
+    ///
+    /// # Errors
+    /// [`MaterialError`] by what is wrong.
+    pub fn read(&self) -> Result<Material, MaterialError> {
+        let secret = |bytes: Vec<u8>| match KeyMaterial::from_secret(bytes) {
+            Ok(key) => Ok(Material::Key(key)),
+            Err(_) => Err(MaterialError::ShortSecret),
+        };
+        match self {
+            Self::Pem(text) | Self::Secret(text) | Self::SecretBase64(text) if text.len() > MAX_KEY_BYTES => {
+                Err(MaterialError::TooLarge)
+            }
+            Self::Pem(text) => Ok(Material::Key(KeyMaterial::from_pem(text)?)),
+            Self::Jwk(jwk) => Ok(Material::Key(KeyMaterial::from_jwk(jwk)?)),
+            Self::ServiceAccount(file) => Ok(Material::ServiceAccount(ServiceAccount::parse(&file.to_string())?)),
+            Self::Secret(text) => secret(text.as_bytes().to_vec()),
+            Self::SecretBase64(text) => secret(STANDARD.decode(text.trim()).map_err(|_| MaterialError::Base64)?),
+        }
+    }
+
+    /// The bytes to seal.
+    pub fn to_bytes(&self) -> Secret<Vec<u8>> {
+        Secret::new(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What was sealed.
+    ///
+    /// # Errors
+    /// [`MaterialError::Unknown`] when it is nothing that [`KeyUpload::to_bytes`] gave.
+    pub fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self, MaterialError> {
+        serde_json::from_slice(bytes.expose()).map_err(|_| MaterialError::Unknown)
+    }
+}
+
+/// The kind alone: what is in it is a secret.
+impl std::fmt::Debug for KeyUpload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pem(_) => "Pem(***)",
+            Self::Jwk(_) => "Jwk(***)",
+            Self::ServiceAccount(_) => "ServiceAccount(***)",
+            Self::Secret(_) => "Secret(***)",
+            Self::SecretBase64(_) => "SecretBase64(***)",
+        })
+    }
+}
+
+/// The tokens room's name for an algorithm.
+pub const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
+    match algorithm {
+        Algorithm::Es256 => KeyAlgorithm::ES256,
+        Algorithm::Rs256 => KeyAlgorithm::RS256,
+        Algorithm::EdDsa => KeyAlgorithm::EdDSA,
+        Algorithm::Hs256 => KeyAlgorithm::HS256,
+    }
+}
+
+/// Checks that the key is there and does what the plan asks of it.
+pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut Problems) {
+    let source = definition.key_source();
+    let symmetric = plan.algorithm == Algorithm::Hs256;
+    match (source, &definition.material) {
+        (KeySource::Imported, None) => {
+            problems.add("key", Problem::Required("the key itself, or the file that holds it"));
+        }
+        (KeySource::Imported, Some(material)) if material.algorithm() != key_algorithm(plan.algorithm) => {
+            let (key, bridge) = (material.algorithm(), plan.algorithm.as_str());
+            problems.add("key", Problem::Key(format!("the imported key is for {key}, the bridge signs with {bridge}")));
+        }
+        (KeySource::Own | KeySource::Provider, Some(_)) => {
+            problems.add("key", Problem::Unused("an imported key beside another one"));
+        }
+        (KeySource::Own | KeySource::Provider, None) if symmetric => {
+            problems.add("key", Problem::Required("HS256 signs with a secret that the target has: import it"));
+        }
+        (KeySource::Provider, None) => check_provider(definition, plan, problems),
+        (KeySource::Imported | KeySource::Own, _) => {}
+    }
+}
+
+/// Our own tokens' keys vouch for our own tokens: a bridge that signs with them must stay apart from these by issuer rules
+/// and type, or its template could write access tokens (RFC 9068 §2.1) for every API that trusts us.
+fn check_provider(definition: &BridgeDefinition, plan: &Plan, problems: &mut Problems) {
+    if definition.our_issuer.as_deref().is_some_and(|ours| ours != plan.issuer) {
+        problems.add("issuer", Problem::Form("with the provider's keys it is this server's issuer: leave it out"));
+    }
+    if !matches!(plan.typ, Typ::Jwt | Typ::None) {
+        problems.add(
+            "typ",
+            Problem::Form("with the provider's keys never that of this server's own tokens: `JWT` or `none`"),
+        );
+    }
+    if matches!(plan.kid, KidPolicy::Fixed(_)) {
+        problems
+            .add("kid", Problem::Form("with the provider's keys `auto` or `omit`: others find the key by its own id"));
+    }
+}
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;
