@@ -106,7 +106,7 @@ impl Ceremonies {
                 self.mint.ready(client, scopes, std::slice::from_ref(audience))?;
                 if client.may_use(GrantType::RefreshToken).is_ok() {
                     let (mut family, mut seed) =
-                        self.mint.new_family(Id::random(), scopes, std::slice::from_ref(audience), now)?;
+                        self.mint.new_family(client, Id::random(), scopes, std::slice::from_ref(audience), now)?;
                     bind_family(client, key, &mut family, &mut seed);
                     (Some(family), Some(seed))
                 } else {

@@ -97,6 +97,12 @@ impl Client {
         self.definition.dpop_bound_access_tokens || self.is_fapi2()
     }
 
+    /// Whether each refresh token of the client is good for one use. Not under FAPI 2.0, where a token is of no use without the
+    /// client's own key and a lost answer must not cost the person a sign-in (FAPI 2.0 Security Profile §5.3.2.1).
+    pub const fn rotates_refresh_tokens(&self) -> bool {
+        !self.is_fapi2()
+    }
+
     /// Whether the client may use a grant.
     pub fn may_use(&self, grant: GrantType) -> Result<(), ClientRefusal> {
         if self.definition.grants.contains(&grant) { Ok(()) } else { Err(ClientRefusal::Grant) }

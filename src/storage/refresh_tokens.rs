@@ -24,10 +24,10 @@ pub struct Rotation {
     pub client: String,
     /// Digest of the presented token's `jti`.
     pub presented: TokenDigest,
-    /// Digest of its successor's.
+    /// Digest of its successor's; the same again for a token that stays.
     pub successor: TokenDigest,
-    /// Key id the successor will be signed with.
-    pub successor_key: String,
+    /// Key id the successor will be signed with; none for a token that stays.
+    pub successor_key: Option<String>,
     /// End of the successor, unless the family ends before.
     pub successor_expires_at: Time,
     /// Now.
@@ -62,10 +62,10 @@ type UserColumns = (
 statement! {
     Rotate {
         family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
-        key: String => Text, expires_at: Time => Timestamptz, now: Time => Timestamptz,
+        key: Option<String> => Nullable<Text>, expires_at: Time => Timestamptz, now: Time => Timestamptz,
     } -> (Timestamptz, Bool, UserColumns),
     "UPDATE refresh_tokens
-     SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = $5, leaf_issued_at = $7,
+     SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = coalesce($5, leaf_key), leaf_issued_at = $7,
          leaf_expires_at = least($6, refresh_tokens.ends_at), generation = generation + 1
      FROM sessions JOIN users ON users.id = sessions.user_id
      WHERE family = $1 AND leaf_digest = $2 AND refresh_tokens.client_id = $3 AND refresh_tokens.revoked_at IS NULL

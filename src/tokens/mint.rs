@@ -148,8 +148,6 @@ pub struct Successor {
     pub digest: TokenDigest,
     /// Key id it will be signed with.
     pub kid: String,
-    /// Its end, unless the family ends before.
-    pub expires_at: Time,
 }
 
 /// Tokens as the token endpoint answers them (RFC 6749 §5.1).
@@ -229,9 +227,11 @@ impl Mint {
         Ok(())
     }
 
-    /// Decides the first refresh token of a new family.
+    /// Decides the first refresh token of a new family. One that is never replaced is printed with the family's end; that it
+    /// is not left unused for long, its row sees to.
     pub fn new_family(
         &self,
+        client: &Client,
         family: FamilyId,
         scopes: &Scopes,
         audience: &[String],
@@ -240,7 +240,7 @@ impl Mint {
         let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
         let jti = URL_SAFE_NO_PAD.encode(crate::random::bytes::<32>());
         let ends_at = now + self.settings.refresh_absolute;
-        let expires_at = (now + self.settings.refresh_idle).min(ends_at);
+        let expires_at = self.idle_end(now).min(ends_at);
         let row = NewFamily {
             id: family,
             scope: scopes.to_string(),
@@ -251,18 +251,20 @@ impl Mint {
             ends_at,
             jkt: None,
         };
+        let expires_at = if client.rotates_refresh_tokens() { expires_at } else { ends_at };
         Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
     }
 
+    /// When a refresh token ends that was used now and is not used again, unless its family ends before.
+    pub fn idle_end(&self, now: Time) -> Time {
+        now + self.settings.refresh_idle
+    }
+
     /// Decides the successor of a genuine refresh token.
-    pub fn successor(&self, presented: &RefreshClaims, family: FamilyId, now: Time) -> Result<Successor, MintError> {
+    pub fn successor(&self, presented: &RefreshClaims, family: FamilyId) -> Result<Successor, MintError> {
         let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
         let jti = successor_jti(self.keys.successor_key(), &presented.jti, family);
-        Ok(Successor {
-            digest: TokenDigest::of(&jti),
-            kid: key.kid().to_owned(),
-            expires_at: now + self.settings.refresh_idle,
-        })
+        Ok(Successor { digest: TokenDigest::of(&jti), kid: key.kid().to_owned() })
     }
 
     /// Prints the successor of a genuine refresh token, as it was decided: the same bytes on every server, at every try.

@@ -96,6 +96,38 @@ fn the_whole_way() {
     }
 }
 
+/// FAPI 2.0 Security Profile §5.3.2.1: no rotation.
+#[test]
+fn a_refresh_token_stays_until_it_is_left_unused_or_revoked() {
+    let (key, dpop) = (Key::p256(), Key::p256());
+    let app = spawn(&key);
+    let (mut browser, _) = app.person();
+    let signed_in = |browser: &mut _| {
+        let pushed = call(&app, "bank", &key, "/oauth/par", &Ask::of("bank").pairs(), None).expect(201).json();
+        let code = bring("bank", &pushed).send(browser).back().code();
+        let told = call(&app, "bank", &key, "/oauth/token", &redemption("bank", &code), Some(&dpop)).expect(200);
+        Tokens::of(&told.json()).refresh
+    };
+    let refresh = |token: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        call(&app, "bank", &key, "/oauth/token", &form, Some(&dpop))
+    };
+    let revoked = signed_in(&mut browser);
+    call(&app, "bank", &key, "/oauth/revoke", &[("token", revoked.as_str())], None).expect(200);
+    refresh(&revoked).expect_oauth(400, "invalid_grant");
+
+    let token = signed_in(&mut browser);
+    // Past the retry window, and past the time that a token lives unused, counted from the first.
+    for step in [Duration::seconds(0), Duration::minutes(1), Duration::days(10), Duration::days(10)] {
+        app.advance(step);
+        let fresh = refresh(&token).expect(200).json();
+        assert!(fresh["access_token"].is_string());
+        assert_eq!(fresh.get("refresh_token"), None, "the client has it already");
+    }
+    app.advance(Duration::days(15));
+    refresh(&token).expect_oauth(400, "invalid_grant");
+}
+
 #[test]
 fn everything_weaker_is_refused() {
     let (key, dpop) = (Key::p256(), Key::p256());

@@ -199,7 +199,7 @@ impl Exchange {
         let (client, grant, now) = (&self.client, &found.code.grant, self.now);
         let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
             let (mut family, mut seed) =
-                self.room.mint.new_family(found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+                self.room.mint.new_family(&self.client, found.code.grant_id, &grant.scopes, &grant.resources, now)?;
             bind_family(client, self.key.as_ref(), &mut family, &mut seed);
             (Some(family), Some(seed))
         } else {

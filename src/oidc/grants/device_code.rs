@@ -192,7 +192,8 @@ fn plan(
         return Ok(Plan { offline: None, family: None, seed: None });
     }
     let request = &allowed.device.request;
-    let (mut family, mut seed) = room.mint.new_family(allowed.device.grant, &request.scopes, &request.audience, now)?;
+    let (mut family, mut seed) =
+        room.mint.new_family(client, allowed.device.grant, &request.scopes, &request.audience, now)?;
     bind_family(client, key, &mut family, &mut seed);
     let offline = request.scopes.contains("offline_access").then(SessionId::random);
     Ok(Plan { offline, family: Some(family), seed: Some(seed) })

@@ -1,4 +1,5 @@
-//! Rotation: one use for each refresh token, one live leaf for each family (RFC 9700 §4.14.2).
+//! Rotation: one use for each refresh token, one live leaf for each family (RFC 9700 §4.14.2). Clients under FAPI 2.0 keep
+//! their token, which only lives on.
 //!
 //! The usual case is one statement that rotates and tells the successor's end. Only when it changes nothing are the rows
 //! read and [`Family::decide`](crate::domain::refresh::Family::decide) asked why.
@@ -137,12 +138,16 @@ pub async fn refresh(
     }
     room.mint.ready(client, &wanted.scopes, &wanted.audience)?;
 
-    let successor = room.mint.successor(&presented.claims, presented.family, now)?;
-    let rotated = rotate(room, client, &presented, &successor, now).await?;
+    let successor = client
+        .rotates_refresh_tokens()
+        .then(|| room.mint.successor(&presented.claims, presented.family))
+        .transpose()?;
+    let rotation = rotation(room, client, &presented, successor.as_ref(), now);
+    let rotated = room.db.run(move |conn| refresh_tokens::rotate(conn, &rotation)).await?;
     let (leaf, user) = match rotated {
-        Some(rotated) => {
-            let offline = rotated.offline;
-            (Leaf { kid: successor.kid, issued_at: now, expires_at: rotated.leaf_expires_at, offline }, rotated.user)
+        Some(Rotated { leaf_expires_at: expires_at, offline, user }) => {
+            let kid = successor.map(|successor| successor.kid);
+            (Leaf { kid, issued_at: now, expires_at, offline }, user)
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
@@ -152,7 +157,8 @@ pub async fn refresh(
 
 /// The live token of a family, as far as it is needed to print it.
 struct Leaf {
-    kid: String,
+    /// The key it is signed with; none when it is the token that was presented, which its client has already.
+    kid: Option<String>,
     issued_at: Time,
     expires_at: Time,
     offline: bool,
@@ -216,23 +222,23 @@ pub(super) fn narrowed_audience(
     room.mint.resources().audience(client, wanted, issuer).map_err(|_| RefreshError::Target)
 }
 
-async fn rotate(
+fn rotation(
     room: &Oidc,
     client: &AuthenticatedClient,
     presented: &Presented,
-    successor: &Successor,
+    successor: Option<&Successor>,
     now: Time,
-) -> Result<Option<Rotated>, StorageError> {
-    let rotation = Rotation {
+) -> Rotation {
+    let digest = TokenDigest::of(&presented.claims.jti);
+    Rotation {
         family: presented.family,
         client: client.id.clone(),
-        presented: TokenDigest::of(&presented.claims.jti),
-        successor: successor.digest,
-        successor_key: successor.kid.clone(),
-        successor_expires_at: successor.expires_at,
+        presented: digest,
+        successor: successor.map_or(digest, |successor| successor.digest),
+        successor_key: successor.map(|successor| successor.kid.clone()),
+        successor_expires_at: room.mint.idle_end(now),
         now,
-    };
-    room.db.run(move |conn| refresh_tokens::rotate(conn, &rotation)).await
+    }
 }
 
 /// The statement changed nothing: a late retry, a replay, or something ended.
@@ -277,7 +283,7 @@ async fn require_key(room: &Oidc, kid: &str, now: Time) -> Result<(), RefreshErr
 
 fn leaf_of(stored: StoredFamily) -> Leaf {
     Leaf {
-        kid: stored.family.leaf_key,
+        kid: Some(stored.family.leaf_key),
         issued_at: stored.family.leaf_issued_at,
         expires_at: stored.family.leaf_expires_at,
         offline: stored.offline,
@@ -342,7 +348,9 @@ fn issue(
         auth_time,
         nonce: None,
     };
-    let printed =
-        room.mint.print_successor(&presented.claims, presented.family, &leaf.kid, (leaf.issued_at, leaf.expires_at))?;
-    Ok(room.mint.access_and_id(&grant, Some(printed), now)?)
+    let print = |kid: &String| {
+        room.mint.print_successor(&presented.claims, presented.family, kid, (leaf.issued_at, leaf.expires_at))
+    };
+    let printed = leaf.kid.as_ref().map(print).transpose()?;
+    Ok(room.mint.access_and_id(&grant, printed, now)?)
 }
