@@ -117,6 +117,41 @@ fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
     assert!(has(&app, &next));
 }
 
+/// security.md 86, ten times over: an app that keeps our key set as long as it is told to never meets a key it does not know,
+/// and no key leaves before its tokens.
+#[test]
+fn ten_rotations_surprise_nobody() {
+    let app = TestApp::spawn();
+    let (_, mut passkey, _) = app.person_with_tokens("openid");
+    let ids = || published(&app).iter().map(|key| key["kid"].clone()).collect::<HashSet<_>>();
+    let mut sign_in = || Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").expect(200).json()).access;
+    for rotation in 0..10 {
+        let old = ids();
+        app.change_keys(|conn, master, now| {
+            let family = (&Use::Tokens, Algorithm::ES256);
+            rotate::rotate(conn, master, family, policy(Duration::minutes(12)), Trigger::Request, now)
+        });
+        within(Real::from_secs(3), "the next key is published", || ids() != old);
+        app.advance(Duration::minutes(5));
+        let kept = ids();
+        app.advance(Duration::minutes(4));
+        let last = sign_in();
+        let kid = header(&last)["kid"].clone();
+        assert!(old.contains(&kid), "rotation {rotation}: a key signs that apps may not have yet");
+        app.advance(Duration::minutes(1));
+        within(Real::from_secs(3), "the next key signs", || header(&sign_in())["kid"] != kid);
+        let fresh = header(&sign_in())["kid"].clone();
+        assert!(kept.contains(&fresh), "rotation {rotation}: what was kept for five minutes has it");
+        app.advance(Duration::minutes(8));
+        assert!(
+            ids().contains(&kid) && app.opens(&last),
+            "rotation {rotation}: the old key stays while its tokens are good"
+        );
+        app.advance(Duration::minutes(6));
+        within(Real::from_secs(3), "the old key is gone", || !ids().contains(&kid));
+    }
+}
+
 /// security.md 87.
 #[test]
 fn a_revoked_key_is_out_on_every_server_within_seconds() {

@@ -15,6 +15,7 @@ mod support;
 /// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
 mod admin;
 /// The authorization endpoint: what is refused where, who is asked what, how answers travel.
+mod attacks;
 mod authorize;
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
