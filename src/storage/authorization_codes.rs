@@ -1,4 +1,5 @@
-//! Authorization codes: given once, redeemed once, each by one statement whose conditions repeat what was read before.
+//! Authorization codes: given once by one statement whose conditions repeat what was read before, and redeemed once (see
+//! [`redemptions`](super::redemptions)).
 //!
 //! A session is looked for by its id alone, and whose it is compared afterwards: given both to choose from, PostgreSQL goes
 //! through all sessions of the person, for as long as it has no statistics that tell it better.
@@ -10,12 +11,11 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::schema::{authorization_codes, users};
-use super::sign_in::NewFamily;
 use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::audit::Event;
 use crate::domain::authorization::{CodeGrant, Consent, StoredCode};
-use crate::domain::id::{FamilyId, Id, SessionId, UserId};
+use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
 use crate::statement;
@@ -157,96 +157,6 @@ pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Foun
         Ok(FoundCode { code, user: user.try_into()?, session: session.into() })
     })
     .transpose()
-}
-
-/// A redemption about to be made.
-#[derive(Clone, Debug)]
-pub struct Redemption {
-    /// Digest of the code.
-    pub digest: TokenDigest,
-    /// The client that presented it.
-    pub client: String,
-    /// About whom.
-    pub user: UserId,
-    /// The browser session that the code was given in.
-    pub session: SessionId,
-    /// The session that the tokens will live with, when they are to outlive the browser's.
-    pub offline: Option<SessionId>,
-    /// The refresh family, when the client may refresh.
-    pub family: Option<NewFamily>,
-    /// How the person had signed in.
-    pub grant: CodeGrant,
-    /// Now.
-    pub now: Time,
-}
-
-statement! {
-    Redeem {
-        digest: Vec<u8> => Binary, client: String => Text, user: Uuid => SqlUuid, session: Uuid => SqlUuid,
-        now: Time => Timestamptz, offline: Option<Uuid> => Nullable<SqlUuid>,
-        acr: String => Text, amr: Vec<String> => Array<Text>, class: Option<String> => Nullable<Text>,
-        auth_time: Time => Timestamptz, family: Option<Uuid> => Nullable<SqlUuid>, scope: Option<String> => Nullable<Text>,
-        audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>,
-        leaf_key: Option<String> => Nullable<Text>, leaf_expires_at: Option<Time> => Nullable<Timestamptz>,
-        ends_at: Option<Time> => Nullable<Timestamptz>, jkt: Option<String> => Nullable<Text>,
-        kind: String => Text, address_class: Option<String> => Nullable<Text>,
-        request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> SqlUuid,
-    ", alive AS (
-        SELECT sessions.id, user_id, credential, user_agent, address_class
-        FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
-        FOR SHARE
-    ), used AS (
-        UPDATE authorization_codes SET used_at = $5 FROM alive
-        WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND authorization_codes.user_id = alive.user_id
-          AND used_at IS NULL AND expires_at > $5
-        RETURNING grant_id
-    ), offline AS (
-        INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,
-            created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
-        SELECT $6, user_id, $2, credential, $7, $8, $9, $10, $10, $5, $5, $17, $17, user_agent, address_class
-        FROM alive, used WHERE $6 IS NOT NULL
-    ), family AS (
-        INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
-            leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, offline)
-        SELECT $11, user_id, coalesce($6, id), $2, $12, $13, $14, $15, $5, $16, $5, $17, $18, $6 IS NOT NULL
-        FROM alive, used WHERE $11 IS NOT NULL
-    ), event AS (
-        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, address_class, request_id, detail)
-        SELECT $5, $19, $3, $4, $2, grant_id::text, $20, $21, $22 FROM used
-    )
-    SELECT grant_id FROM used"
-}
-
-/// Uses a code up and begins its refresh family; of any number of callers one gets `true`.
-pub fn redeem(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -> Result<bool, StorageError> {
-    let family = redemption.family.as_ref();
-    let statement = Redeem {
-        digest: redemption.digest.as_bytes().to_vec(),
-        client: redemption.client.clone(),
-        user: redemption.user.uuid(),
-        session: redemption.session.uuid(),
-        now: redemption.now,
-        offline: redemption.offline.map(Id::uuid),
-        acr: redemption.grant.acr.clone(),
-        amr: redemption.grant.amr.clone(),
-        class: redemption.grant.credential_class.clone(),
-        auth_time: redemption.grant.auth_time,
-        family: family.map(|family| family.id.uuid()),
-        scope: family.map(|family| family.scope.clone()),
-        audience: family.map(|family| family.audience.clone()).unwrap_or_default(),
-        leaf: family.map(|family| family.leaf.as_bytes().to_vec()),
-        leaf_key: family.map(|family| family.leaf_key.clone()),
-        leaf_expires_at: family.map(|family| family.leaf_expires_at),
-        ends_at: family.map(|family| family.ends_at),
-        jkt: family.and_then(|family| family.jkt.clone()),
-        kind: event.kind.as_str().to_owned(),
-        address_class: event.origin.address_class.clone(),
-        request_id: event.origin.request_id.clone(),
-        detail: event.detail.clone(),
-    };
-    Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
 }
 
 /// Uses a code up for nothing: one try for each.

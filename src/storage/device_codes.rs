@@ -1,25 +1,21 @@
 //! Devices that wait for a person elsewhere, and the wrong codes that people entered.
 //!
 //! What must always hold: a code belongs to the first session that opened it, and only that session answers; an answer is
-//! given once; tokens are given once, by one statement that uses the device up.
+//! given once; tokens are given once (see [`redemptions`](super::redemptions)).
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::BigInt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
 use super::schema::{device_codes, device_guesses};
-use super::sign_in::NewFamily;
 use crate::clock::Time;
-use crate::domain::audit::Event;
 use crate::domain::device::{Answer, INTERVAL, Length, UserCode, Waiting, WrongCodes, life};
-use crate::domain::id::{FamilyId, Id, SessionId, UserId};
+use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
-use crate::domain::session::Session;
-use crate::statement;
 
 /// The lock under which wrong codes are counted and written, so that many at once cannot all be the last one allowed.
 const GUESSING: i64 = 0x7061_7373_6465_7601;
@@ -289,96 +285,4 @@ pub fn end_all_of(
     diesel::update(theirs.filter(device_codes::used_at.is_null())).set(device_codes::used_at.eq(now)).execute(conn)?;
     let grants: Vec<Uuid> = theirs.select(device_codes::grant_id).load(conn)?;
     Ok(grants.into_iter().map(Into::into).collect())
-}
-
-/// Tokens about to be given.
-#[derive(Clone, Debug)]
-pub struct Redemption {
-    /// Digest of the device's own code.
-    pub digest: TokenDigest,
-    /// The client that presented it.
-    pub client: String,
-    /// The browser session that allowed it, with how its owner had signed in.
-    pub browser: Session,
-    /// The session that the tokens will live with, when they are to outlive the browser's.
-    pub offline: Option<SessionId>,
-    /// Whether there will be an ID token: its client is then told when the browser session ends.
-    pub openid: bool,
-    /// The refresh family, when the client may refresh.
-    pub family: Option<NewFamily>,
-    /// Now.
-    pub now: Time,
-}
-
-statement! {
-    Redeem {
-        digest: Vec<u8> => Binary, client: String => Text, user: Uuid => SqlUuid, session: Uuid => SqlUuid,
-        now: Time => Timestamptz, offline: Option<Uuid> => Nullable<SqlUuid>,
-        acr: String => Text, amr: Vec<String> => Array<Text>, class: Option<String> => Nullable<Text>,
-        auth_time: Time => Timestamptz, family: Option<Uuid> => Nullable<SqlUuid>, scope: Option<String> => Nullable<Text>,
-        audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>,
-        leaf_key: Option<String> => Nullable<Text>, leaf_expires_at: Option<Time> => Nullable<Timestamptz>,
-        ends_at: Option<Time> => Nullable<Timestamptz>, jkt: Option<String> => Nullable<Text>, openid: bool => Bool,
-        kind: String => Text, address_class: Option<String> => Nullable<Text>,
-        request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> SqlUuid,
-    ", alive AS (
-        SELECT sessions.id, user_id, credential, user_agent, address_class
-        FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
-        FOR SHARE
-    ), used AS (
-        UPDATE device_codes SET used_at = $5 FROM alive
-        WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND device_codes.user_id = alive.user_id
-          AND decision = 'allowed' AND used_at IS NULL AND expires_at > $5
-        RETURNING grant_id
-    ), offline AS (
-        INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,
-            created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
-        SELECT $6, user_id, $2, credential, $7, $8, $9, $10, $10, $5, $5, $17, $17, user_agent, address_class
-        FROM alive, used WHERE $6 IS NOT NULL
-    ), family AS (
-        INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
-            leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, offline)
-        SELECT $11, user_id, coalesce($6, id), $2, $12, $13, $14, $15, $5, $16, $5, $17, $18, $6 IS NOT NULL
-        FROM alive, used WHERE $11 IS NOT NULL
-    ), told AS (
-        INSERT INTO session_clients (session_id, client_id, first_at) SELECT $4, $2, $5 FROM used WHERE $19
-        ON CONFLICT DO NOTHING
-    ), event AS (
-        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, address_class, request_id, detail)
-        SELECT $5, $20, $3, $4, $2, grant_id::text, $21, $22, $23 FROM used
-    )
-    SELECT grant_id FROM used"
-}
-
-/// Uses a device up and begins its refresh family; of any number of callers one gets `true`.
-pub fn redeem(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -> Result<bool, StorageError> {
-    let (family, browser) = (redemption.family.as_ref(), &redemption.browser);
-    let statement = Redeem {
-        digest: redemption.digest.as_bytes().to_vec(),
-        client: redemption.client.clone(),
-        user: browser.user.uuid(),
-        session: browser.id.uuid(),
-        now: redemption.now,
-        offline: redemption.offline.map(Id::uuid),
-        acr: browser.acr.clone(),
-        amr: browser.amr.clone(),
-        class: browser.credential_class.clone(),
-        auth_time: browser.auth_time,
-        family: family.map(|family| family.id.uuid()),
-        scope: family.map(|family| family.scope.clone()),
-        audience: family.map(|family| family.audience.clone()).unwrap_or_default(),
-        leaf: family.map(|family| family.leaf.as_bytes().to_vec()),
-        leaf_key: family.map(|family| family.leaf_key.clone()),
-        leaf_expires_at: family.map(|family| family.leaf_expires_at),
-        ends_at: family.map(|family| family.ends_at),
-        jkt: family.and_then(|family| family.jkt.clone()),
-        openid: redemption.openid,
-        kind: event.kind.as_str().to_owned(),
-        address_class: event.origin.address_class.clone(),
-        request_id: event.origin.request_id.clone(),
-        detail: event.detail.clone(),
-    };
-    Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
 }

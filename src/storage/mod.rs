@@ -27,6 +27,7 @@ pub mod migrations;
 pub mod outbox;
 pub mod people;
 pub mod pushed_requests;
+pub mod redemptions;
 pub mod refresh_tokens;
 pub mod relying_parties;
 pub mod resources;

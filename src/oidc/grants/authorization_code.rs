@@ -16,7 +16,8 @@ use crate::domain::id::{Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
-use crate::storage::authorization_codes::{self, FoundCode, Redemption};
+use crate::storage::authorization_codes::{self, FoundCode};
+use crate::storage::redemptions::{self, Redemption};
 use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::bind_family;
@@ -188,7 +189,7 @@ impl Exchange {
             detail: json!({ "scope": grant.scopes.to_string() }),
             ..self.event(EventKind::CodeRedeemed, &found)
         };
-        if !authorization_codes::redeem(conn, &redemption, &event)? {
+        if !redemptions::of_code(conn, &redemption, &event)? {
             return self.why_not(conn);
         }
         Ok(Redeemed { found, audience, session, seed, groups })
@@ -213,7 +214,12 @@ impl Exchange {
             session: found.session,
             offline: offline.then(SessionId::random),
             family,
-            grant: grant.clone(),
+            acr: grant.acr.clone(),
+            amr: grant.amr.clone(),
+            credential_class: grant.credential_class.clone(),
+            auth_time: grant.auth_time,
+            // It was noted when the code was given.
+            tells_client: false,
             now,
         };
         Ok((redemption, seed))

@@ -16,7 +16,8 @@ use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
-use crate::storage::device_codes::{self, DeviceRequest, Redemption, StoredDevice};
+use crate::storage::device_codes::{self, DeviceRequest, StoredDevice};
+use crate::storage::redemptions::{self, Redemption};
 use crate::storage::sessions::TokenIds;
 use crate::storage::sign_in::NewFamily;
 use crate::storage::{StorageError, sessions};
@@ -207,17 +208,23 @@ async fn redeem(
     now: Time,
     origin: &Provenance,
 ) -> Result<(), DeviceError> {
+    let browser = &allowed.browser;
     let redemption = Redemption {
         digest: allowed.digest,
         client: client.id.clone(),
-        browser: allowed.browser.clone(),
+        user: browser.user,
+        session: browser.id,
         offline: plan.offline,
-        openid: allowed.device.request.scopes.contains("openid"),
         family: plan.family.clone(),
+        acr: browser.acr.clone(),
+        amr: browser.amr.clone(),
+        credential_class: browser.credential_class.clone(),
+        auth_time: browser.auth_time,
+        tells_client: allowed.device.request.scopes.contains("openid"),
         now,
     };
     let event = Event::new(EventKind::DeviceRedeemed, now, origin);
-    let won = room.db.run(move |conn| device_codes::redeem(conn, &redemption, &event)).await?;
+    let won = room.db.run(move |conn| redemptions::of_device(conn, &redemption, &event)).await?;
     // Another poll was first, or the session ended since it was read.
     if won { Ok(()) } else { Err(DeviceError::Used) }
 }
