@@ -7,11 +7,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::PgConnection;
+use serde_json::{Map, Value};
 
 use super::key::key_algorithm;
 use super::{
-    Bridge, ClientFacts, Denied, Facts, GrantFacts, Key, KidPolicy, Material, PasskeyFacts, Person, RenderError,
-    Request, SessionFacts, Typ, UserFacts,
+    Bridge, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, Key, KidPolicy, Material, PasskeyFacts, Person,
+    RenderError, Request, SessionFacts, Typ, UserFacts,
 };
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -35,6 +36,9 @@ pub enum BridgeError {
     /// The rule of the bridge refuses.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// What the caller said is not what the bridge asks for.
+    #[error(transparent)]
+    Inputs(#[from] InputRefusal),
     /// The template cannot be filled for this person, or its result breaks a rule of the target.
     #[error("the token cannot be rendered: {0}")]
     Render(#[from] RenderError),
@@ -65,6 +69,8 @@ pub struct MintRequest<'a> {
     pub client: &'a Client,
     /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
     pub scopes: &'a Scopes,
+    /// What the caller says under the names that the bridge declares.
+    pub inputs: Option<&'a Map<String, Value>>,
 }
 
 /// A custom token.
@@ -179,7 +185,8 @@ impl Bridges {
         let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
         entry.bridge.permits_person(&known.person(request))?;
         let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
-        entry.bridge.render(&facts(request, scopes, known), now, crate::random::uuid()).map(drop).map_err(Into::into)
+        let facts = Facts { inputs: entry.bridge.inputs().accept(request.inputs)?, ..facts(request, scopes, known) };
+        entry.bridge.render(&facts, now, crate::random::uuid()).map(drop).map_err(Into::into)
     }
 
     /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
@@ -194,10 +201,11 @@ impl Bridges {
             auth_time: request.auth_time,
             now,
         })?;
+        let inputs = entry.bridge.inputs().accept(request.inputs)?;
         let owner = request.user.id;
         let known = self.db.run(move |conn| Known::of(conn, owner)).await?;
         entry.bridge.permits_person(&known.person(request))?;
-        let minted = self.sign(entry, &facts(request, scopes, known), now)?;
+        let minted = self.sign(entry, &Facts { inputs, ..facts(request, scopes, known) }, now)?;
         metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
         Ok(minted)
     }
@@ -265,11 +273,12 @@ fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
     })))
 }
 
-/// What a bridge is told about a request.
+/// What a bridge is told about a request, but for the caller's inputs.
 pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
     let user = request.user;
     let Known { links, groups } = known;
     Facts {
+        inputs: BTreeMap::new(),
         user: UserFacts {
             id: user.id.to_string(),
             email: user.email.clone(),

@@ -3,17 +3,21 @@
 //! ```text
 //! expression  = alternative *( "??" alternative ) [ "?" ]        the first that is not missing; `?` = leave out when none
 //! alternative = source *( "|" filter )                           a filter binds tighter than `??`
-//! source      = fact | "link(" text ")" | text | number | "true" | "false"
+//! source      = fact | "input." name | "link(" text ")" | text | number | "true" | "false"
+//!             | "tmpl(" text 1*( "," alternative ) ")"          each `{}` of the text takes one alternative's text
 //! filter      = name [ "(" text *( "," text ) ")" ]
 //! text        = "'" … "'" or '"' … '"'                          no escapes: it ends at the next such quote
 //! ```
 //!
 //! What must always hold: an expression is read once, when it is saved, and every mistake in it is found there; its kind
-//! is then known and never changes. There are no loops and nothing pastes text together. To add a source: a `Source`
-//! and an arm in `Reader::source` and `Alternative::evaluate`; filters live in `filter.rs`.
+//! is then known and never changes. There are no loops, and text is put together by `tmpl` and `each` alone, whose values
+//! can hold no structure (`composition.rs`). To add a source: a `Source` and an arm in `Reader::source` and
+//! `Alternative::evaluate`; filters live in `filter.rs`.
 
+use super::composition::Composition;
 use super::facts::{Context, Datum, Fact, Kind, TooLong};
 use super::filter::{Filter, FilterFailure, FilterProblem};
+use super::input::Inputs;
 
 const MAX_BYTES: usize = 512;
 
@@ -35,7 +39,9 @@ struct Alternative {
 enum Source {
     Fact(Fact),
     Link(String),
+    Input { name: String, listed: bool },
     Literal(Datum),
+    Tmpl(Composition, Vec<Alternative>),
 }
 
 /// What is wrong with an expression.
@@ -58,6 +64,12 @@ pub enum ExpressionProblem {
     /// A name outside the closed list.
     #[error("no fact is named `{0}`")]
     UnknownFact(String),
+    /// An input that the bridge does not declare.
+    #[error("the bridge declares no input `{0}`")]
+    UnknownInput(String),
+    /// A composed text whose places and values differ in number, or with a value that is no text.
+    #[error("`tmpl` takes a text with `{{}}`, and for each of them one value that is text")]
+    Tmpl,
     /// A filter problem.
     #[error(transparent)]
     Filter(#[from] FilterProblem),
@@ -93,7 +105,7 @@ impl Expression {
     ///
     /// # Errors
     /// Any mistake, see [`ExpressionProblem`].
-    pub fn parse(text: &str) -> Result<Option<Self>, ExpressionProblem> {
+    pub fn parse(text: &str, inputs: &Inputs) -> Result<Option<Self>, ExpressionProblem> {
         if !text.contains("{{") && !text.contains("}}") {
             return Ok(None);
         }
@@ -103,7 +115,7 @@ impl Expression {
         if inner.len() > MAX_BYTES {
             return Err(ExpressionProblem::TooLong);
         }
-        Reader { text: inner, at: 0 }.expression().map(Some)
+        Reader { text: inner, at: 0, inputs }.expression().map(Some)
     }
 
     /// The kind of its value.
@@ -122,21 +134,20 @@ impl Expression {
             if *found == fact && filters.is_empty())
     }
 
-    /// Whether it can only be an identifier of one user: no literal, and no fact outside `identifying`.
+    /// Whether it can only be an identifier of one user: no literal, no fact outside `identifying`, and nothing that
+    /// makes two users one.
     pub fn is_only_of(&self, identifying: &[Fact]) -> bool {
-        self.alternatives.iter().all(|alternative| match &alternative.source {
-            Source::Fact(fact) => identifying.contains(fact),
-            Source::Link(_) => true,
-            Source::Literal(_) => false,
-        })
+        self.alternatives.iter().all(|alternative| alternative.is_only_of(identifying))
+    }
+
+    /// Whether a person, a client or a device may choose what it says, beyond choosing among values written here.
+    pub fn is_chosen(&self) -> bool {
+        self.alternatives.iter().any(Alternative::is_chosen)
     }
 
     /// The sources named by `link('…')`.
     pub fn links(&self) -> impl Iterator<Item = &str> {
-        self.alternatives.iter().filter_map(|alternative| match &alternative.source {
-            Source::Link(source) => Some(source.as_str()),
-            _ => None,
-        })
+        self.alternatives.iter().flat_map(Alternative::links)
     }
 
     /// The value for one sign-in; `Ok(None)` = leave it out.
@@ -161,7 +172,38 @@ impl Alternative {
         match &self.source {
             Source::Fact(fact) => fact.name().to_owned(),
             Source::Link(source) => format!("link('{source}')"),
+            Source::Input { name, .. } => format!("input.{name}"),
             Source::Literal(_) => "a literal".to_owned(),
+            Source::Tmpl(_, values) => values.iter().map(Self::name).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// One value alone may be composed: `tmpl('{}{}', a, b)` of two users could be the same text.
+    fn is_only_of(&self, identifying: &[Fact]) -> bool {
+        self.filters.iter().all(Filter::keeps_apart)
+            && match &self.source {
+                Source::Fact(fact) => identifying.contains(fact),
+                Source::Link(_) => true,
+                Source::Input { .. } | Source::Literal(_) => false,
+                Source::Tmpl(_, values) => matches!(&**values, [value] if value.is_only_of(identifying)),
+            }
+    }
+
+    fn is_chosen(&self) -> bool {
+        !self.filters.iter().any(Filter::is_closed)
+            && match &self.source {
+                Source::Fact(fact) => fact.is_chosen(),
+                Source::Input { listed, .. } => !listed,
+                Source::Link(_) | Source::Literal(_) => false,
+                Source::Tmpl(_, values) => values.iter().any(Self::is_chosen),
+            }
+    }
+
+    fn links(&self) -> Vec<&str> {
+        match &self.source {
+            Source::Link(source) => vec![source.as_str()],
+            Source::Tmpl(_, values) => values.iter().flat_map(Self::links).collect(),
+            Source::Fact(_) | Source::Input { .. } | Source::Literal(_) => Vec::new(),
         }
     }
 
@@ -169,7 +211,9 @@ impl Alternative {
         let found = match &self.source {
             Source::Fact(fact) => context.look_up(*fact),
             Source::Link(source) => context.link(source),
+            Source::Input { name, .. } => Ok(context.input(name)),
             Source::Literal(datum) => Ok(Some(datum.clone())),
+            Source::Tmpl(text, values) => Ok(self.compose(text, values, context)?),
         };
         let mut value = found.map_err(|TooLong| EvaluationError::TooLong(self.name()))?;
         for filter in &self.filters {
@@ -180,10 +224,32 @@ impl Alternative {
     }
 }
 
+impl Alternative {
+    /// The text with its values; missing when one of them is.
+    fn compose(
+        &self,
+        text: &Composition,
+        values: &[Self],
+        context: &Context<'_>,
+    ) -> Result<Option<Datum>, EvaluationError> {
+        let mut found = Vec::with_capacity(values.len());
+        for value in values {
+            match value.evaluate(context)? {
+                Some(Datum::Text(value)) => found.push(value),
+                Some(_) => return Err(EvaluationError::Filter(self.name(), FilterFailure::Kind)),
+                None => return Ok(None),
+            }
+        }
+        let filled = text.fill(&found).map(Datum::Text).map(Some);
+        filled.ok_or_else(|| EvaluationError::Filter(self.name(), FilterFailure::Unsafe))
+    }
+}
+
 /// Reads left to right, never back.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    inputs: &'a Inputs,
 }
 
 impl<'a> Reader<'a> {
@@ -274,6 +340,7 @@ impl<'a> Reader<'a> {
                 self.need(")", "`)`")?;
                 Ok((Source::Link(source), Kind::Text))
             }
+            "tmpl" => self.composed(),
             number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
                 if let Ok(number) = number.parse() {
                     return Ok((Source::Literal(Datum::Number(number)), Kind::Number));
@@ -281,11 +348,36 @@ impl<'a> Reader<'a> {
                 self.at = start;
                 self.expected("a whole number")
             }
-            name => match Fact::find(name) {
-                Some((fact, kind)) => Ok((Source::Fact(fact), kind)),
-                None => Err(ExpressionProblem::UnknownFact(name.to_owned())),
+            name => match (name.strip_prefix("input."), Fact::find(name)) {
+                (Some(name), _) => match self.inputs.find(name) {
+                    Some(input) => {
+                        Ok((Source::Input { name: name.to_owned(), listed: input.is_listed() }, input.kind()))
+                    }
+                    None => Err(ExpressionProblem::UnknownInput(name.to_owned())),
+                },
+                (None, Some((fact, kind))) => Ok((Source::Fact(fact), kind)),
+                (None, None) => Err(ExpressionProblem::UnknownFact(name.to_owned())),
             },
         }
+    }
+
+    fn composed(&mut self) -> Result<(Source, Kind), ExpressionProblem> {
+        self.need("(", "`(`")?;
+        let Some(text) = self.quoted()? else { return self.expected("a quoted text with `{}`") };
+        let text = Composition::parse(&text).ok_or(ExpressionProblem::Tmpl)?;
+        let mut values = Vec::new();
+        while self.take(",") {
+            let (value, kind) = self.alternative()?;
+            if kind != Kind::Text {
+                return Err(ExpressionProblem::Tmpl);
+            }
+            values.push(value);
+        }
+        self.need(")", "`,` or `)`")?;
+        if values.len() != text.places() {
+            return Err(ExpressionProblem::Tmpl);
+        }
+        Ok((Source::Tmpl(text, values), Kind::Text))
     }
 
     fn arguments(&mut self) -> Result<Vec<String>, ExpressionProblem> {

@@ -3,17 +3,25 @@ use serde_json::{Value, json};
 use super::*;
 use crate::bridge::sample;
 
+fn inputs() -> Inputs {
+    Inputs::parse(&json!({
+        "room": {}, "level": { "one_of": ["low", "high"], "required": false }, "count": { "type": "number" },
+        "channels": { "type": "list" },
+    }))
+    .unwrap()
+}
+
 type Check<'a> = &'a dyn Fn(&ExpressionProblem) -> bool;
 
 fn evaluate(text: &str, facts: &crate::bridge::facts::Facts) -> Result<Option<Value>, EvaluationError> {
-    let expression = Expression::parse(text).unwrap().unwrap_or_else(|| panic!("{text} is an expression"));
+    let expression = Expression::parse(text, &inputs()).unwrap().unwrap_or_else(|| panic!("{text} is an expression"));
     let context = Context { facts, now: 1000, exp: 1600 };
     Ok(expression.evaluate(&context)?.map(Value::from))
 }
 
 #[test]
 fn values_keep_their_json_type() {
-    let facts = sample::full(&["firebase"]);
+    let facts = sample::asking(sample::full(&["firebase"]), inputs().samples(true));
     for (text, value) in [
         ("{{ user.id }}", json!("0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11")),
         ("{{user.email|lower}}", json!("ada@example.com")),
@@ -25,6 +33,23 @@ fn values_keep_their_json_type() {
         ("{{ user.groups | in(\"staff\", 'x') | first }}", json!("staff")),
         ("{{ link('firebase') ?? user.id }}", json!("external-4711")),
         ("{{ link('other') ?? user.email | sha256 | in('no') ?? 'none' }}", json!("none")),
+        ("{{ input.room }}", json!("sample")),
+        ("{{ input.count }}", json!(7)),
+        ("{{ input.channels }}", json!(["sample"])),
+        ("{{ tmpl('usr.{}.>', link('firebase')) }}", json!("usr.external-4711.>")),
+        ("{{ tmpl('{}:{}', input.room, user.groups | first) }}", json!("sample:staff")),
+        (
+            "{{ tmpl('{\"chat:{}\":[\"subscribe\"]}', link('firebase')) }}",
+            json!("{\"chat:external-4711\":[\"subscribe\"]}"),
+        ),
+        ("{{ user.groups | each('grp.{}.*') }}", json!(["grp.staff.*", "grp.editors.*"])),
+        ("{{ user.groups | map('editors', 'Editor', 'x', 'y') }}", json!(["Editor"])),
+        ("{{ session.acr | map('phr', 'aal2', 'phrh', 'aal2') ?? 'aal1' }}", json!("aal2")),
+        ("{{ user.locale | map('de', 'x') ?? 'none' }}", json!("none")),
+        (
+            "{{ 'www.example.com' | uuid5('6ba7b810-9dad-11d1-80b4-00c04fd430c8') }}",
+            json!("2ed6657d-e927-568b-95e1-2665a8aea6a2"),
+        ),
         ("{{ 7 }}", json!(7)),
         ("{{ -7 }}", json!(-7)),
         ("{{ false }}", json!(false)),
@@ -49,7 +74,7 @@ fn missing_values_fail_are_left_out_or_have_a_default() {
 #[test]
 fn text_without_braces_is_text() {
     for text in ["", "plain", "{ single }", "user.id", "{{".get(..1).unwrap()] {
-        assert_eq!(Expression::parse(text), Ok(None), "{text}");
+        assert_eq!(Expression::parse(text, &inputs()), Ok(None), "{text}");
     }
 }
 
@@ -61,8 +86,10 @@ fn mistakes_are_found_when_saved() {
     let kind = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::FilterKind { .. });
     let filter = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Filter(_));
     let mixed = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Mixed(..));
-    let cases: [(&str, Check<'_>); 26] = [
-        ("hello {{ user.id }}", &stray),
+    let input = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::UnknownInput(_));
+    let tmpl = |problem: &ExpressionProblem| *problem == ExpressionProblem::Tmpl;
+    let cases = [
+        ("hello {{ user.id }}", &stray as Check<'_>),
         ("{{ user.id }} ", &stray),
         ("{{ user.id }}{{ user.id }}", &stray),
         ("{{ user.id", &stray),
@@ -88,20 +115,110 @@ fn mistakes_are_found_when_saved() {
         ("{{ user.groups | lower }}", &kind),
         ("{{ passkey.uv | int }}", &kind),
         ("{{ passkey.uv ?? 'no' }}", &mixed),
+        ("{{ input.other }}", &input),
+        ("{{ input. }}", &input),
+        ("{{ tmpl('no place', user.id) }}", &tmpl),
+        ("{{ tmpl('{}') }}", &tmpl),
+        ("{{ tmpl('{}', user.id, user.id) }}", &tmpl),
+        ("{{ tmpl('{}', user.groups) }}", &tmpl),
+        ("{{ tmpl(user.id) }}", &syntax),
+        ("{{ tmpl('{}', user.id }}", &syntax),
+        ("{{ user.groups | each('grp') }}", &filter),
+        ("{{ user.groups | each('{}', '{}') }}", &filter),
+        ("{{ user.id | each('{}') }}", &kind),
+        ("{{ user.id | map('a') }}", &filter),
+        ("{{ user.id | map }}", &filter),
+        ("{{ user.id | uuid5('dns') }}", &filter),
     ];
     for (text, expected) in cases {
-        let problem = Expression::parse(text).expect_err(text);
+        let problem = Expression::parse(text, &inputs()).expect_err(text);
         assert!(expected(&problem), "{text}: {problem}");
     }
-    assert_eq!(Expression::parse(&format!("{{{{ '{}' }}}}", "x".repeat(600))), Err(ExpressionProblem::TooLong));
+    assert_eq!(
+        Expression::parse(&format!("{{{{ '{}' }}}}", "x".repeat(600)), &inputs()),
+        Err(ExpressionProblem::TooLong)
+    );
 }
 
 #[test]
 fn only_a_bare_fact_is_just_that_fact() {
-    let is_acr = |text: &str| Expression::parse(text).unwrap().unwrap().is_just(Fact::SessionAcr);
+    let is_acr = |text: &str| Expression::parse(text, &inputs()).unwrap().unwrap().is_just(Fact::SessionAcr);
     assert!(is_acr("{{ session.acr }}"));
     assert!(is_acr("{{ session.acr ? }}"));
     assert!(!is_acr("{{ session.acr ?? 'phr' }}"));
     assert!(!is_acr("{{ session.acr | lower }}"));
     assert!(!is_acr("{{ 'phr' }}"));
+}
+
+/// What a person typed means itself or nothing: it never becomes a second part of a text with structure.
+#[test]
+fn a_composed_text_has_the_parts_that_were_written() {
+    let mut facts = sample::asking(sample::full(&[]), inputs().samples(true));
+    for hostile in
+        ["*", ">", "a.b", "a/b", "a:b", "a,b", "a b", "a\"b", "a'b", "a\nb", "", "\u{202e}a", "\u{430}dmin", "%2F"]
+    {
+        facts.user.name = Some(hostile.to_owned());
+        facts.user.groups = vec!["ok".to_owned(), hostile.to_owned()];
+        for text in ["{{ tmpl('usr.{}.>', user.name) }}", "{{ user.groups | each('grp.{}') }}"] {
+            let refused = evaluate(text, &facts);
+            assert!(matches!(refused, Err(EvaluationError::Filter(_, FilterFailure::Unsafe))), "{text}: {hostile:?}");
+        }
+        let hashed = evaluate("{{ tmpl('usr.{}.>', user.name | sha256) }}", &facts).unwrap().unwrap();
+        assert_eq!(hashed.as_str().unwrap().split('.').count(), 3, "a digest can always be put in");
+    }
+    facts.user.name = None;
+    assert!(matches!(evaluate("{{ tmpl('{}', user.name) }}", &facts), Err(EvaluationError::Missing(_))));
+    assert_eq!(evaluate("{{ tmpl('{}', user.name) ? }}", &facts), Ok(None));
+}
+
+#[test]
+fn what_people_choose_is_known() {
+    let is_chosen = |text: &str| Expression::parse(text, &inputs()).unwrap().unwrap().is_chosen();
+    for text in [
+        "{{ user.name }}",
+        "{{ user.email }}",
+        "{{ client.name }}",
+        "{{ input.room }}",
+        "{{ user.id ?? user.name }}",
+        "{{ user.name | only('app:') }}",
+        "{{ user.name | sha256 }}",
+        "{{ tmpl('a.{}', input.room) }}",
+        "{{ input.channels }}",
+    ] {
+        assert!(is_chosen(text), "{text}");
+    }
+    for text in [
+        "{{ user.id }}",
+        "{{ user.groups }}",
+        "{{ link('x') }}",
+        "{{ 'plain' }}",
+        "{{ grant.scopes | only('app:') }}",
+        "{{ input.level }}",
+        "{{ user.name | in('a', 'b') }}",
+        "{{ user.name | map('a', 'b') }}",
+        "{{ tmpl('a.{}', input.room | in('x')) }}",
+    ] {
+        assert!(!is_chosen(text), "{text}");
+    }
+}
+
+#[test]
+fn only_what_keeps_people_apart_identifies_them() {
+    let identifies = |text: &str| Expression::parse(text, &inputs()).unwrap().unwrap().is_only_of(&[Fact::UserId]);
+    for text in [
+        "{{ user.id | sha256 }}",
+        "{{ tmpl('{}@chat', user.id) }}",
+        "{{ link('x') | uuid5('6ba7b810-9dad-11d1-80b4-00c04fd430c8') ?? user.id }}",
+    ] {
+        assert!(identifies(text), "{text}");
+    }
+    for text in [
+        "{{ user.id | map('a', 'x', 'b', 'x') }}",
+        "{{ tmpl('{}{}', user.id, link('x')) }}",
+        "{{ tmpl('{}', user.name) }}",
+        "{{ input.room }}",
+        "{{ tmpl('{}', 'same') }}",
+    ] {
+        assert!(!identifies(text), "{text}");
+    }
 }

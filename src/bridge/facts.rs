@@ -3,8 +3,8 @@
 //! What must always hold: a fact that is not true for certain is *missing*, never guessed. An unverified e-mail address
 //! is never an identity, so `user.email` exists only when it was verified.
 //!
-//! To add a fact: a field in the structs below, a variant and a row in [`Fact::ALL`], an arm in [`Context::look_up`], and
-//! a line in the samples (`sample.rs`).
+//! To add a fact: a field in the structs below, a variant and a row in [`Fact::ALL`], an arm in [`Context::look_up`], a
+//! line in the samples (`sample.rs`), and if people, clients or devices choose its text, an arm in [`Fact::is_chosen`].
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub struct Facts {
     pub client: ClientFacts,
     /// What the client was granted.
     pub grant: GrantFacts,
+    /// What the caller gave, checked against the bridge's declarations.
+    pub inputs: BTreeMap<String, Datum>,
 }
 
 /// Facts about the person.
@@ -226,6 +228,21 @@ impl Fact {
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, fact, _)| *fact == self).map_or("", |(name, ..)| name)
     }
+
+    /// Whether a person, a client or a device chooses its text. Such a text may not decide what a token allows. Scopes and
+    /// audiences are chosen too, but among those the operator gave the client.
+    pub const fn is_chosen(self) -> bool {
+        matches!(
+            self,
+            Self::UserEmail
+                | Self::UserName
+                | Self::UserUsername
+                | Self::UserLocale
+                | Self::PasskeyAaguid
+                | Self::PasskeyTransports
+                | Self::ClientName
+        )
+    }
 }
 
 /// The facts of one minting: the sign-in's, and the token's own times.
@@ -287,6 +304,11 @@ impl Context<'_> {
     /// [`TooLong`], as [`Context::look_up`].
     pub fn link(&self, source: &str) -> Result<Option<Datum>, TooLong> {
         text(self.facts.links.get(source).map(String::as_str))
+    }
+
+    /// What the caller gave under a declared name; `None` when nothing. The declaration bounds its length.
+    pub fn input(&self, name: &str) -> Option<Datum> {
+        self.facts.inputs.get(name).cloned()
     }
 }
 

@@ -10,7 +10,9 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use uuid::Uuid;
 
+use super::composition::Composition;
 use super::facts::{Datum, Kind};
 
 /// One step of a pipeline.
@@ -40,6 +42,12 @@ pub enum Filter {
     In(Vec<String>),
     /// As [`Filter::In`], by beginnings.
     Only(Vec<String>),
+    /// Text: replaced by what stands beside it in the table, otherwise missing. List: each member so, the others left out.
+    Map(Vec<(String, String)>),
+    /// Each member put into a text at `{}`; see [`Composition`].
+    Each(Composition),
+    /// The name-based UUID (RFC 9562 §5.5) of the text in a namespace.
+    Uuid5(Uuid),
 }
 
 /// Why a filter is not one.
@@ -65,6 +73,11 @@ pub enum FilterFailure {
     /// `join` on a list with a member that contains the separator.
     #[error("a member of the list contains the separator")]
     SeparatorInside,
+    /// A value that would mean more than itself inside a text with structure.
+    #[error(
+        "only letters, digits, `-` and `_`, at most 255, can be put into a text; `sha256` or `b64url` makes them of anything"
+    )]
+    Unsafe,
     /// A kind that was not declared; the save-time check makes this impossible.
     #[error("the value is of the wrong kind")]
     Kind,
@@ -93,6 +106,9 @@ impl Filter {
                 return Ok(Self::Only(arguments));
             }
             "only" => return Err(FilterProblem::Arguments("only", "one or more texts that are not empty")),
+            "map" => return Self::parse_map(arguments),
+            "each" => return Self::parse_each(arguments),
+            "uuid5" => return Self::parse_uuid5(arguments),
             other => return Err(FilterProblem::Unknown(other.to_owned())),
         };
         if arguments.is_empty() { Ok(plain) } else { Err(FilterProblem::Arguments("this filter", "no arguments")) }
@@ -105,16 +121,67 @@ impl Filter {
         }
     }
 
+    fn parse_map(arguments: Vec<String>) -> Result<Self, FilterProblem> {
+        let (pairs, rest) = arguments.as_chunks::<2>();
+        if pairs.is_empty() || !rest.is_empty() {
+            return Err(FilterProblem::Arguments("map", "pairs of texts: what is found, what it becomes"));
+        }
+        Ok(Self::Map(pairs.iter().map(|[from, to]| (from.clone(), to.clone())).collect()))
+    }
+
+    fn parse_each(arguments: Vec<String>) -> Result<Self, FilterProblem> {
+        match &*arguments {
+            [text] => Composition::parse(text).filter(|text| text.places() == 1).map(Self::Each),
+            _ => None,
+        }
+        .ok_or(FilterProblem::Arguments("each", "one text with `{}` once"))
+    }
+
+    fn parse_uuid5(arguments: Vec<String>) -> Result<Self, FilterProblem> {
+        match &*arguments {
+            [namespace] => Uuid::parse_str(namespace).ok().map(Self::Uuid5),
+            _ => None,
+        }
+        .ok_or(FilterProblem::Arguments("uuid5", "the UUID of a namespace"))
+    }
+
+    /// Whether two users who differ before this filter differ after it: what a subject has to keep.
+    pub const fn keeps_apart(&self) -> bool {
+        match self {
+            Self::Str
+            | Self::Int
+            | Self::Bool
+            | Self::List
+            | Self::Json
+            | Self::Lower
+            | Self::Sha256
+            | Self::B64Url
+            | Self::In(_)
+            | Self::Only(_)
+            | Self::Uuid5(_) => true,
+            Self::Join(_) | Self::First | Self::Map(_) | Self::Each(_) => false,
+        }
+    }
+
+    /// Whether only values that the operator wrote down come out.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self, Self::In(_) | Self::Map(_))
+    }
+
     /// The kind that comes out when `input` goes in; `None` when this filter does not take that kind.
     pub fn result(&self, input: Kind) -> Option<Kind> {
         match (self, input) {
             (Self::Str, Kind::Text | Kind::Number | Kind::Flag)
-            | (Self::Lower | Self::Sha256 | Self::B64Url | Self::In(_) | Self::Only(_), Kind::Text)
+            | (
+                Self::Lower | Self::Sha256 | Self::B64Url | Self::In(_) | Self::Only(_) | Self::Map(_) | Self::Uuid5(_),
+                Kind::Text,
+            )
             | (Self::Join(_) | Self::First, Kind::List)
             | (Self::Json, _) => Some(Kind::Text),
             (Self::Int, Kind::Text | Kind::Number) => Some(Kind::Number),
             (Self::Bool, Kind::Text | Kind::Flag) => Some(Kind::Flag),
-            (Self::List, Kind::Text | Kind::List) | (Self::In(_) | Self::Only(_), Kind::List) => Some(Kind::List),
+            (Self::List, Kind::Text | Kind::List)
+            | (Self::In(_) | Self::Only(_) | Self::Map(_) | Self::Each(_), Kind::List) => Some(Kind::List),
             _ => None,
         }
     }
@@ -146,6 +213,15 @@ impl Filter {
             (Self::In(_) | Self::Only(_), Datum::List(items)) => {
                 Datum::List(items.into_iter().filter(|item| self.keeps(item)).collect())
             }
+            (Self::Map(table), Datum::Text(text)) => return Ok(mapped(table, &text).map(Datum::Text)),
+            (Self::Map(table), Datum::List(items)) => {
+                Datum::List(items.iter().filter_map(|item| mapped(table, item)).collect())
+            }
+            (Self::Each(text), Datum::List(items)) => {
+                let filled = items.iter().map(|item| text.fill(&[item]));
+                Datum::List(filled.collect::<Option<Vec<_>>>().ok_or(FilterFailure::Unsafe)?)
+            }
+            (Self::Uuid5(namespace), Datum::Text(text)) => Datum::Text(uuid5(*namespace, &text).to_string()),
             _ => return Err(FilterFailure::Kind),
         }))
     }
@@ -157,6 +233,20 @@ impl Filter {
             _ => false,
         }
     }
+}
+
+fn mapped(table: &[(String, String)], text: &str) -> Option<String> {
+    table.iter().find(|(from, _)| from == text).map(|(_, to)| to.clone())
+}
+
+/// RFC 9562 §5.5. SHA-1 is what the form prescribes; nothing here rests on its strength.
+fn uuid5(namespace: Uuid, name: &str) -> Uuid {
+    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(namespace.as_bytes());
+    hash.update(name.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finish().as_ref()[..16]);
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
 /// `i64::from_str` also takes `+5` and `007`; a number that came as text is taken in one spelling only.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{BridgeError, Bridges, Denied, MintRequest};
@@ -15,6 +16,7 @@ use crate::storage::{Db, audit, credentials};
 use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::OptionalJson;
 use crate::web::limits::{Class, Limits};
 
 /// What the endpoint works with.
@@ -33,6 +35,15 @@ pub struct BridgeDesk {
     pub clock: crate::clock::Clock,
 }
 
+/// What to say under the names that the bridge declares. May be left out where it declares none, or none that is required.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeTokenRequest {
+    /// Values by name, such as `{"room": "blue"}`.
+    #[schema(value_type = Option<Object>)]
+    pub inputs: Option<Map<String, Value>>,
+}
+
 /// A custom token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -49,7 +60,8 @@ pub struct BridgeTokenResponse {
 ///
 /// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
 #[utoipa::path(post, path = "/v1/bridges/{name}/token", tag = "Bridges", params(("name" = String, Path)),
-    responses((status = 200, body = BridgeTokenResponse), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
+    request_body(content = BridgeTokenRequest),
+    responses((status = 200, body = BridgeTokenResponse), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
         (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 503, description = "`unavailable`")))]
 pub async fn token(
     desk: web::Data<BridgeDesk>,
@@ -57,6 +69,7 @@ pub async fn token(
     identity: Identity,
     caller: Caller,
     name: web::Path<String>,
+    body: OptionalJson<BridgeTokenRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Token, caller.network)?;
     let (client, scopes) = asking(&desk, &identity)?;
@@ -75,6 +88,7 @@ pub async fn token(
         passkey,
         client: &client,
         scopes: &scopes,
+        inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()),
     };
     let minted = desk.bridges.mint(&name, &request, now).await?;
     let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);
@@ -120,6 +134,9 @@ impl From<BridgeError> for Failure {
             }
             BridgeError::Denied(denied @ (Denied::Group | Denied::Email)) => {
                 Self::new(Kind::Forbidden, "This bridge makes no token for this account.").because(denied)
+            }
+            BridgeError::Inputs(refusal) => {
+                Self::new(Kind::InvalidRequest, format!("This bridge refuses what was asked: {refusal}."))
             }
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)

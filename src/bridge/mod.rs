@@ -9,13 +9,17 @@
 //! - every check of the save runs again at the minting, on the finished token, and any doubt means no token;
 //! - a custom token is never accepted back by us: it is for one audience, and that is not us.
 //!
-//! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`] and [`expression`].
+//! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`], [`input`] and
+//! [`expression`].
 
+mod charset;
+mod composition;
 pub mod directory;
 pub mod expression;
 pub mod facts;
 pub mod filter;
 pub mod handlers;
+pub mod input;
 pub mod key;
 pub mod preset;
 mod rule;
@@ -33,6 +37,7 @@ pub use self::directory::{BridgeError, BridgeToken, Bridges, Known, MintRequest}
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use self::facts::{Context, Datum, Fact, Kind};
+pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
 use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation};
@@ -51,6 +56,7 @@ pub struct Bridge {
     name: String,
     preset: PresetKind,
     plan: Plan,
+    inputs: Inputs,
     subject: Expression,
     template: Template,
     allow: Allow,
@@ -124,8 +130,9 @@ impl Bridge {
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
+        let inputs = parse_inputs(&spec.inputs, &mut problems);
         let subject = parse_subject(spec.subject.as_deref(), &mut problems);
-        let template = match Template::parse(&spec.claims) {
+        let template = match Template::parse(&spec.claims, &inputs) {
             Ok(template) => {
                 rules.vet(&template, &mut problems);
                 Some(template)
@@ -150,6 +157,7 @@ impl Bridge {
             name: name.clone(),
             preset: spec.preset,
             plan,
+            inputs,
             subject,
             template,
             allow: spec.allow,
@@ -177,6 +185,11 @@ impl Bridge {
             (KeySource::Provider, None) => Key::Provider(self.plan.algorithm),
             (_, None) => Key::Own(self.plan.algorithm),
         }
+    }
+
+    /// What whoever asks for a token may say.
+    pub const fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// The sources of external ids its templates ask for, so that the caller loads those and no others.
@@ -238,7 +251,12 @@ impl Bridge {
     /// The sample sign-ins that every bridge is rendered for when it is saved, by name; all happen at [`sample_moment`].
     pub fn samples(&self) -> [(&'static str, Facts); 3] {
         let sources = self.link_sources();
-        [("full", sample::full(&sources)), ("bare", sample::bare()), ("awkward", sample::awkward(&sources))]
+        let asking = |facts, all| sample::asking(facts, self.inputs.samples(all));
+        [
+            ("full", asking(sample::full(&sources), true)),
+            ("bare", asking(sample::bare(), false)),
+            ("awkward", asking(sample::awkward(&sources), true)),
+        ]
     }
 
     fn render_subject(&self, context: &Context<'_>) -> Result<String, RenderError> {
@@ -250,12 +268,13 @@ impl Bridge {
         }
     }
 
-    /// A value that only some users have is the template's choice (such a user gets no token); all else is a mistake.
+    /// A value that only some users have, or that only some have in a form that can be put into a text, is the template's
+    /// choice (such a user gets no token); all else is a mistake.
     fn render_samples(&self, problems: &mut Problems) {
         for (sample, facts) in self.samples() {
             match self.render(&facts, sample::moment(), Uuid::nil()) {
                 Ok(_) => {}
-                Err(RenderError::Evaluation { error: EvaluationError::Missing(_), .. }) if sample != "full" => {}
+                Err(error) if sample != "full" && error.is_choice() => {}
                 Err(error @ RenderError::Subject { .. }) => problems.add("subject", Problem::Sample { sample, error }),
                 Err(error) => problems.add("claims", Problem::Sample { sample, error }),
             }
@@ -292,8 +311,17 @@ fn is_subject(subject: &str, max: usize) -> bool {
 /// Facts that are one user's alone. A name is not: people choose it.
 const IDENTIFYING: [Fact; 2] = [Fact::UserId, Fact::UserEmail];
 
+fn parse_inputs(declared: &Value, problems: &mut Problems) -> Inputs {
+    Inputs::parse(declared).unwrap_or_else(|found| {
+        for (place, problem) in found {
+            problems.add(&place, problem.into());
+        }
+        Inputs::default()
+    })
+}
+
 fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expression> {
-    let problem = match Expression::parse(text.unwrap_or("{{ user.id }}")) {
+    let problem = match Expression::parse(text.unwrap_or("{{ user.id }}"), &Inputs::default()) {
         Ok(Some(expression)) if !expression.is_only_of(&IDENTIFYING) => Problem::Form(
             "made of `user.id`, `user.email` and `link('…')` alone: anything else may be the same for two users, or \
              chosen by one",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
+use super::facts::{ClientFacts, Datum, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use crate::clock::Time;
 
 /// The moment all samples happen at: 2026-01-01T00:00:00Z.
@@ -18,9 +18,10 @@ fn owned(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
 }
 
-/// A user of whom everything is known, linked to each of the `sources`.
+/// A user of whom everything is known, linked to each of the `sources`, and asked for with no inputs.
 pub fn full(sources: &[&str]) -> Facts {
     Facts {
+        inputs: BTreeMap::new(),
         user: UserFacts {
             id: "0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11".to_owned(),
             email: Some("ada@example.com".to_owned()),
@@ -70,6 +71,11 @@ pub fn bare() -> Facts {
     facts.client.name = None;
     facts.grant = GrantFacts::default();
     facts
+}
+
+/// The same sign-in, asked for with these inputs.
+pub fn asking(facts: Facts, inputs: BTreeMap<String, Datum>) -> Facts {
+    Facts { inputs, ..facts }
 }
 
 /// A user with long and awkward values, all of them legitimate, and an address nobody proved.

@@ -4,6 +4,8 @@ use chrono::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::filter::FilterFailure;
+use super::input::InputProblem;
 use super::key::Material;
 use super::preset::{PresetKind, Violation};
 use super::rule::Allow;
@@ -51,6 +53,9 @@ pub struct BridgeDefinition {
     /// The claims tree, an object. `jwt`: beside the engine's own claims. `firebase`: the developer claims.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub claims: Value,
+    /// What the caller of a minting may say, for `input.NAME`: an object, one declaration for each name.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub inputs: Value,
     /// `firebase`: the Identity Platform tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
@@ -87,6 +92,7 @@ impl BridgeDefinition {
             max_bytes: None,
             subject: None,
             claims: Value::Null,
+            inputs: Value::Null,
             tenant_id: None,
             allow: Allow::default(),
             key: None,
@@ -304,6 +310,9 @@ pub enum Problem {
     /// A claim about the sign-in that says something else than the sign-in.
     #[error("this claim may only be `{{{{ {0} }}}}`")]
     OnlyFact(&'static str),
+    /// A mistake in the declaration of an input.
+    #[error(transparent)]
+    Input(#[from] InputProblem),
     /// A mistake in the claims tree.
     #[error(transparent)]
     Template(#[from] TemplateProblem),
@@ -348,4 +357,18 @@ pub enum RenderError {
     /// The preset's own checker refuses the finished token.
     #[error("the target's rules are broken: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Violations(Vec<Violation>),
+}
+
+impl RenderError {
+    /// Whether the template refuses such users on purpose: what it asks for is not there, or holds characters that it
+    /// does not put into a text.
+    pub const fn is_choice(&self) -> bool {
+        matches!(
+            self,
+            Self::Evaluation {
+                error: EvaluationError::Missing(_) | EvaluationError::Filter(_, FilterFailure::Unsafe),
+                ..
+            }
+        )
+    }
 }

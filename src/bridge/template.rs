@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::expression::{EvaluationError, Expression, ExpressionProblem};
 use super::facts::Context;
+use super::input::Inputs;
 
 /// Objects and lists inside one another, the outermost counted.
-const MAX_DEPTH: usize = 3;
+const MAX_DEPTH: usize = 6;
 const MAX_NODES: usize = 200;
 const MAX_NAME: usize = 128;
 
@@ -37,7 +38,7 @@ pub enum TemplateProblem {
     /// `null` has no meaning as a claim.
     #[error("null is no claim: leave the name out")]
     Null,
-    /// Deeper than three levels.
+    /// Deeper than any target asks for.
     #[error("more than {MAX_DEPTH} levels")]
     TooDeep,
     /// More values than any token needs.
@@ -59,13 +60,13 @@ impl Template {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn parse(claims: &Value) -> Result<Self, Vec<(String, TemplateProblem)>> {
+    pub fn parse(claims: &Value, inputs: &Inputs) -> Result<Self, Vec<(String, TemplateProblem)>> {
         let members = match claims {
             Value::Null => return Ok(Self { members: Vec::new() }),
             Value::Object(members) => members,
             _ => return Err(vec![("claims".to_owned(), TemplateProblem::NotAnObject)]),
         };
-        let mut parser = Parser { problems: Vec::new(), nodes: 0 };
+        let mut parser = Parser { problems: Vec::new(), nodes: 0, inputs };
         let members = parser.members(members, "claims", 1);
         if parser.problems.is_empty() { Ok(Self { members }) } else { Err(parser.problems) }
     }
@@ -81,6 +82,38 @@ impl Template {
             Node::Expression(expression) if found == name => Some(expression),
             _ => None,
         })
+    }
+
+    /// Whether something stands at a place, as far as it is made of objects.
+    pub fn has(&self, path: &[&str]) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// The name that stands where the last of `path` should, written in another case.
+    pub fn misspelt(&self, path: &[&str]) -> Option<&str> {
+        let (last, parents) = path.split_last()?;
+        let members = match self.find(parents) {
+            Some(Node::Object(members)) => members,
+            None if parents.is_empty() => &self.members,
+            _ => return None,
+        };
+        members.iter().map(|(name, _)| name.as_str()).find(|name| name != last && name.eq_ignore_ascii_case(last))
+    }
+
+    /// Whether any expression at or below a place says what a person, a client or a device may choose.
+    pub fn is_chosen(&self, path: &[&str]) -> bool {
+        self.find(path).is_some_and(Node::is_chosen)
+    }
+
+    fn find(&self, path: &[&str]) -> Option<&Node> {
+        let (first, rest) = path.split_first()?;
+        let member = |members: &'_ [(String, Node)], wanted: &str| members.iter().position(|(name, _)| name == wanted);
+        let mut node = &self.members[member(&self.members, first)?].1;
+        for name in rest {
+            let Node::Object(members) = node else { return None };
+            node = &members[member(members, name)?].1;
+        }
+        Some(node)
     }
 
     /// All sources named by `link('…')` anywhere.
@@ -108,6 +141,15 @@ impl Node {
             Self::Expression(expression) => links.extend(expression.links()),
             Self::List(items) => items.iter().for_each(|item| item.collect_links(links)),
             Self::Object(members) => members.iter().for_each(|(_, node)| node.collect_links(links)),
+        }
+    }
+
+    fn is_chosen(&self) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Expression(expression) => expression.is_chosen(),
+            Self::List(items) => items.iter().any(Self::is_chosen),
+            Self::Object(members) => members.iter().any(|(_, node)| node.is_chosen()),
         }
     }
 
@@ -144,12 +186,13 @@ fn render_members(
     Ok(rendered)
 }
 
-struct Parser {
+struct Parser<'a> {
     problems: Vec<(String, TemplateProblem)>,
     nodes: usize,
+    inputs: &'a Inputs,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn report(&mut self, place: &str, problem: TemplateProblem) {
         self.problems.push((place.to_owned(), problem));
     }
@@ -193,7 +236,7 @@ impl Parser {
                 None
             }
             Value::Bool(_) | Value::Number(_) => Some(Node::Literal(value.clone())),
-            Value::String(text) => match Expression::parse(text) {
+            Value::String(text) => match Expression::parse(text, self.inputs) {
                 Ok(Some(expression)) => Some(Node::Expression(expression)),
                 Ok(None) => Some(Node::Literal(value.clone())),
                 Err(problem) => {
@@ -236,7 +279,7 @@ mod tests {
             "role": "{{ user.groups | only('ed') | first }}",
             "literal": "plain", "number": 5, "flag": true,
             "https://hasura.io/jwt/claims": { "x-hasura-allowed-roles": ["user", "{{ link('none') ? }}"], "x": "{{ user.email? }}" },
-        }))
+        }), &Inputs::default())
         .unwrap();
         let facts = sample::full(&[]);
         let context = Context { facts: &facts, now: 1, exp: 2 };
@@ -252,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_leaf_without_a_value_names_its_place() {
-        let template = Template::parse(&json!({ "a": { "b": ["x", "{{ user.email }}"] } })).unwrap();
+        let template =
+            Template::parse(&json!({ "a": { "b": ["x", "{{ user.email }}"] } }), &Inputs::default()).unwrap();
         let facts = sample::bare();
         let error = template.render(&Context { facts: &facts, now: 1, exp: 2 }).unwrap_err();
         assert_eq!(error, ("claims.a.b[1]".to_owned(), EvaluationError::Missing("user.email".to_owned())));
@@ -261,9 +305,9 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_with_its_place() {
         let problems = Template::parse(&json!({
-            "a": null, "b": "x {{ user.id }}", "c": ["ok", "{{ nobody }}"], "d": { "e": { "f": {} } },
+            "a": null, "b": "x {{ user.id }}", "c": ["ok", "{{ nobody }}"], "d": { "e": { "f": { "g": { "h": { "i": {} } } } } },
             "Role": 1, "role": 2, "ｒole": 3, "sp ace": 4, "": 5, "{{ user.id }}": 6, "\u{202e}bus": 7,
-        }))
+        }), &Inputs::default())
         .unwrap_err();
         let mut found: Vec<(&str, String)> =
             problems.iter().map(|(place, problem)| (place.as_str(), format!("{problem:?}"))).collect();
@@ -275,7 +319,7 @@ mod tests {
             ("claims.a", "Null"),
             ("claims.b", "Expression(StrayBraces)"),
             ("claims.c[1]", "Expression(UnknownFact(\"nobody\"))"),
-            ("claims.d.e.f", "TooDeep"),
+            ("claims.d.e.f.g.h.i", "TooDeep"),
             ("claims.role", "Twice"),
             ("claims.sp ace", "Name"),
             ("claims.{{ user.id }}", "Name"),
@@ -286,10 +330,17 @@ mod tests {
     #[test]
     fn only_an_object_of_bounded_size_is_a_tree() {
         for claims in [json!([]), json!("x"), json!(1)] {
-            assert_eq!(Template::parse(&claims).unwrap_err()[0].1, TemplateProblem::NotAnObject, "{claims}");
+            assert_eq!(
+                Template::parse(&claims, &Inputs::default()).unwrap_err()[0].1,
+                TemplateProblem::NotAnObject,
+                "{claims}"
+            );
         }
-        assert_eq!(Template::parse(&Value::Null).unwrap().names().count(), 0);
+        assert_eq!(Template::parse(&Value::Null, &Inputs::default()).unwrap().names().count(), 0);
         let wide = Value::Array(vec![json!(1); 300]);
-        assert_eq!(Template::parse(&json!({ "w": wide })).unwrap_err()[0].1, TemplateProblem::TooMany);
+        assert_eq!(
+            Template::parse(&json!({ "w": wide }), &Inputs::default()).unwrap_err()[0].1,
+            TemplateProblem::TooMany
+        );
     }
 }

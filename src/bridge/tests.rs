@@ -2,6 +2,7 @@ use chrono::Duration;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
+use super::input::Inputs;
 use super::preset::{firebase, jwt};
 use super::testing::{firebase_spec, jwt_spec};
 use super::*;
@@ -198,6 +199,42 @@ fn the_size_cap_counts_the_finished_token() {
     panic!("no length was refused");
 }
 
+/// Text that tries to be more than text: separators, wildcards, quotes, line ends, marks that turn around, look-alikes.
+fn hostile_text() -> impl Strategy<Value = String> {
+    let parts = prop::sample::select(vec![
+        "*",
+        ">",
+        "/",
+        ".",
+        ":",
+        "#",
+        "+",
+        "%2F",
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        "\r",
+        "\0",
+        " ",
+        ",",
+        "{",
+        "}}",
+        "{{ user.id }}",
+        "a",
+        "admin",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\u{430}",
+        "\u{ff0e}",
+        "\u{2215}",
+        "é",
+        "\u{301}",
+    ]);
+    prop::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
+}
+
 /// Names around the reserved ones: in any case, with look-alikes and decorations.
 fn any_name() -> impl Strategy<Value = String> {
     let reserved: Vec<&'static str> = jwt::RESERVED.into_iter().chain(firebase::RESERVED).collect();
@@ -253,8 +290,35 @@ proptest! {
         }
     }
 
+    /// However hostile: each composed value has exactly the parts that the template wrote, or there is no token.
+    #[test]
+    fn no_value_adds_a_part_to_a_composed_text(value in prop_oneof![hostile_text(), "[a-zA-Z0-9_-]{1,40}"]) {
+        let bridge = Bridge::new(BridgeDefinition {
+            inputs: json!({ "room": { "charset": "text", "max_length": 1000 } }),
+            ..jwt_spec(json!({
+                "subject": "{{ tmpl('usr.{}.>', user.username) }}",
+                "rooms": ["{{ tmpl('room/{}/#', input.room) }}", "{{ tmpl('{}:{}', client.name, user.username) }}"],
+                "groups": "{{ user.groups | each('rabbitmq.write:%2F/{}') }}",
+            }))
+        }).unwrap();
+        let given = json!({ "room": value });
+        let Ok(inputs) = bridge.inputs().accept(given.as_object()) else { return Ok(()) };
+        let facts = Facts { inputs, ..hostile_facts(&value) };
+        if let Ok(rendered) = bridge.render(&facts, sample::moment(), Uuid::nil()) {
+            let claims = &rendered.claims;
+            let parts = |text: &Value, at: char| text.as_str().unwrap().split(at).count();
+            prop_assert_eq!(parts(&claims["subject"], '.'), 3);
+            prop_assert_eq!(parts(&claims["rooms"][0], '/'), 3);
+            prop_assert_eq!(parts(&claims["rooms"][1], ':'), 2);
+            prop_assert_eq!(parts(&claims["groups"][0], '/'), 2);
+            for text in [&claims["subject"], &claims["rooms"][0], &claims["rooms"][1], &claims["groups"][0]] {
+                prop_assert!(text.as_str().unwrap().bytes().all(|byte| byte.is_ascii_graphic() && !b"*\"'\\".contains(&byte)));
+            }
+        }
+    }
+
     #[test]
     fn reading_an_expression_never_panics(text in "\\{\\{[ -~\\PC]{0,60}\\}\\}") {
-        let _ = Expression::parse(&text);
+        let _ = Expression::parse(&text, &Inputs::default());
     }
 }

@@ -137,7 +137,7 @@ impl Ceremonies {
         let (wanted, Some(client)) = ceremony else { return Ok(()) };
         let groups = &client.definition.allowed_groups;
         let bridge = match wanted {
-            Wanted::Bridge { bridge, .. } => Some(bridge),
+            Wanted::Bridge { bridge, inputs, .. } => Some((bridge, inputs)),
             Wanted::Tokens { .. } if !groups.is_empty() => None,
             _ => return Ok(()),
         };
@@ -146,8 +146,8 @@ impl Ceremonies {
             return Err(CeremonyError::SignInRefused("the person is in no group that may use the client"));
         }
         match bridge {
-            Some(bridge) => {
-                let request = mint_request(session, client, user, passkey);
+            Some((bridge, inputs)) => {
+                let request = MintRequest { inputs: inputs.as_ref(), ..mint_request(session, client, user, passkey) };
                 Ok(self.bridges.rehearse(bridge, &request, known, session.now)?)
             }
             None => Ok(()),
@@ -186,8 +186,9 @@ impl Ceremonies {
                 };
                 Given::Tokens(self.mint.tokens(&grant, plan.seed.as_ref(), plan.session.now)?)
             }
-            (Wanted::Bridge { bridge, .. }, Some(client), _) => {
-                let request = mint_request(&plan.session, client, &user, &passkey);
+            (Wanted::Bridge { bridge, inputs, .. }, Some(client), _) => {
+                let request =
+                    MintRequest { inputs: inputs.as_ref(), ..mint_request(&plan.session, client, &user, &passkey) };
                 let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
                 self.witness_bridge(&token, &user, &plan.session, origin).await?;
                 Given::Bridge(token)
@@ -264,5 +265,6 @@ fn mint_request<'a>(
         passkey: Some(passkey),
         client,
         scopes: &client.definition.scopes,
+        inputs: None,
     }
 }

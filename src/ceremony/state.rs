@@ -5,6 +5,7 @@
 //! bound to, and its check in `finish`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
 use crate::clock::Time;
@@ -101,6 +102,9 @@ pub enum Wanted {
         client: String,
         /// By which bridge.
         bridge: String,
+        /// What the caller says under the names that the bridge declares.
+        #[serde(default)]
+        inputs: Option<Map<String, Value>>,
     },
 }
 
@@ -141,7 +145,9 @@ impl Ceremony {
                     + nonce.as_ref().map_or(0, String::len)
                     + scopes.iter().map(|s| s.len() + 24).sum::<usize>()
             }
-            Wanted::Bridge { client, bridge } => client.len() + bridge.len(),
+            Wanted::Bridge { client, bridge, inputs } => {
+                client.len() + bridge.len() + inputs.as_ref().map_or(0, |inputs| 256 + json_bytes(inputs))
+            }
         };
         Self::BASE_WEIGHT + offered + wanted + self.origin.as_ref().map_or(0, String::len)
     }
@@ -163,4 +169,9 @@ mod digest {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TokenDigest>, D::Error> {
         Ok(Option::<[u8; 32]>::deserialize(deserializer)?.and_then(|bytes| TokenDigest::from_stored(&bytes)))
     }
+}
+
+/// About as many bytes as the values take in memory: each is small, and none is deep.
+fn json_bytes(inputs: &Map<String, Value>) -> usize {
+    inputs.iter().map(|(name, value)| 64 + name.len() + value.to_string().len()).sum()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::error::CeremonyError;
@@ -41,6 +42,9 @@ pub enum WantedRequest {
         bridge: String,
         /// Scopes, separated by spaces.
         scope: Option<String>,
+        /// Values for the inputs that the bridge declares, by name.
+        #[schema(value_type = Option<Object>)]
+        inputs: Option<Map<String, Value>>,
     },
 }
 
@@ -73,9 +77,9 @@ pub fn resolve(
             };
             Ok((wanted, Some(client)))
         }
-        WantedRequest::Bridge { client_id, bridge, scope } => {
+        WantedRequest::Bridge { client_id, bridge, scope, inputs } => {
             let client = first_party(clients, client_id, origin)?;
-            bridges.find(bridge).ok_or(BridgeError::Unknown)?;
+            let target = bridges.find(bridge).ok_or(BridgeError::Unknown)?;
             if client.definition.kind == ClientKind::Confidential {
                 // It would have to end at the token endpoint, which gives no custom tokens.
                 return Err(CeremonyError::Invalid(
@@ -87,7 +91,8 @@ pub fn resolve(
             }
             // What is asked for must be the client's; the bridge itself goes by all that the client may ask for.
             scopes(&client, scope.as_deref())?;
-            let wanted = Wanted::Bridge { client: client_id.clone(), bridge: bridge.clone() };
+            target.inputs().accept(inputs.as_ref()).map_err(BridgeError::Inputs)?;
+            let wanted = Wanted::Bridge { client: client_id.clone(), bridge: bridge.clone(), inputs: inputs.clone() };
             Ok((wanted, Some(client)))
         }
     }

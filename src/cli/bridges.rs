@@ -150,6 +150,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         passkey: passkeys.first(),
         client: &client,
         scopes: &client.definition.scopes,
+        inputs: None,
     };
     Ok(directory::facts(&request, scopes, known))
 }
@@ -197,10 +198,7 @@ fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
 
 /// Whether the template refuses such users on purpose.
 pub fn is_choice(error: &BridgeError) -> bool {
-    matches!(
-        error,
-        BridgeError::Render(bridge::RenderError::Evaluation { error: bridge::EvaluationError::Missing(_), .. })
-    )
+    matches!(error, BridgeError::Render(error) if error.is_choice())
 }
 
 /// What is wrong and what to do.

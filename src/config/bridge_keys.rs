@@ -119,6 +119,13 @@ pub(super) const SECTION: Section = Section {
             "Further claims: a free tree of values whose texts may be expressions such as `{{ session.acr }}`.",
         ),
         key(
+            "bridges.<name>.inputs",
+            Kind::Tree,
+            Fallback::Unset,
+            "What whoever asks for a token may say, for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
+             `number`, `flag`, `list`), `charset` (`name`, `path`, `text`), `one_of`, `max_length`, `max_items`, `required`.",
+        ),
+        key(
             "bridges.<name>.allow.clients",
             Kind::List("client id"),
             Fallback::Value(""),

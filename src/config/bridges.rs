@@ -72,7 +72,8 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
         lifetime: reader.optional_duration(&key("lifetime")),
         max_bytes: Some(reader.integer::<u32>(&key("max_bytes")) as usize),
         subject: reader.text_as(&key("subject"), |text| Ok(text.to_owned())),
-        claims: claims(reader, &key("claims")),
+        claims: table(reader, &key("claims"), "write one claim per line under its own heading"),
+        inputs: table(reader, &key("inputs"), "write one table per input, named bridges.<name>.inputs.<input>"),
         allow: allow(reader, name),
         key: reader.optional_choice(&key("key")),
         dangerous: reader.switch(&key("dangerous")),
@@ -111,12 +112,12 @@ fn kid(text: &str) -> Result<KidPolicy, Wrong> {
     text::identifier(text).map(|text| KidPolicy::read(&text))
 }
 
-fn claims(reader: &mut Reader<'_>, key: &str) -> serde_json::Value {
-    let claims = reader.tree(key).unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
-    if !claims.is_object() {
-        reader.mistake(key, Wrong::new("is not a table", "write one claim per line under its own heading"));
+fn table(reader: &mut Reader<'_>, key: &str, cure: &'static str) -> serde_json::Value {
+    let table = reader.tree(key).unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
+    if !table.is_object() {
+        reader.mistake(key, Wrong::new("is not a table", cure));
     }
-    claims
+    table
 }
 
 fn allow(reader: &mut Reader<'_>, name: &str) -> Allow {

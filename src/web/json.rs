@@ -27,19 +27,45 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let typed = has_type(request, "application/json");
         let body = Body::of(request, payload);
         Box::pin(async move {
-            if !typed {
-                return Err(Problem(Failure::new(
-                    Kind::UnsupportedMediaType,
-                    "Send this request with Content-Type: application/json.",
-                )));
-            }
+            require_type(typed)?;
             let body = body.read().await?;
-            serde_json::from_slice(&body).map(Self).map_err(|error| {
-                Problem(Failure::new(
-                    Kind::InvalidRequest,
-                    format!("The body is not the JSON this path takes: {}.", in_words(&error)),
-                ))
-            })
+            parse(&body).map(Self)
+        })
+    }
+}
+
+fn require_type(typed: bool) -> Result<(), Problem> {
+    let words = "Send this request with Content-Type: application/json.";
+    if typed { Ok(()) } else { Err(Problem(Failure::new(Kind::UnsupportedMediaType, words))) }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem(Failure::new(
+            Kind::InvalidRequest,
+            format!("The body is not the JSON this path takes: {}.", in_words(&error)),
+        ))
+    })
+}
+
+/// A JSON body that may be left out: nothing sent is `None`, anything else is read as [`Json`] is.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/json");
+        let body = Body::of(request, payload);
+        Box::pin(async move {
+            let body = body.read().await?;
+            if body.is_empty() {
+                return Ok(Self(None));
+            }
+            require_type(typed)?;
+            parse(&body).map(Some).map(Self)
         })
     }
 }

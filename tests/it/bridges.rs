@@ -70,6 +70,18 @@ audience = "https://target.example"
 [bridges.scoped.allow]
 scopes = ["bridge:scoped"]
 
+[bridges.room]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.room.inputs.room]
+max_length = 20
+[bridges.room.inputs.level]
+one_of = ["low", "high"]
+required = false
+[bridges.room.claims]
+topic = "{{ tmpl('rooms/{}/{}', input.room, user.id) }}"
+level = "{{ input.level ?? 'low' }}"
+
 [bridges.off]
 preset = "jwt"
 enabled = false
@@ -242,6 +254,56 @@ fn who_may_not_mint() {
     assert_eq!(claims(&token(by_ceremony(&app, &mut passkey, "linked")))["sub"], "c-7");
     app.sql("DELETE FROM audit_events WHERE kind = 'bridge.minted'");
     assert_eq!(app.events("bridge.minted"), 0);
+}
+
+/// What the caller says reaches the token only as the bridge declares it, by each way to ask.
+#[test]
+fn inputs_are_what_the_bridge_declares() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid bridge:room bridge:target");
+    let user = claims(&tokens.access)["sub"].as_str().unwrap().to_owned();
+    let path = "/v1/bridges/room/token";
+    let said = |token: &str| (claims(token)["topic"].clone(), claims(token)["level"].clone());
+    let given = json!({ "inputs": { "room": "blue", "level": "high" } });
+    let expected = (json!(format!("rooms/blue/{user}")), json!("high"));
+    assert_eq!(said(&token(browser.call("POST", path, Some(&given)))), expected);
+    assert_eq!(said(&token(app.client("web").bearer("POST", path, &tokens.access).json(&given).send())), expected);
+    let result = json!({ "kind": "bridge", "clientId": "web", "bridge": "room", "inputs": given["inputs"] });
+    let begun = app.client("web").post("/v1/passkeys/authentication/options", &json!({ "result": result }));
+    let begun = begun.expect(200).json();
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    assert_eq!(said(&token(app.client("web").finish(&begun, &credential))), expected);
+
+    let minted = app.events("bridge.minted");
+    for (name, body) in [
+        ("no body", None),
+        ("nothing in it", Some(json!({}))),
+        ("a missing input", Some(json!({ "inputs": { "level": "low" } }))),
+        ("an unknown one", Some(json!({ "inputs": { "room": "blue", "role": "admin" } }))),
+        ("another type", Some(json!({ "inputs": { "room": 5 } }))),
+        ("no object", Some(json!({ "inputs": ["room"] }))),
+        ("structure", Some(json!({ "inputs": { "room": "blue/red" } }))),
+        ("a wildcard", Some(json!({ "inputs": { "room": "*" } }))),
+        ("a look-alike", Some(json!({ "inputs": { "room": "bl\u{fc}e" } }))),
+        ("too long", Some(json!({ "inputs": { "room": "x".repeat(21) } }))),
+        ("much too long", Some(json!({ "inputs": { "room": "x".repeat(20_000) } }))),
+        ("not listed", Some(json!({ "inputs": { "room": "blue", "level": "highest" } }))),
+        ("another member", Some(json!({ "inputs": { "room": "blue" }, "claims": { "role": "admin" } }))),
+    ] {
+        told(&browser.call("POST", path, body.as_ref()), name, 400, "invalid_request");
+        let inputs = body.as_ref().map_or(Value::Null, |body| body["inputs"].clone());
+        let result = json!({ "kind": "bridge", "clientId": "web", "bridge": "room", "inputs": inputs });
+        if name != "another member" {
+            let reply = app.client("web").post("/v1/passkeys/authentication/options", &json!({ "result": result }));
+            told(&reply, name, 400, "invalid_request");
+        }
+    }
+    let plain = browser.request("POST", path).body("text/plain", b"{}".to_vec()).send();
+    told(&plain, "no JSON", 415, "unsupported_media_type");
+    let needless = browser.call("POST", "/v1/bridges/target/token", Some(&given));
+    told(&needless, "a bridge without inputs", 400, "invalid_request");
+    token(browser.call("POST", "/v1/bridges/target/token", Some(&json!({}))));
+    assert_eq!(app.events("bridge.minted"), minted + 1);
 }
 
 /// A client that may use every bridge may use one that names its scope.

@@ -42,6 +42,7 @@ const BODIES: &[(&str, &str)] = &[
         r#"{"result":{"kind":"tokens","clientId":"quickstart","scope":"openid profile"}}"#,
     ),
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
+    ("post /v1/bridges/{name}/token", r#"{"inputs":{"room":"blue"}}"#),
     ("patch /v1/passkeys/{id}", r#"{"name":"Blue key"}"#),
     ("post /oauth/token", "grant_type=refresh_token refresh_token=… client_id=quickstart"),
     ("post /oauth/device", "client_id=tv scope=openid"),

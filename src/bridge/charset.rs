@@ -1,0 +1,70 @@
+//! Which characters a value may hold before it becomes a part of something that has structure: a topic, a path, a JID.
+
+use serde::Deserialize;
+
+/// A set of characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Charset {
+    /// ASCII letters, digits, `-` and `_`: means itself in every topic, subject, path, pattern and quotation.
+    #[default]
+    Name,
+    /// Those and `. : / @ + = ~`: for values whose structure is the caller's own business.
+    Path,
+    /// Any text that is shown as it is: no control characters, no line ends, nothing invisible or turning around.
+    Text,
+}
+
+impl Charset {
+    /// Whether all of `text` is inside.
+    pub fn holds(self, text: &str) -> bool {
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match self {
+            Self::Name => text.chars().all(name),
+            Self::Path => text.chars().all(|c| name(c) || ".:/@+=~".contains(c)),
+            Self::Text => text.chars().all(is_shown),
+        }
+    }
+
+    /// The set in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Name => "letters, digits, `-` and `_`",
+            Self::Path => "letters, digits and `-_.:/@+=~`",
+            Self::Text => "text without control or invisible characters",
+        }
+    }
+}
+
+/// Neither a control character nor one of Unicode's marks that are not seen or that change the order of others.
+fn is_shown(c: char) -> bool {
+    let invisible = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+    !c.is_control() && !invisible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_set_keeps_out_what_would_become_structure() {
+        for hostile in
+            ["*", ">", "a b", "a\"b", "a'b", "a\nb", "a\\b", "%2F", "#", "$x", "{", "ü", "аdmin", "\u{202e}x"]
+        {
+            assert!(!Charset::Name.holds(hostile), "{hostile:?}");
+            assert!(!Charset::Path.holds(hostile), "{hostile:?}");
+        }
+        for separator in [".", ":", "/", "@", "+", "=", "~"] {
+            assert!(!Charset::Name.holds(separator) && Charset::Path.holds(separator), "{separator}");
+        }
+        for shown in ["Ada O'Brien", "אב", "*", "🔑"] {
+            assert!(Charset::Text.holds(shown), "{shown}");
+        }
+        for hidden in ["\u{0}", "\n", "\u{85}", "\u{200b}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{2028}", "\u{e0041}"]
+        {
+            assert!(!Charset::Text.holds(hidden), "{hidden:?}");
+        }
+    }
+}
