@@ -352,6 +352,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         registration: Arc::clone(&registration),
         client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
         dpop,
+        exchange_rules: config.exchange_rules.clone(),
         retry_window: config.tokens.refresh_retry_window,
         published: published(config, rooms),
     };
@@ -405,6 +406,7 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         registration: config.registration.mode != RegistrationMode::Off,
         metadata_documents: config.registration.metadata_documents,
         check_iframe: config.session.check_iframe,
+        token_exchange: !config.exchange_rules.is_empty(),
     };
     Published::new(&capabilities, config.keys.publish_before_signing)
 }

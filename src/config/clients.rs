@@ -46,6 +46,8 @@ choices! {
         ClientCredentials = "client_credentials",
         /// A device without a browser (RFC 8628).
         DeviceCode = "device_code",
+        /// One token for another (RFC 8693), by the rules under `exchange_rules`.
+        TokenExchange = "token_exchange",
     }
 }
 

@@ -7,8 +7,8 @@
 //! To add a setting: a [`Key`] in its section's `KEYS`, a field in the section's struct, the line that reads it, then
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
-use super::{audit, bridges, challenges, client_openid, clients, database, dpop, key_files, limits, log, outbound};
-use super::{passkeys, registration, relying_parties, resources, server, session, tls, tokens};
+use super::{audit, bridges, challenges, client_openid, clients, database, dpop, exchange, key_files, limits, log};
+use super::{outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens};
 
 /// A setting.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ pub const SECTIONS: &[&Section] = &[
     &client_openid::SECTION,
     &resources::SECTION,
     &bridges::SECTION,
+    &exchange::SECTION,
 ];
 
 /// Every setting.

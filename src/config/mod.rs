@@ -19,6 +19,7 @@ mod conninfo;
 mod database;
 pub mod docs;
 mod dpop;
+mod exchange;
 mod inputs;
 mod key_files;
 pub mod keys;
@@ -74,6 +75,7 @@ pub use session::Session;
 pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
 
+use crate::domain::exchange::Rule;
 use crate::domain::resource::Resource;
 use inputs::Inputs;
 use reader::{Reader, Understood};
@@ -131,6 +133,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Every bridge.
     pub bridges: Vec<DeclaredBridge>,
+    /// Every exchange rule.
+    pub exchange_rules: Vec<Rule>,
     understood: Vec<Understood>,
 }
 
@@ -194,6 +198,7 @@ impl Config {
         let clients = clients::read(reader, &server, &relying_parties);
         let resources = resources::read(reader);
         let bridges = bridges::read(reader);
+        let exchange_rules = exchange::read(reader);
         let understood = Vec::new();
         Self {
             server,
@@ -214,6 +219,7 @@ impl Config {
             clients,
             resources,
             bridges,
+            exchange_rules,
             understood,
         }
     }

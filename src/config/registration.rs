@@ -55,7 +55,7 @@ pub(super) const SECTION: Section = Section {
             path: "registration.grants",
             kind: Kind::Choices(Grant::WORDS),
             default: Fallback::Value("authorization_code,refresh_token"),
-            doc: "The grants that registered apps may have; `passkey` is never among them.",
+            doc: "The grants that registered apps may have; `passkey` and `token_exchange` are never among them.",
         },
         Key {
             path: "registration.scopes",
@@ -102,9 +102,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
         unused_lifetime: reader.optional_duration("registration.unused_lifetime"),
         metadata_documents: reader.switch("registration.metadata_documents"),
     };
-    if registration.grants.contains(&Grant::Passkey) {
-        let cure = "leave it out: ceremonies are for your own apps, and those are declared";
-        reader.mistake("registration.grants", Wrong::new("has \"passkey\"", cure));
+    for (grant, cure) in [
+        (Grant::Passkey, "leave it out: ceremonies are for your own apps, and those are declared"),
+        (Grant::TokenExchange, "leave it out: who exchanges tokens is named by rules, and so declared"),
+    ] {
+        if registration.grants.contains(&grant) {
+            reader.mistake("registration.grants", Wrong::new(format!("has \"{}\"", grant.as_str()), cure));
+        }
     }
     if registration.scopes.iter().any(|scope| crate::domain::scope::is_admin(scope)) {
         let cure = "leave it out: administration is for clients that an administrator made";

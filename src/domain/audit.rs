@@ -82,6 +82,10 @@ kinds! {
     CodeRedeemed = "token.code_redeemed",
     /// A used authorization code was presented again: what it gave is revoked.
     CodeReplayed = "token.code_replayed",
+    /// A token was exchanged for one of another client, or one with an actor: `detail` tells by which rule, of whom and for whom.
+    TokenExchanged = "token.exchanged",
+    /// A client got a token in a person's name without an actor token.
+    TokenImpersonated = "token.impersonated",
     /// A custom token was minted for a bridge.
     BridgeMinted = "bridge.minted",
     /// A signing key was made, imported, retired or revoked.

@@ -11,6 +11,7 @@ pub mod client;
 pub mod counter;
 pub mod delivery;
 pub mod device;
+pub mod exchange;
 pub mod id;
 pub mod refresh;
 pub mod resource;

@@ -47,6 +47,8 @@ pub struct Capabilities {
     pub metadata_documents: bool,
     /// Whether pages of clients may watch the session in an unseen page of ours.
     pub check_iframe: bool,
+    /// Whether any token may be exchanged for another.
+    pub token_exchange: bool,
 }
 
 /// The published documents, as bytes, and how long answers may be cached.
@@ -99,7 +101,7 @@ fn document(capabilities: &Capabilities) -> Map<String, Value> {
     for (member, value) in logout::metadata(issuer, capabilities.check_iframe) {
         document.insert(member.to_owned(), value);
     }
-    for part in [people(), tokens(capabilities), clients(), authorization(capabilities)] {
+    for part in [people(), tokens(capabilities), clients(capabilities), authorization(capabilities)] {
         let Value::Object(part) = part else { continue };
         document.extend(part);
     }
@@ -138,7 +140,7 @@ fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
         .collect()
 }
 
-fn clients() -> Value {
+fn clients(capabilities: &Capabilities) -> Value {
     let confidential = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     let all: Vec<&str> = confidential.into_iter().chain(["none"]).collect();
     // RS256 is taken of old clients, but not offered: FAPI 2.0 §5.4 refuses it.
@@ -147,9 +149,11 @@ fn clients() -> Value {
         .filter(|algorithm| *algorithm != Algorithm::RS256)
         .map(Algorithm::as_str)
         .collect();
+    let mut grants =
+        vec![wire::AUTHORIZATION_CODE, wire::REFRESH_TOKEN, wire::CLIENT_CREDENTIALS, wire::DEVICE_CODE, wire::PASSKEY];
+    grants.extend(capabilities.token_exchange.then_some(wire::TOKEN_EXCHANGE));
     json!({
-        "grant_types_supported":
-            [wire::AUTHORIZATION_CODE, wire::REFRESH_TOKEN, wire::CLIENT_CREDENTIALS, wire::DEVICE_CODE, wire::PASSKEY],
+        "grant_types_supported": grants,
         "token_endpoint_auth_methods_supported": all,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": all,
@@ -189,6 +193,7 @@ mod tests {
             registration: false,
             metadata_documents: false,
             check_iframe: false,
+            token_exchange: false,
         }
     }
 

@@ -29,6 +29,7 @@ use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::domain::client::Client;
+use crate::domain::exchange::Rule;
 use crate::domain::id::UserId;
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
@@ -55,6 +56,8 @@ pub struct Oidc {
     pub client_keys: ClientKeys,
     /// Proofs of possession.
     pub dpop: Arc<Dpop>,
+    /// Which tokens may be exchanged for which.
+    pub exchange_rules: Vec<Rule>,
     /// How long a lost answer to a refresh may be asked for again.
     pub retry_window: Duration,
     /// What everybody may know of this server.

@@ -1,12 +1,14 @@
 //! `POST /oauth/token`: read, authenticate the client, hand over to the grant.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 use super::client_auth::authenticate;
-use super::wire::{self, TokenResponse};
-use super::{Room, grants};
+use super::wire::{self, ExchangeResponse, TokenResponse};
+use super::{Oidc, Room, grants};
 use crate::domain::scope::Scopes;
 use crate::dpop;
+use crate::oidc::grants::token_exchange;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
@@ -55,10 +57,21 @@ pub enum TokenRequest<'a> {
         /// The browser's answer, JSON.
         credential: &'a str,
     },
+    /// Gives a token for a token.
+    Exchange(token_exchange::Asked<'a>),
+}
+
+/// What is answered.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Tokens(TokenResponse),
+    Exchanged(ExchangeResponse),
 }
 
 impl<'a> TokenRequest<'a> {
-    fn parse(form: &'a Form) -> Result<Self, Failure> {
+    /// Reads the form. A grant that nobody may use is none.
+    fn parse(room: &Oidc, form: &'a Form) -> Result<Self, Failure> {
         match form.get("grant_type")? {
             wire::AUTHORIZATION_CODE => Ok(Self::Code {
                 code: form.get("code")?,
@@ -80,6 +93,9 @@ impl<'a> TokenRequest<'a> {
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
+            wire::TOKEN_EXCHANGE if !room.exchange_rules.is_empty() => {
+                token_exchange::Asked::read(form, scope(form)?).map(Self::Exchange)
+            }
             _ => Err(Failure::new(Kind::UnsupportedGrantType, "This grant type is not supported here.")),
         }
     }
@@ -92,7 +108,7 @@ fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
 
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` with `subject_token` and `subject_token_type` (the answer then names `issued_token_type`); or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -104,7 +120,7 @@ pub async fn post(
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
     let client = authenticate(&room, request.headers(), &form).await?;
-    let asked = TokenRequest::parse(&form)?;
+    let asked = TokenRequest::parse(&room, &form)?;
     let key = room.dpop.proof_key_for(&client, &request).await?;
     let key = key.as_ref();
     let tokens = match asked {
@@ -125,10 +141,18 @@ pub async fn post(
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?
         }
+        TokenRequest::Exchange(asked) => {
+            let given = token_exchange::exchange(&room, &client, &asked, key, &caller.provenance).await?;
+            return Ok(answered(&room, &Answer::Exchanged(given)));
+        }
     };
+    Ok(answered(&room, &Answer::Tokens(tokens.into())))
+}
+
+fn answered(room: &Room, answer: &Answer) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     if let Some(nonce) = room.dpop.nonce() {
         response.insert_header((dpop::NONCE, nonce));
     }
-    Ok(response.insert_header(("pragma", "no-cache")).json(TokenResponse::from(tokens)))
+    response.insert_header(("pragma", "no-cache")).json(answer)
 }

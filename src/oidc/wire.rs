@@ -18,6 +18,37 @@ pub const PASSKEY: &str = "urn:passmint:params:oauth:grant-type:passkey";
 /// `grant_type` of a device that polls (RFC 8628 §3.4).
 pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
+/// `grant_type` of a token for a token (RFC 8693 §2.1).
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// The kinds of tokens that are named in an exchange (RFC 8693 §3).
+pub mod token_type {
+    /// An access token.
+    pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+    /// An ID token.
+    pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+    /// A JWT.
+    pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+    /// The custom token of a bridge; ours alone.
+    pub const BRIDGE: &str = "urn:passmint:params:oauth:token-type:bridge";
+}
+
+/// Answer of an exchange (RFC 8693 §2.2.1).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExchangeResponse {
+    /// What was issued, whatever kind it is.
+    pub access_token: String,
+    /// Which kind that is.
+    pub issued_token_type: &'static str,
+    /// `Bearer`, `DPoP`, or `N_A` when it is no access token.
+    pub token_type: &'static str,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// Its scopes, when it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
 /// Answer of the token endpoint (RFC 6749 §5.1).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenResponse {

@@ -145,7 +145,11 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
         EventKind::CeremonyRefused | EventKind::RefreshReplayed | EventKind::CodeReplayed => Happened::SignInRefused,
-        EventKind::BridgeMinted | EventKind::Authorized | EventKind::DeviceRedeemed => Happened::TokensIssued,
+        EventKind::TokenExchanged
+        | EventKind::TokenImpersonated
+        | EventKind::BridgeMinted
+        | EventKind::Authorized
+        | EventKind::DeviceRedeemed => Happened::TokensIssued,
         EventKind::DeviceAllowed => Happened::DeviceAllowed,
         EventKind::DeviceDenied => Happened::DeviceDenied,
         EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,

@@ -91,6 +91,7 @@ guides! {
     "dpop"                "Flow: DPoP"                   "docs/flows/dpop.md";
     "refresh"             "Flow: refresh"                "docs/flows/refresh.md";
     "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
+    "token-exchange"      "Flow: token exchange"         "docs/flows/token-exchange.md";
     "logout"              "Flow: sign out"               "docs/flows/logout.md";
     "recipes"             "Set-ups to copy"              "docs/recipes/README.md";
     "oauth2-proxy"        "Set-up: oauth2-proxy"         "docs/recipes/oauth2-proxy.md";

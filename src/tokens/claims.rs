@@ -114,6 +114,9 @@ pub struct AccessClaims {
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Value>,
+    /// Who may act for the subject (RFC 8693 §4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Value>,
     /// The grant that it was given for: revoked, it takes this token with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
@@ -184,6 +187,12 @@ pub struct IdClaims {
     /// The authorised party, when there are several audiences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azp: Option<String>,
+    /// Who acts for the person, in an ID token that was exchanged (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
+    /// Who may act for them, likewise (RFC 8693 §4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Value>,
     /// The session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
@@ -349,6 +358,8 @@ mod tests {
             nonce: None,
             at_hash: None,
             azp: None,
+            act: None,
+            may_act: None,
             sid: None,
             authentication: Authentication::default(),
             extra: Extra::new(all),

@@ -1,5 +1,7 @@
 //! From a grant to tokens. Everything that is issued to a client passes here.
 
+mod exchanged;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ use crate::domain::session::SessionLifetimes;
 use crate::domain::user::User;
 use crate::resources::Resources;
 use crate::storage::sign_in::NewFamily;
+
+pub use self::exchanged::{Exchange, Exchanged, NOT_APPLICABLE};
 
 /// Life of a signed authorization answer: long enough to reach its client (JARM §2.1: ten minutes at most).
 const ANSWER_LIFE: Duration = Duration::minutes(2);
@@ -335,6 +339,7 @@ impl Mint {
             authentication: Authentication::default(),
             cnf: grant.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
             act: None,
+            may_act: None,
             grant_id: None,
             userinfo_claims: BTreeSet::new(),
             extra: Extra::default(),
@@ -435,6 +440,7 @@ impl Mint {
             authentication: authentication(grant),
             cnf: grant.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
             act: None,
+            may_act: None,
             grant_id: grant.grant_id.map(|id| id.to_string()),
             userinfo_claims: grant.requested.userinfo.clone(),
             extra: Extra::default(),
@@ -453,6 +459,8 @@ impl Mint {
             nonce: grant.nonce.map(ToOwned::to_owned),
             at_hash: Some(at_hash(key.algorithm(), access_token)),
             azp: None,
+            act: None,
+            may_act: None,
             sid: grant.sid.map(|sid| sid.to_string()),
             // Our own claim is for APIs; relying parties did not ask for it.
             authentication: Authentication { credential_class: None, ..authentication(grant) },

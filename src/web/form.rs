@@ -11,8 +11,8 @@ use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
 const MOST: usize = 64;
-/// What may be sent several times (RFC 8707 §2).
-const REPEATABLE: [&str; 1] = ["resource"];
+/// What may be sent several times (RFC 8707 §2, RFC 8693 §2.1).
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of a form. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Debug, Default)]

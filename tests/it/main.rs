@@ -49,6 +49,8 @@ mod device;
 mod discovery;
 /// Tokens bound to a key: proofs, where they are asked for, and what is refused.
 mod dpop;
+/// Tokens exchanged for tokens: what comes out, what ends with what, and what is refused.
+mod exchange;
 /// The FAPI 2.0 profiles: the whole way, and everything weaker refused.
 mod fapi;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.

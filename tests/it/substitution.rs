@@ -37,6 +37,26 @@ first_party = true
 redirect_uris = ["https://spa.example/cb"]
 grants = ["authorization_code", "device_code"]
 scopes = ["openid"]
+
+[clients.swap]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["client_credentials", "token_exchange"]
+scopes = ["openid", "swap"]
+
+[exchange_rules.swap]
+clients = ["swap"]
+subject_audiences = ["ORIGIN"]
+audiences = ["ORIGIN"]
+actor = "allowed"
+impersonation = true
+
+[exchange_rules.swap-id]
+clients = ["swap"]
+subject_types = ["id_token"]
+subject_audiences = ["web"]
+new_audiences = ["ORIGIN"]
+impersonation = true
 "#;
 
 /// A client that signs what it sends, by this key.
@@ -73,6 +93,7 @@ struct Given {
     assertion: String,
     request: String,
     proof: String,
+    machine: String,
 }
 
 impl Given {
@@ -100,6 +121,8 @@ impl Given {
             assertion: key.assertion("keyed", &app.origin, now),
             request: key.request_object("keyed", &app.origin, now, &Ask::of("keyed").pairs()),
             proof: key.proof("POST", &format!("{}/oauth/token", app.origin), now),
+            machine: Tokens::of(&app.token_by("swap", &[("grant_type", "client_credentials")]).expect(200).json())
+                .access,
         }
     }
 }
@@ -153,6 +176,7 @@ impl Cast {
             ("client assertion", self.given.assertion.clone()),
             ("request object", self.given.request.clone()),
             ("DPoP proof", self.given.proof.clone()),
+            ("token of a client for itself", self.given.machine.clone()),
             ("garbage", "pms_garbage.with.dots".to_owned()),
         ]
     }
@@ -184,7 +208,12 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     }),
     (
         "introspection",
-        &["access token", "access token for another API", "refresh token of another client"],
+        &[
+            "access token",
+            "access token for another API",
+            "refresh token of another client",
+            "token of a client for itself",
+        ],
         |app, _, token| {
             let request = app.request("POST", "/oauth/introspect").basic("api", API_SECRET);
             let reply = request.form(&[("token", token)]).send().expect(200);
@@ -227,6 +256,13 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         reply.status == 303
     }),
     ("code grant", &["authorization code"], |app, _, token| granted(&oidc::present(app, "spa", token))),
+    ("exchange of an access token", &["access token"], |app, _, token| swapped(app, token, "access_token", &[])),
+    ("exchange of an ID token", &["ID token"], |app, _, token| swapped(app, token, "id_token", &[])),
+    ("actor of an exchange", &["token of a client for itself"], |app, cast, token| {
+        let kind = format!("{TOKEN_TYPE}access_token");
+        let actor = [("actor_token", token), ("actor_token_type", kind.as_str())];
+        swapped(app, &cast.own.access, "access_token", &actor)
+    }),
     ("device grant", &["device code"], |app, _, token| {
         let grant = "urn:ietf:params:oauth:grant-type:device_code";
         let form = [("grant_type", grant), ("device_code", token), ("client_id", "spa")];
@@ -257,6 +293,21 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         taken(&request.header("Authorization", &basic("api", token)).send(), 401)
     }),
 ];
+
+const TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:";
+
+/// Whether the client `swap` gets another token for this one.
+#[track_caller]
+fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> bool {
+    let kind = format!("{TOKEN_TYPE}{kind}");
+    let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let form =
+        [("grant_type", grant), ("subject_token", token), ("subject_token_type", &kind), ("audience", &app.origin)];
+    let reply = app.token_by("swap", &[&form[..], more].concat());
+    let is_given = taken(&reply, 400);
+    assert!(is_given || reply.json()["error"] == "invalid_request", "{}", reply.body);
+    is_given
+}
 
 fn handle(begun: &Value, token: &str) -> String {
     if token == CEREMONY { begun["ceremonyId"].as_str().unwrap().to_owned() } else { token.to_owned() }

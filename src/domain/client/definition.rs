@@ -33,6 +33,8 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8628.
     DeviceCode,
+    /// RFC 8693; what may be exchanged, the rules of the configuration say.
+    TokenExchange,
 }
 
 /// How a client authenticates at our endpoints (RFC 7591 §2, `token_endpoint_auth_method`).

@@ -5,3 +5,4 @@ pub mod client_credentials;
 pub mod device_code;
 pub mod passkey;
 pub mod refresh_token;
+pub mod token_exchange;

@@ -24,7 +24,7 @@ const REQUEST_ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 pub struct Policy {
     /// Who may register.
     pub mode: RegistrationMode,
-    /// The grants, never the passkey grant.
+    /// The grants, never those that an operator must give: passkey and token exchange.
     pub grants: Vec<GrantType>,
     /// The scopes, never those of administration.
     pub scopes: Scopes,
@@ -42,7 +42,7 @@ impl Policy {
     /// As configured.
     pub fn of(config: &config::Registration, algorithms: &[Algorithm]) -> Self {
         let domain = |grant: &config::Grant| serde_json::from_value(grant.as_str().into()).ok();
-        let allowed = |grant: &GrantType| *grant != GrantType::Passkey;
+        let allowed = |grant: &GrantType| !matches!(grant, GrantType::Passkey | GrantType::TokenExchange);
         let plain = |scope: &&str| !scope::is_admin(scope);
         Self {
             mode: config.mode,
@@ -357,6 +357,7 @@ const fn grant_type(grant: GrantType) -> &'static str {
         GrantType::RefreshToken => "refresh_token",
         GrantType::ClientCredentials => "client_credentials",
         GrantType::DeviceCode => DEVICE_CODE,
+        GrantType::TokenExchange => crate::oidc::wire::TOKEN_EXCHANGE,
     }
 }
 

@@ -90,6 +90,17 @@ pub fn id_token_hint(
     verify(token, &expected, now)
 }
 
+/// An ID token that its client gives back in exchange for another token (RFC 8693 §2.1). Unlike a hint it must be good now;
+/// whom it is for the caller compares.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn exchanged_id_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> Result<Verified<IdClaims>, Refusal> {
+    let expected =
+        Expectation { audience: Audience::CheckedByCaller, ..own(ring, &Use::Tokens, &ASYMMETRIC, &[typ::ID], issuer) };
+    verify(token, &expected, now)
+}
+
 /// The algorithms of client assertions (RFC 7523). Which of them a client may use, the place decides.
 pub const ASSERTION_ALGORITHMS: [Algorithm; 4] =
     [Algorithm::ES256, Algorithm::PS256, Algorithm::EdDSA, Algorithm::RS256];

@@ -1,0 +1,231 @@
+//! Exchange rules: which token may be exchanged for which other (RFC 8693).
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+
+use super::client_openid::in_domain;
+use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::problems::{Wrong, quoted};
+use super::reader::Reader;
+use super::text;
+use crate::domain::exchange::{self, Issuer, Rule};
+use crate::domain::scope::Scopes;
+
+choices! {
+    /// A kind of token that is taken.
+    Taken {
+        /// An access token of ours.
+        AccessToken = "access_token",
+        /// An ID token.
+        IdToken = "id_token",
+    }
+}
+
+choices! {
+    /// A kind of token that is given.
+    Given {
+        /// An access token.
+        AccessToken = "access_token",
+        /// An ID token for the client.
+        IdToken = "id_token",
+        /// An access token, asked for as a JWT.
+        Jwt = "jwt",
+    }
+}
+
+choices! {
+    /// Whether somebody may act.
+    Acting {
+        /// Nobody.
+        Forbidden = "forbidden",
+        /// With or without.
+        Allowed = "allowed",
+        /// Only with an actor token.
+        Required = "required",
+    }
+}
+
+/// The issuer that is this server.
+const SELF: &str = "self";
+
+pub(super) const SECTION: Section = Section {
+    title: "Exchange rules",
+    doc: "`[exchange_rules.<name>]`, in the file only: which tokens a client may exchange for which others (RFC 8693). What no \
+          rule lists is refused, so an empty list allows nothing. The client needs the grant `token_exchange` too, and can \
+          never get a scope or an audience that is not its own. See [token exchange](../flows/token-exchange.md).",
+    keys: &[
+        Key {
+            path: "exchange_rules.<name>.clients",
+            kind: Kind::List("client id"),
+            default: Fallback::Required,
+            doc: "The clients that may ask. A public client may only narrow tokens of its own.",
+        },
+        Key {
+            path: "exchange_rules.<name>.issuers",
+            kind: Kind::List("`self`"),
+            default: Fallback::Value("self"),
+            doc: "Whose tokens are taken: `self` for those of this server.",
+        },
+        Key {
+            path: "exchange_rules.<name>.subject_types",
+            kind: Kind::Choices(Taken::WORDS),
+            default: Fallback::Value("access_token"),
+            doc: "Which kinds of tokens are taken. An ID token is taken of the client that it is for, and has no scopes to \
+                  keep.",
+        },
+        Key {
+            path: "exchange_rules.<name>.subject_audiences",
+            kind: Kind::List("audience"),
+            default: Fallback::Value(""),
+            doc: "The APIs that the rule's clients stand for: the token that is exchanged must be for one of them. When it is \
+                  empty, the token must be for the client itself, have been given to it, or name it in `may_act`.",
+        },
+        Key {
+            path: "exchange_rules.<name>.audiences",
+            kind: Kind::List("audience"),
+            default: Fallback::Value(""),
+            doc: "Audiences of the exchanged token that the new one may keep.",
+        },
+        Key {
+            path: "exchange_rules.<name>.new_audiences",
+            kind: Kind::List("audience"),
+            default: Fallback::Value(""),
+            doc: "Audiences that the new token may have although the exchanged one has not. They must be among the client's \
+                  `audiences` as well.",
+        },
+        Key {
+            path: "exchange_rules.<name>.scopes",
+            kind: Kind::List("scope"),
+            default: Fallback::Value(""),
+            doc: "Scopes of the exchanged token that the new one may keep. `passkeys` and scopes of administration never \
+                  leave their client, and `offline_access` is never kept.",
+        },
+        Key {
+            path: "exchange_rules.<name>.new_scopes",
+            kind: Kind::List("scope"),
+            default: Fallback::Value(""),
+            doc: "Scopes that a confidential client may ask for although the exchanged token has not got them.",
+        },
+        Key {
+            path: "exchange_rules.<name>.issues",
+            kind: Kind::Choices(Given::WORDS),
+            default: Fallback::Value("access_token"),
+            doc: "What may come out. An ID token is for the client itself and wants the scope `openid`.",
+        },
+        Key {
+            path: "exchange_rules.<name>.bridges",
+            kind: Kind::List("bridge"),
+            default: Fallback::Value(""),
+            doc: "Bridges whose custom tokens may come out, with `audience=<bridge>`. The bridge's own rule is asked as well, \
+                  and its tokens live as long as the bridge says.",
+        },
+        Key {
+            path: "exchange_rules.<name>.lifetime",
+            kind: Kind::Duration("10s", "1h"),
+            default: Fallback::Value("5m"),
+            doc: "The longest life of what comes out, which never outlives the exchanged token either.",
+        },
+        Key {
+            path: "exchange_rules.<name>.actor",
+            kind: Kind::Choice(Acting::WORDS),
+            default: Fallback::Value("forbidden"),
+            doc: "Whether an actor token may or must come along: an access token of the same client, for a person or for \
+                  itself, which is then named in `act`.",
+        },
+        Key {
+            path: "exchange_rules.<name>.impersonation",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether a client may go on with somebody else's token without an actor token. The client is then written \
+                  into `act` itself, and the audit trail has `token.impersonated`.",
+        },
+        Key {
+            path: "exchange_rules.<name>.chain",
+            kind: Kind::Integer(1, 4),
+            default: Fallback::Value("3"),
+            doc: "Most actors that a token may name, one within the other.",
+        },
+    ],
+};
+
+/// Reads every rule.
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<Rule> {
+    reader.names("exchange_rules").into_iter().map(|name| read_one(reader, name)).collect()
+}
+
+fn read_one(reader: &mut Reader<'_>, name: String) -> Rule {
+    let key = |field: &str| format!("exchange_rules.{name}.{field}");
+    let names =
+        |reader: &mut Reader<'_>, field: &str| reader.list_as(&key(field), text::identifier).unwrap_or_default();
+    let scopes = |reader: &mut Reader<'_>, field: &str| -> Scopes {
+        let list = reader.list_as(&key(field), text::scope).unwrap_or_default();
+        list.iter().map(String::as_str).collect()
+    };
+    let rule = Rule {
+        clients: names(reader, "clients"),
+        issuers: reader.list_as(&key("issuers"), issuer).unwrap_or_default(),
+        subject_kinds: words(reader, &key("subject_types"), Taken::as_str),
+        subject_audiences: names(reader, "subject_audiences"),
+        audiences: names(reader, "audiences"),
+        new_audiences: names(reader, "new_audiences"),
+        scopes: scopes(reader, "scopes"),
+        new_scopes: scopes(reader, "new_scopes"),
+        issues: words(reader, &key("issues"), Given::as_str),
+        bridges: reader.list_as(&key("bridges"), text::name).unwrap_or_default(),
+        lifetime: reader.duration(&key("lifetime")),
+        actor: in_domain(reader.choice::<Acting>(&key("actor")).as_str()).unwrap_or_default(),
+        impersonation: reader.switch(&key("impersonation")),
+        chain: reader.integer::<u8>(&key("chain")).into(),
+        name: name.clone(),
+    };
+    check(reader, &rule);
+    rule
+}
+
+fn issuer(text: &str) -> Result<Issuer, Wrong> {
+    if text == SELF {
+        return Ok(Issuer::Own);
+    }
+    Err(Wrong::new(format!("{} is no issuer", quoted(text)), "write self"))
+}
+
+/// The domain's values of the words of a list; both write the same words.
+fn words<W: Choice, T: DeserializeOwned>(reader: &mut Reader<'_>, key: &str, word: fn(W) -> &'static str) -> Vec<T> {
+    let words: Vec<W> = reader.choices(key).unwrap_or_default();
+    words.into_iter().filter_map(|one| in_domain(word(one))).collect()
+}
+
+/// What would read as a right and could never be one.
+fn check(reader: &mut Reader<'_>, rule: &Rule) {
+    let key = |field: &str| format!("exchange_rules.{}.{field}", rule.name);
+    let both: BTreeSet<&String> = rule.audiences.iter().filter(|one| rule.new_audiences.contains(one)).collect();
+    if let Some(twice) = both.first() {
+        let what = format!("has {}, which is among audiences too", quoted(twice));
+        reader.contradiction(&key("new_audiences"), &[&key("audiences")], Wrong::new(what, "keep one of the two"));
+    }
+    for field in ["scopes", "new_scopes"] {
+        let list = if field == "scopes" { &rule.scopes } else { &rule.new_scopes };
+        if list.contains("offline_access") {
+            let cure = "leave it out: an exchange never prolongs a session";
+            reader.mistake(&key(field), Wrong::new("has \"offline_access\"", cure));
+        }
+    }
+    if rule.new_scopes.iter().any(exchange::stays_with_its_client) {
+        let cure = "leave it out: nobody gets it by an exchange";
+        reader.mistake(&key("new_scopes"), Wrong::new("has \"passkeys\" or a scope of administration", cure));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::exchange::{ActorRule, Issues, SubjectKind};
+
+    #[test]
+    fn every_word_has_its_value_in_the_domain() {
+        assert!(Taken::WORDS.iter().all(|word| in_domain::<SubjectKind>(word).is_some()));
+        assert!(Given::WORDS.iter().all(|word| in_domain::<Issues>(word).is_some()));
+        assert!(Acting::WORDS.iter().all(|word| in_domain::<ActorRule>(word).is_some()));
+    }
+}

@@ -1,0 +1,88 @@
+//! Who acts for somebody (`act`), and who may (`may_act`): RFC 8693 §4.1, §4.4.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An actor and, within it, the one before. Only the outermost counts for decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Who acts: a person as the client knows them, or the client itself.
+    pub sub: String,
+    /// Who names them so, where it is not this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Through which client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The one who acted before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Self>>,
+}
+
+/// An `act` or `may_act` that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an actor claim is malformed")]
+pub struct ActorFault;
+
+impl Actor {
+    /// Reads the claim of a token.
+    ///
+    /// # Errors
+    /// [`ActorFault`] for anything but objects with a `sub` of text.
+    pub fn read(claim: &Value) -> Result<Self, ActorFault> {
+        let actor: Self = serde_json::from_value(claim.clone()).map_err(|_| ActorFault)?;
+        let mut one = Some(&actor);
+        while let Some(current) = one {
+            if current.sub.is_empty() {
+                return Err(ActorFault);
+            }
+            one = current.act.as_deref();
+        }
+        Ok(actor)
+    }
+
+    /// How many actors the chain names.
+    pub fn depth(&self) -> usize {
+        std::iter::successors(Some(self), |actor| actor.act.as_deref()).count()
+    }
+
+    /// This actor, after another chain.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        self.act = before.cloned().map(Box::new);
+        self
+    }
+}
+
+/// Who may act in a token's name. Every member that is there must fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MayAct {
+    /// The actor's `sub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// Who names them so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// The actor's client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+impl MayAct {
+    /// Reads the claim of a token.
+    ///
+    /// # Errors
+    /// [`ActorFault`] for anything but an object that names somebody.
+    pub fn read(claim: &Value) -> Result<Self, ActorFault> {
+        let may: Self = serde_json::from_value(claim.clone()).map_err(|_| ActorFault)?;
+        if may.sub.is_none() && may.client_id.is_none() { Err(ActorFault) } else { Ok(may) }
+    }
+
+    /// Whether an actor of ours is meant; `issuer` is ours.
+    pub fn permits(&self, actor: &Actor, issuer: &str) -> bool {
+        let of_issuer = self.iss.as_deref().is_none_or(|named| named == actor.iss.as_deref().unwrap_or(issuer));
+        let is_subject = self.sub.as_deref().is_none_or(|named| named == actor.sub);
+        let is_client = self.client_id.as_deref().is_none_or(|named| actor.client_id.as_deref() == Some(named));
+        of_issuer && is_subject && is_client
+    }
+}

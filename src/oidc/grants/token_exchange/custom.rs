@@ -1,0 +1,45 @@
+//! A bridge's custom token in exchange: `audience=<bridge>`.
+
+use serde_json::Value;
+
+use super::{Decided, ExchangeError, detail};
+use crate::bridge::MintRequest;
+use crate::clock::Time;
+use crate::domain::audit::Event;
+use crate::oidc::Oidc;
+use crate::oidc::wire::{ExchangeResponse, token_type};
+use crate::storage::{audit, credentials};
+use crate::tokens::mint::NOT_APPLICABLE;
+
+/// Mints it. The bridge's own rule is asked as everywhere, about the sign-in that the subject token tells of.
+pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> Result<ExchangeResponse, ExchangeError> {
+    let Decided { session, user, client, granted, now, .. } = *decided;
+    let told = &decided.subject.authentication;
+    let owner = user.id;
+    // The session may have been renewed since, with another passkey than the token tells of.
+    let is_same = told.auth_time == Some(session.auth_time.timestamp());
+    let signed_in_by = |passkey| is_same && Some(passkey) == session.passkey;
+    let passkeys = room.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+    let request = MintRequest {
+        user,
+        session: session.id,
+        acr: told.acr.as_deref().unwrap_or("0"),
+        amr: &told.amr,
+        auth_time: told.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(Time::UNIX_EPOCH),
+        passkey: passkeys.iter().find(|passkey| signed_in_by(passkey.id)),
+        client,
+        scopes: &granted.scopes,
+        inputs: None,
+    };
+    let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;
+    let told: Value = detail(decided);
+    let event = Event { detail: told, ..minted.event(owner, session.id, Some(&client.id), now, decided.origin) };
+    room.db.run(move |conn| audit::insert(conn, &event)).await?;
+    Ok(ExchangeResponse {
+        access_token: minted.token,
+        issued_token_type: token_type::BRIDGE,
+        token_type: NOT_APPLICABLE,
+        expires_in: minted.expires_in,
+        scope: None,
+    })
+}

@@ -1,0 +1,128 @@
+//! Why nothing is exchanged, in the words of RFC 8693 §2.2.2.
+
+use crate::bridge::BridgeError;
+use crate::domain::exchange::Refusal;
+use crate::storage::StorageError;
+use crate::tokens::MintError;
+use crate::tokens::verifier;
+use crate::web::error::{Failure, Kind};
+
+/// Why nothing is exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The grant is not the client's.
+    #[error("this client may not exchange tokens")]
+    NotAllowed,
+    /// Not a kind of token that is taken.
+    #[error("tokens of this type are not taken")]
+    TakenType,
+    /// Not a kind of token that is given.
+    #[error("tokens of this type are not given")]
+    RequestedType,
+    /// A custom token for none or several.
+    #[error("a custom token is for one bridge, named by audience")]
+    OneBridge,
+    /// The subject token is not good.
+    #[error("the subject token: {0}")]
+    Subject(verifier::Refusal),
+    /// The actor token is not good.
+    #[error("the actor token: {0}")]
+    Actor(verifier::Refusal),
+    /// A claim about actors that is none, or a token without a person.
+    #[error("the token says nothing that can be exchanged")]
+    Unusable,
+    /// The actor token was given to another client, or names an actor itself.
+    #[error("the actor token is not this client's")]
+    OthersActor,
+    /// A token is bound to a key that the request does not prove.
+    #[error("a token is bound to another DPoP key")]
+    OtherKey,
+    /// Its client is gone.
+    #[error("the client of the token is unknown or disabled")]
+    ClientGone,
+    /// Session, person, grant or token have ended.
+    #[error("the subject token, its session or its account has ended")]
+    Ended,
+    /// The same of the actor.
+    #[error("the actor token, its session or its account has ended")]
+    ActorEnded,
+    /// The person may not use the client.
+    #[error("the person is not in a group that may use this client")]
+    NotInGroup,
+    /// No rule allows it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The client may not have such tokens.
+    #[error("the audience is not among those of the client")]
+    Target,
+    /// A scope without its resource.
+    #[error("a scope belongs to a resource that is not asked for")]
+    Scope,
+    /// The bridge refuses.
+    #[error(transparent)]
+    Bridge(BridgeError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<BridgeError> for ExchangeError {
+    fn from(error: BridgeError) -> Self {
+        match error {
+            BridgeError::Mint(fault) => Self::Mint(fault),
+            BridgeError::Storage(fault) => Self::Storage(fault),
+            other => Self::Bridge(other),
+        }
+    }
+}
+
+const TARGET: &str = "A token for this audience is not given to this client in exchange.";
+const SCOPE: &str = "A scope is not held by the subject token, or not allowed by the rules of the exchange.";
+
+/// What is said of a person's token never tells the person's state.
+impl From<ExchangeError> for Failure {
+    fn from(error: ExchangeError) -> Self {
+        let (kind, words) = match error {
+            ExchangeError::Storage(error) => return error.into(),
+            ExchangeError::Mint(error) => return Self::unavailable(error),
+            ExchangeError::NotAllowed | ExchangeError::Refused(Refusal::Client) => {
+                (Kind::UnauthorizedClient, "This client may not exchange tokens.")
+            }
+            ExchangeError::TakenType => (
+                Kind::InvalidRequest,
+                "Tokens of this type are not taken in exchange: send an access token or an ID token.",
+            ),
+            ExchangeError::RequestedType | ExchangeError::Refused(Refusal::Kind) => {
+                (Kind::InvalidRequest, "Tokens of the requested type are not given to this client.")
+            }
+            ExchangeError::OneBridge => {
+                (Kind::InvalidRequest, "A custom token is for one bridge: name it in audience, alone.")
+            }
+            ExchangeError::Actor(_) | ExchangeError::OthersActor | ExchangeError::ActorEnded => {
+                (Kind::InvalidRequest, "The actor token is not valid, has ended, or is not this client's.")
+            }
+            ExchangeError::Refused(Refusal::Actor | Refusal::MayAct | Refusal::Impersonation | Refusal::Chain) => {
+                (Kind::InvalidRequest, "This actor, or none, may not act for the subject.")
+            }
+            ExchangeError::Refused(Refusal::Target) | ExchangeError::Target => (Kind::InvalidTarget, TARGET),
+            ExchangeError::Bridge(_) => (Kind::InvalidTarget, "The bridge gives no token for this sign-in."),
+            ExchangeError::Refused(Refusal::Scope) | ExchangeError::Scope => (Kind::InvalidScope, SCOPE),
+            ExchangeError::OtherKey => {
+                (Kind::InvalidRequest, "The token is bound to a DPoP key, and the request does not prove that key.")
+            }
+            ExchangeError::Subject(_)
+            | ExchangeError::Unusable
+            | ExchangeError::ClientGone
+            | ExchangeError::Ended
+            | ExchangeError::NotInGroup
+            | ExchangeError::Refused(Refusal::Subject | Refusal::NotForClient | Refusal::Public) => (
+                Kind::InvalidRequest,
+                "The subject token is not valid, has ended, or may not be exchanged by this client.",
+            ),
+        };
+        Self::new(kind, words).because(error)
+    }
+}

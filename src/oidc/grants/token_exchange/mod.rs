@@ -1,0 +1,254 @@
+//! Token exchange (RFC 8693): read, open what is presented, ask the rules, ask whether everything still lives, issue.
+//!
+//! What must always hold: only [`decide`](crate::domain::exchange::decide) allows anything; the subject token, the actor
+//! token, their sessions and their people are alive at the moment of the exchange, and the new token dies with the session;
+//! a token that is bound to a key is exchanged only by who holds that key, and gives one that is bound to it; nothing is
+//! answered before its event is written.
+
+mod custom;
+mod error;
+mod presented;
+
+pub use self::error::ExchangeError;
+use self::presented::{Opened, OpenedActor};
+
+use serde_json::json;
+
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::GrantType;
+use crate::domain::exchange::{self, Granted, Issues, Wanted};
+use crate::domain::id::SessionId;
+use crate::domain::scope::Scopes;
+use crate::domain::session::Session;
+use crate::domain::user::User;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::oidc::wire::{ExchangeResponse, token_type};
+use crate::storage::{StorageError, audit, sessions, users};
+use crate::tokens::dpop::Jkt;
+use crate::tokens::mint::{Exchange, Exchanged};
+use crate::web::error::{Failure, Kind};
+use crate::web::form::Form;
+
+/// A token as it is presented, with what it is said to be.
+#[derive(Clone, Copy, Debug)]
+struct Presented<'a> {
+    token: &'a str,
+    kind: &'a str,
+}
+
+/// What a client sends (RFC 8693 §2.1).
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    subject: Presented<'a>,
+    actor: Option<Presented<'a>>,
+    requested: Option<&'a str>,
+    scopes: Option<Scopes>,
+    /// `audience` and `resource`: both are names of the same things here.
+    targets: Vec<String>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the form.
+    ///
+    /// # Errors
+    /// `invalid_request` for what is missing or does not go together.
+    pub fn read(form: &'a Form, scopes: Option<Scopes>) -> Result<Self, Failure> {
+        let actor = match (form.find("actor_token"), form.find("actor_token_type")) {
+            (None, None) => None,
+            (Some(token), Some(kind)) => Some(Presented { token, kind }),
+            _ => {
+                let words = "actor_token and actor_token_type go together, and one of them is missing.";
+                return Err(Failure::new(Kind::InvalidRequest, words));
+            }
+        };
+        Ok(Self {
+            subject: Presented { token: form.get("subject_token")?, kind: form.get("subject_token_type")? },
+            actor,
+            requested: form.find("requested_token_type"),
+            scopes,
+            targets: form.all("audience").chain(form.all("resource")).map(ToOwned::to_owned).collect(),
+        })
+    }
+
+    /// What is to come out; an access token when nothing is said, but for the one audience that is a bridge's name.
+    fn wanted(&self, room: &Oidc) -> Result<Wanted, ExchangeError> {
+        let bridge = |name: &String| room.ceremonies.bridges.find(name).is_some();
+        match (self.requested, self.targets.as_slice()) {
+            (None, [one]) if bridge(one) => Ok(Wanted::Bridge(one.clone())),
+            (None | Some(token_type::ACCESS_TOKEN), _) => Ok(Wanted::Own(Issues::AccessToken)),
+            (Some(token_type::JWT), _) => Ok(Wanted::Own(Issues::Jwt)),
+            (Some(token_type::ID_TOKEN), _) => Ok(Wanted::Own(Issues::IdToken)),
+            (Some(token_type::BRIDGE), [one]) => Ok(Wanted::Bridge(one.clone())),
+            (Some(token_type::BRIDGE), _) => Err(ExchangeError::OneBridge),
+            (Some(_), _) => Err(ExchangeError::RequestedType),
+        }
+    }
+}
+
+/// Everything that was found before something is issued.
+struct Decided<'a> {
+    client: &'a AuthenticatedClient,
+    subject: &'a Opened,
+    granted: &'a Granted,
+    key: Option<&'a Jkt>,
+    session: &'a Session,
+    user: &'a User,
+    now: Time,
+    origin: &'a Provenance,
+}
+
+/// Gives a token for a token.
+///
+/// # Errors
+/// [`ExchangeError`].
+pub async fn exchange(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    asked: &Asked<'_>,
+    key: Option<&Jkt>,
+    origin: &Provenance,
+) -> Result<ExchangeResponse, ExchangeError> {
+    client.may_use(GrantType::TokenExchange).map_err(|_| ExchangeError::NotAllowed)?;
+    let now = room.clock.now();
+    let wanted = asked.wanted(room)?;
+    let subject = presented::subject(room, asked.subject, key, now)?;
+    let actor = asked.actor.map(|actor| presented::actor(room, client, actor, key, now)).transpose()?;
+    let request = exchange::Asked {
+        client,
+        issuer: room.mint.issuer(),
+        wanted: &wanted,
+        targets: &asked.targets,
+        scopes: asked.scopes.as_ref(),
+        actor: actor.as_ref().map(|actor| &actor.actor),
+    };
+    let mut granted = exchange::decide(&room.exchange_rules, &subject.policy, &request)?;
+    if matches!(wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt)) {
+        fit_resources(room, client, asked, &mut granted)?;
+    }
+    let (session, user) = alive(room, client, &subject, actor.as_ref(), now).await?;
+    let decided =
+        Decided { client, subject: &subject, granted: &granted, key, session: &session, user: &user, now, origin };
+    match &wanted {
+        Wanted::Own(kind) => own_token(room, &decided, *kind).await,
+        Wanted::Bridge(name) => custom::token(room, &decided, name).await,
+    }
+}
+
+/// Holds what a rule allows against what the client may ask for and what each API declares (RFC 8707).
+fn fit_resources(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    asked: &Asked<'_>,
+    granted: &mut Granted,
+) -> Result<(), ExchangeError> {
+    let resources = room.mint.resources();
+    let audience = granted.audience.iter().map(String::as_str);
+    granted.audience = resources.audience(client, audience, room.mint.issuer()).map_err(|_| ExchangeError::Target)?;
+    if asked.scopes.is_some() {
+        resources.require_resource_of(&granted.scopes, &granted.audience).map_err(|_| ExchangeError::Scope)?;
+    }
+    granted.scopes = resources.effective(&granted.scopes, &granted.audience);
+    Ok(())
+}
+
+/// The session and the person of the subject token, when they and the actor are alive and the person may use the client.
+async fn alive(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    subject: &Opened,
+    actor: Option<&OpenedActor>,
+    now: Time,
+) -> Result<(Session, User), ExchangeError> {
+    let ids = subject.owner.ids;
+    let members = client.definition.allowed_groups.clone();
+    let actor_lives = actor.map(|actor| actor.lives.clone());
+    let found = room
+        .db
+        .run(move |conn| {
+            let Some((session, user)) = sessions::find_live_of_token(conn, &ids, now)? else { return Ok(None) };
+            let is_member = members.is_empty() || users::is_in_any(conn, user.id, &members)?;
+            let acting = actor_lives.map(|lives| lives.find(conn, now)).transpose()?;
+            Ok::<_, StorageError>(Some((session, user, is_member, acting)))
+        })
+        .await?;
+    let (session, user, is_member, acting) = found.ok_or(ExchangeError::Ended)?;
+    if !subject.owner.is(room, &user) {
+        return Err(ExchangeError::Ended);
+    }
+    if !is_member {
+        return Err(ExchangeError::NotInGroup);
+    }
+    match (actor, acting) {
+        (Some(actor), Some(found)) if !actor.lives.is(room, &found) => Err(ExchangeError::ActorEnded),
+        _ => Ok((session, user)),
+    }
+}
+
+async fn own_token(room: &Oidc, decided: &Decided<'_>, kind: Issues) -> Result<ExchangeResponse, ExchangeError> {
+    let Decided { subject, granted, now, .. } = *decided;
+    let exchange = Exchange {
+        user: decided.user.id,
+        client: decided.client,
+        session: decided.session.id,
+        grant_id: subject.grant_id.as_deref(),
+        jkt: decided.key.map(Jkt::as_str),
+        audience: &granted.audience,
+        scopes: &granted.scopes,
+        authentication: &subject.authentication,
+        act: granted.act.as_ref(),
+        may_act: subject.policy.may_act.as_ref(),
+        life: granted.life,
+    };
+    let (issued, issued_token_type) = match kind {
+        Issues::AccessToken => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN),
+        Issues::Jwt => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT),
+        Issues::IdToken => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN),
+    };
+    if let Some(event) = witnessed(decided, &issued) {
+        room.db.run(move |conn| audit::insert(conn, &event)).await?;
+    }
+    metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
+    Ok(ExchangeResponse {
+        access_token: issued.token,
+        issued_token_type,
+        token_type: issued.token_type,
+        expires_in: issued.expires_in,
+        scope: Some(issued.scope).filter(|scope| !scope.is_empty()),
+    })
+}
+
+/// The event of an exchange. A client that only narrows a token of its own changes nothing for anybody.
+fn witnessed(decided: &Decided<'_>, issued: &Exchanged) -> Option<Event> {
+    let granted = decided.granted;
+    let kind = if granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
+    (!granted.narrows_own).then(|| Event {
+        subject: Some(issued.jti.clone()),
+        detail: detail(decided),
+        ..event(decided, kind, decided.session.id)
+    })
+}
+
+fn event(decided: &Decided<'_>, kind: EventKind, session: SessionId) -> Event {
+    Event {
+        user: Some(decided.user.id),
+        session: Some(session),
+        client: Some(decided.client.id.clone()),
+        ..Event::new(kind, decided.now, decided.origin)
+    }
+}
+
+/// What the audit trail tells of an exchange beside who and when.
+fn detail(decided: &Decided<'_>) -> serde_json::Value {
+    let Decided { granted, subject, .. } = *decided;
+    json!({
+        "rule": granted.rule,
+        "from": subject.policy.client,
+        "parent": subject.jti,
+        "audience": granted.audience,
+        "scope": granted.scopes.to_string(),
+        "act": granted.act,
+        "impersonates": granted.impersonates,
+    })
+}

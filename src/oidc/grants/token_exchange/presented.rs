@@ -1,0 +1,221 @@
+//! Tokens that are presented in an exchange: verified, and read into what the rules ask about.
+//!
+//! What must always hold: the type that a client names is the only one that is tried; a token tells whose it is only through
+//! the client that it was given to, because a person may have another `sub` for each.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use diesel::PgConnection;
+use serde_json::Value;
+
+use super::{ExchangeError, Presented};
+use crate::clock::Time;
+use crate::domain::client::Client;
+use crate::domain::exchange::{Actor, Issuer, MayAct, Subject, SubjectKind};
+use crate::domain::scope::Scopes;
+use crate::domain::user::User;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::oidc::wire::token_type;
+use crate::storage::sessions::{self, TokenIds};
+use crate::storage::{StorageError, revoked_tokens};
+use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, IdClaims};
+use crate::tokens::dpop::Jkt;
+use crate::tokens::verifier::{Refusal, places};
+
+/// A subject token that was verified.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// What the rules ask about.
+    pub(super) policy: Subject,
+    /// Whose it is.
+    pub(super) owner: Owner,
+    /// How the person signed in.
+    pub(super) authentication: Authentication,
+    /// The grant that it came from.
+    pub(super) grant_id: Option<String>,
+    /// Its id.
+    pub(super) jti: String,
+}
+
+/// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) ids: TokenIds,
+    client: Arc<Client>,
+    sub: String,
+}
+
+impl Owner {
+    pub(super) fn is(&self, room: &Oidc, user: &User) -> bool {
+        room.mint.subject_of(&self.client, user.id) == self.sub
+    }
+}
+
+/// An actor token that was verified.
+#[derive(Debug)]
+pub(super) struct OpenedActor {
+    /// Who acts.
+    pub(super) actor: Actor,
+    /// What must be alive for it.
+    pub(super) lives: Lives,
+}
+
+/// What an actor hangs on.
+#[derive(Clone, Debug)]
+pub(super) enum Lives {
+    /// A person's session.
+    Person(Owner),
+    /// The client's own token, by its id.
+    Client(uuid::Uuid),
+}
+
+/// What was found of it.
+pub(super) enum Found {
+    Person(Option<User>),
+    /// Whether the token was revoked.
+    Client(bool),
+}
+
+impl Lives {
+    pub(super) fn find(&self, conn: &mut PgConnection, now: Time) -> Result<Found, StorageError> {
+        match self {
+            Self::Person(owner) => sessions::find_owner_of_token(conn, &owner.ids, now).map(Found::Person),
+            Self::Client(jti) => revoked_tokens::contains(conn, *jti).map(Found::Client),
+        }
+    }
+
+    pub(super) fn is(&self, room: &Oidc, found: &Found) -> bool {
+        match (self, found) {
+            (Self::Person(owner), Found::Person(Some(user))) => owner.is(room, user),
+            (Self::Client(_), Found::Client(revoked)) => !revoked,
+            _ => false,
+        }
+    }
+}
+
+/// Opens a subject token.
+pub(super) fn subject(
+    room: &Oidc,
+    presented: Presented<'_>,
+    key: Option<&Jkt>,
+    now: Time,
+) -> Result<Opened, ExchangeError> {
+    let (ring, issuer) = (room.mint.keys().ring(), room.mint.issuer());
+    match presented.kind {
+        token_type::ACCESS_TOKEN => {
+            let claims = places::any_access_token(&ring, issuer, presented.token, now)
+                .map_err(ExchangeError::Subject)?
+                .into_claims();
+            require_key(claims.cnf.as_ref(), key)?;
+            access_token(room, claims, now)
+        }
+        token_type::ID_TOKEN => {
+            let claims = places::exchanged_id_token(&ring, issuer, presented.token, now)
+                .map_err(ExchangeError::Subject)?
+                .into_claims();
+            id_token(room, claims, now)
+        }
+        _ => Err(ExchangeError::TakenType),
+    }
+}
+
+fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, ExchangeError> {
+    // A token of a client for itself has no session: there is nobody to go on for.
+    let ids = claims.ids().ok_or(ExchangeError::Unusable)?;
+    let client = room.clients.find(&claims.client_id).ok_or(ExchangeError::ClientGone)?;
+    Ok(Opened {
+        policy: Subject {
+            issuer: Issuer::Own,
+            kind: SubjectKind::AccessToken,
+            client: Some(claims.client_id),
+            audience: claims.aud.iter().map(ToOwned::to_owned).collect(),
+            scopes: Scopes::parse(&claims.scope).map_err(|_| ExchangeError::Unusable)?,
+            left: left(claims.exp, now),
+            act: acts(claims.act.as_ref())?,
+            may_act: may_act(claims.may_act.as_ref())?,
+        },
+        owner: Owner { ids, client, sub: claims.sub },
+        authentication: claims.authentication,
+        grant_id: claims.grant_id,
+        jti: claims.jti,
+    })
+}
+
+/// An ID token says who somebody is and allows nothing, so it has no scopes.
+fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, ExchangeError> {
+    let mut audience = claims.aud.iter();
+    let (Some(id), None) = (audience.next(), audience.next()) else {
+        return Err(ExchangeError::Subject(Refusal::Audience));
+    };
+    let client = room.clients.find(id).ok_or(ExchangeError::ClientGone)?;
+    let session = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(ExchangeError::Unusable)?;
+    Ok(Opened {
+        policy: Subject {
+            issuer: Issuer::Own,
+            kind: SubjectKind::IdToken,
+            client: Some(client.id.clone()),
+            audience: vec![client.id.clone()],
+            scopes: Scopes::default(),
+            left: left(claims.exp, now),
+            act: acts(claims.act.as_ref())?,
+            may_act: may_act(claims.may_act.as_ref())?,
+        },
+        owner: Owner { ids: TokenIds { session, jti: claims.jti.parse().ok(), grant: None }, client, sub: claims.sub },
+        authentication: claims.authentication,
+        grant_id: None,
+        jti: claims.jti,
+    })
+}
+
+/// Opens an actor token: an access token of ours that was given to this very client, for a person or for itself. Whoever acts
+/// through somebody else already acts no further.
+pub(super) fn actor(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    presented: Presented<'_>,
+    key: Option<&Jkt>,
+    now: Time,
+) -> Result<OpenedActor, ExchangeError> {
+    if presented.kind != token_type::ACCESS_TOKEN {
+        return Err(ExchangeError::TakenType);
+    }
+    let (ring, issuer) = (room.mint.keys().ring(), room.mint.issuer());
+    let claims =
+        places::any_access_token(&ring, issuer, presented.token, now).map_err(ExchangeError::Actor)?.into_claims();
+    if claims.client_id != client.id || claims.act.is_some() {
+        return Err(ExchangeError::OthersActor);
+    }
+    require_key(claims.cnf.as_ref(), key)?;
+    let lives = match (claims.ids(), claims.jti.parse()) {
+        (Some(ids), _) => {
+            let client = room.clients.find(&claims.client_id).ok_or(ExchangeError::ClientGone)?;
+            Lives::Person(Owner { ids, client, sub: claims.sub.clone() })
+        }
+        (None, Ok(jti)) if claims.sub == client.id => Lives::Client(jti),
+        _ => return Err(ExchangeError::Unusable),
+    };
+    let actor = Actor { sub: claims.sub, iss: None, client_id: Some(claims.client_id), act: None };
+    Ok(OpenedActor { actor, lives })
+}
+
+/// A token that is bound to a key is nothing in the hands of others (RFC 9449 §7).
+fn require_key(bound: Option<&Confirmation>, key: Option<&Jkt>) -> Result<(), ExchangeError> {
+    match bound {
+        Some(bound) if key.is_none_or(|key| key.as_str() != bound.jkt) => Err(ExchangeError::OtherKey),
+        _ => Ok(()),
+    }
+}
+
+fn left(exp: i64, now: Time) -> Duration {
+    Duration::seconds(exp - now.timestamp())
+}
+
+fn acts(claim: Option<&Value>) -> Result<Option<Actor>, ExchangeError> {
+    claim.map(Actor::read).transpose().map_err(|_| ExchangeError::Unusable)
+}
+
+fn may_act(claim: Option<&Value>) -> Result<Option<MayAct>, ExchangeError> {
+    claim.map(MayAct::read).transpose().map_err(|_| ExchangeError::Unusable)
+}

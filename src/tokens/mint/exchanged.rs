@@ -1,0 +1,127 @@
+//! Tokens that are given for other tokens (RFC 8693).
+//!
+//! What must always hold: how and when the person signed in is copied from the token that was exchanged and never taken from
+//! the session, which may have been renewed since; what comes out ends no later than what went in.
+
+use chrono::Duration;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Mint, MintError, id_algorithm, token_id, token_type};
+use crate::clock::Time;
+use crate::domain::client::Client;
+use crate::domain::exchange::{Actor, MayAct};
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::scope::Scopes;
+use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, Extra, IdClaims};
+use crate::tokens::typ;
+
+/// What an exchanged token is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// For which client.
+    pub client: &'a Client,
+    /// The session that it lives and ends with: that of the subject token.
+    pub session: SessionId,
+    /// The grant of the subject token, which takes this one with it.
+    pub grant_id: Option<&'a str>,
+    /// The DPoP key that it is bound to, by its thumbprint.
+    pub jkt: Option<&'a str>,
+    /// Whom it is for.
+    pub audience: &'a [String],
+    /// Its scopes.
+    pub scopes: &'a Scopes,
+    /// How the person signed in, as the subject token says.
+    pub authentication: &'a Authentication,
+    /// Who acts.
+    pub act: Option<&'a Actor>,
+    /// Who may act: a restriction of the subject token, which stays.
+    pub may_act: Option<&'a MayAct>,
+    /// Its longest life.
+    pub life: Duration,
+}
+
+/// A token that was given for another.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// The token.
+    pub token: String,
+    /// Its id.
+    pub jti: String,
+    /// `Bearer`, `DPoP`, or `N_A` when it is no access token (RFC 8693 §2.2.1).
+    pub token_type: &'static str,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// Its scopes.
+    pub scope: String,
+}
+
+/// What `token_type` says of a token that is no access token.
+pub const NOT_APPLICABLE: &str = "N_A";
+
+impl Mint {
+    /// Makes an access token.
+    pub fn exchanged_access(&self, exchange: &Exchange<'_>, now: Time) -> Result<Exchanged, MintError> {
+        self.keys.require_fresh()?;
+        let life = self.life_for(exchange.client, exchange.audience).min(exchange.life);
+        let jti = token_id();
+        let scope = exchange.scopes.to_string();
+        let claims = AccessClaims {
+            iss: self.settings.issuer.clone(),
+            sub: self.subject_of(exchange.client, exchange.user),
+            aud: exchange.audience.to_vec().into(),
+            client_id: exchange.client.id.clone(),
+            iat: now.timestamp(),
+            exp: (now + life).timestamp(),
+            jti: jti.clone(),
+            scope: scope.clone(),
+            sid: Some(exchange.session.to_string()),
+            authentication: exchange.authentication.clone(),
+            cnf: exchange.jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
+            act: exchange.act.and_then(as_claim),
+            may_act: exchange.may_act.and_then(as_claim),
+            grant_id: exchange.grant_id.map(ToOwned::to_owned),
+            userinfo_claims: std::collections::BTreeSet::new(),
+            extra: Extra::default(),
+        };
+        let token = self.sign_access(&claims, exchange.audience)?;
+        Ok(Exchanged { token, jti, token_type: token_type(exchange.jkt), expires_in: claims.exp - claims.iat, scope })
+    }
+
+    /// Makes an ID token for the client.
+    pub fn exchanged_id(&self, exchange: &Exchange<'_>, now: Time) -> Result<Exchanged, MintError> {
+        self.keys.require_fresh()?;
+        let key = self.signing(&super::Use::Tokens, id_algorithm(exchange.client))?;
+        let life = self.settings.id_ttl.min(exchange.life);
+        let jti = token_id();
+        let claims = IdClaims {
+            iss: self.settings.issuer.clone(),
+            sub: self.subject_of(exchange.client, exchange.user),
+            aud: exchange.client.id.as_str().into(),
+            iat: now.timestamp(),
+            exp: (now + life).timestamp(),
+            jti: jti.clone(),
+            nonce: None,
+            at_hash: None,
+            azp: None,
+            act: exchange.act.and_then(as_claim),
+            may_act: exchange.may_act.and_then(as_claim),
+            sid: Some(exchange.session.to_string()),
+            authentication: Authentication { credential_class: None, ..exchange.authentication.clone() },
+            extra: Extra::default(),
+        };
+        Ok(Exchanged {
+            token: self.signer.sign(&key, typ::ID, &claims)?,
+            jti,
+            token_type: NOT_APPLICABLE,
+            expires_in: claims.exp - claims.iat,
+            scope: exchange.scopes.to_string(),
+        })
+    }
+}
+
+fn as_claim<T: Serialize>(value: &T) -> Option<Value> {
+    serde_json::to_value(value).ok()
+}
