@@ -13,13 +13,15 @@ use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
 use crate::clients::Clients;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
+use crate::domain::secret::PlainToken;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::dpop::{self, Dpop};
 use crate::logout::session_state::BrowserStates;
+use crate::storage::revoked_tokens;
 use crate::tokens::Mint;
 use crate::tokens::claims::AccessClaims;
 use crate::tokens::verifier::places;
@@ -128,11 +130,41 @@ impl Guard {
                 if !request.method().is_safe() {
                     require_same_origin(headers, &self.public_origin)?;
                 }
-                let found = self.accounts.by_cookie(cookie.digest()).await?;
-                Ok(found.map(|(session, user)| Identity { session, user, via: Via::Cookie }))
+                self.by_cookie(&cookie).await
             }
             (None, None) => Ok(None),
         }
+    }
+
+    async fn by_cookie(&self, cookie: &PlainToken) -> Result<Option<Identity>, Failure> {
+        let found = self.accounts.by_cookie(cookie.digest()).await?;
+        Ok(found.map(|(session, user)| Identity { session, user, via: Via::Cookie }))
+    }
+
+    /// Who is signed in in the browser of a request that proves its right by something else than an access token; nobody on
+    /// another site's page.
+    pub async fn signed_in_here(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
+        let headers = request.headers();
+        match self.cookies.session(headers)? {
+            Some(cookie) if require_same_origin(headers, &self.public_origin).is_ok() => self.by_cookie(&cookie).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Refuses a token that is not the client's own (RFC 6749 §4.4), or was revoked: a person's tokens do not speak for it.
+    pub async fn require_own_token(&self, access: &VerifiedAccess) -> Result<(), Failure> {
+        let refused = |why: &'static str| refused().because(why);
+        let client = access.client();
+        let own = access.sid.is_none()
+            && access.sub == client.id
+            && client.definition.kind == ClientKind::Confidential
+            && client.may_use(GrantType::ClientCredentials).is_ok();
+        if !own {
+            return Err(refused("it is nobody's: neither a session's nor the client's own"));
+        }
+        let id = access.jti.parse().map_err(|_| refused("its id does not read"))?;
+        let revoked = self.accounts.db.run(move |conn| revoked_tokens::contains(conn, id)).await?;
+        if revoked { Err(refused("it was revoked")) } else { Ok(()) }
     }
 
     /// Who sent a request that may also come from another site's page, as ceremonies for clients do: such a page never

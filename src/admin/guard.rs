@@ -17,16 +17,14 @@ use crate::account::guards::{Guard, Identity, VerifiedAccess};
 use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::client::{ClientKind, GrantType};
 use crate::domain::id::UserId;
 use crate::domain::scope::Scopes;
-use crate::storage::{StorageError, audit, revoked_tokens, users};
+use crate::storage::{StorageError, audit, users};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 
-/// The group whose members may administer, as far as a client is granted scopes for it.
-pub const GROUP: &str = "admin";
+pub use crate::domain::user::ADMINISTRATORS as GROUP;
 
 /// A right in administration.
 pub trait Right {
@@ -195,7 +193,7 @@ async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: 
         return Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope {right:?}.")));
     }
     match access.sid {
-        None => require_own_token(guard, &access).await?,
+        None => guard.require_own_token(&access).await?,
         Some(_) => require_administrator(guard, &access).await?,
     }
     Ok(Actor { client: Some(client.id.clone()), subject: access.sub.clone(), scopes: Some(scopes), origin })
@@ -203,20 +201,6 @@ async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: 
 
 fn refused(why: &'static str) -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.").because(why)
-}
-
-/// A client that acts for itself (RFC 6749 §4.4).
-async fn require_own_token(guard: &Guard, access: &VerifiedAccess) -> Result<(), Failure> {
-    let client = access.client();
-    let own = access.sub == client.id
-        && client.definition.kind == ClientKind::Confidential
-        && client.may_use(GrantType::ClientCredentials).is_ok();
-    if !own {
-        return Err(refused("it is nobody's: neither a session's nor the client's own"));
-    }
-    let id = access.jti.parse().map_err(|_| refused("its id does not read"))?;
-    let revoked = guard.accounts.db.run(move |conn| revoked_tokens::contains(conn, id)).await?;
-    if revoked { Err(refused("it was revoked")) } else { Ok(()) }
 }
 
 /// A person who administers by a client.

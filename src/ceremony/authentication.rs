@@ -114,17 +114,22 @@ impl Ceremonies {
         wanted: Wanted,
         challenge: Vec<u8>,
     ) -> Result<(PlainToken, Time), CeremonyError> {
-        let handle = PlainToken::random(TokenKind::Ceremony);
-        let deadline = self.clock.now() + self.policy.challenge_ttl;
-        let ceremony = Ceremony {
+        self.keep(Ceremony {
             purpose,
             relying_party: party.name.clone(),
             origin: origin.map(ToOwned::to_owned),
             browser: browser.filter(|_| wanted == Wanted::Session),
             wanted,
             challenge,
-            deadline,
-        };
+            deadline: self.clock.now() + self.policy.challenge_ttl,
+        })
+        .await
+    }
+
+    /// Puts a whole ceremony away, under a new handle.
+    pub(super) async fn keep(&self, ceremony: Ceremony) -> Result<(PlainToken, Time), CeremonyError> {
+        let handle = PlainToken::random(TokenKind::Ceremony);
+        let deadline = ceremony.deadline;
         self.store.put(handle.digest(), ceremony).await?;
         Ok((handle, deadline))
     }
@@ -175,7 +180,10 @@ impl Ceremonies {
         let (offered, step_up) = match &ceremony.purpose {
             Purpose::SignIn { offered, .. } => (offered.as_ref(), None),
             Purpose::StepUp { offered, session, .. } => (Some(offered), Some(*session)),
-            Purpose::SignUp { .. } | Purpose::Add { .. } => return Err(CeremonyError::Foreign("kind")),
+            Purpose::Prove { offered, .. } => (Some(offered), None),
+            Purpose::SignUp { .. } | Purpose::Add { .. } | Purpose::Enrol { .. } => {
+                return Err(CeremonyError::Foreign("kind"));
+            }
         };
         if step_up.is_some_and(|session| call.session != Some(session)) {
             return Err(CeremonyError::Foreign("session"));
@@ -216,6 +224,7 @@ impl Ceremonies {
         }
         let (user, session) = match &ceremony.purpose {
             Purpose::Add { user, session, .. } | Purpose::StepUp { user, session, .. } => (Some(*user), Some(*session)),
+            Purpose::Enrol { permit, .. } | Purpose::Prove { permit, .. } => (Some(permit.user), None),
             Purpose::SignIn { .. } | Purpose::SignUp { .. } => (None, None),
         };
         let event = Event {

@@ -3,6 +3,7 @@
 use super::error::CeremonyError;
 use super::relying_party::RelyingParty;
 use super::state::{Ceremony, Purpose, Wanted};
+use crate::domain::action::owns;
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
@@ -71,8 +72,10 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
             Wanted::Tokens { client: begun, .. } if *begun == client.id => Ok(()),
             Wanted::Tokens { .. } => Err(CeremonyError::Foreign("client")),
             // Refused before anything is written or minted: the token endpoint could not hand it over.
-            Wanted::Session | Wanted::Bridge { .. } => Err(CeremonyError::Foreign("result")),
+            Wanted::Session | Wanted::Bridge { .. } | Wanted::Result { .. } => Err(CeremonyError::Foreign("result")),
         },
+        // The result of an action opens nothing: its client redeems it, and authenticates then.
+        Via::Verify if matches!(ceremony.wanted, Wanted::Result { .. }) => Ok(()),
         // Whoever holds the handle is not thereby the client: one that has a secret must show it.
         Via::Verify if client.is_some_and(|client| client.definition.kind == ClientKind::Confidential) => {
             Err(CeremonyError::ConfidentialClient)
@@ -87,11 +90,16 @@ fn is_by_token(ceremony: &Ceremony) -> bool {
 }
 
 /// The origins an answer may name, always among the profile's: the client's when the result is a client's, and only our
-/// own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to sign people in to us.
+/// own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to sign people in to us. An
+/// action token says itself which origins may use it.
 pub fn accepted_origins(ceremony: &Ceremony, party: &RelyingParty, client: Option<&Client>, own: &str) -> Vec<String> {
-    let accepted = |origin: &&String| match client {
-        Some(client) => client.owns_origin(origin).is_ok(),
-        None => is_by_token(ceremony) || *origin == own,
+    let accepted = |origin: &&String| match (client, ceremony.purpose.permit()) {
+        (Some(client), Some(permit)) => {
+            let begun_here = ceremony.origin.as_ref().is_none_or(|begun| begun == *origin);
+            begun_here && owns(permit.origin.as_deref(), client, origin, own)
+        }
+        (Some(client), None) => client.owns_origin(origin).is_ok(),
+        (None, _) => is_by_token(ceremony) || *origin == own,
     };
     party.origins.iter().filter(accepted).cloned().collect()
 }

@@ -4,6 +4,7 @@ use chrono::Duration;
 
 use super::strict::Refusal;
 use crate::bridge::BridgeError;
+use crate::domain::action::ActionRefusal;
 use crate::domain::client::ClientRefusal;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
@@ -93,6 +94,24 @@ pub enum CeremonyError {
     /// Not there, or not theirs.
     #[error("no such passkey on this account")]
     NotFound,
+    /// The action token is not taken.
+    #[error("the action token is refused: {0}")]
+    Action(#[from] ActionRefusal),
+    /// A backend asks for a token for somebody it may not act for.
+    #[error("action tokens are not made for this person")]
+    NotForPerson,
+    /// A backend asks for a token for nobody it knows.
+    #[error("no such person for this client")]
+    NoSuchPerson,
+    /// The backend lacks a scope.
+    #[error("the scope {0:?} is missing")]
+    MissingScope(&'static str),
+    /// The verified address is somebody else's.
+    #[error("another account has this verified address")]
+    AddressTaken,
+    /// A result that its client brings back is not taken.
+    #[error("the result is refused: {0}")]
+    Result(String),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -1,17 +1,19 @@
 //! What their owner does with passkeys: list, rename, remove, lift a suspension.
 
+use diesel::PgConnection;
 use serde_json::json;
 
 use super::Ceremonies;
 use super::error::CeremonyError;
 use super::signals::Signal;
+use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::id::{PasskeyId, UserId};
+use crate::domain::id::{PasskeyId, SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::text::DisplayName;
 use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::{audit, sessions, users};
+use crate::storage::{StorageError, audit, sessions, users};
 
 /// A change of one passkey.
 #[derive(Clone, Debug)]
@@ -86,28 +88,68 @@ impl Ceremonies {
         let (owner, session, now, origin) = (session.user, session.id, self.clock.now(), origin.clone());
         self.db
             .tx(move |conn| {
-                // The person's row is locked first, so that two parallel removals cannot leave nothing.
-                let Some(user) = users::lock(conn, owner)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
-                let passkeys = credentials::of_users(conn, &[owner], None)?;
-                let (gone, left): (Vec<_>, Vec<_>) = passkeys.into_iter().partition(|passkey| passkey.id == id);
-                let Some(gone) = gone.into_iter().next() else { return Ok(Err(CeremonyError::NotFound)) };
-                if !left.iter().any(|passkey| passkey.suspended_at.is_none()) {
-                    return Ok(Err(CeremonyError::LastMethod));
-                }
-                credentials::delete(conn, owner, id)?;
-                let ended = sessions::revoke_opened_by(conn, id, owner, Some(session), now)?;
-                users::raise_epoch(conn, owner, now)?;
+                let removal = match removable(conn, owner, id, false)? {
+                    Ok(removal) => removal,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                let ended = take_away(conn, &removal, Some(session), now)?;
                 let event = Event {
                     user: Some(owner),
                     session: Some(session),
                     subject: Some(id.to_string()),
-                    subject_name: Some(gone.name),
+                    subject_name: Some(removal.gone.name.clone()),
                     detail: json!({ "sessionsEnded": ended }),
                     ..Event::new(EventKind::PasskeyRemoved, now, &origin)
                 };
                 audit::insert(conn, &event)?;
-                Ok(Ok(Signal::all(&user, &left, [gone.rp_id])))
+                Ok(Ok(removal.signals()))
             })
             .await?
     }
+}
+
+/// A passkey that may be removed, its owner's row locked.
+pub(super) struct Removal {
+    owner: User,
+    pub(super) gone: StoredPasskey,
+    left: Vec<StoredPasskey>,
+}
+
+impl Removal {
+    /// What to tell the passkey managers afterwards.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        Signal::all(&self.owner, &self.left, [self.gone.rp_id.clone()])
+    }
+}
+
+/// Whether a passkey may be removed: it is its owner's, and not their last way in, unless they have one `elsewhere`. The
+/// person's row is locked first, so that two parallel removals cannot leave nothing.
+pub(super) fn removable(
+    conn: &mut PgConnection,
+    owner: UserId,
+    id: PasskeyId,
+    elsewhere: bool,
+) -> Result<Result<Removal, CeremonyError>, StorageError> {
+    let Some(owner) = users::lock(conn, owner)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
+    let passkeys = credentials::of_users(conn, &[owner.id], None)?;
+    let (gone, left): (Vec<_>, Vec<_>) = passkeys.into_iter().partition(|passkey| passkey.id == id);
+    let Some(gone) = gone.into_iter().next() else { return Ok(Err(CeremonyError::NotFound)) };
+    if !elsewhere && !left.iter().any(|passkey| passkey.suspended_at.is_none()) {
+        return Ok(Err(CeremonyError::LastMethod));
+    }
+    Ok(Ok(Removal { owner, gone, left }))
+}
+
+/// Removes it, and ends the sessions that it opened but `spared`; gives how many.
+pub(super) fn take_away(
+    conn: &mut PgConnection,
+    removal: &Removal,
+    spared: Option<SessionId>,
+    now: Time,
+) -> Result<usize, StorageError> {
+    let (owner, id) = (removal.owner.id, removal.gone.id);
+    credentials::delete(conn, owner, id)?;
+    let ended = sessions::revoke_opened_by(conn, id, owner, spared, now)?;
+    users::raise_epoch(conn, owner, now)?;
+    Ok(ended)
 }

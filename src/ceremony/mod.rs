@@ -6,6 +6,7 @@
 //! twice. To add a purpose: a variant in `state.rs`, its `begin` and its arm in `finish`.
 
 pub mod aaguid;
+pub mod actions;
 pub mod authentication;
 pub mod binding;
 pub mod decoys;

@@ -4,6 +4,7 @@
 //! is noticed while nothing is written), [`Ceremonies::deliver`] signs after it (no cryptography while a connection is held).
 
 use serde_json::json;
+use url::Url;
 
 use super::Ceremonies;
 use super::error::CeremonyError;
@@ -11,6 +12,7 @@ use super::signals::Signal;
 use super::state::Wanted;
 use crate::bridge::{BridgeToken, Known, MintRequest, Request};
 use crate::clock::Time;
+use crate::domain::action::Action;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::claims::RequestedClaims;
@@ -23,7 +25,7 @@ use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
 use crate::storage::{StorageError, audit, users};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::bind_family;
+use crate::tokens::mint::{ActionOutcome, bind_family};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
 
 /// What a finished ceremony gives.
@@ -35,6 +37,28 @@ pub enum Given {
     Tokens(TokenSet),
     /// A custom token.
     Bridge(BridgeToken),
+    /// The signed result of an action.
+    Result(SignedResult),
+}
+
+/// What a backend is told of an action, by way of whoever did it.
+#[derive(Debug)]
+pub struct SignedResult {
+    /// The token, for the backend alone.
+    pub token: String,
+    /// What was done.
+    pub action: Action,
+    /// Where our own page sends the person, with the token.
+    pub return_to: Option<String>,
+}
+
+impl SignedResult {
+    /// The backend's own address with the result in it. It was registered, so it reads.
+    pub fn back(&self) -> Option<String> {
+        let mut address = Url::parse(self.return_to.as_deref()?).ok()?;
+        address.query_pairs_mut().append_pair("result", &self.token);
+        Some(address.into())
+    }
 }
 
 /// A finished sign-in.
@@ -61,9 +85,11 @@ pub(super) struct Settled {
     pub(super) signal: Signal,
 }
 
-/// What is about to be written, and what will be signed afterwards.
+/// What is about to be written, and what will be signed afterwards. The session of a result is what its ceremony proved, and
+/// is not written.
 pub(super) struct Plan {
     pub(super) session: NewSession,
+    pub(super) result: Option<(ActionOutcome, Option<String>)>,
     pub(super) family: Option<NewFamily>,
     cookie: Option<PlainToken>,
     key: Option<Jkt>,
@@ -86,7 +112,7 @@ impl Ceremonies {
             Wanted::Session => self.lifetimes,
             Wanted::Tokens { .. } => self.mint.session_lifetimes(),
             // A custom token's session exists for the audit trail; the target opens its own.
-            Wanted::Bridge { .. } => self.mint.single_token_lifetimes(),
+            Wanted::Bridge { .. } | Wanted::Result { .. } => self.mint.single_token_lifetimes(),
         };
         let mut session = NewSession {
             id: SessionId::random(),
@@ -122,7 +148,7 @@ impl Ceremonies {
             }
             _ => (None, None),
         };
-        Ok(Plan { session, family, cookie, key: key.cloned(), seed })
+        Ok(Plan { session, result: None, family, cookie, key: key.cloned(), seed })
     }
 
     /// The last question before the write, by what is `known` of this person: are they in a group that may use the client, and
@@ -192,6 +218,11 @@ impl Ceremonies {
                 let token = self.bridges.mint(bridge, &request, plan.session.now).await?;
                 self.witness_bridge(&token, &user, &plan.session, origin).await?;
                 Given::Bridge(token)
+            }
+            (Wanted::Result { .. }, Some(client), _) => {
+                let (outcome, return_to) = plan.result.ok_or(CeremonyError::Refused("a result without its action"))?;
+                let token = self.mint.action_result(client, user.id, &outcome, plan.session.now)?;
+                Given::Result(SignedResult { token, action: outcome.action, return_to })
             }
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
         };

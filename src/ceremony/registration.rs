@@ -8,7 +8,7 @@ use super::authentication::{Begun, listed, unreadable};
 use super::binding::{self, SecondCall};
 use super::error::CeremonyError;
 use super::options::{self, Account, Choice};
-use super::outcome::{Settled, SignedIn};
+use super::outcome::{Settled, SignedIn, SignedResult};
 use super::relying_party::RelyingParty;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
@@ -60,6 +60,15 @@ pub enum Registered {
         passkey: Box<StoredPasskey>,
         /// What to tell the passkey manager.
         signal: Signal,
+    },
+    /// A passkey that a backend permitted.
+    Enrolled {
+        /// The passkey.
+        passkey: Box<StoredPasskey>,
+        /// What to tell the passkey manager.
+        signal: Signal,
+        /// What to tell the backend.
+        result: Box<SignedResult>,
     },
 }
 
@@ -171,7 +180,15 @@ impl Ceremonies {
                 let made = self.verify_new(credential, state, party, None, ceremony)?;
                 self.add((*user, *session, *epoch), made, origin).await
             }
-            Purpose::SignIn { .. } | Purpose::StepUp { .. } => Err(CeremonyError::Foreign("kind")),
+            Purpose::Enrol { permit, state } => {
+                let client = client.as_deref().ok_or(CeremonyError::NoSuchClient)?;
+                binding::check(ceremony, call, Some(client))?;
+                let made = self.verify_new(credential, state, party, Some(client), ceremony)?;
+                self.enrol(client, permit, made, origin).await
+            }
+            Purpose::SignIn { .. } | Purpose::StepUp { .. } | Purpose::Prove { .. } => {
+                Err(CeremonyError::Foreign("kind"))
+            }
         }
     }
 
@@ -321,7 +338,7 @@ impl Ceremonies {
 }
 
 /// The credential id exists, whoever's it is: refused, never replaced.
-fn taken_already(error: StorageError) -> CeremonyError {
+pub(super) fn taken_already(error: StorageError) -> CeremonyError {
     match error {
         StorageError::Conflict { constraint } if constraint == "credential_index_pkey" => {
             CeremonyError::CredentialExists
@@ -339,22 +356,22 @@ struct Person<'a> {
 }
 
 /// A verified passkey without an owner yet.
-struct NewPasskey {
+pub(super) struct NewPasskey {
     rp_id: String,
     credential_id: Vec<u8>,
     document: serde_json::Value,
     algorithm: i32,
     sign_count: u32,
-    user_verified: bool,
-    backup_eligible: bool,
+    pub(super) user_verified: bool,
+    pub(super) backup_eligible: bool,
     backup_state: bool,
     transports: Vec<String>,
-    aaguid: Option<uuid::Uuid>,
+    pub(super) aaguid: Option<uuid::Uuid>,
     resident: Option<bool>,
 }
 
 impl NewPasskey {
-    fn into_stored(
+    pub(super) fn into_stored(
         self,
         user: UserId,
         handle: &[u8],
@@ -388,7 +405,7 @@ impl NewPasskey {
 }
 
 /// The provider's name, else the browser's; numbered when the person has one of that name.
-fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[StoredPasskey]) -> String {
+pub(super) fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[StoredPasskey]) -> String {
     let base = match (aaguid.and_then(aaguid::name), &origin.user_agent) {
         (Some(provider), _) => provider.to_owned(),
         (None, Some(browser)) => format!("Passkey, {browser}"),

@@ -43,7 +43,10 @@ impl Ceremonies {
         let (state, discoverable, expected) = match &ceremony.purpose {
             Purpose::SignIn { state, offered } => (state, offered.is_none(), None),
             Purpose::StepUp { state, user, .. } => (state, false, Some(*user)),
-            Purpose::SignUp { .. } | Purpose::Add { .. } => return Err(CeremonyError::Foreign("kind")),
+            Purpose::Prove { state, permit, .. } => (state, false, Some(permit.user)),
+            Purpose::SignUp { .. } | Purpose::Add { .. } | Purpose::Enrol { .. } => {
+                return Err(CeremonyError::Foreign("kind"));
+            }
         };
         let (passkey, user) = self.find(assertion, party, discoverable)?;
         check_handle(assertion, &passkey, discoverable)?;
@@ -81,6 +84,19 @@ impl Ceremonies {
         let strength =
             Proof { user_verified, backup_eligible: passkey.backup_eligible, attested: passkey.attested }.strength();
         let mut plan = self.plan(&ceremony.wanted, (client.as_deref(), key.as_ref()), &strength, now)?;
+        let write = VerifiedAssertion {
+            passkey: passkey.id,
+            user: user.id,
+            epoch: user.epoch,
+            sign_count: assertion.sign_count,
+            rule,
+            user_verified,
+            backup_eligible: passkey.backup_eligible,
+            backup_state: passkey.backup_state,
+        };
+        if let Purpose::Prove { permit, .. } = &ceremony.purpose {
+            return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
+        }
         let kind = match &ceremony.purpose {
             Purpose::StepUp { session, .. } => {
                 plan.session.id = *session;
@@ -92,16 +108,6 @@ impl Ceremonies {
         if regressed && self.policy.synced_counter == SyncedCounter::Warn {
             event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
         }
-        let write = VerifiedAssertion {
-            passkey: passkey.id,
-            user: user.id,
-            epoch: user.epoch,
-            sign_count: assertion.sign_count,
-            rule,
-            user_verified,
-            backup_eligible: passkey.backup_eligible,
-            backup_state: passkey.backup_state,
-        };
         self.rehearse((&ceremony.wanted, client.as_deref()), &plan.session, (&user, &passkey), || {
             self.db.blocking(|conn| Known::of(conn, user.id))
         })?;
@@ -117,7 +123,7 @@ impl Ceremonies {
     }
 
     /// The write's conditions did not hold any more: something changed since the rows were read. Says what.
-    fn why_not_written(
+    pub(super) fn why_not_written(
         &self,
         passkey: &StoredPasskey,
         user: &User,

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
 use crate::clock::Time;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::action::Action;
+use crate::domain::id::{ActionTokenId, SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
@@ -78,6 +79,45 @@ pub enum Purpose {
         /// The library's state.
         state: Box<AuthenticationState>,
     },
+    /// Somebody makes a passkey because a backend permits it.
+    Enrol {
+        /// By which token.
+        permit: Permit,
+        /// The library's state.
+        state: Box<RegistrationState>,
+    },
+    /// Somebody proves to a backend who they are.
+    Prove {
+        /// By which token.
+        permit: Permit,
+        /// The credential ids offered.
+        offered: Vec<Vec<u8>>,
+        /// The library's state.
+        state: Box<AuthenticationState>,
+    },
+}
+
+impl Purpose {
+    /// The action token that it was begun with.
+    pub const fn permit(&self) -> Option<&Permit> {
+        match self {
+            Self::Enrol { permit, .. } | Self::Prove { permit, .. } => Some(permit),
+            Self::SignUp { .. } | Self::Add { .. } | Self::SignIn { .. } | Self::StepUp { .. } => None,
+        }
+    }
+}
+
+/// What a ceremony is held to that was begun with an action token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Permit {
+    /// The token.
+    pub token: ActionTokenId,
+    /// What it permits.
+    pub action: Action,
+    /// Whose passkeys.
+    pub user: UserId,
+    /// The only origin that may answer; none: any of the client's, and our own.
+    pub origin: Option<String>,
 }
 
 /// What a ceremony gives.
@@ -106,6 +146,11 @@ pub enum Wanted {
         #[serde(default)]
         inputs: Option<Map<String, Value>>,
     },
+    /// The signed result of an action, for the client whose token began it.
+    Result {
+        /// Which.
+        client: String,
+    },
 }
 
 impl Wanted {
@@ -113,28 +158,31 @@ impl Wanted {
     pub fn client(&self) -> Option<&str> {
         match self {
             Self::Session => None,
-            Self::Tokens { client, .. } | Self::Bridge { client, .. } => Some(client),
+            Self::Tokens { client, .. } | Self::Bridge { client, .. } | Self::Result { client } => Some(client),
         }
     }
 }
 
 impl Ceremony {
-    /// Whether it was begun by somebody signed in: such ceremonies are kept apart, so that a flood of strangers cannot
-    /// push them out.
+    /// Whether it was begun by somebody signed in, or permitted by a backend: such ceremonies are kept apart, so that a flood
+    /// of strangers cannot push them out.
     pub const fn is_signed_in(&self) -> bool {
-        matches!(self.purpose, Purpose::Add { .. } | Purpose::StepUp { .. })
+        match self.purpose {
+            Purpose::Add { .. } | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Prove { .. } => true,
+            Purpose::SignUp { .. } | Purpose::SignIn { .. } => false,
+        }
     }
 
     /// About how much memory it takes, in bytes.
     pub fn weight(&self) -> usize {
         let offered = match &self.purpose {
-            Purpose::SignIn { offered: Some(ids), .. } | Purpose::StepUp { offered: ids, .. } => {
-                ids.iter().map(|id| id.len() + 24).sum()
-            }
+            Purpose::SignIn { offered: Some(ids), .. }
+            | Purpose::StepUp { offered: ids, .. }
+            | Purpose::Prove { offered: ids, .. } => ids.iter().map(|id| id.len() + 24).sum(),
             Purpose::SignUp { email, name, .. } => {
                 256 + email.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
             }
-            Purpose::Add { .. } => 2048,
+            Purpose::Add { .. } | Purpose::Enrol { .. } => 2048,
             Purpose::SignIn { offered: None, .. } => 0,
         };
         let wanted = match &self.wanted {
@@ -148,6 +196,7 @@ impl Ceremony {
             Wanted::Bridge { client, bridge, inputs } => {
                 client.len() + bridge.len() + inputs.as_ref().map_or(0, |inputs| 256 + json_bytes(inputs))
             }
+            Wanted::Result { client } => client.len(),
         };
         Self::BASE_WEIGHT + offered + wanted + self.origin.as_ref().map_or(0, String::len)
     }

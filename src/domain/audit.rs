@@ -30,7 +30,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A person signed up with a passkey.
+    /// A person signed up with a passkey, or a backend made them by asking for an action token.
     UserCreated = "user.created",
     /// A person's claims, groups or external ids were changed by an administrator, or they were made by one.
     UserChanged = "user.changed",
@@ -88,6 +88,18 @@ kinds! {
     TokenImpersonated = "token.impersonated",
     /// A custom token was minted for a bridge.
     BridgeMinted = "bridge.minted",
+    /// A backend was given an action token for a person.
+    ActionTokenMade = "action_token.made",
+    /// A backend took an action token back.
+    ActionTokenRevoked = "action_token.revoked",
+    /// An action token was used for a sign-in, a step-up or a list; what enrols or removes is an event of the passkey.
+    ActionTokenUsed = "action_token.used",
+    /// An action token was refused; `detail.reason` says why.
+    ActionTokenRefused = "action_token.refused",
+    /// The result of an action was redeemed by its client.
+    ResultRedeemed = "result.redeemed",
+    /// A result was refused: forged, of another client, too old, or redeemed before.
+    ResultRefused = "result.refused",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
     /// The database got its master key, or everything was sealed anew under another one.

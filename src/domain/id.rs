@@ -28,6 +28,8 @@ kinds! {
     SessionKind => SessionId;
     /// A family of refresh tokens that descend from one grant.
     FamilyKind => FamilyId;
+    /// A backend's permission for one action; the token itself is a secret.
+    ActionTokenKind => ActionTokenId;
 }
 
 impl<T> Id<T> {

@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP, SQL, the clock or randomness: time and random bytes are arguments, so every rule is tested
 //! as a table beside its code. To add a rule: a type with one fallible constructor, a function that decides, a table test.
 
+pub mod action;
 pub mod audit;
 pub mod authentication;
 pub mod authorization;

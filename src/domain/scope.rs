@@ -32,6 +32,21 @@ pub enum ScopeError {
     Twice,
 }
 
+/// A backend makes action tokens for people whom it named itself.
+pub const ACTION_TOKENS: &str = "action_tokens";
+/// It also makes them for everybody else but administrators.
+pub const ACTION_TOKENS_ANYONE: &str = "action_tokens:anyone";
+/// They may enrol a passkey for somebody who has one.
+pub const ACTION_TOKENS_ENROL_OVER: &str = "action_tokens:enrol_over";
+/// The e-mail addresses that it makes people with are believed.
+pub const ACTION_TOKENS_VERIFIED_EMAIL: &str = "action_tokens:verified_email";
+
+/// Whether a scope lets a client act for people without them: like administration, never given unasked.
+pub fn is_powerful(scope: &str) -> bool {
+    let below = |whole: &str| scope.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+    is_admin(scope) || below(ACTION_TOKENS)
+}
+
 /// Everything in administration.
 const ADMIN: &str = "admin";
 
@@ -184,6 +199,8 @@ mod tests {
         }
         assert!(is_admin("admin") && is_admin("admin:users:read"));
         assert!(!is_admin("administer") && !is_admin("openid"));
+        assert!(is_powerful("admin:users") && is_powerful("action_tokens") && is_powerful("action_tokens:anyone"));
+        assert!(!is_powerful("action_tokensx") && !is_powerful("openid"));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub enum TokenKind {
     Registration,
     /// A permission to register clients (RFC 7591 §3).
     InitialAccess,
+    /// A backend's permission for one action of one of its people.
+    Action,
 }
 
 impl TokenKind {
@@ -75,6 +77,7 @@ impl TokenKind {
             Self::PushedRequest => "pmq_",
             Self::Registration => "pmr_",
             Self::InitialAccess => "pmn_",
+            Self::Action => "pmt_",
         }
     }
 }

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use super::id::UserId;
 use crate::clock::Time;
 
+/// The group whose members may administer, as far as a client is granted scopes for it.
+pub const ADMINISTRATORS: &str = "admin";
+
 /// Whether a person may use their account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserStatus {

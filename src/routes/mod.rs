@@ -30,6 +30,8 @@ pub enum Access {
     OwnPage,
     /// Somebody who administers, by access token.
     Admin,
+    /// A backend, by an access token of its own.
+    Backend,
 }
 
 /// One route.
@@ -72,6 +74,11 @@ routes! {
     GET    "/v1/passkeys"                           SignedIn  => ceremony::handlers::management::list;
     PATCH  "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::change;
     DELETE "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::remove;
+
+    GET    "/v1/action-tokens"                      Backend   => ceremony::handlers::actions::list;
+    POST   "/v1/action-tokens"                      Backend   => ceremony::handlers::actions::make;
+    DELETE "/v1/action-tokens/{id}"                 Backend   => ceremony::handlers::actions::revoke;
+    POST   "/v1/action-tokens/{id}/result"          Backend   => ceremony::handlers::actions::redeem;
 
     GET    "/v1/session"                            Public    => account::handlers::session;
     DELETE "/v1/session"                            Public    => account::handlers::sign_out;
@@ -174,6 +181,9 @@ routes! {
     POST   "/device"                                OwnPage => site::device::enter;
     GET    "/device/review"                         OwnPage => site::device::review;
     POST   "/device/review"                         OwnPage => site::device::answer;
+    GET    "/enrol"                                 Page => site::enrol::start;
+    POST   "/enrol"                                 Page => site::enrol::ask;
+    GET    "/enrol/done"                            Page => site::enrol::done;
     GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
 

@@ -144,15 +144,20 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRenamed => Happened::PasskeyRenamed,
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
-        EventKind::CeremonyRefused | EventKind::RefreshReplayed | EventKind::CodeReplayed => Happened::SignInRefused,
         EventKind::TokenExchanged
         | EventKind::TokenImpersonated
         | EventKind::BridgeMinted
         | EventKind::Authorized
         | EventKind::DeviceRedeemed => Happened::TokensIssued,
+        EventKind::CeremonyRefused
+        | EventKind::RefreshReplayed
+        | EventKind::CodeReplayed
+        | EventKind::ActionTokenRefused
+        | EventKind::ResultRefused => Happened::SignInRefused,
         EventKind::DeviceAllowed => Happened::DeviceAllowed,
         EventKind::DeviceDenied => Happened::DeviceDenied,
         EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,
+        EventKind::ActionTokenMade | EventKind::ActionTokenUsed | EventKind::ResultRedeemed => Happened::AppActed,
         _ => Happened::Other,
     };
     Entry { what, at: event.at, about: event.subject_name.or(event.client), from: event.address_class }

@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod developer;
 pub mod device;
 pub mod docs;
+pub mod enrol;
 mod form;
 pub mod logout;
 pub mod passkeys;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::StorageError;
 use super::changes::{self, ChangeKind};
 use super::schema::{
-    authorization_codes, clients, consents, device_codes, interactions, pushed_requests, refresh_tokens,
+    action_tokens, authorization_codes, clients, consents, device_codes, interactions, pushed_requests, refresh_tokens,
     session_clients, sessions,
 };
 use crate::clock::Time;
@@ -245,6 +245,7 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     diesel::delete(pushed_requests::table.filter(pushed_requests::client_id.eq(id))).execute(conn)?;
     diesel::delete(interactions::table.filter(interactions::client_id.eq(id))).execute(conn)?;
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;
+    diesel::delete(action_tokens::table.filter(action_tokens::client_id.eq(id))).execute(conn)?;
     diesel::delete(session_clients::table.filter(session_clients::client_id.eq(id))).execute(conn)?;
     changes::announce(conn, ChangeKind::Clients, id)?;
     Ok(true)

@@ -6,6 +6,7 @@
 //! `schema.rs`, one file here with private rows and functions on a connection, named by verbs (`find_` gives an `Option`,
 //! `take_` consumes).
 
+pub mod action_tokens;
 pub mod audit;
 pub mod authorization_codes;
 pub mod ceremonies;

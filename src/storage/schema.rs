@@ -362,6 +362,30 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    action_tokens (id) {
+        id -> Uuid,
+        digest -> Binary,
+        client_id -> Text,
+        user_id -> Uuid,
+        action -> Text,
+        relying_party -> Text,
+        origin -> Nullable<Text>,
+        return_to -> Nullable<Text>,
+        over_existing -> Bool,
+        external_source -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        epoch -> BigInt,
+        ceremonies -> SmallInt,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        result_id -> Nullable<Uuid>,
+        redeemed_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(credentials -> users (user_id));
 diesel::joinable!(credential_index -> credentials (credential));
 diesel::joinable!(sessions -> users (user_id));
@@ -370,6 +394,7 @@ diesel::joinable!(session_clients -> sessions (session_id));
 diesel::joinable!(consents -> users (user_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    action_tokens,
     audit_events,
     authorization_codes,
     ceremonies,

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, idempotency_keys,
-    initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions, signing_keys,
-    used_jti,
+    action_tokens, audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses,
+    idempotency_keys, initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions,
+    signing_keys, used_jti,
 };
 use crate::clock::Time;
 
@@ -34,6 +34,8 @@ const MOST_EVENTS: i64 = 10_000;
 pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
     let ended = now - keep_ended();
     let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
+    // A backend may still ask for a while what became of one.
+    gone += diesel::delete(action_tokens::table.filter(action_tokens::expires_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(used_jti::table.filter(used_jti::expires_at.lt(now - clocks()))).execute(conn)?;
     // A device that still polls is told a while longer that its time is over.
     gone += diesel::delete(device_codes::table.filter(device_codes::expires_at.lt(ended))).execute(conn)?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::keys::Algorithm;
+use crate::domain::action::{Action, ExternalId};
 pub use crate::domain::authentication::CredentialClass;
 use crate::domain::claims::RequestedClaims;
 use crate::storage::sessions::TokenIds;
@@ -161,6 +162,35 @@ pub struct LogoutClaims {
     pub events: BTreeMap<String, Map<String, Value>>,
     /// The session that ended.
     pub sid: String,
+}
+
+/// What became of an action token: for the client that made it, once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionResultClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, as this client knows them.
+    pub sub: String,
+    /// The client.
+    pub aud: Audiences,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id; redeemed once.
+    pub jti: String,
+    /// What was done.
+    pub action: Action,
+    /// The id of the action token.
+    pub action_token: String,
+    /// The name that the client called the person by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// SHA-256 of the passkey's credential id, base64url: the same passkey is known again, and nothing else of it is told.
+    pub credential: String,
+    /// What the ceremony proved.
+    #[serde(flatten)]
+    pub authentication: Authentication,
 }
 
 /// An ID token (OpenID Connect Core §2).

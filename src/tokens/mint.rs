@@ -5,13 +5,16 @@ mod exchanged;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Duration;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::claims::{
-    AccessClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims, RefreshClaims, at_hash,
+    AccessClaims, ActionResultClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims,
+    RefreshClaims, at_hash,
 };
 use super::dpop::Jkt;
 use super::holder::Keys;
@@ -21,9 +24,10 @@ use super::ring::SigningKey;
 use super::signer::{SignError, Signer};
 use super::typ;
 use crate::clock::Time;
+use crate::domain::action::{Action, ExternalId};
 use crate::domain::claims::{RequestedClaims, claims_for, wants_groups};
 use crate::domain::client::{Client, ClientKind};
-use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::id::{ActionTokenId, FamilyId, SessionId, UserId};
 use crate::domain::resource::Resource;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
@@ -39,6 +43,9 @@ const ANSWER_LIFE: Duration = Duration::minutes(2);
 
 /// Life of a logout token: it is signed when it is delivered (OpenID Connect Back-Channel Logout §2.4: two minutes at most).
 const LOGOUT_TOKEN_LIFE: Duration = Duration::minutes(2);
+
+/// Life of the result of an action: it goes from our answer to its client, by the person's browser at most.
+pub const RESULT_LIFE: Duration = Duration::seconds(60);
 
 /// Why nothing could be issued: a fault of ours, answered as 503.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +159,23 @@ pub struct Successor {
     pub digest: TokenDigest,
     /// Key id it will be signed with.
     pub kid: String,
+}
+
+/// What the result of an action tells.
+#[derive(Clone, Debug)]
+pub struct ActionOutcome {
+    /// The result's own id, as it was stored when the token was used up.
+    pub id: Uuid,
+    /// The token that was used.
+    pub token: ActionTokenId,
+    /// What was done.
+    pub action: Action,
+    /// The name that the client called the person by.
+    pub external_id: Option<ExternalId>,
+    /// The passkey's credential id.
+    pub credential_id: Vec<u8>,
+    /// What the ceremony proved.
+    pub authentication: Authentication,
 }
 
 /// Tokens as the token endpoint answers them (RFC 6749 §5.1).
@@ -483,6 +507,33 @@ impl Mint {
             sid: sid.to_string(),
         };
         Ok(self.signer.sign(&self.signing(&Use::Tokens, id_algorithm(client))?, typ::LOGOUT, &claims)?)
+    }
+
+    /// Makes the result of an action, for the client that asked for it. Always ES256: what reads it is new, and small keys are
+    /// always there.
+    pub fn action_result(
+        &self,
+        client: &Client,
+        user: UserId,
+        outcome: &ActionOutcome,
+        now: Time,
+    ) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let hash = digest::digest(&digest::SHA256, &outcome.credential_id);
+        let claims = ActionResultClaims {
+            iss: self.settings.issuer.clone(),
+            sub: self.subject_of(client, user),
+            aud: client.id.as_str().into(),
+            iat: now.timestamp(),
+            exp: (now + RESULT_LIFE).timestamp(),
+            jti: outcome.id.to_string(),
+            action: outcome.action,
+            action_token: outcome.token.to_string(),
+            external_id: outcome.external_id.clone(),
+            credential: URL_SAFE_NO_PAD.encode(hash),
+            authentication: outcome.authentication.clone(),
+        };
+        Ok(self.signer.sign(&self.signing(&Use::Tokens, Algorithm::ES256)?, typ::ACTION_RESULT, &claims)?)
     }
 
     fn first_refresh_token(&self, grant: &Grant<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {

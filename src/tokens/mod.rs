@@ -47,6 +47,8 @@ pub mod typ {
     pub const DPOP: &str = "dpop+jwt";
     /// Logout token (OpenID Connect Back-Channel Logout §2.4).
     pub const LOGOUT: &str = "logout+jwt";
+    /// What became of an action token, for the client that made it; ours alone.
+    pub const ACTION_RESULT: &str = "action-result+jwt";
     /// Signed introspection answer (RFC 9701 §5).
     pub const INTROSPECTION: &str = "token-introspection+jwt";
 }

@@ -112,6 +112,16 @@ kinds! {
     TooManyPasskeys: 409, "too_many_passkeys", "invalid_request", "There are too many passkeys";
     /// The body is too large.
     TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
+    /// No such action token: forged, altered, or long over.
+    ActionTokenUnknown: 403, "action_token_unknown", "access_denied", "There is no such action token";
+    /// The action token is for something else, or somebody else; `reason` says what.
+    ActionTokenMisused: 403, "action_token_misused", "access_denied", "The action token is not for this";
+    /// The action token is over; `reason` says why.
+    ActionTokenEnded: 410, "action_token_ended", "access_denied", "The action token is over";
+    /// The person has a passkey, and the app may not add another.
+    EnrolOverExisting: 409, "enrol_over_existing", "access_denied", "There is a passkey already";
+    /// What a client brings back of an action is not genuine, not its own, too old, or was redeemed before.
+    ResultRefused: 400, "result_refused", "invalid_grant", "The result is refused";
     /// The headers are too long or too many (RFC 6585 §5).
     HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
     /// Not the content type that this path takes.

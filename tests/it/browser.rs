@@ -6,6 +6,7 @@
 mod account;
 mod authorize;
 mod device;
+mod enrol;
 mod looks;
 mod panel;
 mod passkeys;

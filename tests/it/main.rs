@@ -12,6 +12,8 @@ mod raw;
 // A running server with its callers.
 mod support;
 
+/// What a backend may let its people do once; a new refusal is a row of `each_refusal_by_name`.
+mod actions;
 /// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
 mod admin;
 /// The authorization endpoint: what is refused where, who is asked what, how answers travel.

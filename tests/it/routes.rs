@@ -56,6 +56,10 @@ const ROWS: &[Row] = &[
     row("GET /v1/passkeys",                          Nothing,         ["-",                   "403 insufficient_scope", "200",                    "200",                    ""]),
     row("PATCH /v1/passkeys/{id}",                   Json(r#"{"name":"New name"}"#), ["-",    "403 insufficient_scope", "200",                    "200",                    "404 not_found"]),
     row("DELETE /v1/passkeys/{id}",                  Nothing,         ["-",                   "403 insufficient_scope", "409 last_sign_in_method", "409 last_sign_in_method", "404 not_found"]),
+    row("GET /v1/action-tokens", Nothing, ["-", "-", "-", "-", ""]),
+    row("POST /v1/action-tokens", Json("{}"), ["-", "-", "-", "-", ""]),
+    row("DELETE /v1/action-tokens/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
+    row("POST /v1/action-tokens/{id}/result", Json("{}"), ["-", "-", "-", "-", "401 not_signed_in"]),
     row("GET /v1/session",                           Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("DELETE /v1/session",                        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /v1/me",                                Nothing,         ["-",                   "200",                    "200",                    "200",                    ""]),
@@ -150,6 +154,9 @@ const ROWS: &[Row] = &[
     row("POST /device",                              Form("user_code=BCDF-GHJK"), ["-",       "-",                      "-",                      "422 page",               ""]),
     row("GET /device/review",                        Nothing,         ["-",                   "-",                      "-",                      "303 /device",            ""]),
     row("POST /device/review",                       Form("user_code=BCDF-GHJK&decision=deny"), ["-", "-",              "-",                      "303 /device",            ""]),
+    row("GET /enrol",                                Nothing,         ["200 page",            "200 page",               "200 page",               "200 page",               ""]),
+    row("POST /enrol",                               Form("token=pmt_x"), ["403 page",        "403 page",               "403 page",               "403 page",               ""]),
+    row("GET /enrol/done",                           Nothing,         ["200 page",            "200 page",               "200 page",               "200 page",               ""]),
     row("GET /developer",                            Nothing,         ["200 page",            "403 page",               "403 page",               "200 page",               ""]),
     row("GET /assets/{name}",                        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /livez",                                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
@@ -170,11 +177,10 @@ fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
         || format!("303 /?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>());
     match (access, caller) {
         // A cookie is no credential in administration: a page of another site could send it along.
-        (Access::SignedIn | Access::Browser | Access::Admin, Caller::Stranger) | (Access::Admin, Caller::Person) => {
-            Some("401 not_signed_in".to_owned())
-        }
+        (Access::SignedIn | Access::Browser | Access::Admin | Access::Backend, Caller::Stranger)
+        | (Access::Admin | Access::Backend, Caller::Person) => Some("401 not_signed_in".to_owned()),
         (Access::Browser, Caller::Narrow | Caller::Bearer) => Some("403 forbidden".to_owned()),
-        (Access::Admin, Caller::Narrow | Caller::Bearer) => Some("403 insufficient_scope".to_owned()),
+        (Access::Admin | Access::Backend, Caller::Narrow | Caller::Bearer) => Some("403 insufficient_scope".to_owned()),
         (Access::OwnPage, Caller::Stranger) => Some(to_sign_in()),
         (Access::OwnPage, Caller::Narrow | Caller::Bearer) => Some("403 page".to_owned()),
         (Access::Client | Access::ConfidentialClient, _) => Some("401 invalid_client".to_owned()),
@@ -499,7 +505,11 @@ fn the_header_policy_holds_for_every_class_of_status() {
         let of_type = match row.send {
             Nothing => continue,
             // Who may not ask is told so before the body is looked at.
-            _ if route.access == Access::Admin || route.path.starts_with("/oauth/register") => continue,
+            _ if matches!(route.access, Access::Admin | Access::Backend)
+                || route.path.starts_with("/oauth/register") =>
+            {
+                continue;
+            }
             Json(_) => "application/json",
             // The button takes no fields, so nothing of it is read.
             Form(_) if route.path == "/signin/passkey" => continue,

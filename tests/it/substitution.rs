@@ -9,6 +9,7 @@ use passmint::tokens::claims::LOGOUT_EVENT;
 use passmint::tokens::typ;
 use serde_json::{Value, json};
 
+use crate::actions;
 use crate::authenticator::Authenticator;
 use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::oidc::{self, Ask};
@@ -94,6 +95,10 @@ struct Given {
     request: String,
     proof: String,
     machine: String,
+    action: String,
+    action_id: String,
+    result: String,
+    backend: String,
 }
 
 impl Given {
@@ -108,6 +113,15 @@ impl Given {
         let device = app.request("POST", "/oauth/device").form(&[("client_id", "spa")]).send().expect(200).json();
         allow(browser, device["user_code"].as_str().unwrap());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let shop = actions::backend(app, "shop");
+        // Each cast has a person of its own at the backend.
+        let user = json!({ "externalId": { "id": text(&device["device_code"]) } });
+        let make = |action: &str| shop.ask(&json!({ "action": action, "user": user })).expect(201).json();
+        let proven = make("enrol");
+        let begun = actions::enrolment(app, &proven["token"]).expect(200).json();
+        let credential = app.passkey().create(&begun["publicKey"]);
+        let enrolled = actions::finish(app, "registration", &begun, &credential).expect(200).json();
+        let listing = make("list");
         Self {
             code: Ask::of("spa").send(browser).back().code(),
             device: text(&device["device_code"]),
@@ -123,6 +137,10 @@ impl Given {
             proof: key.proof("POST", &format!("{}/oauth/token", app.origin), now),
             machine: Tokens::of(&app.token_by("swap", &[("grant_type", "client_credentials")]).expect(200).json())
                 .access,
+            action: text(&listing["token"]),
+            action_id: text(&proven["id"]),
+            result: text(&enrolled["result"]),
+            backend: shop.access.clone(),
         }
     }
 }
@@ -177,6 +195,9 @@ impl Cast {
             ("request object", self.given.request.clone()),
             ("DPoP proof", self.given.proof.clone()),
             ("token of a client for itself", self.given.machine.clone()),
+            ("action token", self.given.action.clone()),
+            ("result of an action", self.given.result.clone()),
+            ("access token of a backend", self.given.backend.clone()),
             ("garbage", "pms_garbage.with.dots".to_owned()),
         ]
     }
@@ -213,6 +234,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
             "access token for another API",
             "refresh token of another client",
             "token of a client for itself",
+            "access token of a backend",
         ],
         |app, _, token| {
             let request = app.request("POST", "/oauth/introspect").basic("api", API_SECRET);
@@ -287,6 +309,23 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         let reply = app.request("POST", "/oauth/token").form(&form).header("DPoP", token).send().expect(400);
         reply.json()["error"] == PAST
     }),
+    ("action token at /v1/passkeys", &["action token"], |app, _, token| {
+        let request = app.request("GET", "/v1/passkeys").header("Authorization", &format!("ActionToken {token}"));
+        taken(&request.send(), 403)
+    }),
+    ("action token at options", &[], |app, _, token| {
+        let request = app.request("POST", "/v1/passkeys/registration/options").json(&json!({}));
+        taken(&request.header("Authorization", &format!("ActionToken {token}")).send(), 403)
+    }),
+    ("result of an action", &["result of an action"], |app, cast, token| {
+        let shop = actions::Backend::of(app, &cast.given.backend);
+        taken(&shop.redeem(&json!(cast.given.action_id), &json!(token)), 400)
+    }),
+    ("bearer at /v1/action-tokens", &["access token of a backend"], |app, _, token| {
+        let reply = app.request("GET", "/v1/action-tokens").header("Authorization", &format!("Bearer {token}")).send();
+        assert!([200, 401, 403].contains(&reply.status), "{}", reply.body);
+        reply.status == 200
+    }),
     ("client secret", &["client secret"], |app, cast, token| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", cast.apis.refresh.as_str())];
         let request = app.request("POST", "/oauth/token").form(&form);
@@ -335,7 +374,7 @@ fn bearer(app: &TestApp, method: &str, path: &str, token: &str) -> bool {
 #[test]
 fn the_matrix() {
     let key = Key::p256();
-    let config = format!("{BRIDGES}\n{}", keyed(&key));
+    let config = format!("{BRIDGES}\n{}\n{}", keyed(&key), actions::CONFIG);
     let app = TestApp::with(&Options { config: &config, ..Options::default() });
     let kinds: Vec<&str> = Cast::new(&app, &key).kinds().iter().map(|(kind, _)| *kind).collect();
     let (mut cells, mut wrong) = (0, Vec::new());

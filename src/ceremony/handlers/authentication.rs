@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::backend::SentToken;
 use super::dto::{
     AuthenticationOptionsRequest, AuthenticationPurpose, OptionsResponse, RelyingPartyResponse, SignedInResponse,
     VerifyRequest,
@@ -13,6 +14,7 @@ use crate::account::views::UserView;
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
+use crate::ceremony::wanted::WantedRequest;
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
@@ -22,10 +24,13 @@ use crate::web::{Caller, Json};
 /// Begins a sign-in or a step-up.
 ///
 /// Public. Without an e-mail any discoverable passkey may answer; with one, the account's passkeys are listed, or stable
-/// decoys. The wanted result is fixed here: nothing of it can be changed by the second call.
+/// decoys. The wanted result is fixed here: nothing of it can be changed by the second call. With an action token for
+/// `sign_in` or `step_up` (`Authorization: ActionToken …`) only its person's passkeys answer, and the result is for its
+/// backend.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/options", tag = "Passkeys",
     request_body = AuthenticationOptionsRequest,
-    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 403, description = "`wrong_origin`"), (status = 429, description = "`rate_limited`")))]
+    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 403, description = "`wrong_origin`, `action_token_unknown`, `action_token_misused`"),
+        (status = 410, description = "`action_token_ended`"), (status = 429, description = "`rate_limited`")))]
 pub async fn options(
     request: HttpRequest,
     room: Room,
@@ -36,6 +41,16 @@ pub async fn options(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Start, caller.network)?;
     let body = body.0;
+    if let Some(token) = SentToken::of(request.headers())? {
+        let plain = body.purpose == AuthenticationPurpose::SignIn && matches!(body.result, WantedRequest::Session);
+        if !plain || body.email.is_some() || body.relying_party.is_some() {
+            let words = "An action token says itself for whom and what it is: leave out email, purpose, result and relyingParty.";
+            return Err(CeremonyError::Invalid(words).into());
+        }
+        let here = guard.signed_in_here(&request).await?.map(|identity| identity.user.id);
+        let begun = room.begin_proof(token.presented(&request, here, &caller.provenance)?).await?;
+        return Ok(answer(&room, &guard, begun, None));
+    }
     if body.purpose == AuthenticationPurpose::StepUp {
         return step_up_options(&request, &room, &guard).await;
     }
@@ -84,7 +99,7 @@ pub(super) fn answer<O: serde::Serialize>(
 /// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 403, description = "`wrong_origin`, `sign_in_refused`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`")))]
+        (status = 403, description = "`wrong_origin`, `sign_in_refused`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,

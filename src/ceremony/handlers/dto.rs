@@ -10,11 +10,13 @@ use uuid::Uuid;
 
 use crate::account::views::{SessionBrief, UserView};
 use crate::ceremony::aaguid;
-use crate::ceremony::outcome::{Given, SignedIn};
+use crate::ceremony::outcome::{Given, SignedIn, SignedResult};
 use crate::ceremony::signals::Signal;
 use crate::ceremony::wanted::WantedRequest;
+use crate::domain::action::Action;
 use crate::domain::id::PasskeyId;
 use crate::storage::credentials::StoredPasskey;
+use crate::tokens::mint::RESULT_LIFE;
 
 /// Why a sign-in ceremony is begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -171,6 +173,22 @@ pub enum SignedInResponse {
         /// What to tell the passkey manager.
         signals: Vec<Signal>,
     },
+    /// What a backend is told that began the ceremony by an action token. Nobody is signed in here.
+    #[serde(rename_all = "camelCase")]
+    Result {
+        /// What was done.
+        #[schema(value_type = String)]
+        action: Action,
+        /// A JWT for the backend alone, good for 60 seconds and one redemption.
+        result: String,
+        /// Its life, in seconds.
+        expires_in: i64,
+        /// Where our own page goes on: the backend's return address, with the result.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        return_to: Option<String>,
+        /// What to tell the passkey manager.
+        signals: Vec<Signal>,
+    },
 }
 
 impl SignedInResponse {
@@ -204,6 +222,13 @@ impl SignedInResponse {
             Given::Bridge(token) => {
                 Self::Bridge { bridge: token.bridge, token: token.token, expires_in: token.expires_in, user, signals }
             }
+            Given::Result(result) => Self::Result {
+                action: result.action,
+                return_to: result.back(),
+                result: result.token,
+                expires_in: RESULT_LIFE.num_seconds(),
+                signals,
+            },
         }
     }
 }
@@ -217,6 +242,39 @@ pub struct AddedResponse {
     pub passkey: PasskeyView,
     /// What to tell the passkey manager.
     pub signals: Vec<Signal>,
+}
+
+/// Answer of a second call that made a passkey because a backend permits it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolledResponse {
+    /// `enrolled`.
+    pub kind: &'static str,
+    /// The new passkey.
+    pub passkey: PasskeyView,
+    /// A JWT for the backend alone, good for 60 seconds and one redemption.
+    pub result: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// Where our own page goes on: the backend's return address, with the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_to: Option<String>,
+    /// What to tell the passkey manager.
+    pub signals: Vec<Signal>,
+}
+
+impl EnrolledResponse {
+    /// From what the ceremony gave.
+    pub fn new(passkey: &StoredPasskey, signal: Signal, result: SignedResult) -> Self {
+        Self {
+            kind: "enrolled",
+            passkey: PasskeyView::new(passkey, None),
+            return_to: result.back(),
+            result: result.token,
+            expires_in: RESULT_LIFE.num_seconds(),
+            signals: vec![signal],
+        }
+    }
 }
 
 /// A passkey, as its owner sees it.

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::ceremony::CeremonyError;
+use crate::domain::action::ActionRefusal;
 use crate::domain::client::ClientRefusal;
 use crate::web::error::{Failure, Kind};
 
@@ -68,6 +69,28 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             "This is the only way to sign in to this account. Add another passkey first.",
         ),
         CeremonyError::NotFound => Failure::new(Kind::NotFound, "There is no such passkey on this account."),
+        CeremonyError::Action(refusal) => action(refusal),
+        CeremonyError::NotForPerson => {
+            let words = "Action tokens are made neither for disabled accounts nor for people who administer.";
+            Failure::new(Kind::Forbidden, words)
+        }
+        CeremonyError::NoSuchPerson => {
+            let words =
+                "There is nobody of this id whom this client may act for. Name people by an external id of its own.";
+            Failure::new(Kind::NotFound, words)
+        }
+        CeremonyError::MissingScope(scope) => Failure::new(
+            Kind::InsufficientScope,
+            format!("This wants the scope {scope:?}, which the access token lacks."),
+        ),
+        CeremonyError::AddressTaken => {
+            Failure::new(Kind::AlreadyExists, "Another account has this verified e-mail address.")
+        }
+        refused @ CeremonyError::Result(_) => Failure::new(
+            Kind::ResultRefused,
+            "The result is not one for this client and action, has expired, or was redeemed before.",
+        )
+        .because(refused),
         CeremonyError::Storage(error) => error.into(),
         CeremonyError::Mint(error) => Failure::unavailable(error),
         hostile @ (CeremonyError::Foreign(_)
@@ -77,6 +100,37 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             Failure::new(Kind::VerificationFailed, "The passkey could not be verified.").because(hostile)
         }
     }
+}
+
+/// Whoever holds a genuine token may know what is wrong with it, and what to do; `reason` is for programs.
+fn action(refusal: ActionRefusal) -> Failure {
+    let (kind, words) = match refusal {
+        ActionRefusal::Unknown => (Kind::ActionTokenUnknown, "There is no such action token. Ask for a new one."),
+        ActionRefusal::Client => {
+            (Kind::ActionTokenMisused, "The app that made this action token may not do so any more.")
+        }
+        ActionRefusal::Action => (Kind::ActionTokenMisused, "This action token is for something else."),
+        ActionRefusal::Origin => (Kind::ActionTokenMisused, "This action token is not for the page it was used on."),
+        ActionRefusal::RelyingParty => {
+            (Kind::ActionTokenMisused, "This action token is for another relying party than this page's.")
+        }
+        ActionRefusal::Session => {
+            (Kind::ActionTokenMisused, "Somebody else is signed in in this browser. Sign out first, then use it again.")
+        }
+        ActionRefusal::Person => {
+            (Kind::ActionTokenMisused, "The account changed since this action token was made. Ask for a new one.")
+        }
+        ActionRefusal::Expired => (Kind::ActionTokenEnded, "This action token has expired. Ask for a new one."),
+        ActionRefusal::Used => (Kind::ActionTokenEnded, "This action token was used already. Ask for a new one."),
+        ActionRefusal::Revoked => (Kind::ActionTokenEnded, "This action token was taken back. Ask for a new one."),
+        ActionRefusal::Exhausted => {
+            (Kind::ActionTokenEnded, "This action token was tried too often. Ask for a new one.")
+        }
+        ActionRefusal::EnrolOver => {
+            (Kind::EnrolOverExisting, "The account has a passkey already, and this app may not add another to it.")
+        }
+    };
+    Failure::new(kind, words).with("reason", json!(refusal.to_string()))
 }
 
 fn client(refusal: ClientRefusal) -> Failure {

@@ -1,27 +1,46 @@
 //! One's own passkeys over REST.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::Room;
+use super::backend::Holder;
 use super::dto::{ChangeRequest, PasskeyView, PasskeysResponse, RemovedResponse};
-use crate::account::guards::Identity;
+use crate::account::guards::{Guard, Identity};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::management::Change;
 use crate::domain::id::PasskeyId;
 use crate::domain::text::DisplayName;
 use crate::web::error::{Failure, Kind, Problem};
+use crate::web::limits::{Class, Limits};
 use crate::web::{Caller, Json};
 
 /// The scope that an access token needs here.
 const SCOPE: &str = "passkeys";
 
-/// Lists one's own passkeys.
-#[utoipa::path(get, path = "/v1/passkeys", tag = "Passkeys", responses((status = 200, body = PasskeysResponse), (status = 401, description = "`not_signed_in`")))]
-pub async fn list(room: Room, identity: Identity) -> Result<web::Json<PasskeysResponse>, Problem> {
-    identity.require_scope(SCOPE)?;
-    let (passkeys, signals) = room.passkeys_of(&identity.user).await?;
-    let current = identity.session.passkey;
+/// Lists one's own passkeys; with an action token for `list`, those of its person, once.
+#[utoipa::path(get, path = "/v1/passkeys", tag = "Passkeys", responses((status = 200, body = PasskeysResponse), (status = 401, description = "`not_signed_in`"),
+        (status = 403, description = "`action_token_unknown`, `action_token_misused`"), (status = 410, description = "`action_token_ended`")))]
+pub async fn list(
+    request: HttpRequest,
+    room: Room,
+    guard: web::Data<Guard>,
+    limits: web::Data<Limits>,
+    caller: Caller,
+) -> Result<web::Json<PasskeysResponse>, Problem> {
+    let (passkeys, signals, current) = match Holder::of(&request, &guard).await? {
+        Holder::Themselves(identity) => {
+            identity.require_scope(SCOPE)?;
+            let (passkeys, signals) = room.passkeys_of(&identity.user).await?;
+            (passkeys, signals, identity.session.passkey)
+        }
+        Holder::ByAction(token, session) => {
+            limits.check(Class::Token, caller.network)?;
+            let presented = token.presented(&request, session, &caller.provenance)?;
+            let (passkeys, signals) = room.list_by_action(presented).await?;
+            (passkeys, signals, None)
+        }
+    };
     let passkeys = passkeys.iter().map(|passkey| PasskeyView::new(passkey, current)).collect();
     Ok(web::Json(PasskeysResponse { passkeys, signals }))
 }
@@ -49,17 +68,30 @@ pub async fn change(
     Ok(web::Json(PasskeyView::new(&passkey, identity.session.passkey)))
 }
 
-/// Removes one of one's own passkeys. Wants a fresh verification, and another way to sign in.
+/// Removes one of one's own passkeys. Wants a fresh verification, and another way to sign in; or an action token for
+/// `delete`, which is used up.
 #[utoipa::path(delete, path = "/v1/passkeys/{id}", tag = "Passkeys", params(("id" = String, Path)),
-    responses((status = 200, body = RemovedResponse), (status = 401, description = "`reauthentication_required`"), (status = 404, description = "`not_found`"), (status = 409, description = "`last_sign_in_method`")))]
+    responses((status = 200, body = RemovedResponse), (status = 401, description = "`reauthentication_required`"), (status = 403, description = "`action_token_unknown`, `action_token_misused`"),
+        (status = 404, description = "`not_found`"), (status = 409, description = "`last_sign_in_method`"), (status = 410, description = "`action_token_ended`")))]
 pub async fn remove(
+    request: HttpRequest,
     room: Room,
-    identity: Identity,
+    guard: web::Data<Guard>,
+    limits: web::Data<Limits>,
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    identity.require_scope(SCOPE)?;
-    let signals = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await?;
+    let signals = match Holder::of(&request, &guard).await? {
+        Holder::Themselves(identity) => {
+            identity.require_scope(SCOPE)?;
+            room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await?
+        }
+        Holder::ByAction(token, session) => {
+            limits.check(Class::Token, caller.network)?;
+            let presented = token.presented(&request, session, &caller.provenance)?;
+            room.remove_by_action(presented, parse_id(&id)?).await?
+        }
+    };
     Ok(HttpResponse::Ok().json(RemovedResponse { signals }))
 }
 

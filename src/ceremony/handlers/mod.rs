@@ -1,6 +1,8 @@
 //! The passkey API: JSON in camelCase, as WebAuthn has it.
 
+pub mod actions;
 pub mod authentication;
+pub(crate) mod backend;
 pub mod dto;
 mod failure;
 pub mod management;
@@ -71,7 +73,7 @@ impl<'a> FirstCall<'a> {
                 origin = Some(&guard.public_origin);
                 Some(Browser::of(request.headers(), guard)?)
             }
-            Wanted::Tokens { .. } | Wanted::Bridge { .. } => None,
+            Wanted::Tokens { .. } | Wanted::Bridge { .. } | Wanted::Result { .. } => None,
         };
         Ok(Self { origin, wanted, client, browser })
     }

@@ -4,9 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use webauthn_rs_core::proto::AuthenticatorAttachment;
 
 use super::authentication::{answer, end_replaced, parse_email, signed_in, signed_in_response};
+use super::backend::SentToken;
 use super::dto::{
-    AddedResponse, AttachmentChoice, OptionsResponse, PasskeyView, RegistrationOptionsRequest, RegistrationPurpose,
-    VerifyRequest,
+    AddedResponse, AttachmentChoice, EnrolledResponse, OptionsResponse, PasskeyView, RegistrationOptionsRequest,
+    RegistrationPurpose, VerifyRequest,
 };
 use super::management::parse_name;
 use super::{Browser, FirstCall, Room, proof_key, second_call};
@@ -20,10 +21,12 @@ use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Json};
 
-/// Begins making a passkey: signed in, one more; as a stranger, an account.
+/// Begins making a passkey: signed in, one more; as a stranger, an account; with an action token for `enrol`
+/// (`Authorization: ActionToken …`), one for its person.
 #[utoipa::path(post, path = "/v1/passkeys/registration/options", tag = "Passkeys", request_body = RegistrationOptionsRequest,
     responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 401, description = "`reauthentication_required`"),
-        (status = 403, description = "`wrong_origin`, `sign_up_closed`"), (status = 409, description = "`too_many_passkeys`"), (status = 429, description = "`rate_limited`")))]
+        (status = 403, description = "`wrong_origin`, `sign_up_closed`, `action_token_unknown`, `action_token_misused`"),
+        (status = 409, description = "`too_many_passkeys`, `enrol_over_existing`"), (status = 410, description = "`action_token_ended`"), (status = 429, description = "`rate_limited`")))]
 pub async fn options(
     request: HttpRequest,
     room: Room,
@@ -33,9 +36,19 @@ pub async fn options(
     body: Json<RegistrationOptionsRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Start, caller.network)?;
-    let identity = guard.identify_on_own_site(&request).await?;
     let body = body.0;
     let choice = choice(&body)?;
+    if let Some(token) = SentToken::of(request.headers())? {
+        if body.purpose.is_some() || body.email.is_some() || body.name.is_some() || body.relying_party.is_some() {
+            let words =
+                "An action token says itself for whom and what it is: leave out purpose, name, email and relyingParty.";
+            return Err(CeremonyError::Invalid(words).into());
+        }
+        let here = guard.signed_in_here(&request).await?.map(|identity| identity.user.id);
+        let begun = room.begin_enrolment(token.presented(&request, here, &caller.provenance)?, choice).await?;
+        return Ok(answer(&room, &guard, begun, None));
+    }
+    let identity = guard.identify_on_own_site(&request).await?;
     let for_client = !matches!(body.result, WantedRequest::Session);
     // A result for a client is a new person's, whoever's cookie the browser sent along.
     let purpose = body.purpose.unwrap_or(match identity {
@@ -86,8 +99,8 @@ async fn add_options(
 
 /// Ends making a passkey.
 #[utoipa::path(post, path = "/v1/passkeys/registration/verify", tag = "Passkeys", request_body = VerifyRequest,
-    responses((status = 200, body = AddedResponse, description = "Added; a sign-up answers as a sign-in does"),
-        (status = 400, description = "`verification_failed`, `user_verification_missing`"), (status = 409, description = "`credential_exists`"), (status = 410, description = "`ceremony_expired_or_used`")))]
+    responses((status = 200, body = AddedResponse, description = "Added; a sign-up answers as a sign-in does, an enrolment with `kind` `enrolled` and the `result` for the backend"),
+        (status = 400, description = "`verification_failed`, `user_verification_missing`"), (status = 409, description = "`credential_exists`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -114,6 +127,10 @@ pub async fn verify(
             passkey: PasskeyView::new(&passkey, identity.and_then(|identity| identity.session.passkey)),
             signals: vec![signal],
         }),
+        Registered::Enrolled { passkey, signal, result } => {
+            metrics::counter!("passmint_enrolments_total").increment(1);
+            HttpResponse::Ok().json(EnrolledResponse::new(&passkey, signal, *result))
+        }
     })
 }
 

@@ -5,7 +5,7 @@
 
 use crate::domain::claims::PERSONAL_SCOPES;
 use crate::domain::client::{Client, GrantType};
-use crate::domain::scope::Scopes;
+use crate::domain::scope::{Scopes, is_powerful};
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::resources::Resources;
@@ -33,8 +33,8 @@ pub fn grant(
     room.mint.client_token(&grant, room.clock.now()).map_err(Failure::unavailable)
 }
 
-/// What was asked for, all of it, or everything that the client may have for this audience. Administration is never given
-/// unasked.
+/// What was asked for, all of it, or everything that the client may have for this audience. Administration, and acting for
+/// people, are never given unasked.
 fn granted(
     client: &Client,
     asked: Option<&Scopes>,
@@ -42,7 +42,7 @@ fn granted(
     resources: &Resources,
 ) -> Result<Scopes, Failure> {
     let Some(asked) = asked else {
-        let plain = |scope: &&str| !is_personal(scope) && *scope != "admin" && !scope.starts_with("admin:");
+        let plain = |scope: &&str| !is_personal(scope) && !is_powerful(scope);
         let own: Scopes = client.definition.scopes.iter().filter(plain).collect();
         return Ok(resources.effective(&own, audience));
     };

@@ -11,10 +11,14 @@ use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
 /// The sections, in the order that a newcomer reads them; what each is for.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     (
         "Passkeys",
         "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",
+    ),
+    (
+        "Action tokens",
+        "What a backend lets one of its people do once, for passkeys beside a sign-in of its own. Scope `action_tokens`.",
     ),
     ("Account", "Who is signed in, and what people see of their own account."),
     ("Bridges", "Custom tokens for systems that are not ours."),
@@ -43,6 +47,11 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
     ("post /v1/bridges/{name}/token", r#"{"inputs":{"room":"blue"}}"#),
+    (
+        "post /v1/action-tokens",
+        r#"{"action":"enrol","user":{"externalId":{"id":"4711"},"name":"Ana"},"returnTo":"https://shop.example/passkeys"}"#,
+    ),
+    ("post /v1/action-tokens/{id}/result", r#"{"result":"eyJ…"}"#),
     ("patch /v1/passkeys/{id}", r#"{"name":"Blue key"}"#),
     ("post /oauth/token", "grant_type=refresh_token refresh_token=… client_id=quickstart"),
     ("post /oauth/device", "client_id=tv scope=openid"),
@@ -150,6 +159,7 @@ const fn words(access: Access) -> &'static str {
         Access::Client => "an OAuth client",
         Access::ConfidentialClient => "a confidential OAuth client",
         Access::Admin => "an access token with a scope of administration",
+        Access::Backend => "a backend, by an access token of its own (client credentials)",
     }
 }
 
@@ -165,7 +175,9 @@ fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
         path.replace('{', "…").replace("id}", "").replace("name}", "").replace("session}", "").replace("passkey}", "")
     );
     match access {
-        Access::SignedIn | Access::Token | Access::Admin => command.push_str(" \\\n  -H 'Authorization: Bearer …'"),
+        Access::SignedIn | Access::Token | Access::Admin | Access::Backend => {
+            command.push_str(" \\\n  -H 'Authorization: Bearer …'");
+        }
         Access::Browser if method == "get" => command.push_str(" \\\n  -b jar"),
         Access::Browser => {
             let _ = write!(command, " \\\n  -b jar -H 'Origin: {origin}'");
@@ -210,6 +222,10 @@ fn members(page: &mut String, document: &Value, schema: &Value, name: &str, dept
             members(page, document, variant, name, depth);
         }
         return;
+    }
+    // An object that holds all members of another beside its own.
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        members(page, document, part, name, depth);
     }
     let Some(properties) = schema["properties"].as_object() else { return };
     if !name.is_empty() && !schema["properties"]["kind"]["enum"].is_array() {

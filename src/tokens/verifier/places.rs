@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, Verified, verify};
 use crate::clock::Time;
-use crate::tokens::claims::{AccessClaims, AssertionClaims, IdClaims, RefreshClaims};
+use crate::tokens::claims::{AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims};
 use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::ring::KeyRing;
@@ -98,6 +98,24 @@ pub fn id_token_hint(
 pub fn exchanged_id_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> Result<Verified<IdClaims>, Refusal> {
     let expected =
         Expectation { audience: Audience::CheckedByCaller, ..own(ring, &Use::Tokens, &ASYMMETRIC, &[typ::ID], issuer) };
+    verify(token, &expected, now)
+}
+
+/// The result of an action, brought back by the client that it is for. That it is redeemed once, the database knows.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn action_result(
+    ring: &KeyRing,
+    issuer: &str,
+    client: &str,
+    token: &str,
+    now: Time,
+) -> Result<Verified<ActionResultClaims>, Refusal> {
+    let expected = Expectation {
+        audience: Audience::Exactly(client),
+        ..own(ring, &Use::Tokens, &[Algorithm::ES256], &[typ::ACTION_RESULT], issuer)
+    };
     verify(token, &expected, now)
 }
 

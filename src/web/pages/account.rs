@@ -216,6 +216,8 @@ pub enum Happened {
     DeviceDenied,
     /// A wrong device code was entered.
     DeviceCodeRefused,
+    /// A backend was permitted something, or did it.
+    AppActed,
     /// Anything else.
     Other,
 }
@@ -229,7 +231,7 @@ impl Happened {
             Self::SignedOut | Self::SessionEnded => "sign-out",
             Self::Confirmed => "shield",
             Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved => "passkey",
-            Self::TokensIssued => "code",
+            Self::TokensIssued | Self::AppActed => "code",
             Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
             Self::Other => "person",
         }
@@ -252,6 +254,7 @@ impl Happened {
             Self::DeviceAllowed => t.did_allow_device,
             Self::DeviceDenied => t.did_deny_device,
             Self::DeviceCodeRefused => t.did_mistype_code,
+            Self::AppActed => t.did_act,
             Self::Other => t.did_other,
         }
     }

@@ -1,4 +1,4 @@
-//! The three files that the pages load: one stylesheet, one ES module, one icon sprite.
+//! The files that the pages load: one stylesheet, one icon sprite, the ES module of every page, and one for pages of actions.
 //!
 //! They are compiled in. Their names carry a hash of their content, so they may be cached for ever (`immutable`), and a
 //! page from before an upgrade gets a 404 for its old name rather than a file that does not fit it. To add one: a line in
@@ -38,6 +38,8 @@ pub struct AssetUrls {
     pub module: &'static str,
     /// The icon sprite; icons are its fragments.
     pub icons: &'static str,
+    /// The module of pages on which an app lets somebody do one thing.
+    pub action: &'static str,
 }
 
 struct Named {
@@ -46,16 +48,25 @@ struct Named {
     asset: Asset,
 }
 
-static ASSETS: LazyLock<[Named; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Named; 4]> = LazyLock::new(|| {
+    const SCRIPT: &str = "text/javascript; charset=utf-8";
+    let module = named("passkey", "js", SCRIPT, include_bytes!("assets/passkey.js"));
+    // A module imports another by its file's name here, and by the name with the hash once it is served.
+    let action: &'static str = include_str!("assets/action.js").replace("./passkey.js", module.url).leak();
     [
         named("app", "css", "text/css; charset=utf-8", include_bytes!("assets/app.css")),
-        named("passkey", "js", "text/javascript; charset=utf-8", include_bytes!("assets/passkey.js")),
+        module,
         named("icons", "svg", "image/svg+xml", include_bytes!("assets/icons.svg")),
+        named("action", "js", SCRIPT, action.as_bytes()),
     ]
 });
 
-static URLS: LazyLock<AssetUrls> =
-    LazyLock::new(|| AssetUrls { css: ASSETS[0].url, module: ASSETS[1].url, icons: ASSETS[2].url });
+static URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
+    css: ASSETS[0].url,
+    module: ASSETS[1].url,
+    icons: ASSETS[2].url,
+    action: ASSETS[3].url,
+});
 
 /// Leaks three short strings, once in the life of the process: they are needed until its end.
 fn named(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Named {
@@ -104,6 +115,8 @@ mod tests {
             assert!(asset.content_type.starts_with(content_type), "{url}");
             assert!(url.contains(asset.etag.trim_matches('"')), "{url}");
         }
+        let action = std::str::from_utf8(ASSETS[3].asset.bytes).unwrap();
+        assert!(action.contains(&format!("from \"{}\"", urls().module)), "the import names the served file");
         for name in ["", "app.css", "app.000000000000.css", "../app.css", "passkey.js"] {
             assert!(find(name).is_none(), "{name}");
         }
@@ -112,7 +125,7 @@ mod tests {
     /// `pages.md` §1.11, before compression.
     #[test]
     fn the_files_stay_small() {
-        for (file, limit) in [("app.css", 24), ("passkey.js", 24), ("icons.svg", 6)] {
+        for (file, limit) in [("app.css", 24), ("passkey.js", 24), ("icons.svg", 6), ("action.js", 4)] {
             let named = ASSETS.iter().find(|named| file.starts_with(named.name.split('.').next().unwrap())).unwrap();
             let size = named.asset.bytes.len();
             assert!(size <= limit * 1024, "{file} has {size} bytes, more than {limit} KiB");

@@ -121,6 +121,8 @@ pub enum PageKind {
     Passkeys,
     /// The developer panel: the result is shown instead of followed.
     Developer,
+    /// An app lets somebody do one thing.
+    Action,
 }
 
 /// Options for an autofill request, made together with the page so that the module needs no request of its own.

@@ -17,6 +17,7 @@ pub mod consent;
 pub mod developer;
 pub mod device;
 pub mod docs;
+pub mod enrol;
 pub mod error;
 pub mod form_post;
 mod frame;

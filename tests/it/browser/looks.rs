@@ -67,6 +67,27 @@ fn the_pages_before_signing_in() {
 }
 
 #[test]
+fn the_pages_of_a_link() {
+    let app = crate::actions::spawn();
+    let shop = crate::actions::backend(&app, "shop");
+    let desk = Desk::new(&app);
+    desk.goes_to("/enrol");
+    measure(&desk, "enrol-start");
+    let user = json!({ "externalId": { "id": "4711" }, "name": &LONG[..60], "email": "maximiliana@llanfairpwllgwyngyllgoger.example" });
+    let made = shop.ask(&json!({ "action": "enrol", "user": user })).expect(201).json();
+    desk.open(made["link"].as_str().unwrap());
+    desk.reads("h1", "Make a passkey");
+    measure(&desk, "enrol");
+    desk.press("Create a passkey");
+    desk.arrives_at("/enrol/done");
+    measure(&desk, "enrol-done");
+    desk.expect_console("a status of 410");
+    desk.open(made["link"].as_str().unwrap());
+    desk.reads("h1", "This link is over");
+    measure(&desk, "enrol-over");
+}
+
+#[test]
 fn the_sign_in_page_while_something_happens() {
     let app = TestApp::spawn();
     let desk = Desk::with_account(&app, "Ana", "");

@@ -1,6 +1,5 @@
-// The page module: it talks to the passkey API and shows what the server decides. It knows calls and codes, no policy
-// and no words (those come in #boot). One ceremony at a time: `lock` holds the running one, `gen` makes late answers of
-// an older one fall on the floor, and a pending request is aborted and awaited before the next (iOS 16 refuses otherwise).
+// The page module: calls and codes, no policy, no words (those come in #boot). One ceremony at a time: `lock` holds it,
+// `gen` lets late answers fall, and a pending request is aborted and awaited before the next (iOS 16 refuses otherwise).
 
 const boot = JSON.parse(document.getElementById("boot").textContent);
 const w = boot.words;
@@ -61,8 +60,8 @@ class Refusal extends Error {
   }
 }
 
-async function api(method, path, body, anonymous) {
-  const headers = { Accept: "application/json" };
+async function api(method, path, body, anonymous, more) {
+  const headers = { Accept: "application/json", ...more };
   if (body) headers["Content-Type"] = "application/json";
   if (boot.csrf && !anonymous) headers["X-CSRF-Token"] = boot.csrf;
   let answer, json;
@@ -597,3 +596,5 @@ async function start() {
 }
 
 start();
+
+export { API, api, byId, exclusive, finish, prompt, signal };

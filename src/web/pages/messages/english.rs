@@ -133,6 +133,7 @@ texts! {
         did_allow_device: "A device was connected",
         did_deny_device: "A device was refused",
         did_mistype_code: "A wrong device code was entered",
+        did_act: "An app acted for you, with your passkey or its own right",
         did_other: "Account changed",
         done_passkey_added: "Passkey saved. Next time press the button, or pick your e-mail.",
         done_passkey_renamed: "The passkey has its new name.",
@@ -213,6 +214,20 @@ texts! {
         device_denied_title: "Denied",
         device_denied_text: "The device got nothing.",
         device_close: "You can close this page.",
+
+        // Making a passkey by a link of an app.
+        enrol_title: "Make a passkey",
+        enrol_text: "Then sign in with your fingerprint, face or screen lock instead of a password.",
+        enrol_for: "For this account:",
+        enrol_start_text: "Open the link that you were given once more, or paste its last part here, what comes after the #.",
+        enrol_code: "Last part of the link",
+        enrol_done_title: "Your passkey is ready",
+        enrol_over_title: "This link is over",
+        enrol_over_text: "It was used already, has expired or was taken back. Ask for a new one where you got it. Nothing was changed.",
+        enrol_other_title: "This link is for another account",
+        enrol_other_text: "Somebody else is signed in here. Sign out first, then open the link again. Nothing was changed.",
+        enrol_have_title: "There is a passkey already",
+        enrol_have_text: "This account has a passkey, and the link may not add another. Sign in with it. Nothing was changed.",
 
         // Apps.
         apps: "Apps",
@@ -315,6 +330,7 @@ texts! {
         sign_in_to(realm): "to {realm}",
         sign_in_to_app(app, host): "to continue to {app} at {host}",
         wrong_address_cure(address): "Open {address} instead.",
+        enrol_lede(app): "{app} lets you make a passkey.",
         kept_provider(provider): "Saved in {provider}; works on the devices that share it",
         last_used_from(place): "from {place}",
         rename_lede(name): "It is called {name} now.",

@@ -102,7 +102,8 @@ fn what_people_wrote_is_never_markup() {
         for image in images {
             assert!(image.starts_with(r#" class="logo" src="/"#), "{name}: pictures are our own: {image:.40}");
         }
-        assert_eq!(html.matches("</script>").count(), 2, "{name}");
+        let modules = 1 + html.matches(assets::urls().action).count();
+        assert_eq!(html.matches("</script>").count(), modules + 1, "{name}: the modules, and the data for them");
     }
     let mut hostile = sign_in();
     hostile.frame.boot.next = Some("/</script><script>&\u{2028}".into());
@@ -193,7 +194,7 @@ fn moments_are_told_as_people_say_them() {
 fn write_the_pages() {
     let folder = PathBuf::from(std::env::var_os("PASSMINT_PAGES").expect("PASSMINT_PAGES names a folder"));
     fs::create_dir_all(folder.join("assets")).unwrap();
-    for url in [assets::urls().css, assets::urls().module, assets::urls().icons] {
+    for url in [assets::urls().css, assets::urls().module, assets::urls().icons, assets::urls().action] {
         let name = url.strip_prefix(assets::PREFIX).unwrap();
         fs::write(folder.join("assets").join(name), assets::find(name).unwrap().bytes).unwrap();
     }

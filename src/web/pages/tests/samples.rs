@@ -9,9 +9,11 @@ use super::super::account::{Activity, Done, Entry, Happened, Overview, SessionCa
 use super::super::confirm::{Confirm, Reason};
 use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
+use super::super::enrol::{Enrol, EnrolDone, EnrolRefused, EnrolStart, LinkProblem};
 use super::super::error::{ErrorPage, Kind};
 use super::super::logout::SignedOut;
 use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
+use super::super::scopes::{AppIdentity, Trust};
 use super::super::sign_in::{AppChip, Scriptless, SignIn, SignUp, Way};
 use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme, messages};
 use crate::clock::Time;
@@ -134,6 +136,7 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
     pages.extend(account_pages());
     pages.extend(passkey_pages());
     pages.extend(super::openid::pages());
+    pages.extend(action_pages());
     let confirm = Confirm {
         frame: signed_in(PageKind::StepUp),
         account: account(),
@@ -200,6 +203,34 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
     pages.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
 }
 
+fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
+    let app = |name: &str| AppIdentity {
+        name: name.into(),
+        host: Some("shop.example".into()),
+        logo: None,
+        home: None,
+        policy: None,
+        terms: None,
+        trust: Trust::Verified,
+    };
+    let asked = |name: &str| Enrol {
+        frame: frame_for(PageKind::Action),
+        app: app(name),
+        account: account(),
+        token: "pmt_token".into(),
+    };
+    let refused = |problem| EnrolRefused { frame: frame(), problem }.render();
+    vec![
+        ("enrol-start", EnrolStart { frame: frame_for(PageKind::Plain) }.render()),
+        ("enrol", asked("Acme Shop").render()),
+        ("enrol-hostile", asked(HOSTILE).render()),
+        ("enrol-done", EnrolDone { frame: frame() }.render()),
+        ("enrol-over", refused(LinkProblem::Over)),
+        ("enrol-other", refused(LinkProblem::OtherAccount)),
+        ("enrol-have", refused(LinkProblem::HasPasskey)),
+    ]
+}
+
 fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
     let frame = || signed_in(PageKind::Plain);
     let all = [
@@ -217,6 +248,7 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::DeviceAllowed,
         Happened::DeviceDenied,
         Happened::DeviceCodeRefused,
+        Happened::AppActed,
         Happened::Other,
     ];
     let entries: Vec<_> = (0..)

@@ -1,0 +1,160 @@
+//! Making a passkey because a backend permits it: on its own page, or on ours by a link.
+
+use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
+
+use super::super::Ceremonies;
+use super::super::authentication::{Begun, listed};
+use super::super::error::CeremonyError;
+use super::super::options::{self, Account, Choice};
+use super::super::outcome::SignedResult;
+use super::super::registration::{NewPasskey, Registered, default_name, taken_already};
+use super::super::signals::Signal;
+use super::super::state::{Ceremony, Permit, Purpose, Wanted};
+use super::{Presented, acted, consume};
+use crate::domain::action::{Action, ActionRefusal, ActionToken};
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::{CredentialClass, Proof};
+use crate::domain::client::Client;
+use crate::domain::user::{ADMINISTRATORS, User};
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::{action_tokens, audit, users};
+use crate::tokens::claims::Authentication;
+use crate::tokens::mint::ActionOutcome;
+
+/// A passkey that was made with a token.
+struct Enrolled {
+    token: ActionToken,
+    owner: User,
+    passkey: StoredPasskey,
+    signal: Signal,
+}
+
+impl Ceremonies {
+    /// Begins making a passkey with an action token.
+    pub async fn begin_enrolment(
+        &self,
+        presented: Presented<'_>,
+        choice: Choice,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
+        let token = self.token_of(&presented).await?;
+        let begun = self.enrolment(token.as_ref(), &presented, choice).await;
+        self.witness_action(token.as_ref(), begun, &presented).await
+    }
+
+    async fn enrolment(
+        &self,
+        token: Option<&ActionToken>,
+        presented: &Presented<'_>,
+        choice: Choice,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
+        let permitted = self.permitted(token, presented, &[Action::Enrol]).await?;
+        let (token, user) = (&permitted.token, &permitted.user);
+        let party = self.party_of(token, presented.origin)?;
+        let owner = user.id;
+        let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+        token.judge_enrolment(&permitted.client, passkeys.len())?;
+        if passkeys.len() >= self.policy.per_user {
+            return Err(CeremonyError::TooMany);
+        }
+        let here: Vec<StoredPasskey> = passkeys.into_iter().filter(|passkey| passkey.rp_id == party.rp_id).collect();
+        let (name, display_name) = (user.account_name(), user.display_name());
+        let account = Account { handle: &user.handle, name: &name, display_name: &display_name };
+        let (options, state) = options::creation(party, &self.policy, &account, &listed(&here), choice)?;
+        self.reserve(token).await?;
+        let (handle, deadline) = self
+            .keep(Ceremony {
+                purpose: Purpose::Enrol { permit: permitted.permit(), state: Box::new(state) },
+                relying_party: party.name.clone(),
+                origin: presented.origin.map(ToOwned::to_owned),
+                browser: None,
+                wanted: Wanted::Result { client: permitted.client.id.clone() },
+                challenge: options.challenge.clone(),
+                deadline: self.deadline_of(token),
+            })
+            .await?;
+        Ok(Begun { handle, deadline, options })
+    }
+
+    /// Stores a verified passkey, and uses its token up in the same transaction.
+    pub(in crate::ceremony) async fn enrol(
+        &self,
+        client: &Client,
+        permit: &Permit,
+        made: NewPasskey,
+        origin: &Provenance,
+    ) -> Result<Registered, CeremonyError> {
+        let now = self.clock.now();
+        // Before anything is written: the result must be signed afterwards.
+        self.mint.keys().require_fresh()?;
+        let result = crate::random::uuid();
+        let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
+        let class = proof.strength().class;
+        let (id, most, room_client, provenance) = (permit.token, self.policy.per_user, client.clone(), origin.clone());
+        let user = permit.user;
+        let enrolled = self
+            .db
+            .tx(move |conn| {
+                // Lock → decide → write, as when somebody signed in adds one.
+                let Some(owner) = users::lock(conn, user)? else { return Ok(Err(ActionRefusal::Person.into())) };
+                let Some(token) = action_tokens::get(conn, id)? else { return Ok(Err(ActionRefusal::Unknown.into())) };
+                let administers = users::is_in_any(conn, user, &[ADMINISTRATORS.to_owned()])?;
+                let existing = credentials::of_users(conn, &[user], None)?;
+                // A token that was used explains itself better than the passkey that it made.
+                let good = token.judge(now).and_then(|()| token.judge_person(&owner, administers));
+                if let Err(refusal) = good.and_then(|()| token.judge_enrolment(&room_client, existing.len())) {
+                    return Ok(Err(refusal.into()));
+                }
+                if existing.len() >= most {
+                    return Ok(Err(CeremonyError::TooMany));
+                }
+                if let Err(refusal) = consume(conn, &token, Some(result), now)? {
+                    return Ok(Err(refusal.into()));
+                }
+                let name = default_name(made.aaguid, &provenance, &existing);
+                let passkey = made.into_stored(user, &owner.handle, name, now, None);
+                credentials::insert(conn, &passkey)?;
+                let event = Event {
+                    user: Some(user),
+                    client: Some(token.client.clone()),
+                    subject: Some(passkey.id.to_string()),
+                    subject_name: Some(passkey.name.clone()),
+                    detail: acted(&token),
+                    ..Event::new(EventKind::PasskeyAdded, now, &provenance)
+                };
+                audit::insert(conn, &event)?;
+                let ids = existing.iter().filter(|other| other.rp_id == passkey.rp_id);
+                let ids: Vec<&[u8]> = ids.chain([&passkey]).map(|one| one.credential_id.as_slice()).collect();
+                let signal = Signal::new(&owner, &passkey.rp_id, ids);
+                Ok(Ok(Enrolled { token, owner, passkey, signal }))
+            })
+            .await
+            .map_err(taken_already)??;
+        self.told(client, enrolled, (result, class), now)
+    }
+
+    fn told(
+        &self,
+        client: &Client,
+        enrolled: Enrolled,
+        (id, class): (uuid::Uuid, CredentialClass),
+        now: crate::clock::Time,
+    ) -> Result<Registered, CeremonyError> {
+        let Enrolled { token, owner, passkey, signal } = enrolled;
+        let outcome = ActionOutcome {
+            id,
+            token: token.id,
+            action: token.action,
+            external_id: token.external_id,
+            credential_id: passkey.credential_id.clone(),
+            // A passkey was made; nobody was recognised by one.
+            authentication: Authentication {
+                acr: Some("0".to_owned()),
+                credential_class: Some(class),
+                ..Authentication::default()
+            },
+        };
+        let signed = self.mint.action_result(client, owner.id, &outcome, now)?;
+        let result = SignedResult { token: signed, action: token.action, return_to: token.return_to };
+        Ok(Registered::Enrolled { passkey: Box::new(passkey), signal, result: Box::new(result) })
+    }
+}

@@ -1,0 +1,280 @@
+//! What backends do with action tokens: make them, see them, take them back.
+
+use chrono::Duration;
+use diesel::PgConnection;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::Ceremonies;
+use super::super::error::CeremonyError;
+use super::{event_of, person};
+use crate::clock::Time;
+use crate::domain::action::{Action, ActionToken, ExternalId, MAILED_LIFE, SHORTEST_LIFE, USUAL_LIFE, owns};
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::Client;
+use crate::domain::id::{ActionTokenId, Id, UserId};
+use crate::domain::scope::{ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER, ACTION_TOKENS_VERIFIED_EMAIL, Scopes};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::standard_claims::StandardClaims;
+use crate::domain::user::UserStatus;
+use crate::storage::{StorageError, action_tokens, audit, credentials, people, users};
+
+/// Where our own page takes a token from the address, after `#`.
+pub const ENROL_PAGE: &str = "/enrol";
+
+/// What a backend asks for.
+#[derive(Clone, Debug)]
+pub struct NewAction {
+    /// What is permitted.
+    pub action: Action,
+    /// To whom.
+    pub whom: Whom,
+    /// The relying-party profile; none: the client's.
+    pub relying_party: Option<String>,
+    /// The only origin that may use it.
+    pub origin: Option<String>,
+    /// Where our page sends the person afterwards.
+    pub return_to: Option<String>,
+    /// How long it lives.
+    pub life: Option<Duration>,
+    /// Whether it travels by mail, and may live longer.
+    pub mailed: bool,
+}
+
+/// A person, as a backend names them.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// By our id.
+    Id(UserId),
+    /// By another system's, made with these claims if there is nobody of that name.
+    Called(ExternalId, StandardClaims),
+}
+
+/// What a backend's access token lets it do beside making tokens for its own people.
+#[derive(Clone, Copy, Debug)]
+pub struct Rights {
+    anyone: bool,
+    enrol_over: bool,
+    verified_email: bool,
+}
+
+impl Rights {
+    /// The rights that scopes give.
+    pub fn of(scopes: &Scopes) -> Self {
+        Self {
+            anyone: scopes.contains(ACTION_TOKENS_ANYONE),
+            enrol_over: scopes.contains(ACTION_TOKENS_ENROL_OVER),
+            verified_email: scopes.contains(ACTION_TOKENS_VERIFIED_EMAIL),
+        }
+    }
+}
+
+/// A token that was made.
+#[derive(Debug)]
+#[must_use = "the token is shown once"]
+pub struct Made {
+    /// The token.
+    pub token: ActionToken,
+    /// Its secret.
+    pub secret: PlainToken,
+    /// Whether its person was made with it.
+    pub made_person: bool,
+    /// The address of our page that takes it, where it may be used there.
+    pub link: Option<String>,
+}
+
+impl Ceremonies {
+    /// Makes an action token.
+    pub async fn make_action(
+        &self,
+        client: &Client,
+        rights: Rights,
+        new: NewAction,
+        origin: &Provenance,
+    ) -> Result<Made, CeremonyError> {
+        let now = self.clock.now();
+        let relying_party = self.party_for(client, &new)?;
+        let life = life(&new)?;
+        if let Whom::Called(name, claims) = &new.whom {
+            if name.source != client.id && !rights.anyone {
+                return Err(CeremonyError::MissingScope(ACTION_TOKENS_ANYONE));
+            }
+            if claims.email_verified() && !rights.verified_email {
+                return Err(CeremonyError::MissingScope(ACTION_TOKENS_VERIFIED_EMAIL));
+            }
+        }
+        let draft = ActionToken {
+            id: Id::random(),
+            client: client.id.clone(),
+            user: Id::random(),
+            action: new.action,
+            relying_party,
+            origin: new.origin.clone(),
+            return_to: new.return_to.clone(),
+            over_existing: rights.enrol_over,
+            external_id: None,
+            epoch: 0,
+            ceremonies: 0,
+            created_at: now,
+            expires_at: now + life,
+            used_at: None,
+            revoked_at: None,
+        };
+        let secret = PlainToken::random(TokenKind::Action);
+        let (token, made_person) = self.store_action(draft, &new.whom, rights, &secret, origin).await?;
+        let link = self.link(&token, &secret);
+        Ok(Made { token, secret, made_person, link })
+    }
+
+    /// The profile that a token is for, with every address in it checked.
+    fn party_for(&self, client: &Client, new: &NewAction) -> Result<String, CeremonyError> {
+        let name = new.relying_party.as_deref().or(client.definition.relying_party.as_deref());
+        let party = self.profiles.choose(None, name, None)?;
+        let own = self.mint.issuer();
+        if let Some(origin) = &new.origin
+            && !(party.has_origin(origin) && owns(None, client, origin, own))
+        {
+            return Err(CeremonyError::Invalid("`origin` is not one of this client's origins at that relying party."));
+        }
+        if let Some(address) = &new.return_to
+            && !client.definition.redirect_uris.contains(address)
+        {
+            return Err(CeremonyError::Invalid("`returnTo` is not one of this client's redirect URIs, byte for byte."));
+        }
+        Ok(party.name.clone())
+    }
+
+    /// The link of our own page, where the token may be used there.
+    fn link(&self, token: &ActionToken, secret: &PlainToken) -> Option<String> {
+        let own = self.mint.issuer();
+        let here = self.profiles.named(&token.relying_party)?.has_origin(own)
+            && token.origin.as_ref().is_none_or(|origin| origin == own);
+        (here && token.action == Action::Enrol).then(|| format!("{own}{ENROL_PAGE}#{}", secret.expose()))
+    }
+
+    async fn store_action(
+        &self,
+        draft: ActionToken,
+        whom: &Whom,
+        rights: Rights,
+        secret: &PlainToken,
+        origin: &Provenance,
+    ) -> Result<(ActionToken, bool), CeremonyError> {
+        let digest = secret.digest();
+        // Of two requests that make the same person at once, the second finds them at its second try.
+        for last in [false, true] {
+            let (draft, whom, origin) = (draft.clone(), whom.clone(), origin.clone());
+            let stored = self
+                .db
+                .tx(move |conn| {
+                    let (token, made_person) = match resolve(conn, draft, &whom, rights, &origin)? {
+                        Ok(resolved) => resolved,
+                        Err(refusal) => return Ok(Err(refusal)),
+                    };
+                    let existing = credentials::of_users(conn, &[token.user], None)?.len();
+                    if token.action == Action::Enrol && existing > 0 && !rights.enrol_over {
+                        return Ok(Err(crate::domain::action::ActionRefusal::EnrolOver.into()));
+                    }
+                    action_tokens::insert(conn, &token, &digest)?;
+                    audit::insert(conn, &event_of(EventKind::ActionTokenMade, &token, token.created_at, &origin))?;
+                    Ok(Ok((token, made_person)))
+                })
+                .await;
+            match stored {
+                Err(StorageError::Conflict { constraint }) if constraint == "users_verified_email" => {
+                    return Err(CeremonyError::AddressTaken);
+                }
+                Err(StorageError::Conflict { constraint }) if constraint == "external_ids_pkey" && !last => {}
+                other => return other?,
+            }
+        }
+        Err(CeremonyError::NoSuchPerson)
+    }
+
+    /// A client's own tokens, the newest first.
+    pub async fn actions_of(
+        &self,
+        client: &Client,
+        after: Option<(Time, Uuid)>,
+        most: i64,
+    ) -> Result<Vec<ActionToken>, CeremonyError> {
+        let client = client.id.clone();
+        Ok(self.db.run(move |conn| action_tokens::page(conn, &client, after, most)).await?)
+    }
+
+    /// Takes one of a client's tokens back; one that is another's, used or taken back already is not there.
+    pub async fn revoke_action(
+        &self,
+        client: &Client,
+        id: ActionTokenId,
+        origin: &Provenance,
+    ) -> Result<bool, CeremonyError> {
+        let (client, now, origin) = (client.id.clone(), self.clock.now(), origin.clone());
+        let revoked = self.db.tx(move |conn| {
+            let Some(user) = action_tokens::revoke(conn, &client, id, now)? else { return Ok(false) };
+            let event = Event {
+                user: Some(user),
+                client: Some(client.clone()),
+                subject: Some(id.to_string()),
+                detail: json!({ "act": { "client": client } }),
+                ..Event::new(EventKind::ActionTokenRevoked, now, &origin)
+            };
+            audit::insert(conn, &event)?;
+            Ok(true)
+        });
+        Ok(revoked.await?)
+    }
+}
+
+/// How long it lives: minutes, unless it has to travel by mail.
+fn life(new: &NewAction) -> Result<Duration, CeremonyError> {
+    if new.mailed && new.action != Action::Enrol {
+        return Err(CeremonyError::Invalid("Only an enrolment may be `mailed`."));
+    }
+    let most = if new.mailed { MAILED_LIFE } else { USUAL_LIFE };
+    let life = new.life.unwrap_or(most);
+    if (SHORTEST_LIFE..=most).contains(&life) {
+        Ok(life)
+    } else {
+        Err(CeremonyError::Invalid("`expiresIn` must be 30 to 300 seconds, or up to 86400 for a mailed enrolment."))
+    }
+}
+
+/// Finds the person, or makes them; gives the token with them in it.
+fn resolve(
+    conn: &mut PgConnection,
+    draft: ActionToken,
+    whom: &Whom,
+    rights: Rights,
+    origin: &Provenance,
+) -> Result<Result<(ActionToken, bool), CeremonyError>, StorageError> {
+    let found = match whom {
+        Whom::Id(id) => {
+            let called = users::external_ids_of(conn, *id)?.remove(&draft.client);
+            if called.is_none() && !rights.anyone {
+                return Ok(Err(CeremonyError::NoSuchPerson));
+            }
+            Some((*id, called.map(|id| ExternalId { source: draft.client.clone(), id })))
+        }
+        Whom::Called(name, _) => action_tokens::find_external(conn, name)?.map(|id| (id, Some(name.clone()))),
+    };
+    if let Some((id, external_id)) = found {
+        let Some((user, administers)) = person(conn, id)? else { return Ok(Err(CeremonyError::NoSuchPerson)) };
+        if administers || user.status == UserStatus::Disabled {
+            return Ok(Err(CeremonyError::NotForPerson));
+        }
+        return Ok(Ok((ActionToken { user: id, epoch: user.epoch, external_id, ..draft }, false)));
+    }
+    let Whom::Called(name, claims) = whom else { return Ok(Err(CeremonyError::NoSuchPerson)) };
+    let handle = crate::random::bytes::<32>();
+    people::insert(conn, (draft.user, &handle), claims, draft.created_at)?;
+    people::set_external_ids(conn, draft.user, &[(name.source.clone(), name.id.clone())].into())?;
+    let event = Event {
+        user: Some(draft.user),
+        client: Some(draft.client.clone()),
+        detail: json!({ "act": { "client": draft.client } }),
+        ..Event::new(EventKind::UserCreated, draft.created_at, origin)
+    };
+    audit::insert(conn, &event)?;
+    Ok(Ok((ActionToken { external_id: Some(name.clone()), ..draft }, true)))
+}

@@ -1,0 +1,95 @@
+//! Seeing and removing passkeys because a backend permits it.
+
+use serde_json::json;
+
+use super::super::Ceremonies;
+use super::super::error::CeremonyError;
+use super::super::management::{removable, take_away};
+use super::super::signals::Signal;
+use super::{Permitted, Presented, acted, consume, event_of};
+use crate::domain::action::{Action, ActionToken};
+use crate::domain::audit::{Event, EventKind};
+use crate::domain::id::PasskeyId;
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::{audit, users};
+
+impl Ceremonies {
+    /// The passkeys of a token's person, once.
+    pub async fn list_by_action(
+        &self,
+        presented: Presented<'_>,
+    ) -> Result<(Vec<StoredPasskey>, Vec<Signal>), CeremonyError> {
+        let token = self.token_of(&presented).await?;
+        let listed = self.listing(token.as_ref(), &presented).await;
+        self.witness_action(token.as_ref(), listed, &presented).await
+    }
+
+    async fn listing(
+        &self,
+        token: Option<&ActionToken>,
+        presented: &Presented<'_>,
+    ) -> Result<(Vec<StoredPasskey>, Vec<Signal>), CeremonyError> {
+        let Permitted { token, user, .. } = self.permitted(token, presented, &[Action::List]).await?;
+        let (now, provenance) = (self.clock.now(), presented.provenance.clone());
+        let owner = user.id;
+        let passkeys = self
+            .db
+            .tx(move |conn| {
+                if let Err(refusal) = consume(conn, &token, None, now)? {
+                    return Ok(Err(refusal));
+                }
+                audit::insert(conn, &event_of(EventKind::ActionTokenUsed, &token, now, &provenance))?;
+                Ok(Ok(credentials::of_users(conn, &[owner], None)?))
+            })
+            .await??;
+        let signals = Signal::all(&user, &passkeys, []);
+        Ok((passkeys, signals))
+    }
+
+    /// Removes a passkey of a token's person, and ends the sessions it opened. The last one too, where the person has
+    /// another way in: the system that calls them by a name of its own.
+    pub async fn remove_by_action(
+        &self,
+        presented: Presented<'_>,
+        id: PasskeyId,
+    ) -> Result<Vec<Signal>, CeremonyError> {
+        let token = self.token_of(&presented).await?;
+        let removed = self.removal(token.as_ref(), &presented, id).await;
+        self.witness_action(token.as_ref(), removed, &presented).await
+    }
+
+    async fn removal(
+        &self,
+        token: Option<&ActionToken>,
+        presented: &Presented<'_>,
+        id: PasskeyId,
+    ) -> Result<Vec<Signal>, CeremonyError> {
+        let Permitted { token, user, .. } = self.permitted(token, presented, &[Action::Delete]).await?;
+        let (now, provenance, owner) = (self.clock.now(), presented.provenance.clone(), user.id);
+        self.db
+            .tx(move |conn| {
+                let elsewhere = !users::external_ids_of(conn, owner)?.is_empty();
+                let removal = match removable(conn, owner, id, elsewhere)? {
+                    Ok(removal) => removal,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                if let Err(refusal) = consume(conn, &token, None, now)? {
+                    return Ok(Err(refusal.into()));
+                }
+                let ended = take_away(conn, &removal, None, now)?;
+                let mut detail = acted(&token);
+                detail["sessionsEnded"] = json!(ended);
+                let event = Event {
+                    user: Some(owner),
+                    client: Some(token.client.clone()),
+                    subject: Some(id.to_string()),
+                    subject_name: Some(removal.gone.name.clone()),
+                    detail,
+                    ..Event::new(EventKind::PasskeyRemoved, now, &provenance)
+                };
+                audit::insert(conn, &event)?;
+                Ok(Ok(removal.signals()))
+            })
+            .await?
+    }
+}

@@ -1,0 +1,112 @@
+//! Proving to a backend who one is: to sign in there, or once more before something that matters.
+
+use serde_json::json;
+use webauthn_rs_core::proto::PublicKeyCredentialRequestOptions;
+
+use super::super::Ceremonies;
+use super::super::authentication::{Begun, listed};
+use super::super::error::CeremonyError;
+use super::super::options;
+use super::super::outcome::{Plan, Settled};
+use super::super::signals::Signal;
+use super::super::state::{Ceremony, Permit, Purpose, Wanted};
+use super::{Presented, event_of};
+use crate::domain::action::{Action, ActionToken};
+use crate::domain::audit::{EventKind, Provenance};
+use crate::domain::authentication::Strength;
+use crate::domain::user::User;
+use crate::storage::action_tokens;
+use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::sign_in::VerifiedAssertion;
+use crate::tokens::claims::Authentication;
+use crate::tokens::mint::ActionOutcome;
+
+impl Ceremonies {
+    /// Begins a sign-in or step-up for a backend.
+    pub async fn begin_proof(
+        &self,
+        presented: Presented<'_>,
+    ) -> Result<Begun<PublicKeyCredentialRequestOptions>, CeremonyError> {
+        let token = self.token_of(&presented).await?;
+        let begun = self.proof(token.as_ref(), &presented).await;
+        self.witness_action(token.as_ref(), begun, &presented).await
+    }
+
+    async fn proof(
+        &self,
+        token: Option<&ActionToken>,
+        presented: &Presented<'_>,
+    ) -> Result<Begun<PublicKeyCredentialRequestOptions>, CeremonyError> {
+        let permitted = self.permitted(token, presented, &[Action::SignIn, Action::StepUp]).await?;
+        let party = self.party_of(&permitted.token, presented.origin)?;
+        let (owner, rp_id) = (permitted.user.id, party.rp_id.clone());
+        let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], Some(&rp_id))).await?;
+        if passkeys.is_empty() {
+            return Err(CeremonyError::NoPasskeyYet);
+        }
+        let offered = listed(&passkeys);
+        let (options, state) = options::request(party, &self.policy, &offered)?;
+        self.reserve(&permitted.token).await?;
+        let offered = offered.into_iter().map(|listed| listed.id).collect();
+        let (handle, deadline) = self
+            .keep(Ceremony {
+                purpose: Purpose::Prove { permit: permitted.permit(), offered, state: Box::new(state) },
+                relying_party: party.name.clone(),
+                origin: presented.origin.map(ToOwned::to_owned),
+                browser: None,
+                wanted: Wanted::Result { client: permitted.client.id.clone() },
+                challenge: options.challenge.clone(),
+                deadline: self.deadline_of(&permitted.token),
+            })
+            .await?;
+        Ok(Begun { handle, deadline, options })
+    }
+
+    /// Records a verified assertion and uses the token up, in one statement; plans the result. Blocks.
+    pub(in crate::ceremony) fn record_proof(
+        &self,
+        (permit, write): (&Permit, &VerifiedAssertion),
+        mut plan: Plan,
+        (passkey, user): (StoredPasskey, User),
+        strength: &Strength,
+        origin: &Provenance,
+    ) -> Result<Settled, CeremonyError> {
+        let now = plan.session.now;
+        let found =
+            self.db.blocking(|conn| Ok((action_tokens::get(conn, permit.token)?, super::person(conn, user.id)?)))?;
+        let (Some(token), Some((owner, administers))) = found else {
+            return Err(crate::domain::action::ActionRefusal::Unknown.into());
+        };
+        token.judge(now)?;
+        token.judge_person(&owner, administers)?;
+        let authentication = Authentication {
+            auth_time: Some(now.timestamp()),
+            // Whom to sign in, the backend said: that is its session's strength, and none of ours.
+            acr: Some(if permit.action == Action::StepUp { strength.acr } else { "0" }.to_owned()),
+            amr: strength.amr.iter().map(|method| (*method).to_owned()).collect(),
+            credential_class: Some(strength.class),
+        };
+        let outcome = ActionOutcome {
+            id: crate::random::uuid(),
+            token: token.id,
+            action: token.action,
+            external_id: token.external_id.clone(),
+            credential_id: passkey.credential_id.clone(),
+            authentication,
+        };
+        let mut event = event_of(EventKind::ActionTokenUsed, &token, now, origin);
+        event.detail["class"] = json!(strength.class.as_str());
+        event.detail["passkey"] = json!(passkey.id.to_string());
+        let written = self.db.blocking(|conn| action_tokens::prove(conn, write, (token.id, outcome.id), &event))?;
+        let Some(ids) = written else {
+            let after = self.db.blocking(|conn| action_tokens::get(conn, permit.token))?;
+            if let Some(Err(refusal)) = after.map(|token| token.judge(now)) {
+                return Err(refusal.into());
+            }
+            return Err(self.why_not_written(&passkey, &user, write.sign_count, write.rule, origin)?);
+        };
+        let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
+        plan.result = Some((outcome, token.return_to));
+        Ok(Settled { plan, user, passkey, signal })
+    }
+}

@@ -1,0 +1,130 @@
+//! Who acts for somebody else: a backend by its own access token, and whoever holds an action token.
+//!
+//! An action token travels in `Authorization: ActionToken pmt_…`: a scheme of its own, which no place that takes access
+//! tokens knows.
+
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_core::future::LocalBoxFuture;
+
+use crate::account::guards::{Guard, Identity};
+use crate::ceremony::actions::Presented;
+use crate::domain::action;
+use crate::domain::audit::Provenance;
+use crate::domain::client::Client;
+use crate::domain::id::UserId;
+use crate::domain::scope::{ACTION_TOKENS, Scopes};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::limits::{Class, Limits};
+use crate::web::origin::origin;
+
+/// A backend that may make action tokens, proven by an access token of its own (RFC 6749 §4.4).
+#[derive(Debug)]
+pub struct Backend {
+    /// The client.
+    pub client: Arc<Client>,
+    /// What its token grants, as far as the client may still have it.
+    pub scopes: Scopes,
+    /// Where the request came from.
+    pub provenance: Provenance,
+}
+
+impl FromRequest for Backend {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (request, caller) = (request.clone(), Caller::of(request));
+        Box::pin(async move {
+            let limits = request.app_data::<web::Data<Limits>>().ok_or_else(incomplete)?;
+            let guard = request.app_data::<web::Data<Guard>>().ok_or_else(incomplete)?;
+            limits.check(Class::Token, caller.network)?;
+            Ok(admit(guard, &request, caller.provenance).await?)
+        })
+    }
+}
+
+fn incomplete() -> Failure {
+    Failure::new(Kind::Internal, "The server is not set up completely.")
+}
+
+async fn admit(guard: &Guard, request: &HttpRequest, provenance: Provenance) -> Result<Backend, Failure> {
+    let Some(access) = guard.access_token(request).await? else {
+        let detail = format!("Send an access token of the client's own with the scope {ACTION_TOKENS:?}.");
+        return Err(Failure::new(Kind::NotSignedIn, detail));
+    };
+    let client = Arc::clone(access.client());
+    let granted = Scopes::parse(&access.scope).unwrap_or_default().granted_by(&client.definition.scopes);
+    if !granted.contains(ACTION_TOKENS) {
+        let detail = format!("The access token lacks the scope {ACTION_TOKENS:?}.");
+        return Err(Failure::new(Kind::InsufficientScope, detail));
+    }
+    guard.require_own_token(&access).await?;
+    if !action::may_make(&client) {
+        let detail = "Action tokens are for confidential clients that the operator set up, not for registered ones.";
+        return Err(Failure::new(Kind::Forbidden, detail));
+    }
+    Ok(Backend { client, scopes: granted, provenance })
+}
+
+/// The action token of a request, as it came.
+pub(crate) struct SentToken(Option<PlainToken>);
+
+impl SentToken {
+    /// None when the request carries none; what is not even the form of one is kept as that, to be refused by name.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
+        let mut values = headers.get_all(AUTHORIZATION);
+        let Some((scheme, text)) = values.next().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
+            return Ok(None);
+        };
+        if !scheme.eq_ignore_ascii_case("actiontoken") {
+            return Ok(None);
+        }
+        if values.next().is_some() {
+            return Err(Failure::new(Kind::InvalidRequest, "The Authorization header was sent twice."));
+        }
+        Ok(Some(Self(PlainToken::parse(TokenKind::Action, text))))
+    }
+
+    /// The same of a form of our own page.
+    pub(crate) fn typed(text: &str) -> Self {
+        Self(PlainToken::parse(TokenKind::Action, text.trim()))
+    }
+
+    /// With what else is asked about it.
+    pub(crate) fn presented<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        session: Option<UserId>,
+        provenance: &'a Provenance,
+    ) -> Result<Presented<'a>, Failure> {
+        Ok(Presented { token: self.0.as_ref(), origin: origin(request.headers())?, session, provenance })
+    }
+}
+
+/// Whose passkeys a request of the passkey list is about.
+pub(super) enum Holder {
+    /// Their own: somebody signed in.
+    Themselves(Box<Identity>),
+    /// Those of an action token's person; the browser may belong to somebody.
+    ByAction(SentToken, Option<UserId>),
+}
+
+impl Holder {
+    /// Somebody signed in, or the holder of an action token.
+    pub(super) async fn of(request: &HttpRequest, guard: &Guard) -> Result<Self, Failure> {
+        if let Some(token) = SentToken::of(request.headers())? {
+            let here = guard.signed_in_here(request).await?;
+            return Ok(Self::ByAction(token, here.map(|identity| identity.user.id)));
+        }
+        let identity = guard.identify(request).await?;
+        let identity = identity.ok_or_else(|| {
+            Failure::new(Kind::NotSignedIn, "Sign in first, or send an access token or an action token.")
+        })?;
+        Ok(Self::Themselves(Box::new(identity)))
+    }
+}

@@ -1,0 +1,343 @@
+//! Action tokens: what a trusted backend permits once, for one of its people.
+//!
+//! What must always hold: a token is for one client, person, action and relying party, and for one origin when it names
+//! one; it may begin [`MOST_CEREMONIES`] ceremonies, of which one succeeds. The conditions are repeated by the statements
+//! that count and consume; [`ActionToken::judge`] says why one of them found nothing.
+
+use std::fmt;
+
+use chrono::Duration;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientKind};
+use super::id::{ActionTokenId, UserId};
+use super::scope::{ACTION_TOKENS, ACTION_TOKENS_ENROL_OVER};
+use super::user::{User, UserStatus};
+use crate::clock::Time;
+
+/// How many ceremonies one token may begin: a prompt that was cancelled loses nothing, guessing gains nothing.
+pub const MOST_CEREMONIES: i16 = 5;
+/// How long a token lives when nobody says, and at most unless it is mailed.
+pub const USUAL_LIFE: Duration = Duration::minutes(5);
+/// How long a mailed enrolment lives at most.
+pub const MAILED_LIFE: Duration = Duration::hours(24);
+/// The shortest life that can be asked for.
+pub const SHORTEST_LIFE: Duration = Duration::seconds(30);
+
+/// What is permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Make a passkey.
+    Enrol,
+    /// Sign in to the backend with a passkey of this person.
+    SignIn,
+    /// Prove again, with a passkey, to be this person.
+    StepUp,
+    /// See the person's passkeys.
+    List,
+    /// Remove one of them.
+    Delete,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Enrol, Self::SignIn, Self::StepUp, Self::List, Self::Delete];
+
+    /// The stored text, also the one in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrol => "enrol",
+            Self::SignIn => "sign_in",
+            Self::StepUp => "step_up",
+            Self::List => "list",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Reads the stored text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name that a backend calls a person by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalId {
+    /// Whose names these are: a client's id, or another system's.
+    pub source: String,
+    /// The name.
+    pub id: String,
+}
+
+/// A token as it is stored, without its secret.
+#[derive(Clone, Debug)]
+pub struct ActionToken {
+    /// Its id.
+    pub id: ActionTokenId,
+    /// The client it was made for.
+    pub client: String,
+    /// The person.
+    pub user: UserId,
+    /// What is permitted.
+    pub action: Action,
+    /// Name of the relying-party profile.
+    pub relying_party: String,
+    /// The only origin that may use it; none: any of its client's, and our own.
+    pub origin: Option<String>,
+    /// Where our page sends the person afterwards.
+    pub return_to: Option<String>,
+    /// Whether it may enrol somebody who has a passkey.
+    pub over_existing: bool,
+    /// The name that the backend called the person by.
+    pub external_id: Option<ExternalId>,
+    /// The person's epoch when it was made.
+    pub epoch: i64,
+    /// How many ceremonies were begun with it.
+    pub ceremonies: i16,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// When it was used.
+    pub used_at: Option<Time>,
+    /// When it was taken back.
+    pub revoked_at: Option<Time>,
+}
+
+/// Why a token is not taken. The text is a stable word of answers and of the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActionRefusal {
+    /// There is no such token: forged, cut, altered or swept.
+    #[error("unknown")]
+    Unknown,
+    /// Its client is disabled, or may not make action tokens any more.
+    #[error("client")]
+    Client,
+    /// It is for another action.
+    #[error("action")]
+    Action,
+    /// It is for another origin.
+    #[error("origin")]
+    Origin,
+    /// It is for another relying party.
+    #[error("relying_party")]
+    RelyingParty,
+    /// Somebody else is signed in in this browser.
+    #[error("session")]
+    Session,
+    /// The person is disabled, administers, or lost a way in since.
+    #[error("person")]
+    Person,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+    /// It was used.
+    #[error("used")]
+    Used,
+    /// Its client took it back.
+    #[error("revoked")]
+    Revoked,
+    /// Too many ceremonies were begun with it.
+    #[error("exhausted")]
+    Exhausted,
+    /// The person has a passkey already, and it does not permit to enrol another.
+    #[error("enrol_over")]
+    EnrolOver,
+}
+
+impl ActionToken {
+    /// Whether it is still good, whatever for.
+    pub fn judge(&self, now: Time) -> Result<(), ActionRefusal> {
+        if self.revoked_at.is_some() {
+            return Err(ActionRefusal::Revoked);
+        }
+        if self.used_at.is_some() {
+            return Err(ActionRefusal::Used);
+        }
+        if now >= self.expires_at {
+            return Err(ActionRefusal::Expired);
+        }
+        Ok(())
+    }
+
+    /// Whether one more ceremony may begin.
+    pub fn judge_begin(&self, now: Time) -> Result<(), ActionRefusal> {
+        self.judge(now)?;
+        if self.ceremonies < MOST_CEREMONIES { Ok(()) } else { Err(ActionRefusal::Exhausted) }
+    }
+
+    /// Whether it permits one of these actions from this origin. `own` is our own pages'. A caller that says no origin is a
+    /// server or an app, as long as the token is for no origin.
+    pub fn judge_use(
+        &self,
+        actions: &[Action],
+        client: &Client,
+        origin: Option<&str>,
+        own: &str,
+    ) -> Result<(), ActionRefusal> {
+        if !may_make(client) {
+            return Err(ActionRefusal::Client);
+        }
+        if !actions.contains(&self.action) {
+            return Err(ActionRefusal::Action);
+        }
+        match origin {
+            None if self.origin.is_some() => Err(ActionRefusal::Origin),
+            None => Ok(()),
+            Some(origin) if owns(self.origin.as_deref(), client, origin, own) => Ok(()),
+            Some(_) => Err(ActionRefusal::Origin),
+        }
+    }
+
+    /// Whether the person may still be acted for. Administrators never are: a backend would become one.
+    pub fn judge_person(&self, user: &User, administers: bool) -> Result<(), ActionRefusal> {
+        if user.status == UserStatus::Active && user.epoch == self.epoch && !administers {
+            Ok(())
+        } else {
+            Err(ActionRefusal::Person)
+        }
+    }
+
+    /// Whether it may make a passkey for somebody who has `existing` ones.
+    pub fn judge_enrolment(&self, client: &Client, existing: usize) -> Result<(), ActionRefusal> {
+        let over = self.over_existing && client.definition.scopes.contains(ACTION_TOKENS_ENROL_OVER);
+        if existing == 0 || over { Ok(()) } else { Err(ActionRefusal::EnrolOver) }
+    }
+}
+
+/// Whether an origin may use a token that is for `bound`: that one alone, else its client's and our own.
+pub fn owns(bound: Option<&str>, client: &Client, origin: &str, own: &str) -> bool {
+    bound.map_or_else(|| origin == own || client.owns_origin(origin).is_ok(), |bound| bound == origin)
+}
+
+/// Whether a client may make action tokens: a confidential one that somebody vouches for, with the scope.
+pub fn may_make(client: &Client) -> bool {
+    client.definition.kind == ClientKind::Confidential
+        && client.unverified_since.is_none()
+        && client.definition.scopes.contains(ACTION_TOKENS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::client::ClientDefinition;
+    use crate::domain::id::Id;
+    use crate::domain::scope::Scopes;
+
+    const OWN: &str = "https://id.example";
+
+    fn client(scopes: &str) -> Client {
+        Client {
+            id: "shop".into(),
+            definition: ClientDefinition {
+                kind: ClientKind::Confidential,
+                origins: vec!["https://shop.example".into()],
+                scopes: Scopes::parse(scopes).unwrap(),
+                ..ClientDefinition::default()
+            },
+            secret: None,
+            previous_secret: None,
+            unverified_since: None,
+        }
+    }
+
+    fn token() -> ActionToken {
+        ActionToken {
+            id: Id::random(),
+            client: "shop".into(),
+            user: Id::random(),
+            action: Action::Enrol,
+            relying_party: "default".into(),
+            origin: None,
+            return_to: None,
+            over_existing: false,
+            external_id: None,
+            epoch: 3,
+            ceremonies: 0,
+            created_at: Time::UNIX_EPOCH,
+            expires_at: Time::UNIX_EPOCH + USUAL_LIFE,
+            used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_until_it_is_used_taken_back_exhausted_or_over() {
+        let at = |seconds| Time::UNIX_EPOCH + Duration::seconds(seconds);
+        let begun = |ceremonies| ActionToken { ceremonies, ..token() };
+        for (name, token, now, verdict) in [
+            ("fresh", token(), 0, Ok(())),
+            ("the last second", token(), 299, Ok(())),
+            ("its end", token(), 300, Err(ActionRefusal::Expired)),
+            ("four begun", begun(4), 0, Ok(())),
+            ("five begun", begun(5), 0, Err(ActionRefusal::Exhausted)),
+            ("used", ActionToken { used_at: Some(at(1)), ..begun(5) }, 400, Err(ActionRefusal::Used)),
+            ("taken back", ActionToken { revoked_at: Some(at(1)), ..token() }, 0, Err(ActionRefusal::Revoked)),
+        ] {
+            assert_eq!(token.judge_begin(at(now)), verdict, "{name}");
+        }
+        assert_eq!(begun(5).judge(at(0)), Ok(()), "the fifth may still be answered");
+    }
+
+    #[test]
+    fn it_is_for_one_action_and_for_its_clients_origins() {
+        let bound = |origin: &str| ActionToken { origin: Some(origin.into()), ..token() };
+        let shop = Some("https://shop.example");
+        for (name, token, actions, origin, verdict) in [
+            ("the client's page", token(), [Action::Enrol], shop, Ok(())),
+            ("our page", token(), [Action::Enrol], Some(OWN), Ok(())),
+            ("no page", token(), [Action::Enrol], None, Ok(())),
+            ("another page", token(), [Action::Enrol], Some("https://evil.example"), Err(ActionRefusal::Origin)),
+            ("another action", token(), [Action::Delete], shop, Err(ActionRefusal::Action)),
+            ("its one page", bound("https://shop.example"), [Action::Enrol], shop, Ok(())),
+            (
+                "ours, not its one",
+                bound("https://shop.example"),
+                [Action::Enrol],
+                Some(OWN),
+                Err(ActionRefusal::Origin),
+            ),
+            ("no page, not its one", bound("https://shop.example"), [Action::Enrol], None, Err(ActionRefusal::Origin)),
+        ] {
+            assert_eq!(token.judge_use(&actions, &client(ACTION_TOKENS), origin, OWN), verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn its_client_must_still_be_trusted() {
+        let unverified = Client { unverified_since: Some(Time::UNIX_EPOCH), ..client(ACTION_TOKENS) };
+        let mut public = client(ACTION_TOKENS);
+        public.definition.kind = ClientKind::Public;
+        for (name, client) in [("no scope", client("openid")), ("registered itself", unverified), ("public", public)] {
+            let verdict = token().judge_use(&[Action::Enrol], &client, None, OWN);
+            assert_eq!(verdict, Err(ActionRefusal::Client), "{name}");
+        }
+    }
+
+    #[test]
+    fn enrolling_over_a_passkey_wants_the_right_then_and_now() {
+        let with = client("action_tokens action_tokens:enrol_over");
+        let without = client(ACTION_TOKENS);
+        let over = ActionToken { over_existing: true, ..token() };
+        assert_eq!(token().judge_enrolment(&without, 0), Ok(()));
+        assert_eq!(over.judge_enrolment(&with, 1), Ok(()));
+        for (name, token, client) in [("made without", token(), &with), ("lost since", over, &without)] {
+            assert_eq!(token.judge_enrolment(client, 1), Err(ActionRefusal::EnrolOver), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_action_reads_back() {
+        for action in Action::ALL {
+            assert_eq!(Action::parse(action.as_str()), Some(action));
+        }
+        assert_eq!(Action::parse("enroll"), None);
+    }
+}

@@ -1,0 +1,43 @@
+// The module of pages on which an app lets somebody do one thing. Ceremonies are the page module's; added here: the token comes
+// in the address, after the #, where no server reads it, and the app gets its result.
+
+import { API, api, byId, exclusive, finish, prompt, signal } from "./passkey.js";
+
+const token = byId("action-token");
+const { form } = token ?? {};
+
+async function run(mine, what) {
+  try {
+    const authorization = { Authorization: `ActionToken ${token.value}` };
+    const options = await api("POST", `${API}${what}/options`, {}, false, authorization);
+    const credential = await prompt(what === "registration" ? "create" : "get", options.publicKey);
+    const answer = await finish(mine, what, options, credential);
+    if (!answer) return;
+    await signal(answer.signals);
+    // The return address was registered, byte for byte, by whoever runs the app.
+    location.assign(answer.returnTo ?? form.dataset.done);
+  } catch (error) {
+    // Why a token is not taken, the server's page says.
+    if (!/^(action_token|enrol_over)/.test(error.code ?? "")) throw error;
+    form.submit();
+  }
+}
+
+/** Takes a token that stands in the address out of it, and lets the server look at it. */
+function take() {
+  if (location.hash.length < 2) return;
+  token.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+  form.submit();
+}
+
+if (form?.dataset.action)
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    exclusive(form, form.querySelector("button"), (mine) => run(mine, form.dataset.action));
+  });
+if (form) {
+  take();
+  // A link that differs in what follows the # alone loads no new page.
+  addEventListener("hashchange", take);
+}

@@ -1,0 +1,773 @@
+//! Action tokens: a trusted backend lets one of its people do one thing once (security.md N45, 107, 109, 112).
+
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use crate::authenticator::{Authenticator, encode, sha256};
+use crate::support::tokens::{at_once, claims, header};
+use crate::support::{API_SECRET, Browser, Options, Reply, Request, TestApp, verify};
+
+/// `shop` has the plain right, `bank` every right, `idle` none; `shop` runs on a page of its own too.
+pub const CONFIG: &str = r#"
+[relying_parties.default]
+rp_id = "localhost"
+origins = ["ORIGIN", "http://localhost:4711"]
+default = true
+
+[relying_parties.elsewhere]
+rp_id = "elsewhere.example"
+origins = ["https://elsewhere.example"]
+
+[clients.shop]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+origins = ["http://localhost:4711"]
+redirect_uris = ["https://shop.example/passkeys?from=id", "ORIGIN/signed-out?from=id"]
+grants = ["client_credentials"]
+scopes = ["action_tokens", "things:read"]
+
+[clients.bank]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+origins = ["http://localhost:4711", "https://elsewhere.example"]
+grants = ["client_credentials"]
+scopes = ["action_tokens", "action_tokens:anyone", "action_tokens:enrol_over", "action_tokens:verified_email"]
+
+[clients.idle]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["client_credentials"]
+scopes = ["things:read"]
+"#;
+
+const SHOP_PAGE: &str = "http://localhost:4711";
+
+pub fn spawn() -> TestApp {
+    TestApp::with(&Options { config: CONFIG, ..Options::default() })
+}
+
+/// A backend: a client with an access token of its own.
+pub struct Backend<'a> {
+    app: &'a TestApp,
+    pub access: String,
+}
+
+pub fn backend<'a>(app: &'a TestApp, client: &str) -> Backend<'a> {
+    let scope = if client == "bank" {
+        "action_tokens action_tokens:anyone action_tokens:enrol_over action_tokens:verified_email"
+    } else {
+        "action_tokens"
+    };
+    let reply = app.token_by(client, &[("grant_type", "client_credentials"), ("scope", scope)]);
+    Backend { app, access: reply.expect(200).json()["access_token"].as_str().unwrap().to_owned() }
+}
+
+impl<'a> Backend<'a> {
+    pub fn of(app: &'a TestApp, access: &str) -> Self {
+        Self { app, access: access.to_owned() }
+    }
+}
+
+impl Backend<'_> {
+    fn request(&self, method: &str, path: &str) -> Request {
+        self.app.request(method, path).header("Authorization", &format!("Bearer {}", self.access))
+    }
+
+    pub fn ask(&self, body: &Value) -> Reply {
+        self.request("POST", "/v1/action-tokens").json(body).send()
+    }
+
+    /// A token for this action of the person whom the backend calls 4711.
+    pub fn make(&self, action: &str) -> Value {
+        self.ask(&json!({ "action": action, "user": { "externalId": { "id": "4711" }, "name": "Ada" } }))
+            .expect(201)
+            .json()
+    }
+
+    pub fn redeem(&self, id: &Value, result: &Value) -> Reply {
+        let path = format!("/v1/action-tokens/{}/result", id.as_str().unwrap());
+        self.request("POST", &path).json(&json!({ "result": result })).send()
+    }
+
+    fn revoke(&self, id: &Value) -> Reply {
+        self.request("DELETE", &format!("/v1/action-tokens/{}", id.as_str().unwrap())).send()
+    }
+
+    /// Enrols the person with a new passkey; gives it and the answer.
+    pub fn enrol(&self) -> (Authenticator, Value) {
+        let made = self.make("enrol");
+        let mut passkey = self.app.passkey();
+        let begun = enrolment(self.app, &made["token"]).expect(200).json();
+        let credential = passkey.create(&begun["publicKey"]);
+        (passkey, finish(self.app, "registration", &begun, &credential).expect(200).json())
+    }
+}
+
+pub fn with_token(request: Request, token: &Value) -> Request {
+    request.header("Authorization", &format!("ActionToken {}", token.as_str().unwrap()))
+}
+
+/// The first call of an enrolment, from no page.
+pub fn enrolment(app: &TestApp, token: &Value) -> Reply {
+    options(app, "registration", token, None)
+}
+
+fn options(app: &TestApp, what: &str, token: &Value, origin: Option<&str>) -> Reply {
+    let request = app.request("POST", &format!("/v1/passkeys/{what}/options")).json(&json!({}));
+    let request = with_token(request, token);
+    match origin {
+        Some(origin) => request.header("Origin", origin).send(),
+        None => request.send(),
+    }
+}
+
+pub fn finish(app: &TestApp, what: &str, begun: &Value, credential: &Value) -> Reply {
+    app.request("POST", &format!("/v1/passkeys/{what}/verify")).json(&verify(begun, credential)).send()
+}
+
+/// Ends a sign-in or step-up.
+fn prove(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
+    let begun = options(app, "authentication", token, None).expect(200).json();
+    let credential = passkey.get(&begun["publicKey"]);
+    finish(app, "authentication", &begun, &credential)
+}
+
+fn refused(app: &TestApp) -> i64 {
+    app.events("action_token.refused")
+}
+
+/// The reason in the newest refusal.
+fn reason(app: &TestApp) -> String {
+    use diesel::prelude::*;
+    #[derive(QueryableByName)]
+    struct Reason {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        reason: String,
+    }
+    let sql =
+        "SELECT detail->>'reason' AS reason FROM audit_events WHERE kind = 'action_token.refused' ORDER BY id DESC";
+    app.db.blocking(|conn| Ok(diesel::sql_query(sql).get_result::<Reason>(conn)?.reason)).unwrap()
+}
+
+#[test]
+fn a_backend_enrols_its_person_who_is_made_with_it() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let made = shop.make("enrol");
+    assert_eq!((&made["madePerson"], &made["action"]), (&json!(true), &json!("enrol")));
+    assert_eq!(made["externalId"], json!({ "source": "shop", "id": "4711" }));
+    assert_eq!(made["link"], format!("{}/enrol#{}", app.origin, made["token"].as_str().unwrap()));
+    let stored = "SELECT count(*) AS n FROM action_tokens WHERE octet_length(digest) = 32";
+    assert_eq!(app.count(stored), 1, "only a digest is stored");
+
+    let mut passkey = app.passkey();
+    let begun = enrolment(&app, &made["token"]).expect(200).json();
+    assert_eq!(begun["publicKey"]["user"]["displayName"], "Ada");
+    let credential = passkey.create(&begun["publicKey"]);
+    let answer = finish(&app, "registration", &begun, &credential).expect(200).json();
+    assert_eq!((&answer["kind"], &answer["expiresIn"]), (&json!("enrolled"), &json!(60)));
+    assert!(answer.get("returnTo").is_none());
+
+    let result = answer["result"].as_str().unwrap();
+    assert_eq!((&header(result)["typ"], &header(result)["alg"]), (&json!("action-result+jwt"), &json!("ES256")));
+    let told = app.verified(result, "shop", "action-result+jwt");
+    assert_eq!(told["credential"], encode(&sha256(&passkey.credential_id)));
+    assert_eq!(told["exp"].as_i64().unwrap() - told["iat"].as_i64().unwrap(), 60);
+
+    let redeemed = shop.redeem(&made["id"], &answer["result"]).expect(200).json();
+    for (member, value) in [
+        ("action", json!("enrol")),
+        ("actionToken", made["id"].clone()),
+        ("sub", made["sub"].clone()),
+        ("externalId", json!({ "source": "shop", "id": "4711" })),
+        ("acr", json!("0")),
+        ("amr", json!([])),
+        ("credentialClass", json!("synced")),
+    ] {
+        assert_eq!(redeemed[member], value, "{member}");
+    }
+    // The passkey is an ordinary one, and its owner sees who had it made.
+    let mut browser = app.browser();
+    browser.sign_in(&mut passkey).expect(200);
+    let activity = browser.get("/account/activity").expect(200).body;
+    assert!(activity.contains("shop"), "{activity}");
+    let acted = "SELECT count(*) AS n FROM audit_events WHERE kind = 'passkey.added' AND detail->'act'->>'client' = 'shop' \
+                 AND user_id IS NOT NULL";
+    assert_eq!(app.count(acted), 1);
+    for (kind, count) in [("action_token.made", 1), ("result.redeemed", 1), ("user.created", 1)] {
+        assert_eq!(app.events(kind), count, "{kind}");
+    }
+    // The second token is for the same person, who is not made again.
+    let again = shop.make("sign_in");
+    assert_eq!((&again["madePerson"], &again["sub"]), (&json!(false), &made["sub"]));
+}
+
+/// A prompt that was cancelled loses nothing, and of many answers one is taken.
+#[test]
+fn five_prompts_and_one_of_64_answers() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let made = shop.make("enrol");
+    let begun: Vec<Value> = (0..5).map(|_| enrolment(&app, &made["token"]).expect(200).json()).collect();
+    let over = enrolment(&app, &made["token"]).expect_problem(410, "action_token_ended");
+    assert_eq!((over.json()["reason"].as_str(), refused(&app)), (Some("exhausted"), 1));
+    let answers: Vec<(Value, Value)> = begun
+        .into_iter()
+        .map(|begun| {
+            let credential = app.passkey().create(&begun["publicKey"]);
+            (begun, credential)
+        })
+        .collect();
+    let replies = at_once(64, |caller| {
+        let (begun, credential) = &answers[caller % 5];
+        finish(&app, "registration", begun, credential)
+    });
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    assert!(replies.iter().all(|reply| [200, 410].contains(&reply.status)), "used, or the ceremony is gone");
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
+    assert_eq!(app.events("passkey.added"), 1);
+}
+
+/// The same of sign-ins, and of the redemption of what they give.
+#[test]
+fn one_of_many_proofs_and_one_of_many_redemptions() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let (mut passkey, _) = shop.enrol();
+    let made = shop.make("sign_in");
+    let answers: Vec<(Value, Value)> = (0..5)
+        .map(|_| {
+            let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
+            let credential = passkey.get(&begun["publicKey"]);
+            (begun, credential)
+        })
+        .collect();
+    let replies = at_once(64, |caller| {
+        let (begun, credential) = &answers[caller % 5];
+        finish(&app, "authentication", begun, credential)
+    });
+    let won: Vec<&Reply> = replies.iter().filter(|reply| reply.status == 200).collect();
+    assert_eq!(won.len(), 1);
+    assert!(replies.iter().all(|reply| [200, 410].contains(&reply.status)));
+    assert_eq!(app.events("action_token.used"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), 0, "an action opens no session of ours");
+    let result = won[0].json()["result"].clone();
+    let redemptions = at_once(32, |_| shop.redeem(&made["id"], &result).status);
+    assert_eq!(redemptions.iter().filter(|status| **status == 200).count(), 1);
+    assert!(redemptions.iter().all(|status| [200, 400].contains(status)));
+    assert_eq!((app.events("result.redeemed"), app.events("result.refused")), (1, 31));
+}
+
+/// Security rule 112: what a backend began is never as strong as what a person began, but for the step-up that it asked for.
+#[test]
+fn a_sign_in_for_a_backend_is_of_no_strength_and_a_step_up_of_its_own() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let (mut passkey, _) = shop.enrol();
+    for (action, acr) in [("sign_in", "0"), ("step_up", "phr")] {
+        let made = shop.make(action);
+        let answer = prove(&app, &mut passkey, &made["token"]).expect(200);
+        assert!(answer.cookies().is_empty(), "{action}: no session");
+        let told = claims(answer.json()["result"].as_str().unwrap());
+        assert_eq!((&told["acr"], &told["amr"]), (&json!(acr), &json!(["pop", "user", "mfa", "swk"])), "{action}");
+        let redeemed = shop.redeem(&made["id"], &answer.json()["result"]).expect(200).json();
+        assert_eq!((&redeemed["action"], &redeemed["acr"]), (&json!(action), &json!(acr)));
+    }
+    // Another person's passkey proves nothing of this one.
+    let (_, mut stranger) = app.person();
+    let made = shop.make("step_up");
+    let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
+    let credential = stranger.get_uninvited(&begun["publicKey"]);
+    finish(&app, "authentication", &begun, &credential).expect_problem(400, "verification_failed");
+    assert_eq!(app.events("action_token.used"), 2, "and the token is not used up");
+    prove(&app, &mut passkey, &made["token"]).expect(200);
+}
+
+#[test]
+fn a_backend_lists_and_removes_passkeys_the_last_one_too() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let (mut passkey, enrolled) = shop.enrol();
+    let list = |token: &Value| with_token(app.request("GET", "/v1/passkeys"), token).send();
+    let made = shop.make("list");
+    let listed = list(&made["token"]).expect(200).json();
+    assert_eq!(listed["passkeys"][0]["id"], enrolled["passkey"]["id"]);
+    assert_eq!(list(&made["token"]).expect_problem(410, "action_token_ended").json()["reason"], "used");
+
+    let remove =
+        |token: &Value, id: &str| with_token(app.request("DELETE", &format!("/v1/passkeys/{id}")), token).send();
+    let made = shop.make("delete");
+    let id = enrolled["passkey"]["id"].as_str().unwrap();
+    remove(&made["token"], "0f0e0d0c-0b0a-4908-8706-050403020100").expect_problem(404, "not_found");
+    let mut browser = app.browser();
+    browser.sign_in(&mut passkey).expect(200);
+    let gone = remove(&made["token"], id).expect(200).json();
+    assert_eq!(gone["signals"][0]["allAcceptedCredentialIds"], json!([]), "a wrong id lost nothing");
+    assert_eq!(browser.get("/v1/session").expect(200).json()["session"], Value::Null, "what it opened has ended");
+    let acted =
+        "SELECT count(*) AS n FROM audit_events WHERE kind = 'passkey.removed' AND detail->'act'->>'client' = 'shop'";
+    assert_eq!(app.count(acted), 1);
+    assert_eq!(remove(&made["token"], id).expect_problem(410, "action_token_ended").json()["reason"], "used");
+
+    // Somebody who came by themselves has no other way in: their last passkey stays.
+    let bank = backend(&app, "bank");
+    let (mut own, _) = app.person();
+    let me = own.get("/v1/me").expect(200).json()["id"].clone();
+    let theirs = own.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].clone();
+    let made = bank.ask(&json!({ "action": "delete", "user": { "id": me } })).expect(201).json();
+    remove(&made["token"], theirs.as_str().unwrap()).expect_problem(409, "last_sign_in_method");
+}
+
+/// Security test N45: replay, expiry, another action, client, page, relying party, session; altered, cut, taken back.
+#[test]
+fn each_refusal_by_name() {
+    type Case = (&'static str, u16, &'static str, &'static str, fn(&TestApp, &Backend<'_>) -> Reply);
+    const CASES: &[Case] = &[
+        ("replayed", 410, "action_token_ended", "used", |app, shop| {
+            let made = shop.make("enrol");
+            let begun = enrolment(app, &made["token"]).expect(200).json();
+            let credential = app.passkey().create(&begun["publicKey"]);
+            finish(app, "registration", &begun, &credential).expect(200);
+            enrolment(app, &made["token"])
+        }),
+        ("expired", 410, "action_token_ended", "expired", |app, shop| {
+            let made = shop.make("enrol");
+            app.advance(Duration::seconds(300));
+            enrolment(app, &made["token"])
+        }),
+        ("taken back", 410, "action_token_ended", "revoked", |app, shop| {
+            let made = shop.make("enrol");
+            shop.revoke(&made["id"]).expect(204);
+            enrolment(app, &made["token"])
+        }),
+        ("another action", 403, "action_token_misused", "action", |app, shop| {
+            let made = shop.make("sign_in");
+            enrolment(app, &made["token"])
+        }),
+        ("another page", 403, "action_token_misused", "origin", |app, shop| {
+            let made = shop.make("enrol");
+            options(app, "registration", &made["token"], Some("https://evil.example"))
+        }),
+        ("our page, bound to the shop's", 403, "action_token_misused", "origin", |app, shop| {
+            let user = json!({ "externalId": { "id": "4711" } });
+            let made = shop.ask(&json!({ "action": "enrol", "user": user, "origin": SHOP_PAGE })).expect(201).json();
+            assert!(made.get("link").is_none(), "not for our page, so no link to it");
+            options(app, "registration", &made["token"], Some(&app.origin))
+        }),
+        ("no page, bound to the shop's", 403, "action_token_misused", "origin", |app, shop| {
+            let user = json!({ "externalId": { "id": "4711" } });
+            let made = shop.ask(&json!({ "action": "enrol", "user": user, "origin": SHOP_PAGE })).expect(201).json();
+            enrolment(app, &made["token"])
+        }),
+        ("another relying party", 403, "action_token_misused", "relying_party", |app, _| {
+            let user = json!({ "externalId": { "id": "1" } });
+            let made = backend(app, "bank").ask(&json!({ "action": "enrol", "user": user })).expect(201).json();
+            options(app, "registration", &made["token"], Some("https://elsewhere.example"))
+        }),
+        ("another person signed in", 403, "action_token_misused", "session", |app, shop| {
+            let made = shop.make("enrol");
+            let (browser, _) = app.person();
+            with_token(browser.request("POST", "/v1/passkeys/registration/options").json(&json!({})), &made["token"])
+                .send()
+        }),
+        ("the account disabled since", 403, "action_token_misused", "person", |app, shop| {
+            let made = shop.make("enrol");
+            app.sql("UPDATE users SET status = 'disabled', epoch = epoch + 1");
+            enrolment(app, &made["token"])
+        }),
+        ("the account changed since", 403, "action_token_misused", "person", |app, shop| {
+            let made = shop.make("enrol");
+            app.sql("UPDATE users SET epoch = epoch + 1");
+            enrolment(app, &made["token"])
+        }),
+        ("an administrator since", 403, "action_token_misused", "person", |app, shop| {
+            let made = shop.make("enrol");
+            app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'admin', now())");
+            app.sql("INSERT INTO group_members SELECT groups.id, users.id FROM groups, users");
+            enrolment(app, &made["token"])
+        }),
+        ("a passkey there already", 409, "enrol_over_existing", "enrol_over", |app, shop| {
+            let made = shop.make("enrol");
+            shop.enrol();
+            enrolment(app, &made["token"])
+        }),
+        ("altered", 403, "action_token_unknown", "unknown", |app, shop| {
+            let made = shop.make("enrol");
+            let token = made["token"].as_str().unwrap();
+            let last = if token.ends_with('A') { 'E' } else { 'A' };
+            enrolment(app, &json!(format!("{}{last}", &token[..token.len() - 1])))
+        }),
+        ("cut", 403, "action_token_unknown", "unknown", |app, shop| {
+            let made = shop.make("enrol");
+            let token = made["token"].as_str().unwrap();
+            enrolment(app, &json!(&token[..token.len() - 1]))
+        }),
+    ];
+    for (name, status, code, why, act) in CASES {
+        let app = spawn();
+        let shop = backend(&app, "shop");
+        let reply = act(&app, &shop);
+        let problem = reply.json();
+        assert_eq!((reply.status, problem["code"].as_str()), (*status, Some(*code)), "{name}: {}", reply.body);
+        assert_eq!(problem["reason"].as_str(), Some(*why), "{name}");
+        assert_eq!((refused(&app), reason(&app).as_str()), (1, *why), "{name}: written down once");
+        let before =
+            app.count("SELECT coalesce(max(ceremonies), 0)::bigint AS n FROM action_tokens WHERE used_at IS NULL");
+        assert_eq!(before, 0, "{name}: a refusal counts no ceremony");
+    }
+}
+
+/// Between the two calls the world may change: then the second is refused, and nothing is written.
+#[test]
+fn what_changes_between_the_calls_is_refused() {
+    type Change = fn(&TestApp, &Backend<'_>, &Value);
+    let changes: [(&str, u16, &str, Change); 5] = [
+        ("taken back", 410, "action_token_ended", |_, shop, made| {
+            shop.revoke(&made["id"]).expect(204);
+        }),
+        ("expired", 410, "ceremony_expired_or_used", |app, _, _| app.advance(Duration::seconds(300))),
+        ("disabled", 403, "action_token_misused", |app, _, _| {
+            app.sql("UPDATE users SET status = 'disabled', epoch = epoch + 1");
+        }),
+        ("an administrator", 403, "action_token_misused", |app, _, _| {
+            app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'admin', now())");
+            app.sql("INSERT INTO group_members SELECT groups.id, users.id FROM groups, users");
+        }),
+        ("swept", 403, "action_token_unknown", |app, _, _| app.sql("DELETE FROM action_tokens")),
+    ];
+    for (name, status, code, change) in changes {
+        let app = spawn();
+        let shop = backend(&app, "shop");
+        let made = shop.make("enrol");
+        let begun = enrolment(&app, &made["token"]).expect(200).json();
+        change(&app, &shop, &made);
+        let credential = app.passkey().create(&begun["publicKey"]);
+        finish(&app, "registration", &begun, &credential).expect_problem(status, code);
+        assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 0, "{name}");
+        let refusals = app.events("ceremony.refused");
+        assert_eq!(refusals, i64::from(code != "ceremony_expired_or_used"), "{name}: one event");
+    }
+    for (name, status, code, sql) in [
+        (
+            "taken back",
+            410,
+            "action_token_ended",
+            "UPDATE action_tokens SET revoked_at = now() WHERE action = 'step_up'",
+        ),
+        ("disabled", 403, "sign_in_refused", "UPDATE users SET status = 'disabled'"),
+        ("removed", 400, "verification_failed", "DELETE FROM credentials"),
+        ("suspended", 403, "sign_in_refused", "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'"),
+    ] {
+        let app = spawn();
+        let shop = backend(&app, "shop");
+        let (mut passkey, _) = shop.enrol();
+        let made = shop.make("step_up");
+        let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
+        app.sql(sql);
+        let credential = passkey.get(&begun["publicKey"]);
+        finish(&app, "authentication", &begun, &credential).expect_problem(status, code);
+        let used = "SELECT count(*) AS n FROM action_tokens WHERE action = 'step_up' AND used_at IS NOT NULL";
+        assert_eq!((app.events("action_token.used"), app.count(used)), (0, 0), "{name}");
+    }
+}
+
+/// The client that a token is of, its page and its browser: each is held to.
+#[test]
+fn the_page_that_begins_ends() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let made = shop.make("enrol");
+    let begun = options(&app, "registration", &made["token"], Some(SHOP_PAGE)).expect(200);
+    assert_eq!(begun.header("access-control-allow-origin"), Some(SHOP_PAGE), "its page may read the answer");
+    let credential = app.passkey().create(&begun.json()["publicKey"]);
+    let request = app.request("POST", "/v1/passkeys/registration/verify").header("Origin", SHOP_PAGE);
+    // The passkey says that it was made on our page.
+    request.json(&verify(&begun.json(), &credential)).send().expect_problem(403, "wrong_origin");
+    let begun = options(&app, "registration", &made["token"], Some(SHOP_PAGE)).expect(200).json();
+    let credential = Authenticator::synchronised(SHOP_PAGE).create(&begun["publicKey"]);
+    finish(&app, "registration", &begun, &credential).expect(200);
+}
+
+#[test]
+fn only_a_backend_with_the_right_makes_tokens_and_only_for_its_own() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let base = json!({ "action": "enrol", "user": { "externalId": { "id": "1" } } });
+    // Acting for people is never given unasked.
+    let unasked = app.token_by("shop", &[("grant_type", "client_credentials")]).expect(200).json();
+    assert_eq!(unasked["scope"], "things:read");
+    let idle = app.token_by("idle", &[("grant_type", "client_credentials")]).expect(200).json();
+    Backend::of(&app, idle["access_token"].as_str().unwrap()).ask(&base).expect_problem(403, "insufficient_scope");
+    let more = [("grant_type", "client_credentials"), ("scope", "action_tokens")];
+    app.token_by("idle", &more).expect_oauth(400, "invalid_scope");
+
+    let (mut browser, _) = app.person();
+    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
+    let named = |id: &str| json!({ "externalId": { "id": id } });
+    let of_another = json!({ "externalId": { "source": "bank", "id": "1" } });
+    let believed = json!({ "externalId": { "id": "1" }, "email": "a@b.example", "emailVerified": true });
+    let misleading = json!({ "externalId": { "id": "1" }, "name": "a\u{202e}b" });
+    for (name, member, value, status, code) in [
+        ("nobody of this id", "user", json!({ "id": me }), 404, "not_found"),
+        ("another's names", "user", of_another, 403, "insufficient_scope"),
+        ("an address to be believed", "user", believed, 403, "insufficient_scope"),
+        ("both names", "user", json!({ "id": me, "externalId": { "id": "1" } }), 400, "invalid_request"),
+        ("no name", "user", json!({}), 400, "invalid_request"),
+        ("a long name", "user", named(&"x".repeat(257)), 400, "invalid_request"),
+        ("a name on two lines", "user", named("a\nb"), 400, "invalid_request"),
+        ("a name to mislead", "user", misleading, 400, "invalid_request"),
+        ("an action nobody knows", "action", json!("impersonate"), 400, "invalid_request"),
+        ("an unknown member", "acr", json!("phr"), 400, "invalid_request"),
+        ("too long", "expiresIn", json!(301), 400, "invalid_request"),
+        ("too short", "expiresIn", json!(29), 400, "invalid_request"),
+        ("far too long", "expiresIn", json!(i64::MAX), 400, "invalid_request"),
+        ("below nothing", "expiresIn", json!(i64::MIN), 400, "invalid_request"),
+        ("another's page", "origin", json!("https://elsewhere.example"), 400, "invalid_request"),
+        ("an address near its own", "returnTo", json!("https://shop.example/passkeys"), 400, "invalid_request"),
+        ("no such relying party", "relyingParty", json!("x"), 400, "invalid_request"),
+    ] {
+        let mut body = base.clone();
+        body[member] = value;
+        let reply = shop.ask(&body);
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{name}: {}", reply.body);
+    }
+    let user = named("1");
+    for (name, body) in [
+        ("a mailed sign-in", json!({ "action": "sign_in", "user": user, "mailed": true })),
+        ("over a day", json!({ "action": "enrol", "user": user, "mailed": true, "expiresIn": 86_401 })),
+    ] {
+        assert_eq!(shop.ask(&body).json()["code"], "invalid_request", "{name}");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM action_tokens"), 0);
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1, "nobody is made by a refusal");
+}
+
+/// By our id, by another's names, with a believed address, for a day; never for administrators or disabled accounts.
+#[test]
+fn what_every_right_is_good_for() {
+    let app = spawn();
+    let bank = backend(&app, "bank");
+    let (mut browser, _) = app.person();
+    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
+    bank.ask(&json!({ "action": "list", "user": { "id": me } })).expect(201);
+    let name = json!({ "source": "crm", "id": "1" });
+    let whole = json!({ "externalId": name, "email": "ada@example.com", "emailVerified": true });
+    let made = bank.ask(&json!({ "action": "enrol", "user": whole, "mailed": true })).expect(201).json();
+    let time = |value: &Value| value.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    assert_eq!(time(&made["expiresAt"]) - time(&made["createdAt"]), Duration::hours(24));
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email_verified_at IS NOT NULL"), 1);
+    let taken = json!({ "externalId": { "id": "2" }, "email": "ADA@example.com", "emailVerified": true });
+    bank.ask(&json!({ "action": "enrol", "user": taken })).expect_problem(409, "already_exists");
+    for (name, sql) in [
+        ("disabled", "UPDATE users SET status = 'disabled'"),
+        (
+            "an administrator",
+            "UPDATE users SET status = 'active'; \
+             INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'admin', now()); \
+             INSERT INTO group_members SELECT groups.id, users.id FROM groups, users",
+        ),
+    ] {
+        app.sql(sql);
+        let reply = bank.ask(&json!({ "action": "sign_in", "user": { "id": me } }));
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (403, Some("forbidden")), "{name}");
+    }
+}
+
+#[test]
+fn a_right_that_is_lost_takes_its_tokens_along() {
+    let app = spawn();
+    let bank = backend(&app, "bank");
+    let made = bank.make("enrol");
+    let other = app
+        .twin_with(&CONFIG.replace("scopes = [\"action_tokens\", \"action_tokens:anyone\"", "scopes = [\"x\", \"y\""));
+    let reply = enrolment(&other, &made["token"]).expect_problem(403, "action_token_misused");
+    assert_eq!(reply.json()["reason"], "client");
+    Backend { app: &other, access: bank.access.clone() }
+        .ask(&json!({ "action": "list", "user": { "externalId": { "id": "1" } } }))
+        .expect_problem(403, "insufficient_scope");
+}
+
+/// 16 requests for one new person make one.
+#[test]
+fn a_person_is_made_once() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let made = at_once(16, |_| shop.make("enrol"));
+    assert_eq!(made.iter().filter(|made| made["madePerson"] == true).count(), 1);
+    assert!(made.iter().all(|one| one["sub"] == made[0]["sub"]));
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1);
+    assert_eq!(app.count("SELECT count(DISTINCT id) AS n FROM action_tokens"), 16);
+}
+
+#[test]
+fn enrolling_over_a_passkey_wants_the_right() {
+    let app = spawn();
+    let (shop, bank) = (backend(&app, "shop"), backend(&app, "bank"));
+    shop.enrol();
+    let ask = json!({ "action": "enrol", "user": { "externalId": { "id": "4711" } } });
+    shop.ask(&ask).expect_problem(409, "enrol_over_existing");
+    bank.enrol();
+    let (_, second) = bank.enrol();
+    assert_eq!(second["kind"], "enrolled");
+    // Asked for without the scope, the right is not there though the client has it.
+    let narrow = app.token_by("bank", &[("grant_type", "client_credentials"), ("scope", "action_tokens")]);
+    let narrow = narrow.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    Backend { app: &app, access: narrow }.ask(&ask).expect_problem(409, "enrol_over_existing");
+}
+
+#[test]
+fn a_backend_sees_and_takes_back_its_own_tokens_only() {
+    let app = spawn();
+    let (shop, bank) = (backend(&app, "shop"), backend(&app, "bank"));
+    let made: Vec<Value> = (0..3).map(|_| shop.make("enrol")).collect();
+    enrolment(&app, &made[0]["token"]).expect(200);
+    let page = shop.request("GET", "/v1/action-tokens").query("limit=2").send().expect(200).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert!(!page.to_string().contains("pmt_"), "never the token itself");
+    let rest = shop.request("GET", page["next"].as_str().unwrap()).send().expect(200).json();
+    assert_eq!((&rest["items"][0]["id"], &rest["items"][0]["ceremonies"]), (&made[0]["id"], &json!(1)));
+    assert_eq!(bank.request("GET", "/v1/action-tokens").send().expect(200).json()["items"], json!([]));
+    bank.revoke(&made[0]["id"]).expect_problem(404, "not_found");
+    shop.revoke(&made[0]["id"]).expect(204);
+    shop.revoke(&made[0]["id"]).expect_problem(404, "not_found");
+    shop.revoke(&json!("x")).expect_problem(404, "not_found");
+    assert_eq!(app.events("action_token.revoked"), 1);
+}
+
+/// A result is for one client, one token, one minute and one redemption, and whatever is wrong looks alike.
+#[test]
+fn a_result_is_redeemed_once_by_its_own_client() {
+    let app = spawn();
+    let (shop, bank) = (backend(&app, "shop"), backend(&app, "bank"));
+    let (mut passkey, _) = shop.enrol();
+    let (mine, other) = (shop.make("sign_in"), shop.make("sign_in"));
+    let result = prove(&app, &mut passkey, &mine["token"]).expect(200).json()["result"].clone();
+    let text = result.as_str().unwrap();
+    let refusals = || app.events("result.refused");
+    for (name, backend, id, result) in [
+        ("another client", &bank, &mine["id"], result.clone()),
+        ("another token", &shop, &other["id"], result.clone()),
+        ("no signature", &shop, &mine["id"], json!(&text[..text.rfind('.').unwrap()])),
+        ("cut", &shop, &mine["id"], json!(&text[..text.len() - 1])),
+        ("no token at all", &shop, &mine["id"], json!("x")),
+        ("an access token", &shop, &mine["id"], json!(shop.access)),
+        ("nothing", &shop, &mine["id"], json!("")),
+    ] {
+        let before = refusals();
+        let reply = backend.redeem(id, &result);
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (400, Some("result_refused")), "{name}");
+        assert_eq!(refusals(), before + 1, "{name}: written down once");
+    }
+    shop.redeem(&mine["id"], &result).expect(200);
+    shop.redeem(&mine["id"], &result).expect_problem(400, "result_refused");
+    let late = prove(&app, &mut passkey, &other["token"]).expect(200).json()["result"].clone();
+    app.advance(Duration::seconds(60));
+    shop.redeem(&other["id"], &late).expect_problem(400, "result_refused");
+}
+
+/// An action token is no access token, and no access token is an action token.
+#[test]
+fn an_action_token_opens_nothing_else() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let made = shop.make("list");
+    for (method, path) in
+        [("GET", "/v1/me"), ("GET", "/v1/session"), ("POST", "/v1/bridges/x/token"), ("GET", "/v1/action-tokens")]
+    {
+        let reply = with_token(app.request(method, path), &made["token"]).send();
+        reply.expect_problem(401, "invalid_token");
+    }
+    let bearer = app
+        .request("GET", "/v1/passkeys")
+        .header("Authorization", &format!("Bearer {}", made["token"].as_str().unwrap()));
+    bearer.send().expect_problem(401, "invalid_token");
+    let rename = app.request("PATCH", "/v1/passkeys/x").json(&json!({ "name": "x" }));
+    with_token(rename, &made["token"]).send().expect_problem(401, "invalid_token");
+    with_token(app.request("GET", "/v1/passkeys"), &json!(shop.access))
+        .send()
+        .expect_problem(403, "action_token_unknown");
+    let twice = with_token(with_token(app.request("GET", "/v1/passkeys"), &made["token"]), &made["token"]);
+    twice.send().expect_problem(400, "invalid_request");
+    // What it is for, it says itself.
+    for (what, body) in [
+        ("registration", json!({ "purpose": "add" })),
+        ("registration", json!({ "email": "a@b.example" })),
+        ("registration", json!({ "relyingParty": "elsewhere" })),
+        ("authentication", json!({ "purpose": "step-up" })),
+        ("authentication", json!({ "email": "a@b.example" })),
+        ("authentication", json!({ "result": { "kind": "tokens", "clientId": "web" } })),
+    ] {
+        let request = app.request("POST", &format!("/v1/passkeys/{what}/options")).json(&body);
+        with_token(request, &made["token"]).send().expect_problem(400, "invalid_request");
+    }
+    with_token(app.request("GET", "/v1/passkeys"), &made["token"]).send().expect(200);
+}
+
+/// A ceremony ends where it began: not at the other endpoint, not at the token endpoint.
+#[test]
+fn a_ceremony_of_an_action_is_of_no_other_use() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let (mut passkey, _) = shop.enrol();
+    let made = shop.make("step_up");
+    let mut prompt = || {
+        let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
+        let credential = passkey.get(&begun["publicKey"]);
+        (begun, credential)
+    };
+    let (begun, credential) = prompt();
+    finish(&app, "registration", &begun, &credential).expect_problem(400, "verification_failed");
+    let (begun, credential) = prompt();
+    app.redeem(&begun, &credential, Some(&crate::support::tokens::basic("api", API_SECRET)), &[])
+        .expect_oauth(400, "invalid_grant");
+    let (begun, credential) = prompt();
+    let named = json!({ "ceremonyId": begun["ceremonyId"], "credential": credential, "clientId": "web" });
+    app.request("POST", "/v1/passkeys/authentication/verify")
+        .json(&named)
+        .send()
+        .expect_problem(400, "verification_failed");
+    assert_eq!(app.events("action_token.used"), 0);
+    let (begun, credential) = prompt();
+    finish(&app, "authentication", &begun, &credential).expect(200);
+}
+
+/// Several servers share what a token is worth.
+#[test]
+fn servers_share_a_tokens_state() {
+    let app = TestApp::with(&Options {
+        settings: &[("challenges.store", "database")],
+        config: CONFIG,
+        public_url: Some("http://localhost:4712"),
+        beside: None,
+    });
+    let other = app.twin_with(CONFIG);
+    let shop = backend(&app, "shop");
+    let made = shop.make("enrol");
+    let begun = enrolment(&other, &made["token"]).expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    let answer = finish(&app, "registration", &begun, &credential).expect(200).json();
+    enrolment(&other, &made["token"]).expect_problem(410, "action_token_ended");
+    let at_other = Backend { app: &other, access: shop.access.clone() };
+    let replies =
+        [shop.redeem(&made["id"], &answer["result"]).status, at_other.redeem(&made["id"], &answer["result"]).status];
+    assert_eq!(replies, [200, 400]);
+}
+
+/// A browser that is signed in as the person themselves may use the token.
+#[test]
+fn ones_own_session_does_not_stand_in_the_way() {
+    let app = spawn();
+    let bank = backend(&app, "bank");
+    let (mut browser, _) = app.person();
+    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
+    let made = bank.ask(&json!({ "action": "enrol", "user": { "id": me } })).expect(201).json();
+    enrol_in(&mut browser, &app, &made["token"]);
+    assert_eq!(browser.get("/v1/passkeys").expect(200).json()["passkeys"].as_array().unwrap().len(), 2);
+}
+
+fn enrol_in(browser: &mut Browser, app: &TestApp, token: &Value) {
+    let request = browser.request("POST", "/v1/passkeys/registration/options").json(&json!({}));
+    let begun = browser.send(with_token(request, token)).expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    browser.finish_registration(&begun, &credential).expect(200);
+}
