@@ -5,18 +5,12 @@ import { chromium } from "playwright-core";
 // The file that the package tells pages without a bundler to load ("unpkg").
 const library = new URL("node_modules/@simplewebauthn/browser/dist/bundle/index.umd.min.js", import.meta.url);
 
-/** Opens the page; gives `{ page, close }`. */
-export async function open(origin) {
+/** A browser with a passkey manager; gives `{ page, close }`. */
+export async function launch() {
   // Chromium's own sandbox cannot be set up by root.
   const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args });
   const page = await (await browser.newContext()).newPage();
-  // The document is ours, so no policy of the server's pages applies to it; every request it makes is real.
-  await page.route(`${origin}/__live`, (route) =>
-    route.fulfill({ contentType: "text/html", body: "<!doctype html><title>live</title><body>" }));
-  await page.goto(`${origin}/__live`);
-  await page.addScriptTag({ content: readFileSync(library, "utf8") });
-
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("WebAuthn.enable");
   await devtools.send("WebAuthn.addVirtualAuthenticator", {
@@ -26,6 +20,17 @@ export async function open(origin) {
     },
   });
   return { page, close: () => browser.close() };
+}
+
+/** Opens the page; gives `{ page, close }`. */
+export async function open(origin) {
+  const { page, close } = await launch();
+  // The document is ours, so no policy of the server's pages applies to it; every request it makes is real.
+  await page.route(`${origin}/__live`, (route) =>
+    route.fulfill({ contentType: "text/html", body: "<!doctype html><title>live</title><body>" }));
+  await page.goto(`${origin}/__live`);
+  await page.addScriptTag({ content: readFileSync(library, "utf8") });
+  return { page, close };
 }
 
 /** Runs one ceremony in the page: options → SimpleWebAuthn → verify. Gives `{ status, body }` of each step. */
