@@ -143,7 +143,7 @@ impl Ceremonies {
         Ok(if listed.is_empty() { decoys } else { listed })
     }
 
-    async fn listed_of(&self, owners: Vec<UserId>, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
+    pub(super) async fn listed_of(&self, owners: Vec<UserId>, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
         let rp_id = rp_id.to_owned();
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &owners, Some(&rp_id))).await?;
         Ok(listed(&passkeys))
@@ -177,15 +177,16 @@ impl Ceremonies {
     ) -> Result<SignedIn, CeremonyError> {
         let client = self.client_of(ceremony)?;
         binding::check(ceremony, call, client.as_deref())?;
-        let (offered, step_up) = match &ceremony.purpose {
+        let (offered, session) = match &ceremony.purpose {
             Purpose::SignIn { offered, .. } => (offered.as_ref(), None),
             Purpose::StepUp { offered, session, .. } => (Some(offered), Some(*session)),
             Purpose::Prove { offered, .. } => (Some(offered), None),
+            Purpose::Sign { offered, signing, .. } => (Some(offered), Some(signing.session)),
             Purpose::SignUp { .. } | Purpose::Add { .. } | Purpose::Enrol { .. } => {
                 return Err(CeremonyError::Foreign("kind"));
             }
         };
-        if step_up.is_some_and(|session| call.session != Some(session)) {
+        if session.is_some_and(|session| call.session != Some(session)) {
             return Err(CeremonyError::Foreign("session"));
         }
         let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
@@ -225,6 +226,7 @@ impl Ceremonies {
         let (user, session) = match &ceremony.purpose {
             Purpose::Add { user, session, .. } | Purpose::StepUp { user, session, .. } => (Some(*user), Some(*session)),
             Purpose::Enrol { permit, .. } | Purpose::Prove { permit, .. } => (Some(permit.user), None),
+            Purpose::Sign { signing, .. } => (Some(signing.user), Some(signing.session)),
             Purpose::SignIn { .. } | Purpose::SignUp { .. } => (None, None),
         };
         let event = Event {

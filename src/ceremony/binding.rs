@@ -14,6 +14,8 @@ use crate::tokens::dpop::Jkt;
 pub enum Via<'a> {
     /// At the verify endpoint: the ceremony's handle is all the proof there is.
     Verify,
+    /// At the endpoint that ends the signing of an operation.
+    Signing,
     /// At the token endpoint, by an authenticated client.
     TokenEndpoint(&'a Client),
 }
@@ -67,6 +69,11 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
     {
         return Err(CeremonyError::NoProof);
     }
+    // A signature is given where signatures are, and nothing else is.
+    let signs = matches!(ceremony.purpose, Purpose::Sign { .. });
+    if signs != matches!(call.via, Via::Signing) {
+        return Err(CeremonyError::Foreign("kind"));
+    }
     match call.via {
         Via::TokenEndpoint(client) => match &ceremony.wanted {
             Wanted::Tokens { client: begun, .. } if *begun == client.id => Ok(()),
@@ -75,12 +82,12 @@ pub fn check(ceremony: &Ceremony, call: &SecondCall<'_>, client: Option<&Client>
             Wanted::Session | Wanted::Bridge { .. } | Wanted::Result { .. } => Err(CeremonyError::Foreign("result")),
         },
         // The result of an action opens nothing: its client redeems it, and authenticates then.
-        Via::Verify if matches!(ceremony.wanted, Wanted::Result { .. }) => Ok(()),
+        Via::Verify | Via::Signing if matches!(ceremony.wanted, Wanted::Result { .. }) => Ok(()),
         // Whoever holds the handle is not thereby the client: one that has a secret must show it.
         Via::Verify if client.is_some_and(|client| client.definition.kind == ClientKind::Confidential) => {
             Err(CeremonyError::ConfidentialClient)
         }
-        Via::Verify => Ok(()),
+        Via::Verify | Via::Signing => Ok(()),
     }
 }
 
@@ -93,7 +100,9 @@ fn is_by_token(ceremony: &Ceremony) -> bool {
 /// own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to sign people in to us. An
 /// action token says itself which origins may use it.
 pub fn accepted_origins(ceremony: &Ceremony, party: &RelyingParty, client: Option<&Client>, own: &str) -> Vec<String> {
+    let on_own_page = matches!(&ceremony.purpose, Purpose::Sign { signing, .. } if signing.on_own_page);
     let accepted = |origin: &&String| match (client, ceremony.purpose.permit()) {
+        _ if on_own_page => *origin == own,
         (Some(client), Some(permit)) => {
             let begun_here = ceremony.origin.as_ref().is_none_or(|begun| begun == *origin);
             begun_here && owns(permit.origin.as_deref(), client, origin, own)

@@ -6,6 +6,7 @@ use super::strict::Refusal;
 use crate::bridge::BridgeError;
 use crate::domain::action::ActionRefusal;
 use crate::domain::client::ClientRefusal;
+use crate::domain::operation::OperationError;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
 
@@ -109,6 +110,9 @@ pub enum CeremonyError {
     /// The verified address is somebody else's.
     #[error("another account has this verified address")]
     AddressTaken,
+    /// An operation that cannot be shown and signed.
+    #[error(transparent)]
+    Operation(OperationError),
     /// A result that its client brings back is not taken.
     #[error("the result is refused: {0}")]
     Result(String),

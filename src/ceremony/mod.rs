@@ -23,6 +23,7 @@ pub mod signals;
 pub mod state;
 pub mod store;
 pub mod strict;
+pub mod transactions;
 pub mod wanted;
 
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
 use crate::storage::{StorageError, audit, users};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::{ActionOutcome, bind_family};
+use crate::tokens::mint::{ActionOutcome, SignedOperation, bind_family};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
 
 /// What a finished ceremony gives.
@@ -39,6 +39,17 @@ pub enum Given {
     Bridge(BridgeToken),
     /// The signed result of an action.
     Result(SignedResult),
+    /// The proof of a signed operation.
+    Proof(SignedProof),
+}
+
+/// The proof of a signed operation, for the client that does it.
+#[derive(Debug)]
+pub struct SignedProof {
+    /// The token.
+    pub token: String,
+    /// The operation's hash.
+    pub hash: String,
 }
 
 /// What a backend is told of an action, by way of whoever did it.
@@ -85,11 +96,19 @@ pub(super) struct Settled {
     pub(super) signal: Signal,
 }
 
+/// What will be told somebody else, once it is written.
+pub(super) enum Planned {
+    /// The result of an action, and where our own page sends the person with it.
+    Action(Box<ActionOutcome>, Option<String>),
+    /// The proof of a signed operation.
+    Proof(Box<SignedOperation>),
+}
+
 /// What is about to be written, and what will be signed afterwards. The session of a result is what its ceremony proved, and
 /// is not written.
 pub(super) struct Plan {
     pub(super) session: NewSession,
-    pub(super) result: Option<(ActionOutcome, Option<String>)>,
+    pub(super) result: Option<Planned>,
     pub(super) family: Option<NewFamily>,
     cookie: Option<PlainToken>,
     key: Option<Jkt>,
@@ -220,9 +239,17 @@ impl Ceremonies {
                 Given::Bridge(token)
             }
             (Wanted::Result { .. }, Some(client), _) => {
-                let (outcome, return_to) = plan.result.ok_or(CeremonyError::Refused("a result without its action"))?;
-                let token = self.mint.action_result(client, user.id, &outcome, plan.session.now)?;
-                Given::Result(SignedResult { token, action: outcome.action, return_to })
+                match plan.result.ok_or(CeremonyError::Refused("a result without its action"))? {
+                    Planned::Action(outcome, return_to) => {
+                        let token = self.mint.action_result(client, user.id, &outcome, plan.session.now)?;
+                        Given::Result(SignedResult { token, action: outcome.action, return_to })
+                    }
+                    Planned::Proof(signed) => {
+                        let audience = self.clients.find(&signed.audience).ok_or(CeremonyError::NoSuchClient)?;
+                        let token = self.mint.transaction_proof(&audience, user.id, &signed, plan.session.now)?;
+                        Given::Proof(SignedProof { token, hash: signed.hash })
+                    }
+                }
             }
             _ => return Err(CeremonyError::Refused("a result without what it needs")),
         };

@@ -186,7 +186,7 @@ impl Ceremonies {
                 let made = self.verify_new(credential, state, party, Some(client), ceremony)?;
                 self.enrol(client, permit, made, origin).await
             }
-            Purpose::SignIn { .. } | Purpose::StepUp { .. } | Purpose::Prove { .. } => {
+            Purpose::SignIn { .. } | Purpose::StepUp { .. } | Purpose::Prove { .. } | Purpose::Sign { .. } => {
                 Err(CeremonyError::Foreign("kind"))
             }
         }

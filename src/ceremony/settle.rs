@@ -44,6 +44,7 @@ impl Ceremonies {
             Purpose::SignIn { state, offered } => (state, offered.is_none(), None),
             Purpose::StepUp { state, user, .. } => (state, false, Some(*user)),
             Purpose::Prove { state, permit, .. } => (state, false, Some(permit.user)),
+            Purpose::Sign { state, signing, .. } => (state, false, Some(signing.user)),
             Purpose::SignUp { .. } | Purpose::Add { .. } | Purpose::Enrol { .. } => {
                 return Err(CeremonyError::Foreign("kind"));
             }
@@ -94,8 +95,14 @@ impl Ceremonies {
             backup_eligible: passkey.backup_eligible,
             backup_state: passkey.backup_state,
         };
-        if let Purpose::Prove { permit, .. } = &ceremony.purpose {
-            return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
+        match &ceremony.purpose {
+            Purpose::Prove { permit, .. } => {
+                return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
+            }
+            Purpose::Sign { signing, .. } => {
+                return self.record_signature((signing, &write), plan, (passkey, user), &strength, origin);
+            }
+            _ => {}
         }
         let kind = match &ceremony.purpose {
             Purpose::StepUp { session, .. } => {

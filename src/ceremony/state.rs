@@ -11,6 +11,7 @@ use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 use crate::clock::Time;
 use crate::domain::action::Action;
 use crate::domain::id::{ActionTokenId, SessionId, UserId};
+use crate::domain::operation::Operation;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
@@ -86,6 +87,15 @@ pub enum Purpose {
         /// The library's state.
         state: Box<RegistrationState>,
     },
+    /// Somebody signs one operation.
+    Sign {
+        /// What, and where.
+        signing: Box<Signing>,
+        /// The credential ids offered.
+        offered: Vec<Vec<u8>>,
+        /// The library's state.
+        state: Box<AuthenticationState>,
+    },
     /// Somebody proves to a backend who they are.
     Prove {
         /// By which token.
@@ -102,7 +112,9 @@ impl Purpose {
     pub const fn permit(&self) -> Option<&Permit> {
         match self {
             Self::Enrol { permit, .. } | Self::Prove { permit, .. } => Some(permit),
-            Self::SignUp { .. } | Self::Add { .. } | Self::SignIn { .. } | Self::StepUp { .. } => None,
+            Self::SignUp { .. } | Self::Add { .. } | Self::SignIn { .. } | Self::StepUp { .. } | Self::Sign { .. } => {
+                None
+            }
         }
     }
 }
@@ -118,6 +130,21 @@ pub struct Permit {
     pub user: UserId,
     /// The only origin that may answer; none: any of the client's, and our own.
     pub origin: Option<String>,
+}
+
+/// One operation that is being signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Signing {
+    /// Who.
+    pub user: UserId,
+    /// In which session.
+    pub session: SessionId,
+    /// What: as it was checked by the first call.
+    pub operation: Operation,
+    /// The client that the proof is for.
+    pub audience: String,
+    /// Whether our own page asks, and no app.
+    pub on_own_page: bool,
 }
 
 /// What a ceremony gives.
@@ -146,7 +173,8 @@ pub enum Wanted {
         #[serde(default)]
         inputs: Option<Map<String, Value>>,
     },
-    /// The signed result of an action, for the client whose token began it.
+    /// The signed result of an action, for the client whose token began it; or the proof of a signed operation, for the app that
+    /// asked.
     Result {
         /// Which.
         client: String,
@@ -168,7 +196,11 @@ impl Ceremony {
     /// of strangers cannot push them out.
     pub const fn is_signed_in(&self) -> bool {
         match self.purpose {
-            Purpose::Add { .. } | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Prove { .. } => true,
+            Purpose::Add { .. }
+            | Purpose::StepUp { .. }
+            | Purpose::Enrol { .. }
+            | Purpose::Prove { .. }
+            | Purpose::Sign { .. } => true,
             Purpose::SignUp { .. } | Purpose::SignIn { .. } => false,
         }
     }
@@ -183,6 +215,9 @@ impl Ceremony {
                 256 + email.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
             }
             Purpose::Add { .. } | Purpose::Enrol { .. } => 2048,
+            Purpose::Sign { signing, offered, .. } => {
+                signing.operation.canonical().len() * 2 + offered.iter().map(|id| id.len() + 24).sum::<usize>()
+            }
             Purpose::SignIn { offered: None, .. } => 0,
         };
         let wanted = match &self.wanted {

@@ -96,9 +96,11 @@ kinds! {
     ActionTokenUsed = "action_token.used",
     /// An action token was refused; `detail.reason` says why.
     ActionTokenRefused = "action_token.refused",
-    /// The result of an action was redeemed by its client.
+    /// A person signed one operation with a passkey; `subject` is its hash.
+    TransactionSigned = "transaction.signed",
+    /// The result of an action, or the proof of a signed operation, was redeemed by its client.
     ResultRedeemed = "result.redeemed",
-    /// A result was refused: forged, of another client, too old, or redeemed before.
+    /// A result or proof was refused: forged, of another client, too old, or redeemed before.
     ResultRefused = "result.refused",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",

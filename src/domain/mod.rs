@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod device;
 pub mod exchange;
 pub mod id;
+pub mod operation;
 pub mod refresh;
 pub mod resource;
 pub mod scope;

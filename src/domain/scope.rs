@@ -41,6 +41,9 @@ pub const ACTION_TOKENS_ENROL_OVER: &str = "action_tokens:enrol_over";
 /// The e-mail addresses that it makes people with are believed.
 pub const ACTION_TOKENS_VERIFIED_EMAIL: &str = "action_tokens:verified_email";
 
+/// An app asks for operations to be signed; its backend redeems the proofs.
+pub const TRANSACTIONS: &str = "transactions";
+
 /// Whether a scope lets a client act for people without them: like administration, never given unasked.
 pub fn is_powerful(scope: &str) -> bool {
     let below = |whole: &str| scope.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));

@@ -51,7 +51,8 @@ impl DisplayName {
     }
 }
 
-fn is_unprintable(c: char) -> bool {
+/// Whether a character is a control, shows nothing, or turns the direction of what stands beside it.
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -75,6 +75,9 @@ routes! {
     PATCH  "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::change;
     DELETE "/v1/passkeys/{id}"                      SignedIn  => ceremony::handlers::management::remove;
 
+    POST   "/v1/passkeys/transactions/options"      SignedIn  => ceremony::handlers::transactions::options;
+    POST   "/v1/passkeys/transactions/verify"       SignedIn  => ceremony::handlers::transactions::verify;
+    POST   "/v1/transactions/redeem"                Backend   => ceremony::handlers::transactions::redeem;
     GET    "/v1/action-tokens"                      Backend   => ceremony::handlers::actions::list;
     POST   "/v1/action-tokens"                      Backend   => ceremony::handlers::actions::make;
     DELETE "/v1/action-tokens/{id}"                 Backend   => ceremony::handlers::actions::revoke;

@@ -157,6 +157,7 @@ fn entry(event: Seen) -> Entry {
         EventKind::DeviceAllowed => Happened::DeviceAllowed,
         EventKind::DeviceDenied => Happened::DeviceDenied,
         EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,
+        EventKind::TransactionSigned => Happened::Signed,
         EventKind::ActionTokenMade | EventKind::ActionTokenUsed | EventKind::ResultRedeemed => Happened::AppActed,
         _ => Happened::Other,
     };

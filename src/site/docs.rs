@@ -93,6 +93,7 @@ guides! {
     "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
     "token-exchange"      "Flow: token exchange"         "docs/flows/token-exchange.md";
     "action-tokens"       "Flow: action tokens"          "docs/flows/action-tokens.md";
+    "signed-transactions" "Flow: signed transactions"    "docs/flows/signed-transactions.md";
     "logout"              "Flow: sign out"               "docs/flows/logout.md";
     "recipes"             "Set-ups to copy"              "docs/recipes/README.md";
     "oauth2-proxy"        "Set-up: oauth2-proxy"         "docs/recipes/oauth2-proxy.md";

@@ -246,6 +246,66 @@ pub fn step_up(
     Ok(statement.get_result(conn).optional()?)
 }
 
+statement! {
+    SignOperation {
+        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
+        sign_count: i64 => BigInt, may_repeat: bool => Bool, backup_eligible: bool => Bool, backup_state: bool => Bool,
+        session: Uuid => SqlUuid, now: Time => Timestamptz, client: Option<String> => Nullable<Text>,
+        kind: String => Text, subject: Option<String> => Nullable<Text>, subject_name: Option<String> => Nullable<Text>,
+        address_class: Option<String> => Nullable<Text>, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
+    } -> Array<Binary>,
+    ", person AS (
+        SELECT users.id FROM users JOIN sessions ON sessions.user_id = users.id
+        WHERE users.id = $2 AND status = 'active' AND epoch = $3
+          AND sessions.id = $8 AND revoked_at IS NULL AND sessions.expires_at > $9
+        FOR SHARE
+    ), passkey AS (
+        UPDATE credentials
+        SET sign_count = greatest(sign_count, $4), user_verified = true, backup_eligible = $6, backup_state = $7,
+            last_used_at = $9
+        FROM person
+        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
+          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+        RETURNING credentials.id, user_id, rp_id
+    ), event AS (
+        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
+        SELECT $9, $11, user_id, $8, $10, $12, $13, $14, $15, $16 FROM passkey
+    )
+    SELECT ARRAY(
+        SELECT credential_id FROM credentials
+        WHERE credentials.user_id = passkey.user_id AND credentials.rp_id = passkey.rp_id ORDER BY created_at)
+    FROM passkey"
+}
+
+/// Records an assertion of a verified person in a live session, which it neither renews nor changes. Answers as [`sign_in`]
+/// does.
+pub fn sign(
+    conn: &mut PgConnection,
+    assertion: &VerifiedAssertion,
+    session: SessionId,
+    event: &Event,
+) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
+    let statement = SignOperation {
+        passkey: assertion.passkey.uuid(),
+        user: assertion.user.uuid(),
+        epoch: assertion.epoch,
+        sign_count: i64::from(assertion.sign_count),
+        may_repeat: assertion.rule == CounterRule::MayRepeat,
+        backup_eligible: assertion.backup_eligible,
+        backup_state: assertion.backup_state,
+        session: session.uuid(),
+        now: event.at,
+        client: event.client.clone(),
+        kind: event.kind.as_str().to_owned(),
+        subject: event.subject.clone(),
+        subject_name: event.subject_name.clone(),
+        address_class: event.origin.address_class.clone(),
+        request_id: event.origin.request_id.clone(),
+        detail: event.detail.clone(),
+    };
+    Ok(statement.get_result(conn).optional()?)
+}
+
 /// Opens the session of a person who has just been created, in the transaction that creates them.
 pub fn open_first(
     conn: &mut PgConnection,

@@ -17,6 +17,8 @@ pub enum Kind {
     ClientAssertion,
     /// A DPoP proof; its signer is the key, by its thumbprint (RFC 9449 §11.1).
     DpopProof,
+    /// The proof of a signed operation; its signer here is the client that redeems it.
+    TransactionProof,
     /// A signed authorization request; its signer is the client (RFC 9101).
     RequestObject,
 }
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Self::ClientAssertion => "client_assertion",
             Self::DpopProof => "dpop_proof",
+            Self::TransactionProof => "transaction_proof",
             Self::RequestObject => "request_object",
         }
     }

@@ -15,6 +15,7 @@ use super::keys::Algorithm;
 use crate::domain::action::{Action, ExternalId};
 pub use crate::domain::authentication::CredentialClass;
 use crate::domain::claims::RequestedClaims;
+use crate::domain::operation::Operation;
 use crate::storage::sessions::TokenIds;
 
 /// `aud`: one string, or an array when there are several (RFC 7519 §4.1.3).
@@ -187,6 +188,36 @@ pub struct ActionResultClaims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
     /// SHA-256 of the passkey's credential id, base64url: the same passkey is known again, and nothing else of it is told.
+    pub credential: String,
+    /// What the ceremony proved.
+    #[serde(flatten)]
+    pub authentication: Authentication,
+}
+
+/// That a person signed one operation with a passkey: for the client that does it, once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransactionProofClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, as this client knows them.
+    pub sub: String,
+    /// The client.
+    pub aud: Audiences,
+    /// The app that asked.
+    pub client_id: String,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id; redeemed once.
+    pub jti: String,
+    /// The session that it was signed in.
+    pub sid: String,
+    /// What was signed.
+    pub operation: Operation,
+    /// SHA-256 of its canonical form, base64url.
+    pub operation_hash: String,
+    /// SHA-256 of the passkey's credential id, base64url.
     pub credential: String,
     /// What the ceremony proved.
     #[serde(flatten)]

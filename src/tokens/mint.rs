@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::claims::{
     AccessClaims, ActionResultClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims,
-    RefreshClaims, at_hash,
+    RefreshClaims, TransactionProofClaims, at_hash,
 };
 use super::dpop::Jkt;
 use super::holder::Keys;
@@ -28,6 +28,7 @@ use crate::domain::action::{Action, ExternalId};
 use crate::domain::claims::{RequestedClaims, claims_for, wants_groups};
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::{ActionTokenId, FamilyId, SessionId, UserId};
+use crate::domain::operation::Operation;
 use crate::domain::resource::Resource;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
@@ -46,6 +47,9 @@ const LOGOUT_TOKEN_LIFE: Duration = Duration::minutes(2);
 
 /// Life of the result of an action: it goes from our answer to its client, by the person's browser at most.
 pub const RESULT_LIFE: Duration = Duration::seconds(60);
+
+/// Life of the proof of a signed operation: it goes through the person's app to the backend that does the operation.
+pub const PROOF_LIFE: Duration = Duration::minutes(2);
 
 /// Why nothing could be issued: a fault of ours, answered as 503.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +176,25 @@ pub struct ActionOutcome {
     pub action: Action,
     /// The name that the client called the person by.
     pub external_id: Option<ExternalId>,
+    /// The passkey's credential id.
+    pub credential_id: Vec<u8>,
+    /// What the ceremony proved.
+    pub authentication: Authentication,
+}
+
+/// What the proof of a signed operation tells.
+#[derive(Clone, Debug)]
+pub struct SignedOperation {
+    /// What was signed.
+    pub operation: Operation,
+    /// Its hash.
+    pub hash: String,
+    /// The client that the proof is for.
+    pub audience: String,
+    /// The app that asked.
+    pub asked_by: String,
+    /// The session that it was signed in.
+    pub session: SessionId,
     /// The passkey's credential id.
     pub credential_id: Vec<u8>,
     /// What the ceremony proved.
@@ -519,7 +542,6 @@ impl Mint {
         now: Time,
     ) -> Result<String, MintError> {
         self.keys.require_fresh()?;
-        let hash = digest::digest(&digest::SHA256, &outcome.credential_id);
         let claims = ActionResultClaims {
             iss: self.settings.issuer.clone(),
             sub: self.subject_of(client, user),
@@ -530,10 +552,36 @@ impl Mint {
             action: outcome.action,
             action_token: outcome.token.to_string(),
             external_id: outcome.external_id.clone(),
-            credential: URL_SAFE_NO_PAD.encode(hash),
+            credential: name_of_passkey(&outcome.credential_id),
             authentication: outcome.authentication.clone(),
         };
         Ok(self.signer.sign(&self.signing(&Use::Tokens, Algorithm::ES256)?, typ::ACTION_RESULT, &claims)?)
+    }
+
+    /// Makes the proof of a signed operation, for the client that does it.
+    pub fn transaction_proof(
+        &self,
+        client: &Client,
+        user: UserId,
+        signed: &SignedOperation,
+        now: Time,
+    ) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        let claims = TransactionProofClaims {
+            iss: self.settings.issuer.clone(),
+            sub: self.subject_of(client, user),
+            aud: client.id.as_str().into(),
+            client_id: signed.asked_by.clone(),
+            iat: now.timestamp(),
+            exp: (now + PROOF_LIFE).timestamp(),
+            jti: token_id(),
+            sid: signed.session.to_string(),
+            operation: signed.operation.clone(),
+            operation_hash: signed.hash.clone(),
+            credential: name_of_passkey(&signed.credential_id),
+            authentication: signed.authentication.clone(),
+        };
+        Ok(self.signer.sign(&self.signing(&Use::Tokens, Algorithm::ES256)?, typ::TRANSACTION_PROOF, &claims)?)
     }
 
     fn first_refresh_token(&self, grant: &Grant<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {
@@ -583,6 +631,11 @@ fn named(algorithm: Option<&str>) -> Option<Algorithm> {
 
 const fn token_type(jkt: Option<&str>) -> &'static str {
     if jkt.is_some() { "DPoP" } else { "Bearer" }
+}
+
+/// What a client is told of a passkey: it is known again by it, and nothing else is told.
+fn name_of_passkey(credential_id: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, credential_id))
 }
 
 fn token_id() -> String {

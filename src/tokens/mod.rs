@@ -49,6 +49,8 @@ pub mod typ {
     pub const LOGOUT: &str = "logout+jwt";
     /// What became of an action token, for the client that made it; ours alone.
     pub const ACTION_RESULT: &str = "action-result+jwt";
+    /// That a person signed one operation, for the client that does it; ours alone.
+    pub const TRANSACTION_PROOF: &str = "transaction-proof+jwt";
     /// Signed introspection answer (RFC 9701 §5).
     pub const INTROSPECTION: &str = "token-introspection+jwt";
 }

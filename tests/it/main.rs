@@ -105,5 +105,7 @@ mod strict;
 mod substitution;
 /// TLS in the server itself.
 mod tls;
+/// Operations that people sign with a passkey, and the proofs of it.
+mod transactions;
 /// Claims about a person: at userinfo, and in ID tokens only where asked for.
 mod userinfo;

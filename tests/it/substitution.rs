@@ -15,6 +15,7 @@ use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{Tokens, basic, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
+use crate::transactions;
 
 /// A bridge that would like to be us: a token for us, typed as an access token. Its key is not ours to sign with.
 const BRIDGES: &str = r#"
@@ -82,6 +83,9 @@ struct Cast {
     custom: String,
     mimic: String,
     given: Given,
+    /// The proof of an operation that the person signed, and the access token of the backend that redeems it.
+    proof: String,
+    teller: String,
 }
 
 /// What else is given out, or sent by clients.
@@ -164,7 +168,9 @@ impl Cast {
         };
         let (custom, mimic) = (mint("target"), mint("mimic"));
         let given = Given::new(app, &mut browser, key);
-        Self { browser, passkey, own, apis, custom, mimic, given }
+        let proof = transactions::signed(&mut browser, &mut passkey);
+        let teller = transactions::access(app, "teller");
+        Self { browser, passkey, own, apis, custom, mimic, given, proof, teller }
     }
 
     fn pre_session(&self) -> String {
@@ -198,6 +204,8 @@ impl Cast {
             ("action token", self.given.action.clone()),
             ("result of an action", self.given.result.clone()),
             ("access token of a backend", self.given.backend.clone()),
+            ("proof of an operation", self.proof.clone()),
+            ("access token of a redeemer", self.teller.clone()),
             ("garbage", "pms_garbage.with.dots".to_owned()),
         ]
     }
@@ -235,6 +243,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
             "refresh token of another client",
             "token of a client for itself",
             "access token of a backend",
+            "access token of a redeemer",
         ],
         |app, _, token| {
             let request = app.request("POST", "/oauth/introspect").basic("api", API_SECRET);
@@ -321,6 +330,14 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         let shop = actions::Backend::of(app, &cast.given.backend);
         taken(&shop.redeem(&json!(cast.given.action_id), &json!(token)), 400)
     }),
+    ("proof of an operation", &["proof of an operation"], |app, cast, token| {
+        taken(&transactions::redeem(app, &cast.teller, &json!(token)), 400)
+    }),
+    ("bearer at redemption", &["access token of a redeemer"], |app, cast, token| {
+        let reply = transactions::redeem(app, token, &json!(cast.proof));
+        assert!([200, 401, 403].contains(&reply.status), "{}", reply.body);
+        reply.status == 200
+    }),
     ("bearer at /v1/action-tokens", &["access token of a backend"], |app, _, token| {
         let reply = app.request("GET", "/v1/action-tokens").header("Authorization", &format!("Bearer {token}")).send();
         assert!([200, 401, 403].contains(&reply.status), "{}", reply.body);
@@ -374,7 +391,7 @@ fn bearer(app: &TestApp, method: &str, path: &str, token: &str) -> bool {
 #[test]
 fn the_matrix() {
     let key = Key::p256();
-    let config = format!("{BRIDGES}\n{}\n{}", keyed(&key), actions::CONFIG);
+    let config = format!("{BRIDGES}\n{}\n{}", keyed(&key), [actions::CONFIG, transactions::CONFIG].concat());
     let app = TestApp::with(&Options { config: &config, ..Options::default() });
     let kinds: Vec<&str> = Cast::new(&app, &key).kinds().iter().map(|(kind, _)| *kind).collect();
     let (mut cells, mut wrong) = (0, Vec::new());

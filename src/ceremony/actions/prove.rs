@@ -7,7 +7,7 @@ use super::super::Ceremonies;
 use super::super::authentication::{Begun, listed};
 use super::super::error::CeremonyError;
 use super::super::options;
-use super::super::outcome::{Plan, Settled};
+use super::super::outcome::{Plan, Planned, Settled};
 use super::super::signals::Signal;
 use super::super::state::{Ceremony, Permit, Purpose, Wanted};
 use super::{Presented, event_of};
@@ -106,7 +106,7 @@ impl Ceremonies {
             return Err(self.why_not_written(&passkey, &user, write.sign_count, write.rule, origin)?);
         };
         let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
-        plan.result = Some((outcome, token.return_to));
+        plan.result = Some(Planned::Action(Box::new(outcome), token.return_to));
         Ok(Settled { plan, user, passkey, signal })
     }
 }

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Room;
-use super::backend::Backend;
+use super::backend::{self, MakeActions};
+
+type Backend = backend::Backend<MakeActions>;
 use crate::admin::pages::{Page, Query};
 use crate::ceremony::actions::{Made, NewAction, Rights, Whom};
 use crate::domain::action::{Action, ActionToken, ExternalId};

@@ -3,6 +3,7 @@
 //! An action token travels in `Authorization: ActionToken pmt_…`: a scheme of its own, which no place that takes access
 //! tokens knows.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -12,20 +13,42 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::actions::Presented;
-use crate::domain::action;
 use crate::domain::audit::Provenance;
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
-use crate::domain::scope::{ACTION_TOKENS, Scopes};
+use crate::domain::scope::{ACTION_TOKENS, Scopes, TRANSACTIONS};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 
-/// A backend that may make action tokens, proven by an access token of its own (RFC 6749 §4.4).
+/// What a backend may do by its own access token.
+pub trait BackendRight {
+    /// The scope that gives it.
+    const SCOPE: &'static str;
+}
+
+/// To make action tokens, and to redeem what they give.
 #[derive(Debug)]
-pub struct Backend {
+pub enum MakeActions {}
+
+impl BackendRight for MakeActions {
+    const SCOPE: &'static str = ACTION_TOKENS;
+}
+
+/// To redeem proofs of signed operations.
+#[derive(Debug)]
+pub enum RedeemProofs {}
+
+impl BackendRight for RedeemProofs {
+    const SCOPE: &'static str = TRANSACTIONS;
+}
+
+/// A backend, proven by an access token of its own (RFC 6749 §4.4) with a scope.
+#[derive(Debug)]
+pub struct Backend<R> {
+    right: PhantomData<fn() -> R>,
     /// The client.
     pub client: Arc<Client>,
     /// What its token grants, as far as the client may still have it.
@@ -34,7 +57,7 @@ pub struct Backend {
     pub provenance: Provenance,
 }
 
-impl FromRequest for Backend {
+impl<R: BackendRight + 'static> FromRequest for Backend<R> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
@@ -52,23 +75,27 @@ fn incomplete() -> Failure {
     Failure::new(Kind::Internal, "The server is not set up completely.")
 }
 
-async fn admit(guard: &Guard, request: &HttpRequest, provenance: Provenance) -> Result<Backend, Failure> {
+async fn admit<R: BackendRight>(
+    guard: &Guard,
+    request: &HttpRequest,
+    provenance: Provenance,
+) -> Result<Backend<R>, Failure> {
     let Some(access) = guard.access_token(request).await? else {
-        let detail = format!("Send an access token of the client's own with the scope {ACTION_TOKENS:?}.");
+        let detail = format!("Send an access token of the client's own with the scope {:?}.", R::SCOPE);
         return Err(Failure::new(Kind::NotSignedIn, detail));
     };
     let client = Arc::clone(access.client());
     let granted = Scopes::parse(&access.scope).unwrap_or_default().granted_by(&client.definition.scopes);
-    if !granted.contains(ACTION_TOKENS) {
-        let detail = format!("The access token lacks the scope {ACTION_TOKENS:?}.");
+    if !granted.contains(R::SCOPE) {
+        let detail = format!("The access token lacks the scope {:?}.", R::SCOPE);
         return Err(Failure::new(Kind::InsufficientScope, detail));
     }
     guard.require_own_token(&access).await?;
-    if !action::may_make(&client) {
-        let detail = "Action tokens are for confidential clients that the operator set up, not for registered ones.";
+    if client.unverified_since.is_some() {
+        let detail = "This is for clients that the operator set up, not for those that registered themselves.";
         return Err(Failure::new(Kind::Forbidden, detail));
     }
-    Ok(Backend { client, scopes: granted, provenance })
+    Ok(Backend { right: PhantomData, client, scopes: granted, provenance })
 }
 
 /// The action token of a request, as it came.

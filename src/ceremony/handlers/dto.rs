@@ -192,10 +192,12 @@ pub enum SignedInResponse {
 }
 
 impl SignedInResponse {
-    /// From the ceremony's result; the cookie, if there is one, is the handler's to set.
-    pub fn new(signed_in: SignedIn, user: UserView) -> Self {
+    /// From the ceremony's result; the cookie, if there is one, is the handler's to set. None for the proof of a signed
+    /// operation, which has an answer of its own.
+    pub fn new(signed_in: SignedIn, user: UserView) -> Option<Self> {
         let signals = vec![signed_in.signal];
-        match signed_in.given {
+        Some(match signed_in.given {
+            Given::Proof(_) => return None,
             Given::Session(_) => Self::Session {
                 session: SessionBrief {
                     id: signed_in.session.id.uuid(),
@@ -229,7 +231,7 @@ impl SignedInResponse {
                 expires_in: RESULT_LIFE.num_seconds(),
                 signals,
             },
-        }
+        })
     }
 }
 

@@ -86,9 +86,12 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         CeremonyError::AddressTaken => {
             Failure::new(Kind::AlreadyExists, "Another account has this verified e-mail address.")
         }
+        CeremonyError::Operation(error) => {
+            Failure::new(Kind::InvalidRequest, format!("The operation cannot be signed: {error}."))
+        }
         refused @ CeremonyError::Result(_) => Failure::new(
             Kind::ResultRefused,
-            "The result is not one for this client and action, has expired, or was redeemed before.",
+            "The result is not one for this client, has expired, or was redeemed before.",
         )
         .because(refused),
         CeremonyError::Storage(error) => error.into(),

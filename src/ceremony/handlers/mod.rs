@@ -7,6 +7,7 @@ pub mod dto;
 mod failure;
 pub mod management;
 pub mod registration;
+pub mod transactions;
 
 use std::sync::Arc;
 

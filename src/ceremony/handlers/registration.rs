@@ -120,7 +120,7 @@ pub async fn verify(
         Registered::SignedUp(done) => {
             metrics::counter!("passmint_sign_ups_total").increment(1);
             end_replaced(&guard, identity.as_ref(), &done, &caller).await?;
-            signed_in_response(&room, &guard, *done)
+            signed_in_response(&room, &guard, *done)?
         }
         Registered::Added { passkey, signal } => HttpResponse::Ok().json(AddedResponse {
             kind: "passkey",

@@ -34,7 +34,7 @@ pub async fn finish(
     let done = room.ceremonies.finish_authentication(ceremony, credential.as_bytes(), call, origin).await?;
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),
-        Given::Session(_) | Given::Bridge(_) | Given::Result(_) => {
+        Given::Session(_) | Given::Bridge(_) | Given::Result(_) | Given::Proof(_) => {
             Err(Failure::new(Kind::InvalidGrant, "This ceremony was begun for something else than tokens."))
         }
     }

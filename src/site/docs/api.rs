@@ -48,6 +48,12 @@ const BODIES: &[(&str, &str)] = &[
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
     ("post /v1/bridges/{name}/token", r#"{"inputs":{"room":"blue"}}"#),
     (
+        "post /v1/passkeys/transactions/options",
+        r#"{"operation":{"kind":"payment","title":"Pay 100.00 EUR to Acme","details":[{"label":"To","value":"Acme"}]},"clientId":"bank"}"#,
+    ),
+    ("post /v1/passkeys/transactions/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
+    ("post /v1/transactions/redeem", r#"{"proof":"eyJ…"}"#),
+    (
         "post /v1/action-tokens",
         r#"{"action":"enrol","user":{"externalId":{"id":"4711"},"name":"Ana"},"returnTo":"https://shop.example/passkeys"}"#,
     ),

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, Verified, verify};
 use crate::clock::Time;
-use crate::tokens::claims::{AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims};
+use crate::tokens::claims::{
+    AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims, TransactionProofClaims,
+};
 use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::ring::KeyRing;
@@ -115,6 +117,25 @@ pub fn action_result(
     let expected = Expectation {
         audience: Audience::Exactly(client),
         ..own(ring, &Use::Tokens, &[Algorithm::ES256], &[typ::ACTION_RESULT], issuer)
+    };
+    verify(token, &expected, now)
+}
+
+/// The proof of a signed operation, brought by the client that it is for. That it is redeemed once, the database knows.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn transaction_proof(
+    ring: &KeyRing,
+    issuer: &str,
+    client: &str,
+    token: &str,
+    now: Time,
+) -> Result<Verified<TransactionProofClaims>, Refusal> {
+    let expected = Expectation {
+        audience: Audience::Exactly(client),
+        required: &["sub", "iat", "jti", "operation", "operation_hash"],
+        ..own(ring, &Use::Tokens, &[Algorithm::ES256], &[typ::TRANSACTION_PROOF], issuer)
     };
     verify(token, &expected, now)
 }

@@ -216,6 +216,8 @@ pub enum Happened {
     DeviceDenied,
     /// A wrong device code was entered.
     DeviceCodeRefused,
+    /// An operation was signed.
+    Signed,
     /// A backend was permitted something, or did it.
     AppActed,
     /// Anything else.
@@ -229,7 +231,7 @@ impl Happened {
             Self::SignedIn | Self::SignedUp => "check",
             Self::SignInRefused | Self::PasskeyPaused => "warning",
             Self::SignedOut | Self::SessionEnded => "sign-out",
-            Self::Confirmed => "shield",
+            Self::Confirmed | Self::Signed => "shield",
             Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved => "passkey",
             Self::TokensIssued | Self::AppActed => "code",
             Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
@@ -254,6 +256,7 @@ impl Happened {
             Self::DeviceAllowed => t.did_allow_device,
             Self::DeviceDenied => t.did_deny_device,
             Self::DeviceCodeRefused => t.did_mistype_code,
+            Self::Signed => t.did_sign,
             Self::AppActed => t.did_act,
             Self::Other => t.did_other,
         }

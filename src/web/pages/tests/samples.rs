@@ -248,6 +248,7 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::DeviceAllowed,
         Happened::DeviceDenied,
         Happened::DeviceCodeRefused,
+        Happened::Signed,
         Happened::AppActed,
         Happened::Other,
     ];

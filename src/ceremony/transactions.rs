@@ -1,0 +1,197 @@
+//! Signing one named operation with a passkey, and redeeming the proof.
+//!
+//! What must always hold: the operation is checked and fixed by the first call, and never comes back from the browser; the
+//! person is verified in this very ceremony; nothing is opened or renewed by it. The challenge is random, and the operation
+//! stays here with it: whoever can change what waits here can also change what a challenge would be made from, and the proof
+//! is our signature, not the authenticator's.
+
+use serde_json::json;
+use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
+
+use super::Ceremonies;
+use super::authentication::Begun;
+use super::error::CeremonyError;
+use super::options;
+use super::outcome::{Plan, Planned, Settled};
+use super::signals::Signal;
+use super::state::{Ceremony, Purpose, Signing, Wanted};
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::authentication::Strength;
+use crate::domain::client::{Client, ClientKind};
+use crate::domain::operation::Operation;
+use crate::domain::session::Session;
+use crate::domain::user::User;
+use crate::storage::audit;
+use crate::storage::credentials::StoredPasskey;
+use crate::storage::sign_in::{self, VerifiedAssertion};
+use crate::storage::used_jti::{self, Kind, Spent};
+use crate::tokens::claims::{Authentication, TransactionProofClaims};
+use crate::tokens::mint::SignedOperation;
+use crate::tokens::verifier::places;
+
+/// The first call.
+pub struct BeginSigning<'a> {
+    /// In which session.
+    pub session: &'a Session,
+    /// Who signs.
+    pub user: &'a User,
+    /// The request's `Origin`.
+    pub origin: Option<&'a str>,
+    /// The app that asks, by its access token; none: our own page.
+    pub asked_by: Option<&'a Client>,
+    /// The client that the proof is for.
+    pub audience: &'a Client,
+    /// What is signed.
+    pub operation: Operation,
+}
+
+impl Ceremonies {
+    /// Begins signing an operation.
+    pub async fn begin_signing(
+        &self,
+        begin: BeginSigning<'_>,
+    ) -> Result<Begun<PublicKeyCredentialRequestOptions>, CeremonyError> {
+        begin.operation.check().map_err(CeremonyError::Operation)?;
+        if begin.audience.definition.kind == ClientKind::Public || !begin.audience.definition.first_party {
+            return Err(CeremonyError::Invalid(
+                "A proof is for a confidential first-party client, which redeems it: name one in `clientId`.",
+            ));
+        }
+        let profile = begin.asked_by.and_then(|client| client.definition.relying_party.as_deref());
+        let party = self.profiles.choose(begin.origin, None, profile)?;
+        let listed = self.listed_of(vec![begin.user.id], &party.rp_id).await?;
+        if listed.is_empty() {
+            return Err(CeremonyError::NoPasskeyYet);
+        }
+        let (mut options, state) = options::request(party, &self.policy, &listed)?;
+        // Whatever else is asked of passkeys here: presence alone signs nothing.
+        options.user_verification = UserVerificationPolicy::Required;
+        let asked_by = begin.asked_by.map(|client| client.id.clone());
+        let signing = Signing {
+            user: begin.user.id,
+            session: begin.session.id,
+            operation: begin.operation,
+            audience: begin.audience.id.clone(),
+            on_own_page: asked_by.is_none(),
+        };
+        let offered = listed.into_iter().map(|listed| listed.id).collect();
+        let (handle, deadline) = self
+            .keep(Ceremony {
+                purpose: Purpose::Sign { signing: Box::new(signing), offered, state: Box::new(state) },
+                relying_party: party.name.clone(),
+                origin: begin.origin.map(ToOwned::to_owned),
+                browser: None,
+                wanted: Wanted::Result { client: asked_by.unwrap_or_else(|| begin.audience.id.clone()) },
+                challenge: options.challenge.clone(),
+                deadline: self.clock.now() + self.policy.challenge_ttl,
+            })
+            .await?;
+        Ok(Begun { handle, deadline, options })
+    }
+
+    /// Records a verified signature in one statement; plans the proof. Blocks.
+    pub(super) fn record_signature(
+        &self,
+        (signing, write): (&Signing, &VerifiedAssertion),
+        mut plan: Plan,
+        (passkey, user): (StoredPasskey, User),
+        strength: &Strength,
+        origin: &Provenance,
+    ) -> Result<Settled, CeremonyError> {
+        if !write.user_verified {
+            return Err(CeremonyError::UserVerificationMissing);
+        }
+        let now = plan.session.now;
+        let hash = signing.operation.hash();
+        let event = Event {
+            user: Some(user.id),
+            session: Some(signing.session),
+            client: plan.session.client.clone(),
+            subject: Some(hash.clone()),
+            subject_name: Some(signing.operation.title.clone()),
+            detail: json!({
+                "kind": signing.operation.kind,
+                "audience": signing.audience,
+                "class": strength.class.as_str(),
+                "passkey": passkey.id.to_string(),
+            }),
+            ..Event::new(EventKind::TransactionSigned, now, origin)
+        };
+        let written = self.db.blocking(|conn| sign_in::sign(conn, write, signing.session, &event))?;
+        let Some(ids) = written else {
+            return Err(self.why_not_written(&passkey, &user, write.sign_count, write.rule, origin)?);
+        };
+        let authentication = Authentication {
+            auth_time: Some(now.timestamp()),
+            acr: Some(strength.acr.to_owned()),
+            amr: strength.amr.iter().map(|method| (*method).to_owned()).collect(),
+            credential_class: Some(strength.class),
+        };
+        let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
+        plan.result = Some(Planned::Proof(Box::new(SignedOperation {
+            operation: signing.operation.clone(),
+            hash,
+            audience: signing.audience.clone(),
+            asked_by: plan.session.client.clone().unwrap_or_default(),
+            session: signing.session,
+            credential_id: passkey.credential_id.clone(),
+            authentication,
+        })));
+        Ok(Settled { plan, user, passkey, signal })
+    }
+
+    /// Redeems a proof for the client that it is for: verified, and burnt. A refusal leaves an event in the audit trail.
+    pub async fn redeem_proof(
+        &self,
+        client: &Client,
+        proof: &str,
+        origin: &Provenance,
+    ) -> Result<TransactionProofClaims, CeremonyError> {
+        let redeemed = self.spend_proof(client, proof, origin).await;
+        let Err(CeremonyError::Result(why)) = &redeemed else { return redeemed };
+        let event = Event {
+            client: Some(client.id.clone()),
+            detail: json!({ "reason": why }),
+            ..Event::new(EventKind::ResultRefused, self.clock.now(), origin)
+        };
+        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        redeemed
+    }
+
+    async fn spend_proof(
+        &self,
+        client: &Client,
+        proof: &str,
+        origin: &Provenance,
+    ) -> Result<TransactionProofClaims, CeremonyError> {
+        let now = self.clock.now();
+        let ring = self.mint.keys().ring();
+        let claims = places::transaction_proof(&ring, self.mint.issuer(), &client.id, proof, now)
+            .map_err(|refusal| CeremonyError::Result(refusal.to_string()))?
+            .into_claims();
+        let spent = Spent {
+            kind: Kind::TransactionProof,
+            signer: client.id.clone(),
+            jti: claims.jti.clone(),
+            // The verifier has read it as a date.
+            expires_at: chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or(now),
+        };
+        let event = Event {
+            client: Some(client.id.clone()),
+            subject: Some(claims.operation_hash.clone()),
+            subject_name: Some(claims.operation.title.clone()),
+            ..Event::new(EventKind::ResultRedeemed, now, origin)
+        };
+        let first = self
+            .db
+            .tx(move |conn| {
+                let first = used_jti::spend(conn, &spent)?;
+                if first {
+                    audit::insert(conn, &event)?;
+                }
+                Ok(first)
+            })
+            .await?;
+        if first { Ok(claims) } else { Err(CeremonyError::Result("it was redeemed before".to_owned())) }
+    }
+}

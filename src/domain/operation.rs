@@ -1,0 +1,221 @@
+//! An operation that a person signs with a passkey: what they are shown, and the hash that stands for it.
+//!
+//! What must always hold: what is hashed is what is shown. So every text is one line without controls, without characters
+//! that change the direction of what stands beside them and without ones that cannot be seen; and there is one canonical
+//! form (RFC 8785), which anybody can make again from the same members.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::text::is_unprintable;
+
+/// Longest name of a kind of operation, in bytes.
+pub const LONGEST_KIND: usize = 64;
+/// Longest title, in characters.
+pub const LONGEST_TITLE: usize = 120;
+/// Most details.
+pub const MOST_DETAILS: usize = 20;
+/// Longest label of a detail, in characters.
+pub const LONGEST_LABEL: usize = 40;
+/// Longest value of a detail, in characters.
+pub const LONGEST_VALUE: usize = 200;
+/// Largest canonical form, in bytes: the whole operation stands in its proof.
+pub const LARGEST: usize = 4096;
+
+/// One line of what the person is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detail {
+    /// What it is: "Amount".
+    pub label: String,
+    /// Its value: "100.00 EUR".
+    pub value: String,
+}
+
+/// An operation. The members are declared in the order of RFC 8785 §3.2.3, and hold nothing but texts and lists of them, so
+/// that the compact JSON of this type is its canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// What the person reads, line by line.
+    #[serde(default)]
+    pub details: Vec<Detail>,
+    /// What the app calls this kind of operation: `payment`. Not shown.
+    pub kind: String,
+    /// What the person signs, as a sentence: "Pay 100.00 EUR to Acme".
+    pub title: String,
+}
+
+/// Why an operation is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperationError {
+    /// The kind is no plain name.
+    #[error("`kind` must be 1 to {LONGEST_KIND} letters, digits, dots, hyphens and underscores")]
+    Kind,
+    /// The title cannot be shown.
+    #[error("`title` must be 1 to {LONGEST_TITLE} characters on one line that can all be seen")]
+    Title,
+    /// Too many lines.
+    #[error("`details` may have at most {MOST_DETAILS} lines")]
+    TooMany,
+    /// A label cannot be shown.
+    #[error("a label must be 1 to {LONGEST_LABEL} characters on one line that can all be seen")]
+    Label,
+    /// A label stands twice, so that one value could hide behind the other.
+    #[error("a label stands twice")]
+    Twice,
+    /// A value cannot be shown.
+    #[error("a value must be 1 to {LONGEST_VALUE} characters on one line that can all be seen")]
+    Value,
+    /// All of it together is too large.
+    #[error("the operation is larger than {LARGEST} bytes")]
+    TooLarge,
+}
+
+impl Operation {
+    /// Whether it can be shown and signed.
+    pub fn check(&self) -> Result<(), OperationError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        if !(1..=LONGEST_KIND).contains(&self.kind.len()) || !self.kind.bytes().all(plain) {
+            return Err(OperationError::Kind);
+        }
+        if !is_shown(&self.title, LONGEST_TITLE) {
+            return Err(OperationError::Title);
+        }
+        if self.details.len() > MOST_DETAILS {
+            return Err(OperationError::TooMany);
+        }
+        for (index, detail) in self.details.iter().enumerate() {
+            if !is_shown(&detail.label, LONGEST_LABEL) {
+                return Err(OperationError::Label);
+            }
+            if !is_shown(&detail.value, LONGEST_VALUE) {
+                return Err(OperationError::Value);
+            }
+            if self.details[..index].iter().any(|before| before.label == detail.label) {
+                return Err(OperationError::Twice);
+            }
+        }
+        if self.canonical().len() > LARGEST { Err(OperationError::TooLarge) } else { Ok(()) }
+    }
+
+    /// The canonical form.
+    pub fn canonical(&self) -> String {
+        // Texts and lists of texts always serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// SHA-256 of the canonical form, base64url: what stands for the operation.
+    pub fn hash(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.canonical().as_bytes()))
+    }
+}
+
+/// A text that is shown as it is: trimmed, on one line, every character to be seen.
+fn is_shown(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.chars().count())
+        && text.trim() == text
+        && !text.chars().any(|c| is_unprintable(c) || is_hidden(c))
+}
+
+/// Characters beside those of [`is_unprintable`] that show nothing, or steer what stands beside them: soft hyphen, Arabic
+/// letter mark, joiners and fillers, variation selectors, tags.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(label: &str, value: &str) -> Detail {
+        Detail { label: label.into(), value: value.into() }
+    }
+
+    fn payment() -> Operation {
+        Operation {
+            details: vec![detail("To", "Acme"), detail("Amount", "100.00 EUR")],
+            kind: "payment".into(),
+            title: "Pay 100.00 EUR to Acme".into(),
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_that_of_rfc_8785() {
+        let text = r#"{"details":[{"label":"To","value":"Acme"},{"label":"Amount","value":"100.00 EUR"}],"kind":"payment","title":"Pay 100.00 EUR to Acme"}"#;
+        assert_eq!(payment().canonical(), text);
+        assert_eq!(payment().hash(), "2FCQ_TLygsauf9uzrb_3DufKOEGpwJZD3Xg6J9v-GYA");
+        // RFC 8785 §3.2.2.2: a quote and a back-slash are escaped, everything else that can be shown stands for itself.
+        let odd = Operation { title: "“€” \"x\" \\ ü".into(), details: vec![], ..payment() };
+        assert_eq!(odd.canonical(), "{\"details\":[],\"kind\":\"payment\",\"title\":\"“€” \\\"x\\\" \\\\ ü\"}");
+    }
+
+    #[test]
+    fn whatever_differs_has_another_hash() {
+        let base = payment().hash();
+        for (name, other) in [
+            ("kind", Operation { kind: "transfer".into(), ..payment() }),
+            ("title", Operation { title: "Pay 100.00 EUR to Acme.".into(), ..payment() }),
+            ("order", Operation { details: payment().details.into_iter().rev().collect(), ..payment() }),
+            (
+                "cut elsewhere",
+                Operation { details: vec![detail("ToAcme", "Amount"), detail("x", "100.00 EUR")], ..payment() },
+            ),
+            ("fewer", Operation { details: vec![], ..payment() }),
+        ] {
+            assert_ne!(other.hash(), base, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_refused_by_name() {
+        let with = |label: &str, value: &str| Operation { details: vec![detail(label, value)], ..payment() };
+        let titled = |title: &str| Operation { title: title.into(), ..payment() };
+        for (name, operation, verdict) in [
+            ("sound", payment(), Ok(())),
+            ("no details", Operation { details: vec![], ..payment() }, Ok(())),
+            ("no kind", Operation { kind: String::new(), ..payment() }, Err(OperationError::Kind)),
+            ("a kind with a space", Operation { kind: "a b".into(), ..payment() }, Err(OperationError::Kind)),
+            ("no title", titled(""), Err(OperationError::Title)),
+            ("a long title", titled(&"x".repeat(121)), Err(OperationError::Title)),
+            ("the longest title", titled(&"é".repeat(120)), Ok(())),
+            ("space around", titled(" Pay"), Err(OperationError::Title)),
+            ("two lines", titled("Pay\n1"), Err(OperationError::Title)),
+            ("turned round", titled("Pay \u{202e}001"), Err(OperationError::Title)),
+            ("isolated", titled("Pay \u{2066}1"), Err(OperationError::Title)),
+            ("nothing to see", titled("Pay\u{200b}1"), Err(OperationError::Title)),
+            ("a filler", titled("Pay\u{3164}1"), Err(OperationError::Title)),
+            ("a soft hyphen", titled("Pay\u{ad}1"), Err(OperationError::Title)),
+            ("a tag", titled("Pay\u{e0041}1"), Err(OperationError::Title)),
+            ("Arabic letter mark", titled("Pay\u{61c}1"), Err(OperationError::Title)),
+            ("no label", with("", "1"), Err(OperationError::Label)),
+            ("a long label", with(&"x".repeat(41), "1"), Err(OperationError::Label)),
+            ("no value", with("To", ""), Err(OperationError::Value)),
+            ("a long value", with("To", &"x".repeat(201)), Err(OperationError::Value)),
+            ("a control", with("To", "a\u{7}"), Err(OperationError::Value)),
+            (
+                "twice",
+                Operation { details: vec![detail("To", "a"), detail("To", "b")], ..payment() },
+                Err(OperationError::Twice),
+            ),
+            (
+                "21 lines",
+                Operation { details: (0..21).map(|n| detail(&n.to_string(), "x")).collect(), ..payment() },
+                Err(OperationError::TooMany),
+            ),
+            (
+                "4 KiB",
+                Operation {
+                    details: (0..20).map(|n| detail(&n.to_string(), &"é".repeat(200))).collect(), ..payment()
+                },
+                Err(OperationError::TooLarge),
+            ),
+        ] {
+            assert_eq!(operation.check(), verdict, "{name}");
+        }
+    }
+}
