@@ -35,8 +35,11 @@ mkdirSync(state, { recursive: true });
 const file = join(state, "passmint.running.toml");
 writeFileSync(file, config, { mode: 0o600 });
 
+// What else is set for some other Passmint on this machine is not for this one.
+const foreign = (name) => name.startsWith("PASSMINT_") || name === "DATABASE_URL";
 const server = spawn(binary, ["serve", "--config", file, "--data-dir", join(state, "data"), "--keys-dir", join(state, "keys")], {
   stdio: ["ignore", "inherit", "inherit"],
+  env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign(name))),
 });
 let stopping = false;
 const stop = () => {
