@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::nkey::{self, Role};
+
 /// A set of characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -11,6 +13,8 @@ pub enum Charset {
     Name,
     /// Those and `. : / @ + = ~`: for values whose structure is the caller's own business.
     Path,
+    /// The public key of a user of NATS, `U…`, with its checksum.
+    Nkey,
     /// Any text that is shown as it is: no control characters, no line ends, nothing invisible or turning around.
     Text,
 }
@@ -22,7 +26,16 @@ impl Charset {
         match self {
             Self::Name => text.chars().all(name),
             Self::Path => text.chars().all(|c| name(c) || ".:/@+=~".contains(c)),
+            Self::Nkey => nkey::is_public(Role::User, text),
             Self::Text => text.chars().all(is_shown),
+        }
+    }
+
+    /// A text that is inside, of at most `length` bytes where the set lets it be short.
+    pub fn sample(self, length: usize) -> String {
+        match self {
+            Self::Nkey => nkey::public(Role::User, &[7; 32]),
+            Self::Name | Self::Path | Self::Text => "sample"[..length.min(6)].to_owned(),
         }
     }
 
@@ -31,6 +44,7 @@ impl Charset {
         match self {
             Self::Name => "letters, digits, `-` and `_`",
             Self::Path => "letters, digits and `-_.:/@+=~`",
+            Self::Nkey => "a user's public nkey (U…)",
             Self::Text => "text without control or invisible characters",
         }
     }

@@ -24,7 +24,7 @@ use crate::storage::credentials::StoredPasskey;
 use crate::storage::{Db, StorageError, users};
 use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyMaterial, StoredKey, Use};
 use crate::tokens::ring::SigningKey;
-use crate::tokens::signer::Signer;
+use crate::tokens::signer::{self, Signer};
 use crate::tokens::{Keys, MintError};
 
 /// Why no custom token was made.
@@ -225,7 +225,8 @@ impl Bridges {
             KidPolicy::Fixed(kid) => Some(kid.as_str()),
             KidPolicy::Omit => None,
         };
-        let token = self.signer.sign_for_target(&key, typ, kid, &rendered.claims).map_err(MintError::from)?;
+        let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
+        let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
         Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
     }
 

@@ -253,7 +253,7 @@ impl Input {
     }
 
     fn sample(&self) -> Datum {
-        let text = || self.one_of.first().cloned().unwrap_or_else(|| "sample"[..self.max_length.min(6)].to_owned());
+        let text = || self.one_of.first().cloned().unwrap_or_else(|| self.charset.sample(self.max_length));
         match self.kind {
             Kind::Text => Datum::Text(text()),
             Kind::Number => Datum::Number(7),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::nkey;
 use super::preset::{Plan, Problems};
 use super::service_account::{ServiceAccount, ServiceAccountError};
 use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
@@ -63,6 +64,8 @@ pub enum KeyUpload {
     Jwk(Value),
     /// The JSON key file of a Google service account.
     ServiceAccount(Value),
+    /// The seed of an account of NATS, `SA…`.
+    Nkey(String),
     /// A shared secret, as text.
     Secret(String),
     /// A shared secret in base64, for those that are no text.
@@ -76,7 +79,7 @@ pub enum MaterialError {
     #[error("a key is at most {MAX_KEY_BYTES} bytes")]
     TooLarge,
     /// Neither JSON nor PEM.
-    #[error("it is neither a PEM block, nor a JWK, nor the JSON file of a service account")]
+    #[error("it is neither a PEM block, nor a JWK, nor the JSON file of a service account, nor an account's nkey seed")]
     Unknown,
     /// A secret that is not base64.
     #[error("the secret is not base64")]
@@ -93,7 +96,7 @@ pub enum MaterialError {
 }
 
 impl KeyUpload {
-    /// What a file of a key holds: a PEM block, a JWK, or a service account's JSON.
+    /// What a file of a key holds: a PEM block, a JWK, a service account's JSON, or the seed of an account of NATS.
     ///
     /// # Errors
     /// [`MaterialError::Unknown`] for anything else.
@@ -103,6 +106,9 @@ impl KeyUpload {
         }
         if text.contains("-----BEGIN ") && !text.trim_start().starts_with('{') {
             return Ok(Self::Pem(text.to_owned()));
+        }
+        if nkey::account_seed(text).is_some() {
+            return Ok(Self::Nkey(text.trim().to_owned()));
         }
         let document: Value = serde_json::from_str(text).map_err(|_| MaterialError::Unknown)?;
         match (document.get("kty"), document.get("type")) {
@@ -135,6 +141,10 @@ impl KeyUpload {
                 Err(MaterialError::TooLarge)
             }
             Self::Pem(text) => Ok(Material::Key(KeyMaterial::from_pem(text)?)),
+            Self::Nkey(text) => {
+                let seed = nkey::account_seed(text).ok_or(MaterialError::Unknown)?;
+                Ok(Material::Key(KeyMaterial::from_ed25519_seed(seed.expose())?))
+            }
             Self::Jwk(jwk) => Ok(Material::Key(KeyMaterial::from_jwk(jwk)?)),
             Self::ServiceAccount(file) => Ok(Material::ServiceAccount(ServiceAccount::parse(&file.to_string())?)),
             Self::Secret(text) => secret(text.as_bytes().to_vec()),
@@ -162,6 +172,7 @@ impl std::fmt::Debug for KeyUpload {
         f.write_str(match self {
             Self::Pem(_) => "Pem(***)",
             Self::Jwk(_) => "Jwk(***)",
+            Self::Nkey(_) => "Nkey(***)",
             Self::ServiceAccount(_) => "ServiceAccount(***)",
             Self::Secret(_) => "Secret(***)",
             Self::SecretBase64(_) => "SecretBase64(***)",
@@ -174,7 +185,7 @@ pub const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
     match algorithm {
         Algorithm::Es256 => KeyAlgorithm::ES256,
         Algorithm::Rs256 => KeyAlgorithm::RS256,
-        Algorithm::EdDsa => KeyAlgorithm::EdDSA,
+        Algorithm::EdDsa | Algorithm::Ed25519Nkey => KeyAlgorithm::EdDSA,
         Algorithm::Hs256 => KeyAlgorithm::HS256,
     }
 }

@@ -21,6 +21,7 @@ pub mod filter;
 pub mod handlers;
 pub mod input;
 pub mod key;
+mod nkey;
 pub mod preset;
 mod rule;
 mod sample;
@@ -39,6 +40,7 @@ pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts
 use self::facts::{Context, Datum, Fact, Kind};
 pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
+use self::preset::about::{Values, Verified};
 use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation};
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
@@ -131,8 +133,13 @@ impl Bridge {
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
-        let subject = parse_subject(spec.subject.as_deref(), &mut problems);
-        let template = match Template::parse(&spec.claims, &inputs) {
+        if let Verified::Unverified(why) = rules.about().verified
+            && !spec.allow_unverified
+        {
+            problems.add("preset", Problem::Unverified(why));
+        }
+        let subject = parse_subject(spec.subject.as_deref().or(rules.subject()), &mut problems);
+        let template = match Template::parse(&preset::merged(rules.defaults(), &spec.claims), &inputs) {
             Ok(template) => {
                 rules.vet(&template, &mut problems);
                 Some(template)
@@ -185,6 +192,15 @@ impl Bridge {
             (KeySource::Provider, None) => Key::Provider(self.plan.algorithm),
             (_, None) => Key::Own(self.plan.algorithm),
         }
+    }
+
+    /// What to paste on the other side, with this bridge's values: a place, a language, a text. `server` is our address.
+    pub fn other_side(&self, server: &str) -> Vec<(&'static str, &'static str, String)> {
+        let plan = &self.plan;
+        let (issuer, audience, algorithm) = (plan.issuer.as_str(), plan.audience.as_str(), plan.algorithm.as_str());
+        let values = Values { name: &self.name, server, issuer, audience, algorithm };
+        let snippets = self.preset.about().other_side;
+        snippets.iter().map(|snippet| (snippet.place, snippet.language, snippet.render(&values))).collect()
     }
 
     /// What whoever asks for a token may say.
@@ -288,7 +304,7 @@ fn compact_bytes(header: &Header, claims: &Value) -> usize {
     const LONGEST_KEY_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
     let signature = match header.algorithm {
-        Algorithm::Es256 | Algorithm::EdDsa => 64,
+        Algorithm::Es256 | Algorithm::EdDsa | Algorithm::Ed25519Nkey => 64,
         Algorithm::Rs256 => 512,
         Algorithm::Hs256 => 32,
     };

@@ -32,7 +32,10 @@ pub fn full(sources: &[&str]) -> Facts {
             created_at: moment(),
             groups: owned(&["staff", "editors"]),
         },
-        links: sources.iter().map(|source| ((*source).to_owned(), "external-4711".to_owned())).collect(),
+        links: sources
+            .iter()
+            .map(|source| ((*source).to_owned(), "8f14e45f-ceea-467a-9f1d-8b5a3a5d2c11".to_owned()))
+            .collect(),
         session: SessionFacts {
             id: Some("7d3f1c52-8b1e-4a7b-8a39-1f6f0f4f6f3e".to_owned()),
             acr: Some("phr".to_owned()),

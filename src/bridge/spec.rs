@@ -68,6 +68,9 @@ pub struct BridgeDefinition {
     /// Lets the template say what the preset otherwise refuses as too powerful.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerous: bool,
+    /// Takes a preset that nobody has tried with its target.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_unverified: bool,
     /// The key that was made elsewhere. Never written with the rest.
     #[serde(skip)]
     pub material: Option<Material>,
@@ -97,6 +100,7 @@ impl BridgeDefinition {
             allow: Allow::default(),
             key: None,
             dangerous: false,
+            allow_unverified: false,
             material: None,
             our_issuer: None,
         }
@@ -201,6 +205,8 @@ words! {
         EdDsa = "EdDSA",
         /// HMAC SHA-256, with a secret of this bridge alone.
         Hs256 = "HS256",
+        /// Ed25519 in the tokens of NATS, which are not of JOSE.
+        Ed25519Nkey = "ed25519-nkey",
     }
 }
 
@@ -304,6 +310,18 @@ pub enum Problem {
     /// A value outside its range or form.
     #[error("{0}")]
     Form(&'static str),
+    /// A name that the target reads in another case.
+    #[error("the target does not read `{0}`: upper and lower case matter")]
+    Misspelt(String),
+    /// A claim that decides what the token allows, from text that somebody chooses.
+    #[error(
+        "it decides what the token allows, so nothing that people, clients or devices choose goes into it: use groups, \
+         `map`, `in`, or an input with `one_of`"
+    )]
+    Chosen,
+    /// A preset that was never tried.
+    #[error("this preset is unverified ({0}): try it, then say `allow_unverified = true`")]
+    Unverified(&'static str),
     /// A claim that is not the template's to write.
     #[error("this name is reserved")]
     Reserved,

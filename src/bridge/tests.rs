@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::input::Inputs;
-use super::preset::{firebase, jwt};
+use super::preset::{firebase, target};
 use super::testing::{firebase_spec, jwt_spec};
 use super::*;
 
@@ -237,7 +237,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
 
 /// Names around the reserved ones: in any case, with look-alikes and decorations.
 fn any_name() -> impl Strategy<Value = String> {
-    let reserved: Vec<&'static str> = jwt::RESERVED.into_iter().chain(firebase::RESERVED).collect();
+    let reserved: Vec<&'static str> = target::RESERVED.into_iter().chain(firebase::RESERVED).collect();
     let near =
         (prop::sample::select(reserved), "[ \u{200b}\u{ff49}._-]?", any::<bool>()).prop_map(|(name, tail, upper)| {
             let name = if upper { name.to_uppercase() } else { name.to_owned() };
@@ -277,7 +277,7 @@ proptest! {
             prop_assert_eq!(&rendered.claims["iss"], "https://idp.example.com");
             prop_assert_eq!(&rendered.claims["sub"], &Value::from(id.clone()));
             prop_assert_eq!(&rendered.claims["exp"], 1_767_226_200);
-            let taken = |name: &String| jwt::RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name));
+            let taken = |name: &String| target::RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name));
             let reserved = rendered.claims.as_object().unwrap().keys().filter(|name| taken(name)).count();
             prop_assert_eq!(reserved, 6, "only the engine's own");
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::desk::{Desk, Refusal};
+use super::presets;
 use super::print;
 use super::settings::Settings;
 use crate::assembly::{declared_bridge, open_master_key};
@@ -33,6 +34,12 @@ pub enum Bridges {
         #[arg(long)]
         json: bool,
     },
+    /// Show the targets there are presets for, and how it is known that each takes its tokens.
+    Presets {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Render, check and sign what a bridge would mint, and show the token, what it says and its size.
     Test {
         /// The bridge's name.
@@ -51,6 +58,7 @@ impl Bridges {
     pub fn run(self, settings: &Settings) -> Outcome {
         match self {
             Self::List { json } => list(settings, json),
+            Self::Presets { json } => presets::list(json),
             Self::Test { name, user, json } => test(settings, &name, user, json),
         }
     }

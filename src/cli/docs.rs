@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{CommandFactory as _, ValueEnum};
 
+use super::Outcome;
 use crate::site::docs;
 use crate::{config, openapi};
 
@@ -22,10 +23,16 @@ pub enum Page {
     Api,
     /// The OpenAPI document, JSON.
     Openapi,
+    /// The bridges: the index, or the page that is named after it.
+    Bridges,
 }
 
-/// Prints a page.
-pub fn print(page: Page) {
+/// Prints a page; `name` is one of the bridges' pages.
+pub fn print(page: Page, name: Option<&str>) -> Outcome {
+    let bridges = docs::bridges::names();
+    if let Some(name) = name.filter(|name| !matches!(page, Page::Bridges) || !bridges.contains(name)) {
+        return Err(format!("there is no page `{name}` here; of the bridges there is {}", bridges.join(", ")));
+    }
     let text = match page {
         Page::Configuration => config::docs::render(),
         Page::Errors => docs::errors(),
@@ -33,8 +40,10 @@ pub fn print(page: Page) {
         Page::Events => docs::events(),
         Page::Api => docs::api(docs::EXAMPLE_ORIGIN),
         Page::Openapi => openapi::json().to_owned(),
+        Page::Bridges => name.map_or_else(docs::bridges::index, docs::bridges::page),
     };
     println!("{}", text.trim_end());
+    Ok(())
 }
 
 /// The commands, from their declarations.

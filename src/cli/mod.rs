@@ -14,6 +14,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod outbox;
+mod presets;
 mod print;
 mod registration_tokens;
 mod relying_parties;
@@ -77,6 +78,8 @@ enum Command {
         /// Which page.
         #[arg(value_enum)]
         page: docs::Page,
+        /// With `bridges`: the page of one target.
+        name: Option<String>,
     },
 }
 
@@ -85,10 +88,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = &cli.settings;
     let result = match cli.command {
-        Command::Docs { page } => {
-            docs::print(page);
-            Ok(())
-        }
+        Command::Docs { page, name } => docs::print(page, name.as_deref()),
         Command::CheckConfig => settings::check(settings),
         Command::Serve => serve::serve(settings),
         Command::Doctor(command) => command.run(settings),

@@ -25,7 +25,7 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.service_account_file",
             Kind::Path,
             Fallback::Unset,
-            "The JSON file of the Google service account whose key signs; for `firebase`.",
+            "The JSON file of the Google service account whose key signs; for `firebase` and `firebase-tenant`.",
         ),
         key(
             "bridges.<name>.key",
@@ -38,7 +38,8 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.key_file",
             Kind::Path,
             Fallback::Unset,
-            "A private key that was made elsewhere: PEM (PKCS#8, PKCS#1, SEC 1, not encrypted) or a JWK.",
+            "A private key that was made elsewhere: PEM (PKCS#8, PKCS#1, SEC 1, not encrypted), a JWK, or the \
+             seed of an account of NATS.",
         ),
         key(
             "bridges.<name>.secret_file",
@@ -53,10 +54,16 @@ pub(super) const SECTION: Section = Section {
             "Whether the template may say what the preset otherwise refuses as too powerful, such as an administrator's role.",
         ),
         key(
+            "bridges.<name>.allow_unverified",
+            Kind::Switch,
+            Fallback::Value("false"),
+            "Whether to take a preset that was never tried with its target; `passmint bridges presets` tells which.",
+        ),
+        key(
             "bridges.<name>.tenant_id",
             Kind::Text("identifier"),
             Fallback::Unset,
-            "The tenant of Identity Platform; for `firebase`.",
+            "The tenant of Identity Platform; for `firebase` and `firebase-tenant`.",
         ),
         key(
             "bridges.<name>.issuer",
@@ -123,7 +130,7 @@ pub(super) const SECTION: Section = Section {
             Kind::Tree,
             Fallback::Unset,
             "What whoever asks for a token may say, for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
-             `number`, `flag`, `list`), `charset` (`name`, `path`, `text`), `one_of`, `max_length`, `max_items`, `required`.",
+             `number`, `flag`, `list`), `charset` (`name`, `path`, `text`, `nkey`), `one_of`, `max_length`, `max_items`, `required`.",
         ),
         key(
             "bridges.<name>.allow.clients",

@@ -77,10 +77,12 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
         allow: allow(reader, name),
         key: reader.optional_choice(&key("key")),
         dangerous: reader.switch(&key("dangerous")),
+        allow_unverified: reader.switch(&key("allow_unverified")),
         ..BridgeDefinition::new(name, preset)
     };
     let firebase_only = ["service_account_file", "tenant_id"];
-    for field in firebase_only.into_iter().filter(|_| preset != PresetKind::Firebase) {
+    let is_firebase = matches!(preset, PresetKind::Firebase | PresetKind::FirebaseTenant);
+    for field in firebase_only.into_iter().filter(|_| !is_firebase) {
         if reader.is_given(&key(field)) {
             let wrong = Wrong::new("belongs to the preset \"firebase\"", "remove it, or change the preset");
             reader.contradiction(&key(field), &[&key("preset")], wrong);

@@ -4,6 +4,7 @@
 //! To add a guide: its Markdown in `docs/`, a line in [`GUIDES`], and a link to it from `docs/README.md`.
 
 mod api;
+pub mod bridges;
 mod generated;
 mod markup;
 #[cfg(test)]
@@ -103,8 +104,33 @@ guides! {
     "gitea"               "Set-up: Gitea"                "docs/recipes/gitea.md";
     "openid-client"       "Set-up: openid-client"        "docs/recipes/openid-client.md";
     "mcp"                 "Set-up: MCP"                  "docs/recipes/mcp.md";
+    "bridges"             "Bridges"                      "docs/bridges/README.md" => |_| bridges::index();
     "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
     "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";
+    "supabase" "Bridge: Supabase" "docs/bridges/supabase.md" => |_| bridges::page("supabase");
+    "postgrest" "Bridge: PostgREST, Neon" "docs/bridges/postgrest.md" => |_| bridges::page("postgrest");
+    "hasura" "Bridge: Hasura, Nhost" "docs/bridges/hasura.md" => |_| bridges::page("hasura");
+    "rabbitmq" "Bridge: RabbitMQ" "docs/bridges/rabbitmq.md" => |_| bridges::page("rabbitmq");
+    "nats" "Bridge: NATS" "docs/bridges/nats.md" => |_| bridges::page("nats");
+    "convex" "Bridge: Convex" "docs/bridges/convex.md" => |_| bridges::page("convex");
+    "surrealdb" "Bridge: SurrealDB" "docs/bridges/surrealdb.md" => |_| bridges::page("surrealdb");
+    "livekit" "Bridge: LiveKit" "docs/bridges/livekit.md" => |_| bridges::page("livekit");
+    "stream" "Bridge: Stream" "docs/bridges/stream.md" => |_| bridges::page("stream");
+    "ably" "Bridge: Ably" "docs/bridges/ably.md" => |_| bridges::page("ably");
+    "centrifugo" "Bridge: Centrifugo" "docs/bridges/centrifugo.md" => |_| bridges::page("centrifugo");
+    "mercure" "Bridge: Mercure" "docs/bridges/mercure.md" => |_| bridges::page("mercure");
+    "aws" "Bridge: AWS" "docs/bridges/aws.md" => |_| bridges::page("aws");
+    "gcp" "Bridge: Google Cloud" "docs/bridges/gcp.md" => |_| bridges::page("gcp");
+    "azure" "Bridge: Azure" "docs/bridges/azure.md" => |_| bridges::page("azure");
+    "kubernetes" "Bridge: Kubernetes" "docs/bridges/kubernetes.md" => |_| bridges::page("kubernetes");
+    "vault" "Bridge: Vault" "docs/bridges/vault.md" => |_| bridges::page("vault");
+    "minio" "Bridge: MinIO" "docs/bridges/minio.md" => |_| bridges::page("minio");
+    "bridge-grafana" "Bridge: Grafana" "docs/bridges/grafana.md" => |_| bridges::page("grafana");
+    "trino" "Bridge: Trino" "docs/bridges/trino.md" => |_| bridges::page("trino");
+    "clickhouse" "Bridge: ClickHouse" "docs/bridges/clickhouse.md" => |_| bridges::page("clickhouse");
+    "kafka" "Bridge: Kafka" "docs/bridges/kafka.md" => |_| bridges::page("kafka");
+    "dovecot" "Bridge: Dovecot" "docs/bridges/dovecot.md" => |_| bridges::page("dovecot");
+    "ejabberd" "Bridge: ejabberd" "docs/bridges/ejabberd.md" => |_| bridges::page("ejabberd");
     "deploy"              "Operations: deploy"           "docs/operations/deploy.md";
     "administration"      "Operations: administration"   "docs/operations/administration.md";
     "network"             "Operations: TLS and network"  "docs/operations/network.md";

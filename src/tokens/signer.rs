@@ -25,13 +25,17 @@ pub enum SignError {
     },
 }
 
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: &'static str,
+/// A header as a target of a bridge wants it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Header<'a> {
+    /// The target's name for the key's algorithm.
+    pub alg: &'static str,
+    /// `typ`; none: left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    typ: Option<&'a str>,
+    pub typ: Option<&'a str>,
+    /// `kid`; none: left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<&'a str>,
+    pub kid: Option<&'a str>,
 }
 
 /// Signs claims. Holds nothing; exists so that a signature takes a value that `app` made.
@@ -70,7 +74,19 @@ impl Signer {
         kid: Option<&str>,
         claims: &impl Serialize,
     ) -> Result<String, SignError> {
-        let header = Header { alg: key.algorithm().as_str(), typ, kid };
+        self.sign_under(key, Header { alg: key.algorithm().as_str(), typ, kid }, claims)
+    }
+
+    /// The same for a target that has a name of its own for the algorithm.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn sign_under(
+        &self,
+        key: &SigningKey,
+        header: Header<'_>,
+        claims: &impl Serialize,
+    ) -> Result<String, SignError> {
         let header = serde_json::to_vec(&header).map_err(|_| SignError::Claims)?;
         let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
         if claims.first() != Some(&b'{') {

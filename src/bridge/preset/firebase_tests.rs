@@ -30,7 +30,7 @@ fn the_golden_token() {
         rendered.claims,
         json!({
             "iss": SERVICE_ACCOUNT, "sub": SERVICE_ACCOUNT, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 600,
-            "uid": "external-4711", "tenant_id": "org-1", "claims": { "idp_acr": "phr", "passkey_uv": true },
+            "uid": "8f14e45f-ceea-467a-9f1d-8b5a3a5d2c11", "tenant_id": "org-1", "claims": { "idp_acr": "phr", "passkey_uv": true },
         })
     );
     let token = sign(&rendered.header.to_json(None), &rendered.claims, &testing::account());

@@ -1,42 +1,188 @@
-//! Presets: what one kind of target demands, as code.
+//! Presets: what one kind of target demands, most of them as data.
 //!
 //! What must always hold: a preset's [`Preset::check`] looks at the finished header and claims alone, as the strictest
-//! target would, and runs both when a bridge is saved and at every minting. To add a preset: a file with a unit struct
-//! that implements [`Preset`], a row in [`PresetKind`] and an arm in [`PresetKind::rules`]; then golden tokens and a table
-//! of refusals in its tests.
+//! target would, and runs both when a bridge is saved and at every minting.
+//!
+//! To add a preset: a [`target::Target`] in a file of its family (or, for a token that is no plain JWT, a struct that
+//! implements [`Preset`]), a row in [`PresetKind`], an arm in [`PresetKind::rules`], and rows in the tests' tables of refusals;
+//! then `passmint docs bridges DIRECTORY` writes its page.
 
+pub mod about;
+mod claim;
+mod cloud;
+pub mod example;
 pub mod firebase;
+mod hasura;
 pub mod jwt;
+mod mail;
+mod mercure;
+mod nats;
+mod postgres;
+mod rabbitmq;
+mod realtime;
+mod services;
+mod shape;
+mod supabase;
+mod surrealdb;
+pub mod target;
+mod told;
 
 use chrono::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use self::about::About;
+use self::target::Lifetime;
 use super::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ, words};
 use super::template::Template;
+use crate::domain::secret::Secret;
 
 words! {
     /// The presets there are.
     PresetKind {
         /// A custom token of Firebase Auth or Google Identity Platform.
         Firebase = "firebase",
+        /// The same, for a tenant of Identity Platform.
+        FirebaseTenant = "firebase-tenant",
+        /// Supabase, by its legacy shared secret.
+        SupabaseSecret = "supabase-secret",
+        /// Supabase, by a key that the project imported.
+        SupabaseKey = "supabase-key",
+        /// Supabase, by third-party auth.
+        SupabaseThirdParty = "supabase-third-party",
+        /// PostgREST.
+        Postgrest = "postgrest",
+        /// Neon's Data API.
+        Neon = "neon",
+        /// Hasura.
+        Hasura = "hasura",
+        /// Nhost.
+        Nhost = "nhost",
+        /// RabbitMQ: AMQP, STOMP, management.
+        Rabbitmq = "rabbitmq",
+        /// RabbitMQ: MQTT.
+        RabbitmqMqtt = "rabbitmq-mqtt",
+        /// A user of NATS in operator mode.
+        NatsUser = "nats-user",
+        /// Convex.
+        Convex = "convex",
+        /// A record of SurrealDB.
+        SurrealdbRecord = "surrealdb-record",
+        /// A system user of SurrealDB.
+        SurrealdbSystem = "surrealdb-system",
+        /// LiveKit.
+        Livekit = "livekit",
+        /// Stream.
+        Stream = "stream",
+        /// Ably.
+        Ably = "ably",
+        /// Centrifugo.
+        Centrifugo = "centrifugo",
+        /// Mercure 0.x.
+        Mercure0 = "mercure-0",
+        /// Mercure 1.0.
+        Mercure1 = "mercure-1",
+        /// AWS.
+        AwsSts = "aws-sts",
+        /// Google Cloud.
+        GcpWif = "gcp-wif",
+        /// Azure.
+        AzureFic = "azure-fic",
+        /// Kubernetes.
+        Kubernetes = "kubernetes",
+        /// HashiCorp Vault, OpenBao.
+        Vault = "vault",
+        /// MinIO.
+        Minio = "minio",
+        /// Grafana's auth.jwt.
+        Grafana = "grafana",
+        /// Trino.
+        Trino = "trino",
+        /// ClickHouse Cloud.
+        Clickhouse = "clickhouse",
+        /// Apache Kafka.
+        Kafka = "kafka",
+        /// Dovecot.
+        Dovecot = "dovecot",
+        /// ejabberd.
+        Ejabberd = "ejabberd",
         /// A plain JSON Web Token.
         Jwt = "jwt",
     }
 }
 
 impl PresetKind {
+    /// What people are told about it.
+    pub fn about(self) -> &'static About {
+        self.rules().about()
+    }
+
     /// The preset's rules.
     pub fn rules(self) -> &'static dyn Preset {
         match self {
-            Self::Firebase => &firebase::Firebase,
-            Self::Jwt => &jwt::Jwt,
+            Self::Firebase => &firebase::Firebase { tenant: false },
+            Self::FirebaseTenant => &firebase::Firebase { tenant: true },
+            Self::SupabaseSecret => &supabase::SECRET,
+            Self::SupabaseKey => &supabase::KEY,
+            Self::SupabaseThirdParty => &supabase::THIRD_PARTY,
+            Self::Postgrest => &postgres::POSTGREST,
+            Self::Neon => &postgres::NEON,
+            Self::Hasura => &hasura::HASURA,
+            Self::Nhost => &hasura::NHOST,
+            Self::Rabbitmq => &rabbitmq::RABBITMQ,
+            Self::RabbitmqMqtt => &rabbitmq::RABBITMQ_MQTT,
+            Self::NatsUser => &nats::NatsUser,
+            Self::Convex => &services::CONVEX,
+            Self::SurrealdbRecord => &surrealdb::RECORD,
+            Self::SurrealdbSystem => &surrealdb::SYSTEM,
+            Self::Livekit => &realtime::LIVEKIT,
+            Self::Stream => &realtime::STREAM,
+            Self::Ably => &realtime::ABLY,
+            Self::Centrifugo => &realtime::CENTRIFUGO,
+            Self::Mercure0 => &mercure::V0,
+            Self::Mercure1 => &mercure::V1,
+            Self::AwsSts => &cloud::AWS,
+            Self::GcpWif => &cloud::GCP,
+            Self::AzureFic => &cloud::AZURE,
+            Self::Kubernetes => &cloud::KUBERNETES,
+            Self::Vault => &cloud::VAULT,
+            Self::Minio => &services::MINIO,
+            Self::Grafana => &services::GRAFANA,
+            Self::Trino => &services::TRINO,
+            Self::Clickhouse => &services::CLICKHOUSE,
+            Self::Kafka => &services::KAFKA,
+            Self::Dovecot => &mail::DOVECOT,
+            Self::Ejabberd => &mail::EJABBERD,
+            Self::Jwt => &jwt::JWT,
         }
     }
 }
 
 /// What one kind of target demands.
 pub trait Preset: Sync {
+    /// What people are told about it.
+    fn about(&self) -> &About;
+
+    /// Its rules, each with a name; empty where they are told on a page of their own.
+    fn in_words(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// How long the target may go on without a new key: it is published at least as long before it signs.
+    fn key_lag(&self) -> Duration {
+        Duration::minutes(self.about().key_lag)
+    }
+
+    /// The expression for the subject where the operator says nothing.
+    fn subject(&self) -> Option<&'static str> {
+        Some("{{ user.id }}")
+    }
+
+    /// The claims where the operator says nothing; what the operator says is put over them.
+    fn defaults(&self) -> Value {
+        Value::Null
+    }
+
     /// The settled values of a spec: its own, the preset's defaults, and never other ones than the preset allows.
     fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan;
 
@@ -66,6 +212,19 @@ pub struct Plan {
     /// The most characters of a subject.
     pub subject_max: usize,
     pub tenant_id: Option<String>,
+    /// Whether values are taken that give more than a user should have.
+    pub dangerous: bool,
+    /// NATS: the account that signs.
+    pub nats: Option<NatsAccount>,
+}
+
+/// An account of NATS, or a signing key of one.
+#[derive(Clone, Debug)]
+pub struct NatsAccount {
+    /// Its public key, `A…`.
+    pub public: String,
+    /// Its private key, which people's user keys are derived from.
+    pub secret: Secret<Vec<u8>>,
 }
 
 /// What a token is assembled from.
@@ -99,11 +258,20 @@ pub enum Violation {
     #[error("`iss` and `sub` differ")]
     IssuerIsNotSubject,
     /// `exp` too far from `iat`, or before it.
-    #[error("life longer than an hour, or none")]
+    #[error("life longer than the target allows, or none")]
     Lifetime,
     /// A reserved name among the developer claims.
     #[error("reserved name `{0}`")]
     Reserved(String),
+    /// A claim that is absent or that the target could not read.
+    #[error("claim `{0}` must be {1}")]
+    Shape(String, &'static str),
+    /// A value that gives more than a user should have.
+    #[error("claim `{0}` is `{1}` only with `dangerous = true`")]
+    Powerful(String, String),
+    /// A rule that is not about one claim alone.
+    #[error("{0}")]
+    Rule(&'static str),
     /// Developer claims beyond their limit.
     #[error("developer claims longer than {0} characters of JSON")]
     ClaimsTooLong(usize),
@@ -141,13 +309,28 @@ fn is_reserved(name: &str, reserved: &[&str]) -> bool {
     reserved.iter().any(|taken| name.eq_ignore_ascii_case(taken))
 }
 
-/// The lifetime in seconds, at most `max`.
-fn settle_lifetime(spec: &BridgeDefinition, max: Duration, refusal: &'static str, problems: &mut Problems) -> i64 {
-    let lifetime = spec.lifetime.unwrap_or(Duration::minutes(10));
-    if lifetime < Duration::seconds(10) || lifetime > max {
-        problems.add("lifetime", Problem::Form(refusal));
+/// The lifetime in seconds.
+fn settle_lifetime(spec: &BridgeDefinition, bounds: Lifetime, problems: &mut Problems) -> i64 {
+    let lifetime = spec.lifetime.map_or(bounds.usual, |lifetime| lifetime.num_seconds());
+    if !(10..=bounds.most).contains(&lifetime) {
+        problems.add("lifetime", Problem::Form(bounds.words));
     }
-    lifetime.num_seconds()
+    lifetime
+}
+
+/// What the operator says, put over what the preset says: objects member by member, all else whole.
+pub fn merged(defaults: Value, given: &Value) -> Value {
+    match (defaults, given) {
+        (defaults, Value::Null) => defaults,
+        (Value::Object(mut members), Value::Object(given)) => {
+            for (name, value) in given {
+                let default = members.remove(name).unwrap_or_default();
+                members.insert(name.clone(), merged(default, value));
+            }
+            Value::Object(members)
+        }
+        (_, given) => given.clone(),
+    }
 }
 
 fn settle_max_bytes(spec: &BridgeDefinition, problems: &mut Problems) -> usize {
@@ -162,3 +345,6 @@ fn settle_max_bytes(spec: &BridgeDefinition, problems: &mut Problems) -> usize {
 fn is_plain(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
+
+#[cfg(test)]
+mod tests;

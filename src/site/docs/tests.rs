@@ -65,8 +65,13 @@ fn headings(markdown: &str) -> HashSet<String> {
 fn generated_pages_are_up_to_date() {
     for guide in GUIDES {
         if let Source::Code(render) = guide.source {
-            let command = if guide.name == "audit-events" { "events" } else { guide.name };
             let path = guide.path;
+            let command = match path.strip_prefix("docs/bridges/").and_then(|file| file.strip_suffix(".md")) {
+                Some("README") => "bridges".to_owned(),
+                Some(page) => format!("bridges {page}"),
+                None if guide.name == "audit-events" => "events".to_owned(),
+                None => guide.name.to_owned(),
+            };
             assert!(
                 fs::read_to_string(root().join(path)).unwrap_or_default() == render(EXAMPLE_ORIGIN),
                 "{path} is stale; run: passmint docs {command} > {path}"

@@ -78,6 +78,14 @@ impl KeyMaterial {
         }
     }
 
+    /// Takes the 32 bytes that an Ed25519 key is made of (RFC 8032 §5.1.5).
+    ///
+    /// # Errors
+    /// [`KeyError::Form`] when the library refuses them.
+    pub fn from_ed25519_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::of_ed25519(&Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Form)?)
+    }
+
     /// Reads a private JWK (or a symmetric one). Both halves must belong together.
     ///
     /// # Errors

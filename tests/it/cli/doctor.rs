@@ -102,6 +102,10 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
     assert_eq!(app.events("bridge.minted"), 1, "a real token is witnessed");
     let jwks = app.request("GET", "/v1/bridges/demo/jwks.json").send().expect(200).json();
     assert_eq!(jwks["keys"][0]["kid"], real[0]["header"]["kid"]);
+    let presets = operator.json(&["bridges", "presets"]);
+    let of =
+        |name: &str| presets.as_array().unwrap().iter().find(|one| one["preset"] == name).unwrap()["verified"].clone();
+    assert_eq!((of("rabbitmq"), of("vault"), of("mercure-1")), ("live".into(), "source".into(), "unverified".into()));
     assert!(operator.refused(&["bridges", "test", "none"]).contains("no bridge is named `none`; there is demo"));
 }
 

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::bridge::preset::jwt::JWT;
 use crate::bridge::testing::jwt_spec;
 use crate::bridge::{Bridge, Key, Material, sample};
 use crate::tokens::keys::KeyMaterial;
@@ -124,9 +125,9 @@ fn claims_about_the_sign_in_cannot_lie() {
 #[test]
 fn the_checker_refuses_each_broken_rule() {
     let mut problems = Problems::default();
-    let plan = Jwt.settle(&jwt_spec(Value::Null), &mut problems);
+    let plan = JWT.settle(&jwt_spec(Value::Null), &mut problems);
     let (header, good) = render(jwt_spec(Value::Null));
-    assert_eq!(check(&plan, &header, &good), []);
+    assert_eq!(JWT.check(&plan, &header, &good), []);
     for (name, member, value, violation) in [
         ("issuer", "iss", json!("https://evil.example"), Violation::Claim("iss")),
         ("subject", "sub", json!(""), Violation::Claim("sub")),
@@ -142,9 +143,9 @@ fn the_checker_refuses_each_broken_rule() {
     ] {
         let mut claims = good.clone();
         claims[member] = value;
-        assert_eq!(check(&plan, &header, &claims), [violation], "{name}");
+        assert_eq!(JWT.check(&plan, &header, &claims), [violation], "{name}");
     }
     for (name, header) in [("alg", json!({ "alg": "none", "typ": "JWT" })), ("typ", json!({ "alg": "ES256" }))] {
-        assert_eq!(check(&plan, &header, &good), [Violation::Header(name)], "{name}");
+        assert_eq!(JWT.check(&plan, &header, &good), [Violation::Header(name)], "{name}");
     }
 }

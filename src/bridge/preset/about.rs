@@ -1,0 +1,88 @@
+//! What people are told about a preset: what it is for, how sure it is, and what to paste on the other side.
+
+/// A preset in words.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// The target's name.
+    pub title: &'static str,
+    /// Its page in `docs/bridges/`, without `.md`; presets of one family share one.
+    pub page: &'static str,
+    /// What the token is for, in one sentence.
+    pub summary: &'static str,
+    /// How it is known that the target takes the token.
+    pub verified: Verified,
+    /// How long the target may keep old keys, in minutes: a new key is published at least that long before it signs.
+    pub key_lag: i64,
+    /// A whole example: the bridge in TOML.
+    pub example: &'static str,
+    /// What to paste on the other side.
+    pub other_side: &'static [Snippet],
+    /// What else to know, a sentence or two each, in Markdown.
+    pub notes: &'static [&'static str],
+}
+
+/// How it is known that the target takes a preset's tokens, with the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// `make test-live` gives a minted token to the real program, or to its maker's own verifier.
+    Live(&'static str),
+    /// Written after the target's source or its own documentation; not run against it.
+    Source(&'static str),
+    /// Not sure. Such a bridge is refused unless it says `allow_unverified = true`.
+    Unverified(&'static str),
+}
+
+impl Verified {
+    /// The word for tables and programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live(_) => "live",
+            Self::Source(_) => "source",
+            Self::Unverified(_) => "unverified",
+        }
+    }
+
+    /// With what.
+    pub const fn with(self) -> &'static str {
+        match self {
+            Self::Live(with) | Self::Source(with) | Self::Unverified(with) => with,
+        }
+    }
+}
+
+/// Something to paste. `{issuer}`, `{audience}`, `{algorithm}`, `{jwks_url}`, `{name}` and `{server}` stand for the
+/// bridge's own values.
+#[derive(Clone, Copy, Debug)]
+pub struct Snippet {
+    /// Where it goes.
+    pub place: &'static str,
+    /// The language, as Markdown has it.
+    pub language: &'static str,
+    /// The text.
+    pub text: &'static str,
+}
+
+/// The values that snippets name.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "each is the placeholder of its name")]
+pub struct Values<'a> {
+    pub name: &'a str,
+    pub server: &'a str,
+    pub issuer: &'a str,
+    pub audience: &'a str,
+    pub algorithm: &'a str,
+}
+
+impl Snippet {
+    /// The text with a bridge's values.
+    pub fn render(&self, values: &Values<'_>) -> String {
+        let server = values.server.trim_end_matches('/');
+        self.text
+            .replace("{jwks_url}", &format!("{server}/v1/bridges/{}/jwks.json", values.name))
+            .replace("{server}", server)
+            .replace("{issuer}", values.issuer)
+            .replace("{audience}", values.audience)
+            .replace("{algorithm}", values.algorithm)
+            .replace("{name}", values.name)
+    }
+}

@@ -1,0 +1,122 @@
+//! A rule about one claim: where it is, what it has to be, and what it may not say.
+
+use serde_json::Value;
+
+use super::shape::Shape;
+
+/// The rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Where: names from the top.
+    pub path: &'static [&'static str],
+    /// What it has to be, where it is.
+    pub shape: Shape,
+    /// Whether the target does not work without it.
+    pub needed: bool,
+    /// Whether it decides what the token allows: then no text that a person, a client or a device chooses goes into it.
+    pub rights: bool,
+    /// Whether the preset alone says it.
+    pub locked: bool,
+    /// Values that give more than a user should have; only with `dangerous = true`. A `*` at one end stands for anything;
+    /// `true` is the flag.
+    pub powerful: &'static [&'static str],
+}
+
+/// A rule for the claim at `path`.
+pub const fn claim(path: &'static [&'static str], shape: Shape) -> Claim {
+    Claim { path, shape, needed: false, rights: false, locked: false, powerful: &[] }
+}
+
+impl Claim {
+    /// The target does not work without it.
+    pub const fn needed(self) -> Self {
+        Self { needed: true, ..self }
+    }
+
+    /// It decides what the token allows.
+    pub const fn rights(self) -> Self {
+        Self { rights: true, ..self }
+    }
+
+    /// The preset alone says it.
+    pub const fn locked(self) -> Self {
+        Self { locked: true, ..self }
+    }
+
+    /// These values are only for those who mean it.
+    pub const fn powerful(self, powerful: &'static [&'static str]) -> Self {
+        Self { powerful, rights: true, ..self }
+    }
+
+    /// Where it is, in messages.
+    pub fn place(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// The first powerful value in what stands there.
+    pub fn too_powerful(&self, value: &Value) -> Option<String> {
+        if self.powerful.is_empty() { None } else { find_text(value, &|text| self.is_powerful(text)) }
+    }
+
+    fn is_powerful(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        self.powerful.iter().any(|pattern| {
+            let pattern = pattern.to_ascii_lowercase();
+            match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+                _ if pattern.len() == 1 => text == pattern,
+                (Some(end), _) => text.ends_with(end),
+                (None, Some(beginning)) => text.starts_with(beginning),
+                (None, None) => text == pattern,
+            }
+        })
+    }
+}
+
+/// What stands at a place.
+pub fn at<'a>(claims: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(claims, |value, name| value.get(name))
+}
+
+/// The first text at or below a value that is looked for. A text with spaces or commas is a list in many targets' eyes.
+fn find_text(value: &Value, wanted: &impl Fn(&str) -> bool) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let words = text.split([' ', ',']).map(str::trim);
+            std::iter::once(text.as_str()).chain(words).find(|text| wanted(text)).map(ToOwned::to_owned)
+        }
+        Value::Bool(true) => wanted("true").then(|| "true".to_owned()),
+        Value::Array(items) => items.iter().find_map(|item| find_text(item, wanted)),
+        Value::Object(members) => members.values().find_map(|member| find_text(member, wanted)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bridge::preset::shape;
+
+    #[test]
+    fn powerful_values_are_found_however_they_are_written() {
+        let rule = claim(&["x"], shape::ANY).powerful(&["admin", "system:*", "*.tag:administrator", "*", "true"]);
+        for value in [
+            json!("admin"),
+            json!("ADMIN"),
+            json!("read Admin"),
+            json!("read,admin"),
+            json!(["user", "admin"]),
+            json!({ "a": { "b": ["system:masters"] } }),
+            json!("rabbitmq.tag:administrator"),
+            json!("*"),
+            json!(["*"]),
+            json!(true),
+        ] {
+            assert!(rule.too_powerful(&value).is_some(), "{value}");
+        }
+        for value in [json!("administrator"), json!("a*"), json!("systems"), json!(false), json!(1), json!([])] {
+            assert_eq!(rule.too_powerful(&value), None, "{value}");
+        }
+    }
+}

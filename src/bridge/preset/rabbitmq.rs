@@ -1,0 +1,134 @@
+//! RabbitMQ's OAuth 2 plugin: the token is the password for AMQP, STOMP and MQTT, and the bearer of the management API.
+//!
+//! Permissions are words of `scope`: `<resource server>.<read|write|configure>:<vhost>/<name>[/<routing key>]`, where a part
+//! may be a pattern. The plugin takes a token without `exp` as one that never ends.
+//!
+//! Source: RabbitMQ's documentation of the plugin; run against 3.10.8 and 4.0.5.
+
+use serde_json::Value;
+
+use super::about::{About, Snippet, Verified};
+use super::claim::{Claim, claim};
+use super::shape::{self, Shape};
+use super::target::{Audience, Lifetime, PLAIN, Target};
+use crate::bridge::spec::{Algorithm, Typ};
+
+const SCOPES: Shape =
+    Shape { words: "a list of permissions, or nothing else than them in one text", ..shape::TEXT_OR_TEXTS };
+
+const CLAIMS: &[Claim] = &[
+    claim(&["scope"], SCOPES).needed().powerful(&["*.tag:administrator"]),
+    // Where the broker is set to look for permissions elsewhere, these would be another way in.
+    claim(&["authorization_details"], shape::ANY).powerful(&["*.tag:administrator", "administrator"]),
+];
+
+const NOTES: &[&str] = &[
+    "`audience` is the broker's `resource_server_id`, and the beginning of every permission.",
+    "`%2F` is the vhost `/`. A pattern that gives everything is `rabbitmq.read:*/*`; the part that one user's permissions differ in is written \
+     with `tmpl`, so that no id becomes a pattern.",
+    "`tag:administrator` is refused without `dangerous = true`. Without any tag the management API answers 401.",
+    "A connection ends when its token does, unless the client sends a new one (AMQP `update-secret`): the default life is 30 minutes.",
+    "The plugin takes only `https` for a key set's URL; elsewhere give it the key as a file.",
+];
+
+const CONF: &str = "auth_backends.1 = rabbit_auth_backend_oauth2
+auth_oauth2.resource_server_id = {audience}
+auth_oauth2.jwks_url = {jwks_url}
+auth_oauth2.algorithms.1 = {algorithm}";
+
+/// Every word belongs to this broker and is a permission or a tag.
+fn permissions(claims: &Value, audience: &str, parts: std::ops::RangeInclusive<usize>) -> Option<&'static str> {
+    let all: Vec<&str> = match &claims["scope"] {
+        Value::String(text) => text.split(' ').collect(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let is_permission = |text: &str| {
+        let Some(rest) = text.strip_prefix(audience).and_then(|rest| rest.strip_prefix('.')) else { return false };
+        match rest.split_once(':') {
+            Some(("tag", tag)) => ["administrator", "monitoring", "management", "policymaker"].contains(&tag),
+            Some(("read" | "write", place)) => is_place(place, &parts),
+            Some(("configure", place)) => is_place(place, &(2..=3)),
+            _ => false,
+        }
+    };
+    (!all.iter().all(|text| is_permission(text))).then_some(
+        "each permission is `<audience>.<read|write|configure>:<vhost>/<name>[/<routing key>]` or `<audience>.tag:<tag>`; for MQTT \
+         with the routing key",
+    )
+}
+
+/// Parts without anything that is not text, `*`, a percent-encoded byte or one of RabbitMQ's variables.
+fn is_place(place: &str, parts: &std::ops::RangeInclusive<usize>) -> bool {
+    let found: Vec<&str> = place.split('/').collect();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*%~{}".contains(&byte);
+    parts.contains(&found.len()) && found.iter().all(|part| !part.is_empty() && part.bytes().all(plain))
+}
+
+/// AMQP, STOMP and the management API.
+pub static RABBITMQ: Target = Target {
+    about: About {
+        title: "RabbitMQ",
+        page: "rabbitmq",
+        summary: "The password of an AMQP or STOMP connection, and the bearer of the management API.",
+        verified: Verified::Live("RabbitMQ 3.10.8"),
+        key_lag: 10,
+        example: r#"[bridges.rabbitmq]
+preset = "rabbitmq"
+audience = "rabbitmq"
+
+[bridges.rabbitmq.claims]
+scope = [
+    "rabbitmq.tag:management",
+    "{{ tmpl('rabbitmq.configure:%2F/user-{}', user.id) }}",
+    "{{ tmpl('rabbitmq.write:%2F/user-{}', user.id) }}",
+    "{{ tmpl('rabbitmq.read:%2F/user-{}', user.id) }}",
+]
+"#,
+        other_side: &[Snippet { place: "rabbitmq.conf", language: "ini", text: CONF }],
+        notes: NOTES,
+    },
+    algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+    types: &[Typ::Jwt, Typ::AtJwt, Typ::None],
+    audience: Audience::Said("the broker's `resource_server_id`"),
+    lifetime: Lifetime::CONNECTION,
+    claims: CLAIMS,
+    also: |plan, claims| permissions(claims, &plan.audience, 2..=3),
+    ..PLAIN
+};
+
+/// MQTT.
+pub static RABBITMQ_MQTT: Target = Target {
+    about: About {
+        title: "RabbitMQ, MQTT",
+        page: "rabbitmq",
+        summary: "The password of an MQTT connection. Topics need a third part in each permission: the preset asks for it.",
+        verified: Verified::Live("RabbitMQ 3.10.8"),
+        key_lag: 10,
+        example: r#"[bridges.mqtt]
+preset = "rabbitmq-mqtt"
+audience = "rabbitmq"
+
+[bridges.mqtt.claims]
+scope = [
+    "rabbitmq.configure:%2F/mqtt-subscription-*",
+    "rabbitmq.write:%2F/mqtt-subscription-*/*",
+    "rabbitmq.read:%2F/mqtt-subscription-*/*",
+    "{{ tmpl('rabbitmq.write:%2F/amq.topic/{}.*', user.id) }}",
+    "{{ tmpl('rabbitmq.read:%2F/amq.topic/{}.*', user.id) }}",
+]
+"#,
+        other_side: &[Snippet { place: "rabbitmq.conf", language: "ini", text: CONF }],
+        notes: &[
+            "A `/` of an MQTT topic is a `.` in the routing key: `<user id>.*` allows the topics `<user id>/…`.",
+            "A permission with two parts lets a client connect and drops the connection at the first publish: it is refused here.",
+            NOTES[0],
+            NOTES[1],
+            NOTES[2],
+            NOTES[3],
+            NOTES[4],
+        ],
+    },
+    also: |plan, claims| permissions(claims, &plan.audience, 3..=3),
+    ..RABBITMQ
+};

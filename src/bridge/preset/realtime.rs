@@ -1,0 +1,235 @@
+//! Services for calls, chat and messages that take an HMAC of a secret they gave out: LiveKit, Stream, Ably, Centrifugo.
+//!
+//! Source: each one's documentation; LiveKit's and Stream's own server libraries, which read the tokens in `make test-live`.
+
+use serde_json::Value;
+
+use super::about::{About, Snippet, Verified};
+use super::claim::claim;
+use super::shape::{self, Shape};
+use super::target::{Audience, Issuer, Kid, Lifetime, PLAIN, Subject, Target};
+use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
+
+/// LiveKit.
+pub static LIVEKIT: Target = Target {
+    about: About {
+        title: "LiveKit",
+        page: "livekit",
+        summary: "The token that lets a person into one room.",
+        verified: Verified::Live("livekit-server-sdk 2.19 (TokenVerifier)"),
+        key_lag: 0,
+        example: r#"[bridges.livekit]
+preset = "livekit"
+issuer = "APIabcdefghijk"                        # the API key
+secret_file = "/run/secrets/livekit-api-secret"
+
+[bridges.livekit.inputs.room]
+max_length = 40
+
+[bridges.livekit.claims]
+name = "{{ user.name ? }}"
+video = { roomJoin = true, room = "{{ input.room }}", canPublish = true, canSubscribe = true }
+"#,
+        other_side: &[Snippet {
+            place: "The app",
+            language: "js",
+            text: "const { token } = await post(\"{server}/v1/bridges/{name}/token\", { inputs: { room: \"blue\" } });
+await room.connect(\"wss://my-project.livekit.cloud\", token);",
+        }],
+        notes: &[
+            "`video.room` is asked for: a token for one room. Whoever may ask the bridge may name any room; list them with `one_of`, or build the \
+             name with `tmpl`, where that matters.",
+            "`roomAdmin`, `roomCreate`, `roomList`, `roomRecord`, `ingressAdmin`, `hidden`, `recorder` and `agent` are refused without \
+             `dangerous = true`.",
+            "LiveKit renews a token by itself while somebody is in the room: a short life is enough.",
+        ],
+    },
+    algorithms: &[Algorithm::Hs256],
+    types: &[Typ::Jwt, Typ::None],
+    issuer: Issuer::Said("the API key"),
+    audience: Audience::Usually("livekit"),
+    forms: &[AudienceForm::String],
+    claims: &[
+        claim(&["video"], shape::OBJECT).needed(),
+        claim(&["video", "room"], shape::TEXT).needed(),
+        claim(&["video", "roomJoin"], shape::FLAG).needed(),
+        claim(&["video", "roomAdmin"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "roomCreate"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "roomList"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "roomRecord"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "ingressAdmin"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "hidden"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "recorder"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "agent"], shape::FLAG).powerful(&["true"]),
+        claim(&["video", "canPublish"], shape::FLAG),
+        claim(&["video", "canSubscribe"], shape::FLAG),
+        claim(&["metadata"], shape::LONG_TEXT),
+        claim(&["attributes"], shape::TEXT_MAP),
+    ],
+    reserved: &["sip", "roomConfig", "kind"],
+    ..PLAIN
+};
+
+const STREAM_ID: Shape =
+    Shape { words: "1 to 255 of letters, digits and `@_-`", holds: |value| shape::word(value, 255, b"@_-") };
+
+/// Stream.
+pub static STREAM: Target = Target {
+    about: About {
+        title: "Stream (chat, video, feeds)",
+        page: "stream",
+        summary: "The user token of Stream's client libraries.",
+        verified: Verified::Live("stream-chat 9.53 (the same token as its own `createToken`)"),
+        key_lag: 0,
+        example: r#"[bridges.stream]
+preset = "stream"
+secret_file = "/run/secrets/stream-api-secret"
+"#,
+        other_side: &[Snippet {
+            place: "The app",
+            language: "js",
+            text: "await client.connectUser({ id: userId }, async () => (await post(\"{server}/v1/bridges/{name}/token\")).token);",
+        }],
+        notes: &[
+            "`user_id` is the person; it has to be made of letters, digits and `@_-`.",
+            "`server` is never written: such a token could do everything.",
+            "Stream revokes by time: tokens with an `iat` before the moment that its API is told are refused.",
+        ],
+    },
+    algorithms: &[Algorithm::Hs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Usually("stream"),
+    forms: &[AudienceForm::String],
+    subject: Subject { claim: "user_id", shape: STREAM_ID, ..Subject::USER },
+    reserved: &["server", "role", "call_cids"],
+    ..PLAIN
+};
+
+/// JSON text of an object from resources to lists of operations.
+const CAPABILITY: Shape = Shape {
+    words: "JSON text such as `{\"chat:1\":[\"subscribe\"]}`",
+    holds: |value| capabilities(value).is_some_and(|resources| !resources.is_empty()),
+};
+
+const OPERATIONS: [&str; 11] = [
+    "subscribe",
+    "publish",
+    "presence",
+    "object-subscribe",
+    "object-publish",
+    "annotation-subscribe",
+    "annotation-publish",
+    "history",
+    "stats",
+    "push-subscribe",
+    "channel-metadata",
+];
+
+/// The resources of a capability, with their operations; `None` when it is not one.
+fn capabilities(value: &Value) -> Option<Vec<(String, Vec<String>)>> {
+    let parsed: Value = serde_json::from_str(value.as_str()?).ok()?;
+    let operations = |list: &Value| {
+        let list = list.as_array()?;
+        list.iter().map(|one| one.as_str().map(ToOwned::to_owned)).collect::<Option<Vec<_>>>()
+    };
+    parsed.as_object()?.iter().map(|(name, list)| Some((name.clone(), operations(list)?))).collect()
+}
+
+/// Ably.
+pub static ABLY: Target = Target {
+    about: About {
+        title: "Ably",
+        page: "ably",
+        summary: "An Ably JWT: who the client is, and which channels it may use for what.",
+        verified: Verified::Source("Ably's documentation of JWTs"),
+        key_lag: 0,
+        example: r#"[bridges.ably]
+preset = "ably"
+kid = "xVLyHw.LMJZxw"                           # the API key up to the colon
+secret_file = "/run/secrets/ably-key-secret"    # what comes after the colon
+
+[bridges.ably.claims]
+x-ably-capability = "{{ tmpl('{\"chat:{}\":[\"subscribe\",\"publish\"]}', user.id) }}"
+"#,
+        other_side: &[Snippet {
+            place: "The app",
+            language: "js",
+            text: "const ably = new Ably.Realtime({
+  authCallback: (_, done) => post(\"{server}/v1/bridges/{name}/token\").then(({ token }) => done(null, token), done),
+});",
+        }],
+        notes: &[
+            "The token can do at most what the API key can: give the key no more than people need.",
+            "The capability is JSON *text*. Resources that everybody shares (`*`, `*:*`) and the operation `*` need `dangerous = true`.",
+            "`x-ably-clientId` is the person, so that nobody speaks for another.",
+        ],
+    },
+    algorithms: &[Algorithm::Hs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Usually("ably"),
+    forms: &[AudienceForm::String],
+    kid: Kid::Fixed("the name of the API key, `appId.keyId`"),
+    defaults: r#"{ "x-ably-clientId": "{{ user.id }}" }"#,
+    claims: &[
+        claim(&["x-ably-capability"], CAPABILITY).needed().rights(),
+        claim(&["x-ably-clientId"], shape::ID).needed().rights(),
+    ],
+    also: |plan, claims| {
+        let resources = capabilities(&claims["x-ably-capability"])?;
+        let everything = |name: &str| name == "*" || name == "*:*" || name == "[*]*";
+        let mut all = resources.iter().flat_map(|(_, operations)| operations);
+        if all.any(|operation| operation != "*" && !OPERATIONS.contains(&operation.as_str())) {
+            return Some("an operation is one of Ably's, such as `subscribe`, `publish`, `presence`, `history`");
+        }
+        let powerful =
+            |(name, operations): &(String, Vec<String>)| everything(name) || operations.iter().any(|one| one == "*");
+        (!plan.dangerous && resources.iter().any(powerful))
+            .then_some("everything, in `x-ably-capability`, only with `dangerous = true`")
+    },
+    ..PLAIN
+};
+
+/// Centrifugo.
+pub static CENTRIFUGO: Target = Target {
+    about: About {
+        title: "Centrifugo",
+        page: "centrifugo",
+        summary: "The connection token of Centrifugo's client libraries.",
+        verified: Verified::Source("Centrifugo 6's documentation of client authentication"),
+        key_lag: 60,
+        example: r#"[bridges.centrifugo]
+preset = "centrifugo"
+
+[bridges.centrifugo.claims]
+subs = { "news" = {} }
+"#,
+        other_side: &[Snippet {
+            place: "config.json",
+            language: "json",
+            text: "{ \"client\": { \"token\": {
+  \"jwks_public_endpoint\": \"{jwks_url}\",
+  \"audience\": \"{audience}\",
+  \"issuer\": \"{issuer}\"
+} } }",
+        }],
+        notes: &[
+            "`audience` and `issuer` are checked only where Centrifugo's configuration names them: name them.",
+            "`channels` and `subs` subscribe the client by the server; they are no list of what it may subscribe to.",
+            "A connection ends with its token unless the client fetches another.",
+        ],
+    },
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Usually("centrifugo"),
+    forms: &[AudienceForm::String],
+    lifetime: Lifetime::CONNECTION,
+    claims: &[
+        claim(&["channels"], shape::TEXTS).rights(),
+        claim(&["subs"], shape::OBJECT).rights(),
+        claim(&["caps"], shape::ANY).rights(),
+        claim(&["info"], shape::OBJECT),
+        claim(&["meta"], shape::OBJECT).rights(),
+    ],
+    reserved: &["expire_at", "b64info", "channel"],
+    ..PLAIN
+};

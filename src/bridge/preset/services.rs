@@ -1,0 +1,224 @@
+//! Programs that verify a plain JWT and decide by one or two claims of it: MinIO, Grafana, Trino, ClickHouse, Kafka, Convex.
+//!
+//! Source: each one's documentation of JWT authentication.
+
+use super::about::{About, Snippet, Verified};
+use super::claim::claim;
+use super::shape;
+use super::target::{Audience, Kid, Lifetime, PLAIN, Target};
+use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
+
+/// Convex.
+pub static CONVEX: Target = Target {
+    about: About {
+        title: "Convex",
+        page: "convex",
+        summary: "The token that Convex's client sends, with a custom JWT provider on its side.",
+        verified: Verified::Source("Convex's documentation of custom JWT providers"),
+        key_lag: 60,
+        example: r#"[bridges.convex]
+preset = "convex"
+audience = "my-convex-app"
+"#,
+        other_side: &[Snippet {
+            place: "convex/auth.config.ts",
+            language: "js",
+            text: "export default { providers: [{
+  type: \"customJwt\", applicationID: \"{audience}\", issuer: \"{issuer}\", jwks: \"{jwks_url}\", algorithm: \"{algorithm}\",
+}] };",
+        }],
+        notes: &["Without `applicationID` Convex takes a token for any audience: write it."],
+    },
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Said("the provider's `applicationID`"),
+    kid: Kid::Needed,
+    lifetime: Lifetime::HOUR,
+    ..PLAIN
+};
+
+/// MinIO.
+pub static MINIO: Target = Target {
+    about: About {
+        title: "MinIO",
+        page: "minio",
+        summary: "The web identity token of MinIO's STS.",
+        verified: Verified::Source("MinIO's documentation of OpenID access management"),
+        key_lag: 60,
+        example: r#"[bridges.minio]
+preset = "minio"
+audience = "minio"
+key = "provider"
+
+[bridges.minio.claims]
+policy = "{{ user.groups | map('staff', 'readwrite', 'guests', 'readonly') }}"
+"#,
+        other_side: &[Snippet {
+            place: "The environment of minio",
+            language: "sh",
+            text: "MINIO_IDENTITY_OPENID_CONFIG_URL={issuer}/.well-known/openid-configuration
+MINIO_IDENTITY_OPENID_CLIENT_ID={audience}
+MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
+        }],
+        notes: &[
+            "`policy` names policies straight from the token: it comes from nothing that people choose, and `consoleAdmin` and `diagnostics` need \
+             `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim.",
+        ],
+    },
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Said("MINIO_IDENTITY_OPENID_CLIENT_ID"),
+    lifetime: Lifetime::HOUR,
+    claims: &[claim(&["policy"], shape::TEXT_OR_TEXTS).powerful(&["consoleAdmin", "diagnostics"])],
+    ..PLAIN
+};
+
+/// Grafana.
+pub static GRAFANA: Target = Target {
+    about: About {
+        title: "Grafana, auth.jwt",
+        page: "grafana",
+        summary: "A JWT in a header that signs a person in to Grafana.",
+        verified: Verified::Source("Grafana's documentation of auth.jwt"),
+        key_lag: 60,
+        example: r#"[bridges.grafana]
+preset = "grafana"
+audience = "grafana"
+
+[bridges.grafana.claims]
+email = "{{ user.email ? }}"
+role = "{{ user.groups | map('editors', 'Editor') | first ?? 'Viewer' }}"
+"#,
+        other_side: &[Snippet {
+            place: "grafana.ini",
+            language: "ini",
+            text: "[auth.jwt]
+enabled = true
+header_name = X-JWT-Assertion
+jwk_set_url = {jwks_url}
+cache_ttl = 5m
+username_claim = sub
+email_claim = email
+expect_claims = {\"iss\": \"{issuer}\", \"aud\": \"{audience}\"}
+role_attribute_path = role
+auto_sign_up = true",
+        }],
+        notes: &[
+            "Without `expect_claims` Grafana checks neither issuer nor audience.",
+            "`url_login` writes tokens into addresses, logs and histories: leave it off.",
+            "The roles `Admin` and `GrafanaAdmin` need `dangerous = true`. To sign in to Grafana by OpenID Connect: [the recipe](../recipes/grafana.md).",
+        ],
+    },
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256],
+    types: &[Typ::Jwt],
+    audience: Audience::Said("the `aud` of `expect_claims`"),
+    forms: &[AudienceForm::String],
+    lifetime: Lifetime::HOUR,
+    claims: &[
+        claim(&["role"], shape::TEXT).powerful(&["Admin", "GrafanaAdmin"]),
+        claim(&["groups"], shape::TEXTS).rights(),
+    ],
+    ..PLAIN
+};
+
+/// Trino.
+pub static TRINO: Target = Target {
+    about: About {
+        title: "Trino",
+        page: "trino",
+        summary: "The access token of Trino's clients.",
+        verified: Verified::Source("Trino's documentation of JWT authentication"),
+        key_lag: 60,
+        example: r#"[bridges.trino]
+preset = "trino"
+audience = "trino"
+"#,
+        other_side: &[Snippet {
+            place: "config.properties",
+            language: "ini",
+            text: "http-server.authentication.type=JWT
+http-server.authentication.jwt.key-file={jwks_url}
+http-server.authentication.jwt.required-issuer={issuer}
+http-server.authentication.jwt.required-audience={audience}
+http-server.authentication.jwt.principal-field=sub",
+        }],
+        notes: &[
+            "Trino takes JWTs over TLS alone, and checks issuer and audience only where they are required: require them.",
+        ],
+    },
+    algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+    types: &[Typ::Jwt],
+    audience: Audience::Said("`required-audience`"),
+    lifetime: Lifetime::HOUR,
+    ..PLAIN
+};
+
+/// ClickHouse Cloud.
+pub static CLICKHOUSE: Target = Target {
+    about: About {
+        title: "ClickHouse Cloud",
+        page: "clickhouse",
+        summary: "The JWT that signs a passing user in, with roles.",
+        verified: Verified::Source("ClickHouse Cloud's documentation of JWT authentication"),
+        key_lag: 60,
+        example: r#"[bridges.clickhouse]
+preset = "clickhouse"
+audience = "clickhouse"
+
+[bridges.clickhouse.claims]
+"clickhouse:roles" = "{{ user.groups | map('analysts', 'reader') }}"
+"#,
+        other_side: &[Snippet { place: "The service's JWT settings: key set", language: "text", text: "{jwks_url}" }],
+        notes: &[
+            "A token that is older than the last one of the same person is refused: fetch a new one rather than keeping several.",
+            "EC keys are understood from 26.8 on; RS256 everywhere.",
+        ],
+    },
+    algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+    types: &[Typ::Jwt],
+    audience: Audience::Said("the audience that the service expects"),
+    kid: Kid::Needed,
+    lifetime: Lifetime::HOUR,
+    claims: &[
+        claim(&["clickhouse:roles"], shape::TEXTS).powerful(&["default_role", "sql_console_admin", "admin"]),
+        claim(&["clickhouse:grants"], shape::TEXTS).powerful(&["*"]),
+    ],
+    ..PLAIN
+};
+
+/// Kafka.
+pub static KAFKA: Target = Target {
+    about: About {
+        title: "Apache Kafka, OAUTHBEARER",
+        page: "kafka",
+        summary: "The token of a SASL/OAUTHBEARER connection.",
+        verified: Verified::Source("Kafka's documentation and its broker-side validator"),
+        key_lag: 60,
+        example: r#"[bridges.kafka]
+preset = "kafka"
+audience = "kafka"
+
+[bridges.kafka.claims]
+scope = ["kafka"]
+"#,
+        other_side: &[Snippet {
+            place: "server.properties",
+            language: "ini",
+            text: "listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={jwks_url}
+listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
+listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.expected.audience={audience}",
+        }],
+        notes: &[
+            "The broker wants `scope`, `exp`, `sub`, `iss` and `iat`; from 4.4 on it does not start without an expected issuer and audience.",
+            "The address of the key set has to be in the JVM's list of allowed URLs (`org.apache.kafka.sasl.oauthbearer.allowed.urls`).",
+        ],
+    },
+    algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+    types: &[Typ::Jwt, Typ::AtJwt],
+    audience: Audience::Said("`expected.audience`"),
+    kid: Kid::Needed,
+    lifetime: Lifetime::CONNECTION,
+    claims: &[claim(&["scope"], shape::TEXT_OR_TEXTS).needed().rights()],
+    ..PLAIN
+};

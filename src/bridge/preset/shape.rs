@@ -1,0 +1,69 @@
+//! Shapes of claims: what a target can read, in words and as a test.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+/// What a value has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// In words, after "must be".
+    pub words: &'static str,
+    /// Whether a value is it.
+    pub holds: fn(&Value) -> bool,
+}
+
+/// Anything; the rule has another point.
+pub const ANY: Shape = Shape { words: "a value", holds: |_| true };
+/// A short text.
+pub const TEXT: Shape = Shape { words: "text of 1 to 255 characters", holds: |value| text(value, 255) };
+/// A text as long as a token lets it be.
+pub const LONG_TEXT: Shape = Shape { words: "text", holds: Value::is_string };
+/// `true` or `false`.
+pub const FLAG: Shape = Shape { words: "true or false", holds: Value::is_boolean };
+/// A whole number.
+pub const NUMBER: Shape = Shape { words: "a whole number", holds: Value::is_i64 };
+/// An object.
+pub const OBJECT: Shape = Shape { words: "an object", holds: Value::is_object };
+/// A list of texts.
+pub const TEXTS: Shape = Shape { words: "a list of texts", holds: |value| items(value, |item| text(item, 1024)) };
+/// A list of texts with something in it.
+pub const SOME_TEXTS: Shape = Shape {
+    words: "a list of at least one text",
+    holds: |value| (TEXTS.holds)(value) && value.as_array().is_some_and(|items| !items.is_empty()),
+};
+/// One text or a list.
+pub const TEXT_OR_TEXTS: Shape =
+    Shape { words: "text, or a list of texts", holds: |value| text(value, 4096) || (TEXTS.holds)(value) };
+/// An object whose values are texts.
+pub const TEXT_MAP: Shape = Shape {
+    words: "an object whose values are text",
+    holds: |value| value.as_object().is_some_and(|members| members.values().all(Value::is_string)),
+};
+/// A UUID in its usual form.
+pub const UUID: Shape = Shape {
+    words: "a UUID (of any text: `{{ link('x') | uuid5('…') }}`)",
+    holds: |value| value.as_str().is_some_and(|text| text.len() == 36 && Uuid::parse_str(text).is_ok()),
+};
+/// The name of a database role: what fits into PostgreSQL's 63 bytes and needs no quotation.
+pub const ROLE: Shape =
+    Shape { words: "a role's name: 1 to 63 of letters, digits, `_` and `-`", holds: |value| word(value, 63, b"_-") };
+/// The id of something at the target.
+pub const ID: Shape = Shape { words: "1 to 255 of letters, digits and `_.-`", holds: |value| word(value, 255, b"_.-") };
+
+/// Text of 1 to `max` characters.
+pub fn text(value: &Value, max: usize) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty() && text.chars().count() <= max)
+}
+
+/// Text of 1 to `max` ASCII letters, digits and `others`.
+pub fn word(value: &Value, max: usize, others: &[u8]) -> bool {
+    value.as_str().is_some_and(|text| {
+        (1..=max).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    })
+}
+
+/// A list whose every member holds.
+pub fn items(value: &Value, holds: impl Fn(&Value) -> bool) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(holds))
+}

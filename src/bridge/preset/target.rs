@@ -1,0 +1,401 @@
+//! A target whose rules are data: a JWT with an allowed set of algorithms, defaults, and rules about its claims.
+//!
+//! What must always hold: `iss`, the subject, `aud`, `exp`, `iat` and `jti` are always there, because many verifiers accept
+//! a token in which they are absent; there is one audience; what the token says about the sign-in is what happened; and the
+//! finished token keeps every rule of the data, at every minting.
+//!
+//! To add a target: a file of data beside this one. [`PLAIN`] is the target that asks for nothing in particular.
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::about::About;
+use super::claim::{Claim, at};
+use super::shape::{self, Shape};
+use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
+use crate::bridge::facts::Fact;
+use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
+use crate::bridge::template::Template;
+
+/// Written by the engine alone, or with a meaning that a bridge cannot vouch for (delegation RFC 8693 §4.1 and §4.4, key
+/// binding RFC 7800, the header's own member).
+pub const RESERVED: [&str; 11] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "may_act", "cnf", "typ"];
+
+/// Claims that a target may decide by: each may carry its own fact and nothing else.
+pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 6] = [
+    ("acr", Fact::SessionAcr),
+    ("amr", Fact::SessionAmr),
+    ("auth_time", Fact::SessionAuthTime),
+    ("sid", Fact::SessionId),
+    ("azp", Fact::ClientId),
+    ("client_id", Fact::ClientId),
+];
+
+/// What one kind of target demands.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// In words.
+    pub about: About,
+    /// The algorithms it verifies; the first is the default.
+    pub algorithms: &'static [Algorithm],
+    /// What `typ` may be; the first is the default.
+    pub types: &'static [Typ],
+    /// Where `iss` comes from.
+    pub issuer: Issuer,
+    /// Where `aud` comes from.
+    pub audience: Audience,
+    /// How `aud` may be written; the first is the default.
+    pub forms: &'static [AudienceForm],
+    /// What it does with `kid`.
+    pub kid: Kid,
+    /// How long a token lives.
+    pub lifetime: Lifetime,
+    /// Who the token is about.
+    pub subject: Subject,
+    /// The claims where the operator says nothing else, as JSON text.
+    pub defaults: &'static str,
+    /// The rules about single claims.
+    pub claims: &'static [Claim],
+    /// Names beside [`RESERVED`] that no template may write.
+    pub reserved: &'static [&'static str],
+    /// Whatever cannot be said about one claim alone: the rule that is broken.
+    pub also: fn(&Plan, &Value) -> Option<&'static str>,
+}
+
+/// Where `iss` comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Issuer {
+    /// This server's issuer, unless the operator says another.
+    Server,
+    /// The operator says it: this.
+    Said(&'static str),
+}
+
+/// Where `aud` comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Audience {
+    /// The operator says it: this.
+    Said(&'static str),
+    /// This, unless the operator says another.
+    Usually(&'static str),
+}
+
+/// What a target does with the header's `kid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kid {
+    /// Nothing in particular.
+    Any,
+    /// It finds the key by it.
+    Needed,
+    /// It is a name that the target gave the key: this.
+    Fixed(&'static str),
+}
+
+/// How long a token lives, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    /// Where the operator says nothing.
+    pub usual: i64,
+    /// The most.
+    pub most: i64,
+    /// The bounds in words.
+    pub words: &'static str,
+}
+
+impl Lifetime {
+    /// Up to an hour.
+    pub const HOUR: Self = Self { usual: 600, most: 3600, words: "between 10 seconds and 1 hour" };
+    /// Up to a day.
+    pub const DAY: Self = Self { usual: 600, most: 86_400, words: "between 10 seconds and 24 hours" };
+    /// Up to a day, and by default as long as a connection should live.
+    pub const CONNECTION: Self = Self { usual: 1800, ..Self::DAY };
+}
+
+/// Who a token is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    /// The claim.
+    pub claim: &'static str,
+    /// The expression where the operator says nothing; none: the operator has to.
+    pub usual: Option<&'static str>,
+    /// The most characters.
+    pub max: usize,
+    /// What it has to be.
+    pub shape: Shape,
+}
+
+impl Subject {
+    /// Our user id in `sub`, at most 255 ASCII characters (OpenID Connect Core §2).
+    pub const USER: Self = Self { claim: "sub", usual: Some("{{ user.id }}"), max: 255, shape: shape::TEXT };
+}
+
+/// Any verifier of JWTs.
+pub const PLAIN: Target = Target {
+    about: super::jwt::ABOUT,
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa, Algorithm::Hs256],
+    types: &[Typ::Jwt, Typ::AtJwt, Typ::None],
+    issuer: Issuer::Server,
+    audience: Audience::Said("the one `aud` the target expects"),
+    forms: &[AudienceForm::String, AudienceForm::Array],
+    kid: Kid::Any,
+    lifetime: Lifetime::DAY,
+    subject: Subject::USER,
+    defaults: "{}",
+    claims: &[],
+    reserved: &[],
+    also: |_, _| None,
+};
+
+impl Preset for Target {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn in_words(&self) -> Vec<(&'static str, String)> {
+        self.rules_in_words()
+    }
+
+    fn subject(&self) -> Option<&'static str> {
+        self.subject.usual
+    }
+
+    fn defaults(&self) -> Value {
+        serde_json::from_str(self.defaults).unwrap_or_default()
+    }
+
+    fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
+        let issuer = self.settle_issuer(spec, problems);
+        if spec.tenant_id.is_some() {
+            problems.add("tenant_id", Problem::Unused("only the firebase presets have tenants"));
+        }
+        if self.subject.usual.is_none() && spec.subject.is_none() {
+            problems.add("subject", Problem::Required(self.subject.shape.words));
+        }
+        self.refuse_what_is_locked(&spec.claims, problems);
+        let algorithm = self.algorithm_of(spec);
+        let algorithm = one_of("algorithm", algorithm, self.algorithms, Algorithm::as_str, problems);
+        Plan {
+            audience: self.settle_audience(spec, &issuer, problems),
+            issuer,
+            audience_form: one_of("audience_form", spec.audience_form, self.forms, AudienceForm::as_str, problems),
+            algorithm,
+            typ: one_of("typ", spec.typ, self.types, Typ::as_str, problems),
+            kid: self.settle_kid(spec, algorithm, problems),
+            lifetime: settle_lifetime(spec, self.lifetime, problems),
+            max_bytes: settle_max_bytes(spec, problems),
+            subject_max: self.subject.max,
+            tenant_id: None,
+            dangerous: spec.dangerous,
+            nats: None,
+        }
+    }
+
+    fn vet(&self, template: &Template, problems: &mut Problems) {
+        problems.add_reserved(template, &RESERVED);
+        problems.add_reserved(template, self.reserved);
+        if self.subject.claim != "sub" {
+            problems.add_reserved(template, &[self.subject.claim]);
+        }
+        vet_claims_about_the_sign_in(template, problems);
+        vet_claims(self.claims, template, problems);
+    }
+
+    fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
+        // The engine's own claims come last, so that they win over anything that slipped past the names' check.
+        let mut claims = parts.claims;
+        claims.insert("iss".to_owned(), plan.issuer.clone().into());
+        claims.insert(self.subject.claim.to_owned(), parts.subject.into());
+        claims.insert("aud".to_owned(), audience(plan));
+        claims.insert("iat".to_owned(), parts.iat.into());
+        claims.insert("exp".to_owned(), parts.exp.into());
+        claims.insert("jti".to_owned(), parts.jti.to_string().into());
+        claims
+    }
+
+    fn check(&self, plan: &Plan, header: &Value, claims: &Value) -> Vec<Violation> {
+        let mut broken = Vec::new();
+        check_header(plan, header, &mut broken);
+        self.check_standing(plan, claims, &mut broken);
+        for name in self.reserved.iter().chain(&["nbf", "act", "may_act", "cnf"]) {
+            if claims.as_object().is_some_and(|members| members.keys().any(|key| is_reserved(key, &[name]))) {
+                broken.push(Violation::Unexpected((*name).to_owned()));
+            }
+        }
+        check_claims(self.claims, plan, claims, &mut broken);
+        broken.extend((self.also)(plan, claims).map(Violation::Rule));
+        broken
+    }
+}
+
+impl Target {
+    /// The operator's choice, else that of the imported key if the target knows it.
+    fn algorithm_of(&self, spec: &BridgeDefinition) -> Option<Algorithm> {
+        let key = || spec.material.as_ref().and_then(|key| Algorithm::parse(key.algorithm().as_str()));
+        spec.algorithm.or_else(|| key().filter(|key| self.algorithms.contains(key)))
+    }
+
+    fn settle_issuer(&self, spec: &BridgeDefinition, problems: &mut Problems) -> String {
+        let (usual, words) = match self.issuer {
+            Issuer::Server => (spec.our_issuer.clone(), "the `iss` the target expects"),
+            Issuer::Said(words) => (None, words),
+        };
+        let issuer = spec.issuer.clone().or(usual).unwrap_or_default();
+        if issuer.is_empty() && spec.issuer.is_none() {
+            problems.add("issuer", Problem::Required(words));
+        } else if !is_plain(&issuer, 512) || (issuer.contains(':') && Url::parse(&issuer).is_err()) {
+            problems.add("issuer", Problem::Form("up to 512 visible ASCII characters; with a colon, a URL"));
+        }
+        issuer
+    }
+
+    fn settle_audience(&self, spec: &BridgeDefinition, issuer: &str, problems: &mut Problems) -> String {
+        let (usual, words) = match self.audience {
+            Audience::Said(words) => (None, words),
+            Audience::Usually(usual) => (Some(usual.to_owned()), ""),
+        };
+        let audience = spec.audience.clone().or(usual);
+        let Some(audience) = audience else {
+            problems.add("audience", Problem::Required(words));
+            return String::new();
+        };
+        let is = |other: &str| audience.trim_end_matches('/') == other.trim_end_matches('/');
+        if !is_plain(&audience, 512) {
+            problems.add("audience", Problem::Form("up to 512 visible ASCII characters"));
+        } else if is(issuer) || spec.our_issuer.as_deref().is_some_and(is) {
+            // Else a token made for another system would be addressed to us.
+            problems.add("audience", Problem::Form("must not be the issuer: a bridge's token is for somebody else"));
+        }
+        audience
+    }
+
+    /// A shared secret has no name that its target would look for.
+    fn settle_kid(&self, spec: &BridgeDefinition, algorithm: Algorithm, problems: &mut Problems) -> KidPolicy {
+        let usual = if algorithm == Algorithm::Hs256 { KidPolicy::Omit } else { KidPolicy::Auto };
+        let kid = spec.kid.clone().unwrap_or(usual);
+        match (self.kid, &kid) {
+            (Kid::Fixed(words), KidPolicy::Auto | KidPolicy::Omit) => problems.add("kid", Problem::Required(words)),
+            (Kid::Needed, KidPolicy::Omit) => {
+                problems.add("kid", Problem::Form("the target finds the key by its `kid`"));
+            }
+            (_, KidPolicy::Fixed(kid)) if !is_plain(kid, 128) => {
+                problems.add("kid", Problem::Form("up to 128 visible ASCII characters"));
+            }
+            _ => {}
+        }
+        kid
+    }
+
+    fn refuse_what_is_locked(&self, given: &Value, problems: &mut Problems) {
+        let defaults = self.defaults();
+        for rule in self.claims.iter().filter(|rule| rule.locked) {
+            let locked = at(&defaults, rule.path).unwrap_or(&Value::Null);
+            if at(given, rule.path).is_some_and(|given| given != locked) {
+                problems.add(&format!("claims.{}", rule.place()), Problem::Locked(locked.to_string()));
+            }
+        }
+    }
+
+    fn check_standing(&self, plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
+        let mut must = |holds: bool, violation: Violation| {
+            if !holds {
+                broken.push(violation);
+            }
+        };
+        must(claims["iss"] == *plan.issuer, Violation::Claim("iss"));
+        let subject = &claims[self.subject.claim];
+        if subject.as_str().is_some_and(|sub| sub.is_ascii() && (1..=self.subject.max).contains(&sub.len())) {
+            let violation = Violation::Shape(self.subject.claim.to_owned(), self.subject.shape.words);
+            must((self.subject.shape.holds)(subject), violation);
+        } else {
+            must(false, Violation::Claim(self.subject.claim));
+        }
+        must(claims["aud"] == audience(plan), Violation::Claim("aud"));
+        let (iat, exp) = (claims["iat"].as_i64(), claims["exp"].as_i64());
+        must(iat.is_some(), Violation::Claim("iat"));
+        must(exp.is_some(), Violation::Claim("exp"));
+        if let (Some(iat), Some(exp)) = (iat, exp) {
+            must(exp.checked_sub(iat).is_some_and(|life| (1..=plan.lifetime).contains(&life)), Violation::Lifetime);
+        }
+        must(claims["jti"].as_str().is_some_and(|jti| !jti.is_empty()), Violation::Claim("jti"));
+    }
+}
+
+fn audience(plan: &Plan) -> Value {
+    match plan.audience_form {
+        AudienceForm::String => json!(plan.audience),
+        AudienceForm::Array => json!([plan.audience]),
+    }
+}
+
+/// The operator's choice if the target knows it, else a problem; without one the target's first.
+fn one_of<T: Copy + PartialEq>(
+    place: &str,
+    given: Option<T>,
+    known: &'static [T],
+    word: fn(T) -> &'static str,
+    problems: &mut Problems,
+) -> T {
+    let given = given.unwrap_or(known[0]);
+    if !known.contains(&given) {
+        let words: Vec<&str> = known.iter().map(|one| word(*one)).collect();
+        problems.add(place, Problem::Locked(words.join("`, `")));
+    }
+    given
+}
+
+fn vet_claims_about_the_sign_in(template: &Template, problems: &mut Problems) {
+    for name in template.names() {
+        let Some((known, fact)) = ABOUT_THE_SIGN_IN.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) else {
+            continue;
+        };
+        if name != *known || !template.expression(name).is_some_and(|expression| expression.is_just(*fact)) {
+            problems.add(&format!("claims.{name}"), Problem::OnlyFact(fact.name()));
+        }
+    }
+}
+
+/// Checks at the saving that what is needed is there, spelt right, and that nobody chooses what the token allows.
+pub fn vet_claims(rules: &[Claim], template: &Template, problems: &mut Problems) {
+    for rule in rules {
+        let place = format!("claims.{}", rule.place());
+        if let Some(found) = template.misspelt(rule.path) {
+            problems.add(&place, Problem::Misspelt(found.to_owned()));
+        } else if rule.needed && !template.has(rule.path) {
+            problems.add(&place, Problem::Required(rule.shape.words));
+        } else if rule.rights && template.is_chosen(rule.path) {
+            problems.add(&place, Problem::Chosen);
+        }
+    }
+}
+
+/// Checks finished claims.
+pub fn check_claims(rules: &[Claim], plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
+    for rule in rules {
+        check_claim(rule, plan, claims, broken);
+    }
+}
+
+fn check_header(plan: &Plan, header: &Value, broken: &mut Vec<Violation>) {
+    if header["alg"] != plan.algorithm.as_str() {
+        broken.push(Violation::Header("alg"));
+    }
+    let typ = header.get("typ").map_or(Some(Typ::None), |typ| typ.as_str().and_then(Typ::parse));
+    if typ != Some(plan.typ) || header["typ"] == "none" {
+        broken.push(Violation::Header("typ"));
+    }
+}
+
+fn check_claim(rule: &Claim, plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
+    match at(claims, rule.path) {
+        None if rule.needed => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
+        Some(value) if !(rule.shape.holds)(value) => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
+        Some(value) if !plan.dangerous => {
+            broken.extend(rule.too_powerful(value).map(|value| Violation::Powerful(rule.place(), value)));
+        }
+        None | Some(_) => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

@@ -1,0 +1,337 @@
+use serde_json::json;
+
+use super::PresetKind as P;
+use super::*;
+use crate::bridge::facts::Facts;
+use crate::bridge::{Bridge, RenderError, sample};
+
+/// The preset's example with another value at one place of what is written, or without it (`null`).
+fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition {
+    let mut definition = example::definition(kind).unwrap();
+    match place {
+        ["subject"] => definition.subject = value.as_str().map(ToOwned::to_owned),
+        ["audience"] => definition.audience = value.as_str().map(ToOwned::to_owned),
+        ["issuer"] => definition.issuer = value.as_str().map(ToOwned::to_owned),
+        ["algorithm"] => definition.algorithm = value.as_str().and_then(Algorithm::parse),
+        ["typ"] => definition.typ = value.as_str().and_then(Typ::parse),
+        ["kid"] => definition.kid = value.as_str().map(KidPolicy::read),
+        ["lifetime"] => definition.lifetime = value.as_i64().map(Duration::seconds),
+        ["inputs"] => definition.inputs = value.clone(),
+        ["key"] => definition.material = None,
+        path => put(&mut definition.claims, path, value.clone()),
+    }
+    definition
+}
+
+fn put(claims: &mut Value, path: &[&str], value: Value) {
+    let mut at = claims;
+    for name in path {
+        if at.is_null() {
+            *at = json!({});
+        }
+        at = &mut at[*name];
+    }
+    *at = value;
+}
+
+fn refusal(definition: BridgeDefinition) -> String {
+    match Bridge::new(definition) {
+        Ok(_) => "accepted".to_owned(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    }
+}
+
+#[test]
+fn every_example_is_a_bridge_that_mints_for_every_sample_it_wants() {
+    for kind in PresetKind::ALL.iter().copied().filter(|kind| kind.about().page != "firebase") {
+        let bridge = example::bridge(kind).unwrap_or_else(|mistakes| panic!("{}: {mistakes}", kind.as_str()));
+        let token = example::token(&bridge).unwrap_or_else(|mistake| panic!("{}: {mistake}", kind.as_str()));
+        assert!(token.expires_in >= 10, "{}", kind.as_str());
+        for (place, _, text) in bridge.other_side(example::SERVER) {
+            for hole in ["{jwks_url}", "{issuer}", "{audience}", "{algorithm}", "{name}", "{server}"] {
+                assert!(!text.contains(hole), "{}, {place}: {hole} is not filled", kind.as_str());
+            }
+        }
+    }
+}
+
+#[test]
+fn unverified_presets_need_a_word_that_says_so() {
+    let mut count = 0;
+    for kind in PresetKind::ALL.iter().copied() {
+        let is_unverified = matches!(kind.about().verified, about::Verified::Unverified(_));
+        count += usize::from(is_unverified);
+        if kind.about().page == "firebase" {
+            continue;
+        }
+        let definition = BridgeDefinition { allow_unverified: false, ..example::definition(kind).unwrap() };
+        assert_eq!(Bridge::new(definition).is_err(), is_unverified, "{}", kind.as_str());
+    }
+    assert!(count > 0, "the test has something to try");
+}
+
+#[test]
+fn the_golden_supabase_token() {
+    let bridge = example::bridge(PresetKind::SupabaseThirdParty).unwrap();
+    let token = example::token(&bridge).unwrap();
+    let facts = sample::full(&[]);
+    assert_eq!(token.header.to_json(Some("k")), json!({ "alg": "ES256", "typ": "JWT", "kid": "k" }));
+    assert_eq!(
+        token.claims,
+        json!({
+            "iss": "https://id.example.com", "sub": facts.user.id, "aud": "authenticated", "iat": 1_767_225_600,
+            "exp": 1_767_226_200, "jti": "00000000-0000-0000-0000-000000000000", "role": "authenticated", "aal": "aal2",
+            "session_id": facts.session.id, "is_anonymous": false,
+            "app_metadata": { "groups": ["staff", "editors"] },
+        })
+    );
+    let password = bridge.render(&sample::bare(), sample::moment(), Uuid::nil()).unwrap();
+    assert_eq!(password.claims["aal"], "aal1", "no passkey, no second level");
+    assert_eq!(token.claims.get("email"), None, "no more than the target asks for");
+}
+
+#[test]
+fn the_golden_hasura_and_rabbitmq_tokens() {
+    let token = |kind| example::token(&example::bridge(kind).unwrap()).unwrap().claims;
+    let id = sample::full(&[]).user.id;
+    assert_eq!(
+        token(PresetKind::Nhost)["https://hasura.io/jwt/claims"],
+        json!({ "x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user", "me"], "x-hasura-user-id": id,
+                "x-hasura-user-is-anonymous": "false" })
+    );
+    assert_eq!(
+        token(PresetKind::RabbitmqMqtt)["scope"],
+        json!([
+            "rabbitmq.configure:%2F/mqtt-subscription-*",
+            "rabbitmq.write:%2F/mqtt-subscription-*/*",
+            "rabbitmq.read:%2F/mqtt-subscription-*/*",
+            format!("rabbitmq.write:%2F/amq.topic/{id}.*"),
+            format!("rabbitmq.read:%2F/amq.topic/{id}.*"),
+        ])
+    );
+}
+
+/// The account's key is the seed of sevens; the user's key is derived from it and is the same at every minting.
+#[test]
+fn the_golden_nats_token() {
+    let bridge = example::bridge(PresetKind::NatsUser).unwrap();
+    let token = example::token(&bridge).unwrap();
+    let id = sample::full(&[]).user.id;
+    assert_eq!(token.header.to_json(Some("k")), json!({ "alg": "ed25519-nkey", "typ": "JWT" }));
+    let claims = &token.claims;
+    assert!(claims["iss"].as_str().is_some_and(|issuer| issuer.starts_with('A') && issuer.len() == 56), "{claims}");
+    assert!(claims["sub"].as_str().is_some_and(|user| user.starts_with('U') && user.len() == 56), "{claims}");
+    assert_eq!((&claims["name"], &claims["jti"]), (&json!(id), &json!("0".repeat(32))));
+    assert_eq!(
+        claims["nats"],
+        json!({
+            "type": "user", "version": 2, "bearer_token": true, "subs": -1, "data": -1, "payload": -1,
+            "issuer_account": "AAEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSRYX",
+            "pub": { "allow": [format!("usr.{id}.>")] },
+            "sub": { "allow": [format!("usr.{id}.>"), format!("_INBOX_{id}.>")] },
+        })
+    );
+    assert_eq!(example::token(&bridge).unwrap().claims["sub"], claims["sub"]);
+    let mut other = sample::full(&[]);
+    other.user.id = Uuid::nil().to_string();
+    let other = bridge.render(&other, sample::moment(), Uuid::nil()).unwrap();
+    assert_ne!(other.claims["sub"], claims["sub"], "another person, another key");
+}
+
+/// With a key that the caller has, the token alone is worth nothing.
+#[test]
+fn a_nats_user_may_bring_a_key() {
+    let mut definition = changed(PresetKind::NatsUser, &["user_nkey"], &json!("{{ input.user_nkey ? }}"));
+    definition.inputs = json!({ "user_nkey": { "charset": "nkey", "required": false } });
+    let bridge = Bridge::new(definition.clone()).unwrap();
+    let render = |facts: Facts| bridge.render(&facts, sample::moment(), Uuid::nil()).unwrap().claims;
+    let [(_, full), (_, bare), _] = bridge.samples();
+    let own = render(full.clone());
+    assert_eq!(own["sub"], Value::from(full.inputs["user_nkey"].clone()));
+    assert_eq!(own["nats"].get("bearer_token"), None);
+    let derived = render(bare);
+    assert_ne!(derived["sub"], own["sub"]);
+    assert_eq!(derived["nats"]["bearer_token"], true);
+    definition.inputs = json!({ "user_nkey": { "required": false } });
+    assert!(refusal(definition).contains("claim `sub`"), "an input that may be no key");
+}
+
+/// A preset, a place in its example, a value there, and a part of what is said against it.
+type Row<'a> = (P, &'a [&'a str], Value, &'a str);
+
+fn refuses(rows: &[Row<'_>]) {
+    for (kind, place, value, words) in rows {
+        let mut definition = changed(*kind, place, value);
+        if let ([name], true, Some(members)) = (*place, value.is_null(), definition.claims.as_object_mut()) {
+            members.remove(*name);
+        }
+        let told = refusal(definition);
+        assert!(told.contains(words), "{}, {place:?} = {value}: {told}", kind.as_str());
+    }
+}
+
+#[test]
+fn databases_refuse_what_would_harm_them() {
+    const NAMESPACE: &str = "https://hasura.io/jwt/claims";
+    refuses(&[
+        (P::SupabaseThirdParty, &["role"], json!("service_role"), "only with `dangerous"),
+        (P::SupabaseThirdParty, &["role"], json!("Postgres"), "only with `dangerous"),
+        (P::SupabaseThirdParty, &["role"], json!("{{ user.name }}"), "decides what the token allows"),
+        (P::SupabaseThirdParty, &["Role"], json!("x"), "claims.role"),
+        (P::SupabaseThirdParty, &["aal"], json!("aal2"), "locks it"),
+        (P::SupabaseThirdParty, &["amr"], json!([]), "may only be `{{ session.amr }}`"),
+        (
+            P::SupabaseThirdParty,
+            &["app_metadata"],
+            json!({ "admin": "{{ user.name ? }}" }),
+            "decides what the token allows",
+        ),
+        (P::SupabaseThirdParty, &["subject"], json!("{{ user.email }}"), "claim `sub` must be a UUID"),
+        (P::SupabaseThirdParty, &["algorithm"], json!("HS256"), "locks it to `ES256`, `RS256`"),
+        (P::SupabaseThirdParty, &["kid"], json!("omit"), "by its `kid`"),
+        (P::SupabaseThirdParty, &["typ"], json!("at+jwt"), "locks it"),
+        (P::SupabaseThirdParty, &["lifetime"], json!(7200), "between 10 seconds and 1 hour"),
+        (P::SupabaseSecret, &["key"], Value::Null, "HS256"),
+        (P::Postgrest, &["role"], Value::Null, "a role's name"),
+        (P::Postgrest, &["role"], json!("pg_read_all_data"), "only with `dangerous"),
+        (P::Postgrest, &["role"], json!("a role"), "must be a role's name"),
+        (P::Postgrest, &["audience"], Value::Null, "what `jwt-aud` says"),
+        (P::Postgrest, &["audience"], json!("https://id.example.com"), "must not be the issuer"),
+        (P::Neon, &["algorithm"], json!("EdDSA"), "locks it"),
+        (P::Hasura, &[NAMESPACE, "x-hasura-allowed-roles"], json!(["user", "admin"]), "only with `dangerous"),
+        (
+            P::Hasura,
+            &[NAMESPACE, "x-hasura-allowed-roles"],
+            json!("{{ user.groups }}"),
+            "`x-hasura-default-role` is one of",
+        ),
+        (P::Hasura, &[NAMESPACE, "x-hasura-default-role"], json!("editor"), "`x-hasura-default-role` is one of"),
+        (P::Hasura, &[NAMESPACE, "x-hasura-level"], json!(5), "is text"),
+        (P::Hasura, &[NAMESPACE, "X-Hasura-User-Id"], json!("x"), "claims"),
+        (P::Hasura, &[NAMESPACE, "role"], json!("x"), "begins with `x-hasura-`"),
+    ]);
+}
+
+#[test]
+fn brokers_refuse_what_would_harm_them() {
+    refuses(&[
+        (P::Rabbitmq, &["scope"], json!(["rabbitmq.tag:administrator"]), "only with `dangerous"),
+        (P::Rabbitmq, &["scope"], json!("rabbitmq.read:*/* rabbitmq.tag:Administrator"), "only with `dangerous"),
+        (P::Rabbitmq, &["scope"], json!(["other.read:*/*"]), "each permission is"),
+        (P::Rabbitmq, &["scope"], json!(["rabbitmq.read:only-vhost"]), "each permission is"),
+        (P::Rabbitmq, &["scope"], json!(["rabbitmq.delete:*/*"]), "each permission is"),
+        (P::Rabbitmq, &["scope"], json!(["{{ user.name }}"]), "decides what the token allows"),
+        (P::Rabbitmq, &["scope"], Value::Null, "claims.scope"),
+        (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.write:*/*"]), "each permission is"),
+        (P::NatsUser, &["pub", "allow"], json!([">"]), "only with `dangerous"),
+        (P::NatsUser, &["sub", "allow"], json!(["$SYS.>"]), "only with `dangerous"),
+        (P::NatsUser, &["sub", "allow"], json!(["_INBOX.>"]), "only with `dangerous"),
+        (P::NatsUser, &["sub", "allow"], json!(["a..b"]), "a subject is words"),
+        (P::NatsUser, &["sub", "allow"], json!(["a.>.b"]), "a subject is words"),
+        (P::NatsUser, &["sub", "allow"], json!(["{{ user.name }}"]), "decides what the token allows"),
+        (P::NatsUser, &["sub"], Value::Null, "claims.sub"),
+        (P::NatsUser, &["payload"], json!(0), "claim `payload`"),
+        (P::NatsUser, &["bearer_token"], json!(true), "NATS would not read it"),
+        (P::NatsUser, &["issuer"], json!("https://id.example.com"), "the account's public key"),
+        (P::NatsUser, &["audience"], json!("x"), "NATS has no such thing"),
+        (P::NatsUser, &["algorithm"], json!("EdDSA"), "locks it to `ed25519-nkey`"),
+        (P::NatsUser, &["key"], Value::Null, "the seed"),
+    ]);
+}
+
+#[test]
+fn services_refuse_what_would_harm_them() {
+    refuses(&[
+        (P::Livekit, &["video", "roomAdmin"], json!(true), "only with `dangerous"),
+        (P::Livekit, &["video", "roomadmin"], json!(true), "upper and lower case"),
+        (P::Livekit, &["video", "room"], Value::Null, "null is no claim"),
+        (P::Livekit, &["metadata"], json!({ "a": 1 }), "claim `metadata` must be text"),
+        (P::Livekit, &["sip"], json!({ "admin": true }), "reserved"),
+        (P::Livekit, &["issuer"], Value::Null, "the API key"),
+        (P::Livekit, &["algorithm"], json!("ES256"), "locks it to `HS256`"),
+        (P::Stream, &["server"], json!(true), "reserved"),
+        (P::Stream, &["user_id"], json!("{{ user.id }}"), "reserved"),
+        (P::Stream, &["subject"], json!("{{ user.email }}"), "claim `user_id` must be"),
+        (P::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}"), "only with `dangerous"),
+        (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"admin\"]}"), "an operation is one of"),
+        (P::Ably, &["x-ably-capability"], json!({ "chat": ["subscribe"] }), "JSON text"),
+        (P::Ably, &["x-ably-clientId"], json!("*"), "claim `x-ably-clientId` must be"),
+        (P::Ably, &["kid"], Value::Null, "the name of the API key"),
+        (P::Centrifugo, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
+        (P::Centrifugo, &["expire_at"], json!(0), "reserved"),
+        (P::Mercure0, &["mercure", "publish"], json!(["*"]), "only with `dangerous"),
+        (P::Mercure1, &["typ"], json!("JWT"), "locks it to `at+jwt`"),
+        (P::Mercure1, &["authorization_details"], json!([{ "type": "x" }]), "has its `type`"),
+        (P::SurrealdbRecord, &["rl"], json!(["Owner"]), "reserved"),
+        (P::SurrealdbRecord, &["https://surrealdb.com/ns"], json!("x"), "reserved"),
+        (P::SurrealdbSystem, &["rl"], json!(["Owner"]), "only with `dangerous"),
+        (P::SurrealdbSystem, &["rl"], json!(["Reader"]), "a role is"),
+        (P::AwsSts, &["https://aws.amazon.com/tags"], json!({ "principal_tags": { "T": "x" } }), "at most 50"),
+        (
+            P::AwsSts,
+            &["https://aws.amazon.com/tags"],
+            json!({ "principal_tags": { "T": ["{{ user.name }}"] } }),
+            "decides what",
+        ),
+        (P::GcpWif, &["algorithm"], json!("EdDSA"), "locks it"),
+        (P::AzureFic, &["algorithm"], json!("ES256"), "locks it"),
+        (P::Kubernetes, &["groups"], json!(["system:masters"]), "only with `dangerous"),
+        (P::Kubernetes, &["algorithm"], json!("EdDSA"), "locks it"),
+        (P::Vault, &["groups"], json!("one"), "must be a list"),
+        (P::Minio, &["policy"], json!("readonly,consoleAdmin"), "only with `dangerous"),
+        (P::Grafana, &["role"], json!("GrafanaAdmin"), "only with `dangerous"),
+        (P::Clickhouse, &["clickhouse:roles"], json!(["default_role"]), "only with `dangerous"),
+        (P::Kafka, &["scope"], Value::Null, "claims.scope"),
+        (P::Dovecot, &["typ"], json!("at+jwt"), "locks it"),
+        (P::Ejabberd, &["subject"], Value::Null, "a full JID"),
+        (P::Ejabberd, &["subject"], json!("{{ user.id }}"), "a full JID"),
+    ]);
+}
+
+/// What the preset refuses as too powerful can be meant.
+#[test]
+fn a_powerful_value_can_be_meant() {
+    for (kind, place, value) in [
+        (PresetKind::SupabaseThirdParty, &["role"][..], json!("service_role")),
+        (PresetKind::Rabbitmq, &["scope"], json!(["rabbitmq.tag:administrator"])),
+        (PresetKind::NatsUser, &["pub", "allow"], json!([">"])),
+        (PresetKind::Livekit, &["video", "roomAdmin"], json!(true)),
+        (PresetKind::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}")),
+        (PresetKind::Kubernetes, &["groups"], json!(["system:masters"])),
+    ] {
+        let definition = BridgeDefinition { dangerous: true, ..changed(kind, place, &value) };
+        assert_eq!(refusal(definition), "accepted", "{}", kind.as_str());
+    }
+}
+
+/// The rules hold for what arrives at minting, not for the samples alone.
+#[test]
+fn a_value_that_breaks_a_rule_at_minting_mints_nothing() {
+    let render = |definition: BridgeDefinition, change: &dyn Fn(&mut Facts)| {
+        let bridge = Bridge::new(definition).unwrap();
+        let mut facts = sample::full(&["x"]);
+        change(&mut facts);
+        bridge.render(&facts, sample::moment(), Uuid::nil())
+    };
+    let broken = |result: Result<crate::bridge::Rendered, RenderError>, words: &str| {
+        let told = result.expect_err(words).to_string();
+        assert!(told.contains(words), "{told}");
+    };
+    let groups = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        move |facts: &mut Facts| facts.user.groups.clone_from(&names)
+    };
+    let kubernetes = changed(PresetKind::Kubernetes, &["groups"], &json!("{{ user.groups }}"));
+    broken(render(kubernetes, &groups(&["system:masters"])), "only with `dangerous");
+    let role = changed(PresetKind::Postgrest, &["role"], &json!("{{ user.groups | in('staff', 'postgres') | first }}"));
+    assert!(render(role.clone(), &groups(&["staff"])).is_ok());
+    broken(render(role, &groups(&["postgres"])), "only with `dangerous");
+    let uuid = changed(PresetKind::SupabaseThirdParty, &["subject"], &json!("{{ link('x') ?? user.id }}"));
+    broken(render(uuid, &|facts| drop(facts.links.insert("x".to_owned(), "usr_1".to_owned()))), "must be a UUID");
+    let roles = changed(
+        PresetKind::Hasura,
+        &["https://hasura.io/jwt/claims", "x-hasura-allowed-roles"],
+        &json!(["user", "{{ user.groups | in('staff', 'admin') | first ? }}"]),
+    );
+    broken(render(roles, &groups(&["admin"])), "only with `dangerous");
+}
