@@ -6,18 +6,23 @@ import { emulator } from "./emulator.mjs";
 import { check, finish } from "./harness.mjs";
 import { openid } from "./openid.mjs";
 import { server } from "./server.mjs";
+import { targets } from "./targets.mjs";
 
 const account = JSON.parse(readFileSync(process.env.SERVICE_ACCOUNT_FILE, "utf8"));
-await emulator(account);
-if (process.env.PASSMINT_URL) {
-  const problem = await server(process.env.PASSMINT_URL, account).then(() => undefined, (error) => error);
-  if (problem) await check("the browser", () => { throw problem; });
+const { PART: part, PASSMINT_URL: url } = process.env;
+
+/** Runs a part; what it throws beside its checks is a failure of its own. */
+async function whole(name, body) {
+  const problem = await body().then(() => undefined, (error) => error);
+  if (problem) await check(name, () => { throw problem; });
+}
+
+if (part !== "targets") await emulator(account);
+if (part === "all") {
+  await whole("the browser", () => server(url, account));
   const clients = JSON.parse(readFileSync(process.env.CLIENTS_FILE, "utf8"));
-  const other = await openid(process.env.PASSMINT_URL, clients).then(() => undefined, (error) => error);
-  if (other) await check("the relying party", () => { throw other; });
+  await whole("the relying party", () => openid(url, clients));
+  await whole("the example", () => beside(process.env.NOTES_URL));
 }
-if (process.env.NOTES_URL) {
-  const example = await beside(process.env.NOTES_URL).then(() => undefined, (error) => error);
-  if (example) await check("the example", () => { throw example; });
-}
+if (part !== "emulator") await whole("the bridges' targets", () => targets(url));
 finish();

@@ -1,0 +1,151 @@
+// Prints the TOML of the bridges whose tokens are handed to real programs, and writes keys and secrets: bridges.mjs <directory>
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { encodeAccount, encodeOperator } from "@nats-io/jwt";
+import { createAccount, createOperator } from "@nats-io/nkeys";
+
+const directory = process.argv[2];
+const write = (name, text) => {
+  writeFileSync(join(directory, name), text, { mode: 0o600 });
+  return join(directory, name);
+};
+const text = (bytes) => new TextDecoder().decode(bytes);
+
+// One RSA key under one name for all bridges that programs verify by a key file: what is refused is then refused for what
+// the token says, not because the key is unknown.
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const key = write("bridges.pem", rsa.privateKey.export({ type: "pkcs8", format: "pem" }));
+write("bridges.pub.pem", rsa.publicKey.export({ type: "spki", format: "pem" }));
+const signed = `key_file = "${key}"\nalgorithm = "RS256"\nkid = "live"`;
+
+const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex") };
+const secret = (name) => `secret_file = "${write(`${name}.secret`, `${secrets[name]}\n`)}"`;
+
+const [operator, account, signing, stranger] = [createOperator(), createAccount(), createAccount(), createAccount()];
+const limits = { subs: -1, data: -1, payload: -1, conn: -1, leaf: -1, imports: -1, exports: -1, wildcards: true };
+const nats = {
+  operator: await encodeOperator("live", operator),
+  accountKey: account.getPublicKey(),
+  account: await encodeAccount("APP", account, { signing_keys: [signing.getPublicKey()], limits }, { signer: operator }),
+};
+write("bridges.json", JSON.stringify({ nats, secrets }));
+const permissions = `pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
+sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
+resp = { max = 1, ttl = 5000000000 }`;
+const seed = (name, pair) => `key_file = "${write(`${name}.nk`, text(pair.getSeed()))}"`;
+
+const scopes = `scope = [
+    "rabbitmq.tag:management", "rabbitmq.configure:%2F/mqtt-subscription-*", "rabbitmq.write:%2F/mqtt-subscription-*/*",
+    "rabbitmq.read:%2F/mqtt-subscription-*/*", "{{ tmpl('rabbitmq.write:%2F/amq.topic/{}.*', user.id) }}",
+    "{{ tmpl('rabbitmq.read:%2F/amq.topic/{}.*', user.id) }}",
+]`;
+
+console.log(`
+[bridges.supabase]
+preset = "supabase-third-party"
+[bridges.supabase.claims.app_metadata]
+team = "blue"
+
+[bridges.supabase-legacy]
+preset = "supabase-secret"
+${secret("supabase")}
+
+[bridges.postgrest]
+preset = "postgrest"
+audience = "postgrest"
+[bridges.postgrest.claims]
+role = "member"
+
+[bridges.livekit]
+preset = "livekit"
+issuer = "APIlive"
+${secret("livekit")}
+[bridges.livekit.inputs.room]
+[bridges.livekit.claims]
+video = { roomJoin = true, room = "{{ input.room }}" }
+
+[bridges.stream]
+preset = "stream"
+${secret("stream")}
+
+[bridges.rabbitmq]
+preset = "rabbitmq"
+audience = "rabbitmq"
+${signed}
+[bridges.rabbitmq.claims]
+scope = ["rabbitmq.tag:management"]
+
+[bridges.mqtt]
+preset = "rabbitmq-mqtt"
+audience = "rabbitmq"
+${signed}
+[bridges.mqtt.claims]
+${scopes}
+
+[bridges.rabbitmq-elsewhere]
+preset = "rabbitmq"
+audience = "other-broker"
+${signed}
+[bridges.rabbitmq-elsewhere.claims]
+scope = ["other-broker.tag:management"]
+
+[bridges.rabbitmq-brief]
+preset = "rabbitmq"
+audience = "rabbitmq"
+lifetime = "10s"
+${signed}
+[bridges.rabbitmq-brief.claims]
+scope = ["rabbitmq.tag:management"]
+
+[bridges.nats]
+preset = "nats-user"
+issuer = "${nats.accountKey}"
+${seed("signing", signing)}
+[bridges.nats.claims]
+${permissions}
+
+[bridges.nats-own-key]
+preset = "nats-user"
+${seed("account", account)}
+[bridges.nats-own-key.inputs.user_nkey]
+charset = "nkey"
+[bridges.nats-own-key.claims]
+user_nkey = "{{ input.user_nkey }}"
+${permissions}
+
+[bridges.nats-brief]
+preset = "nats-user"
+lifetime = "10s"
+${seed("account-brief", account)}
+[bridges.nats-brief.claims]
+${permissions}
+
+[bridges.nats-stranger]
+preset = "nats-user"
+${seed("stranger", stranger)}
+[bridges.nats-stranger.claims]
+${permissions}
+
+[bridges.proxy]
+preset = "jwt"
+audience = "proxy"
+${signed}
+
+[bridges.proxy-elsewhere]
+preset = "jwt"
+audience = "elsewhere"
+${signed}
+
+[bridges.proxy-brief]
+preset = "jwt"
+audience = "proxy"
+lifetime = "10s"
+${signed}
+
+[bridges.for-nobody]
+preset = "jwt"
+audience = "proxy"
+[bridges.for-nobody.allow]
+groups = ["nobody-is-in-this-group"]
+`);

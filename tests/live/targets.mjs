@@ -1,0 +1,50 @@
+// The bridges' targets: a signed-in person's tokens, made by the running server, in the hands of the programs they are for.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { ceremony, open } from "./browser.mjs";
+import { check } from "./harness.mjs";
+import { work } from "./program.mjs";
+import { libraries } from "./targets/libraries.mjs";
+import { nats } from "./targets/nats.mjs";
+import { postgres } from "./targets/postgres.mjs";
+import { proxies } from "./targets/proxies.mjs";
+import { rabbitmq } from "./targets/rabbitmq.mjs";
+
+export async function targets(origin) {
+  const { page, close } = await open(origin);
+  const kept = JSON.parse(readFileSync(join(work, "bridges.json"), "utf8"));
+  try {
+    const signedUp = await ceremony(page, "registration", { name: "Target Test" });
+    const user = signedUp.verified.body.user.id;
+    const call = (bridge, inputs) => page.evaluate(async ([bridge, inputs]) => {
+      const response = await fetch(`/v1/bridges/${bridge}/token`, {
+        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ inputs }),
+      });
+      return { status: response.status, body: await response.json() };
+    }, [bridge, inputs]);
+    /** A token for the person who is signed in, by the cookie. */
+    const mint = async (bridge, inputs) => {
+      const { status, body } = await call(bridge, inputs);
+      assert.equal(status, 200, `${bridge}: ${JSON.stringify(body)}`);
+      return body.token;
+    };
+    /** Waits until a token of ten seconds is over. */
+    const expired = async (bridge) => {
+      const token = await mint(bridge);
+      return new Promise((resolve) => setTimeout(() => resolve(token), 12_000));
+    };
+    const context = { origin, user, mint, expired, kept, call };
+
+    await check("a person in none of the groups that a bridge names gets no token", async () => {
+      const { status, body } = await call("for-nobody");
+      assert.equal(status, 403, JSON.stringify(body));
+    });
+    // Each brings its own programs, so that they can wait for expiry together.
+    await Promise.all([libraries, postgres, rabbitmq, nats, proxies].map((target) =>
+      target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
+  } finally {
+    await close();
+  }
+}
