@@ -214,7 +214,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         })
     })?;
     let keys = Arc::new(prepared?);
-    db.blocking(|conn| Ok(relying_parties::guard(conn, config)))??;
+    db.blocking(|conn| Ok(relying_parties::settle(conn, config)))??;
 
     let clients = Arc::new(Clients::default());
     clients.replace(db.blocking(stored::clients::all)?);

@@ -17,6 +17,7 @@
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
 //! | [`logout`] | signing out, and telling every app that must know |
 //! | [`outbox`] | delivers messages to other systems, at least once |
+//! | [`import`] | people and passkeys from other systems, and out to them |
 //! | [`outbound`] | everything that is fetched from others or sent to them |
 //! | [`dpop`] | proofs of possession, spent |
 //! | [`clients`], [`resources`] | the directories of OAuth clients and of the APIs that tokens are for |
@@ -36,6 +37,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod dpop;
+pub mod import;
 pub mod logout;
 pub mod oidc;
 pub mod openapi;

@@ -23,6 +23,13 @@ pub fn profiles(config: &Config) -> Result<RelyingParties, StartError> {
         .ok_or_else(|| StartError::RelyingParties("no relying party is configured".to_owned()))
 }
 
+/// What a start does about stored passkeys: the guard, and the RP ids that are configured (again) count as in use.
+pub fn settle(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {
+    guard(conn, config)?;
+    let configured: Vec<&str> = config.relying_parties.iter().map(|party| party.rp_id.as_str()).collect();
+    Ok(relying_parties::take_up(conn, &configured)?)
+}
+
 /// Refuses to start when passkeys are stored for an RP id that is not configured: their owners could not sign in. What a
 /// quick start on localhost left behind is no obstacle.
 pub fn guard(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {

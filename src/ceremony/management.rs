@@ -13,7 +13,7 @@ use crate::domain::session::Session;
 use crate::domain::text::DisplayName;
 use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::{StorageError, audit, sessions, users};
+use crate::storage::{StorageError, audit, sessions, unusable_passkeys, users};
 
 /// A change of one passkey.
 #[derive(Clone, Debug)]
@@ -25,6 +25,11 @@ pub enum Change {
 }
 
 impl Ceremonies {
+    /// Names of a person's imported passkeys that cannot be used and that they should make anew.
+    pub async fn unusable_of(&self, owner: UserId) -> Result<Vec<String>, CeremonyError> {
+        Ok(self.db.run(move |conn| unusable_passkeys::to_make_anew(conn, owner)).await?)
+    }
+
     /// A person's passkeys, oldest first, and what to tell their passkey managers.
     pub async fn passkeys_of(&self, user: &User) -> Result<(Vec<StoredPasskey>, Vec<Signal>), CeremonyError> {
         let owner = user.id;

@@ -16,6 +16,7 @@ pub mod management;
 pub mod options;
 pub mod outcome;
 pub mod policy;
+pub mod portable;
 pub mod registration;
 pub mod relying_party;
 mod settle;

@@ -400,6 +400,8 @@ impl NewPasskey {
             created_at: now,
             last_used_at,
             suspended_at: None,
+            first_use_pending: false,
+            backup_flags_known: true,
         }
     }
 }

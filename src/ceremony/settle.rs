@@ -23,7 +23,7 @@ use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::{self, VerifiedAssertion};
-use crate::storage::{StorageError, audit, sessions};
+use crate::storage::{StorageError, audit, sessions, unusable_passkeys};
 use crate::tokens::dpop::Jkt;
 
 /// A read answer to a ceremony that was consumed and whose binding was checked.
@@ -62,7 +62,7 @@ impl Ceremonies {
         if passkey.suspended_at.is_some() {
             return Err(CeremonyError::SignInRefused("the passkey is suspended"));
         }
-        let rule = CounterRule::new(self.policy.synced_counter, passkey.backup_eligible);
+        let rule = passkey.counter_rule(self.policy.synced_counter);
         if !rule.accepts(passkey.sign_count, assertion.sign_count) {
             return Err(self.suspend(&passkey, &user, assertion.sign_count, origin)?);
         }
@@ -112,7 +112,10 @@ impl Ceremonies {
             _ => EventKind::SignedIn,
         };
         let mut event = Self::sign_in_event(kind, &plan.session, &user, &passkey, origin);
-        if regressed && self.policy.synced_counter == SyncedCounter::Warn {
+        if passkey.first_use_pending {
+            event.detail["firstUseSinceImport"] = json!(true);
+        }
+        if regressed && (rule == CounterRule::First || self.policy.synced_counter == SyncedCounter::Warn) {
             event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
         }
         self.rehearse((&ceremony.wanted, client.as_deref()), &plan.session, (&user, &passkey), || {
@@ -123,7 +126,7 @@ impl Ceremonies {
             _ => sign_in::sign_in(conn, &write, &plan.session, plan.family.as_ref(), &event),
         })?;
         let Some(ids) = written else {
-            return Err(self.why_not_written(&passkey, &user, assertion.sign_count, rule, origin)?);
+            return Err(self.why_not_written(&passkey, &user, assertion.sign_count, origin)?);
         };
         let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
         Ok(Settled { plan, user, passkey, signal })
@@ -135,7 +138,6 @@ impl Ceremonies {
         passkey: &StoredPasskey,
         user: &User,
         sign_count: u32,
-        rule: CounterRule,
         origin: &Provenance,
     ) -> Result<CeremonyError, CeremonyError> {
         let now =
@@ -149,7 +151,10 @@ impl Ceremonies {
             Some((stored, _)) if stored.suspended_at.is_some() => {
                 CeremonyError::SignInRefused("the passkey is suspended")
             }
-            Some((stored, owner)) if !rule.accepts(stored.sign_count, sign_count) => {
+            // The rule of now: the passkey may have been an imported one whose first use came meanwhile.
+            Some((stored, owner))
+                if !stored.counter_rule(self.policy.synced_counter).accepts(stored.sign_count, sign_count) =>
+            {
                 self.suspend(&stored, &owner, sign_count, origin)?
             }
             Some(_) => CeremonyError::Refused("the session ended meanwhile"),
@@ -192,16 +197,22 @@ impl Ceremonies {
     ) -> Result<(StoredPasskey, User), CeremonyError> {
         let found =
             self.db.blocking(|conn| credentials::find_with_owner(conn, &party.rp_id, &assertion.credential_id))?;
-        found.ok_or_else(|| {
-            if discoverable {
-                CeremonyError::UnknownPasskey {
-                    rp_id: party.rp_id.clone(),
-                    credential_id: assertion.credential_id.clone(),
-                }
-            } else {
-                // After an e-mail was typed this would tell decoys from real ones.
-                CeremonyError::Refused("an offered credential is not stored")
-            }
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        if !discoverable {
+            // After an e-mail was typed this would tell decoys from real ones.
+            return Err(CeremonyError::Refused("an offered credential is not stored"));
+        }
+        // Not unknown, and so no reason to have it deleted from its passkey manager.
+        let kept =
+            self.db.blocking(|conn| unusable_passkeys::is_stored(conn, &party.rp_id, &assertion.credential_id))?;
+        if kept {
+            return Err(CeremonyError::Refused("an imported passkey of an algorithm that is not supported"));
+        }
+        Err(CeremonyError::UnknownPasskey {
+            rp_id: party.rp_id.clone(),
+            credential_id: assertion.credential_id.clone(),
         })
     }
 
@@ -216,7 +227,7 @@ impl Ceremonies {
         let document: Passkey = serde_json::from_value(passkey.document.clone())
             .map_err(|error| StorageError::corrupt("credentials", passkey.id, error))?;
         let upgraded = !passkey.backup_eligible && assertion.flags.backup_eligible;
-        if upgraded && !self.policy.allow_backup_upgrade {
+        if upgraded && passkey.backup_flags_known && !self.policy.allow_backup_upgrade {
             return Err(CeremonyError::Refused("the passkey became backup eligible"));
         }
         let credential = Credential {

@@ -119,7 +119,7 @@ impl Ceremonies {
         };
         let written = self.db.blocking(|conn| sign_in::sign(conn, write, signing.session, &event))?;
         let Some(ids) = written else {
-            return Err(self.why_not_written(&passkey, &user, write.sign_count, write.rule, origin)?);
+            return Err(self.why_not_written(&passkey, &user, write.sign_count, origin)?);
         };
         let authentication = Authentication {
             auth_time: Some(now.timestamp()),

@@ -11,6 +11,8 @@ mod clients;
 mod desk;
 mod docs;
 mod doctor;
+mod export;
+mod import;
 mod keys;
 mod migrate;
 mod outbox;
@@ -73,6 +75,10 @@ enum Command {
     /// Messages to other systems that have not arrived.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// Take over people and their passkeys from another system; the same file again changes nothing.
+    Import(import::Import),
+    /// Write out everybody with everything they would need to leave, public keys of passkeys included.
+    Export(export::Export),
     /// Print reference documentation.
     Docs {
         /// Which page.
@@ -101,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::RelyingParties(command) => command.run(settings),
         Command::Bridges(command) => command.run(settings),
         Command::Outbox(command) => command.run(settings),
+        Command::Import(command) => command.run(settings),
+        Command::Export(command) => command.run(settings),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,7 +60,7 @@ pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Names are what people typed: nothing in them may steer the terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

@@ -52,6 +52,7 @@ struct Row {
     configured: bool,
     passkeys: i64,
     retired: Option<crate::clock::Time>,
+    imported: bool,
 }
 
 fn rows(desk: &Desk) -> Result<Vec<Row>, String> {
@@ -63,7 +64,8 @@ fn rows(desk: &Desk) -> Result<Vec<Row>, String> {
     let row = |rp_id: String| Row {
         configured: is_configured(desk, &rp_id),
         passkeys: stored.iter().find(|(id, _)| *id == rp_id).map_or(0, |(_, count)| *count),
-        retired: retired.iter().find(|(id, _)| *id == rp_id).map(|(_, at)| *at),
+        retired: retired.iter().find(|(id, ..)| *id == rp_id).map(|(_, at, _)| *at),
+        imported: retired.iter().any(|(id, _, imported)| *id == rp_id && *imported),
         rp_id,
     };
     Ok(ids.into_iter().map(row).collect())
@@ -77,11 +79,12 @@ fn list(settings: &Settings, json: bool) -> Outcome {
     let desk = settings.desk()?;
     let rows = rows(&desk)?;
     if json {
-        let document = |row: &Row| json!({ "rpId": row.rp_id, "configured": row.configured, "passkeys": row.passkeys, "retiredAt": row.retired });
+        let document = |row: &Row| json!({ "rpId": row.rp_id, "configured": row.configured, "passkeys": row.passkeys, "retiredAt": row.retired, "imported": row.imported });
         return print::json(&rows.iter().map(document).collect::<Vec<_>>());
     }
     let state = |row: &Row| match (row.configured, row.retired) {
         (true, _) => "configured",
+        (false, Some(_)) if row.imported => "imported, waits to be configured",
         (false, Some(_)) => "retired",
         (false, None) if row.rp_id == "localhost" => "left from a quick start",
         (false, None) => "NOT CONFIGURED: stops the start",
@@ -94,7 +97,7 @@ fn list(settings: &Settings, json: bool) -> Outcome {
 fn retire(settings: &Settings, rp_id: &str) -> Outcome {
     let desk = settings.desk()?;
     let row = orphaned(&desk, rp_id)?;
-    if let Some(at) = row.retired {
+    if let Some(at) = row.retired.filter(|_| !row.imported) {
         return Err(format!("{rp_id} was retired at {} already", print::time(at)));
     }
     desk.write(|conn| {

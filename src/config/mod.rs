@@ -69,7 +69,7 @@ pub use problems::{Place, Problem, Problems, Wrong};
 pub use public_url::PublicUrl;
 pub use redirect_uri::RedirectUri;
 pub use registration::{Registration, RegistrationMode};
-pub use relying_parties::RelyingParty;
+pub use relying_parties::{RelyingParty, is_rp_id};
 pub use server::{Server, SignUpAsks};
 pub use session::Session;
 pub use tls::Tls;

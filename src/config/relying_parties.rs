@@ -122,6 +122,11 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
     }
 }
 
+/// Whether a text is an RP id, spelled as browsers hash it.
+pub fn is_rp_id(text: &str) -> bool {
+    rp_id(text).is_ok()
+}
+
 /// Reads a domain in the one spelling that hashes to the RP id hash of browsers.
 fn rp_id(text: &str) -> Result<String, Wrong> {
     let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));

@@ -40,6 +40,10 @@ kinds! {
     UserEnabled = "user.enabled",
     /// A person was deleted by an operator, with all that was theirs.
     UserDeleted = "user.deleted",
+    /// People were imported from another system; one event for each chunk that was written.
+    UsersImported = "user.imported",
+    /// Everybody's data and public keys were exported by an operator.
+    UsersExported = "user.exported",
     /// A passkey signed its owner in.
     SignedIn = "session.signed_in",
     /// A session's owner proved again who they are.

@@ -22,6 +22,9 @@ pub enum CounterRule {
     MustRise,
     /// Whatever comes is accepted; the stored value keeps the greater one.
     MayRepeat,
+    /// The first assertion of an imported passkey: whatever comes is accepted and stored, because the system that it
+    /// comes from may have counted otherwise. The storing statement accepts it while the passkey is still unused.
+    First,
 }
 
 impl CounterRule {
@@ -41,7 +44,7 @@ impl CounterRule {
     /// Whether `received` after `stored` is accepted. The storing statement repeats this condition, so that two
     /// ceremonies answered side by side cannot both win.
     pub const fn accepts(self, stored: u32, received: u32) -> bool {
-        matches!(self, Self::MayRepeat) || Self::rises(stored, received)
+        matches!(self, Self::MayRepeat | Self::First) || Self::rises(stored, received)
     }
 }
 
@@ -63,6 +66,7 @@ mod tests {
         ] {
             assert_eq!(CounterRule::MustRise.accepts(stored, received), rises, "{stored} then {received}");
             assert!(CounterRule::MayRepeat.accepts(stored, received));
+            assert!(CounterRule::First.accepts(stored, received));
         }
     }
 

@@ -15,6 +15,7 @@ pub mod device;
 pub mod exchange;
 pub mod id;
 pub mod operation;
+pub mod password_hash;
 pub mod refresh;
 pub mod resource;
 pub mod scope;

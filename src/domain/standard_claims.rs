@@ -147,6 +147,11 @@ impl StandardClaims {
         self.0.get("email_verified") == Some(&Value::Bool(true))
     }
 
+    /// Takes back that the e-mail address was proven.
+    pub fn unverify_email(&mut self) {
+        self.0.remove("email_verified");
+    }
+
     /// All of them.
     pub const fn as_map(&self) -> &Map<String, Value> {
         &self.0

@@ -30,10 +30,12 @@ pub async fn list(request: HttpRequest, site: web::Data<Site>, guard: web::Data<
             ..Boot::default()
         };
         let current = identity.session.passkey;
+        let unusable = room.unusable_of(identity.user.id).await?;
         let view = Passkeys {
             frame: site.frame(&request, Some(&identity), boot),
             done: done_of(&request),
             passkeys: passkeys.iter().map(|passkey| card(passkey, current)).collect(),
+            unusable,
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
     }
@@ -46,7 +48,11 @@ fn card(passkey: &StoredPasskey, current: Option<PasskeyId>) -> PasskeyCard {
         id: passkey.id,
         name: passkey.name.clone(),
         provider: passkey.aaguid.and_then(aaguid::name).map(ToOwned::to_owned),
-        kept: Kept::of(passkey.backup_eligible, passkey.backup_state, &passkey.transports),
+        kept: if passkey.backup_flags_known {
+            Kept::of(passkey.backup_eligible, passkey.backup_state, &passkey.transports)
+        } else {
+            Kept::Unknown
+        },
         created: passkey.created_at,
         last_used: passkey.last_used_at,
         last_used_from: None,

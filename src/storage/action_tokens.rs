@@ -226,7 +226,7 @@ statement! {
     ), passkey AS (
         SELECT credentials.id, user_id, rp_id, name FROM credentials JOIN person ON person.id = user_id
         WHERE credentials.id = $1 AND suspended_at IS NULL
-          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
         FOR UPDATE OF credentials
     ), token AS (
         UPDATE action_tokens SET used_at = $9, result_id = $11 FROM passkey
@@ -235,8 +235,9 @@ statement! {
         RETURNING passkey.id, passkey.user_id, passkey.rp_id, passkey.name
     ), moved AS (
         UPDATE credentials
-        SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
-            backup_eligible = $7, backup_state = $8, last_used_at = $9
+        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END,
+            user_verified = user_verified OR $6, backup_eligible = $7, backup_state = $8, last_used_at = $9,
+            first_use_pending = false, backup_flags_known = true
         FROM token WHERE credentials.id = token.id
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, client_id, subject, subject_name, address_class, request_id, detail)

@@ -1,5 +1,7 @@
 //! Passkeys, and the index that finds their owner.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use super::StorageError;
 use super::schema::{credential_index, credentials, users};
 use super::users::UserRow;
 use crate::clock::Time;
+use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::id::{PasskeyId, UserId};
 use crate::domain::user::User;
 
@@ -52,6 +55,17 @@ pub struct StoredPasskey {
     pub last_used_at: Option<Time>,
     /// Set when a copy is suspected.
     pub suspended_at: Option<Time>,
+    /// Imported, and not used here yet.
+    pub first_use_pending: bool,
+    /// Whether the two backup flags are known; the first assertion tells them.
+    pub backup_flags_known: bool,
+}
+
+impl StoredPasskey {
+    /// The rule that the next assertion's counter is held to.
+    pub const fn counter_rule(&self, policy: SyncedCounter) -> CounterRule {
+        if self.first_use_pending { CounterRule::First } else { CounterRule::new(policy, self.backup_eligible) }
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -77,10 +91,12 @@ struct Row {
     created_at: Time,
     last_used_at: Option<Time>,
     suspended_at: Option<Time>,
+    first_use_pending: bool,
+    backup_flags_known: bool,
 }
 
 /// A `text[]` without NULL elements, which is the only kind we write.
-pub(super) struct Texts(Vec<String>);
+pub struct Texts(Vec<String>);
 
 impl<DB> Queryable<diesel::sql_types::Array<diesel::sql_types::Text>, DB> for Texts
 where
@@ -123,6 +139,8 @@ impl TryFrom<Row> for StoredPasskey {
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             suspended_at: row.suspended_at,
+            first_use_pending: row.first_use_pending,
+            backup_flags_known: row.backup_flags_known,
         })
     }
 }
@@ -236,4 +254,14 @@ pub fn resume(conn: &mut PgConnection, owner: UserId, id: PasskeyId) -> Result<b
     .set((credentials::suspended_at.eq(None::<Time>), credentials::suspended_reason.eq(None::<String>)))
     .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// Why the suspended passkeys of these people are: by the passkey's id.
+pub fn suspended_reasons(conn: &mut PgConnection, owners: &[Uuid]) -> Result<BTreeMap<Uuid, String>, StorageError> {
+    let rows: Vec<(Uuid, Option<String>)> = credentials::table
+        .filter(credentials::user_id.eq_any(owners))
+        .filter(credentials::suspended_at.is_not_null())
+        .select((credentials::id, credentials::suspended_reason))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, reason)| (id, reason.unwrap_or_default())).collect())
 }

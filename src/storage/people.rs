@@ -98,6 +98,17 @@ pub fn page(
     whole(conn, rows)
 }
 
+/// People in the order of their ids, after this one; at most `most`: everybody, page by page, from the primary key.
+pub fn after(conn: &mut PgConnection, after: Option<Uuid>, most: i64) -> Result<Vec<Person>, StorageError> {
+    let rows: Vec<(UserRow, Extra)> = users::table
+        .filter(users::id.gt(after.unwrap_or_default()))
+        .order(users::id)
+        .limit(most)
+        .select((UserRow::as_select(), extra()))
+        .load(conn)?;
+    whole(conn, rows)
+}
+
 fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Person>, StorageError> {
     let ids: Vec<Uuid> = rows.iter().map(|(row, _)| row.id).collect();
     let mut of_groups: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
@@ -151,7 +162,7 @@ fn claims_of(user: &User, profile: Value) -> StandardClaims {
     StandardClaims::from_stored(claims)
 }
 
-fn profile_of(claims: &StandardClaims) -> Value {
+pub(super) fn profile_of(claims: &StandardClaims) -> Value {
     let rest = claims.as_map().iter().filter(|(name, _)| !IN_COLUMNS.contains(&name.as_str()));
     Value::Object(rest.map(|(name, value)| (name.clone(), value.clone())).collect())
 }

@@ -33,6 +33,7 @@ diesel::table! {
         source -> Text,
         external_id -> Text,
         user_id -> Uuid,
+        imported_as -> Nullable<Binary>,
     }
 }
 
@@ -74,6 +75,8 @@ diesel::table! {
         last_used_at -> Nullable<Timestamptz>,
         suspended_at -> Nullable<Timestamptz>,
         suspended_reason -> Nullable<Text>,
+        first_use_pending -> Bool,
+        backup_flags_known -> Bool,
     }
 }
 
@@ -90,6 +93,43 @@ diesel::table! {
     retired_relying_parties (rp_id) {
         rp_id -> Text,
         retired_at -> Timestamptz,
+        imported -> Bool,
+    }
+}
+
+diesel::table! {
+    unusable_passkeys (rp_id, credential_id) {
+        rp_id -> Text,
+        credential_id -> Binary,
+        user_id -> Uuid,
+        algorithm -> Integer,
+        public_key -> Binary,
+        user_handle -> Nullable<Binary>,
+        sign_count -> BigInt,
+        transports -> Array<Text>,
+        aaguid -> Nullable<Uuid>,
+        name -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+        imported_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    password_parameters (id) {
+        id -> Text,
+        source -> Text,
+        sealed -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    password_hashes (user_id) {
+        user_id -> Uuid,
+        hash -> Text,
+        parameters -> Nullable<Text>,
+        imported_at -> Timestamptz,
     }
 }
 
@@ -413,6 +453,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     installation,
     interactions,
     outbox,
+    password_hashes,
+    password_parameters,
     pushed_requests,
     refresh_tokens,
     resources,
@@ -422,6 +464,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     session_clients,
     sessions,
     signing_keys,
+    unusable_passkeys,
     used_jti,
     users,
 );

@@ -103,11 +103,12 @@ statement! {
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
     ), passkey AS (
         UPDATE credentials
-        SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
-            backup_eligible = $7, backup_state = $8, last_used_at = $15
+        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END,
+            user_verified = user_verified OR $6, backup_eligible = $7, backup_state = $8, last_used_at = $15,
+            first_use_pending = false, backup_flags_known = true
         FROM person
         WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
         RETURNING credentials.id, user_id, rp_id, name
     ), session AS (
         INSERT INTO sessions (id, user_id, token_digest, client_id, credential, acr, amr, credential_class, auth_time,
@@ -192,11 +193,12 @@ statement! {
         FOR SHARE OF users FOR UPDATE OF sessions
     ), passkey AS (
         UPDATE credentials
-        SET sign_count = greatest(sign_count, $4), user_verified = user_verified OR $6,
-            backup_eligible = $7, backup_state = $8, last_used_at = $14
+        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END,
+            user_verified = user_verified OR $6, backup_eligible = $7, backup_state = $8, last_used_at = $14,
+            first_use_pending = false, backup_flags_known = true
         FROM person
         WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
         RETURNING credentials.id, user_id, rp_id, name
     ), session AS (
         UPDATE sessions
@@ -261,11 +263,11 @@ statement! {
         FOR SHARE
     ), passkey AS (
         UPDATE credentials
-        SET sign_count = greatest(sign_count, $4), user_verified = true, backup_eligible = $6, backup_state = $7,
-            last_used_at = $9
+        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END, user_verified = true,
+            backup_eligible = $6, backup_state = $7, last_used_at = $9, first_use_pending = false, backup_flags_known = true
         FROM person
         WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
+          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
         RETURNING credentials.id, user_id, rp_id
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)

@@ -7,12 +7,12 @@ use serde_json::json;
 use super::holder::{KeysError, open, place};
 use super::keys::rotation::{self, Change, Policy, Trigger};
 use super::keys::{Algorithm, KeyMaterial, KeyState, StoredKey, Use};
-use super::seal::{MasterKey, PurposeRoot};
+use super::seal::{MasterKey, Place, PurposeRoot};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::storage::changes::{self, ChangeKind};
 use crate::storage::signing_keys::{self, SealedKey};
-use crate::storage::{StorageError, audit, installation};
+use crate::storage::{StorageError, audit, installation, passwords};
 
 /// Rotates the keys of one use and algorithm as the trigger and the policy say; gives what was changed.
 pub fn rotate(
@@ -77,6 +77,11 @@ pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Ti
             .map_err(|error| KeysError::Sealed { kid: row.kid.clone(), error })?;
         signing_keys::reseal(conn, &row.kid, &sealed)?;
     }
+    for row in passwords::all_parameters(conn)? {
+        let sealed = super::seal::reseal(old, new, &row.sealed, password_parameters_place(&row.id))
+            .map_err(|error| KeysError::Sealed { kid: format!("(password parameters {})", row.id), error })?;
+        passwords::reseal(conn, &row.id, &sealed)?;
+    }
     installation::mark(conn, &new.id(), &new.check_value(), &root, now)?;
     changes::announce(conn, ChangeKind::Keys, "master key")?;
     let event = Event {
@@ -86,6 +91,11 @@ pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Ti
     };
     audit::insert(conn, &event)?;
     Ok(rows.len())
+}
+
+/// Where the sealed parameters of password hashes live.
+pub fn password_parameters_place(id: &str) -> Place<'_> {
+    Place { table: "password_parameters", row: id, column: "sealed" }
 }
 
 fn stored(

@@ -59,6 +59,8 @@ mod fapi;
 mod faults;
 /// Access tokens that were tampered with.
 mod forgery;
+/// People and passkeys from other systems and out to them, by the commands.
+mod import;
 /// Introspection: who learns what about which token.
 mod introspection;
 /// The keys that sign: published, signing, verifying, revoked; and servers that cannot hear of it.

@@ -103,7 +103,7 @@ impl Ceremonies {
             if let Some(Err(refusal)) = after.map(|token| token.judge(now)) {
                 return Err(refusal.into());
             }
-            return Err(self.why_not_written(&passkey, &user, write.sign_count, write.rule, origin)?);
+            return Err(self.why_not_written(&passkey, &user, write.sign_count, origin)?);
         };
         let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
         plan.result = Some(Planned::Action(Box::new(outcome), token.return_to));

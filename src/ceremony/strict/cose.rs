@@ -28,8 +28,41 @@ struct Parameters<'a> {
     minus_3: Option<&'a [u8]>,
 }
 
+/// A key of good form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// COSE algorithm: −7 (ES256), −35 (ES384) or −257 (RS256).
+    pub algorithm: i64,
+    /// The x coordinate, or the modulus.
+    pub first: &'a [u8],
+    /// The y coordinate, or the exponent.
+    pub second: &'a [u8],
+}
+
 /// Reads one key; its COSE algorithm.
 pub fn read(reader: &mut Reader<'_>) -> Result<i64, Reason> {
+    parts(reader).map(|key| key.algorithm)
+}
+
+/// Reads one key.
+pub fn parts<'a>(reader: &mut Reader<'a>) -> Result<Parts<'a>, Reason> {
+    let key = parameters(reader)?;
+    let algorithm = key.algorithm.ok_or(Reason::KeyIncomplete)?;
+    let (first, second) = match algorithm {
+        ES256 => key.check_elliptic(CURVE_P256, 32)?,
+        ES384 => key.check_elliptic(CURVE_P384, 48)?,
+        RS256 => key.check_rsa()?,
+        _ => return Err(Reason::KeyAlgorithm),
+    };
+    Ok(Parts { algorithm, first, second })
+}
+
+/// The algorithm that a key of any kind names.
+pub fn algorithm(reader: &mut Reader<'_>) -> Result<i64, Reason> {
+    parameters(reader)?.algorithm.ok_or(Reason::KeyIncomplete)
+}
+
+fn parameters<'a>(reader: &mut Reader<'a>) -> Result<Parameters<'a>, Reason> {
     let mut key = Parameters::default();
     reader.map(|label, value| {
         match label.int()? {
@@ -42,51 +75,41 @@ pub fn read(reader: &mut Reader<'_>) -> Result<i64, Reason> {
         }
         Ok(())
     })?;
-    let algorithm = key.algorithm.ok_or(Reason::KeyIncomplete)?;
-    match algorithm {
-        ES256 => key.check_elliptic(CURVE_P256, 32)?,
-        ES384 => key.check_elliptic(CURVE_P384, 48)?,
-        RS256 => key.check_rsa()?,
-        _ => return Err(Reason::KeyAlgorithm),
-    }
-    Ok(algorithm)
+    Ok(key)
 }
 
-impl Parameters<'_> {
+impl<'a> Parameters<'a> {
     fn check_type(&self, wanted: i64) -> Result<(), Reason> {
         if self.key_type.ok_or(Reason::KeyIncomplete)? == wanted { Ok(()) } else { Err(Reason::KeyMismatch) }
     }
 
     /// RFC 9053 §7.1.1. `y` is a byte string: the compressed form (a boolean) is forbidden by WebAuthn §5.8.5.
-    fn check_elliptic(&self, wanted_curve: i64, coordinate: usize) -> Result<(), Reason> {
+    fn check_elliptic(&self, wanted_curve: i64, coordinate: usize) -> Result<(&'a [u8], &'a [u8]), Reason> {
         self.check_type(KEY_TYPE_EC2)?;
         let curve = Reader::new(self.minus_1.ok_or(Reason::KeyIncomplete)?).int()?;
         if curve != wanted_curve {
             return Err(Reason::KeyMismatch);
         }
-        for item in [self.minus_2, self.minus_3] {
-            if byte_string(item)?.len() != coordinate {
-                return Err(Reason::KeyCoordinate);
-            }
+        let (x, y) = (byte_string(self.minus_2)?, byte_string(self.minus_3)?);
+        if x.len() != coordinate || y.len() != coordinate {
+            return Err(Reason::KeyCoordinate);
         }
-        Ok(())
+        Ok((x, y))
     }
 
     /// RFC 8230 §4. The exponent by FIPS 186-5 §5.1: odd and more than 2^16; the library wants three bytes.
-    fn check_rsa(&self) -> Result<(), Reason> {
+    fn check_rsa(&self) -> Result<(&'a [u8], &'a [u8]), Reason> {
         self.check_type(KEY_TYPE_RSA)?;
         if self.minus_3.is_some() {
             return Err(Reason::KeyLabel);
         }
-        match byte_string(self.minus_1)? {
-            [first, .., last] if *first >= 0x80 && last % 2 == 1 => {}
+        let (modulus, exponent) = (byte_string(self.minus_1)?, byte_string(self.minus_2)?);
+        match modulus {
+            [first, .., last] if *first >= 0x80 && last % 2 == 1 && modulus.len() == RSA_MODULUS_BYTES => {}
             _ => return Err(Reason::RsaModulus),
         }
-        if byte_string(self.minus_1)?.len() != RSA_MODULUS_BYTES {
-            return Err(Reason::RsaModulus);
-        }
-        match byte_string(self.minus_2)? {
-            [first, _, last] if *first >= 1 && last % 2 == 1 => Ok(()),
+        match exponent {
+            [first, _, last] if *first >= 1 && last % 2 == 1 => Ok((modulus, exponent)),
             _ => Err(Reason::RsaExponent),
         }
     }

@@ -21,7 +21,7 @@ mod attestation;
 mod auth_data;
 pub mod cbor;
 mod client_data;
-mod cose;
+pub mod cose;
 mod credential;
 pub mod json;
 mod refusal;

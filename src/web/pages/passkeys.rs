@@ -18,6 +18,8 @@ pub enum Kept {
     Device,
     /// Never leaves this security key (BE = 0; USB, NFC or Bluetooth and not internal).
     SecurityKey,
+    /// Imported without its flags, and not used since.
+    Unknown,
 }
 
 impl Kept {
@@ -35,7 +37,7 @@ impl Kept {
     fn icon(self) -> &'static str {
         match self {
             Self::Account | Self::Copyable => "cloud",
-            Self::Device => "device",
+            Self::Device | Self::Unknown => "device",
             Self::SecurityKey => "security-key",
         }
     }
@@ -74,6 +76,8 @@ pub struct Passkeys {
     pub done: Option<Done>,
     /// All passkeys, in the order of creation.
     pub passkeys: Vec<PasskeyCard>,
+    /// Names of imported passkeys that cannot be used, until a new one was made in their place.
+    pub unusable: Vec<String>,
 }
 
 impl Passkeys {

@@ -287,6 +287,7 @@ fn passkey_pages() -> Vec<(&'static str, askama::Result<String>)> {
         passkey(3, "Work laptop", Kept::Device),
         passkey(4, "YubiKey 5", Kept::SecurityKey),
     ];
+    let imported = passkey(5, "Imported", Kept::Unknown);
     let rename = |typed: &str, problem| Rename {
         frame: signed_in(PageKind::Plain),
         id: Id::new(Uuid::from_u128(1)),
@@ -296,8 +297,22 @@ fn passkey_pages() -> Vec<(&'static str, askama::Result<String>)> {
     };
     let remove = |n: usize, last_way| Remove { frame: signed_in(PageKind::Plain), passkey: cards[n].clone(), last_way };
     vec![
-        ("passkeys", Passkeys { frame: frame(), done: Some(Done::PasskeyAdded), passkeys: cards.clone() }.render()),
-        ("passkeys-none", Passkeys { frame: frame(), done: None, passkeys: vec![] }.render()),
+        (
+            "passkeys",
+            Passkeys { frame: frame(), done: Some(Done::PasskeyAdded), passkeys: cards.clone(), unusable: vec![] }
+                .render(),
+        ),
+        ("passkeys-none", Passkeys { frame: frame(), done: None, passkeys: vec![], unusable: vec![] }.render()),
+        (
+            "passkeys-unusable",
+            Passkeys {
+                frame: frame(),
+                done: None,
+                passkeys: vec![imported],
+                unusable: vec![HOSTILE.into(), "Old key".into()],
+            }
+            .render(),
+        ),
         ("rename", rename(HOSTILE, None).render()),
         ("rename-empty", rename("", Some(NameProblem::Empty)).render()),
         ("rename-long", rename(&"x".repeat(65), Some(NameProblem::Long)).render()),

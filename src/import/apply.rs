@@ -1,0 +1,73 @@
+//! Writes what was decided on a chunk, in one transaction with its audit event.
+
+use diesel::PgConnection;
+use serde_json::json;
+
+use super::plan::{self, Decided, Fresh, Line, Options, Outcome, Plan, Seen};
+use super::update;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::random;
+use crate::storage::{Db, StorageError, audit, imports, relying_parties};
+
+/// How often a chunk is decided anew because live traffic was faster with one of its keys.
+const TRIES: usize = 5;
+
+const FRESH: Fresh = Fresh { id: random::uuid, handle: || random::bytes::<32>().to_vec() };
+
+/// Decides on a chunk and writes it; gives each line's outcome.
+pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match db.blocking_tx(|conn| once(conn, lines, options)) {
+            Err(StorageError::Conflict { .. }) if tries < TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+/// Decides on a chunk and writes nothing. `seen` holds the keys of the chunks before it.
+pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
+    let keys = plan::keys(lines, options.source.as_deref());
+    let known = db.blocking_tx(|conn| {
+        imports::lock(conn)?;
+        imports::look_up(conn, &keys)
+    })?;
+    Ok(plan::plan(lines.to_vec(), &known, seen, options, FRESH).decided)
+}
+
+fn once(conn: &mut PgConnection, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
+    imports::lock(conn)?;
+    let known = imports::look_up(conn, &plan::keys(lines, options.source.as_deref()))?;
+    let Plan { decided, batch, updates, dormant } =
+        plan::plan(lines.to_vec(), &known, &mut Seen::default(), options, FRESH);
+    if !dormant.is_empty() {
+        relying_parties::await_configuration(conn, &dormant, options.now)?;
+    }
+    imports::insert(conn, batch)?;
+    for update in &updates {
+        update::write(conn, update, options.now)?;
+    }
+    witness(conn, &decided, options)?;
+    Ok(decided)
+}
+
+fn witness(conn: &mut PgConnection, decided: &[Decided], options: &Options) -> Result<(), StorageError> {
+    let count = |wanted: fn(&Outcome) -> bool| decided.iter().filter(|line| wanted(&line.outcome)).count();
+    let created = count(|outcome| matches!(outcome, Outcome::Created(_)));
+    let updated = count(|outcome| matches!(outcome, Outcome::Updated(_)));
+    if created + updated == 0 {
+        return Ok(());
+    }
+    let event = Event {
+        subject_name: options.source.clone(),
+        detail: json!({
+            "created": created,
+            "updated": updated,
+            "fromLine": decided.first().map(|line| line.line),
+            "toLine": decided.last().map(|line| line.line),
+        }),
+        ..Event::new(EventKind::UsersImported, options.now, &Provenance::default())
+    };
+    audit::insert(conn, &event)
+}

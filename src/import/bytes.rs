@@ -1,0 +1,91 @@
+//! Bytes in whatever spelling a system keeps them.
+//!
+//! Which alphabet it is tells the text; whether the bytes are the right ones, only their reader can prove.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::Value;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(false);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Longest text that is looked at.
+const LONGEST: usize = 64 * 1024;
+
+/// Reads base64 of either alphabet, with or without padding.
+pub fn base64(text: &str) -> Option<Vec<u8>> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let engine = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
+    engine.decode(text).ok()
+}
+
+/// Reads base64, hexadecimal as PostgreSQL prints `bytea` (`\x…`), Node's `Buffer` as JSON, or a list of numbers.
+pub fn of_value(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => text.strip_prefix("\\x").map_or_else(|| base64(text), hexadecimal),
+        Value::Array(items) => numbers(items),
+        Value::Object(members) if members.get("type").is_some_and(|kind| kind == "Buffer") => {
+            numbers(members.get("data")?.as_array()?)
+        }
+        _ => None,
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    if text.len() > LONGEST || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+fn numbers(items: &[Value]) -> Option<Vec<u8>> {
+    items.iter().map(|item| item.as_u64().and_then(|number| u8::try_from(number).ok())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_the_same_bytes() {
+        let bytes = [0xfb, 0xef, 0xff, 0x00, 0x10];
+        for value in [
+            json!("++//ABA="),
+            json!("++//ABA"),
+            json!("--__ABA"),
+            json!("--__ABA="),
+            json!("\\xfbefff0010"),
+            json!({"type": "Buffer", "data": [251, 239, 255, 0, 16]}),
+            json!([251, 239, 255, 0, 16]),
+        ] {
+            assert_eq!(of_value(&value).as_deref(), Some(&bytes[..]), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_bytes() {
+        for value in [
+            json!("+-__ABA"),
+            json!("a b"),
+            json!("A"),
+            json!("ABB"),
+            json!("\\xf"),
+            json!("\\xzz"),
+            json!(1),
+            json!([256]),
+            json!([-1]),
+            json!({"data": [1]}),
+            json!("A".repeat(70_000)),
+        ] {
+            assert_eq!(of_value(&value), None, "{}", value.to_string().chars().take(40).collect::<String>());
+        }
+    }
+}

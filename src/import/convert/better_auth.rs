@@ -1,0 +1,73 @@
+//! better-auth: a row of `user` with those of `account` and `passkey` joined to it.
+//!
+//! The user handle that it hands to authenticators is random for each registration and not stored, so its passkeys have
+//! none. A password's salt is the hexadecimal text itself, which the form `$bascrypt$` keeps as it is.
+
+use serde_json::{Map, Value};
+
+use super::{Claims, any, count, leave_out, objects, passkey, required_id, time, truth};
+use crate::domain::password_hash::PasswordHash;
+use crate::import::Context;
+use crate::import::fields::{Fields, Problem};
+use crate::import::record::Record;
+
+/// Reads one person.
+pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {
+    let mut user = Fields::of_line(members);
+    let passkeys = objects(&mut user, &["passkeys", "passkey"])?;
+    let accounts = objects(&mut user, &["accounts", "account"])?;
+    let mut record = Record {
+        external: Some(required_id(&mut user, &["id"])?),
+        enabled: truth(user.value("banned").as_ref()).map(|banned| !banned),
+        created_at: time(any(&mut user, &["createdAt", "created_at"]).as_ref()),
+        updated_at: time(any(&mut user, &["updatedAt", "updated_at"]).as_ref()),
+        passkeys: passkey::all(passkeys, "passkeys", context.rp_id.as_deref())?,
+        ..Record::default()
+    };
+    let mut others = 0;
+    for account in accounts {
+        others += usize::from(!take_password(account, &mut record)?);
+    }
+    leave_out(
+        &mut record,
+        "identities of other providers",
+        "accounts",
+        others,
+        "signing in through them is not possible yet",
+    );
+    let two_factor = truth(any(&mut user, &["twoFactorEnabled", "two_factor_enabled"]).as_ref()) == Some(true);
+    leave_out(
+        &mut record,
+        "one-time passwords",
+        "twoFactorEnabled",
+        usize::from(two_factor),
+        "they are not possible yet",
+    );
+    leave_out(&mut record, "roles", "role", count(user.value("role").as_ref()), "make groups of them");
+    let mut claims = Claims::default();
+    let verified = truth(any(&mut user, &["emailVerified", "email_verified"]).as_ref());
+    claims.put_email("email", user.value("email"), verified);
+    claims.put("name", "name", user.value("name"));
+    claims.put("picture", "image", user.value("image"));
+    claims.put("preferred_username", "username", user.value("username"));
+    let proven = truth(any(&mut user, &["phoneNumberVerified", "phone_number_verified"]).as_ref());
+    claims.put_phone("phoneNumber", any(&mut user, &["phoneNumber", "phone_number"]), proven);
+    claims.finish(&mut record)?;
+    Ok(record)
+}
+
+/// Takes the password of an account with one; `false` when the account is of another provider.
+fn take_password(mut account: Fields, record: &mut Record) -> Result<bool, Problem> {
+    let provider = any(&mut account, &["providerId", "provider_id"]);
+    if provider.as_ref().and_then(Value::as_str) != Some("credential") {
+        return Ok(false);
+    }
+    if let Some(password) = account.text("password")? {
+        let (salt, key) = password
+            .split_once(':')
+            .ok_or_else(|| account.problem("password", "is no scrypt hash of better-auth (salt:key)"))?;
+        let hash = PasswordHash::parse(&format!("$bascrypt${salt}${key}"));
+        record.password = Some(hash.map_err(|problem| account.problem("password", problem))?);
+    }
+    Ok(true)
+}

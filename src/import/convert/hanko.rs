@@ -1,0 +1,75 @@
+//! Hanko: what `hanko user export` writes, or a row of `users`, with the rows of `webauthn_credentials` (and their
+//! transports) joined to it.
+
+use serde_json::{Map, Value};
+
+use super::{Claims, any, count, leave_out, objects, passkey, required_id, time, truth};
+use crate::domain::password_hash::PasswordHash;
+use crate::import::Context;
+use crate::import::fields::{Fields, Problem};
+use crate::import::record::Record;
+
+/// Reads one person.
+pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {
+    let mut user = Fields::of_line(members);
+    let passkeys = objects(&mut user, &["webauthn_credentials", "passkeys"])?;
+    let emails = objects(&mut user, &["emails"])?;
+    let mut record = Record {
+        external: Some(required_id(&mut user, &["user_id", "id"])?),
+        created_at: time(user.value("created_at").as_ref()),
+        updated_at: time(user.value("updated_at").as_ref()),
+        passkeys: passkey::all(passkeys, "webauthn_credentials", context.rp_id.as_deref())?,
+        ..Record::default()
+    };
+    record.password = password(&mut user)?;
+    leave_out(
+        &mut record,
+        "one-time passwords",
+        "otp_secret",
+        usize::from(user.value("otp_secret").is_some()),
+        "they are not possible yet",
+    );
+    leave_out(&mut record, "metadata", "metadata", count(user.value("metadata").as_ref()), "there is no place for it");
+    let mut claims = Claims::default();
+    take_email(emails, &mut claims, &mut record);
+    let username = match user.value("username") {
+        Some(Value::Object(mut members)) => members.remove("username"),
+        other => other,
+    };
+    claims.put("preferred_username", "username", username);
+    claims.put("name", "name", user.value("name"));
+    claims.put("given_name", "given_name", user.value("given_name"));
+    claims.put("family_name", "family_name", user.value("family_name"));
+    claims.put("picture", "picture", user.value("picture"));
+    claims.finish(&mut record)?;
+    Ok(record)
+}
+
+/// The primary address, else the first.
+fn take_email(emails: Vec<Fields>, claims: &mut Claims, record: &mut Record) {
+    let mut rows: Vec<(bool, Option<Value>, Option<bool>)> = emails
+        .into_iter()
+        .map(|mut row| {
+            let primary = truth(row.value("is_primary").as_ref()) == Some(true);
+            let verified = truth(any(&mut row, &["is_verified", "verified"]).as_ref());
+            (primary, row.value("address"), verified)
+        })
+        .collect();
+    rows.sort_by_key(|(primary, ..)| !primary);
+    leave_out(record, "further e-mail addresses", "emails", rows.len().saturating_sub(1), "an account has one");
+    if let Some((_, address, verified)) = rows.into_iter().next() {
+        claims.put_email("emails[0].address", address, verified);
+    }
+}
+
+/// bcrypt, in the row itself or in that of `password_credentials`.
+fn password(user: &mut Fields) -> Result<Option<PasswordHash>, Problem> {
+    let (field, value) = match user.value("password") {
+        None => return Ok(None),
+        Some(Value::Object(mut members)) => ("password.password", members.remove("password")),
+        Some(other) => ("password", Some(other)),
+    };
+    let Some(value) = value else { return Ok(None) };
+    let text = user.as_text(field, value)?;
+    PasswordHash::parse(&text).map(Some).map_err(|problem| user.problem(field, problem))
+}

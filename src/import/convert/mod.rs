@@ -1,0 +1,204 @@
+//! Files of other systems, one file of code for each system, and what they have in common.
+//!
+//! A converter reads what it knows and tells by a [`Note`] what of value it leaves out; members that mean nothing here are
+//! passed over. What is wrong in a passkey, a password or an id refuses the line; a claim that does not have the form of
+//! the standard is only left out, because nobody should lose an account over the spelling of a telephone number.
+
+pub mod auth0;
+pub mod better_auth;
+pub mod firebase;
+pub mod hanko;
+pub mod keycloak;
+mod passkey;
+pub mod simple_webauthn;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, NaiveDateTime};
+use serde_json::{Map, Value};
+
+use super::fields::{Fields, ParseTime as _, Problem, is_showable};
+use super::record::{Note, Record};
+use crate::clock::Time;
+use crate::domain::standard_claims::{self, StandardClaims};
+use crate::domain::text::DisplayName;
+
+/// Claims that are being gathered; one that does not fit leaves a note.
+#[derive(Default)]
+struct Claims {
+    claims: Map<String, Value>,
+    notes: Vec<Note>,
+}
+
+impl Claims {
+    /// Takes a claim from a member of the file. Empty texts are how many systems write "none".
+    fn put(&mut self, claim: &'static str, field: &str, value: Option<Value>) {
+        let Some(value) = value.filter(|value| value != "") else { return };
+        if standard_claims::fits(claim, &value) {
+            self.claims.insert(claim.to_owned(), value);
+        } else {
+            self.notes.push(Note::new(
+                "claims left out",
+                field,
+                format!("is no value that `{claim}` can have: left out"),
+            ));
+        }
+    }
+
+    /// The e-mail address, and whether it was proven.
+    fn put_email(&mut self, field: &str, address: Option<Value>, verified: Option<bool>) {
+        self.put("email", field, address);
+        if verified == Some(true) && self.claims.contains_key("email") {
+            self.claims.insert("email_verified".to_owned(), true.into());
+        }
+    }
+
+    /// The telephone number, and whether it was proven.
+    fn put_phone(&mut self, field: &str, number: Option<Value>, verified: Option<bool>) {
+        self.put("phone_number", field, number);
+        if verified == Some(true) && self.claims.contains_key("phone_number") {
+            self.claims.insert("phone_number_verified".to_owned(), true.into());
+        }
+    }
+
+    /// Puts claims and notes into a record.
+    fn finish(self, record: &mut Record) -> Result<(), Problem> {
+        record.claims = StandardClaims::parse(&self.claims).map_err(|error| Problem::of(error.claim, error.what))?;
+        record.notes.extend(self.notes);
+        Ok(())
+    }
+}
+
+/// The first of these members, under whichever of its names.
+fn any(fields: &mut Fields, names: &[&'static str]) -> Option<Value> {
+    fields.any(names).map(|(_, value)| value)
+}
+
+/// A text, or a number as text: ids are both.
+fn id(fields: &mut Fields, names: &[&'static str]) -> Result<Option<String>, Problem> {
+    match fields.any(names) {
+        None => Ok(None),
+        Some((name, Value::Number(number))) if number.is_u64() => {
+            super::form::external_id(name, number.to_string()).map(Some)
+        }
+        Some((name, value)) => {
+            let text = fields.as_text(name, value)?;
+            super::form::external_id(name, text).map(Some)
+        }
+    }
+}
+
+/// A truth value as JSON, databases and their drivers write it.
+fn truth(value: Option<&Value>) -> Option<bool> {
+    match value? {
+        Value::Bool(value) => Some(*value),
+        Value::Number(number) => number.as_u64().map(|number| number != 0),
+        Value::String(text) => match text.as_str() {
+            "true" | "t" | "1" => Some(true),
+            "false" | "f" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A moment as JSON, databases and their drivers write it: RFC 3339, the same without a zone (UTC), seconds or
+/// milliseconds since 1970, MongoDB's `$date`, Firestore's `_seconds`.
+fn time(value: Option<&Value>) -> Option<Time> {
+    let time = match value? {
+        Value::String(text) => match text.parse::<i64>() {
+            Ok(number) => since_1970(number),
+            Err(_) => of_text(text),
+        },
+        Value::Number(number) => since_1970(number.as_i64().or_else(|| whole(number.as_f64()?))?),
+        Value::Object(members) => {
+            if let Some(date) = members.get("$date") {
+                return time(Some(date));
+            }
+            let seconds = members.get("_seconds").or_else(|| members.get("seconds"))?;
+            DateTime::from_timestamp(seconds.as_i64()?, 0)
+        }
+        _ => None,
+    };
+    time.filter(|time| is_showable(*time))
+}
+
+/// A number that was written with a fraction of milliseconds.
+fn whole(number: f64) -> Option<i64> {
+    format!("{:.0}", number.trunc()).parse().ok()
+}
+
+fn since_1970(number: i64) -> Option<Time> {
+    // In seconds this is the year 5138, in milliseconds 1973.
+    if number < 100_000_000_000 { DateTime::from_timestamp(number, 0) } else { DateTime::from_timestamp_millis(number) }
+}
+
+fn of_text(text: &str) -> Option<Time> {
+    if let Some(time) = Time::parse_from_rfc3339_utc(text) {
+        return Some(time);
+    }
+    let zoned = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
+    if let Some(time) = zoned.iter().find_map(|form| DateTime::parse_from_str(text, form).ok()) {
+        return Some(time.to_utc());
+    }
+    let bare = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+    bare.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).map(|time| time.and_utc())
+}
+
+/// A name for people, cut to what we show; none when nothing of it can be shown.
+fn display_name(value: Option<&Value>) -> Option<String> {
+    let text: String = value?.as_str()?.chars().filter(|c| !c.is_control()).take(DisplayName::LONGEST).collect();
+    DisplayName::parse(&text).ok().map(|name| name.as_str().to_owned())
+}
+
+/// A list as JSON, as JSON in a text, as PostgreSQL's `{a,b}`, or as words between commas.
+fn words(value: Option<Value>) -> Vec<String> {
+    let texts = |items: Vec<Value>| -> Vec<String> {
+        let word = |item: Value| match item {
+            Value::String(text) => Some(text),
+            Value::Object(mut members) => members.remove("name")?.as_str().map(ToOwned::to_owned),
+            _ => None,
+        };
+        items.into_iter().filter_map(word).collect()
+    };
+    match value {
+        Some(Value::Array(items)) => texts(items),
+        Some(Value::String(text)) => serde_json::from_str::<Vec<Value>>(&text).map_or_else(
+            |_| text.trim_matches(['{', '}']).split(',').map(|word| word.trim().to_owned()).collect(),
+            texts,
+        ),
+        _ => Vec::new(),
+    }
+}
+
+/// Counts what is there of a thing that has no place here.
+fn leave_out(record: &mut Record, kind: &'static str, field: &str, count: usize, why: &str) {
+    if count > 0 {
+        record.notes.push(Note::new(kind, field, format!("{count} left out: {why}")));
+    }
+}
+
+/// How many there are of something that may be a list, an object, or a single value.
+fn count(value: Option<&Value>) -> usize {
+    match value {
+        None | Some(Value::Null) => 0,
+        Some(Value::Array(items)) => items.len(),
+        Some(Value::Object(members)) => members.len(),
+        Some(Value::String(text)) => usize::from(!text.is_empty() && text != "{}"),
+        Some(Value::Bool(value)) => usize::from(*value),
+        Some(Value::Number(_)) => 1,
+    }
+}
+
+/// Objects under whichever name the list has.
+fn objects(fields: &mut Fields, names: &[&'static str]) -> Result<Vec<Fields>, Problem> {
+    let Some((name, value)) = fields.any(names) else { return Ok(Vec::new()) };
+    let Value::Array(items) = value else { return Err(fields.problem(name, "must be a list")) };
+    let path = fields.path(name);
+    items.into_iter().enumerate().map(|(at, item)| Fields::of(item, format!("{path}[{at}]"))).collect()
+}
+
+/// An id must be there: it is what a person is known by for ever.
+fn required_id(fields: &mut Fields, names: &[&'static str]) -> Result<String, Problem> {
+    id(fields, names)?.ok_or_else(|| fields.problem(names.first().copied().unwrap_or("id"), "is missing"))
+}

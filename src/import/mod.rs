@@ -1,0 +1,99 @@
+//! People and their passkeys from other systems, and out to them.
+//!
+//! A file goes through four steps, each of which knows nothing of the next: [`split`] cuts it into people, a converter
+//! ([`convert`]) or our own [`form`] makes a [`Record`] of each, [`plan`] decides what becomes of a whole chunk of them,
+//! and [`apply`] writes that in one transaction. The first three are pure.
+//!
+//! What must always hold: a line is taken over whole or not at all, and the rest goes on; who was imported once is known
+//! by (source, id) for ever, so that the same file again changes nothing; a credential id is never taken from its owner;
+//! an address that somebody else has proven stays unverified; what cannot be taken over is told, never dropped silently.
+//! To add a system: a file in [`convert`], its variant of [`Format`], a fixture in `tests/it/import`, and its section in
+//! `docs/operations/import-export.md`.
+
+pub mod apply;
+pub mod bytes;
+pub mod convert;
+pub mod export;
+pub mod fields;
+pub mod form;
+pub mod hash_parameters;
+pub mod plan;
+pub mod record;
+pub mod run;
+pub mod split;
+mod update;
+
+use serde_json::{Map, Value};
+
+pub use fields::Problem;
+pub use hash_parameters::FirebaseParameters;
+pub use record::{Note, Record};
+
+use crate::tokens::verifier::json::{JsonFault, parse_object};
+
+/// The system that a file comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Our own lines.
+    Ndjson,
+    /// `firebase auth:export`.
+    Firebase,
+    /// A user export job, and the file of password hashes.
+    Auth0,
+    /// A realm export.
+    Keycloak,
+    /// `hanko user export`, with its passkeys joined.
+    Hanko,
+    /// Its tables, joined.
+    BetterAuth,
+    /// A table of passkeys as SimpleWebAuthn's guide lays it out, and the people it belongs to.
+    SimpleWebAuthn,
+}
+
+/// What a file does not say of itself.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// The domain of passkeys that name none.
+    pub rp_id: Option<String>,
+    /// The project-wide parameters of Firebase's password hashes.
+    pub firebase: Option<FirebaseParameters>,
+}
+
+impl Format {
+    /// The member of a document that holds the people.
+    pub const fn list_member(self) -> Option<&'static str> {
+        match self {
+            Self::Firebase | Self::Keycloak => Some("users"),
+            _ => None,
+        }
+    }
+
+    /// Reads one person; none for a line of our own export that tells of something else.
+    pub fn read(self, text: &[u8], context: &Context) -> Result<Option<Record>, Problem> {
+        let members = parse(text)?;
+        match self {
+            Self::Ndjson if members.contains_key(form::CLIENT) => return Ok(None),
+            Self::Ndjson => form::read(members, context.rp_id.as_deref()),
+            Self::Firebase => convert::firebase::read(members, context),
+            Self::Auth0 => convert::auth0::read(members),
+            Self::Keycloak => convert::keycloak::read(members, context),
+            Self::Hanko => convert::hanko::read(members, context),
+            Self::BetterAuth => convert::better_auth::read(members, context),
+            Self::SimpleWebAuthn => convert::simple_webauthn::read(members, context),
+        }
+        .map(Some)
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Map<String, Value>, Problem> {
+    parse_object(text).map_err(|fault| match fault {
+        JsonFault::Duplicate => Problem::of_line("has a member twice in one object"),
+        JsonFault::Malformed => match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+            Ok(_) => Problem::of_line("is no JSON object"),
+            // The parser's message names what it expected and where, and quotes nothing.
+            Err(error) => {
+                Problem::of_line(format!("is not JSON (at byte {} of its line {})", error.column(), error.line()))
+            }
+        },
+    })
+}

@@ -1,0 +1,484 @@
+//! What becomes of the people of one chunk, decided from what is stored: who is new, who is known, who is refused, and
+//! the rows of those who are taken over.
+//!
+//! Pure: what is stored was looked up before, ids and handles are given, and nothing is written here.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, Hash, RandomState};
+
+use uuid::Uuid;
+
+use super::fields::Problem;
+use super::record::{ImportedKey, ImportedPasskey, Note, Record};
+use crate::ceremony::aaguid;
+use crate::clock::Time;
+use crate::domain::id::UserId;
+use crate::domain::password_hash::PasswordHash;
+use crate::domain::user::UserStatus;
+use crate::storage::imports::{
+    Batch, Keys, Known, NewCredential, NewGroup, NewHash, NewLink, NewMember, NewUnusable, NewUser,
+};
+
+/// How an import goes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The name of the system that the file comes from; none for a file that Passmint wrote.
+    pub source: Option<String>,
+    /// Whether people who are known already are changed.
+    pub update: bool,
+    /// Whether memberships are taken over, and groups made for them.
+    pub groups: bool,
+    /// The RP ids that are configured.
+    pub rp_ids: Vec<String>,
+    /// The id of the password parameters that come with the file.
+    pub parameters: Option<String>,
+    /// Now.
+    pub now: Time,
+}
+
+/// One person of a file.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Where they stand.
+    pub line: u64,
+    /// What was read, or why not.
+    pub record: Result<Record, Problem>,
+}
+
+/// What becomes of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new person.
+    Created(Uuid),
+    /// Known, and changed as asked.
+    Updated(Uuid),
+    /// Known, and imported as this before.
+    Unchanged(Uuid),
+    /// Known, but not imported as this before; left as it is.
+    Differs(Uuid),
+    /// The same person stands further up in the file (told by a dry run).
+    Duplicate,
+    /// Not taken over.
+    Refused(Problem),
+}
+
+/// A line with its outcome.
+#[derive(Debug)]
+pub struct Decided {
+    /// Where it stands.
+    pub line: u64,
+    /// The person's id in the file.
+    pub id: Option<String>,
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// What is left out or taken over otherwise.
+    pub notes: Vec<Note>,
+    /// Passkeys that are taken over.
+    pub passkeys: usize,
+    /// Whether a password is.
+    pub password: bool,
+}
+
+/// A person who is changed.
+#[derive(Debug)]
+pub struct Update {
+    /// Who.
+    pub person: UserId,
+    /// What the file tells of them.
+    pub record: Record,
+    /// The link that remembers it.
+    pub link: Option<NewLink>,
+}
+
+/// What a chunk comes to.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Each line, in order.
+    pub decided: Vec<Decided>,
+    /// New rows.
+    pub batch: Batch,
+    /// People to be changed.
+    pub updates: Vec<Update>,
+    /// RP ids of the chunk's passkeys that are not configured.
+    pub dormant: Vec<String>,
+}
+
+/// Keys that were given away before: in this chunk, or, in a dry run, in the whole file. Only their hashes are kept.
+#[derive(Debug, Default)]
+pub struct Seen {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Seen {
+    fn contains(&self, key: impl Hash) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(key))
+    }
+
+    fn insert(&mut self, key: impl Hash) {
+        self.hashes.insert(self.hasher.hash_one(key));
+    }
+}
+
+/// Where new ids and handles come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    /// A random id.
+    pub id: fn() -> Uuid,
+    /// A random user handle.
+    pub handle: fn() -> Vec<u8>,
+}
+
+impl Record {
+    /// The person's name in the source: their id there, or the `sub` of a Passmint that wrote the file.
+    pub fn name_in(&self, source: Option<&str>) -> Result<Option<String>, Problem> {
+        match (source, &self.external, self.sub) {
+            (Some(_), Some(id), _) => Ok(Some(id.clone())),
+            (Some(_), None, Some(sub)) => Ok(Some(sub.to_string())),
+            (Some(_), None, None) => Err(Problem::of("id", "is missing")),
+            (None, Some(_), _) => Err(Problem::of("id", "is of another system: name that with --source")),
+            (None, None, Some(_)) => Ok(None),
+            (None, None, None) => {
+                Err(Problem::of("sub", "is missing: name the system that the file comes from with --source"))
+            }
+        }
+    }
+
+    fn address(&self) -> Option<String> {
+        self.claims.text("email").map(str::to_lowercase)
+    }
+}
+
+/// What must be looked up to decide on these lines.
+pub fn keys(lines: &[Line], source: Option<&str>) -> Keys {
+    let mut keys = Keys::default();
+    for record in lines.iter().filter_map(|line| line.record.as_ref().ok()) {
+        if let (Some(source), Ok(Some(id))) = (source, record.name_in(source)) {
+            keys.links.push((source.to_owned(), id));
+        }
+        keys.links.extend(record.external_ids.iter().map(|(source, id)| (source.clone(), id.clone())));
+        keys.people.extend(record.sub.map(UserId::uuid));
+        keys.handles.extend(record.user_handle.clone());
+        keys.addresses.extend(record.address());
+        keys.passkeys.extend(record.passkeys.iter().map(|key| (key.rp_id.clone(), key.credential_id.clone())));
+        keys.groups.extend(record.groups.iter().cloned());
+        keys.parameters.extend(record.password.iter().filter_map(|hash| hash.parameters().map(ToOwned::to_owned)));
+    }
+    keys
+}
+
+/// Decides on a chunk.
+pub fn plan(lines: Vec<Line>, known: &Known, seen: &mut Seen, options: &Options, fresh: Fresh) -> Plan {
+    let mut planner = Planner { known, seen, options, fresh, plan: Plan::default() };
+    for Line { line, record } in lines {
+        let decided = planner.decide(line, record);
+        planner.plan.decided.push(decided);
+    }
+    planner.plan.dormant.sort_unstable();
+    planner.plan.dormant.dedup();
+    planner.plan
+}
+
+struct Planner<'a> {
+    known: &'a Known,
+    seen: &'a mut Seen,
+    options: &'a Options,
+    fresh: Fresh,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn decide(&mut self, line: u64, record: Result<Record, Problem>) -> Decided {
+        let mut decided =
+            Decided { line, id: None, outcome: Outcome::Duplicate, notes: Vec::new(), passkeys: 0, password: false };
+        let outcome = record.and_then(|record| {
+            decided.id = record.external.clone().or_else(|| record.sub.map(|sub| sub.to_string()));
+            self.outcome(record, &mut decided)
+        });
+        decided.outcome = outcome.unwrap_or_else(Outcome::Refused);
+        decided
+    }
+
+    fn outcome(&mut self, mut record: Record, decided: &mut Decided) -> Result<Outcome, Problem> {
+        let source = self.options.source.as_deref();
+        let name = record.name_in(source)?;
+        let link = source.map(ToOwned::to_owned).zip(name);
+        let digest = link.is_some().then(|| record.digest());
+        let stored = link.as_ref().and_then(|link| self.known.links.get(link));
+        let sub = record.sub.map(UserId::uuid).filter(|sub| self.known.people.contains(sub));
+        let existing = match (stored.map(|link| link.person), sub) {
+            (Some(person), Some(sub)) if person != sub => {
+                return Err(Problem::of("sub", "is another person's than id"));
+            }
+            (Some(_), None) if record.sub.is_some() => return Err(Problem::of("sub", "is not the one of id")),
+            (person, sub) => person.or(sub),
+        };
+        if let Some(person) = existing {
+            let before = stored.and_then(|link| link.imported_as.as_ref());
+            if before.is_some() && before == digest.as_ref() {
+                return Ok(Outcome::Unchanged(person));
+            }
+            if !self.options.update {
+                // Without a source there is no record of what was imported: the same `sub` is the same person.
+                return Ok(if link.is_some() { Outcome::Differs(person) } else { Outcome::Unchanged(person) });
+            }
+            if self.known.managed.contains(&person) {
+                return Err(Problem::of_line("is about a person whom the configuration declares: change them there"));
+            }
+        }
+        let own_key = ("person", link.clone(), record.sub.map(UserId::uuid));
+        if self.seen.contains(&own_key) {
+            return Ok(Outcome::Duplicate);
+        }
+        self.check(&record, existing)?;
+        self.seen.insert(&own_key);
+        let person = existing.or(record.sub.map(UserId::uuid)).unwrap_or_else(self.fresh.id);
+        self.take_address(&mut record, person);
+        decided.passkeys = self.take_rows(&mut record, person);
+        decided.password = record.password.is_some();
+        decided.notes = std::mem::take(&mut record.notes);
+        let link =
+            link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as: digest });
+        if existing.is_some() {
+            self.plan.updates.push(Update { person: person.into(), record, link });
+            return Ok(Outcome::Updated(person));
+        }
+        self.plan.batch.links.extend(link);
+        self.create(record, person);
+        Ok(Outcome::Created(person))
+    }
+
+    /// Everything that a person must not share with another.
+    fn check(&self, record: &Record, existing: Option<Uuid>) -> Result<(), Problem> {
+        for (source, id) in &record.external_ids {
+            let key = (source.clone(), id.clone());
+            let others = self.known.links.get(&key).is_some_and(|link| Some(link.person) != existing);
+            if others || self.seen.contains(("link", source, id)) {
+                return Err(Problem::of("externalIds", format!("of {source:?} is another person's already")));
+            }
+        }
+        if let Some(handle) = record.user_handle.as_ref().filter(|_| existing.is_none())
+            && (self.known.handles.contains(handle) || self.seen.contains(("handle", handle)))
+        {
+            return Err(Problem::of("userHandle", "is another person's already"));
+        }
+        let mut own = HashSet::new();
+        for (at, passkey) in record.passkeys.iter().enumerate() {
+            let key = (passkey.rp_id.clone(), passkey.credential_id.clone());
+            let others = self.known.passkeys.get(&key).is_some_and(|owner| Some(*owner) != existing);
+            if others || self.seen.contains(("passkey", &key)) {
+                let reason = "is another person's passkey already, and stays theirs";
+                return Err(Problem::of(format!("passkeys[{at}].credentialId"), reason));
+            }
+            if !own.insert(key) {
+                return Err(Problem::of(format!("passkeys[{at}].credentialId"), "stands there twice"));
+            }
+        }
+        let missing = record.password.as_ref().and_then(|hash| hash.parameters());
+        let given = |id: &str| self.known.parameters.contains(id) || self.options.parameters.as_deref() == Some(id);
+        if missing.is_some_and(|id| !given(id)) {
+            let reason = "needs the parameters of its project: give them with --hash-parameters";
+            return Err(Problem::of("password", reason));
+        }
+        Ok(())
+    }
+
+    /// An address that somebody else has proven is kept unverified: it is one person's only.
+    fn take_address(&mut self, record: &mut Record, person: Uuid) {
+        let Some(address) = record.address() else { return };
+        if !record.claims.email_verified() {
+            self.seen.insert(("claimed", &address));
+            return;
+        }
+        let others = self.known.proven.get(&address).is_some_and(|owner| *owner != person);
+        if others || self.seen.contains(("proven", &address)) {
+            record.claims.unverify_email();
+            record.email_verified_at = None;
+            let what = "is another person's verified address: kept as an unverified one";
+            record.notes.push(Note::new("e-mail conflicts", "claims.email", what));
+            return;
+        }
+        self.seen.insert(("proven", &address));
+        // A file of our own brings claims beside their owners as they stood there.
+        let claimed = self.known.claimed.contains(&address) || self.seen.contains(("claimed", &address));
+        if record.sub.is_none() && claimed {
+            self.plan.batch.proven.push(address);
+        }
+    }
+
+    /// Rows that new and known people get alike; gives how many passkeys are among them.
+    fn take_rows(&mut self, record: &mut Record, person: Uuid) -> usize {
+        for (source, id) in &record.external_ids {
+            self.seen.insert(("link", source, id));
+            if !self.known.links.contains_key(&(source.clone(), id.clone())) {
+                self.plan.batch.links.push(NewLink {
+                    source: source.clone(),
+                    external_id: id.clone(),
+                    user_id: person,
+                    imported_as: None,
+                });
+            }
+        }
+        if let Some(handle) = &record.user_handle {
+            self.seen.insert(("handle", handle));
+        }
+        self.take_groups(record, person);
+        if record.password.as_ref().is_some_and(PasswordHash::is_weak) {
+            record.notes.push(Note::new("weak password hashes", "password", "is cheap to guess: taken over as it is"));
+        }
+        self.take_passkeys(record, person)
+    }
+
+    fn take_passkeys(&mut self, record: &mut Record, person: Uuid) -> usize {
+        let mut names: Vec<String> = Vec::new();
+        for (at, passkey) in record.passkeys.iter().enumerate() {
+            let key = (passkey.rp_id.clone(), passkey.credential_id.clone());
+            if self.known.passkeys.contains_key(&key) {
+                continue;
+            }
+            self.seen.insert(("passkey", &key));
+            let name = name_of(passkey, &names);
+            names.push(name.clone());
+            if !self.options.rp_ids.contains(&passkey.rp_id) {
+                let what = format!("{} is not configured: the passkey waits until it is", passkey.rp_id);
+                record.notes.push(Note::new("unknown RP ids", format!("passkeys[{at}].rpId"), what));
+                self.plan.dormant.push(passkey.rp_id.clone());
+            }
+            match &passkey.key {
+                ImportedKey::Usable(key) => {
+                    let document = key.document(&passkey.credential_id, passkey.user_verified);
+                    let row = credential(
+                        (self.fresh.id)(),
+                        person,
+                        passkey,
+                        (document, key.algorithm()),
+                        name,
+                        self.options.now,
+                    );
+                    self.plan.batch.credentials.push(row);
+                }
+                ImportedKey::Unsupported { algorithm, cose } => {
+                    let what =
+                        format!("is of COSE algorithm {algorithm}: kept, and its owner is asked to make a new one");
+                    record.notes.push(Note::new("unsupported algorithms", format!("passkeys[{at}].publicKey"), what));
+                    let row = unusable(person, passkey, (*algorithm, cose.clone()), name, self.options.now);
+                    self.plan.batch.unusable.push(row);
+                }
+            }
+        }
+        names.len()
+    }
+
+    fn take_groups(&mut self, record: &mut Record, person: Uuid) {
+        if record.groups.is_empty() {
+            return;
+        }
+        if !self.options.groups {
+            let what = format!("{} left out: --groups takes them over", record.groups.len());
+            record.notes.push(Note::new("groups left out", "groups", what));
+            return;
+        }
+        for name in &record.groups {
+            let made = self.plan.batch.groups.iter().find(|group| group.name == *name).map(|group| group.id);
+            let group_id = self.known.groups.get(name).copied().or(made).unwrap_or_else(|| {
+                let id = (self.fresh.id)();
+                self.plan.batch.groups.push(NewGroup { id, name: name.clone(), created_at: self.options.now });
+                id
+            });
+            self.plan.batch.members.push(NewMember { group_id, user_id: person });
+        }
+    }
+
+    fn create(&mut self, record: Record, person: Uuid) {
+        let now = self.options.now;
+        let status = if record.enabled == Some(false) { UserStatus::Disabled } else { UserStatus::Active };
+        let created_at = record.created_at.unwrap_or(now).min(now);
+        let updated_at = record.updated_at.unwrap_or(now).min(now);
+        let verified_at = record.email_verified_at.unwrap_or(now).min(now);
+        let handle = record.user_handle.unwrap_or_else(self.fresh.handle);
+        self.plan.batch.users.push(NewUser::new(
+            (person, handle),
+            &record.claims,
+            verified_at,
+            status.as_str(),
+            (created_at, updated_at),
+        ));
+        self.plan.batch.hashes.extend(record.password.map(|hash| NewHash {
+            user_id: person,
+            hash: hash.expose().clone(),
+            parameters: hash.parameters().map(ToOwned::to_owned),
+            imported_at: now,
+        }));
+    }
+}
+
+/// Its own name, or its model's; numbered when the person has one of that name.
+fn name_of(passkey: &ImportedPasskey, taken: &[String]) -> String {
+    if let Some(name) = &passkey.name {
+        return name.clone();
+    }
+    let base = passkey.aaguid.and_then(aaguid::name).unwrap_or("Passkey");
+    let numbered = (2..=taken.len() + 1).map(|number| format!("{base} {number}"));
+    std::iter::once(base.to_owned())
+        .chain(numbered)
+        .find(|name| !taken.contains(name))
+        .unwrap_or_else(|| base.to_owned())
+}
+
+fn credential(
+    id: Uuid,
+    user_id: Uuid,
+    from: &ImportedPasskey,
+    (passkey, algorithm): (serde_json::Value, i32),
+    name: String,
+    now: Time,
+) -> NewCredential {
+    let (backup_eligible, backup_state) = from.backup.unwrap_or_default();
+    NewCredential {
+        id,
+        user_id,
+        rp_id: from.rp_id.clone(),
+        credential_id: from.credential_id.clone(),
+        user_handle: from.user_handle.clone(),
+        passkey,
+        algorithm,
+        sign_count: from.sign_count.into(),
+        user_verified: from.user_verified,
+        backup_eligible,
+        backup_state,
+        transports: from.transports.clone(),
+        aaguid: from.aaguid,
+        resident: from.resident,
+        name,
+        created_at: from.created_at.unwrap_or(now).min(now),
+        last_used_at: from.last_used_at.map(|at| at.min(now)),
+        suspended_at: from.suspended.as_ref().map(|(at, _)| *at),
+        suspended_reason: from.suspended.as_ref().map(|(_, reason)| reason.clone()),
+        first_use_pending: true,
+        backup_flags_known: from.backup.is_some(),
+    }
+}
+
+fn unusable(
+    user_id: Uuid,
+    from: &ImportedPasskey,
+    (algorithm, public_key): (i32, Vec<u8>),
+    name: String,
+    now: Time,
+) -> NewUnusable {
+    NewUnusable {
+        rp_id: from.rp_id.clone(),
+        credential_id: from.credential_id.clone(),
+        user_id,
+        algorithm,
+        public_key,
+        user_handle: from.user_handle.clone(),
+        sign_count: from.sign_count.into(),
+        transports: from.transports.clone(),
+        aaguid: from.aaguid,
+        name,
+        created_at: from.created_at.unwrap_or(now).min(now),
+        last_used_at: from.last_used_at.map(|at| at.min(now)),
+        imported_at: now,
+    }
+}

@@ -1,0 +1,173 @@
+//! A whole file, chunk by chunk: one thread reads and converts while the other writes, and neither holds more than a few
+//! chunks.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufRead};
+use std::sync::mpsc::{self, SyncSender};
+
+use super::apply;
+use super::plan::{Decided, Line, Options, Outcome, Seen};
+use super::split::Splitter;
+use super::{Context, Format};
+use crate::storage::{Db, StorageError};
+
+/// Chunks that may wait between the two threads.
+const WAITING: usize = 2;
+
+/// Whether anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Chunk by chunk.
+    Write,
+    /// Only told what would be.
+    DryRun,
+}
+
+/// Why a run ended before the end of the file. What was written before stays: the same file again goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The file could not be read on.
+    #[error("the file cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// People in the file, readable or not.
+    pub read: u64,
+    /// New people.
+    pub created: u64,
+    /// People who were changed.
+    pub updated: u64,
+    /// People who were imported as the same before.
+    pub unchanged: u64,
+    /// People who are known, not as the file tells of them, and were left as they are.
+    pub differ: u64,
+    /// People who stand in the file twice (told by a dry run).
+    pub duplicates: u64,
+    /// People who were not taken over.
+    pub refused: u64,
+    /// Lines that are about something else.
+    pub skipped: u64,
+    /// Passkeys of those who were created or changed.
+    pub passkeys: u64,
+    /// Passwords of those.
+    pub passwords: u64,
+    /// What was left out or taken over otherwise: how often each kind.
+    pub notes: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    fn add(&mut self, decided: &Decided) {
+        self.read += 1;
+        let counter = match decided.outcome {
+            Outcome::Created(_) => &mut self.created,
+            Outcome::Updated(_) => &mut self.updated,
+            Outcome::Unchanged(_) => &mut self.unchanged,
+            Outcome::Differs(_) => &mut self.differ,
+            Outcome::Duplicate => &mut self.duplicates,
+            Outcome::Refused(_) => &mut self.refused,
+        };
+        *counter += 1;
+        self.passkeys += decided.passkeys as u64;
+        self.passwords += u64::from(decided.password);
+        for note in &decided.notes {
+            *self.notes.entry(note.kind).or_default() += 1;
+        }
+    }
+}
+
+/// Who is told how a run goes.
+pub trait Watcher {
+    /// A chunk is done: its lines, and how many bytes of the file are behind.
+    fn chunk(&mut self, decided: &[Decided], bytes: u64) -> io::Result<()>;
+}
+
+/// What is run.
+pub struct Run<'a> {
+    /// Where to.
+    pub db: &'a Db,
+    /// The file's form.
+    pub format: Format,
+    /// What the file does not say.
+    pub context: &'a Context,
+    /// How.
+    pub options: &'a Options,
+    /// Most people in one transaction.
+    pub chunk: usize,
+    /// Whether anything is written.
+    pub mode: Mode,
+}
+
+/// Some people of the file, none of them twice.
+struct Chunk {
+    lines: Vec<Line>,
+    skipped: u64,
+    bytes: u64,
+}
+
+impl Run<'_> {
+    /// Runs to the end of the file.
+    pub fn run(&self, input: impl BufRead + Send, watcher: &mut dyn Watcher) -> Result<Summary, RunError> {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel(WAITING);
+            scope.spawn(move || {
+                if let Err(error) = self.read(input, &sender) {
+                    let _ = sender.send(Err(error));
+                }
+            });
+            let (mut summary, mut seen) = (Summary::default(), Seen::default());
+            for chunk in receiver {
+                let Chunk { lines, skipped, bytes } = chunk?;
+                let decided = match self.mode {
+                    Mode::Write => apply::write(self.db, &lines, self.options)?,
+                    Mode::DryRun => apply::rehearse(self.db, &lines, &mut seen, self.options)?,
+                };
+                summary.skipped += skipped;
+                for line in &decided {
+                    summary.add(line);
+                }
+                watcher.chunk(&decided, bytes)?;
+            }
+            Ok(summary)
+        })
+    }
+
+    /// Fills chunks. Somebody who comes again begins a new one: then the database knows them.
+    fn read(&self, input: impl BufRead, sender: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
+        let mut splitter = Splitter::new(input, self.format.list_member());
+        let (mut lines, mut skipped, mut names) = (Vec::new(), 0, HashSet::new());
+        let source = self.options.source.as_deref();
+        while let Some(piece) = splitter.next_piece()? {
+            let record = match piece.text.and_then(|text| self.format.read(&text, self.context)) {
+                Ok(None) => {
+                    skipped += 1;
+                    continue;
+                }
+                Ok(Some(record)) => Ok(record),
+                Err(problem) => Err(problem),
+            };
+            let name = record.as_ref().ok().map(|record| (record.name_in(source).ok().flatten(), record.sub));
+            let again = name.is_some_and(|name| !names.insert(name));
+            let line = Line { line: piece.line, record };
+            if again || lines.len() >= self.chunk {
+                let full = Chunk { lines: std::mem::take(&mut lines), skipped, bytes: splitter.bytes_read() };
+                if sender.send(Ok(full)).is_err() {
+                    return Ok(());
+                }
+                skipped = 0;
+                names.clear();
+                if let Ok(record) = &line.record {
+                    names.insert((record.name_in(source).ok().flatten(), record.sub));
+                }
+            }
+            lines.push(line);
+        }
+        let _ = sender.send(Ok(Chunk { lines, skipped, bytes: splitter.bytes_read() }));
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! Cuts a stream into the JSON of one person each, without holding more than one of them.
+//!
+//! Two shapes are told apart by their first byte: lines (NDJSON), and one document that is a list or holds it as a member
+//! (`{"users": […]}`). In lines a broken one is over at its end. In a document only strings and brackets are followed; what
+//! stands between them is judged by the reader of the one element, so that a broken element spoils the rest of the file
+//! only when its brackets do not match.
+
+use std::io::{self, BufRead};
+
+use super::fields::Problem;
+
+/// Longest text of one person, in bytes.
+pub const LONGEST: usize = 1 << 20;
+
+/// The JSON of one person, or why it cannot be had.
+#[derive(Debug)]
+pub struct Piece {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// Its bytes.
+    pub text: Result<Vec<u8>, Problem>,
+}
+
+/// The pieces of a stream.
+pub struct Splitter<R> {
+    input: R,
+    line: u64,
+    read: u64,
+    shape: Option<Shape>,
+    member: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Lines,
+    /// Inside the list of a document.
+    List,
+    /// Before it: inside an object whose member holds the list.
+    Document,
+    Over,
+}
+
+impl<R: BufRead> Splitter<R> {
+    /// Reads lines, or a list; with a `member`, an object with the list under that name too.
+    pub const fn new(input: R, member: Option<&'static str>) -> Self {
+        Self { input, line: 1, read: 0, shape: None, member }
+    }
+
+    /// Bytes read so far.
+    pub const fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// The next piece; none at the end.
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
+        if self.shape.is_none() {
+            self.shape = Some(self.begin()?);
+        }
+        loop {
+            match self.shape {
+                Some(Shape::Lines) => match self.next_line()? {
+                    Some(piece) if is_blank(&piece) => {}
+                    other => return Ok(other),
+                },
+                Some(Shape::Document) => {
+                    if let Some(piece) = self.find_list()? {
+                        return Ok(Some(piece));
+                    }
+                }
+                Some(Shape::List) => return self.next_element(),
+                Some(Shape::Over) | None => return Ok(None),
+            }
+        }
+    }
+
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            match self.input.fill_buf() {
+                Ok(bytes) => return Ok(bytes.first().copied()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn byte(&mut self) -> io::Result<Option<u8>> {
+        let byte = self.peek()?;
+        if let Some(byte) = byte {
+            self.input.consume(1);
+            self.read += 1;
+            self.line += u64::from(byte == b'\n');
+        }
+        Ok(byte)
+    }
+
+    fn skip_space(&mut self) -> io::Result<Option<u8>> {
+        while let Some(byte) = self.peek()? {
+            if !byte.is_ascii_whitespace() {
+                return Ok(Some(byte));
+            }
+            self.byte()?;
+        }
+        Ok(None)
+    }
+
+    fn begin(&mut self) -> io::Result<Shape> {
+        // The byte order mark that some editors and exports put first.
+        for mark in [0xef, 0xbb, 0xbf] {
+            if self.peek()? != Some(mark) {
+                break;
+            }
+            self.byte()?;
+        }
+        Ok(match self.skip_space()? {
+            Some(b'[') => {
+                self.byte()?;
+                Shape::List
+            }
+            Some(b'{') if self.member.is_some() => Shape::Document,
+            _ => Shape::Lines,
+        })
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<Piece>> {
+        if self.peek()?.is_none() {
+            return Ok(None);
+        }
+        let (line, mut text, mut long) = (self.line, Vec::new(), false);
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let part = &available[..end.unwrap_or(available.len())];
+            long |= text.len() + part.len() > LONGEST;
+            if long {
+                text = Vec::new();
+            } else {
+                text.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            let over = end.is_some() || available.is_empty();
+            self.input.consume(used);
+            self.read += used as u64;
+            if over {
+                self.line += u64::from(end.is_some());
+                return Ok(Some(Piece { line, text: if long { Err(too_long()) } else { Ok(text) } }));
+            }
+        }
+    }
+
+    /// Goes on to the list inside a document. A document without one is a person itself.
+    fn find_list(&mut self) -> io::Result<Option<Piece>> {
+        let Some(wanted) = self.member else { return Ok(None) };
+        self.skip_space()?;
+        let (line, mut whole, mut depth) = (self.line, Some(Vec::new()), 0_usize);
+        let (mut key, mut in_key_place) = (Vec::new(), false);
+        while let Some(byte) = self.skip_space_into(&mut whole)? {
+            match byte {
+                b'"' => {
+                    let text = self.string(&mut whole)?;
+                    if depth == 1 && in_key_place {
+                        key = text;
+                        in_key_place = false;
+                    }
+                }
+                b'[' if depth == 1 && key == wanted.as_bytes() => {
+                    self.byte()?;
+                    self.shape = Some(Shape::List);
+                    return Ok(None);
+                }
+                _ => {
+                    self.keep(&mut whole)?;
+                    match byte {
+                        b'{' | b'[' => depth += 1,
+                        b'}' | b']' => depth = depth.saturating_sub(1),
+                        _ => {}
+                    }
+                    in_key_place = match byte {
+                        b'{' | b',' => depth == 1,
+                        _ => in_key_place && depth == 1,
+                    };
+                    if depth == 0 {
+                        // The next object of the stream follows.
+                        let text = whole.ok_or_else(too_long);
+                        return Ok(Some(Piece { line, text }));
+                    }
+                }
+            }
+        }
+        self.shape = Some(Shape::Over);
+        let nothing = whole.as_ref().is_some_and(Vec::is_empty);
+        Ok((!nothing).then(|| Piece { line, text: Err(Problem::of_line("is not whole: the file ends inside it")) }))
+    }
+
+    fn next_element(&mut self) -> io::Result<Option<Piece>> {
+        while let Some(b',') = self.skip_space()? {
+            self.byte()?;
+        }
+        let line = self.line;
+        match self.peek()? {
+            Some(b']') => {
+                self.shape = Some(Shape::Over);
+                return Ok(None);
+            }
+            None => {
+                self.shape = Some(Shape::Over);
+                let problem = Problem::of_line("is missing: the file ends inside its list");
+                return Ok(Some(Piece { line, text: Err(problem) }));
+            }
+            Some(_) => {}
+        }
+        let (mut text, mut depth) = (Some(Vec::new()), 0_usize);
+        while let Some(byte) = self.peek()? {
+            match byte {
+                b'"' => drop(self.string(&mut text)?),
+                b',' | b']' if depth == 0 => return Ok(Some(Piece { line, text: text.ok_or_else(too_long) })),
+                _ => {
+                    self.keep(&mut text)?;
+                    match byte {
+                        b'{' | b'[' => depth += 1,
+                        b'}' | b']' => depth = depth.saturating_sub(1),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self.shape = Some(Shape::Over);
+        Ok(Some(Piece { line, text: Err(Problem::of_line("is not whole: the file ends inside it")) }))
+    }
+
+    /// Takes a byte into the text, as long as the text is not too long.
+    fn keep(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<()> {
+        let byte = self.byte()?;
+        if let (Some(kept), Some(byte)) = (text.as_mut(), byte) {
+            kept.push(byte);
+            if kept.len() > LONGEST {
+                *text = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_space_into(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<Option<u8>> {
+        while let Some(byte) = self.peek()? {
+            if !byte.is_ascii_whitespace() {
+                return Ok(Some(byte));
+            }
+            self.keep(text)?;
+        }
+        Ok(None)
+    }
+
+    /// A string, to its closing quote; its first bytes, without the quotes and with its escapes as they are.
+    fn string(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<Vec<u8>> {
+        let mut start = Vec::new();
+        self.keep(text)?;
+        while let Some(byte) = self.peek()? {
+            self.keep(text)?;
+            match byte {
+                b'"' => break,
+                b'\\' => self.keep(text)?,
+                _ if start.len() < 64 => start.push(byte),
+                _ => {}
+            }
+        }
+        Ok(start)
+    }
+}
+
+fn is_blank(piece: &Piece) -> bool {
+    piece.text.as_ref().is_ok_and(|text| text.iter().all(u8::is_ascii_whitespace))
+}
+
+fn too_long() -> Problem {
+    Problem::of_line(format!("is longer than {LONGEST} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Line and text of each piece; a problem by its reason.
+    fn pieces(input: &[u8], member: Option<&'static str>) -> Vec<(u64, String)> {
+        let mut splitter = Splitter::new(io::BufReader::with_capacity(3, input), member);
+        let mut found = Vec::new();
+        while let Some(piece) = splitter.next_piece().unwrap() {
+            let text = piece
+                .text
+                .map_or_else(|problem| format!("! {problem}"), |text| String::from_utf8_lossy(&text).trim().to_owned());
+            found.push((piece.line, text));
+        }
+        found
+    }
+
+    fn owned(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
+        expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn lines() {
+        let input = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \n{\"b\":\n{}\nnull";
+        let expected = [(1, "{\"a\":1}"), (4, "{\"b\":"), (5, "{}"), (6, "null")];
+        assert_eq!(pieces(input, None), owned(&expected));
+        assert_eq!(pieces(b"", None), []);
+        assert_eq!(pieces(b"\xef\xbb\xbf\r\n", None), []);
+    }
+
+    #[test]
+    fn lists() {
+        let input = b" [\n{\"a\":[1,2],\"b\":\"]},{\\\"\"},\n\n {\"c\":{}} , 7]\ntrailing";
+        let expected = [(2, "{\"a\":[1,2],\"b\":\"]},{\\\"\"}"), (4, "{\"c\":{}}"), (4, "7")];
+        assert_eq!(pieces(input, None), owned(&expected));
+        assert_eq!(pieces(b"[]", None), []);
+        let cut = [(1, "{}"), (1, "! is not whole: the file ends inside it")];
+        assert_eq!(pieces(b"[{},{\"a\":\"", None), owned(&cut));
+        assert_eq!(pieces(b"[{},", None), owned(&[(1, "{}"), (1, "! is missing: the file ends inside its list")]));
+    }
+
+    #[test]
+    fn a_list_inside_a_document() {
+        let input = b"{\"realm\":\"x\",\"clients\":[{\"users\":[1]}],\"note\":\"users\",\n\"users\": [ {\"a\":1},\n{\"b\":2} ],\"rest\":[3]}";
+        assert_eq!(pieces(input, Some("users")), owned(&[(2, "{\"a\":1}"), (3, "{\"b\":2}")]));
+    }
+
+    #[test]
+    fn objects_one_after_the_other_where_a_document_might_be() {
+        let input = b"{\"id\":1,\"tags\":[\"users\"]}\n{\"id\":2}\n\n{\"id\":";
+        let expected =
+            [(1, "{\"id\":1,\"tags\":[\"users\"]}"), (2, "{\"id\":2}"), (4, "! is not whole: the file ends inside it")];
+        assert_eq!(pieces(input, Some("users")), owned(&expected));
+    }
+
+    #[test]
+    fn what_is_too_long_is_named_and_the_rest_goes_on() {
+        let long = "x".repeat(10 << 20);
+        let named = format!("! is longer than {LONGEST} bytes");
+        let lines = format!("{{}}\n{{\"a\":\"{long}\"}}\n{{}}\n");
+        assert_eq!(pieces(lines.as_bytes(), None), owned(&[(1, "{}"), (2, &named), (3, "{}")]));
+        let list = format!("[{{}},\n{{\"a\":\"{long}\"}},\n{{}}]");
+        assert_eq!(pieces(list.as_bytes(), None), owned(&[(1, "{}"), (2, &named), (3, "{}")]));
+        let document = format!("{{\"a\":\"{long}\",\"users\":[{{}}]}}");
+        assert_eq!(pieces(document.as_bytes(), Some("users")), owned(&[(1, "{}")]));
+    }
+}

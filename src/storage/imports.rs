@@ -1,0 +1,460 @@
+//! People by the thousand: what is known of a whole chunk in a few look-ups, and its rows in a few `COPY`s.
+//!
+//! Whoever writes a chunk holds [`lock`], so that two imports take turns. Live traffic may still be faster with an address
+//! or a credential id: then the whole chunk is a [`StorageError::Conflict`], nothing of it is written, and it is decided
+//! anew. What a chunk changes is decided by the caller, from what [`look_up`] gave in the same transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Binary, Bool, Nullable, Text, Uuid as SqlUuid};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::StorageError;
+use super::people::profile_of;
+use super::schema::{
+    credential_index, credentials, external_ids, group_members, groups, password_hashes, password_parameters,
+    unusable_passkeys, users,
+};
+use crate::clock::Time;
+use crate::domain::standard_claims::StandardClaims;
+
+/// What a chunk asks about. Texts of addresses are lower case.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// External ids: source and id.
+    pub links: Vec<(String, String)>,
+    /// Ids of people.
+    pub people: Vec<Uuid>,
+    /// User handles.
+    pub handles: Vec<Vec<u8>>,
+    /// Addresses.
+    pub addresses: Vec<String>,
+    /// Passkeys: RP id and credential id.
+    pub passkeys: Vec<(String, Vec<u8>)>,
+    /// Group names.
+    pub groups: Vec<String>,
+    /// Ids of password parameters.
+    pub parameters: Vec<String>,
+}
+
+/// A stored link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Whose.
+    pub person: Uuid,
+    /// Digest of the record imported last.
+    pub imported_as: Option<Vec<u8>>,
+}
+
+/// What is stored under these keys.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// By source and id.
+    pub links: HashMap<(String, String), Link>,
+    /// People who exist.
+    pub people: HashSet<Uuid>,
+    /// Those of them, and of the owners of links, whom the configuration declares.
+    pub managed: HashSet<Uuid>,
+    /// Handles in use.
+    pub handles: HashSet<Vec<u8>>,
+    /// Who has proven an address.
+    pub proven: HashMap<String, Uuid>,
+    /// Addresses that somebody only claims.
+    pub claimed: HashSet<String>,
+    /// Owners of passkeys, usable or not.
+    pub passkeys: HashMap<(String, Vec<u8>), Uuid>,
+    /// Groups by name.
+    pub groups: HashMap<String, Uuid>,
+    /// Password parameters that are stored.
+    pub parameters: HashSet<String>,
+}
+
+/// Makes other imports wait until the transaction ends, and makes PostgreSQL use its indexes: a plan made while the tables
+/// were empty would read them whole for each chunk.
+pub fn lock(conn: &mut PgConnection) -> Result<(), StorageError> {
+    Ok(conn.batch_execute(
+        "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; SET LOCAL enable_seqscan = off; \
+         SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SELECT pg_advisory_xact_lock(7276700108)",
+    )?)
+}
+
+#[derive(QueryableByName)]
+struct LinkRow {
+    #[diesel(sql_type = Text)]
+    source: String,
+    #[diesel(sql_type = Text)]
+    external_id: String,
+    #[diesel(sql_type = SqlUuid)]
+    user_id: Uuid,
+    #[diesel(sql_type = Nullable<Binary>)]
+    imported_as: Option<Vec<u8>>,
+}
+
+#[derive(QueryableByName)]
+struct PasskeyRow {
+    #[diesel(sql_type = Text)]
+    rp_id: String,
+    #[diesel(sql_type = Binary)]
+    credential_id: Vec<u8>,
+    #[diesel(sql_type = SqlUuid)]
+    owner: Uuid,
+}
+
+/// Looks the keys of a chunk up.
+pub fn look_up(conn: &mut PgConnection, keys: &Keys) -> Result<Known, StorageError> {
+    let mut known = Known::default();
+    links(conn, keys, &mut known)?;
+    passkeys(conn, keys, &mut known)?;
+    addresses(conn, keys, &mut known)?;
+    let mut ids = keys.people.clone();
+    ids.extend(known.links.values().map(|link| link.person));
+    if !ids.is_empty() {
+        let rows: Vec<(Uuid, bool)> = users::table
+            .filter(users::id.eq_any(ids))
+            .select((users::id, users::managed_by.is_not_null()))
+            .load(conn)?;
+        known.managed.extend(rows.iter().filter(|(_, managed)| *managed).map(|(id, _)| *id));
+        known.people.extend(rows.into_iter().map(|(id, _)| id));
+    }
+    if !keys.handles.is_empty() {
+        let rows: Vec<Vec<u8>> =
+            users::table.filter(users::user_handle.eq_any(&keys.handles)).select(users::user_handle).load(conn)?;
+        known.handles.extend(rows);
+    }
+    if !keys.groups.is_empty() {
+        let rows: Vec<(String, Uuid)> =
+            groups::table.filter(groups::name.eq_any(&keys.groups)).select((groups::name, groups::id)).load(conn)?;
+        known.groups.extend(rows);
+    }
+    if !keys.parameters.is_empty() {
+        let rows: Vec<String> = password_parameters::table
+            .filter(password_parameters::id.eq_any(&keys.parameters))
+            .select(password_parameters::id)
+            .load(conn)?;
+        known.parameters.extend(rows);
+    }
+    Ok(known)
+}
+
+fn links(conn: &mut PgConnection, keys: &Keys, known: &mut Known) -> Result<(), StorageError> {
+    if keys.links.is_empty() {
+        return Ok(());
+    }
+    let (sources, ids): (Vec<&str>, Vec<&str>) =
+        keys.links.iter().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
+    let rows: Vec<LinkRow> = diesel::sql_query(
+        "SELECT source, external_id, user_id, imported_as FROM unnest($1, $2) AS given (source, external_id) \
+         JOIN external_ids USING (source, external_id)",
+    )
+    .bind::<Array<Text>, _>(sources)
+    .bind::<Array<Text>, _>(ids)
+    .load(conn)?;
+    known.links.extend(
+        rows.into_iter()
+            .map(|row| ((row.source, row.external_id), Link { person: row.user_id, imported_as: row.imported_as })),
+    );
+    Ok(())
+}
+
+fn passkeys(conn: &mut PgConnection, keys: &Keys, known: &mut Known) -> Result<(), StorageError> {
+    if keys.passkeys.is_empty() {
+        return Ok(());
+    }
+    let (rp_ids, ids): (Vec<&str>, Vec<&[u8]>) =
+        keys.passkeys.iter().map(|(rp_id, id)| (rp_id.as_str(), id.as_slice())).unzip();
+    let rows: Vec<PasskeyRow> = diesel::sql_query(
+        "SELECT rp_id, credential_id, user_id AS owner FROM unnest($1, $2) AS given (rp_id, credential_id) \
+         JOIN credential_index USING (rp_id, credential_id) UNION ALL \
+         SELECT rp_id, credential_id, user_id FROM unnest($1, $2) AS given (rp_id, credential_id) \
+         JOIN unusable_passkeys USING (rp_id, credential_id)",
+    )
+    .bind::<Array<Text>, _>(rp_ids)
+    .bind::<Array<Binary>, _>(ids)
+    .load(conn)?;
+    known.passkeys.extend(rows.into_iter().map(|row| ((row.rp_id, row.credential_id), row.owner)));
+    Ok(())
+}
+
+fn addresses(conn: &mut PgConnection, keys: &Keys, known: &mut Known) -> Result<(), StorageError> {
+    if keys.addresses.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(String, Uuid, bool)> = users::table
+        .filter(users::email.is_not_null())
+        .filter(sql::<Bool>("lower(email) = ANY(").bind::<Array<Text>, _>(&keys.addresses).sql(")"))
+        .select((sql::<Text>("lower(email)"), users::id, users::email_verified_at.is_not_null()))
+        .load(conn)?;
+    for (address, owner, proven) in rows {
+        if proven {
+            known.proven.insert(address, owner);
+        } else {
+            known.claimed.insert(address);
+        }
+    }
+    Ok(())
+}
+
+/// A person about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
+pub struct NewUser {
+    id: Uuid,
+    user_handle: Vec<u8>,
+    email: Option<String>,
+    email_verified_at: Option<Time>,
+    name: Option<String>,
+    profile: Value,
+    locale: Option<String>,
+    status: &'static str,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl NewUser {
+    /// A person with these claims. The address counts as proven when the claims say so, since `verified_at`.
+    pub fn new(
+        (id, user_handle): (Uuid, Vec<u8>),
+        claims: &StandardClaims,
+        verified_at: Time,
+        status: &'static str,
+        (created_at, updated_at): (Time, Time),
+    ) -> Self {
+        let text = |name| claims.text(name).map(ToOwned::to_owned);
+        Self {
+            id,
+            user_handle,
+            email: text("email"),
+            email_verified_at: claims.email_verified().then_some(verified_at),
+            name: text("name"),
+            profile: profile_of(claims),
+            locale: text("locale"),
+            status,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+/// A link about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = external_ids, treat_none_as_default_value = false)]
+pub struct NewLink {
+    /// The other system.
+    pub source: String,
+    /// Its id of the person.
+    pub external_id: String,
+    /// The person.
+    pub user_id: Uuid,
+    /// Digest of the record.
+    pub imported_as: Option<Vec<u8>>,
+}
+
+/// A membership about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = group_members)]
+pub struct NewMember {
+    /// The group.
+    pub group_id: Uuid,
+    /// The person.
+    pub user_id: Uuid,
+}
+
+/// A group about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = groups, treat_none_as_default_value = false)]
+pub struct NewGroup {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Now.
+    pub created_at: Time,
+}
+
+/// A passkey about to be stored. Its index entry is made of it.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = credentials, treat_none_as_default_value = false)]
+pub struct NewCredential {
+    /// Our id of it.
+    pub id: Uuid,
+    /// Whose.
+    pub user_id: Uuid,
+    /// The RP id it signs for.
+    pub rp_id: String,
+    /// The authenticator's credential id.
+    pub credential_id: Vec<u8>,
+    /// The handle it was made under.
+    pub user_handle: Option<Vec<u8>>,
+    /// The library's document.
+    pub passkey: Value,
+    /// COSE algorithm.
+    pub algorithm: i32,
+    /// Signature counter.
+    pub sign_count: i64,
+    /// User verification was seen.
+    pub user_verified: bool,
+    /// Backup eligible; false when not known.
+    pub backup_eligible: bool,
+    /// Backed up; false when not known.
+    pub backup_state: bool,
+    /// How it can be reached.
+    pub transports: Vec<String>,
+    /// Model of the authenticator.
+    pub aaguid: Option<Uuid>,
+    /// Whether it is discoverable.
+    pub resident: Option<bool>,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last used.
+    pub last_used_at: Option<Time>,
+    /// When it was suspended.
+    pub suspended_at: Option<Time>,
+    /// Why.
+    pub suspended_reason: Option<String>,
+    /// Not used here yet.
+    pub first_use_pending: bool,
+    /// Whether the backup flags are known.
+    pub backup_flags_known: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = credential_index, treat_none_as_default_value = false)]
+struct NewIndexEntry {
+    rp_id: String,
+    credential_id: Vec<u8>,
+    user_id: Uuid,
+    credential: Uuid,
+}
+
+/// An unusable passkey about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = unusable_passkeys, treat_none_as_default_value = false)]
+pub struct NewUnusable {
+    /// The RP id it signs for.
+    pub rp_id: String,
+    /// The authenticator's credential id.
+    pub credential_id: Vec<u8>,
+    /// Whose.
+    pub user_id: Uuid,
+    /// COSE algorithm.
+    pub algorithm: i32,
+    /// COSE_Key as it came.
+    pub public_key: Vec<u8>,
+    /// The handle it was made under.
+    pub user_handle: Option<Vec<u8>>,
+    /// Signature counter.
+    pub sign_count: i64,
+    /// How it can be reached.
+    pub transports: Vec<String>,
+    /// Model of the authenticator.
+    pub aaguid: Option<Uuid>,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last used.
+    pub last_used_at: Option<Time>,
+    /// Now.
+    pub imported_at: Time,
+}
+
+/// A password hash about to be stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = password_hashes, treat_none_as_default_value = false)]
+pub struct NewHash {
+    /// Whose.
+    pub user_id: Uuid,
+    /// In its form.
+    pub hash: String,
+    /// What it needs beside itself.
+    pub parameters: Option<String>,
+    /// Now.
+    pub imported_at: Time,
+}
+
+/// The rows of a chunk.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// New people.
+    pub users: Vec<NewUser>,
+    /// Their links.
+    pub links: Vec<NewLink>,
+    /// Groups that were not there.
+    pub groups: Vec<NewGroup>,
+    /// Memberships.
+    pub members: Vec<NewMember>,
+    /// Passkeys.
+    pub credentials: Vec<NewCredential>,
+    /// Passkeys that cannot be used.
+    pub unusable: Vec<NewUnusable>,
+    /// Password hashes.
+    pub hashes: Vec<NewHash>,
+    /// Addresses, lower case, that are proven now: whoever only claims one has it no more.
+    pub proven: Vec<String>,
+}
+
+/// Copies rows into their table; no rows, no round trip.
+macro_rules! copy {
+    ($conn:expr, $table:expr, $rows:expr) => {
+        if !$rows.is_empty() {
+            diesel::copy_from($table).from_insertable($rows).execute($conn)?;
+        }
+    };
+}
+
+/// Stores the rows of a chunk.
+pub fn insert(conn: &mut PgConnection, batch: Batch) -> Result<(), StorageError> {
+    if !batch.proven.is_empty() {
+        diesel::update(
+            users::table
+                .filter(users::email.is_not_null())
+                .filter(sql::<Bool>("lower(email) = ANY(").bind::<Array<Text>, _>(&batch.proven).sql(")"))
+                .filter(users::email_verified_at.is_null()),
+        )
+        .set(users::email.eq(None::<String>))
+        .execute(conn)?;
+    }
+    let index: Vec<NewIndexEntry> = batch
+        .credentials
+        .iter()
+        .map(|passkey| NewIndexEntry {
+            rp_id: passkey.rp_id.clone(),
+            credential_id: passkey.credential_id.clone(),
+            user_id: passkey.user_id,
+            credential: passkey.id,
+        })
+        .collect();
+    copy!(conn, users::table, batch.users);
+    copy!(conn, external_ids::table, batch.links);
+    copy!(conn, groups::table, batch.groups);
+    copy!(conn, credentials::table, batch.credentials);
+    copy!(conn, credential_index::table, index);
+    copy!(conn, unusable_passkeys::table, batch.unusable);
+    copy!(conn, password_hashes::table, batch.hashes);
+    if !batch.members.is_empty() {
+        diesel::insert_into(group_members::table).values(batch.members).on_conflict_do_nothing().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Remembers what somebody was imported as; makes the link where there is none.
+pub fn link(conn: &mut PgConnection, link: &NewLink) -> Result<(), StorageError> {
+    diesel::insert_into(external_ids::table)
+        .values((
+            external_ids::source.eq(&link.source),
+            external_ids::external_id.eq(&link.external_id),
+            external_ids::user_id.eq(link.user_id),
+            external_ids::imported_as.eq(&link.imported_as),
+        ))
+        .on_conflict((external_ids::source, external_ids::external_id))
+        .do_update()
+        .set(external_ids::imported_as.eq(&link.imported_as))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Imported passkeys whose algorithm is not supported: kept, and shown to their owner as ones to make anew.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::StorageError;
+use super::credentials::Texts;
+use super::schema::{credentials, unusable_passkeys};
+use crate::clock::Time;
+use crate::domain::id::UserId;
+
+/// A passkey that signs nobody in.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = unusable_passkeys, check_for_backend(diesel::pg::Pg))]
+pub struct UnusablePasskey {
+    /// The RP id it signs for.
+    pub rp_id: String,
+    /// The authenticator's credential id.
+    pub credential_id: Vec<u8>,
+    /// Whose.
+    pub user_id: Uuid,
+    /// COSE algorithm.
+    pub algorithm: i32,
+    /// COSE_Key as it came.
+    pub public_key: Vec<u8>,
+    /// The user handle it was registered under.
+    pub user_handle: Option<Vec<u8>>,
+    /// Signature counter.
+    pub sign_count: i64,
+    /// How it can be reached.
+    #[diesel(deserialize_as = Texts)]
+    pub transports: Vec<String>,
+    /// Model of the authenticator.
+    pub aaguid: Option<Uuid>,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last used, where it came from.
+    pub last_used_at: Option<Time>,
+}
+
+/// Whether such a passkey is kept.
+pub fn is_stored(conn: &mut PgConnection, rp_id: &str, credential_id: &[u8]) -> Result<bool, StorageError> {
+    let found = unusable_passkeys::table.find((rp_id, credential_id));
+    Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
+}
+
+/// Names of the passkeys that a person should make anew: all that are kept of them, until they added one here since.
+pub fn to_make_anew(conn: &mut PgConnection, owner: UserId) -> Result<Vec<String>, StorageError> {
+    let newer = credentials::table
+        .filter(credentials::user_id.eq(owner.uuid()))
+        .filter(credentials::rp_id.eq(unusable_passkeys::rp_id))
+        .filter(credentials::created_at.gt(unusable_passkeys::imported_at));
+    Ok(unusable_passkeys::table
+        .filter(unusable_passkeys::user_id.eq(owner.uuid()))
+        .filter(diesel::dsl::not(diesel::dsl::exists(newer)))
+        .order(unusable_passkeys::created_at)
+        .select(unusable_passkeys::name)
+        .load(conn)?)
+}
+
+/// Those of these people.
+pub fn of_users(conn: &mut PgConnection, owners: &[Uuid]) -> Result<Vec<UnusablePasskey>, StorageError> {
+    Ok(unusable_passkeys::table
+        .filter(unusable_passkeys::user_id.eq_any(owners))
+        .order((unusable_passkeys::created_at, unusable_passkeys::credential_id))
+        .select(UnusablePasskey::as_select())
+        .load(conn)?)
+}

@@ -1,0 +1,264 @@
+//! `passmint import` and `export`, run as an operator runs them; and that what was imported signs in.
+//!
+//! The files in `tests/it/import/` are what each system gives out; [`person`] writes a line for a passkey in software, as a
+//! server built on SimpleWebAuthn would keep it.
+
+mod broken;
+mod portable;
+mod sign_in;
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::authenticator::{Authenticator, encode};
+use crate::cli::{Operator, Ran};
+use crate::support::TestApp;
+
+/// A file of this folder, by its path from anywhere.
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import").join(name).display().to_string()
+}
+
+/// A line of the form `simplewebauthn` with this passkey.
+fn person(id: &str, passkey: &Authenticator) -> Value {
+    json!({ "id": id, "passkeys": [row(passkey)] })
+}
+
+/// The row of a passkey whose backup flags and handle nobody kept.
+fn row(passkey: &Authenticator) -> Value {
+    json!({
+        "credentialID": encode(&passkey.credential_id),
+        "publicKey": encode(&passkey.key.cose()),
+        "counter": 0,
+        "transports": "internal,hybrid",
+        "rpId": "localhost",
+    })
+}
+
+/// Lines as a file holds them.
+fn lines(values: &[Value]) -> String {
+    values.iter().flat_map(|value| [value.to_string(), "\n".to_owned()]).collect()
+}
+
+/// Imports these lines; the sums.
+#[track_caller]
+fn import(operator: &Operator, format: &str, values: &[Value], more: &[&str]) -> Value {
+    operator.write("people.ndjson", &lines(values));
+    let arguments = [&["import", "people.ndjson", "--format", format, "--source", "old"], more].concat();
+    operator.json(&arguments)
+}
+
+/// Runs a command that refuses lines; the sums, and what was told.
+#[track_caller]
+fn import_with_refusals(operator: &Operator, arguments: &[&str]) -> (Value, String) {
+    let Ran { code, out, err } = operator.run(&[&["import"], arguments, &["--json"]].concat());
+    assert_eq!(code, Some(1), "{out}{err}");
+    (serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}")), err)
+}
+
+#[test]
+fn every_fixture_is_taken_over_once_and_the_second_run_changes_nothing() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let parameters = fixture("firebase-hash-config.txt");
+    let with_parameters = ["--hash-parameters", parameters.as_str()];
+    let mut people = 0;
+    for (format, file, more, passkeys, passwords, unusable) in [
+        ("firebase", "firebase.json", &with_parameters[..], 1, 1, 0),
+        ("auth0", "auth0.ndjson", &[], 0, 0, 0),
+        ("keycloak", "keycloak.json", &[], 1, 2, 0),
+        ("hanko", "hanko.json", &[], 1, 1, 0),
+        ("better-auth", "better-auth.ndjson", &[], 2, 1, 0),
+        ("simplewebauthn", "simplewebauthn.ndjson", &[], 3, 0, 1),
+        ("ndjson", "own.ndjson", &[], 1, 1, 0),
+    ] {
+        let file = fixture(file);
+        let arguments =
+            [&["import", &file, "--format", format, "--source", format, "--rp-id", "localhost"], more].concat();
+        let rehearsed = operator.json(&[&arguments[..], &["--dry-run"]].concat());
+        assert_eq!(app.count("SELECT count(*) AS n FROM users"), people, "a dry run writes nothing");
+        people += 2;
+
+        let told = operator.json(&arguments);
+        assert_eq!((&told["read"], &told["created"]), (&json!(2), &json!(2)), "{format}");
+        assert_eq!((&told["passkeys"], &told["passwords"]), (&json!(passkeys), &json!(passwords)), "{format}");
+        for sum in ["read", "created", "passkeys", "passwords", "notes", "refused"] {
+            assert_eq!(rehearsed[sum], told[sum], "{format}: a dry run tells the truth about {sum}");
+        }
+        let of_source = |table: &str| {
+            app.count(&format!(
+                "SELECT count(*) AS n FROM {table} JOIN external_ids USING (user_id) WHERE source = '{format}'"
+            ))
+        };
+        assert_eq!(of_source("credentials"), passkeys - unusable, "{format}");
+        assert_eq!((of_source("unusable_passkeys"), of_source("password_hashes")), (unusable, passwords), "{format}");
+
+        let again = operator.json(&arguments);
+        assert_eq!((&again["unchanged"], &again["created"]), (&json!(2), &json!(0)), "{format}");
+        let words = operator.ok(&arguments);
+        assert!(words.ends_with("nothing was changed\n"), "{words}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM users"), people, "{format}");
+    }
+    assert_eq!(app.events("user.imported"), 7, "one event for each run that changed something");
+    let index = "SELECT count(*) AS n FROM credential_index JOIN credentials ON credentials.id = credential \
+                 WHERE credentials.rp_id = credential_index.rp_id AND credentials.user_id = credential_index.user_id";
+    assert_eq!(app.count(index), app.count("SELECT count(*) AS n FROM credentials"), "every passkey is found");
+    assert_eq!(app.count("SELECT count(*) AS n FROM group_members"), 0, "a file alone puts nobody into a group");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE status = 'disabled'"), 5);
+}
+
+#[test]
+fn memberships_are_taken_over_when_asked_for() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let file = fixture("own.ndjson");
+    let told = operator.json(&["import", &file, "--source", "old"]);
+    assert_eq!(told["notes"]["groups left out"], 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM groups"), 0);
+    operator.write(
+        "b.ndjson",
+        &lines(&[json!({"id": "3", "groups": ["staff", "new"]}), json!({"id": "4", "groups": ["new"]})]),
+    );
+    operator.json(&["import", "b.ndjson", "--source", "old", "--groups"]);
+    assert_eq!(app.count("SELECT count(*) AS n FROM groups"), 2);
+    assert_eq!(app.count("SELECT count(*) AS n FROM group_members"), 3);
+}
+
+#[test]
+fn changes_wait_for_update_and_never_take_away() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (first, second) = (app.passkey(), app.passkey());
+    let mut ada = person("ada", &first);
+    ada["email"] = json!("ada@a.example");
+    ada["emailVerified"] = json!(true);
+    assert_eq!(import(&operator, "simplewebauthn", &[ada.clone()], &[])["created"], 1);
+
+    // The same person with one passkey more and a name, and without the address.
+    let changed = json!({"id": "ada", "name": "Ada", "passkeys": [row(&first), row(&second)]});
+    let told = import(&operator, "simplewebauthn", std::slice::from_ref(&changed), &[]);
+    assert_eq!((&told["differ"], &told["updated"]), (&json!(1), &json!(0)));
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
+
+    let told = import(&operator, "simplewebauthn", std::slice::from_ref(&changed), &["--update"]);
+    assert_eq!(told["updated"], 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 2);
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM users WHERE name = 'Ada' AND email = 'ada@a.example' AND email_verified_at IS NOT NULL"),
+        1
+    );
+    assert_eq!(import(&operator, "simplewebauthn", &[changed], &["--update"])["unchanged"], 1, "and that once");
+
+    // Passwords from a second file, under the same source.
+    for file in ["auth0.ndjson", "auth0-hashes.ndjson"] {
+        let file = fixture(file);
+        operator.json(&["import", &file, "--format", "auth0", "--source", "auth0", "--update"]);
+    }
+    assert_eq!(
+        app.count(
+            "SELECT count(*) AS n FROM password_hashes JOIN users ON id = user_id WHERE name = 'ada@auth0.example'"
+        ),
+        1
+    );
+    assert_eq!(app.events("user.imported"), 4);
+}
+
+/// An address is one person's once it is proven, a passkey always.
+#[test]
+fn what_belongs_to_somebody_stays_theirs() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (mut browser, mut passkey) = app.person();
+    app.sql("UPDATE users SET email = 'Taken@a.example', email_verified_at = now()");
+    let other = app.passkey();
+
+    let mut thief = person("thief", &passkey);
+    thief["name"] = json!("Thief");
+    let mut namesake = person("namesake", &other);
+    namesake["email"] = json!("taken@A.example");
+    namesake["emailVerified"] = json!(true);
+    let twins =
+        ["one", "two"].map(|id| json!({"id": id, "email": "twin@a.example", "emailVerified": true, "passkeys": []}));
+    operator.write("people.ndjson", &lines(&[thief, namesake, twins[0].clone(), twins[1].clone()]));
+    for more in [&["--dry-run"][..], &[]] {
+        let arguments =
+            [&["people.ndjson", "--format", "simplewebauthn", "--source", "old", "--report", "report"], more].concat();
+        let (told, words) = import_with_refusals(&operator, &arguments);
+        assert_eq!((&told["created"], &told["refused"]), (&json!(3), &json!(1)));
+        assert_eq!(told["notes"]["e-mail conflicts"], 2);
+        assert!(words.contains("line 1: passkeys[0].credentialId is another person's passkey already"), "{words}");
+        let report = fs::read_to_string(operator.path("report")).unwrap();
+        let report: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(report.len(), 3, "the refused one and the two conflicts: {report:?}");
+        assert_eq!((&report[0]["line"], &report[0]["outcome"]), (&json!(1), &json!("refused")));
+        assert_eq!(report[1]["notes"][0]["field"], "claims.email");
+    }
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM users WHERE email_verified_at IS NOT NULL"),
+        2,
+        "the owner, the first twin"
+    );
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name = 'Thief'"), 0);
+    browser.sign_in(&mut passkey).expect(200);
+}
+
+/// Nobody gets a table with Firebase's signer key in clear, and a new master key takes it along.
+#[test]
+fn project_wide_parameters_are_sealed() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (file, parameters) = (fixture("firebase.json"), fixture("firebase-hash-config.txt"));
+    let arguments = [
+        "import",
+        &file,
+        "--format",
+        "firebase",
+        "--source",
+        "fb",
+        "--rp-id",
+        "localhost",
+        "--hash-parameters",
+        &parameters,
+    ];
+    operator.json(&arguments);
+    assert_eq!(app.count("SELECT count(*) AS n FROM password_hashes JOIN password_parameters ON id = parameters"), 1);
+    let clear =
+        "SELECT count(*) AS n FROM password_parameters WHERE position('signerKey' IN encode(sealed, 'escape')) > 0";
+    assert_eq!(app.count(clear), 0);
+    app.sql("CREATE TABLE before AS SELECT sealed FROM password_parameters");
+    let new_key = operator.path("new.key").display().to_string();
+    operator.ok(&["keys", "rewrap", "--new-key-file", &new_key]);
+    assert_eq!(app.count("SELECT count(*) AS n FROM before JOIN password_parameters USING (sealed)"), 0, "sealed anew");
+    app.sql("DROP TABLE before");
+
+    // A hash whose parameters are not here would never be good for anything.
+    operator.write("own", &lines(&[json!({"id": "1", "password": "$fbscrypt$ln=14,r=8,ks=other$c2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG4p9QzB8GAdk"})]));
+    let (_, words) = import_with_refusals(&operator, &["own", "--source", "x"]);
+    assert!(words.contains("line 1: password needs the parameters of its project"), "{words}");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_refused_in_one_line() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.write("people", "{\"id\":\"1\"}\n");
+    let parameters = fixture("firebase-hash-config.txt");
+    for (arguments, expected) in [
+        (&["nowhere"][..], "nowhere cannot be read"),
+        (&["."], ". is a folder"),
+        (&["people", "--format", "hanko"], "--source firebase"),
+        (&["people", "--source", ""], "--source must be 1 to 256 bytes"),
+        (&["people", "--source", "x", "--rp-id", "https://a.example"], "is no domain"),
+        (&["people", "--source", "x", "--hash-parameters", &parameters], "only of use with --format firebase"),
+        (&["people", "--source", "x", "--format", "firebase", "--hash-parameters", "people"], "algorithm is missing"),
+        (&["people", "--source", "x", "--report", "no/where"], "no/where cannot be written"),
+    ] {
+        let refusal = operator.refused(&[&["import"], arguments].concat());
+        assert!(refusal.contains(expected), "{arguments:?}: {refusal}");
+    }
+    let (_, words) = import_with_refusals(&operator, &["people"]);
+    assert!(words.contains("line 1: id is of another system: name that with --source"), "{words}");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0);
+}

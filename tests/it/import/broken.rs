@@ -1,0 +1,124 @@
+//! Files that are broken, runs that are stopped, and two at once.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{import_with_refusals, lines, person};
+use crate::cli::{Operator, eventually};
+use crate::support::TestApp;
+
+#[test]
+fn broken_lines_are_named_and_the_rest_goes_on() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let good = |id: &str| person(id, &app.passkey()).to_string();
+    let mut half = person("half", &app.passkey());
+    half["passkeys"][0]["publicKey"] = json!("AAAA");
+    let mut second = person("second", &app.passkey());
+    second["passkeys"].as_array_mut().unwrap().push(half["passkeys"][0].clone());
+    let file = [
+        format!("\u{feff}{}\r", good("one")),
+        "{\"id\":\"two\"".to_owned(),
+        format!("{{\"id\":\"three\",\"x\":\"{}\"}}", "x".repeat(10 << 20)),
+        half.to_string(),
+        String::new(),
+        second.to_string(),
+        format!("{{\"id\":{}", "[".repeat(100_000)),
+        "{\"id\":\"eight\",\"id\":\"eight\"}".to_owned(),
+        "{\"id\":\"ni\\u0000ne\"}".to_owned(),
+        "\u{0}".to_owned(),
+        good("last"),
+    ]
+    .join("\n");
+    operator.write("people", &file);
+    let (told, words) = import_with_refusals(&operator, &["people", "--format", "simplewebauthn", "--source", "old"]);
+    assert_eq!((&told["read"], &told["created"], &told["refused"]), (&json!(10), &json!(2), &json!(8)));
+    for expected in [
+        "line 2: is not JSON",
+        "line 3: is longer than 1048576 bytes",
+        "line 4: passkeys[0].publicKey is no COSE key",
+        "line 6: passkeys[1].publicKey is no COSE key",
+        "line 7: is not JSON",
+        "line 8: has a member twice in one object",
+        "line 9: id holds a NUL character",
+        "line 10: is not JSON",
+        "8 lines were refused; everything else was done",
+    ] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 2, "nothing half-written");
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 2);
+}
+
+fn people(count: usize) -> Vec<Value> {
+    (0..count)
+        .map(|number| {
+            json!({"id": format!("p{number}"), "claims": {"email": format!("p{number}@a.example"), "email_verified": true}})
+        })
+        .collect()
+}
+
+#[test]
+fn two_imports_of_one_file_at_once_give_each_person_once() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.write("people", &lines(&people(1500)));
+    let arguments = ["import", "people", "--source", "old", "--chunk", "50", "--json"];
+    let sums: Vec<(u64, u64)> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| operator.run(&arguments))).collect();
+        let told = runs.into_iter().map(|run| {
+            let ran = run.join().unwrap();
+            assert_eq!(ran.code, Some(0), "{}", ran.err);
+            let told: Value = serde_json::from_str(&ran.out).unwrap();
+            (told["created"].as_u64().unwrap(), told["unchanged"].as_u64().unwrap())
+        });
+        told.collect()
+    });
+    assert_eq!(sums.iter().map(|(created, _)| created).sum::<u64>(), 1500, "{sums:?}");
+    assert!(sums.iter().all(|(created, unchanged)| created + unchanged == 1500), "{sums:?}");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1500);
+    assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 1500);
+}
+
+/// Killed while it waits for more: whole chunks are there, and the next run does the rest.
+#[test]
+fn a_run_that_is_stopped_is_gone_on_with() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let all = people(250);
+    let mut child = operator
+        .command(&["import", "-", "--source", "old", "--chunk", "100"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines(&all).as_bytes()).unwrap();
+    input.flush().unwrap();
+    eventually("two chunks are written", || app.count("SELECT count(*) AS n FROM users") >= 200);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 200, "whole chunks, and nothing of the next");
+    drop(input);
+    operator.write("people", &lines(&all));
+    let told = operator.json(&["import", "people", "--source", "old"]);
+    assert_eq!((&told["created"], &told["unchanged"]), (&json!(50), &json!(200)));
+}
+
+/// Somebody who stands in a file twice is one person, whatever the lines say.
+#[test]
+fn twice_in_one_file() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let file =
+        [json!({"id": "1"}), json!({"id": "2"}), json!({"id": "1"}), json!({"id": "1", "claims": {"name": "Other"}})];
+    operator.write("people", &lines(&file));
+    let dry = operator.json(&["import", "people", "--source", "old", "--dry-run"]);
+    assert_eq!((&dry["created"], &dry["duplicates"]), (&json!(2), &json!(2)));
+    let told = operator.json(&["import", "people", "--source", "old"]);
+    assert_eq!((&told["created"], &told["unchanged"], &told["differ"]), (&json!(2), &json!(1), &json!(1)));
+}

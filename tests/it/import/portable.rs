@@ -1,0 +1,78 @@
+//! What is exported is imported as the same, passkeys included.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use super::fixture;
+use crate::cli::Operator;
+use crate::support::TestApp;
+
+#[track_caller]
+fn exported(operator: &Operator) -> Vec<Value> {
+    let ran = operator.run(&["export"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_export_is_imported_as_the_same_people_who_sign_in() {
+    let one = TestApp::spawn();
+    let operator = Operator::of(&one);
+    let (_, mut passkey) = one.person();
+    let (_, mut synced) = one.person();
+    synced.counter_step = 0;
+    for (format, file) in
+        [("simplewebauthn", "simplewebauthn.ndjson"), ("keycloak", "keycloak.json"), ("ndjson", "own.ndjson")]
+    {
+        let file = fixture(file);
+        operator.json(&["import", &file, "--format", format, "--source", format, "--rp-id", "localhost", "--groups"]);
+    }
+    one.sql(
+        "UPDATE credentials SET suspended_at = created_at, suspended_reason = 'counter went back' WHERE sign_count = 12;
+         UPDATE users SET email = 'claimed@a.example' WHERE email IS NULL",
+    );
+    let told = operator.run(&["export", "export.ndjson"]);
+    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (Some(0), "", "passmint: 8 people were exported\n"));
+    let file = operator.path("export.ndjson");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(operator.refused(&["export", "export.ndjson"]).contains("cannot be written"), "no file is written over");
+    assert_eq!(one.events("user.exported"), 1);
+
+    let other = TestApp::spawn();
+    let newcomer = Operator::of(&other);
+    fs::copy(&file, newcomer.path("export.ndjson")).unwrap();
+    let told = newcomer.json(&["import", "export.ndjson", "--groups"]);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(8), &json!(0)), "{told}");
+    assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
+    assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["unchanged"], 8);
+    assert_eq!(newcomer.json(&["import", "export.ndjson", "--source", "one", "--update", "--groups"])["updated"], 8);
+    assert_eq!(other.count("SELECT count(*) AS n FROM external_ids WHERE source = 'one'"), 8);
+
+    for passkey in [&mut passkey, &mut synced] {
+        passkey.origin.clone_from(&other.origin);
+        other.browser().sign_in(passkey).expect(200);
+    }
+}
+
+#[test]
+fn clients_and_consents_are_told_without_secrets_and_passed_over() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    app.person();
+    app.sql(
+        "INSERT INTO consents (user_id, client_id, scope, granted_at, updated_at) SELECT id, 'web', 'openid', now(), now() FROM users",
+    );
+    let ran = operator.run(&["export", "--with-clients"]);
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["consents"][0]["clientId"], "web");
+    assert!(lines.iter().any(|line| line["client"]["id"] == "api"), "{lines:?}");
+    assert!(!ran.out.contains("secret_digest") && !ran.out.contains("secretDigest"), "no digests of secrets");
+    let other = TestApp::spawn();
+    let newcomer = Operator::of(&other);
+    newcomer.write("export", &ran.out);
+    let told = newcomer.json(&["import", "export"]);
+    assert_eq!((&told["created"], &told["skipped"]), (&json!(1), &json!(lines.len() - 1)));
+    assert_eq!(told["notes"]["consents"], 1);
+}
