@@ -13,6 +13,7 @@ mod drive;
 mod flood;
 mod floors;
 mod http;
+mod import;
 mod memory;
 mod operations;
 mod people;
@@ -34,13 +35,14 @@ pub type Fault = Box<dyn Error + Send + Sync>;
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// Beside those of [`operations`].
-const OTHER_SECTIONS: [&str; 3] = ["memory", "flood", "ready"];
+const OTHER_SECTIONS: [&str; 4] = ["memory", "flood", "ready", "import"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmarks.md");
 
 /// The command line.
 struct Arguments {
     sections: Vec<String>,
     connections: usize,
+    people: u64,
     settings: Vec<String>,
     write_docs: bool,
     check: bool,
@@ -62,6 +64,7 @@ fn arguments() -> Result<Arguments> {
     let mut read = Arguments {
         sections: Vec::new(),
         connections: 32,
+        people: import::PEOPLE,
         settings: Vec::new(),
         write_docs: false,
         check: false,
@@ -76,12 +79,13 @@ fn arguments() -> Result<Arguments> {
             section if is_section(section) => read.sections.push(argument),
             other => match other.split_once('=') {
                 Some(("--connections", count)) => read.connections = count.parse()?,
+                Some(("--import", people)) => read.people = people.parse()?,
                 Some(("--set", setting)) => read.settings.push(setting.to_owned()),
                 Some(("--date", date)) => read.date = Some(date.to_owned()),
                 _ => {
                     let known = [&operations::SECTIONS[..], &OTHER_SECTIONS].concat().join(" ");
                     return Err(format!(
-                        "{other:?} is none of: {known} --connections=N --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
+                        "{other:?} is none of: {known} --connections=N --import=PEOPLE --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
                     )
                     .into());
                 }
@@ -120,6 +124,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if wanted("memory") {
         step("memory");
         report.figures.extend(memory::memory()?);
+    }
+    if wanted("import") {
+        step("import");
+        report.figures.extend(import::import(arguments.people)?);
     }
     if wanted("flood") {
         step("flood, 45 seconds");
