@@ -56,7 +56,7 @@ pub fn import(people: u64) -> Result<Vec<Figure>> {
 
     let (first, memory) = run(&url, &file, people, "created")?;
     let (again, _) = run(&url, &file, people, "unchanged")?;
-    let floor = floor(&mut conn, &url.replacen("/passmint?", "/floor?", 1), home.directory())?;
+    let floor = floor(&url, &url.replacen("/passmint?", "/floor?", 1), home.directory())?;
     let each_second = |time: Duration| real(people) / time.as_secs_f64();
     Ok(vec![
         Figure::told(&format!("import of {people} people with a passkey each"), each_second(first), "people/s"),
@@ -126,7 +126,9 @@ fn run(url: &str, file: &Path, people: u64, sum: &str) -> Result<(Duration, u64)
 macro_rules! through {
     ($out:expr, $into:expr, $folder:expr, $table:ident) => {{
         let path = $folder.join(concat!(stringify!($table), ".copy"));
-        let mut rows = diesel::copy_to(tables::$table::table).load_raw($out)?;
+        // A connection of its own: one that gave a `COPY` takes no further command.
+        let mut out = PgConnection::establish($out)?;
+        let mut rows = diesel::copy_to(tables::$table::table).load_raw(&mut out)?;
         let mut file = BufWriter::new(File::create(&path)?);
         io::copy(&mut rows, &mut file)?;
         file.flush()?;
@@ -153,7 +155,7 @@ macro_rules! through {
 }
 
 /// Copies everything that the import wrote into an empty database of the same cluster.
-fn floor(imported: &mut PgConnection, url: &str, folder: &Path) -> Result<Duration> {
+fn floor(imported: &str, url: &str, folder: &Path) -> Result<Duration> {
     let mut empty = PgConnection::establish(url)?;
     migrations::migrate(&mut empty)?;
     empty.batch_execute("BEGIN")?;
