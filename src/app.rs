@@ -352,6 +352,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         registration: Arc::clone(&registration),
         client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
         dpop,
+        trusted_issuers: Arc::clone(&rooms.trusted_issuers),
         exchange_rules: config.exchange_rules.clone(),
         retry_window: config.tokens.refresh_retry_window,
         published: published(config, rooms),
@@ -407,6 +408,7 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         metadata_documents: config.registration.metadata_documents,
         check_iframe: config.session.check_iframe,
         token_exchange: !config.exchange_rules.is_empty(),
+        jwt_bearer: rooms.trusted_issuers.grant_tokens(),
     };
     Published::new(&capabilities, config.keys.publish_before_signing)
 }

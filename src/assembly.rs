@@ -14,13 +14,17 @@ use std::sync::Arc;
 use diesel::PgConnection;
 
 pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
-pub use declared::{bridge as declared_bridge, bridges as declared_bridges, clients as declared_clients};
+pub use declared::{
+    bridge as declared_bridge, bridges as declared_bridges, clients as declared_clients,
+    trusted_issuers as declared_trusted_issuers,
+};
 pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
     open as open_master_key,
 };
 pub use relying_parties::guard as guard_relying_parties;
 
+use crate::bridge::trusted::TrustedIssuers;
 use crate::bridge::{Bridge, Bridges, directory};
 use crate::ceremony::Ceremonies;
 use crate::ceremony::decoys::Decoys;
@@ -64,6 +68,9 @@ pub enum StartError {
     /// A bridge is set up wrongly.
     #[error("{0}")]
     Bridges(String),
+    /// The keys of a trusted issuer cannot be used.
+    #[error("{0}")]
+    TrustedIssuers(String),
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
@@ -96,6 +103,8 @@ pub struct Rooms {
     pub ceremonies: Arc<Ceremonies>,
     /// Everything that is fetched from others or sent to them.
     pub outbound: Outbound,
+    /// The trusted issuers.
+    pub trusted_issuers: Arc<TrustedIssuers>,
     /// The private cluster, when there is one. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
     /// What is rotated, and how.
@@ -199,6 +208,8 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
     let bridges = declared::bridges(config)?;
     let outbound = outbound(config)?;
+    let trusted = declared::trusted_issuers(config)?;
+    let trusted_issuers = Arc::new(TrustedIssuers::new(trusted, &outbound, clock));
     let Database { db, cluster } = database::open(config)?;
     let now = clock.now();
     let mut rotation = Rotation::new(config, &bridges);
@@ -239,10 +250,11 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         bridges: Arc::clone(&bridges),
         lifetimes: session_lifetimes(config),
     });
-    Ok(Rooms { db, keys, clients, resources, mint, bridges, ceremonies, outbound, cluster, rotation })
+    Ok(Rooms { db, keys, clients, resources, mint, bridges, ceremonies, outbound, trusted_issuers, cluster, rotation })
 }
 
-fn outbound(config: &Config) -> Result<Outbound, StartError> {
+/// The client that everything is fetched by.
+pub fn outbound(config: &Config) -> Result<Outbound, StartError> {
     let extra_ca = match &config.outbound.extra_ca_file {
         Some(file) => Some(std::fs::read(file).map_err(|error| {
             StartError::Outbound(format!("outbound.extra_ca_file {} cannot be read: {error}", file.display()))

@@ -1,12 +1,15 @@
 //! What the configuration declares, in the rooms' own types.
 
 use std::fs;
+use std::sync::Arc;
 
 use super::StartError;
+use crate::bridge::trusted::{Declared, KeyOrigin};
 use crate::bridge::{Bridge, BridgeDefinition, KeyUpload, Material, ServiceAccount};
 use crate::config::{self, Config, DeclaredBridge, KeyFile};
 use crate::domain::client::Client;
 use crate::domain::secret::Secret;
+use crate::tokens::jwks::KeySet;
 
 /// The clients.
 pub fn clients(config: &Config) -> Vec<Client> {
@@ -64,4 +67,29 @@ pub fn material(file: &KeyFile) -> Result<Material, String> {
         KeyFile::Key(_) => KeyUpload::of_file(text()?).map_err(|error| told(&error))?,
     };
     upload.read().map_err(|error| told(&error))
+}
+
+/// The trusted issuers, their given keys read; all mistakes at once.
+pub fn trusted_issuers(config: &Config) -> Result<Vec<Declared>, StartError> {
+    let (mut declared, mut mistakes) = (Vec::new(), Vec::new());
+    for one in &config.trusted_issuers {
+        match trusted_keys(one) {
+            Ok(keys) => declared.push(Declared { trust: one.trust.clone(), keys, grant: one.grant.clone() }),
+            Err(mistake) => mistakes.push(format!("trusted issuer `{}`: {mistake}", one.trust.name)),
+        }
+    }
+    if mistakes.is_empty() { Ok(declared) } else { Err(StartError::TrustedIssuers(mistakes.join("\n"))) }
+}
+
+fn trusted_keys(declared: &config::TrustedIssuer) -> Result<KeyOrigin, String> {
+    let given = |document: &[u8]| KeySet::parse(document).map(|set| KeyOrigin::Given(Arc::new(set)));
+    if let Some(jwks) = &declared.jwks {
+        return given(jwks.to_string().as_bytes()).map_err(|error| format!("jwks: {error}"));
+    }
+    if let Some(path) = &declared.jwks_file {
+        let document =
+            fs::read(path).map_err(|error| format!("jwks_file {} cannot be read: {error}", path.display()))?;
+        return given(&document).map_err(|error| format!("jwks_file {}: {error}", path.display()));
+    }
+    Ok(declared.jwks_uri.clone().map_or(KeyOrigin::Discovery, KeyOrigin::At))
 }

@@ -30,6 +30,7 @@ mod spec;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trusted;
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -23,6 +23,7 @@ mod relying_parties;
 mod resources;
 mod serve;
 mod settings;
+mod trusted_issuers;
 mod users;
 
 use std::process::ExitCode;
@@ -72,6 +73,9 @@ enum Command {
     /// The systems that custom tokens are minted for.
     #[command(subcommand)]
     Bridges(bridges::Bridges),
+    /// Others whose tokens are believed.
+    #[command(subcommand)]
+    TrustedIssuers(trusted_issuers::TrustedIssuersCommand),
     /// Messages to other systems that have not arrived.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::RegistrationTokens(command) => command.run(settings),
         Command::RelyingParties(command) => command.run(settings),
         Command::Bridges(command) => command.run(settings),
+        Command::TrustedIssuers(command) => command.run(settings),
         Command::Outbox(command) => command.run(settings),
         Command::Import(command) => command.run(settings),
         Command::Export(command) => command.run(settings),

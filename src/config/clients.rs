@@ -48,6 +48,8 @@ choices! {
         DeviceCode = "device_code",
         /// One token for another (RFC 8693), by the rules under `exchange_rules`.
         TokenExchange = "token_exchange",
+        /// The token of a trusted issuer (RFC 7523).
+        JwtBearer = "jwt_bearer",
     }
 }
 

@@ -9,6 +9,7 @@ use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::text;
+use super::trusted_issuers::TrustedIssuer;
 use crate::domain::exchange::{self, Issuer, Rule};
 use crate::domain::scope::Scopes;
 
@@ -19,6 +20,8 @@ choices! {
         AccessToken = "access_token",
         /// An ID token.
         IdToken = "id_token",
+        /// Another JWT, of a trusted issuer.
+        Jwt = "jwt",
     }
 }
 
@@ -63,23 +66,26 @@ pub(super) const SECTION: Section = Section {
         },
         Key {
             path: "exchange_rules.<name>.issuers",
-            kind: Kind::List("`self`"),
+            kind: Kind::List("`self` or trusted issuer"),
             default: Fallback::Value("self"),
-            doc: "Whose tokens are taken: `self` for those of this server.",
+            doc: "Whose tokens are taken: `self` for those of this server, else names of \
+                  [trusted issuers](#trusted-issuers). Their scopes and audiences are worth nothing here, so what a rule gives \
+                  for them is new.",
         },
         Key {
             path: "exchange_rules.<name>.subject_types",
             kind: Kind::Choices(Taken::WORDS),
             default: Fallback::Value("access_token"),
             doc: "Which kinds of tokens are taken. An ID token is taken of the client that it is for, and has no scopes to \
-                  keep.",
+                  keep; `jwt` is for tokens of trusted issuers.",
         },
         Key {
             path: "exchange_rules.<name>.subject_audiences",
             kind: Kind::List("audience"),
             default: Fallback::Value(""),
             doc: "The APIs that the rule's clients stand for: the token that is exchanged must be for one of them. When it is \
-                  empty, the token must be for the client itself, have been given to it, or name it in `may_act`.",
+                  empty, the token must be for the client itself, have been given to it, or name it in `may_act`; that of a \
+                  trusted issuer may also be for this server.",
         },
         Key {
             path: "exchange_rules.<name>.audiences",
@@ -150,11 +156,11 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Reads every rule.
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<Rule> {
-    reader.names("exchange_rules").into_iter().map(|name| read_one(reader, name)).collect()
+pub(super) fn read(reader: &mut Reader<'_>, trusted: &[TrustedIssuer]) -> Vec<Rule> {
+    reader.names("exchange_rules").into_iter().map(|name| read_one(reader, name, trusted)).collect()
 }
 
-fn read_one(reader: &mut Reader<'_>, name: String) -> Rule {
+fn read_one(reader: &mut Reader<'_>, name: String, trusted: &[TrustedIssuer]) -> Rule {
     let key = |field: &str| format!("exchange_rules.{name}.{field}");
     let names =
         |reader: &mut Reader<'_>, field: &str| reader.list_as(&key(field), text::identifier).unwrap_or_default();
@@ -164,7 +170,7 @@ fn read_one(reader: &mut Reader<'_>, name: String) -> Rule {
     };
     let rule = Rule {
         clients: names(reader, "clients"),
-        issuers: reader.list_as(&key("issuers"), issuer).unwrap_or_default(),
+        issuers: reader.list_as(&key("issuers"), |text| issuer(text, trusted)).unwrap_or_default(),
         subject_kinds: words(reader, &key("subject_types"), Taken::as_str),
         subject_audiences: names(reader, "subject_audiences"),
         audiences: names(reader, "audiences"),
@@ -183,15 +189,21 @@ fn read_one(reader: &mut Reader<'_>, name: String) -> Rule {
     rule
 }
 
-fn issuer(text: &str) -> Result<Issuer, Wrong> {
+fn issuer(text: &str, trusted: &[TrustedIssuer]) -> Result<Issuer, Wrong> {
     if text == SELF {
         return Ok(Issuer::Own);
     }
-    Err(Wrong::new(format!("{} is no issuer", quoted(text)), "write self"))
+    let known = trusted.iter().any(|one| one.trust.name == text);
+    let unknown = || Wrong::new(format!("{} is no trusted issuer", quoted(text)), "write self, or declare it");
+    known.then(|| Issuer::Trusted(text.to_owned())).ok_or_else(unknown)
 }
 
 /// The domain's values of the words of a list; both write the same words.
-fn words<W: Choice, T: DeserializeOwned>(reader: &mut Reader<'_>, key: &str, word: fn(W) -> &'static str) -> Vec<T> {
+pub(super) fn words<W: Choice, T: DeserializeOwned>(
+    reader: &mut Reader<'_>,
+    key: &str,
+    word: fn(W) -> &'static str,
+) -> Vec<T> {
     let words: Vec<W> = reader.choices(key).unwrap_or_default();
     words.into_iter().filter_map(|one| in_domain(word(one))).collect()
 }

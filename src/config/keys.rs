@@ -8,7 +8,9 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{audit, bridges, challenges, client_openid, clients, database, dpop, exchange, key_files, limits, log};
-use super::{outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens};
+use super::{
+    outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
+};
 
 /// A setting.
 #[derive(Debug)]
@@ -98,6 +100,7 @@ pub const SECTIONS: &[&Section] = &[
     &resources::SECTION,
     &bridges::SECTION,
     &exchange::SECTION,
+    &trusted_issuers::SECTION,
 ];
 
 /// Every setting.

@@ -44,6 +44,7 @@ mod tests;
 mod text;
 mod tls;
 mod tokens;
+mod trusted_issuers;
 mod values;
 
 use std::borrow::Cow;
@@ -74,6 +75,7 @@ pub use server::{Server, SignUpAsks};
 pub use session::Session;
 pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
+pub use trusted_issuers::TrustedIssuer;
 
 use crate::domain::exchange::Rule;
 use crate::domain::resource::Resource;
@@ -133,6 +135,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Every bridge.
     pub bridges: Vec<DeclaredBridge>,
+    /// Every trusted issuer.
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// Every exchange rule.
     pub exchange_rules: Vec<Rule>,
     understood: Vec<Understood>,
@@ -198,7 +202,8 @@ impl Config {
         let clients = clients::read(reader, &server, &relying_parties);
         let resources = resources::read(reader);
         let bridges = bridges::read(reader);
-        let exchange_rules = exchange::read(reader);
+        let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str());
+        let exchange_rules = exchange::read(reader, &trusted_issuers);
         let understood = Vec::new();
         Self {
             server,
@@ -219,6 +224,7 @@ impl Config {
             clients,
             resources,
             bridges,
+            trusted_issuers,
             exchange_rules,
             understood,
         }

@@ -55,7 +55,7 @@ pub(super) const SECTION: Section = Section {
             path: "registration.grants",
             kind: Kind::Choices(Grant::WORDS),
             default: Fallback::Value("authorization_code,refresh_token"),
-            doc: "The grants that registered apps may have; `passkey` and `token_exchange` are never among them.",
+            doc: "The grants that registered apps may have; `passkey`, `token_exchange` and `jwt_bearer` are never among them.",
         },
         Key {
             path: "registration.scopes",
@@ -105,6 +105,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
     for (grant, cure) in [
         (Grant::Passkey, "leave it out: ceremonies are for your own apps, and those are declared"),
         (Grant::TokenExchange, "leave it out: who exchanges tokens is named by rules, and so declared"),
+        (Grant::JwtBearer, "leave it out: who brings others' tokens is named by trusted issuers, and so declared"),
     ] {
         if registration.grants.contains(&grant) {
             reader.mistake("registration.grants", Wrong::new(format!("has \"{}\"", grant.as_str()), cure));

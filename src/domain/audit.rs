@@ -86,6 +86,8 @@ kinds! {
     CodeRedeemed = "token.code_redeemed",
     /// A used authorization code was presented again: what it gave is revoked.
     CodeReplayed = "token.code_replayed",
+    /// A trusted issuer's token was believed: `detail` tells whose, and a session of its own was opened for what was issued.
+    TrustedTokenBelieved = "trusted_issuer.believed",
     /// A token was exchanged for one of another client, or one with an actor: `detail` tells by which rule, of whom and for whom.
     TokenExchanged = "token.exchanged",
     /// A client got a token in a person's name without an actor token.

@@ -23,4 +23,5 @@ pub mod secret;
 pub mod session;
 pub mod standard_claims;
 pub mod text;
+pub mod trust;
 pub mod user;

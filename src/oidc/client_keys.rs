@@ -1,30 +1,12 @@
 //! The public keys of clients: from their definition, or fetched from their `jwks_uri` and kept for a while.
-//!
-//! What must always hold: however many requests name unknown keys, one client's address is asked at most once in
-//! [`PAUSE`] and by one request at a time; what is kept is bounded in number, size and age.
 
 use std::sync::Arc;
 
-use chrono::Duration;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-use tokio::sync::Mutex;
-
-use crate::clock::{Clock, Time};
+use crate::clock::Clock;
 use crate::domain::client::Client;
-use crate::outbound::{Answer, Outbound, OutboundError};
-use crate::tokens::jwks::{KeySet, KeySetError};
-
-/// Shortest time between two fetches from one client, after a failure too.
-const PAUSE: Duration = Duration::seconds(30);
-/// How long a set is fresh whose answer does not say.
-const USUAL_LIFE: i64 = 600;
-/// Shortest and longest time that an answer may ask for, in seconds.
-const LIFE: (i64, i64) = (60, 86_400);
-/// How long a set is used beyond its time while its address does not answer.
-const STALE: Duration = Duration::hours(1);
-/// Clients whose sets are kept.
-const CAPACITY: u64 = 1000;
+use crate::outbound::Outbound;
+use crate::outbound::key_sets::{KeySets, KeySetsError};
+use crate::tokens::jwks::KeySet;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -32,163 +14,32 @@ pub enum ClientKeysError {
     /// The client has none.
     #[error("the client has no keys")]
     None,
-    /// What it has is no key set.
+    /// They are not to be had.
     #[error(transparent)]
-    Unusable(#[from] KeySetError),
-    /// Its address does not answer.
-    #[error("its keys cannot be fetched: {0}")]
-    Fetch(#[from] OutboundError),
-    /// The answer is of another type.
-    #[error("its keys come with the media type {0:?}, not as JSON")]
-    MediaType(String),
-    /// Its address did not answer a moment ago.
-    #[error("its keys could not be fetched a moment ago")]
-    Pause,
+    Keys(#[from] KeySetsError),
 }
 
 /// The sets at hand.
-pub struct ClientKeys {
-    outbound: Outbound,
-    clock: Clock,
-    kept: Cache<String, Arc<Mutex<Kept>>>,
-}
-
-/// What is known of one client's address.
-#[derive(Default)]
-struct Kept {
-    uri: String,
-    asked_at: Option<Time>,
-    set: Option<(Arc<KeySet>, Time)>,
-}
-
-impl Kept {
-    fn fresh(&self, now: Time) -> Option<Arc<KeySet>> {
-        self.set.as_ref().filter(|(_, until)| now < *until).map(|(set, _)| Arc::clone(set))
-    }
-
-    fn stale(&self, now: Time) -> Option<Arc<KeySet>> {
-        self.set.as_ref().filter(|(_, until)| now < *until + STALE).map(|(set, _)| Arc::clone(set))
-    }
-
-    fn may_ask(&self, now: Time) -> bool {
-        self.asked_at.is_none_or(|asked| now >= asked + PAUSE)
-    }
-}
+pub struct ClientKeys(KeySets);
 
 impl ClientKeys {
     /// Nothing fetched yet.
     pub fn new(outbound: Outbound, clock: Clock) -> Self {
-        let kept = Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
-        Self { outbound, clock, kept }
+        Self(KeySets::new(outbound, clock, "client_keys"))
     }
 
     /// A client's keys.
     pub async fn of(&self, client: &Client) -> Result<Arc<KeySet>, ClientKeysError> {
         if let Some(jwks) = &client.definition.jwks {
-            return Ok(Arc::new(KeySet::parse(jwks.to_string().as_bytes())?));
+            return Ok(Arc::new(KeySet::parse(jwks.to_string().as_bytes()).map_err(KeySetsError::from)?));
         }
         let uri = client.definition.jwks_uri.as_deref().ok_or(ClientKeysError::None)?;
-        let slot = self.slot(&client.id);
-        // Held while fetching: whoever comes meanwhile waits for the same answer.
-        let mut kept = slot.lock().await;
-        let now = self.clock.now();
-        if kept.uri != uri {
-            *kept = Kept { uri: uri.to_owned(), ..Kept::default() };
-        }
-        if let Some(set) = kept.fresh(now) {
-            return Ok(set);
-        }
-        if !kept.may_ask(now) {
-            return kept.stale(now).ok_or(ClientKeysError::Pause);
-        }
-        match self.fetch(&mut kept, now).await {
-            Ok(set) => Ok(set),
-            Err(error) => kept.stale(now).ok_or(error),
-        }
+        Ok(self.0.of(&client.id, uri).await?)
     }
 
     /// The keys once more, after a token named one that is not in the set: none when there is nothing newer to be had now.
     pub async fn newer(&self, client: &Client) -> Option<Arc<KeySet>> {
         let uri = client.definition.jwks_uri.as_deref().filter(|_| client.definition.jwks.is_none())?;
-        let slot = self.slot(&client.id);
-        let mut kept = slot.lock().await;
-        let now = self.clock.now();
-        if kept.uri != uri || !kept.may_ask(now) {
-            return None;
-        }
-        self.fetch(&mut kept, now).await.ok()
-    }
-
-    fn slot(&self, client: &str) -> Arc<Mutex<Kept>> {
-        self.kept.get_with(client.to_owned(), Arc::default)
-    }
-
-    async fn fetch(&self, kept: &mut Kept, now: Time) -> Result<Arc<KeySet>, ClientKeysError> {
-        kept.asked_at = Some(now);
-        let answer = self.outbound.get(&kept.uri, "application/jwk-set+json, application/json", "client_keys").await?;
-        if let Some(media_type) = answer.media_type.as_deref().filter(|media_type| !is_json(media_type)) {
-            return Err(ClientKeysError::MediaType(media_type.chars().take(100).collect()));
-        }
-        let set = Arc::new(KeySet::parse(&answer.body)?);
-        kept.set = Some((Arc::clone(&set), now + life(&answer)));
-        Ok(set)
-    }
-}
-
-fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-}
-
-/// `max-age` within bounds.
-fn life(answer: &Answer) -> Duration {
-    let directives = answer.cache_control.as_deref().unwrap_or_default().split(',').map(str::trim);
-    let mut seconds = USUAL_LIFE;
-    for directive in directives {
-        match directive.split_once('=') {
-            Some((name, value)) if name.eq_ignore_ascii_case("max-age") => {
-                seconds = value.trim_matches('"').parse().unwrap_or(USUAL_LIFE);
-            }
-            None if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") => {
-                seconds = 0;
-            }
-            _ => {}
-        }
-    }
-    Duration::seconds(seconds.clamp(LIFE.0, LIFE.1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_lives_as_its_answer_says_within_bounds() {
-        for (text, seconds) in [
-            (None, 600),
-            (Some("max-age=300"), 300),
-            (Some("public, Max-Age=\"300\""), 300),
-            (Some("max-age=1"), 60),
-            (Some("max-age=999999999"), 86_400),
-            (Some("max-age=-5"), 60),
-            (Some("max-age=x"), 600),
-            (Some("no-store"), 60),
-            (Some("private"), 600),
-        ] {
-            let answer = Answer { media_type: None, cache_control: text.map(ToOwned::to_owned), body: Vec::new() };
-            assert_eq!(life(&answer).num_seconds(), seconds, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn only_json_is_read() {
-        for (media_type, accepted) in [
-            ("application/json", true),
-            ("application/jwk-set+json", true),
-            ("text/html", false),
-            ("text/json+json", false),
-            ("application/javascript", false),
-        ] {
-            assert_eq!(is_json(media_type), accepted, "{media_type}");
-        }
+        self.0.newer(&client.id, uri).await
     }
 }

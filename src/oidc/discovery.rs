@@ -49,6 +49,8 @@ pub struct Capabilities {
     pub check_iframe: bool,
     /// Whether any token may be exchanged for another.
     pub token_exchange: bool,
+    /// Whether tokens of others are taken as grants.
+    pub jwt_bearer: bool,
 }
 
 /// The published documents, as bytes, and how long answers may be cached.
@@ -152,6 +154,7 @@ fn clients(capabilities: &Capabilities) -> Value {
     let mut grants =
         vec![wire::AUTHORIZATION_CODE, wire::REFRESH_TOKEN, wire::CLIENT_CREDENTIALS, wire::DEVICE_CODE, wire::PASSKEY];
     grants.extend(capabilities.token_exchange.then_some(wire::TOKEN_EXCHANGE));
+    grants.extend(capabilities.jwt_bearer.then_some(wire::JWT_BEARER));
     json!({
         "grant_types_supported": grants,
         "token_endpoint_auth_methods_supported": all,
@@ -194,6 +197,7 @@ mod tests {
             metadata_documents: false,
             check_iframe: false,
             token_exchange: false,
+            jwt_bearer: false,
         }
     }
 

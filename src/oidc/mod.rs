@@ -25,6 +25,7 @@ use std::sync::Arc;
 use chrono::Duration;
 
 use self::discovery::Published;
+use crate::bridge::trusted::TrustedIssuers;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -56,6 +57,8 @@ pub struct Oidc {
     pub client_keys: ClientKeys,
     /// Proofs of possession.
     pub dpop: Arc<Dpop>,
+    /// Others whose tokens are believed.
+    pub trusted_issuers: Arc<TrustedIssuers>,
     /// Which tokens may be exchanged for which.
     pub exchange_rules: Vec<Rule>,
     /// How long a lost answer to a refresh may be asked for again.

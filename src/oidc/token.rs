@@ -57,6 +57,15 @@ pub enum TokenRequest<'a> {
         /// The browser's answer, JSON.
         credential: &'a str,
     },
+    /// Gives an access token for a trusted issuer's token.
+    Bearer {
+        /// The token.
+        assertion: &'a str,
+        /// Scopes, if named.
+        scope: Option<Scopes>,
+        /// Resources that the token is for, if named (RFC 8707).
+        resources: Vec<&'a str>,
+    },
     /// Gives a token for a token.
     Exchange(token_exchange::Asked<'a>),
 }
@@ -93,6 +102,11 @@ impl<'a> TokenRequest<'a> {
             wire::PASSKEY => {
                 Ok(Self::Passkey { ceremony: form.get("ceremony_id")?, credential: form.get("credential")? })
             }
+            wire::JWT_BEARER if room.trusted_issuers.grant_tokens() => Ok(Self::Bearer {
+                assertion: form.get("assertion")?,
+                scope: scope(form)?,
+                resources: form.all("resource").collect(),
+            }),
             wire::TOKEN_EXCHANGE if !room.exchange_rules.is_empty() => {
                 token_exchange::Asked::read(form, scope(form)?).map(Self::Exchange)
             }
@@ -108,7 +122,7 @@ fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
 
 /// Gives tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` with `subject_token` and `subject_token_type` (the answer then names `issued_token_type`); or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` with `subject_token` and `subject_token_type` (the answer then names `issued_token_type`); `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` with `assertion`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -140,6 +154,10 @@ pub async fn post(
         }
         TokenRequest::Passkey { ceremony, credential } => {
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?
+        }
+        TokenRequest::Bearer { assertion, scope, resources } => {
+            let asked = grants::jwt_bearer::Asked { assertion, scope: scope.as_ref(), resources: &resources, key };
+            grants::jwt_bearer::grant(&room, &client, &asked, &caller.provenance).await?
         }
         TokenRequest::Exchange(asked) => {
             let given = token_exchange::exchange(&room, &client, &asked, key, &caller.provenance).await?;

@@ -21,6 +21,9 @@ pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// `grant_type` of a token for a token (RFC 8693 §2.1).
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
+/// `grant_type` of a trusted issuer's token (RFC 7523 §2.1).
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// The kinds of tokens that are named in an exchange (RFC 8693 §3).
 pub mod token_type {
     /// An access token.

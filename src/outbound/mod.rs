@@ -6,6 +6,7 @@
 //! What comes back is shown to nobody but the log.
 
 pub mod address;
+pub mod key_sets;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;

@@ -144,7 +144,8 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRenamed => Happened::PasskeyRenamed,
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
-        EventKind::TokenExchanged
+        EventKind::TrustedTokenBelieved
+        | EventKind::TokenExchanged
         | EventKind::TokenImpersonated
         | EventKind::BridgeMinted
         | EventKind::Authorized

@@ -93,6 +93,8 @@ guides! {
     "refresh"             "Flow: refresh"                "docs/flows/refresh.md";
     "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
     "token-exchange"      "Flow: token exchange"         "docs/flows/token-exchange.md";
+    "trusted-issuers"     "Flow: trusted issuers"        "docs/flows/trusted-issuers.md";
+    "jwt-bearer"          "Flow: tokens of others"       "docs/flows/jwt-bearer.md";
     "action-tokens"       "Flow: action tokens"          "docs/flows/action-tokens.md";
     "signed-transactions" "Flow: signed transactions"    "docs/flows/signed-transactions.md";
     "logout"              "Flow: sign out"               "docs/flows/logout.md";

@@ -249,6 +249,51 @@ pub fn set_external_ids(
     Ok(())
 }
 
+/// The person whom a system knows by this id.
+pub fn find_by_external_id(conn: &mut PgConnection, source: &str, id: &str) -> Result<Option<User>, StorageError> {
+    let known = external_ids::table.find((source, id)).select(external_ids::user_id);
+    let row: Option<UserRow> =
+        users::table.filter(users::id.eq_any(known)).select(UserRow::as_select()).first(conn).optional()?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// The person whose verified address this is; `normalised` is lower case.
+pub fn find_by_verified_email(conn: &mut PgConnection, normalised: &str) -> Result<Option<User>, StorageError> {
+    let row: Option<UserRow> = users::table
+        .filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(normalised.to_owned()))
+        .filter(users::email_verified_at.is_not_null())
+        .select(UserRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Adds a name that a system knows a person by; `false` when it knows them by one already, because it would then know one
+/// person by two. One that is another's is a [`StorageError::Conflict`].
+pub fn link(conn: &mut PgConnection, person: UserId, source: &str, id: &str) -> Result<bool, StorageError> {
+    // Held, so that of two links at once the second sees the first.
+    users::table.find(person.uuid()).select(users::id).for_update().first::<Uuid>(conn)?;
+    let known =
+        external_ids::table.filter(external_ids::user_id.eq(person.uuid())).filter(external_ids::source.eq(source));
+    if diesel::select(diesel::dsl::exists(known)).get_result(conn)? {
+        return Ok(false);
+    }
+    diesel::insert_into(external_ids::table)
+        .values((
+            external_ids::source.eq(source),
+            external_ids::external_id.eq(id),
+            external_ids::user_id.eq(person.uuid()),
+        ))
+        .execute(conn)?;
+    Ok(true)
+}
+
+/// The first of these names that no group has.
+pub fn unknown_group(conn: &mut PgConnection, names: &[String]) -> Result<Option<String>, StorageError> {
+    let known: Vec<String> = groups::table.filter(groups::name.eq_any(names)).select(groups::name).load(conn)?;
+    Ok(names.iter().find(|name| !known.contains(name)).cloned())
+}
+
 /// Puts a person into exactly these groups; gives the first name that no group has.
 pub fn set_groups(conn: &mut PgConnection, id: UserId, names: &[String]) -> Result<Result<(), String>, StorageError> {
     let known: Vec<(Uuid, String)> =

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::StorageError;
 use crate::clock::Time;
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, Provenance};
 use crate::domain::counter::CounterRule;
 use crate::domain::id::{FamilyId, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
+use crate::domain::user::UserStatus;
 use crate::statement;
 
 /// A verified assertion about to be recorded.
@@ -306,6 +307,61 @@ pub fn sign(
         detail: event.detail.clone(),
     };
     Ok(statement.get_result(conn).optional()?)
+}
+
+/// A session that a trusted issuer's token gives: of no factor of ours, and of no use but for the token that is issued in it.
+#[derive(Clone, Debug)]
+pub struct ForeignSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The client that it is for.
+    pub client: String,
+    /// When the person signed in, says the issuer.
+    pub auth_time: Time,
+    /// Now.
+    pub now: Time,
+    /// Its end.
+    pub ends_at: Time,
+    /// Where the request came from.
+    pub origin: Provenance,
+}
+
+/// Opens it, if the person is active; `false` when not.
+pub fn open_foreign(conn: &mut PgConnection, user: UserId, session: &ForeignSession) -> Result<bool, StorageError> {
+    use super::schema::{sessions, users};
+    let active: Option<Uuid> = users::table
+        .find(user.uuid())
+        .filter(users::status.eq(UserStatus::Active.as_str()))
+        .select(users::id)
+        .for_share()
+        .first(conn)
+        .optional()?;
+    if active.is_none() {
+        return Ok(false);
+    }
+    diesel::insert_into(sessions::table)
+        .values((
+            (
+                sessions::id.eq(session.id.uuid()),
+                sessions::user_id.eq(user.uuid()),
+                sessions::client_id.eq(&session.client),
+                sessions::acr.eq("0"),
+                sessions::amr.eq(Vec::<String>::new()),
+                sessions::auth_time.eq(session.auth_time),
+                // What somebody else verified is never fresh here.
+                sessions::verified_at.eq(Time::UNIX_EPOCH),
+            ),
+            (
+                sessions::created_at.eq(session.now),
+                sessions::last_seen_at.eq(session.now),
+                sessions::expires_at.eq(session.ends_at),
+                sessions::ends_at.eq(session.ends_at),
+                sessions::user_agent.eq(&session.origin.user_agent),
+                sessions::address_class.eq(&session.origin.address_class),
+            ),
+        ))
+        .execute(conn)?;
+    Ok(true)
 }
 
 /// Opens the session of a person who has just been created, in the transaction that creates them.

@@ -21,6 +21,8 @@ pub enum Kind {
     TransactionProof,
     /// A signed authorization request; its signer is the client (RFC 9101).
     RequestObject,
+    /// A token of a trusted issuer, which is its signer.
+    TrustedToken,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Self::DpopProof => "dpop_proof",
             Self::TransactionProof => "transaction_proof",
             Self::RequestObject => "request_object",
+            Self::TrustedToken => "trusted_token",
         }
     }
 }

@@ -270,14 +270,14 @@ fn an_assertion_counts_once_everywhere() {
 }
 
 /// A client's own server with its keys; counts who comes.
-struct KeyServer {
+pub struct KeyServer {
     port: u16,
     asked: Arc<AtomicUsize>,
     answer: Arc<Mutex<String>>,
 }
 
 impl KeyServer {
-    fn start(keys: &[Value]) -> Self {
+    pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(String::new())));
@@ -294,22 +294,27 @@ impl KeyServer {
         server
     }
 
-    fn publish(&self, keys: &[Value], media_type: &str) {
+    pub fn publish(&self, keys: &[Value], media_type: &str) {
         let body = json!({ "keys": keys }).to_string();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nCache-Control: max-age=3600\r\n");
         self.say(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()));
     }
 
-    fn say(&self, answer: String) {
+    pub fn say(&self, answer: String) {
         *self.answer.lock().unwrap() = answer;
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// Where its keys are.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/jwks", self.port)
+    }
+
     fn config(&self) -> String {
-        keyed("fetched", &format!("jwks_uri = \"http://127.0.0.1:{}/jwks\"", self.port))
+        keyed("fetched", &format!("jwks_uri = \"{}\"", self.url()))
     }
 }
 

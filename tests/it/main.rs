@@ -109,5 +109,7 @@ mod substitution;
 mod tls;
 /// Operations that people sign with a passkey, and the proofs of it.
 mod transactions;
+/// Tokens of others: whose are believed, whom they mean, and what is refused.
+mod trusted_issuers;
 /// Claims about a person: at userinfo, and in ID tokens only where asked for.
 mod userinfo;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::actions;
 use crate::authenticator::Authenticator;
-use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
+use crate::support::jose::{ASSERTION_TYPE, Key, as_toml, fresh};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{Tokens, basic, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
@@ -43,7 +43,7 @@ scopes = ["openid"]
 [clients.swap]
 kind = "confidential"
 secret_digest = "API_DIGEST"
-grants = ["client_credentials", "token_exchange"]
+grants = ["client_credentials", "token_exchange", "jwt_bearer"]
 scopes = ["openid", "swap"]
 
 [exchange_rules.swap]
@@ -51,6 +51,13 @@ clients = ["swap"]
 subject_audiences = ["ORIGIN"]
 audiences = ["ORIGIN"]
 actor = "allowed"
+impersonation = true
+
+[exchange_rules.partner]
+clients = ["swap"]
+issuers = ["partner"]
+subject_types = ["jwt"]
+new_audiences = ["ORIGIN"]
 impersonation = true
 
 [exchange_rules.swap-id]
@@ -63,13 +70,18 @@ impersonation = true
 
 /// A client that signs what it sends, by this key.
 fn keyed(key: &Key) -> String {
+    let jwks = as_toml(&[key.named("k1")]);
     format!(
         "[clients.keyed]\nkind = \"confidential\"\nauth_method = \"private_key_jwt\"\nfirst_party = true\n\
          redirect_uris = [\"https://keyed.example/cb\"]\ngrants = [\"authorization_code\", \"refresh_token\"]\n\
-         scopes = [\"openid\"]\n{}\n",
-        as_toml(&[key.named("k1")])
+         scopes = [\"openid\"]\n{jwks}\n\
+         [trusted_issuers.partner]\nissuer = \"{PARTNER}\"\nclients = [\"swap\"]\nscopes = [\"swap\"]\n\
+         subject = \"create\"\n{jwks}\n"
     )
 }
+
+/// A trusted issuer, whose key is the same.
+const PARTNER: &str = "https://partner.example";
 
 /// Refused for what it carries, after the client has proven itself.
 const PAST: &str = "invalid_grant";
@@ -103,6 +115,7 @@ struct Given {
     action_id: String,
     result: String,
     backend: String,
+    partner: String,
 }
 
 impl Given {
@@ -139,6 +152,13 @@ impl Given {
             assertion: key.assertion("keyed", &app.origin, now),
             request: key.request_object("keyed", &app.origin, now, &Ask::of("keyed").pairs()),
             proof: key.proof("POST", &format!("{}/oauth/token", app.origin), now),
+            partner: key.sign(
+                &json!({ "alg": key.algorithm(), "kid": "k1" }),
+                &json!({
+                    "iss": PARTNER, "sub": "x", "aud": app.origin, "iat": now.timestamp(), "exp": now.timestamp() + 120,
+                    "jti": fresh(),
+                }),
+            ),
             machine: Tokens::of(&app.token_by("swap", &[("grant_type", "client_credentials")]).expect(200).json())
                 .access,
             action: text(&listing["token"]),
@@ -206,6 +226,7 @@ impl Cast {
             ("access token of a backend", self.given.backend.clone()),
             ("proof of an operation", self.proof.clone()),
             ("access token of a redeemer", self.teller.clone()),
+            ("token of a trusted issuer", self.given.partner.clone()),
             ("garbage", "pms_garbage.with.dots".to_owned()),
         ]
     }
@@ -293,6 +314,11 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         let kind = format!("{TOKEN_TYPE}access_token");
         let actor = [("actor_token", token), ("actor_token_type", kind.as_str())];
         swapped(app, &cast.own.access, "access_token", &actor)
+    }),
+    ("exchange of a JWT", &["token of a trusted issuer"], |app, _, token| swapped(app, token, "jwt", &[])),
+    ("assertion as a grant", &["token of a trusted issuer"], |app, _, token| {
+        let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        granted(&app.token_by("swap", &[("grant_type", grant), ("assertion", token)]))
     }),
     ("device grant", &["device code"], |app, _, token| {
         let grant = "urn:ietf:params:oauth:grant-type:device_code";

@@ -39,8 +39,8 @@ pub struct Create {
     /// Where answers may be sent; may be given several times.
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// How it may get tokens: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`, `passkey` or
-    /// `token_exchange`; may be given several times.
+    /// How it may get tokens: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`, `passkey`,
+    /// `token_exchange` or `jwt_bearer`; may be given several times.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<String>,
     /// What it may ask for; may be given several times.

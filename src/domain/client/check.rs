@@ -82,6 +82,12 @@ impl ClientDefinition {
             "write kind = \"confidential\": whoever reads a public client could act as it",
         );
         misfit(
+            public && uses(GrantType::JwtBearer),
+            "grants",
+            "gives jwt_bearer to a public client",
+            "write kind = \"confidential\": whoever reads a public client could bring tokens as it",
+        );
+        misfit(
             uses(GrantType::Passkey) && !self.first_party,
             "grants",
             "allows \"passkey\" to a client that is not first_party",
@@ -250,6 +256,7 @@ mod tests {
             ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "EC", "d": "x"}]})), ..sound() }),
             ("jwks", ClientDefinition { jwks: Some(json!({"keys": [{"kty": "oct"}]})), ..sound() }),
             ("grants", ClientDefinition { grants: vec![GrantType::ClientCredentials], ..public.clone() }),
+            ("grants", ClientDefinition { grants: vec![GrantType::JwtBearer], ..public.clone() }),
             ("grants", ClientDefinition { grants: vec![GrantType::Passkey], ..sound() }),
             ("may_introspect", ClientDefinition { may_introspect: vec!["a".into()], ..public.clone() }),
             ("redirect_uris", ClientDefinition { redirect_uris: vec![], ..sound() }),

@@ -35,6 +35,8 @@ pub enum GrantType {
     DeviceCode,
     /// RFC 8693; what may be exchanged, the rules of the configuration say.
     TokenExchange,
+    /// RFC 7523 §2.1; whose tokens are taken, the trusted issuers of the configuration say.
+    JwtBearer,
 }
 
 /// How a client authenticates at our endpoints (RFC 7591 §2, `token_endpoint_auth_method`).

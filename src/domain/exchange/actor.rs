@@ -46,6 +46,17 @@ impl Actor {
         std::iter::successors(Some(self), |actor| actor.act.as_deref()).count()
     }
 
+    /// The chain as somebody else tells of it: who is named without an issuer is named by this one.
+    #[must_use]
+    pub fn named_by(mut self, issuer: &str) -> Self {
+        let mut one = Some(&mut self);
+        while let Some(actor) = one {
+            actor.iss.get_or_insert_with(|| issuer.to_owned());
+            one = actor.act.as_deref_mut();
+        }
+        self
+    }
+
     /// This actor, after another chain.
     #[must_use]
     pub fn after(mut self, before: Option<&Self>) -> Self {

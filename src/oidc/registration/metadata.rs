@@ -24,7 +24,7 @@ const REQUEST_ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 pub struct Policy {
     /// Who may register.
     pub mode: RegistrationMode,
-    /// The grants, never those that an operator must give: passkey and token exchange.
+    /// The grants, never those that an operator must give: passkey, token exchange, assertions.
     pub grants: Vec<GrantType>,
     /// The scopes, never those of administration.
     pub scopes: Scopes,
@@ -42,7 +42,8 @@ impl Policy {
     /// As configured.
     pub fn of(config: &config::Registration, algorithms: &[Algorithm]) -> Self {
         let domain = |grant: &config::Grant| serde_json::from_value(grant.as_str().into()).ok();
-        let allowed = |grant: &GrantType| !matches!(grant, GrantType::Passkey | GrantType::TokenExchange);
+        let allowed =
+            |grant: &GrantType| !matches!(grant, GrantType::Passkey | GrantType::TokenExchange | GrantType::JwtBearer);
         let plain = |scope: &&str| !scope::is_admin(scope);
         Self {
             mode: config.mode,
@@ -358,6 +359,7 @@ const fn grant_type(grant: GrantType) -> &'static str {
         GrantType::ClientCredentials => "client_credentials",
         GrantType::DeviceCode => DEVICE_CODE,
         GrantType::TokenExchange => crate::oidc::wire::TOKEN_EXCHANGE,
+        GrantType::JwtBearer => crate::oidc::wire::JWT_BEARER,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, Verified, verify};
 use crate::clock::Time;
+use crate::domain::exchange::SubjectKind;
 use crate::tokens::claims::{
     AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims, TransactionProofClaims,
 };
@@ -138,6 +139,53 @@ pub fn transaction_proof(
         ..own(ring, &Use::Tokens, &[Algorithm::ES256], &[typ::TRANSACTION_PROOF], issuer)
     };
     verify(token, &expected, now)
+}
+
+/// What a place expects of a trusted issuer's token.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a> {
+    /// What the token is.
+    pub kind: SubjectKind,
+    /// Exactly this issuer.
+    pub issuer: &'a str,
+    /// Whom it must be for: one of these.
+    pub audiences: &'a [&'a str],
+    /// Seconds that clocks may differ.
+    pub leeway: u8,
+    /// Longest `exp - iat`, in seconds.
+    pub max_life: i64,
+}
+
+/// A token of a trusted issuer, by the keys of exactly that issuer. What its claims mean here, the trust decides.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn foreign(
+    keys: &KeySet,
+    algorithms: &[Algorithm],
+    place: &Foreign<'_>,
+    token: &str,
+    now: Time,
+) -> Result<Verified<Map<String, Value>>, Refusal> {
+    let expected = Expectation {
+        types: match place.kind {
+            SubjectKind::AccessToken => &[typ::ACCESS],
+            SubjectKind::IdToken | SubjectKind::Jwt => &[NO_TYPE, "JWT"],
+        },
+        issuer: place.issuer,
+        audience: Audience::AnyOf(place.audiences),
+        required: &["sub", "iat"],
+        leeway: Leeway::foreign(place.leeway),
+        expiry: Expiry::Enforced,
+        max_lifetime: Some(place.max_life),
+        keys: KeySource::Foreign { keys, algorithms },
+    };
+    let verified: Verified<Map<String, Value>> = verify(token, &expected, now)?;
+    // Logout tokens and security events of old have no type of their own (RFC 8417 §2.2).
+    if verified.claims().contains_key("events") {
+        return Err(Refusal::WrongType);
+    }
+    Ok(verified)
 }
 
 /// The algorithms of client assertions (RFC 7523). Which of them a client may use, the place decides.

@@ -13,27 +13,24 @@ use crate::tokens::mint::NOT_APPLICABLE;
 
 /// Mints it. The bridge's own rule is asked as everywhere, about the sign-in that the subject token tells of.
 pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> Result<ExchangeResponse, ExchangeError> {
-    let Decided { session, user, client, granted, now, .. } = *decided;
+    let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
-    let owner = user.id;
-    // The session may have been renewed since, with another passkey than the token tells of.
-    let is_same = told.auth_time == Some(session.auth_time.timestamp());
-    let signed_in_by = |passkey| is_same && Some(passkey) == session.passkey;
+    let owner = person.user.id;
     let passkeys = room.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
     let request = MintRequest {
-        user,
-        session: session.id,
+        user: &person.user,
+        session: person.session,
         acr: told.acr.as_deref().unwrap_or("0"),
         amr: &told.amr,
         auth_time: told.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(Time::UNIX_EPOCH),
-        passkey: passkeys.iter().find(|passkey| signed_in_by(passkey.id)),
+        passkey: passkeys.iter().find(|passkey| Some(passkey.id) == person.passkey),
         client,
         scopes: &granted.scopes,
         inputs: None,
     };
     let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;
     let told: Value = detail(decided);
-    let event = Event { detail: told, ..minted.event(owner, session.id, Some(&client.id), now, decided.origin) };
+    let event = Event { detail: told, ..minted.event(owner, person.session, Some(&client.id), now, decided.origin) };
     room.db.run(move |conn| audit::insert(conn, &event)).await?;
     Ok(ExchangeResponse {
         access_token: minted.token,

@@ -1,6 +1,7 @@
 //! Why nothing is exchanged, in the words of RFC 8693 §2.2.2.
 
 use crate::bridge::BridgeError;
+use crate::bridge::trusted::{NotArrived, TrustError};
 use crate::domain::exchange::Refusal;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
@@ -25,6 +26,12 @@ pub enum ExchangeError {
     /// The subject token is not good.
     #[error("the subject token: {0}")]
     Subject(verifier::Refusal),
+    /// It is of somebody else, and not believed.
+    #[error("the subject token: {0}")]
+    Trust(#[from] TrustError),
+    /// It is believed, and means nobody, or was used before.
+    #[error(transparent)]
+    NotArrived(#[from] NotArrived),
     /// The actor token is not good.
     #[error("the actor token: {0}")]
     Actor(verifier::Refusal),
@@ -93,7 +100,7 @@ impl From<ExchangeError> for Failure {
             }
             ExchangeError::TakenType => (
                 Kind::InvalidRequest,
-                "Tokens of this type are not taken in exchange: send an access token or an ID token.",
+                "Tokens of this type are not taken in exchange: send an access token, an ID token, or the JWT of a trusted issuer.",
             ),
             ExchangeError::RequestedType | ExchangeError::Refused(Refusal::Kind) => {
                 (Kind::InvalidRequest, "Tokens of the requested type are not given to this client.")
@@ -114,6 +121,8 @@ impl From<ExchangeError> for Failure {
                 (Kind::InvalidRequest, "The token is bound to a DPoP key, and the request does not prove that key.")
             }
             ExchangeError::Subject(_)
+            | ExchangeError::Trust(_)
+            | ExchangeError::NotArrived(_)
             | ExchangeError::Unusable
             | ExchangeError::ClientGone
             | ExchangeError::Ended

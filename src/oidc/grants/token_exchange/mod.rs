@@ -10,21 +10,22 @@ mod error;
 mod presented;
 
 pub use self::error::ExchangeError;
-use self::presented::{Opened, OpenedActor};
+use self::presented::{Newcomer, Opened, OpenedActor, Owner, Whose};
 
 use serde_json::json;
 
+use crate::bridge::trusted::{Arrival, arrive};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
 use crate::domain::exchange::{self, Granted, Issues, Wanted};
-use crate::domain::id::SessionId;
+use crate::domain::id::{PasskeyId, SessionId};
 use crate::domain::scope::Scopes;
-use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::{ExchangeResponse, token_type};
+use crate::storage::sign_in::ForeignSession;
 use crate::storage::{StorageError, audit, sessions, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{Exchange, Exchanged};
@@ -93,10 +94,17 @@ struct Decided<'a> {
     subject: &'a Opened,
     granted: &'a Granted,
     key: Option<&'a Jkt>,
-    session: &'a Session,
-    user: &'a User,
+    person: &'a Person,
     now: Time,
     origin: &'a Provenance,
+}
+
+/// The person of a subject token, and the session that the new token lives with.
+struct Person {
+    user: User,
+    session: SessionId,
+    /// The passkey of the sign-in that the subject token tells of.
+    passkey: Option<PasskeyId>,
 }
 
 /// Gives a token for a token.
@@ -113,7 +121,7 @@ pub async fn exchange(
     client.may_use(GrantType::TokenExchange).map_err(|_| ExchangeError::NotAllowed)?;
     let now = room.clock.now();
     let wanted = asked.wanted(room)?;
-    let subject = presented::subject(room, asked.subject, key, now)?;
+    let subject = presented::subject(room, client, asked.subject, (key, origin), now).await?;
     let actor = asked.actor.map(|actor| presented::actor(room, client, actor, key, now)).transpose()?;
     let request = exchange::Asked {
         client,
@@ -127,9 +135,14 @@ pub async fn exchange(
     if matches!(wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt)) {
         fit_resources(room, client, asked, &mut granted)?;
     }
-    let (session, user) = alive(room, client, &subject, actor.as_ref(), now).await?;
-    let decided =
-        Decided { client, subject: &subject, granted: &granted, key, session: &session, user: &user, now, origin };
+    let person = match &subject.whose {
+        Whose::Own(owner) => alive(room, client, owner, (&subject, actor.as_ref()), now).await?,
+        Whose::Foreign(newcomer) => {
+            require_alive(room, actor.as_ref(), now).await?;
+            arrived(room, client, newcomer, &granted, now).await?
+        }
+    };
+    let decided = Decided { client, subject: &subject, granted: &granted, key, person: &person, now, origin };
     match &wanted {
         Wanted::Own(kind) => own_token(room, &decided, *kind).await,
         Wanted::Bridge(name) => custom::token(room, &decided, name).await,
@@ -153,15 +166,15 @@ fn fit_resources(
     Ok(())
 }
 
-/// The session and the person of the subject token, when they and the actor are alive and the person may use the client.
+/// The person of a token of ours, when their session and the actor are alive and they may use the client.
 async fn alive(
     room: &Oidc,
     client: &AuthenticatedClient,
-    subject: &Opened,
-    actor: Option<&OpenedActor>,
+    owner: &Owner,
+    (subject, actor): (&Opened, Option<&OpenedActor>),
     now: Time,
-) -> Result<(Session, User), ExchangeError> {
-    let ids = subject.owner.ids;
+) -> Result<Person, ExchangeError> {
+    let ids = owner.ids;
     let members = client.definition.allowed_groups.clone();
     let actor_lives = actor.map(|actor| actor.lives.clone());
     let found = room
@@ -174,7 +187,7 @@ async fn alive(
         })
         .await?;
     let (session, user, is_member, acting) = found.ok_or(ExchangeError::Ended)?;
-    if !subject.owner.is(room, &user) {
+    if !owner.is(room, &user) {
         return Err(ExchangeError::Ended);
     }
     if !is_member {
@@ -182,16 +195,49 @@ async fn alive(
     }
     match (actor, acting) {
         (Some(actor), Some(found)) if !actor.lives.is(room, &found) => Err(ExchangeError::ActorEnded),
-        _ => Ok((session, user)),
+        _ => {
+            // The session may have been renewed since, with another passkey than the token tells of.
+            let is_same = subject.authentication.auth_time == Some(session.auth_time.timestamp());
+            Ok(Person { user, session: session.id, passkey: session.passkey.filter(|_| is_same) })
+        }
     }
+}
+
+/// The actor must be alive where the subject has no session of ours to look at in the same visit.
+async fn require_alive(room: &Oidc, actor: Option<&OpenedActor>, now: Time) -> Result<(), ExchangeError> {
+    let Some(actor) = actor else { return Ok(()) };
+    let lives = actor.lives.clone();
+    let found = room.db.run(move |conn| lives.find(conn, now)).await?;
+    if actor.lives.is(room, &found) { Ok(()) } else { Err(ExchangeError::ActorEnded) }
+}
+
+/// The person of a trusted issuer's token, with a session that lives as long as what is issued in it.
+async fn arrived(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    newcomer: &Newcomer,
+    granted: &Granted,
+    now: Time,
+) -> Result<Person, ExchangeError> {
+    let session = ForeignSession {
+        id: SessionId::random(),
+        client: client.id.clone(),
+        auth_time: newcomer.signed_in_at,
+        now,
+        ends_at: now + granted.life,
+        origin: newcomer.arrival.event.origin.clone(),
+    };
+    let arrival = Arrival { session: Some(session), ..newcomer.arrival.clone() };
+    let arrived = arrive(&room.db, arrival).await??;
+    Ok(Person { user: arrived.user, session: arrived.session, passkey: None })
 }
 
 async fn own_token(room: &Oidc, decided: &Decided<'_>, kind: Issues) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { subject, granted, now, .. } = *decided;
     let exchange = Exchange {
-        user: decided.user.id,
+        user: decided.person.user.id,
         client: decided.client,
-        session: decided.session.id,
+        session: decided.person.session,
         grant_id: subject.grant_id.as_deref(),
         jkt: decided.key.map(Jkt::as_str),
         audience: &granted.audience,
@@ -226,17 +272,11 @@ fn witnessed(decided: &Decided<'_>, issued: &Exchanged) -> Option<Event> {
     (!granted.narrows_own).then(|| Event {
         subject: Some(issued.jti.clone()),
         detail: detail(decided),
-        ..event(decided, kind, decided.session.id)
-    })
-}
-
-fn event(decided: &Decided<'_>, kind: EventKind, session: SessionId) -> Event {
-    Event {
-        user: Some(decided.user.id),
-        session: Some(session),
+        user: Some(decided.person.user.id),
+        session: Some(decided.person.session),
         client: Some(decided.client.id.clone()),
         ..Event::new(kind, decided.now, decided.origin)
-    }
+    })
 }
 
 /// What the audit trail tells of an exchange beside who and when.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use diesel::PgConnection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ExchangeError, Presented};
+use crate::bridge::trusted::{Arrival, Believed};
 use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::exchange::{Actor, Issuer, MayAct, Subject, SubjectKind};
 use crate::domain::scope::Scopes;
@@ -22,7 +24,7 @@ use crate::storage::sessions::{self, TokenIds};
 use crate::storage::{StorageError, revoked_tokens};
 use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, IdClaims};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::verifier::{Refusal, places};
+use crate::tokens::verifier::{self, Refusal, places};
 
 /// A subject token that was verified.
 #[derive(Debug)]
@@ -30,13 +32,29 @@ pub(super) struct Opened {
     /// What the rules ask about.
     pub(super) policy: Subject,
     /// Whose it is.
-    pub(super) owner: Owner,
+    pub(super) whose: Whose,
     /// How the person signed in.
     pub(super) authentication: Authentication,
     /// The grant that it came from.
     pub(super) grant_id: Option<String>,
     /// Its id.
     pub(super) jti: String,
+}
+
+/// Where the person of a subject token is found.
+#[derive(Debug)]
+pub(super) enum Whose {
+    /// In the session of a token of ours.
+    Own(Owner),
+    /// By what a trusted issuer says; a session is opened for what is issued.
+    Foreign(Box<Newcomer>),
+}
+
+/// Somebody whom a trusted issuer speaks for.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) arrival: Arrival,
+    pub(super) signed_in_at: Time,
 }
 
 /// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`.
@@ -95,30 +113,95 @@ impl Lives {
     }
 }
 
-/// Opens a subject token.
-pub(super) fn subject(
+/// Opens a subject token: ours, or that of the trusted issuer that it names.
+pub(super) async fn subject(
     room: &Oidc,
+    client: &AuthenticatedClient,
     presented: Presented<'_>,
-    key: Option<&Jkt>,
+    (key, origin): (Option<&Jkt>, &Provenance),
     now: Time,
 ) -> Result<Opened, ExchangeError> {
+    let kind = match presented.kind {
+        token_type::ACCESS_TOKEN => SubjectKind::AccessToken,
+        token_type::ID_TOKEN => SubjectKind::IdToken,
+        token_type::JWT => SubjectKind::Jwt,
+        _ => return Err(ExchangeError::TakenType),
+    };
+    let named = verifier::claimed_issuer(presented.token).map_err(ExchangeError::Subject)?;
+    if named == room.mint.issuer() {
+        return own(room, kind, presented.token, key, now);
+    }
+    let believed = room.trusted_issuers.believe(presented.token, kind, now).await?;
+    foreign(client, &believed, kind, (key, origin), now)
+}
+
+fn own(room: &Oidc, kind: SubjectKind, token: &str, key: Option<&Jkt>, now: Time) -> Result<Opened, ExchangeError> {
     let (ring, issuer) = (room.mint.keys().ring(), room.mint.issuer());
-    match presented.kind {
-        token_type::ACCESS_TOKEN => {
-            let claims = places::any_access_token(&ring, issuer, presented.token, now)
-                .map_err(ExchangeError::Subject)?
-                .into_claims();
+    match kind {
+        SubjectKind::AccessToken => {
+            let claims =
+                places::any_access_token(&ring, issuer, token, now).map_err(ExchangeError::Subject)?.into_claims();
             require_key(claims.cnf.as_ref(), key)?;
             access_token(room, claims, now)
         }
-        token_type::ID_TOKEN => {
-            let claims = places::exchanged_id_token(&ring, issuer, presented.token, now)
-                .map_err(ExchangeError::Subject)?
-                .into_claims();
+        SubjectKind::IdToken => {
+            let claims =
+                places::exchanged_id_token(&ring, issuer, token, now).map_err(ExchangeError::Subject)?.into_claims();
             id_token(room, claims, now)
         }
-        _ => Err(ExchangeError::TakenType),
+        SubjectKind::Jwt => Err(ExchangeError::TakenType),
     }
+}
+
+/// A token of a trusted issuer says who somebody is. What it says of scopes is worth nothing here.
+fn foreign(
+    client: &AuthenticatedClient,
+    believed: &Believed<'_>,
+    kind: SubjectKind,
+    (key, origin): (Option<&Jkt>, &Provenance),
+    now: Time,
+) -> Result<Opened, ExchangeError> {
+    if let Some(bound) = believed.claims.get("cnf") {
+        let bound: Confirmation = serde_json::from_value(bound.clone()).map_err(|_| ExchangeError::Unusable)?;
+        require_key(Some(&bound), key)?;
+    }
+    let signed_in_at = believed.signed_in_at(now);
+    let left = left(believed.seconds("exp").unwrap_or_default(), now);
+    if left <= Duration::zero() {
+        return Err(ExchangeError::Subject(Refusal::Expired));
+    }
+    let event = Event {
+        client: Some(client.id.clone()),
+        subject_name: Some(believed.trust.name.clone()),
+        detail: json!({ "trusted_issuer": believed.trust.name }),
+        ..Event::new(EventKind::TrustedTokenBelieved, now, origin)
+    };
+    let members = client.definition.allowed_groups.clone();
+    let issuer = &believed.trust.issuer;
+    Ok(Opened {
+        policy: Subject {
+            issuer: Issuer::Trusted(believed.trust.name.clone()),
+            kind,
+            client: believed.text("azp").or_else(|| believed.text("client_id")).map(ToOwned::to_owned),
+            audience: believed.audience(),
+            scopes: Scopes::default(),
+            left,
+            act: acts(believed.claims.get("act"))?.map(|act| act.named_by(issuer)),
+            may_act: may_act(believed.claims.get("may_act"))?,
+        },
+        whose: Whose::Foreign(Box::new(Newcomer {
+            arrival: Arrival::new(believed, believed.once(now), members, None, event),
+            signed_in_at,
+        })),
+        // What it says of strength is the issuer's own measure.
+        authentication: Authentication {
+            auth_time: Some(signed_in_at.timestamp()),
+            acr: Some("0".to_owned()),
+            ..Authentication::default()
+        },
+        grant_id: None,
+        jti: believed.text("jti").unwrap_or_default().to_owned(),
+    })
 }
 
 fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, ExchangeError> {
@@ -136,7 +219,7 @@ fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, 
             act: acts(claims.act.as_ref())?,
             may_act: may_act(claims.may_act.as_ref())?,
         },
-        owner: Owner { ids, client, sub: claims.sub },
+        whose: Whose::Own(Owner { ids, client, sub: claims.sub }),
         authentication: claims.authentication,
         grant_id: claims.grant_id,
         jti: claims.jti,
@@ -162,7 +245,11 @@ fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, Exchange
             act: acts(claims.act.as_ref())?,
             may_act: may_act(claims.may_act.as_ref())?,
         },
-        owner: Owner { ids: TokenIds { session, jti: claims.jti.parse().ok(), grant: None }, client, sub: claims.sub },
+        whose: Whose::Own(Owner {
+            ids: TokenIds { session, jti: claims.jti.parse().ok(), grant: None },
+            client,
+            sub: claims.sub,
+        }),
         authentication: claims.authentication,
         grant_id: None,
         jti: claims.jti,

@@ -1,0 +1,131 @@
+//! The keys of a trusted issuer: given, at an address, or at the address that its discovery document names.
+//!
+//! What must always hold: a discovery document counts only when it names exactly the issuer that it was fetched for (OpenID
+//! Connect Discovery §4.3); one that fails is not asked for again at once, and the address that it named before is used on.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, Time};
+use crate::outbound::key_sets::{KeySets, KeySetsError, is_json};
+use crate::outbound::{Outbound, OutboundError};
+use crate::tokens::jwks::KeySet;
+use crate::tokens::verifier::json::parse_object;
+
+/// Shortest time between two fetches of a discovery document, after a failure too.
+const PAUSE: Duration = Duration::seconds(30);
+/// How long a discovery document counts.
+const LIFE: Duration = Duration::hours(1);
+
+/// Where keys come from.
+#[derive(Clone, Debug)]
+pub enum KeyOrigin {
+    /// The discovery document of the issuer names their address.
+    Discovery,
+    /// An address.
+    At(String),
+    /// They were given.
+    Given(Arc<KeySet>),
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustedKeysError {
+    /// They cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeySetsError),
+    /// The discovery document cannot be had.
+    #[error("its discovery document cannot be fetched: {0}")]
+    Fetch(#[from] OutboundError),
+    /// It is none, or another's.
+    #[error("its discovery document {0}")]
+    Discovery(&'static str),
+    /// It could not be had a moment ago.
+    #[error("its discovery document could not be fetched a moment ago")]
+    Pause,
+}
+
+pub(super) struct TrustedKeys {
+    origin: KeyOrigin,
+    issuer: String,
+    outbound: Outbound,
+    clock: Clock,
+    sets: KeySets,
+    discovered: Mutex<Discovered>,
+}
+
+#[derive(Default)]
+struct Discovered {
+    asked_at: Option<Time>,
+    found: Option<(String, Time)>,
+}
+
+impl TrustedKeys {
+    pub(super) fn new(origin: KeyOrigin, issuer: &str, outbound: &Outbound, clock: &Clock) -> Self {
+        Self {
+            origin,
+            issuer: issuer.to_owned(),
+            outbound: outbound.clone(),
+            clock: clock.clone(),
+            sets: KeySets::new(outbound.clone(), clock.clone(), "trusted_issuer_keys"),
+            discovered: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn get(&self) -> Result<Arc<KeySet>, TrustedKeysError> {
+        match &self.origin {
+            KeyOrigin::Given(set) => Ok(Arc::clone(set)),
+            KeyOrigin::At(uri) => Ok(self.sets.of(&self.issuer, uri).await?),
+            KeyOrigin::Discovery => Ok(self.sets.of(&self.issuer, &self.address().await?).await?),
+        }
+    }
+
+    pub(super) async fn newer(&self) -> Option<Arc<KeySet>> {
+        match &self.origin {
+            KeyOrigin::Given(_) => None,
+            KeyOrigin::At(uri) => self.sets.newer(&self.issuer, uri).await,
+            KeyOrigin::Discovery => self.sets.newer(&self.issuer, &self.address().await.ok()?).await,
+        }
+    }
+
+    /// The address that the discovery document names.
+    async fn address(&self) -> Result<String, TrustedKeysError> {
+        // Held while fetching: whoever comes meanwhile waits for the same answer.
+        let mut discovered = self.discovered.lock().await;
+        let now = self.clock.now();
+        let known = discovered.found.clone();
+        if let Some((uri, _)) = known.as_ref().filter(|(_, until)| now < *until) {
+            return Ok(uri.clone());
+        }
+        let known = known.map(|(uri, _)| uri);
+        if discovered.asked_at.is_some_and(|asked| now < asked + PAUSE) {
+            return known.ok_or(TrustedKeysError::Pause);
+        }
+        discovered.asked_at = Some(now);
+        match self.discover().await {
+            Ok(uri) => {
+                discovered.found = Some((uri.clone(), now + LIFE));
+                Ok(uri)
+            }
+            Err(error) => known.ok_or(error),
+        }
+    }
+
+    async fn discover(&self) -> Result<String, TrustedKeysError> {
+        let address = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let answer = self.outbound.get(&address, "application/json", "trusted_issuer_discovery").await?;
+        if answer.media_type.as_deref().is_some_and(|media_type| !is_json(media_type)) {
+            return Err(TrustedKeysError::Discovery("does not come as JSON"));
+        }
+        let document = parse_object(&answer.body).map_err(|_| TrustedKeysError::Discovery("is no JSON object"))?;
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
+        if text("issuer") != Some(&self.issuer) {
+            return Err(TrustedKeysError::Discovery("names another issuer"));
+        }
+        let uri = text("jwks_uri").ok_or(TrustedKeysError::Discovery("names no jwks_uri"))?;
+        Ok(uri.to_owned())
+    }
+}

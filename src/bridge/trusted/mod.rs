@@ -1,0 +1,203 @@
+//! Trusted issuers of a running server: whose tokens are believed, by which keys, and the sign-in that comes of one.
+//!
+//! What must always hold: a token is verified by the one verifier, with the keys of exactly the issuer that it names and the
+//! algorithms that this issuer is trusted with; it is for us or for one of the audiences that the trust lists; its keys come
+//! through the guarded outbound client. What its owner may do here, rules and clients say, never the token.
+//!
+//! To add a source of keys: a variant of [`KeyOrigin`].
+
+mod keys;
+mod sign_in;
+
+pub use self::keys::{KeyOrigin, TrustedKeysError};
+pub use self::sign_in::{Arrival, Arrived, NotArrived, arrive};
+
+use serde_json::{Map, Value};
+
+use self::keys::TrustedKeys;
+use crate::clock::{Clock, Time};
+use crate::domain::exchange::SubjectKind;
+use crate::domain::trust::{BearerGrant, Trust, TrustRefusal};
+use crate::outbound::Outbound;
+use crate::tokens::jwks::KeySet;
+use crate::tokens::keys::Algorithm;
+use crate::tokens::verifier::places::{self, Foreign};
+use crate::tokens::verifier::{self, Refusal, Verified};
+
+/// A trusted issuer as the configuration declares it.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// What is believed.
+    pub trust: Trust,
+    /// Where its keys are.
+    pub keys: KeyOrigin,
+    /// Its tokens as grants (RFC 7523).
+    pub grant: BearerGrant,
+}
+
+/// Why a token is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// Its issuer is nobody's whom we trust, or not for this kind of token.
+    #[error("no trusted issuer of such tokens has this name")]
+    Unknown,
+    /// Its keys are not to be had.
+    #[error("the keys of the issuer: {0}")]
+    Keys(#[from] TrustedKeysError),
+    /// It is not genuine, not for us, or over.
+    #[error("the token: {0}")]
+    Token(#[from] Refusal),
+    /// Genuine, but not as this issuer's tokens must be.
+    #[error(transparent)]
+    Refused(#[from] TrustRefusal),
+}
+
+/// A token of a trusted issuer that is believed.
+#[derive(Clone, Debug)]
+#[must_use = "a believed token is there to be used"]
+pub struct Believed<'a> {
+    /// What is believed of its issuer.
+    pub trust: &'a Trust,
+    /// What it says.
+    pub claims: Map<String, Value>,
+}
+
+impl Believed<'_> {
+    /// A claim of text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+
+    /// A claim that is a date, in seconds.
+    pub fn seconds(&self, name: &str) -> Option<i64> {
+        self.claims.get(name).and_then(Value::as_i64)
+    }
+
+    /// When the person signed in there: `auth_time`, else when the token was made; never ahead of us.
+    pub fn signed_in_at(&self, now: Time) -> Time {
+        let told = self.seconds("auth_time").or_else(|| self.seconds("iat"));
+        told.and_then(|seconds| Time::from_timestamp(seconds, 0)).map_or(now, |at| at.min(now))
+    }
+
+    /// Its id and from when on it is refused for its age, where its issuer's tokens count once.
+    pub fn once(&self, now: Time) -> Option<(String, Time)> {
+        let jti = self.text("jti").filter(|_| self.trust.single_use)?;
+        let exp = self.seconds("exp").unwrap_or_default() + i64::from(self.trust.leeway);
+        Some((jti.to_owned(), Time::from_timestamp(exp, 0).unwrap_or(now)))
+    }
+
+    /// Whom it is for.
+    pub fn audience(&self) -> Vec<String> {
+        match self.claims.get("aud") {
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One issuer with its keys.
+pub struct TrustedIssuer {
+    declared: Declared,
+    algorithms: Vec<Algorithm>,
+    keys: TrustedKeys,
+}
+
+/// The issuers.
+#[derive(Default)]
+pub struct TrustedIssuers(Vec<TrustedIssuer>);
+
+impl TrustedIssuers {
+    /// Nothing fetched yet.
+    pub fn new(declared: Vec<Declared>, outbound: &Outbound, clock: &Clock) -> Self {
+        let ready = |declared: Declared| TrustedIssuer {
+            algorithms: declared.trust.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
+            keys: TrustedKeys::new(declared.keys.clone(), &declared.trust.issuer, outbound, clock),
+            declared,
+        };
+        Self(declared.into_iter().map(ready).collect())
+    }
+
+    /// The issuer that a token names, whatever the token is worth.
+    pub fn of_token(&self, token: &str) -> Result<&TrustedIssuer, TrustError> {
+        let named = verifier::claimed_issuer(token)?;
+        self.0.iter().find(|one| one.declared.trust.issuer == named).ok_or(TrustError::Unknown)
+    }
+
+    /// The issuer of this name of ours.
+    pub fn find(&self, name: &str) -> Option<&TrustedIssuer> {
+        self.0.iter().find(|one| one.declared.trust.name == name)
+    }
+
+    /// Whether the tokens of any issuer are taken as grants.
+    pub fn grant_tokens(&self) -> bool {
+        self.0.iter().any(|one| !one.declared.grant.clients.is_empty())
+    }
+
+    /// A token of one of them.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub async fn believe(&self, token: &str, kind: SubjectKind, now: Time) -> Result<Believed<'_>, TrustError> {
+        self.of_token(token)?.believe(token, kind, now).await
+    }
+}
+
+impl TrustedIssuer {
+    /// What is believed of it.
+    pub const fn trust(&self) -> &Trust {
+        &self.declared.trust
+    }
+
+    /// Its tokens as grants.
+    pub const fn grant(&self) -> &BearerGrant {
+        &self.declared.grant
+    }
+
+    /// A token of this issuer, as one of this kind.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub async fn believe(&self, token: &str, kind: SubjectKind, now: Time) -> Result<Believed<'_>, TrustError> {
+        let audiences: Vec<&str> = self.declared.trust.audiences.iter().map(String::as_str).collect();
+        self.believe_for(token, kind, &audiences, now).await
+    }
+
+    /// The same for audiences of the caller's choice, of which it must name one.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub async fn believe_for(
+        &self,
+        token: &str,
+        kind: SubjectKind,
+        audiences: &[&str],
+        now: Time,
+    ) -> Result<Believed<'_>, TrustError> {
+        let trust = &self.declared.trust;
+        if !trust.kinds.contains(&kind) {
+            return Err(TrustError::Unknown);
+        }
+        let verify = |keys: &KeySet| {
+            let place = Foreign {
+                kind,
+                issuer: &trust.issuer,
+                audiences,
+                leeway: trust.leeway,
+                max_life: trust.max_life.num_seconds(),
+            };
+            places::foreign(keys, &self.algorithms, &place, token, now)
+        };
+        let verified = match verify(&*self.keys.get().await?) {
+            // It may have changed its keys since they were fetched.
+            Err(refusal @ (Refusal::UnknownKey | Refusal::Signature)) => match self.keys.newer().await {
+                Some(keys) => verify(&keys)?,
+                None => return Err(refusal.into()),
+            },
+            other => other?,
+        };
+        let claims = Verified::into_claims(verified);
+        trust.judge(&claims, now)?;
+        Ok(Believed { trust, claims })
+    }
+}

@@ -1,0 +1,201 @@
+//! What comes of a trusted issuer's token: the person it means, and a session of their own for it.
+//!
+//! What must always hold: the token is used up, its person found or made, and the session opened in one transaction, so that
+//! of many at once one counts and nothing is half done; the session is one factor of nothing (`acr` 0), its verification is
+//! never fresh, and it lives no longer than what is issued in it.
+
+use diesel::PgConnection;
+
+use super::Believed;
+use crate::clock::Time;
+use crate::domain::audit::Event;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::standard_claims::StandardClaims;
+use crate::domain::text::Email;
+use crate::domain::trust::{Mapping, Trust};
+use crate::domain::user::{User, UserStatus};
+use crate::storage::sign_in::{ForeignSession, open_foreign};
+use crate::storage::used_jti::{self, Kind, Spent};
+use crate::storage::{Db, StorageError, audit, people, users};
+
+/// Longest `sub` of a foreign issuer.
+const MAX_SUBJECT: usize = 255;
+/// How often a transaction is tried when another one made the same person first.
+const TRIES: usize = 3;
+
+/// Somebody arrives with a token.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// What is believed of the issuer.
+    pub trust: Trust,
+    /// The issuer's name of the person.
+    pub subject: String,
+    /// The token's id, when it counts once, and from when on it is refused for its age.
+    pub once: Option<(String, Time)>,
+    /// The address that it proves.
+    pub email: Option<Email>,
+    /// What an account is made from.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// Groups whose members may use the client; none: everybody may.
+    pub members: Vec<String>,
+    /// The session to open; none where only the person is wanted.
+    pub session: Option<ForeignSession>,
+    /// The event to write, but for whose it is.
+    pub event: Event,
+}
+
+/// Who arrived.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// They.
+    pub user: User,
+    /// The session that was opened for them; without one, an id of nothing.
+    pub session: SessionId,
+}
+
+/// Why nobody did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotArrived {
+    /// The token was used before.
+    #[error("the token was used before")]
+    Replayed,
+    /// A `sub` that is none of anybody.
+    #[error("the subject of the token is too long")]
+    Subject,
+    /// It means nobody here.
+    #[error("the token means nobody who has an account here")]
+    Nobody,
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The person may not use the client.
+    #[error("the person is not in a group that may use this client")]
+    NotInGroup,
+    /// An account cannot be made of what it says.
+    #[error("no account can be made: {0}")]
+    NotMade(&'static str),
+}
+
+/// Lets somebody in, or says why not; what refuses uses the token up all the same.
+///
+/// # Errors
+/// [`StorageError`] for faults only.
+pub async fn arrive(db: &Db, arrival: Arrival) -> Result<Result<Arrived, NotArrived>, StorageError> {
+    let mut tries = TRIES;
+    loop {
+        let arrival = arrival.clone();
+        tries -= 1;
+        match db.tx(move |conn| arrival.settle(conn)).await {
+            // Another one linked or made the same person in between: look again.
+            Err(StorageError::Conflict { .. }) if tries > 0 => {}
+            Err(StorageError::Conflict { .. }) => {
+                return Ok(Err(NotArrived::NotMade("an address or an external id is another's")));
+            }
+            other => return other,
+        }
+    }
+}
+
+impl Arrival {
+    /// Of a token that is believed. `once` is its id and from when on it is refused for its age, when it counts once.
+    pub fn new(
+        believed: &Believed<'_>,
+        once: Option<(String, Time)>,
+        members: Vec<String>,
+        session: Option<ForeignSession>,
+        event: Event,
+    ) -> Self {
+        Self {
+            trust: believed.trust.clone(),
+            subject: believed.text("sub").unwrap_or_default().to_owned(),
+            once,
+            email: believed.trust.proven_email(&believed.claims),
+            attributes: believed.trust.attributes_of(&believed.claims),
+            members,
+            session,
+            event,
+        }
+    }
+
+    fn settle(self, conn: &mut PgConnection) -> Result<Result<Arrived, NotArrived>, StorageError> {
+        if self.subject.len() > MAX_SUBJECT {
+            return Ok(Err(NotArrived::Subject));
+        }
+        if let Some((jti, until)) = &self.once {
+            let spent = Spent {
+                kind: Kind::TrustedToken,
+                signer: self.trust.issuer.clone(),
+                jti: jti.clone(),
+                expires_at: *until,
+            };
+            if !used_jti::spend(conn, &spent)? {
+                return Ok(Err(NotArrived::Replayed));
+            }
+        }
+        let user = match self.person(conn)? {
+            Ok(user) => user,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if user.status != UserStatus::Active {
+            return Ok(Err(NotArrived::Disabled));
+        }
+        if !self.members.is_empty() && !users::is_in_any(conn, user.id, &self.members)? {
+            return Ok(Err(NotArrived::NotInGroup));
+        }
+        let session = self.session.as_ref().map_or_else(SessionId::random, |session| session.id);
+        if let Some(opened) = &self.session
+            && !open_foreign(conn, user.id, opened)?
+        {
+            return Ok(Err(NotArrived::Disabled));
+        }
+        let in_session = self.session.is_some().then_some(session);
+        audit::insert(conn, &Event { user: Some(user.id), session: in_session, ..self.event })?;
+        Ok(Ok(Arrived { user, session }))
+    }
+
+    fn person(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {
+        if let Some(user) = people::find_by_external_id(conn, &self.trust.source, &self.subject)? {
+            return Ok(Ok(user));
+        }
+        match self.trust.mapping {
+            Mapping::Linked => Ok(Err(NotArrived::Nobody)),
+            Mapping::VerifiedEmail => {
+                let Some(email) = &self.email else { return Ok(Err(NotArrived::Nobody)) };
+                let Some(user) = people::find_by_verified_email(conn, &email.normalised())? else {
+                    return Ok(Err(NotArrived::Nobody));
+                };
+                // Known by another name already: the address went from one person there to another.
+                if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
+                    return Ok(Err(NotArrived::Nobody));
+                }
+                Ok(Ok(user))
+            }
+            Mapping::Create => self.create(conn),
+        }
+    }
+
+    fn create(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {
+        let Ok(claims) = StandardClaims::parse(&self.attributes) else {
+            return Ok(Err(NotArrived::NotMade("its claims are not those of a person")));
+        };
+        if let Some(missing) = people::unknown_group(conn, &self.trust.groups)? {
+            tracing::warn!(trusted_issuer = self.trust.name, group = missing, "a default group does not exist");
+            return Ok(Err(NotArrived::NotMade("a default group does not exist")));
+        }
+        let id = UserId::random();
+        people::insert(conn, (id, &crate::random::bytes::<32>()), &claims, self.event.at)?;
+        people::link(conn, id, &self.trust.source, &self.subject)?;
+        people::set_groups(conn, id, &self.trust.groups)?
+            .map_err(|name| StorageError::corrupt("groups", name, "it was there a moment ago"))?;
+        let event = Event {
+            kind: crate::domain::audit::EventKind::UserChanged,
+            user: Some(id),
+            subject_name: Some(self.trust.name.clone()),
+            detail: serde_json::json!({ "change": "created", "trusted_issuer": self.trust.name }),
+            ..self.event.clone()
+        };
+        audit::insert(conn, &event)?;
+        let made = users::find(conn, id)?;
+        made.map(Ok).ok_or_else(|| StorageError::corrupt("users", id, "it was just made and is gone"))
+    }
+}

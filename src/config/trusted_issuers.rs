@@ -1,0 +1,368 @@
+//! Trusted issuers: others whose tokens are believed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use url::Url;
+
+use super::client_openid::in_domain;
+use super::exchange::words;
+use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::problems::{Wrong, quoted};
+use super::reader::Reader;
+use super::text;
+use crate::clock::Time;
+use crate::domain::scope::Scopes;
+use crate::domain::standard_claims;
+use crate::domain::trust::{BearerGrant, Trust};
+
+choices! {
+    /// A signature algorithm of others (RFC 7518, RFC 8037).
+    Signature {
+        /// RSA PKCS#1 v1.5 with SHA-256.
+        Rs256 = "RS256",
+        /// RSA PSS with SHA-256.
+        Ps256 = "PS256",
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+    }
+}
+
+choices! {
+    /// A kind of token of others.
+    TokenType {
+        /// A JWT without a type, or of the type `JWT`.
+        Jwt = "jwt",
+        /// An ID token (OpenID Connect Core §2).
+        IdToken = "id_token",
+        /// An access token (RFC 9068).
+        AccessToken = "access_token",
+    }
+}
+
+choices! {
+    /// How a person is found.
+    SubjectMapping {
+        /// By a link that somebody made.
+        Linked = "linked",
+        /// By a link, or an address that the issuer is the authority for.
+        VerifiedEmail = "verified_email",
+        /// By a link, or an account is made.
+        Create = "create",
+    }
+}
+
+/// A trusted issuer as configured.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    /// What is believed.
+    pub trust: Trust,
+    /// Its tokens as grants.
+    pub grant: BearerGrant,
+    /// The address of its keys.
+    pub jwks_uri: Option<String>,
+    /// Its keys.
+    pub jwks: Option<Value>,
+    /// The file of its keys.
+    pub jwks_file: Option<PathBuf>,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Trusted issuers",
+    doc: "`[trusted_issuers.<name>]`, in the file only: others whose tokens are believed, to be exchanged by \
+          [rules](#exchange-rules) or brought as a grant (RFC 7523). See [trusted issuers](../flows/trusted-issuers.md).",
+    keys: &[
+        Key {
+            path: "trusted_issuers.<name>.issuer",
+            kind: Kind::Text("URL"),
+            default: Fallback::Required,
+            doc: "The `iss` of its tokens, compared byte for byte.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.jwks_uri",
+            kind: Kind::Text("URL"),
+            default: Fallback::Derived("what the issuer's discovery document names"),
+            doc: "Where its keys are. They are fetched as everything is (see [outbound requests](#outbound-requests)), kept as \
+                  long as the answer says, and fetched again for a key that is not among them.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.jwks",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "Its public keys themselves, a JWK Set, instead of an address.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.jwks_file",
+            kind: Kind::Path,
+            default: Fallback::Unset,
+            doc: "A file with its public keys, a JWK Set, instead of an address; read at the start.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.algorithms",
+            kind: Kind::Choices(Signature::WORDS),
+            default: Fallback::Value("RS256,ES256"),
+            doc: "The algorithms that it is trusted with.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.token_types",
+            kind: Kind::Choices(TokenType::WORDS),
+            default: Fallback::Value("jwt"),
+            doc: "Which of its tokens are taken. The header's `typ` must fit: `at+jwt` for an access token, `JWT` or none for \
+                  the others.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.audiences",
+            kind: Kind::List("audience"),
+            default: Fallback::Derived("this server's issuer"),
+            doc: "Whom its tokens must be for: one of these.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.max_age",
+            kind: Kind::Duration("10s", "24h"),
+            default: Fallback::Value("10m"),
+            doc: "How long ago a token may have been made.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.max_life",
+            kind: Kind::Duration("10s", "24h"),
+            default: Fallback::Value("1h"),
+            doc: "How long a token may live from `iat` to `exp`. As a grant it may live for five minutes in any case.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.leeway",
+            kind: Kind::Duration("0s", "30s"),
+            default: Fallback::Value("5s"),
+            doc: "By how much its clock may differ.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.single_use",
+            kind: Kind::Switch,
+            default: Fallback::Value("true"),
+            doc: "Whether each token counts once, by its `jti`. As a grant it always does.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.expires_at",
+            kind: Kind::Text("moment such as `2027-01-31T00:00:00Z`"),
+            default: Fallback::Unset,
+            doc: "When the trust ends by itself.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.required_claims",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "Claims that must be there with this value, or one of these: `required_claims = { org = [\"a\", \"b\"] }`.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.subject",
+            kind: Kind::Choice(SubjectMapping::WORDS),
+            default: Fallback::Value("linked"),
+            doc: "How a person is found. `linked`: the token's `sub` is their external id of `source`. `verified_email`: so, or \
+                  by a verified address of `email_domains`, and the link is kept. `create`: so, or an account is made.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.source",
+            kind: Kind::Text("name"),
+            default: Fallback::Derived("the name of the trusted issuer"),
+            doc: "The source of the external ids that its `sub` is one of.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.email_domains",
+            kind: Kind::List("domain"),
+            default: Fallback::Value(""),
+            doc: "The domains whose addresses it is the authority for; of no other domain is an address believed.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.attributes",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "Of an account that is made: our standard claim and the issuer's claim that it comes from, `attributes = { \
+                  name = \"display_name\", email = \"mail\" }`.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.groups",
+            kind: Kind::List("group"),
+            default: Fallback::Value(""),
+            doc: "Groups, which must exist, of an account that is made.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.clients",
+            kind: Kind::List("client id"),
+            default: Fallback::Value(""),
+            doc: "The clients that may bring its tokens as a grant (RFC 7523); they need the grant `jwt_bearer` too.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.scopes",
+            kind: Kind::List("scope"),
+            default: Fallback::Value(""),
+            doc: "The scopes that such a grant may give, as far as they are the client's.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.token_endpoint_audience",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether a grant may be for the address of the token endpoint instead of the issuer, as old senders write it.",
+        },
+    ],
+};
+
+/// Reads every issuer.
+pub(super) fn read(reader: &mut Reader<'_>, issuer: &str) -> Vec<TrustedIssuer> {
+    let mut read: Vec<TrustedIssuer> = Vec::new();
+    for name in reader.names("trusted_issuers") {
+        let one = read_one(reader, name, issuer);
+        let same = |known: &&TrustedIssuer| known.trust.issuer == one.trust.issuer;
+        if let Some(known) = read.iter().find(same) {
+            let what = format!("is that of {} too", quoted(&known.trust.name));
+            let key = format!("trusted_issuers.{}.issuer", one.trust.name);
+            reader.contradiction(
+                &key,
+                &[],
+                Wrong::new(what, "keep one of the two: tokens name their issuer, not its name"),
+            );
+        }
+        read.push(one);
+    }
+    read
+}
+
+fn read_one(reader: &mut Reader<'_>, name: String, own: &str) -> TrustedIssuer {
+    let key = |field: &str| format!("trusted_issuers.{name}.{field}");
+    let issuer = reader.text_as(&key("issuer"), text::identifier).unwrap_or_default();
+    if issuer == own {
+        let cure = "leave it out: this server's own tokens are exchanged by rules with issuers = [\"self\"]";
+        reader.mistake(&key("issuer"), Wrong::new("is this server itself", cure));
+    }
+    let list = |reader: &mut Reader<'_>, field: &str| reader.list_as(&key(field), text::identifier).unwrap_or_default();
+    let audiences = list(reader, "audiences");
+    let trust = Trust {
+        algorithms: reader
+            .choices::<Signature>(&key("algorithms"))
+            .unwrap_or_default()
+            .iter()
+            .map(|algorithm| algorithm.as_str().to_owned())
+            .collect(),
+        kinds: words(reader, &key("token_types"), TokenType::as_str),
+        audiences: if audiences.is_empty() { vec![own.to_owned()] } else { audiences },
+        max_age: reader.duration(&key("max_age")),
+        max_life: reader.duration(&key("max_life")),
+        leeway: u8::try_from(reader.duration(&key("leeway")).num_seconds()).unwrap_or_default(),
+        single_use: reader.switch(&key("single_use")),
+        expires_at: reader.text_as(&key("expires_at"), moment),
+        required_claims: required_claims(reader, &key("required_claims")),
+        mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
+        source: reader.text_as(&key("source"), text::name).unwrap_or_else(|| name.clone()),
+        email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
+        attributes: attributes(reader, &key("attributes")),
+        groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
+        issuer,
+        name: name.clone(),
+    };
+    let scopes: Scopes = {
+        let list = reader.list_as(&key("scopes"), text::scope).unwrap_or_default();
+        list.iter().map(String::as_str).collect()
+    };
+    if scopes.iter().any(crate::domain::exchange::stays_with_its_client) || scopes.contains("offline_access") {
+        let cure = "leave it out: a token of somebody else never gives it";
+        let what = "has \"passkeys\", \"offline_access\" or a scope of administration";
+        reader.mistake(&key("scopes"), Wrong::new(what, cure));
+    }
+    let grant = BearerGrant {
+        clients: list(reader, "clients"),
+        scopes,
+        token_endpoint_audience: reader.switch(&key("token_endpoint_audience")),
+    };
+    let read = TrustedIssuer {
+        jwks_uri: reader.text_as(&key("jwks_uri"), address),
+        jwks: reader.tree(&key("jwks")),
+        jwks_file: reader.path(&key("jwks_file")),
+        grant,
+        trust,
+    };
+    check(reader, &read);
+    read
+}
+
+fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {
+    let key = |field: &str| format!("trusted_issuers.{}.{field}", read.trust.name);
+    let given: Vec<&str> =
+        [("jwks_uri", read.jwks_uri.is_some()), ("jwks", read.jwks.is_some()), ("jwks_file", read.jwks_file.is_some())]
+            .into_iter()
+            .filter_map(|(field, is_given)| is_given.then_some(field))
+            .collect();
+    if let [first, second, ..] = given.as_slice() {
+        let wrong = Wrong::new(format!("is given together with {second}"), "keep one of them");
+        reader.contradiction(&key(first), &[&key(second)], wrong);
+    }
+    if given.is_empty() && address(&read.trust.issuer).is_err() {
+        let cure = "give jwks_uri, jwks or jwks_file: such an issuer has no discovery document";
+        reader.contradiction(&key("issuer"), &[], Wrong::new("is no https address", cure));
+    }
+    for (field, is_empty) in
+        [("algorithms", read.trust.algorithms.is_empty()), ("token_types", read.trust.kinds.is_empty())]
+    {
+        if is_empty {
+            reader.contradiction(&key(field), &[], Wrong::new("is empty", "name at least one, or leave it out"));
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Time, Wrong> {
+    let parsed = chrono::DateTime::parse_from_rfc3339(text).map(Into::into);
+    parsed.map_err(|_| {
+        Wrong::new(format!("{} is no moment", quoted(text)), "write it as 2027-01-31T00:00:00Z, in quotes")
+    })
+}
+
+/// https, or http for private addresses, which the outbound client judges.
+fn address(text: &str) -> Result<String, Wrong> {
+    let fits = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| Wrong::new(format!("{} is no address", quoted(text)), "write an https URL"))
+}
+
+fn domain(text: &str) -> Result<String, Wrong> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let fits = text.contains('.') && text.len() <= 253 && text.chars().all(plain) && !text.starts_with(['.', '-']);
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        Wrong::new(format!("{} is no domain", quoted(text)), "write it in lower case, such as example.com")
+    })
+}
+
+fn table(reader: &mut Reader<'_>, key: &str) -> serde_json::Map<String, Value> {
+    match reader.tree(key) {
+        None => serde_json::Map::new(),
+        Some(Value::Object(table)) => table,
+        Some(_) => {
+            reader.mistake(key, Wrong::new("is not a table", "write { name = value }"));
+            serde_json::Map::new()
+        }
+    }
+}
+
+fn required_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, Vec<Value>> {
+    let list = |value: Value| if let Value::Array(list) = value { list } else { vec![value] };
+    table(reader, key).into_iter().map(|(name, value)| (name, list(value))).collect()
+}
+
+fn attributes(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    for (ours, theirs) in table(reader, key) {
+        match theirs.as_str() {
+            Some(theirs) if standard_claims::names().any(|name| name == ours) => {
+                attributes.insert(ours, theirs.to_owned());
+            }
+            Some(_) => {
+                let what = format!("has {}, which is no standard claim", quoted(&ours));
+                reader.mistake(key, Wrong::new(what, "write our claim on the left, such as name or email"));
+            }
+            None => {
+                let what = format!("{} is not text", quoted(&ours));
+                reader.mistake(key, Wrong::new(what, "write in quotes the issuer's claim that it comes from"));
+            }
+        }
+    }
+    attributes
+}

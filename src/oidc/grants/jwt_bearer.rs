@@ -1,0 +1,200 @@
+//! A trusted issuer's token as a grant (RFC 7523 §2.1): the token is believed, its person found, and an access token given.
+//!
+//! What must always hold: the token is for us alone, lives for five minutes at most and counts once; only the clients that
+//! the trust lists may bring it; there is no refresh token, because the issuer is asked again.
+
+use crate::bridge::trusted::{Arrival, Believed, NotArrived, TrustError, arrive};
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::GrantType;
+use crate::domain::exchange::SubjectKind;
+use crate::domain::id::SessionId;
+use crate::domain::scope::Scopes;
+use crate::domain::trust::BearerGrant;
+use crate::oidc::Oidc;
+use crate::oidc::client_auth::AuthenticatedClient;
+use crate::storage::StorageError;
+use crate::storage::sign_in::ForeignSession;
+use crate::tokens::claims::Authentication;
+use crate::tokens::dpop::Jkt;
+use crate::tokens::mint::Exchange;
+use crate::tokens::{MintError, TokenSet};
+use crate::web::error::{Failure, Kind};
+
+/// Longest life of an assertion, in seconds (RFC 7523 §3 leaves it to us).
+const MAX_LIFE: i64 = 300;
+
+/// What a client sends.
+pub struct Asked<'a> {
+    /// The token.
+    pub assertion: &'a str,
+    /// Scopes, if named.
+    pub scope: Option<&'a Scopes>,
+    /// Resources that the access token is for, if named (RFC 8707).
+    pub resources: &'a [&'a str],
+    /// The DPoP key that the request proves.
+    pub key: Option<&'a Jkt>,
+}
+
+/// Why it gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BearerError {
+    /// The grant is not the client's.
+    #[error("this client may not use assertions as grants")]
+    NotAllowed,
+    /// Not believed.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The trust does not name the client.
+    #[error("the tokens of this issuer are not taken of this client")]
+    Client,
+    /// It lives too long, has no id, or is for others beside us.
+    #[error("the assertion {0}")]
+    Form(&'static str),
+    /// It means nobody, or was used before.
+    #[error(transparent)]
+    NotArrived(#[from] NotArrived),
+    /// A scope that is not given.
+    #[error("a scope is not given for tokens of this issuer")]
+    Scope,
+    /// A resource that is not the client's.
+    #[error("a resource is not among those of the client")]
+    Target,
+    /// A fault of ours.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<BearerError> for Failure {
+    fn from(error: BearerError) -> Self {
+        let (kind, words) = match error {
+            BearerError::Storage(error) => return error.into(),
+            BearerError::Mint(error) => return Self::unavailable(error),
+            BearerError::NotAllowed => (Kind::UnauthorizedClient, "This client may not use assertions as grants."),
+            BearerError::Scope => {
+                (Kind::InvalidScope, "A scope is not one that this client gets for such an assertion.")
+            }
+            BearerError::Target => (Kind::InvalidTarget, "This client may not ask for tokens for that resource."),
+            _ => (
+                Kind::InvalidGrant,
+                "The assertion is not valid: it is by a trusted issuer for this client and this server alone, new, at most \
+                 five minutes long, and of somebody who has an account here.",
+            ),
+        };
+        Self::new(kind, words).because(error)
+    }
+}
+
+/// Gives an access token for an assertion.
+///
+/// # Errors
+/// [`BearerError`].
+pub async fn grant(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    asked: &Asked<'_>,
+    origin: &Provenance,
+) -> Result<TokenSet, BearerError> {
+    client.may_use(GrantType::JwtBearer).map_err(|_| BearerError::NotAllowed)?;
+    let now = room.clock.now();
+    let issuer = room.trusted_issuers.of_token(asked.assertion)?;
+    let terms = issuer.grant();
+    if !terms.clients.contains(&client.id) {
+        return Err(BearerError::Client);
+    }
+    let endpoint = format!("{}/oauth/token", room.mint.issuer());
+    let audiences = if terms.token_endpoint_audience {
+        vec![room.mint.issuer(), endpoint.as_str()]
+    } else {
+        vec![room.mint.issuer()]
+    };
+    let believed = issuer.believe_for(asked.assertion, SubjectKind::Jwt, &audiences, now).await?;
+    let once = check_form(&believed, now)?;
+
+    let resources = room.mint.resources();
+    let audience = resources
+        .audience(client, asked.resources.iter().copied(), room.mint.issuer())
+        .map_err(|_| BearerError::Target)?;
+    let scopes = granted(room, client, terms, asked.scope, &audience)?;
+    let life = room.mint.access_life(client);
+    let session = ForeignSession {
+        id: SessionId::random(),
+        client: client.id.clone(),
+        auth_time: believed.signed_in_at(now),
+        now,
+        ends_at: now + life,
+        origin: origin.clone(),
+    };
+    let auth_time = session.auth_time.timestamp();
+    let event = Event {
+        client: Some(client.id.clone()),
+        subject_name: Some(believed.trust.name.clone()),
+        detail: serde_json::json!({ "trusted_issuer": believed.trust.name, "scope": scopes.to_string(), "audience": audience }),
+        ..Event::new(EventKind::TrustedTokenBelieved, now, origin)
+    };
+    let members = client.definition.allowed_groups.clone();
+    let arrived = arrive(&room.db, Arrival::new(&believed, Some(once), members, Some(session), event)).await??;
+    let authentication =
+        Authentication { auth_time: Some(auth_time), acr: Some("0".to_owned()), ..Authentication::default() };
+    let exchange = Exchange {
+        user: arrived.user.id,
+        client,
+        session: arrived.session,
+        grant_id: None,
+        jkt: asked.key.map(Jkt::as_str),
+        audience: &audience,
+        scopes: &scopes,
+        authentication: &authentication,
+        act: None,
+        may_act: None,
+        life,
+    };
+    let issued = room.mint.exchanged_access(&exchange, now)?;
+    Ok(TokenSet {
+        access_token: issued.token,
+        token_type: issued.token_type,
+        expires_in: issued.expires_in,
+        id_token: None,
+        refresh_token: None,
+        scope: issued.scope,
+    })
+}
+
+/// What an assertion must be beside what is believed of its issuer; gives its id, and from when on it is too old.
+fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), BearerError> {
+    let (Some(iat), Some(exp)) = (believed.seconds("iat"), believed.seconds("exp")) else {
+        return Err(BearerError::Form("has no iat"));
+    };
+    let leeway = i64::from(believed.trust.leeway);
+    if exp - iat > MAX_LIFE || exp - now.timestamp() > MAX_LIFE + leeway {
+        return Err(BearerError::Form("lives too long"));
+    }
+    // One that another server could use as well is one that another server could have been given (rfc7523bis).
+    if believed.audience().len() != 1 {
+        return Err(BearerError::Form("is for others beside this server"));
+    }
+    let jti = believed.text("jti").ok_or(BearerError::Form("has no jti"))?;
+    let until = Time::from_timestamp(exp + leeway, 0).unwrap_or(now);
+    Ok((jti.to_owned(), until))
+}
+
+/// What was asked for, all of it, or everything that the trust and the client allow.
+fn granted(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    terms: &BearerGrant,
+    asked: Option<&Scopes>,
+    audience: &[String],
+) -> Result<Scopes, BearerError> {
+    let resources = room.mint.resources();
+    let allowed = terms.scopes.granted_by(&client.definition.scopes);
+    let Some(asked) = asked else { return Ok(resources.effective(&allowed, audience)) };
+    if !asked.is_subset(&allowed) {
+        return Err(BearerError::Scope);
+    }
+    resources.require_resource_of(asked, audience).map_err(|_| BearerError::Scope)?;
+    Ok(asked.clone())
+}

@@ -1,0 +1,519 @@
+//! Trusted issuers: tokens of others, exchanged (RFC 8693) or brought as grants (RFC 7523), and everything that is refused.
+
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use crate::cli::Operator;
+use crate::client_authentication::KeyServer;
+use crate::support::jose::{Key, fresh};
+use crate::support::tokens::{Tokens, at_once, basic, claims};
+use crate::support::{API_SECRET, Options, Reply, TestApp};
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const TYPE: &str = "urn:ietf:params:oauth:token-type:";
+const PARTNER: &str = "https://partner.example";
+const ORDERS: &str = "https://orders.example";
+
+/// `gate` may exchange the partner's tokens and bring them as grants.
+const CONFIG: &str = r#"
+[clients.gate]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["token_exchange", "jwt_bearer", "client_credentials"]
+scopes = ["openid", "read", "write"]
+audiences = ["https://orders.example"]
+may_introspect = ["https://orders.example"]
+
+[clients.stranger]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["token_exchange", "jwt_bearer"]
+scopes = ["read"]
+audiences = ["https://orders.example"]
+
+[clients.plain]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["client_credentials"]
+scopes = ["read"]
+
+[exchange_rules.partners]
+clients = ["gate"]
+issuers = ["partner"]
+subject_types = ["jwt"]
+new_audiences = ["https://orders.example"]
+new_scopes = ["read"]
+issues = ["access_token", "id_token"]
+impersonation = true
+"#;
+
+/// The trust in the partner, with these settings more.
+fn partner(keys: &str, more: &str) -> String {
+    format!(
+        "{CONFIG}\n[trusted_issuers.partner]\nissuer = \"{PARTNER}\"\n{keys}\nclients = [\"gate\"]\nscopes = [\"read\"]\n{more}\n"
+    )
+}
+
+/// A server that trusts this key, given in the configuration.
+fn trusting(key: &Key, more: &str) -> TestApp {
+    let keys = crate::support::jose::as_toml(&[key.named("k1")]);
+    TestApp::with(&Options { config: &partner(&keys, more), ..Options::default() })
+}
+
+/// An honest token of the partner, to be spoilt.
+fn parts(app: &TestApp, sub: &str) -> (Value, Value) {
+    let iat = app.clock.now().timestamp();
+    let claims = json!({
+        "iss": PARTNER, "sub": sub, "aud": app.origin, "iat": iat, "exp": iat + 120, "jti": fresh(),
+        "scope": "read write admin", "acr": "phrh", "amr": ["hwk"],
+    });
+    (json!({ "alg": "ES256", "kid": "k1", "typ": "JWT" }), claims)
+}
+
+fn token(app: &TestApp, key: &Key, sub: &str) -> String {
+    let (header, claims) = parts(app, sub);
+    key.sign(&header, &claims)
+}
+
+fn exchange(app: &TestApp, client: &str, subject: &str, more: &[(&str, &str)]) -> Reply {
+    let kind = format!("{TYPE}jwt");
+    let mut form = vec![
+        ("grant_type", EXCHANGE),
+        ("subject_token", subject),
+        ("subject_token_type", &kind),
+        ("audience", ORDERS),
+        ("scope", "read"),
+    ];
+    form.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    form.extend(more);
+    app.token_by(client, &form)
+}
+
+fn bearer(app: &TestApp, client: &str, assertion: &str, more: &[(&str, &str)]) -> Reply {
+    let form = [("grant_type", BEARER), ("assertion", assertion)];
+    app.token_by(client, &[&form[..], more].concat())
+}
+
+fn given(reply: Reply) -> String {
+    reply.expect(200).json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A new person whom a source knows by this id.
+fn link(app: &TestApp, source: &str, id: &str) -> String {
+    let (_, _, person) = app.ada();
+    app.sql(&format!(
+        "INSERT INTO external_ids (source, external_id, user_id) VALUES ('{source}', '{id}', '{person}')"
+    ));
+    person.to_string()
+}
+
+fn is_active(app: &TestApp, token: &str) -> bool {
+    let request = app.request("POST", "/oauth/introspect").form(&[("token", token)]);
+    let told = request.header("Authorization", &basic("gate", API_SECRET)).send().expect(200).json();
+    told["active"] == true
+}
+
+#[test]
+fn a_linked_persons_token_is_exchanged() {
+    let key = Key::p256();
+    let app = trusting(&key, "");
+    let ada = link(&app, "partner", "p-1");
+    let reply = exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).expect(200);
+    assert_eq!(reply.json()["expires_in"], 120, "no longer than what was exchanged");
+    let said = app.verified(reply.json()["access_token"].as_str().unwrap(), ORDERS, "at+jwt");
+    assert_eq!((&said["sub"], &said["scope"], &said["acr"]), (&json!(ada), &json!("read"), &json!("0")));
+    assert_eq!(said["act"], json!({ "sub": "gate", "client_id": "gate" }));
+    assert!(!said.contains_key("amr"), "how strongly somebody signed in elsewhere is not told as ours");
+    assert_eq!((app.events("trusted_issuer.believed"), app.events("token.impersonated")), (1, 1));
+
+    let access = given(exchange(&app, "gate", &token(&app, &key, "p-1"), &[]));
+    assert!(is_active(&app, &access));
+    app.sql("UPDATE sessions SET revoked_at = now() WHERE client_id = 'gate'");
+    assert!(!is_active(&app, &access), "it ends with its session");
+    let id = exchange(
+        &app,
+        "gate",
+        &token(&app, &key, "p-1"),
+        &[("audience", "gate"), ("requested_token_type", &format!("{TYPE}id_token")), ("scope", "read")],
+    );
+    id.expect_oauth(400, "invalid_scope");
+}
+
+/// Everything that is wrong with a token, in an exchange and as a grant.
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of refusals")]
+fn tokens_are_refused_by_name() {
+    let (key, other, rsa) = (Key::p256(), Key::p256(), Key::rsa());
+    let app = trusting(&key, "required_claims = { org = [\"a\", \"b\"] }\nmax_age = \"5m\"\nmax_life = \"5m\"");
+    link(&app, "partner", "p-1");
+    let now = app.clock.now().timestamp();
+    let honest = || {
+        let (header, mut claims) = parts(&app, "p-1");
+        claims["org"] = json!("a");
+        (header, claims)
+    };
+    let with = |name: &str, value: Value| {
+        let (header, mut claims) = honest();
+        claims[name] = value;
+        key.sign(&header, &claims)
+    };
+    let without = |name: &str| {
+        let (header, mut claims) = honest();
+        claims.as_object_mut().unwrap().remove(name);
+        key.sign(&header, &claims)
+    };
+    let header = |name: &str, value: Value| {
+        let (mut header, claims) = honest();
+        header[name] = value;
+        key.sign(&header, &claims)
+    };
+    let good = || {
+        let (header, claims) = honest();
+        key.sign(&header, &claims)
+    };
+    given(exchange(&app, "gate", &good(), &[]));
+    given(bearer(&app, "gate", &good(), &[]));
+    let (head, said) = honest();
+    let cut = good();
+    let rows: Vec<(&str, String)> = vec![
+        ("another issuer", with("iss", json!("https://other.example"))),
+        ("a slash more", with("iss", json!("https://partner.example/"))),
+        ("our own name", with("iss", json!(app.origin))),
+        ("no issuer", without("iss")),
+        ("an issuer of another type", with("iss", json!([PARTNER]))),
+        ("no subject", without("sub")),
+        ("an empty subject", with("sub", json!(""))),
+        ("a subject of another type", with("sub", json!(7))),
+        ("a subject that is too long", with("sub", json!("x".repeat(300)))),
+        ("somebody unknown", with("sub", json!("p-2"))),
+        ("no audience", without("aud")),
+        ("another audience", with("aud", json!("https://other.example"))),
+        ("an empty audience", with("aud", json!([]))),
+        ("an audience of another type", with("aud", json!({}))),
+        ("no end", without("exp")),
+        ("an end in words", with("exp", json!("9"))),
+        ("over", with("exp", json!(now - 10))),
+        ("an endless life", with("exp", json!(now + 100_000))),
+        ("longer than it may live", with("exp", json!(now + 301))),
+        ("no beginning", without("iat")),
+        ("a beginning in words", with("iat", json!("9"))),
+        ("made in the future", with("iat", json!(now + 60))),
+        ("not valid yet", with("nbf", json!(now + 60))),
+        ("made too long ago", with("iat", json!(now - 400))),
+        ("no id", without("jti")),
+        ("an id of another type", with("jti", json!(7))),
+        ("a required claim missing", without("org")),
+        ("a required claim of another value", with("org", json!("c"))),
+        ("a required claim as a list", with("org", json!(["a"]))),
+        ("bound to nothing that is known", with("cnf", json!({ "x5t#S256": "x" }))),
+        ("bound to a key that nobody proves", with("cnf", json!({ "jkt": "x" }))),
+        ("an actor that is none", with("act", json!("gate"))),
+        ("a logout token of old", with("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }))),
+        ("another type: an access token", header("typ", json!("at+jwt"))),
+        ("another type: a logout token", header("typ", json!("logout+jwt"))),
+        ("another type: a DPoP proof", header("typ", json!("dpop+jwt"))),
+        ("something critical", header("crit", json!(["x"]))),
+        ("no algorithm", header("alg", json!("none"))),
+        ("another algorithm of the header", header("alg", json!("HS256"))),
+        ("an algorithm that it is not trusted with", rsa.sign(&json!({ "alg": "PS256", "kid": "k1" }), &said)),
+        ("a key that is not its own", other.sign(&head, &said)),
+        ("a key of another name", header("kid", json!("k2"))),
+        ("a key in the header", other.sign(&json!({ "alg": "ES256", "jwk": other.jwk() }), &said)),
+        ("truncated", cut[..cut.len() - 2].to_owned()),
+        ("padded", format!("{cut}=")),
+        ("ten thousand dots", ".".repeat(10_000)),
+        ("garbage", "garbage".to_owned()),
+    ];
+    for (name, token) in &rows {
+        let reply = exchange(&app, "gate", token, &[]);
+        assert_eq!(
+            (reply.status, reply.json()["error"].as_str()),
+            (400, Some("invalid_request")),
+            "exchange, {name}: {}",
+            reply.body
+        );
+        // Whom a key is bound to, or who acts, a grant does not ask: it names nobody.
+        if name.starts_with("bound") || name.starts_with("an actor") {
+            continue;
+        }
+        let reply = bearer(&app, "gate", token, &[]);
+        assert_eq!(
+            (reply.status, reply.json()["error"].as_str()),
+            (400, Some("invalid_grant")),
+            "grant, {name}: {}",
+            reply.body
+        );
+        assert!(!reply.json()["error_description"].as_str().unwrap().contains("partner"), "{name}");
+    }
+    for (name, client, more, error) in [
+        ("a client without the grant", "plain", ("scope", "read"), "unauthorized_client"),
+        ("a client that no rule names", "stranger", ("scope", "read"), "unauthorized_client"),
+        ("a scope of the token that no rule gives", "gate", ("scope", "write"), "invalid_scope"),
+        ("another audience", "gate", ("audience", "https://other.example"), "invalid_target"),
+        (
+            "as another kind",
+            "gate",
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            "invalid_request",
+        ),
+        (
+            "as an ID token",
+            "gate",
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+            "invalid_request",
+        ),
+    ] {
+        let reply = exchange(&app, client, &good(), &[more]);
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(error)), "{name}: {}", reply.body);
+    }
+    bearer(&app, "plain", &good(), &[]).expect_oauth(400, "unauthorized_client");
+    bearer(&app, "stranger", &good(), &[]).expect_oauth(400, "invalid_grant");
+    bearer(&app, "gate", &good(), &[("scope", "write")]).expect_oauth(400, "invalid_scope");
+    bearer(&app, "gate", &good(), &[("resource", "https://other.example")]).expect_oauth(400, "invalid_target");
+    app.token_by("gate", &[("grant_type", BEARER)]).expect_oauth(400, "invalid_request");
+    app.sql("UPDATE users SET status = 'disabled'");
+    exchange(&app, "gate", &good(), &[]).expect_oauth(400, "invalid_request");
+    bearer(&app, "gate", &good(), &[]).expect_oauth(400, "invalid_grant");
+}
+
+/// RFC 7523 §3.
+#[test]
+fn a_token_is_a_grant_for_its_client() {
+    let key = Key::p256();
+    let app = trusting(&key, "");
+    let ada = link(&app, "partner", "p-1");
+    let reply = bearer(&app, "gate", &token(&app, &key, "p-1"), &[]).expect(200);
+    let names: Vec<String> = reply.json().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["access_token", "expires_in", "scope", "token_type"], "neither refresh nor ID token");
+    let access = given(reply);
+    let said = app.verified(&access, ORDERS, "at+jwt");
+    assert_eq!((&said["sub"], &said["scope"], &said["client_id"]), (&json!(ada), &json!("read"), &json!("gate")));
+    assert!(is_active(&app, &access));
+    // The address of the token endpoint is no name of ours, unless the operator says so.
+    let (header, mut claims) = parts(&app, "p-1");
+    claims["aud"] = json!(format!("{}/oauth/token", app.origin));
+    bearer(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_grant");
+    claims["aud"] = json!([app.origin, "https://other.example"]);
+    bearer(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_grant");
+    let legacy = trusting(&key, "token_endpoint_audience = true");
+    link(&legacy, "partner", "p-1");
+    claims["aud"] = json!(format!("{}/oauth/token", legacy.origin));
+    given(bearer(&legacy, "gate", &key.sign(&header, &claims), &[]));
+}
+
+/// Of many at once one counts, on whichever server, and of whichever use.
+#[test]
+fn a_token_counts_once() {
+    let key = Key::p256();
+    let keys = crate::support::jose::as_toml(&[key.named("k1")]);
+    let config = partner(&keys, "");
+    let app = TestApp::with(&Options {
+        config: &config,
+        settings: &[("challenges.store", "database")],
+        ..Options::default()
+    });
+    let twin = app.twin_with(&config);
+    link(&app, "partner", "p-1");
+    let once = token(&app, &key, "p-1");
+    let outcomes = at_once(32, |number| {
+        let server = if number % 2 == 0 { &app } else { &twin };
+        let reply =
+            if number % 4 < 2 { exchange(server, "gate", &once, &[]) } else { bearer(server, "gate", &once, &[]) };
+        assert!([200, 400].contains(&reply.status), "{}", reply.body);
+        reply.status
+    });
+    assert_eq!(outcomes.iter().filter(|status| **status == 200).count(), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions WHERE client_id = 'gate'"), 1);
+    let open = trusting(&key, "single_use = false");
+    link(&open, "partner", "p-1");
+    let again = token(&open, &key, "p-1");
+    given(exchange(&open, "gate", &again, &[]));
+    given(exchange(&open, "gate", &again, &[]));
+    given(bearer(&open, "gate", &again, &[]));
+    bearer(&open, "gate", &again, &[]).expect_oauth(400, "invalid_grant");
+}
+
+#[test]
+fn an_address_counts_where_the_issuer_is_its_authority() {
+    let key = Key::p256();
+    let app = trusting(&key, "subject = \"verified_email\"\nemail_domains = [\"example.com\"]");
+    let (_, _, ada) = app.ada();
+    let told = |sub: &str, email: Value, verified: Value| {
+        let (header, mut claims) = parts(&app, sub);
+        claims["email"] = email;
+        claims["email_verified"] = verified;
+        exchange(&app, "gate", &key.sign(&header, &claims), &[])
+    };
+    let refused = |reply: Reply| drop(reply.expect_oauth(400, "invalid_request"));
+    refused(told("p-1", json!("ada@example.com"), json!(true)));
+    app.sql("UPDATE users SET email_verified_at = now()");
+    refused(told("p-1", json!("ada@example.com"), json!(false)));
+    refused(told("p-1", json!("ada@example.com"), json!("true")));
+    refused(told("p-1", json!("bob@example.com"), json!(true)));
+    let access = given(told("p-1", json!("ADA@example.com"), json!(true)));
+    assert_eq!(claims(&access)["sub"], json!(ada.to_string()));
+    given(told("p-1", json!(null), json!(false)));
+    // The address now belongs to somebody else there, who is not the person here.
+    refused(told("p-9", json!("ada@example.com"), json!(true)));
+    app.sql("UPDATE users SET email = 'ada@elsewhere.example'");
+    refused(told("p-2", json!("ada@elsewhere.example"), json!(true)));
+}
+
+#[test]
+fn an_account_is_made_once_for_who_has_none() {
+    let key = Key::p256();
+    let app = trusting(
+        &key,
+        "subject = \"create\"\nsource = \"people\"\nemail_domains = [\"example.com\"]\ngroups = [\"partners\"]\n\
+         attributes = { name = \"display_name\", email = \"email\" }",
+    );
+    let made = |sub: &str| {
+        let (header, mut claims) = parts(&app, sub);
+        claims["display_name"] = json!("Grace");
+        claims["email"] = json!(format!("{sub}@example.com"));
+        claims["email_verified"] = json!(true);
+        key.sign(&header, &claims)
+    };
+    exchange(&app, "gate", &made("p-0"), &[]).expect_oauth(400, "invalid_request");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0, "the group does not exist");
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'partners', now())");
+    let outcomes = at_once(16, |_| exchange(&app, "gate", &made("p-1"), &[]));
+    let people: std::collections::BTreeSet<String> =
+        outcomes.into_iter().map(|reply| claims(&given(reply))["sub"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(people.len(), 1, "sixteen at once are one person");
+    let stored = "SELECT count(*) AS n FROM users JOIN external_ids ON user_id = users.id
+        JOIN group_members ON group_members.user_id = users.id
+        WHERE source = 'people' AND external_id = 'p-1' AND name = 'Grace' AND email = 'p-1@example.com'
+        AND email_verified_at IS NOT NULL";
+    assert_eq!(app.count(stored), 1);
+    // A verified address of somebody else makes nobody.
+    let (header, mut claims) = parts(&app, "p-2");
+    claims["email"] = json!("p-1@example.com");
+    claims["email_verified"] = json!(true);
+    exchange(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_request");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1);
+}
+
+#[test]
+fn a_trust_ends_at_its_date() {
+    let key = Key::p256();
+    let app = trusting(&key, "expires_at = \"2001-01-01T00:00:00Z\"");
+    link(&app, "partner", "p-1");
+    exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).expect_oauth(400, "invalid_request");
+}
+
+/// Another Passmint, found by its discovery document, whose ID tokens are taken here.
+#[test]
+fn another_provider_is_found_by_its_name() {
+    let theirs = TestApp::spawn();
+    let config = format!(
+        "{CONFIG}\n[trusted_issuers.partner]\nissuer = \"{}\"\ntoken_types = [\"id_token\"]\naudiences = [\"web\"]\n\
+         subject = \"create\"\n[exchange_rules.signed-in]\nclients = [\"gate\"]\nissuers = [\"partner\"]\n\
+         subject_types = [\"id_token\"]\nsubject_audiences = [\"web\"]\nnew_audiences = [\"{ORDERS}\"]\nnew_scopes = [\"read\"]\n\
+         impersonation = true\n",
+        theirs.origin
+    );
+    let private = [("outbound.allow_private_addresses", "true")];
+    let app = TestApp::with(&Options { config: &config, settings: &private, ..Options::default() });
+    let (_, mut passkey, tokens) = theirs.person_with_tokens("openid");
+    let kind = format!("{TYPE}id_token");
+    let with = |subject: &str| exchange(&app, "gate", subject, &[("subject_token_type", &kind)]);
+    let access = given(with(&tokens.id));
+    assert_ne!(claims(&access)["sub"], claims(&tokens.id)["sub"], "an account of our own");
+    assert_eq!(claims(&access)["auth_time"], claims(&tokens.id)["auth_time"]);
+    with(&tokens.id).expect_oauth(400, "invalid_request");
+    with(&tokens.access).expect_oauth(400, "invalid_request");
+    with(&theirs.api_sign_in(&mut passkey, "openid").id).expect_oauth(400, "invalid_request");
+    // Their refresh token is for them alone.
+    with(&tokens.refresh).expect_oauth(400, "invalid_request");
+    let again = Tokens::of(&theirs.client("web").sign_in(&mut passkey, "openid").expect(200).json());
+    assert_eq!(claims(&given(with(&again.id)))["sub"], claims(&access)["sub"], "the same person again");
+
+    // Without the switch nobody of the operator's own network is asked.
+    let closed = TestApp::with(&Options { config: &config, ..Options::default() });
+    let reply = exchange(&closed, "gate", &again.id, &[("subject_token_type", &kind)]);
+    reply.expect_oauth(400, "invalid_request");
+}
+
+/// Slow, huge, redirecting, of another type: a clear refusal, nobody is asked again at once, and old keys are kept.
+#[test]
+fn a_hostile_server_of_keys_is_refused_and_not_asked_again() {
+    let key = Key::p256();
+    let keys = KeyServer::start(&[key.named("k1")]);
+    let config = partner(&format!("jwks_uri = \"{}\"", keys.url()), "");
+    let private = [("outbound.allow_private_addresses", "true")];
+    let app = TestApp::with(&Options { config: &config, settings: &private, ..Options::default() });
+    link(&app, "partner", "p-1");
+    let tried = || exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).status;
+    let huge =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n{{\"keys\":[");
+    for (name, answer) in [
+        (
+            "a redirect inward",
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        ),
+        ("too much", huge),
+        ("another type", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}".to_owned()),
+        (
+            "no keys",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"keys\":[]}".to_owned(),
+        ),
+        ("not JSON", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{".to_owned()),
+        ("a fault", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_owned()),
+    ] {
+        keys.say(answer);
+        let before = keys.asked();
+        assert_eq!(at_once(8, |_| tried()), [400; 8], "{name}");
+        assert_eq!(keys.asked() - before, 1, "{name}: eight at once ask once");
+        app.advance(Duration::seconds(31));
+    }
+    keys.publish(&[key.named("k1")], "application/jwk-set+json");
+    assert_eq!(tried(), 200);
+    keys.say("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_owned());
+    app.advance(Duration::minutes(30));
+    assert_eq!(tried(), 200, "the keys it gave before are used on for a while");
+    app.advance(Duration::hours(2));
+    assert_eq!(tried(), 400, "and not for ever");
+}
+
+#[test]
+fn discovery_names_the_grant_where_somebody_may_use_it() {
+    let grants = |app: &TestApp| {
+        let told = app.request("GET", "/.well-known/openid-configuration").send().expect(200).json();
+        told["grant_types_supported"].as_array().unwrap().contains(&json!(BEARER))
+    };
+    assert!(grants(&trusting(&Key::p256(), "")));
+    assert!(!grants(&TestApp::spawn()));
+}
+
+/// `passmint trusted-issuers`: what is trusted, and whether a token would be believed. Nothing is used up.
+#[test]
+fn an_operator_tries_a_token_out() {
+    let (key, other) = (Key::p256(), Key::p256());
+    let operator = Operator::new();
+    let write = |name: &str, text: &str| operator.write(name, text);
+    write("keys.json", &json!({ "keys": [key.named("k1")] }).to_string());
+    let file = operator.path("keys.json").display().to_string();
+    write("passmint.toml", &format!("[trusted_issuers.partner]\nissuer = \"{PARTNER}\"\njwks_file = \"{file}\"\n"));
+    let listed = operator.ok(&["trusted-issuers", "list"]);
+    assert!(listed.contains("partner") && listed.contains(PARTNER) && listed.contains("linked"), "{listed}");
+
+    let iat = passmint::clock::Clock::system().now().timestamp();
+    let claims = json!({
+        "iss": PARTNER, "sub": "p-1", "aud": "http://localhost:8080", "iat": iat, "exp": iat + 120, "jti": "1",
+    });
+    let header = json!({ "alg": "ES256", "kid": "k1" });
+    write("good.jwt", &format!("{}\n", key.sign(&header, &claims)));
+    write("bad.jwt", &other.sign(&header, &claims));
+    write("huge.jwt", &"x".repeat(100_000));
+    for _ in 0..2 {
+        assert!(operator.ok(&["trusted-issuers", "check", "partner", "good.jwt"]).contains("p-1"));
+    }
+    assert!(
+        operator.refused(&["trusted-issuers", "check", "partner", "bad.jwt"]).contains("as jwt: the token: signature")
+    );
+    assert!(operator.refused(&["trusted-issuers", "check", "partner", "huge.jwt"]).contains("larger"));
+    assert!(operator.refused(&["trusted-issuers", "check", "partner", "none.jwt"]).contains("cannot be read"));
+    assert!(operator.refused(&["trusted-issuers", "check", "other", "good.jwt"]).contains("there is partner"));
+}
