@@ -18,6 +18,7 @@ use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::handlers::BridgeDesk;
+use crate::bridge::trusted::TrustedIssuers;
 use crate::clock::Clock;
 use crate::config::{ChallengeStore, Config, RegistrationMode};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
@@ -66,6 +67,7 @@ struct Shared {
     ceremonies: Data<Arc<crate::ceremony::Ceremonies>>,
     accounts: Data<Arc<Accounts>>,
     oidc: Data<Arc<Oidc>>,
+    trusted_issuers: Data<TrustedIssuers>,
     desk: Data<BridgeDesk>,
     keys: Data<Arc<crate::tokens::Keys>>,
     clients: Data<Arc<crate::clients::Clients>>,
@@ -87,6 +89,7 @@ impl Shared {
             .app_data(self.ceremonies.clone())
             .app_data(self.accounts.clone())
             .app_data(self.oidc.clone())
+            .app_data(self.trusted_issuers.clone())
             .app_data(self.desk.clone())
             .app_data(self.keys.clone())
             .app_data(self.clients.clone())
@@ -353,6 +356,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
         dpop,
         trusted_issuers: Arc::clone(&rooms.trusted_issuers),
+        authorization_servers: config.authorization_servers.clone(),
         exchange_rules: config.exchange_rules.clone(),
         retry_window: config.tokens.refresh_retry_window,
         published: published(config, rooms),
@@ -361,6 +365,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
         accounts: Data::new(accounts),
         oidc: Data::new(Arc::new(oidc)),
+        trusted_issuers: Data::from(Arc::clone(&rooms.trusted_issuers)),
         desk: Data::new(desk(rooms, clock, &rooms.mint)),
         keys: Data::new(Arc::clone(&rooms.keys)),
         clients: Data::new(Arc::clone(&rooms.clients)),
@@ -409,6 +414,8 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         check_iframe: config.session.check_iframe,
         token_exchange: !config.exchange_rules.is_empty(),
         jwt_bearer: rooms.trusted_issuers.grant_tokens(),
+        gives_assertions: !config.authorization_servers.is_empty(),
+        takes_assertions: rooms.trusted_issuers.grant_assertions(),
     };
     Published::new(&capabilities, config.keys.publish_before_signing)
 }

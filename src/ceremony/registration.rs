@@ -117,6 +117,27 @@ impl Ceremonies {
         choice: Choice,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
         self.require_fresh(session)?;
+        self.begin_adding((user, session.id, false), origin, browser, choice).await
+    }
+
+    /// Begins making a passkey for somebody whom a trusted issuer speaks for, in the session that was opened for it.
+    pub async fn begin_vouched(
+        &self,
+        user: &User,
+        session: SessionId,
+        origin: Option<&str>,
+        choice: Choice,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
+        self.begin_adding((user, session, true), origin, None, choice).await
+    }
+
+    async fn begin_adding(
+        &self,
+        (user, session, vouched): (&User, SessionId, bool),
+        origin: Option<&str>,
+        browser: Option<TokenDigest>,
+        choice: Choice,
+    ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
         let party = self.profiles.choose(origin, None, None)?;
         let owner = user.id;
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
@@ -127,7 +148,7 @@ impl Ceremonies {
         let (name, display_name) = (user.account_name(), user.display_name());
         let account = Account { handle: &user.handle, name: &name, display_name: &display_name };
         let (options, state) = options::creation(party, &self.policy, &account, &listed(&here), choice)?;
-        let purpose = Purpose::Add { user: user.id, session: session.id, epoch: user.epoch, state: Box::new(state) };
+        let purpose = Purpose::Add { user: user.id, session, epoch: user.epoch, vouched, state: Box::new(state) };
         self.remember(party, purpose, origin, browser, Wanted::Session, options.challenge.clone())
             .await
             .map(|(handle, deadline)| Begun { handle, deadline, options })
@@ -172,8 +193,8 @@ impl Ceremonies {
                 let signed_in = self.sign_up(ceremony, (client.as_deref(), call.key), &person, made, origin).await?;
                 Ok(Registered::SignedUp(Box::new(signed_in)))
             }
-            Purpose::Add { user, session, epoch, state } => {
-                if call.session != Some(*session) {
+            Purpose::Add { user, session, epoch, vouched, state } => {
+                if !vouched && call.session != Some(*session) {
                     return Err(CeremonyError::Foreign("session"));
                 }
                 binding::check(ceremony, call, None)?;

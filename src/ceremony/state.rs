@@ -59,6 +59,9 @@ pub enum Purpose {
         session: SessionId,
         /// Their epoch when it began.
         epoch: i64,
+        /// Whether a trusted issuer speaks for them: the session is then the ceremony's own, and nobody else has it.
+        #[serde(default)]
+        vouched: bool,
         /// The library's state.
         state: Box<RegistrationState>,
     },

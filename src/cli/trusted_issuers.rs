@@ -95,7 +95,7 @@ fn check(settings: &Settings, name: &str, file: &Path) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let mut refusals = Vec::new();
-    for kind in [SubjectKind::Jwt, SubjectKind::IdToken, SubjectKind::AccessToken] {
+    for kind in [SubjectKind::Jwt, SubjectKind::IdToken, SubjectKind::AccessToken, SubjectKind::IdJag] {
         if !issuer.trust().kinds.contains(&kind) {
             continue;
         }
@@ -104,7 +104,7 @@ fn check(settings: &Settings, name: &str, file: &Path) -> Outcome {
             Err(refusal) => refusals.push(format!("as {}: {refusal}", word(kind))),
         }
     }
-    Err(format!("the token is not believed\n{}", refusals.join("\n")))
+    Err(format!("the token is not believed: {}", refusals.join("; ")))
 }
 
 const fn word(kind: SubjectKind) -> &'static str {
@@ -112,6 +112,7 @@ const fn word(kind: SubjectKind) -> &'static str {
         SubjectKind::Jwt => "jwt",
         SubjectKind::IdToken => "id_token",
         SubjectKind::AccessToken => "access_token",
+        SubjectKind::IdJag => "id_jag",
     }
 }
 

@@ -34,6 +34,8 @@ choices! {
         IdToken = "id_token",
         /// An access token, asked for as a JWT.
         Jwt = "jwt",
+        /// An identity assertion for another authorization server.
+        IdJag = "id_jag",
     }
 }
 
@@ -117,7 +119,9 @@ pub(super) const SECTION: Section = Section {
             path: "exchange_rules.<name>.issues",
             kind: Kind::Choices(Given::WORDS),
             default: Fallback::Value("access_token"),
-            doc: "What may come out. An ID token is for the client itself and wants the scope `openid`.",
+            doc: "What may come out. An ID token is for the client itself and wants the scope `openid`. `id_jag` \
+                  is an identity assertion for one of the [authorization servers](#authorization-servers), in exchange for an \
+                  ID token of the client's own.",
         },
         Key {
             path: "exchange_rules.<name>.bridges",

@@ -7,7 +7,10 @@
 //! To add a setting: a [`Key`] in its section's `KEYS`, a field in the section's struct, the line that reads it, then
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
-use super::{audit, bridges, challenges, client_openid, clients, database, dpop, exchange, key_files, limits, log};
+use super::{
+    audit, authorization_servers, bridges, challenges, client_openid, clients, database, dpop, exchange, key_files,
+    limits, log,
+};
 use super::{
     outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
 };
@@ -101,6 +104,7 @@ pub const SECTIONS: &[&Section] = &[
     &bridges::SECTION,
     &exchange::SECTION,
     &trusted_issuers::SECTION,
+    &authorization_servers::SECTION,
 ];
 
 /// Every setting.

@@ -8,6 +8,7 @@
 //! setting. Named tables (relying parties, clients, bridges) live in the file only.
 
 mod audit;
+mod authorization_servers;
 mod bridge_keys;
 mod bridges;
 mod challenges;
@@ -53,6 +54,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use audit::Audit;
+pub use authorization_servers::AuthorizationServer;
 pub use bridges::{DeclaredBridge, KeyFile};
 pub use challenges::{ChallengeStore, Challenges};
 pub use clients::{Client, ClientKind, Grant, QUICK_START};
@@ -137,6 +139,8 @@ pub struct Config {
     pub bridges: Vec<DeclaredBridge>,
     /// Every trusted issuer.
     pub trusted_issuers: Vec<TrustedIssuer>,
+    /// Every other authorization server.
+    pub authorization_servers: Vec<AuthorizationServer>,
     /// Every exchange rule.
     pub exchange_rules: Vec<Rule>,
     understood: Vec<Understood>,
@@ -203,6 +207,7 @@ impl Config {
         let resources = resources::read(reader);
         let bridges = bridges::read(reader);
         let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str());
+        let authorization_servers = authorization_servers::read(reader);
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let understood = Vec::new();
         Self {
@@ -225,6 +230,7 @@ impl Config {
             resources,
             bridges,
             trusted_issuers,
+            authorization_servers,
             exchange_rules,
             understood,
         }

@@ -13,6 +13,7 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::text;
 use crate::clock::Time;
+use crate::domain::exchange::SubjectKind;
 use crate::domain::scope::Scopes;
 use crate::domain::standard_claims;
 use crate::domain::trust::{BearerGrant, Trust};
@@ -40,6 +41,8 @@ choices! {
         IdToken = "id_token",
         /// An access token (RFC 9068).
         AccessToken = "access_token",
+        /// An identity assertion for one client.
+        IdJag = "id_jag",
     }
 }
 
@@ -110,8 +113,8 @@ pub(super) const SECTION: Section = Section {
             path: "trusted_issuers.<name>.token_types",
             kind: Kind::Choices(TokenType::WORDS),
             default: Fallback::Value("jwt"),
-            doc: "Which of its tokens are taken. The header's `typ` must fit: `at+jwt` for an access token, `JWT` or none for \
-                  the others.",
+            doc: "Which of its tokens are taken. The header's `typ` must fit: `at+jwt` for an access token, \
+                  `oauth-id-jag+jwt` for an identity assertion, which is a grant only, `JWT` or none for the others.",
         },
         Key {
             path: "trusted_issuers.<name>.audiences",
@@ -188,6 +191,13 @@ pub(super) const SECTION: Section = Section {
             doc: "Groups, which must exist, of an account that is made.",
         },
         Key {
+            path: "trusted_issuers.<name>.may_enrol",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether its token, as bearer, lets the person make a passkey here, if they signed in there at most five \
+                  minutes ago. Whoever can make such tokens can then sign in as every person that they mean.",
+        },
+        Key {
             path: "trusted_issuers.<name>.clients",
             kind: Kind::List("client id"),
             default: Fallback::Value(""),
@@ -257,6 +267,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str) -> TrustedIssuer {
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
         attributes: attributes(reader, &key("attributes")),
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
+        may_enrol: reader.switch(&key("may_enrol")),
         issuer,
         name: name.clone(),
     };
@@ -299,6 +310,11 @@ fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {
     if given.is_empty() && address(&read.trust.issuer).is_err() {
         let cure = "give jwks_uri, jwks or jwks_file: such an issuer has no discovery document";
         reader.contradiction(&key("issuer"), &[], Wrong::new("is no https address", cure));
+    }
+    let as_grant = |kind: &SubjectKind| matches!(kind, SubjectKind::Jwt | SubjectKind::IdJag);
+    if !read.grant.clients.is_empty() && !read.trust.kinds.iter().any(as_grant) {
+        let cure = "add \"jwt\" or \"id_jag\" to token_types: no other kind is taken as a grant";
+        reader.contradiction(&key("clients"), &[&key("token_types")], Wrong::new("can bring nothing", cure));
     }
     for (field, is_empty) in
         [("algorithms", read.trust.algorithms.is_empty()), ("token_types", read.trust.kinds.is_empty())]

@@ -64,7 +64,12 @@ pub struct Trust {
     pub attributes: BTreeMap<String, String>,
     /// Of an account that is made: its groups.
     pub groups: Vec<String>,
+    /// Whether a fresh token of its lets the person make a passkey.
+    pub may_enrol: bool,
 }
+
+/// How fresh the sign-in at the issuer must be for that.
+pub const FRESH_FOR_ENROLMENT: Duration = Duration::minutes(5);
 
 /// Why a token whose signature is good is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +110,11 @@ impl Trust {
             return Err(TrustRefusal::NoId);
         }
         Ok(())
+    }
+
+    /// Whether a sign-in there lets the person make a passkey here.
+    pub fn permits_enrolment(&self, signed_in_at: Time, now: Time) -> bool {
+        self.may_enrol && now - signed_in_at <= FRESH_FOR_ENROLMENT
     }
 
     /// The address that a token proves: verified, says the issuer, and the issuer is the authority for its domain.
@@ -175,7 +185,16 @@ mod tests {
                 ("email_verified".to_owned(), "email_verified".to_owned()),
             ]),
             groups: Vec::new(),
+            may_enrol: true,
         }
+    }
+
+    #[test]
+    fn a_passkey_wants_the_right_and_a_fresh_sign_in() {
+        let without = Trust { may_enrol: false, ..trust() };
+        assert!(trust().permits_enrolment(at(0), at(300)));
+        assert!(!trust().permits_enrolment(at(0), at(301)));
+        assert!(!without.permits_enrolment(at(0), at(0)));
     }
 
     fn claims(change: Value) -> Map<String, Value> {

@@ -51,6 +51,10 @@ pub struct Capabilities {
     pub token_exchange: bool,
     /// Whether tokens of others are taken as grants.
     pub jwt_bearer: bool,
+    /// Whether identity assertions are given for others.
+    pub gives_assertions: bool,
+    /// Whether identity assertions of others are taken.
+    pub takes_assertions: bool,
 }
 
 /// The published documents, as bytes, and how long answers may be cached.
@@ -99,6 +103,13 @@ fn document(capabilities: &Capabilities) -> Map<String, Value> {
     }
     if capabilities.metadata_documents {
         document.insert("client_id_metadata_document_supported".to_owned(), true.into());
+    }
+    if capabilities.gives_assertions {
+        document
+            .insert("identity_chaining_requested_token_types_supported".to_owned(), json!([wire::token_type::ID_JAG]));
+    }
+    if capabilities.takes_assertions {
+        document.insert("authorization_grant_profiles_supported".to_owned(), json!([wire::ID_JAG_PROFILE]));
     }
     for (member, value) in logout::metadata(issuer, capabilities.check_iframe) {
         document.insert(member.to_owned(), value);
@@ -198,6 +209,8 @@ mod tests {
             check_iframe: false,
             token_exchange: false,
             jwt_bearer: false,
+            gives_assertions: false,
+            takes_assertions: false,
         }
     }
 

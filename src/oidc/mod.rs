@@ -29,6 +29,7 @@ use crate::bridge::trusted::TrustedIssuers;
 use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::config::AuthorizationServer;
 use crate::domain::client::Client;
 use crate::domain::exchange::Rule;
 use crate::domain::id::UserId;
@@ -59,6 +60,8 @@ pub struct Oidc {
     pub dpop: Arc<Dpop>,
     /// Others whose tokens are believed.
     pub trusted_issuers: Arc<TrustedIssuers>,
+    /// Others that identity assertions of ours are for.
+    pub authorization_servers: Vec<AuthorizationServer>,
     /// Which tokens may be exchanged for which.
     pub exchange_rules: Vec<Rule>,
     /// How long a lost answer to a refresh may be asked for again.

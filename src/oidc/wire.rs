@@ -24,6 +24,9 @@ pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchang
 /// `grant_type` of a trusted issuer's token (RFC 7523 §2.1).
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
+/// The profile of that grant for identity assertions (draft-ietf-oauth-identity-assertion-authz-grant).
+pub const ID_JAG_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
+
 /// The kinds of tokens that are named in an exchange (RFC 8693 §3).
 pub mod token_type {
     /// An access token.
@@ -32,6 +35,8 @@ pub mod token_type {
     pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
     /// A JWT.
     pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+    /// An identity assertion grant (draft-ietf-oauth-identity-assertion-authz-grant).
+    pub const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
     /// The custom token of a bridge; ours alone.
     pub const BRIDGE: &str = "urn:passmint:params:oauth:token-type:bridge";
 }

@@ -95,6 +95,7 @@ guides! {
     "token-exchange"      "Flow: token exchange"         "docs/flows/token-exchange.md";
     "trusted-issuers"     "Flow: trusted issuers"        "docs/flows/trusted-issuers.md";
     "jwt-bearer"          "Flow: tokens of others"       "docs/flows/jwt-bearer.md";
+    "id-jag"              "Flow: identity assertions"    "docs/flows/id-jag.md";
     "action-tokens"       "Flow: action tokens"          "docs/flows/action-tokens.md";
     "signed-transactions" "Flow: signed transactions"    "docs/flows/signed-transactions.md";
     "logout"              "Flow: sign out"               "docs/flows/logout.md";

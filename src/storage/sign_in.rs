@@ -314,8 +314,8 @@ pub fn sign(
 pub struct ForeignSession {
     /// Its id.
     pub id: SessionId,
-    /// The client that it is for.
-    pub client: String,
+    /// The client that it is for; none where nothing is issued in it.
+    pub client: Option<String>,
     /// When the person signed in, says the issuer.
     pub auth_time: Time,
     /// Now.

@@ -37,7 +37,7 @@ use crate::domain::user::User;
 use crate::resources::Resources;
 use crate::storage::sign_in::NewFamily;
 
-pub use self::exchanged::{Exchange, Exchanged, NOT_APPLICABLE};
+pub use self::exchanged::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 
 /// Life of a signed authorization answer: long enough to reach its client (JARM §2.1: ten minutes at most).
 const ANSWER_LIFE: Duration = Duration::minutes(2);

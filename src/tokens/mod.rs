@@ -45,6 +45,8 @@ pub mod typ {
     pub const REQUEST_OBJECT: &str = "oauth-authz-req+jwt";
     /// DPoP proof (RFC 9449 §4.2).
     pub const DPOP: &str = "dpop+jwt";
+    /// Identity assertion grant of ours or of a trusted issuer (draft-ietf-oauth-identity-assertion-authz-grant).
+    pub const ID_JAG: &str = "oauth-id-jag+jwt";
     /// Logout token (OpenID Connect Back-Channel Logout §2.4).
     pub const LOGOUT: &str = "logout+jwt";
     /// What became of an action token, for the client that made it; ours alone.

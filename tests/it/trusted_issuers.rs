@@ -7,7 +7,7 @@ use crate::cli::Operator;
 use crate::client_authentication::KeyServer;
 use crate::support::jose::{Key, fresh};
 use crate::support::tokens::{Tokens, at_once, basic, claims};
-use crate::support::{API_SECRET, Options, Reply, TestApp};
+use crate::support::{API_SECRET, Options, Reply, TestApp, verify};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -209,6 +209,8 @@ fn tokens_are_refused_by_name() {
         ("bound to nothing that is known", with("cnf", json!({ "x5t#S256": "x" }))),
         ("bound to a key that nobody proves", with("cnf", json!({ "jkt": "x" }))),
         ("an actor that is none", with("act", json!("gate"))),
+        ("an actor who may be another", with("may_act", json!({ "sub": "gate", "iss": "https://other.example" }))),
+        ("an actor of the issuer's own who may be", with("may_act", json!({ "sub": "gate" }))),
         ("a logout token of old", with("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }))),
         ("another type: an access token", header("typ", json!("at+jwt"))),
         ("another type: a logout token", header("typ", json!("logout+jwt"))),
@@ -233,8 +235,8 @@ fn tokens_are_refused_by_name() {
             "exchange, {name}: {}",
             reply.body
         );
-        // Whom a key is bound to, or who acts, a grant does not ask: it names nobody.
-        if name.starts_with("bound") || name.starts_with("an actor") {
+        // Who acts, or may, a grant does not ask: it names nobody.
+        if name.starts_with("an actor") {
             continue;
         }
         let reply = bearer(&app, "gate", token, &[]);
@@ -447,7 +449,7 @@ fn a_hostile_server_of_keys_is_refused_and_not_asked_again() {
     link(&app, "partner", "p-1");
     let tried = || exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).status;
     let huge =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n{{\"keys\":[");
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n{\"keys\":[".to_owned();
     for (name, answer) in [
         (
             "a redirect inward",
@@ -475,6 +477,192 @@ fn a_hostile_server_of_keys_is_refused_and_not_asked_again() {
     assert_eq!(tried(), 200, "the keys it gave before are used on for a while");
     app.advance(Duration::hours(2));
     assert_eq!(tried(), 400, "and not for ever");
+}
+
+/// Two Passmints: who is signed in at the first to the app `wiki` is let in at the second, where the app is `wiki-there`
+/// (draft-ietf-oauth-identity-assertion-authz-grant).
+#[test]
+fn an_identity_assertion_carries_a_sign_in_to_another_server() {
+    const THERE: &str = "https://as.example";
+    let id_jag = format!("{TYPE}id-jag");
+    let idp = TestApp::with(&Options { config: &assertion_giver(THERE), ..Options::default() });
+    let taker = assertion_taker(&idp);
+    let private = [("outbound.allow_private_addresses", "true")];
+    let there = TestApp::with(&Options { config: &taker, settings: &private, public_url: Some(THERE), beside: None });
+    let told = |app: &TestApp, name: &str| {
+        app.request("GET", "/.well-known/oauth-authorization-server").send().expect(200).json()[name].clone()
+    };
+    assert_eq!(told(&idp, "identity_chaining_requested_token_types_supported"), json!([id_jag]));
+    assert_eq!(
+        told(&there, "authorization_grant_profiles_supported"),
+        json!(["urn:ietf:params:oauth:grant-profile:id-jag"])
+    );
+
+    let (_, mut passkey) = idp.person();
+    let begun = idp.client("wiki").begin("openid");
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    let own = Tokens::of(&idp.redeem(&begun, &credential, Some(&basic("wiki", API_SECRET)), &[]).expect(200).json());
+    let kind = format!("{TYPE}id_token");
+    let ask = |client: &str, subject: &str, more: &[(&str, &str)]| {
+        let mut form = vec![
+            ("grant_type", EXCHANGE),
+            ("requested_token_type", id_jag.as_str()),
+            ("subject_token", subject),
+            ("subject_token_type", &kind),
+            ("audience", THERE),
+            ("scope", "read write"),
+            ("resource", ORDERS),
+        ];
+        form.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+        form.extend(more.iter().filter(|(_, value)| !value.is_empty()));
+        idp.token_by(client, &form)
+    };
+    let reply = ask("wiki", &own.id, &[]).expect(200).json();
+    assert_eq!((&reply["issued_token_type"], &reply["token_type"]), (&json!(id_jag), &json!("N_A")));
+    assert_eq!((&reply["scope"], &reply["expires_in"]), (&json!("read write"), &json!(300)));
+    let assertion = reply["access_token"].as_str().unwrap();
+    let said = idp.verified(assertion, THERE, "oauth-id-jag+jwt");
+    assert_eq!((&said["client_id"], &said["resource"]), (&json!("wiki-there"), &json!([ORDERS])));
+    for name in ["sub", "auth_time", "acr", "amr"] {
+        assert_eq!(said[name], claims(&own.id)[name], "{name}");
+    }
+    for (name, client, subject, more, error) in [
+        (
+            "an access token",
+            "wiki",
+            &own.access,
+            &[("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")][..],
+            "invalid_request",
+        ),
+        ("another's ID token", "blog", &own.id, &[], "invalid_request"),
+        ("a server of nobody", "wiki", &own.id, &[("audience", "https://x.example")], "invalid_target"),
+        ("no server", "wiki", &own.id, &[("audience", "")], "invalid_target"),
+        ("a scope that no rule gives", "wiki", &own.id, &[("scope", "admin")], "invalid_scope"),
+    ] {
+        let reply = ask(client, subject, more);
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(error)), "{name}: {}", reply.body);
+    }
+
+    // There it is a grant of that client alone, as often as it likes until it ends, for no more than it says.
+    let first = given(bearer(&there, "wiki-there", assertion, &[]));
+    let second = bearer(&there, "wiki-there", assertion, &[("scope", "read")]).expect(200).json();
+    assert_eq!((&claims(&first)["scope"], &second["scope"]), (&json!("read"), &json!("read")), "write is not trusted");
+    assert_eq!((&claims(&first)["aud"], &claims(&first)["acr"]), (&json!(ORDERS), &json!("0")));
+    bearer(&there, "wiki-there", assertion, &[("resource", THERE)]).expect_oauth(400, "invalid_target");
+    bearer(&there, "blog-there", assertion, &[]).expect_oauth(400, "invalid_grant");
+    bearer(&there, "wiki-there", &own.id, &[]).expect_oauth(400, "invalid_grant");
+    let as_subject = [("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")];
+    exchange(&there, "wiki-there", assertion, &as_subject).expect_oauth(400, "invalid_request");
+    idp.token_by("wiki", &[("grant_type", EXCHANGE), ("subject_token", assertion), ("subject_token_type", &kind)])
+        .expect_oauth(400, "invalid_request");
+    there.advance(Duration::minutes(6));
+    bearer(&there, "wiki-there", assertion, &[]).expect_oauth(400, "invalid_grant");
+}
+
+/// A server that gives identity assertions to `wiki` for another.
+fn assertion_giver(other: &str) -> String {
+    let client = |id: &str| {
+        format!(
+            "[clients.{id}]\nkind = \"confidential\"\nsecret_digest = \"API_DIGEST\"\nfirst_party = true\n\
+             origins = [\"ORIGIN\"]\ngrants = [\"passkey\", \"token_exchange\"]\nscopes = [\"openid\", \"read\", \"write\"]\n"
+        )
+    };
+    format!(
+        "{}{}[authorization_servers.other]\nissuer = \"{other}\"\nclient_ids = {{ wiki = \"wiki-there\" }}\n\
+         [exchange_rules.assert]\nclients = [\"wiki\", \"blog\"]\nsubject_types = [\"id_token\", \"access_token\"]\n\
+         new_audiences = [\"{other}\"]\nnew_scopes = [\"read\", \"write\"]\nissues = [\"id_jag\"]\n",
+        client("wiki"),
+        client("blog")
+    )
+}
+
+/// A server that takes them.
+fn assertion_taker(idp: &TestApp) -> String {
+    let client = |id: &str| {
+        format!(
+            "[clients.{id}]\nkind = \"confidential\"\nsecret_digest = \"API_DIGEST\"\n\
+             grants = [\"jwt_bearer\", \"token_exchange\"]\nscopes = [\"read\", \"write\"]\naudiences = [\"{ORDERS}\"]\n"
+        )
+    };
+    format!(
+        "{}{}[trusted_issuers.idp]\nissuer = \"{}\"\ntoken_types = [\"id_jag\"]\nsubject = \"create\"\n\
+         clients = [\"wiki-there\", \"blog-there\"]\nscopes = [\"read\"]\n[exchange_rules.x]\nclients = [\"wiki-there\"]\n\
+         issuers = [\"idp\"]\nsubject_types = [\"jwt\"]\nnew_audiences = [\"{ORDERS}\"]\nnew_scopes = [\"read\"]\n\
+         impersonation = true\n",
+        client("wiki-there"),
+        client("blog-there"),
+        idp.origin
+    )
+}
+
+/// A backend whose people are signed in elsewhere lets them make a passkey here.
+#[test]
+fn a_fresh_token_makes_a_passkey() {
+    let key = Key::p256();
+    let app = trusting(&key, "subject = \"create\"\nmay_enrol = true");
+    let options = "/v1/passkeys/registration/options";
+    let web = app.client("web");
+    let try_by = |token: &str, body: &Value| web.bearer("POST", options, token).json(body).send();
+    let begun = try_by(&token(&app, &key, "p-1"), &json!({})).expect(200).json();
+    let mut passkey = app.passkey();
+    let credential = passkey.create(&begun["publicKey"]);
+    let made = web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential)).expect(200).json();
+    assert_eq!(made["kind"], "passkey");
+    let tokens = Tokens::of(&web.sign_in(&mut passkey, "openid").expect(200).json());
+    let known =
+        "SELECT count(*) AS n FROM external_ids WHERE source = 'partner' AND external_id = 'p-1' AND user_id::text = ";
+    assert_eq!(app.count(&format!("{known}'{}'", claims(&tokens.access)["sub"].as_str().unwrap())), 1);
+    assert_eq!((app.events("passkey.added"), app.events("trusted_issuer.believed")), (1, 1));
+    web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential))
+        .expect_problem(410, "ceremony_expired_or_used");
+
+    // The session of the ceremony is nobody's: it opens nothing, and with it ends what was begun.
+    let begun = try_by(&token(&app, &key, "p-1"), &json!({})).expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    app.sql("UPDATE sessions SET revoked_at = now() WHERE client_id IS NULL");
+    let late = web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential));
+    late.expect_problem(400, "verification_failed");
+
+    let once = token(&app, &key, "p-1");
+    try_by(&once, &json!({})).expect(200);
+    try_by(&once, &json!({})).expect_problem(401, "invalid_token");
+    let with = |name: &str, value: Value| {
+        let (header, mut claims) = parts(&app, "p-1");
+        claims[name] = value;
+        key.sign(&header, &claims)
+    };
+    let now = app.clock.now().timestamp();
+    for (name, token, code) in [
+        ("made a while ago", with("iat", json!(now - 301)), "reauthentication_required"),
+        ("signed in a while ago", with("auth_time", json!(now - 301)), "reauthentication_required"),
+        ("over", with("exp", json!(now - 10)), "invalid_token"),
+        ("for another", with("aud", json!("https://other.example")), "invalid_token"),
+        (
+            "of another key",
+            {
+                let (header, said) = parts(&app, "p-1");
+                Key::p256().sign(&header, &said)
+            },
+            "invalid_token",
+        ),
+        ("of another issuer", with("iss", json!("https://other.example")), "invalid_token"),
+    ] {
+        let reply = try_by(&token, &json!({}));
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some(code)), "{name}: {}", reply.body);
+    }
+    for body in [json!({ "purpose": "sign-up" }), json!({ "email": "x@example.com" }), json!({ "name": "X" })] {
+        try_by(&token(&app, &key, "p-1"), &body).expect_problem(400, "invalid_request");
+    }
+    let elsewhere = app.request("POST", options).header("Origin", "https://evil.example").json(&json!({}));
+    let authorization = format!("Bearer {}", token(&app, &key, "p-1"));
+    elsewhere.header("Authorization", &authorization).send().expect_problem(403, "wrong_origin");
+    app.sql("UPDATE users SET status = 'disabled'");
+    try_by(&token(&app, &key, "p-1"), &json!({})).expect_problem(401, "invalid_token");
+    // It opens nothing else, and without the mark not even that.
+    web.bearer("GET", "/v1/me", &token(&app, &key, "p-1")).send().expect_problem(401, "invalid_token");
+    let plain = trusting(&key, "subject = \"create\"");
+    let reply = plain.client("web").bearer("POST", options, &token(&plain, &key, "p-1")).json(&json!({})).send();
+    reply.expect_problem(401, "invalid_token");
 }
 
 #[test]

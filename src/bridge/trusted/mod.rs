@@ -124,6 +124,11 @@ impl TrustedIssuers {
         self.0.iter().find(|one| one.declared.trust.issuer == named).ok_or(TrustError::Unknown)
     }
 
+    /// The issuer of a token, when its tokens let people make passkeys.
+    pub fn enrolling(&self, token: &str) -> Option<&TrustedIssuer> {
+        self.of_token(token).ok().filter(|one| one.trust().may_enrol)
+    }
+
     /// The issuer of this name of ours.
     pub fn find(&self, name: &str) -> Option<&TrustedIssuer> {
         self.0.iter().find(|one| one.declared.trust.name == name)
@@ -132,6 +137,13 @@ impl TrustedIssuers {
     /// Whether the tokens of any issuer are taken as grants.
     pub fn grant_tokens(&self) -> bool {
         self.0.iter().any(|one| !one.declared.grant.clients.is_empty())
+    }
+
+    /// Whether identity assertions of any issuer are.
+    pub fn grant_assertions(&self) -> bool {
+        let takes =
+            |one: &TrustedIssuer| !one.grant().clients.is_empty() && one.trust().kinds.contains(&SubjectKind::IdJag);
+        self.0.iter().any(takes)
     }
 
     /// A token of one of them.
@@ -161,6 +173,22 @@ impl TrustedIssuer {
     pub async fn believe(&self, token: &str, kind: SubjectKind, now: Time) -> Result<Believed<'_>, TrustError> {
         let audiences: Vec<&str> = self.declared.trust.audiences.iter().map(String::as_str).collect();
         self.believe_for(token, kind, &audiences, now).await
+    }
+
+    /// The same as whichever of the kinds that are taken, but for identity assertions.
+    ///
+    /// # Errors
+    /// [`TrustError`] of the last kind.
+    pub async fn believe_any(&self, token: &str, now: Time) -> Result<Believed<'_>, TrustError> {
+        let mut refused = TrustError::Unknown;
+        // An identity assertion is for a client's server, never for a person's browser.
+        for kind in self.declared.trust.kinds.iter().filter(|kind| **kind != SubjectKind::IdJag) {
+            match self.believe(token, *kind, now).await {
+                Ok(believed) => return Ok(believed),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The same for audiences of the caller's choice, of which it must name one.

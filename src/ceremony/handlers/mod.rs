@@ -8,6 +8,7 @@ mod failure;
 pub mod management;
 pub mod registration;
 pub mod transactions;
+mod vouched;
 
 use std::sync::Arc;
 

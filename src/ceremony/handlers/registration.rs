@@ -10,8 +10,10 @@ use super::dto::{
     RegistrationPurpose, VerifyRequest,
 };
 use super::management::parse_name;
+use super::vouched;
 use super::{Browser, FirstCall, Room, proof_key, second_call};
 use crate::account::guards::{Guard, Identity, Via};
+use crate::bridge::trusted::TrustedIssuers;
 use crate::ceremony::CeremonyError;
 use crate::ceremony::options::Choice;
 use crate::ceremony::registration::{BeginSignUp, Registered};
@@ -22,7 +24,8 @@ use crate::web::origin::origin;
 use crate::web::{Caller, Json};
 
 /// Begins making a passkey: signed in, one more; as a stranger, an account; with an action token for `enrol`
-/// (`Authorization: ActionToken …`), one for its person.
+/// (`Authorization: ActionToken …`), one for its person; with the fresh
+/// token of a trusted issuer that may enrol (`Authorization: Bearer …`), one for whom it means.
 #[utoipa::path(post, path = "/v1/passkeys/registration/options", tag = "Passkeys", request_body = RegistrationOptionsRequest,
     responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 401, description = "`reauthentication_required`"),
         (status = 403, description = "`wrong_origin`, `sign_up_closed`, `action_token_unknown`, `action_token_misused`"),
@@ -31,6 +34,7 @@ pub async fn options(
     request: HttpRequest,
     room: Room,
     guard: web::Data<Guard>,
+    trusted: web::Data<TrustedIssuers>,
     limits: web::Data<Limits>,
     caller: Caller,
     body: Json<RegistrationOptionsRequest>,
@@ -46,6 +50,16 @@ pub async fn options(
         }
         let here = guard.signed_in_here(&request).await?.map(|identity| identity.user.id);
         let begun = room.begin_enrolment(token.presented(&request, here, &caller.provenance)?, choice).await?;
+        return Ok(answer(&room, &guard, begun, None));
+    }
+    if let Some(voucher) = vouched::voucher(&trusted, request.headers()) {
+        let names_another = body.email.is_some() || body.name.is_some() || body.relying_party.is_some();
+        if names_another || matches!(body.purpose, Some(RegistrationPurpose::SignUp)) {
+            let words =
+                "The token says itself for whom the passkey is: leave out purpose, name, email and relyingParty.";
+            return Err(CeremonyError::Invalid(words).into());
+        }
+        let begun = vouched::begin(&request, &room, &voucher, choice, &caller.provenance).await?;
         return Ok(answer(&room, &guard, begun, None));
     }
     let identity = guard.identify_on_own_site(&request).await?;

@@ -513,3 +513,81 @@ fn all_mistakes_are_told_together() {
         Some("1 mistake in the configuration: nothing was started")
     );
 }
+
+#[test]
+fn exchange_rules_and_trusted_issuers() {
+    const PARTNER: &str = "[trusted_issuers.x]\nissuer = \"https://p.example\"\n";
+    let issuer = |more: &str| format!("{PARTNER}{more}");
+    check_files(&[
+        (
+            "a right over accounts",
+            "[exchange_rules.x]\nclients = [\"a\"]\nnew_scopes = [\"passkeys\"]",
+            "exchange_rules.x.new_scopes (passmint.toml:3): has \"passkeys\" or a scope of administration; leave it out: nobody gets it by an exchange",
+        ),
+        (
+            "a longer session",
+            "[exchange_rules.x]\nclients = [\"a\"]\nscopes = [\"offline_access\"]",
+            "exchange_rules.x.scopes (passmint.toml:3): has \"offline_access\"; leave it out: an exchange never prolongs a session",
+        ),
+        (
+            "kept and new",
+            "[exchange_rules.x]\nclients = [\"a\"]\naudiences = [\"b\"]\nnew_audiences = [\"b\"]",
+            "exchange_rules.x.new_audiences (passmint.toml:4): has \"b\", which is among audiences too; keep one of the two",
+        ),
+        (
+            "an issuer of nobody",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissuers = [\"y\"]",
+            "exchange_rules.x.issuers (passmint.toml:3): \"y\" is no trusted issuer; write self, or declare it",
+        ),
+        (
+            "registered by itself",
+            "[registration]\ngrants = [\"token_exchange\"]",
+            "registration.grants (passmint.toml:2): has \"token_exchange\"; leave it out: who exchanges tokens is named by rules, and so declared",
+        ),
+        (
+            "trust in oneself",
+            "[trusted_issuers.x]\nissuer = \"http://localhost:8080\"",
+            "trusted_issuers.x.issuer (passmint.toml:2): is this server itself; leave it out: this server's own tokens are exchanged by rules with issuers = [\"self\"]",
+        ),
+        (
+            "nothing to discover",
+            "[trusted_issuers.x]\nissuer = \"partner\"",
+            "trusted_issuers.x.issuer (passmint.toml:2): is no https address; give jwks_uri, jwks or jwks_file: such an issuer has no discovery document",
+        ),
+        (
+            "two of one name",
+            "[trusted_issuers.x]\nissuer = \"https://p.example\"\n[trusted_issuers.y]\nissuer = \"https://p.example\"",
+            "trusted_issuers.y.issuer (passmint.toml:4): is that of \"x\" too; keep one of the two: tokens name their issuer, not its name",
+        ),
+        (
+            "two sources of keys",
+            &issuer("jwks_uri = \"https://p.example/keys\"\njwks_file = \"keys.json\""),
+            "trusted_issuers.x.jwks_uri (passmint.toml:3): is given together with jwks_file; keep one of them",
+        ),
+        (
+            "a domain in capitals",
+            &issuer("email_domains = [\"P.example\"]"),
+            "trusted_issuers.x.email_domains (passmint.toml:3): \"P.example\" is no domain; write it in lower case, such as example.com",
+        ),
+        (
+            "a moment in words",
+            &issuer("expires_at = \"tomorrow\""),
+            "trusted_issuers.x.expires_at (passmint.toml:3): \"tomorrow\" is no moment; write it as 2027-01-31T00:00:00Z, in quotes",
+        ),
+        (
+            "a claim of nobody",
+            &issuer("attributes = { shoe = \"size\" }"),
+            "trusted_issuers.x.attributes (passmint.toml:3): has \"shoe\", which is no standard claim; write our claim on the left, such as name or email",
+        ),
+        (
+            "clients that can bring nothing",
+            &issuer("token_types = [\"id_token\"]\nclients = [\"a\"]"),
+            "trusted_issuers.x.clients (passmint.toml:4): can bring nothing; add \"jwt\" or \"id_jag\" to token_types: no other kind is taken as a grant",
+        ),
+        (
+            "a scope of administration",
+            &issuer("scopes = [\"admin\"]"),
+            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of administration; leave it out: a token of somebody else never gives it",
+        ),
+    ]);
+}

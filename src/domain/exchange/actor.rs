@@ -89,6 +89,12 @@ impl MayAct {
         if may.sub.is_none() && may.client_id.is_none() { Err(ActorFault) } else { Ok(may) }
     }
 
+    /// The claim of somebody else's token: who is named without an issuer is named by this one.
+    #[must_use]
+    pub fn named_by(self, issuer: &str) -> Self {
+        Self { iss: Some(self.iss.unwrap_or_else(|| issuer.to_owned())), ..self }
+    }
+
     /// Whether an actor of ours is meant; `issuer` is ours.
     pub fn permits(&self, actor: &Actor, issuer: &str) -> bool {
         let of_issuer = self.iss.as_deref().is_none_or(|named| named == actor.iss.as_deref().unwrap_or(issuer));

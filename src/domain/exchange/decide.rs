@@ -113,6 +113,11 @@ impl Rule {
         let narrows_own = own && asked.actor.is_none();
         ensure(is_confidential(client) || narrows_own, Refusal::Public)?;
         ensure(self.gives(asked.wanted), Refusal::Kind)?;
+        if *asked.wanted == Wanted::Own(Issues::IdJag) {
+            // It says that the person signed in to this very client.
+            ensure(narrows_own && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
+            ensure(asked.targets.len() == 1, Refusal::Target)?;
+        }
         let (act, impersonates) = self.acting(subject, asked, narrows_own)?;
         let audience = self.audience(subject, asked)?;
         let scopes = self.scopes(subject, asked, narrows_own)?;
@@ -175,7 +180,7 @@ impl Rule {
                 ensure(targets.iter().all(|one| one == name), Refusal::Target)?;
                 return Ok(vec![name.clone()]);
             }
-            Wanted::Own(Issues::AccessToken | Issues::Jwt) => {}
+            Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::IdJag) => {}
         }
         let kept = |one: &String| self.audiences.contains(one) && subject.audience.contains(one);
         let new = |one: &String| self.new_audiences.contains(one) && is_confidential(asked.client);

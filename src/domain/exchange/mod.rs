@@ -40,6 +40,8 @@ pub enum SubjectKind {
     IdToken,
     /// Another JWT, of a trusted issuer.
     Jwt,
+    /// An identity assertion of a trusted issuer, for one client: a grant, never a subject token.
+    IdJag,
 }
 
 /// What may come out.
@@ -52,6 +54,8 @@ pub enum Issues {
     IdToken,
     /// An access token, asked for as a JWT.
     Jwt,
+    /// An identity assertion for another authorization server, in exchange for an ID token of the client's own.
+    IdJag,
 }
 
 /// What is asked for, with the name where a custom token is.

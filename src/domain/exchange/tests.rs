@@ -269,6 +269,30 @@ fn refusals_by_name() {
 }
 
 #[test]
+fn an_identity_assertion_is_for_one_server_and_of_the_clients_own_id_token() {
+    let asked = |change: fn(&mut Case)| {
+        spoilt(|case| {
+            case.rule.issues = vec![Issues::IdJag];
+            case.rule.subject_kinds = vec![SubjectKind::IdToken, SubjectKind::AccessToken];
+            case.rule.subject_audiences.clear();
+            case.subject.kind = SubjectKind::IdToken;
+            case.subject.client = Some("orders".into());
+            case.subject.scopes = Scopes::default();
+            case.wanted = Wanted::Own(Issues::IdJag);
+            case.actor = None;
+            change(case);
+        })
+    };
+    let granted = asked(|_| {}).unwrap();
+    assert_eq!((granted.audience, granted.act), (own(&[STOCK]), None));
+    assert_eq!(asked(|case| case.subject.kind = SubjectKind::AccessToken), Err(Refusal::Subject));
+    assert_eq!(asked(|case| case.actor = Some(actor("agent"))), Err(Refusal::Subject));
+    assert_eq!(asked(|case| case.targets.clear()), Err(Refusal::Target));
+    assert_eq!(asked(|case| case.targets.push(ORDERS.into())), Err(Refusal::Target));
+    assert_eq!(asked(|case| case.targets = own(&["https://x.example"])), Err(Refusal::Target));
+}
+
+#[test]
 fn a_client_that_goes_on_alone_is_written_down() {
     let granted = spoilt(|case| {
         case.actor = None;

@@ -3,21 +3,23 @@
 //! What must always hold: the token is for us alone, lives for five minutes at most and counts once; only the clients that
 //! the trust lists may bring it; there is no refresh token, because the issuer is asked again.
 
-use crate::bridge::trusted::{Arrival, Believed, NotArrived, TrustError, arrive};
+use serde_json::Value;
+
+use crate::bridge::trusted::{Arrival, Believed, NotArrived, TrustError, TrustedIssuer, arrive};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
 use crate::domain::exchange::SubjectKind;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
-use crate::domain::trust::BearerGrant;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::StorageError;
 use crate::storage::sign_in::ForeignSession;
-use crate::tokens::claims::Authentication;
+use crate::tokens::claims::{Authentication, Confirmation};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::Exchange;
+use crate::tokens::verifier::Refusal;
 use crate::tokens::{MintError, TokenSet};
 use crate::web::error::{Failure, Kind};
 
@@ -111,18 +113,23 @@ pub async fn grant(
     } else {
         vec![room.mint.issuer()]
     };
-    let believed = issuer.believe_for(asked.assertion, SubjectKind::Jwt, &audiences, now).await?;
+    let (believed, is_identity) = believed(issuer, client, asked.assertion, &audiences, now).await?;
+    require_key(&believed, asked.key)?;
     let once = check_form(&believed, now)?;
+    // An identity assertion may be brought again until it ends: it is bound to its client.
+    let once = (!is_identity).then_some(once);
 
-    let resources = room.mint.resources();
-    let audience = resources
-        .audience(client, asked.resources.iter().copied(), room.mint.issuer())
-        .map_err(|_| BearerError::Target)?;
-    let scopes = granted(room, client, terms, asked.scope, &audience)?;
+    let audience = audience(room, client, &believed, asked.resources)?;
+    let mut allowed = terms.scopes.granted_by(&client.definition.scopes);
+    if is_identity {
+        let told = Scopes::parse(believed.text("scope").unwrap_or_default()).map_err(|_| BearerError::Scope)?;
+        allowed = allowed.granted_by(&told);
+    }
+    let scopes = granted(room, &allowed, asked.scope, &audience)?;
     let life = room.mint.access_life(client);
     let session = ForeignSession {
         id: SessionId::random(),
-        client: client.id.clone(),
+        client: Some(client.id.clone()),
         auth_time: believed.signed_in_at(now),
         now,
         ends_at: now + life,
@@ -136,7 +143,7 @@ pub async fn grant(
         ..Event::new(EventKind::TrustedTokenBelieved, now, origin)
     };
     let members = client.definition.allowed_groups.clone();
-    let arrived = arrive(&room.db, Arrival::new(&believed, Some(once), members, Some(session), event)).await??;
+    let arrived = arrive(&room.db, Arrival::new(&believed, once, members, Some(session), event)).await??;
     let authentication =
         Authentication { auth_time: Some(auth_time), acr: Some("0".to_owned()), ..Authentication::default() };
     let exchange = Exchange {
@@ -152,14 +159,14 @@ pub async fn grant(
         may_act: None,
         life,
     };
-    let issued = room.mint.exchanged_access(&exchange, now)?;
+    let given = room.mint.exchanged_access(&exchange, now)?;
     Ok(TokenSet {
-        access_token: issued.token,
-        token_type: issued.token_type,
-        expires_in: issued.expires_in,
+        access_token: given.token,
+        token_type: given.token_type,
+        expires_in: given.expires_in,
         id_token: None,
         refresh_token: None,
-        scope: issued.scope,
+        scope: given.scope,
     })
 }
 
@@ -181,18 +188,59 @@ fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), Bear
     Ok((jti.to_owned(), until))
 }
 
-/// What was asked for, all of it, or everything that the trust and the client allow.
-fn granted(
+/// The assertion, as a plain one or as an identity assertion, which names the client that may bring it.
+async fn believed<'a>(
+    issuer: &'a TrustedIssuer,
+    client: &AuthenticatedClient,
+    assertion: &str,
+    audiences: &[&str],
+    now: Time,
+) -> Result<(Believed<'a>, bool), BearerError> {
+    if issuer.trust().kinds.contains(&SubjectKind::Jwt) {
+        match issuer.believe_for(assertion, SubjectKind::Jwt, audiences, now).await {
+            Err(TrustError::Token(Refusal::WrongType)) => {}
+            other => return Ok((other?, false)),
+        }
+    }
+    let believed = issuer.believe_for(assertion, SubjectKind::IdJag, &audiences[..1], now).await?;
+    if believed.text("client_id") != Some(&client.id) {
+        return Err(BearerError::Form("is for another client"));
+    }
+    Ok((believed, true))
+}
+
+/// An assertion that is bound to a key is nothing in the hands of others (RFC 7800, RFC 9449).
+fn require_key(believed: &Believed<'_>, key: Option<&Jkt>) -> Result<(), BearerError> {
+    let Some(bound) = believed.claims.get("cnf") else { return Ok(()) };
+    let bound: Option<Confirmation> = serde_json::from_value(bound.clone()).ok();
+    let proven = bound.zip(key).is_some_and(|(bound, key)| key.as_str() == bound.jkt);
+    if proven { Ok(()) } else { Err(BearerError::Form("is bound to a key that the request does not prove")) }
+}
+
+/// The resources asked for, all of them allowed to the client, and among those of an assertion that names some.
+fn audience(
     room: &Oidc,
     client: &AuthenticatedClient,
-    terms: &BearerGrant,
-    asked: Option<&Scopes>,
-    audience: &[String],
-) -> Result<Scopes, BearerError> {
+    believed: &Believed<'_>,
+    asked: &[&str],
+) -> Result<Vec<String>, BearerError> {
+    let told: Vec<&str> = match believed.claims.get("resource") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let wanted = if asked.is_empty() { told.clone() } else { asked.to_vec() };
+    if !told.is_empty() && wanted.iter().any(|one| !told.contains(one)) {
+        return Err(BearerError::Target);
+    }
+    room.mint.resources().audience(client, wanted, room.mint.issuer()).map_err(|_| BearerError::Target)
+}
+
+/// What was asked for, all of it, or everything that is allowed.
+fn granted(room: &Oidc, allowed: &Scopes, asked: Option<&Scopes>, audience: &[String]) -> Result<Scopes, BearerError> {
     let resources = room.mint.resources();
-    let allowed = terms.scopes.granted_by(&client.definition.scopes);
-    let Some(asked) = asked else { return Ok(resources.effective(&allowed, audience)) };
-    if !asked.is_subset(&allowed) {
+    let Some(asked) = asked else { return Ok(resources.effective(allowed, audience)) };
+    if !asked.is_subset(allowed) {
         return Err(BearerError::Scope);
     }
     resources.require_resource_of(asked, audience).map_err(|_| BearerError::Scope)?;

@@ -171,6 +171,7 @@ pub fn foreign(
         types: match place.kind {
             SubjectKind::AccessToken => &[typ::ACCESS],
             SubjectKind::IdToken | SubjectKind::Jwt => &[NO_TYPE, "JWT"],
+            SubjectKind::IdJag => &[typ::ID_JAG],
         },
         issuer: place.issuer,
         audience: Audience::AnyOf(place.audiences),

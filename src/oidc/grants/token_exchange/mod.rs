@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::bridge::trusted::{Arrival, arrive};
 use crate::clock::Time;
+use crate::config::AuthorizationServer;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
 use crate::domain::exchange::{self, Granted, Issues, Wanted};
@@ -28,7 +29,7 @@ use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::sign_in::ForeignSession;
 use crate::storage::{StorageError, audit, sessions, users};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::{Exchange, Exchanged};
+use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
@@ -46,8 +47,10 @@ pub struct Asked<'a> {
     actor: Option<Presented<'a>>,
     requested: Option<&'a str>,
     scopes: Option<Scopes>,
-    /// `audience` and `resource`: both are names of the same things here.
+    /// `audience` and `resource`: both are names of the same things here, but for an identity assertion.
     targets: Vec<String>,
+    /// `resource` of an identity assertion: names of the other server's things.
+    resources: Vec<String>,
 }
 
 impl<'a> Asked<'a> {
@@ -64,12 +67,18 @@ impl<'a> Asked<'a> {
                 return Err(Failure::new(Kind::InvalidRequest, words));
             }
         };
+        let texts = |name| form.all(name).map(ToOwned::to_owned).collect::<Vec<String>>();
+        let (mut audiences, mut resources) = (texts("audience"), texts("resource"));
+        if form.find("requested_token_type") != Some(token_type::ID_JAG) {
+            audiences.append(&mut resources);
+        }
         Ok(Self {
             subject: Presented { token: form.get("subject_token")?, kind: form.get("subject_token_type")? },
             actor,
             requested: form.find("requested_token_type"),
             scopes,
-            targets: form.all("audience").chain(form.all("resource")).map(ToOwned::to_owned).collect(),
+            targets: audiences,
+            resources,
         })
     }
 
@@ -81,6 +90,7 @@ impl<'a> Asked<'a> {
             (None | Some(token_type::ACCESS_TOKEN), _) => Ok(Wanted::Own(Issues::AccessToken)),
             (Some(token_type::JWT), _) => Ok(Wanted::Own(Issues::Jwt)),
             (Some(token_type::ID_TOKEN), _) => Ok(Wanted::Own(Issues::IdToken)),
+            (Some(token_type::ID_JAG), _) => Ok(Wanted::Own(Issues::IdJag)),
             (Some(token_type::BRIDGE), [one]) => Ok(Wanted::Bridge(one.clone())),
             (Some(token_type::BRIDGE), _) => Err(ExchangeError::OneBridge),
             (Some(_), _) => Err(ExchangeError::RequestedType),
@@ -144,7 +154,7 @@ pub async fn exchange(
     };
     let decided = Decided { client, subject: &subject, granted: &granted, key, person: &person, now, origin };
     match &wanted {
-        Wanted::Own(kind) => own_token(room, &decided, *kind).await,
+        Wanted::Own(kind) => own_token(room, &decided, *kind, &asked.resources).await,
         Wanted::Bridge(name) => custom::token(room, &decided, name).await,
     }
 }
@@ -221,7 +231,7 @@ async fn arrived(
 ) -> Result<Person, ExchangeError> {
     let session = ForeignSession {
         id: SessionId::random(),
-        client: client.id.clone(),
+        client: Some(client.id.clone()),
         auth_time: newcomer.signed_in_at,
         now,
         ends_at: now + granted.life,
@@ -232,7 +242,12 @@ async fn arrived(
     Ok(Person { user: arrived.user, session: arrived.session, passkey: None })
 }
 
-async fn own_token(room: &Oidc, decided: &Decided<'_>, kind: Issues) -> Result<ExchangeResponse, ExchangeError> {
+async fn own_token(
+    room: &Oidc,
+    decided: &Decided<'_>,
+    kind: Issues,
+    resources: &[String],
+) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { subject, granted, now, .. } = *decided;
     let exchange = Exchange {
         user: decided.person.user.id,
@@ -251,6 +266,7 @@ async fn own_token(room: &Oidc, decided: &Decided<'_>, kind: Issues) -> Result<E
         Issues::AccessToken => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN),
         Issues::Jwt => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT),
         Issues::IdToken => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN),
+        Issues::IdJag => (assertion(room, &exchange, resources, now)?, token_type::ID_JAG),
     };
     if let Some(event) = witnessed(decided, &issued) {
         room.db.run(move |conn| audit::insert(conn, &event)).await?;
@@ -265,11 +281,30 @@ async fn own_token(room: &Oidc, decided: &Decided<'_>, kind: Issues) -> Result<E
     })
 }
 
+/// An identity assertion for the authorization server that was asked for, where this client has a name.
+fn assertion(
+    room: &Oidc,
+    exchange: &Exchange<'_>,
+    resources: &[String],
+    now: Time,
+) -> Result<Exchanged, ExchangeError> {
+    let named = |one: &&AuthorizationServer| exchange.audience.contains(&one.issuer);
+    let server = room.authorization_servers.iter().find(named).ok_or(ExchangeError::Target)?;
+    let client_id = server.client_ids.get(&exchange.client.id).ok_or(ExchangeError::Target)?;
+    let known_as = match &server.client {
+        Some(id) => Some(room.clients.find(id).ok_or(ExchangeError::Target)?),
+        None => None,
+    };
+    let assertion = Assertion { client_id, known_as: known_as.as_deref(), resources };
+    Ok(room.mint.id_jag(exchange, &assertion, now)?)
+}
+
 /// The event of an exchange. A client that only narrows a token of its own changes nothing for anybody.
 fn witnessed(decided: &Decided<'_>, issued: &Exchanged) -> Option<Event> {
     let granted = decided.granted;
     let kind = if granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
-    (!granted.narrows_own).then(|| Event {
+    let for_others = issued.token_type == NOT_APPLICABLE;
+    (!granted.narrows_own || for_others).then(|| Event {
         subject: Some(issued.jti.clone()),
         detail: detail(decided),
         user: Some(decided.person.user.id),

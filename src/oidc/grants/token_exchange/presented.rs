@@ -149,7 +149,7 @@ fn own(room: &Oidc, kind: SubjectKind, token: &str, key: Option<&Jkt>, now: Time
                 places::exchanged_id_token(&ring, issuer, token, now).map_err(ExchangeError::Subject)?.into_claims();
             id_token(room, claims, now)
         }
-        SubjectKind::Jwt => Err(ExchangeError::TakenType),
+        SubjectKind::Jwt | SubjectKind::IdJag => Err(ExchangeError::TakenType),
     }
 }
 
@@ -187,7 +187,7 @@ fn foreign(
             scopes: Scopes::default(),
             left,
             act: acts(believed.claims.get("act"))?.map(|act| act.named_by(issuer)),
-            may_act: may_act(believed.claims.get("may_act"))?,
+            may_act: may_act(believed.claims.get("may_act"))?.map(|may| may.named_by(issuer)),
         },
         whose: Whose::Foreign(Box::new(Newcomer {
             arrival: Arrival::new(believed, believed.once(now), members, None, event),

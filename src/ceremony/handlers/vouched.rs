@@ -1,0 +1,68 @@
+//! A passkey for somebody whom a trusted issuer speaks for: its fresh token, as bearer, begins one ceremony.
+//!
+//! What must always hold: only an issuer that is marked for it, and only a sign-in there of the last minutes; the session that
+//! is opened is the ceremony's own, opens nothing and ends with it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
+
+use super::Room;
+use crate::bridge::trusted::{Arrival, TrustedIssuer, TrustedIssuers, arrive};
+use crate::ceremony::CeremonyError;
+use crate::ceremony::authentication::Begun;
+use crate::ceremony::options::Choice;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::id::SessionId;
+use crate::domain::trust::FRESH_FOR_ENROLMENT;
+use crate::storage::sign_in::ForeignSession;
+use crate::web::error::{Failure, Kind};
+use crate::web::origin::origin;
+
+/// A token of an issuer that may enrol.
+pub(super) struct Voucher<'a> {
+    issuer: &'a TrustedIssuer,
+    token: &'a str,
+}
+
+/// The one that a request brings, if any; every other token is judged where access tokens are.
+pub(super) fn voucher<'a>(trusted: &'a TrustedIssuers, headers: &'a HeaderMap) -> Option<Voucher<'a>> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let issuer = trusted.enrolling(token).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+    Some(Voucher { issuer, token })
+}
+
+/// Begins making a passkey for the person that the token means.
+pub(super) async fn begin(
+    request: &HttpRequest,
+    room: &Room,
+    voucher: &Voucher<'_>,
+    choice: Choice,
+    provenance: &Provenance,
+) -> Result<Begun<PublicKeyCredentialCreationOptions>, Failure> {
+    let now = room.clock.now();
+    let refused = || Failure::new(Kind::InvalidToken, "The token is not valid here, was used, or means nobody here.");
+    let believed = voucher.issuer.believe_any(voucher.token, now).await.map_err(|error| refused().because(error))?;
+    let signed_in_at = believed.signed_in_at(now);
+    if !believed.trust.permits_enrolment(signed_in_at, now) {
+        return Err(CeremonyError::NotFresh(FRESH_FOR_ENROLMENT).into());
+    }
+    let session = ForeignSession {
+        id: SessionId::random(),
+        client: None,
+        auth_time: signed_in_at,
+        now,
+        ends_at: now + room.policy.challenge_ttl,
+        origin: provenance.clone(),
+    };
+    let event = Event {
+        subject_name: Some(believed.trust.name.clone()),
+        detail: serde_json::json!({ "trusted_issuer": believed.trust.name, "action": "enrol" }),
+        ..Event::new(EventKind::TrustedTokenBelieved, now, provenance)
+    };
+    let arrival = Arrival::new(&believed, believed.once(now), Vec::new(), Some(session), event);
+    let arrived = arrive(&room.db, arrival).await?.map_err(|error| refused().because(error))?;
+    Ok(room.begin_vouched(&arrived.user, arrived.session, origin(request.headers())?, choice).await?)
+}

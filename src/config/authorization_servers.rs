@@ -1,0 +1,84 @@
+//! Other authorization servers that identity assertions of ours are for.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::problems::{Wrong, quoted};
+use super::reader::Reader;
+use super::text;
+
+/// Another authorization server.
+#[derive(Clone, Debug)]
+pub struct AuthorizationServer {
+    /// Our name for it.
+    pub name: String,
+    /// Its issuer, which the assertions are for.
+    pub issuer: String,
+    /// Our client id → the client's id there.
+    pub client_ids: BTreeMap<String, String>,
+    /// The client of ours as which it signs people in, whose `sub` it knows them by.
+    pub client: Option<String>,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Authorization servers",
+    doc: "`[authorization_servers.<name>]`, in the file only: others that trust this server's identity assertions (ID-JAG), which \
+          [rules](#exchange-rules) with `issues = [\"id_jag\"]` give for them. See [identity assertions](../flows/id-jag.md).",
+    keys: &[
+        Key {
+            path: "authorization_servers.<name>.issuer",
+            kind: Kind::Text("URL"),
+            default: Fallback::Required,
+            doc: "Its issuer: what clients ask for as `audience`, and the `aud` of the assertions.",
+        },
+        Key {
+            path: "authorization_servers.<name>.client_ids",
+            kind: Kind::Tree,
+            default: Fallback::Required,
+            doc: "Of each client that may ask, the id that it has there: `client_ids = { wiki = \"f53f191f\" }`.",
+        },
+        Key {
+            path: "authorization_servers.<name>.client",
+            kind: Kind::Text("client id"),
+            default: Fallback::Unset,
+            doc: "The client of this server as which it signs people in. The assertion then has the same `sub` as its ID tokens, \
+                  also where that is pairwise.",
+        },
+    ],
+};
+
+/// Reads every server.
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<AuthorizationServer> {
+    reader.names("authorization_servers").into_iter().map(|name| read_one(reader, name)).collect()
+}
+
+fn read_one(reader: &mut Reader<'_>, name: String) -> AuthorizationServer {
+    let key = |field: &str| format!("authorization_servers.{name}.{field}");
+    AuthorizationServer {
+        issuer: reader.text_as(&key("issuer"), text::identifier).unwrap_or_default(),
+        client_ids: client_ids(reader, &key("client_ids")),
+        client: reader.text_as(&key("client"), text::identifier),
+        name: name.clone(),
+    }
+}
+
+fn client_ids(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
+    let mut ids = BTreeMap::new();
+    match reader.tree(key) {
+        None => {}
+        Some(Value::Object(table)) => {
+            for (ours, theirs) in table {
+                if let Some(theirs) = theirs.as_str().filter(|id| !id.is_empty()) {
+                    ids.insert(ours, theirs.to_owned());
+                } else {
+                    let what = format!("{} is not text", quoted(&ours));
+                    reader.mistake(key, Wrong::new(what, "write in quotes the id that the client has there"));
+                }
+            }
+        }
+        Some(_) => reader.mistake(key, Wrong::new("is not a table", "write { ours = \"theirs\" }")),
+    }
+    ids
+}
