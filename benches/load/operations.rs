@@ -56,10 +56,10 @@ impl Measured {
 }
 
 /// The sections whose operations are here.
-pub const SECTIONS: [&str; 7] =
-    ["signin", "refresh", "code", "client_credentials", "introspection", "discovery", "jwks"];
+pub const SECTIONS: [&str; 8] =
+    ["signin", "refresh", "code", "client_credentials", "introspection", "exchange", "discovery", "jwks"];
 /// Those of them that people are needed for.
-const WITH_PEOPLE: [&str; 4] = ["signin", "refresh", "code", "introspection"];
+const WITH_PEOPLE: [&str; 5] = ["signin", "refresh", "code", "introspection", "exchange"];
 
 /// Part of a floor: its name, and microseconds of CPU.
 type Part = (&'static str, f64);
@@ -202,6 +202,11 @@ impl<'a> Table<'a> {
             let floor = vec![self.parts.es256_verify, self.parts.handler];
             self.add("introspection", workers, floor, Goal::ratio(1.3))?;
         }
+        if wanted("exchange") {
+            let workers = token_exchanges(homes)?;
+            let floor = vec![self.parts.es256_verify, self.parts.es256_sign, self.parts.handler];
+            self.add("token exchange", workers, floor, Goal { ratio: Some(1.5), p99: Some(10.0) })?;
+        }
         for (name, scope, has_id) in [("refresh", PLAIN, false), ("refresh with ID token", WITH_ID_TOKEN, true)] {
             if wanted("refresh") {
                 let Parts { commit, hs256_verify, es256_sign, hs256_sign, handler, .. } = self.parts;
@@ -284,6 +289,26 @@ fn refreshes<'a>(homes: &'a mut [Household], scope: &'static str) -> Result<Vec<
             }
             tokens.push_back(given["refresh_token"].as_str().ok_or("no refresh token was given")?.to_owned());
             Ok(())
+        }))
+    };
+    homes.iter_mut().map(worker).collect()
+}
+
+/// The app narrows its own access tokens.
+fn token_exchanges<'a>(homes: &'a mut [Household]) -> Result<Vec<Worker<'a>>> {
+    let worker = |home: &'a mut Household| -> Result<Worker<'a>> {
+        let Household { people, client } = home;
+        let (mut forms, mut turn) = (Vec::new(), 0);
+        for person in people {
+            let token = person.sign_in(client, PLAIN)?.access;
+            forms.push(format!(
+                "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id={APP}&subject_token={token}\
+                 &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+            ));
+        }
+        Ok(Box::new(move || {
+            turn = (turn + 1) % forms.len();
+            client.post_form("/oauth/token", "", &forms[turn])?.expect_ok().map(drop)
         }))
     };
     homes.iter_mut().map(worker).collect()

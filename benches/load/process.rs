@@ -126,8 +126,13 @@ enabled = {enabled}
 first_party = true
 origins = ["{origin}"]
 redirect_uris = ["{CALLBACK}"]
-grants = ["passkey", "authorization_code", "refresh_token"]
+grants = ["passkey", "authorization_code", "refresh_token", "token_exchange"]
 scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
+
+[exchange_rules.narrow]
+clients = ["{APP}"]
+audiences = ["{origin}"]
+scopes = ["passkeys"]
 
 [clients.{BACKEND}]
 kind = "confidential"
