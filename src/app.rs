@@ -24,6 +24,7 @@ use crate::config::{ChallengeStore, Config, RegistrationMode};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
+use crate::forward_auth::ForwardAuth;
 use crate::logout::backchannel::Backchannel;
 use crate::logout::session_state::BrowserStates;
 use crate::oidc::Oidc;
@@ -69,6 +70,7 @@ struct Shared {
     oidc: Data<Arc<Oidc>>,
     trusted_issuers: Data<TrustedIssuers>,
     desk: Data<BridgeDesk>,
+    forward_auth: Data<Arc<ForwardAuth>>,
     keys: Data<Arc<crate::tokens::Keys>>,
     clients: Data<Arc<crate::clients::Clients>>,
     guard: Data<Guard>,
@@ -91,6 +93,7 @@ impl Shared {
             .app_data(self.oidc.clone())
             .app_data(self.trusted_issuers.clone())
             .app_data(self.desk.clone())
+            .app_data(self.forward_auth.clone())
             .app_data(self.keys.clone())
             .app_data(self.clients.clone())
             .app_data(self.guard.clone())
@@ -361,12 +364,15 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         retry_window: config.tokens.refresh_retry_window,
         published: published(config, rooms),
     };
+    let proxies = TrustedProxies(config.server.trusted_proxies.clone());
+    let forward_auth = ForwardAuth::new(&config.forward_auth, proxies.clone(), guard.clone());
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
         accounts: Data::new(accounts),
         oidc: Data::new(Arc::new(oidc)),
         trusted_issuers: Data::from(Arc::clone(&rooms.trusted_issuers)),
         desk: Data::new(desk(rooms, clock, &rooms.mint)),
+        forward_auth: Data::new(Arc::new(forward_auth)),
         keys: Data::new(Arc::clone(&rooms.keys)),
         clients: Data::new(Arc::clone(&rooms.clients)),
         site: Data::new(Site::new(config, clock, &rooms.keys)),
@@ -376,7 +382,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
-        proxies: Data::new(TrustedProxies(config.server.trusted_proxies.clone())),
+        proxies: Data::new(proxies),
         https: Data::new(Https(https)),
         body_limits: Data::new(BodyLimits {
             most: usize::try_from(config.limits.body).unwrap_or(BODY_LIMIT).min(BODY_LIMIT),

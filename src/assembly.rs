@@ -129,6 +129,9 @@ impl Rotation {
         let access = algorithm(config.tokens.algorithm);
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
         wanted.extend(bridges.iter().filter_map(directory::own_key));
+        if config.forward_auth.iter().any(|host| host.assertion.is_some()) {
+            wanted.push((Use::Forward, Algorithm::ES256));
+        }
         wanted.push((Use::Tokens, Algorithm::RS256));
         let mut seen = HashSet::new();
         wanted.retain(|key| seen.insert(key.clone()));
@@ -156,7 +159,7 @@ impl Rotation {
         let longest = match usage {
             Use::Refresh => self.tokens.refresh_absolute,
             Use::Tokens => self.tokens.access_ttl.max(self.tokens.id_ttl).max(chrono::Duration::days(1)),
-            Use::Bridge(_) => chrono::Duration::days(1),
+            Use::Bridge(_) | Use::Forward => chrono::Duration::days(1),
         };
         rotate::policy(self.config.publish_before_signing, self.config.rotate_every, longest)
     }

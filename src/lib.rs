@@ -13,6 +13,7 @@
 //! | [`admin`] | administration over HTTP: clients, people, what happened |
 //! | [`oidc`] | the OAuth endpoints: token, introspection, revocation |
 //! | [`bridge`] | custom tokens for systems that are not ours |
+//! | [`forward_auth`] | who may reach the apps behind a proxy, and who is asking |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
 //! | [`logout`] | signing out, and telling every app that must know |
@@ -37,6 +38,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod dpop;
+pub mod forward_auth;
 pub mod import;
 pub mod logout;
 pub mod oidc;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::OpenApi;
 
-use crate::{account, admin, bridge, ceremony, oidc, site, web};
+use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,6 +39,9 @@ use crate::{account, admin, bridge, ceremony, oidc, site, web};
         account::consents::remove,
         bridge::handlers::token,
         oidc::keys::bridge_jwks,
+        forward_auth::verify::forwarded,
+        forward_auth::verify::original,
+        forward_auth::keys::jwks,
         oidc::token::post,
         oidc::device::post,
         oidc::par::post,

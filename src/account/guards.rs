@@ -192,6 +192,20 @@ impl Guard {
         self.verified(request, Presented { scheme: Scheme::Bearer, text: token }).await
     }
 
+    /// An access token for somebody else (`audience`) that came as Bearer: ours, of a client that is not disabled, bound to no
+    /// key. That its session still lives, [`holder`](Self::holder) asks.
+    pub fn bearer_for(&self, audience: &str, token: &str) -> Result<VerifiedAccess, Failure> {
+        let now = self.accounts.clock.now();
+        let claims = places::access_token(&self.mint.keys().ring(), self.mint.issuer(), audience, token, now)
+            .map_err(|refusal| refused().because(refusal))?
+            .into_claims();
+        let client = self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
+        if claims.cnf.is_some() {
+            return Err(refused().because("it is bound to a key and came as Bearer"));
+        }
+        Ok(VerifiedAccess { claims, client, scheme: Scheme::Bearer })
+    }
+
     async fn verified(&self, request: &HttpRequest, token: Presented<'_>) -> Result<VerifiedAccess, Failure> {
         let refused = |reason: &'static str| token.scheme.challenged(refused().because(reason));
         let issuer = self.mint.issuer();

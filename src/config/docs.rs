@@ -20,7 +20,8 @@ the later of these holds:
 4. the command line: `--set tokens.access_ttl=5m`, any number of times.
 
 Secrets are also read from a file, which the same key with `_file` appended names: `PASSMINT_DATABASE_URL_FILE`. They are
-refused on the command line. The tables with names of your choice (relying parties, clients, resources, bridges) live in the file only.
+refused on the command line. The tables with names of your choice (relying parties, clients, resources, bridges,
+protected hosts) live in the file only.
 
 Durations are written `500ms`, `90s`, `10m`, `24h`, `30d`; sizes `512B`, `32KiB`, `1MiB`. In variables and flags lists
 are separated by commas, and an empty value is a mistake except for a list.

@@ -8,8 +8,8 @@
 //! `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::{
-    audit, authorization_servers, bridges, challenges, client_openid, clients, database, dpop, exchange, key_files,
-    limits, log,
+    audit, authorization_servers, bridges, challenges, client_openid, clients, database, dpop, exchange, forward_auth,
+    key_files, limits, log,
 };
 use super::{
     outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
@@ -105,6 +105,7 @@ pub const SECTIONS: &[&Section] = &[
     &exchange::SECTION,
     &trusted_issuers::SECTION,
     &authorization_servers::SECTION,
+    &forward_auth::SECTION,
 ];
 
 /// Every setting.

@@ -21,6 +21,8 @@ mod database;
 pub mod docs;
 mod dpop;
 mod exchange;
+mod forward_auth;
+mod forward_auth_keys;
 mod inputs;
 mod key_files;
 pub mod keys;
@@ -80,6 +82,7 @@ pub use tokens::{Algorithm, Tokens};
 pub use trusted_issuers::TrustedIssuer;
 
 use crate::domain::exchange::Rule;
+use crate::domain::forward::ProtectedHost;
 use crate::domain::resource::Resource;
 use inputs::Inputs;
 use reader::{Reader, Understood};
@@ -143,6 +146,8 @@ pub struct Config {
     pub authorization_servers: Vec<AuthorizationServer>,
     /// Every exchange rule.
     pub exchange_rules: Vec<Rule>,
+    /// Every protected host.
+    pub forward_auth: Vec<ProtectedHost>,
     understood: Vec<Understood>,
 }
 
@@ -209,6 +214,7 @@ impl Config {
         let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str());
         let authorization_servers = authorization_servers::read(reader);
         let exchange_rules = exchange::read(reader, &trusted_issuers);
+        let forward_auth = forward_auth::read(reader, &server);
         let understood = Vec::new();
         Self {
             server,
@@ -232,6 +238,7 @@ impl Config {
             trusted_issuers,
             authorization_servers,
             exchange_rules,
+            forward_auth,
             understood,
         }
     }

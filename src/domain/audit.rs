@@ -108,6 +108,12 @@ kinds! {
     ResultRedeemed = "result.redeemed",
     /// A result or proof was refused: forged, of another client, too old, or redeemed before.
     ResultRefused = "result.refused",
+    /// Somebody was signed in at a protected host.
+    ForwardSignedIn = "forward.signed_in",
+    /// Somebody signed in was refused a protected host by its rules.
+    ForwardDenied = "forward.denied",
+    /// A protected host's code was presented late, by another host or in another browser; it is used up.
+    ForwardCodeRefused = "forward.code_refused",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
     /// The database got its master key, or everything was sealed anew under another one.

@@ -13,6 +13,7 @@ pub mod counter;
 pub mod delivery;
 pub mod device;
 pub mod exchange;
+pub mod forward;
 pub mod id;
 pub mod operation;
 pub mod password_hash;

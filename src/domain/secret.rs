@@ -61,6 +61,12 @@ pub enum TokenKind {
     InitialAccess,
     /// A backend's permission for one action of one of its people.
     Action,
+    /// The cookie of a protected host.
+    ForwardSession,
+    /// The cookie that binds a sign-in at a protected host to the browser that began it.
+    ForwardState,
+    /// The code that a protected host is given for its cookie.
+    ForwardCode,
 }
 
 impl TokenKind {
@@ -78,6 +84,9 @@ impl TokenKind {
             Self::Registration => "pmr_",
             Self::InitialAccess => "pmn_",
             Self::Action => "pmt_",
+            Self::ForwardSession => "pmf_",
+            Self::ForwardState => "pmg_",
+            Self::ForwardCode => "pmh_",
         }
     }
 }

@@ -14,6 +14,15 @@ pub struct SessionLifetimes {
     pub absolute: Duration,
 }
 
+impl SessionLifetimes {
+    /// The next sliding end of a session, when it was last written long enough ago to be worth a write: one per hour, or per
+    /// tenth of the sliding time when that is shorter.
+    pub fn slide(self, last_seen_at: Time, ends_at: Time, now: Time) -> Option<Time> {
+        let pause = Duration::hours(1).min(self.sliding / 10);
+        (now - last_seen_at >= pause).then(|| (now + self.sliding).min(ends_at))
+    }
+}
+
 /// A session as it is stored.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -56,11 +65,9 @@ impl Session {
         super::authentication::acr_reaches(&self.acr, "phr") && now - self.verified_at <= within
     }
 
-    /// The next sliding end, when the session was last written long enough ago to be worth a write: one per hour, or per
-    /// tenth of the sliding time when that is shorter.
+    /// The next sliding end, when it is worth a write.
     pub fn slide(&self, now: Time, lifetimes: SessionLifetimes) -> Option<Time> {
-        let pause = Duration::hours(1).min(lifetimes.sliding / 10);
-        (now - self.last_seen_at >= pause).then(|| (now + lifetimes.sliding).min(self.ends_at))
+        lifetimes.slide(self.last_seen_at, self.ends_at, now)
     }
 }
 

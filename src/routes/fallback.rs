@@ -30,7 +30,7 @@ pub async fn nothing_to_administer() -> HttpResponse {
 
 /// Whether a person with a browser is asking.
 pub fn wants_page(request: &HttpRequest) -> bool {
-    let api = ["/v1/", "/oauth/", "/.well-known/"].iter().any(|start| request.path().starts_with(start));
+    let api = ["/v1/", "/oauth/", "/.well-known/", "/.passmint/"].iter().any(|start| request.path().starts_with(start));
     let html = request
         .headers()
         .get(ACCEPT)

@@ -7,7 +7,7 @@ pub mod fallback;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 
-use crate::{account, admin, bridge, ceremony, oidc, site, web as furniture};
+use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web as furniture};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,15 @@ routes! {
     GET    "/enrol/done"                            Page => site::enrol::done;
     GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
+
+    GET    "/v1/forward-auth"                       Public    => forward_auth::verify::forwarded;
+    GET    "/v1/forward-auth/nginx"                 Public    => forward_auth::verify::original;
+    GET    "/v1/forward-auth/jwks.json"             Public    => forward_auth::keys::jwks;
+    GET    "/forward-auth"                          Page => site::forward_auth::sign_in;
+    GET    "/.passmint/start"                       Page => site::forward_auth::start;
+    GET    "/.passmint/return"                      Page => site::forward_auth::arrive;
+    GET    "/.passmint/sign-out"                    Page => site::forward_auth::sign_out;
+    POST   "/.passmint/sign-out"                    Page => site::forward_auth::sign_out_by_form;
 
     GET    "/livez"                                 Public    => furniture::health::livez;
     GET    "/readyz"                                Public    => furniture::health::readyz;

@@ -6,7 +6,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::sign_in::{self, Introduction};
 use super::{Site, account_card, app_identity, identity_of, require_identity, see_other};
@@ -20,7 +20,6 @@ use crate::oidc::authorize::{self, Outcome, Pending, Visitor};
 use crate::oidc::{Oidc, Room};
 use crate::resources::Resources;
 use crate::web::Caller;
-use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::{ForeignForm, Form, PageForm};
 use crate::web::headers::page_policy_for;
@@ -326,7 +325,7 @@ impl Desk<'_> {
     fn fault(&self, fault: Fault, detail: Option<String>, sent: Option<String>) -> Result<HttpResponse, Failure> {
         let frame = self.site.frame(self.request, None, Boot::default());
         let nonce = frame.nonce.clone();
-        let request_id = self.request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let request_id = super::request_id(self.request);
         let view = AuthorizeError { frame, fault, detail, sent, request_id };
         Site::page(&view, &nonce, StatusCode::BAD_REQUEST)
     }

@@ -134,6 +134,7 @@ guides! {
     "kafka" "Bridge: Kafka" "docs/bridges/kafka.md" => |_| bridges::page("kafka");
     "dovecot" "Bridge: Dovecot" "docs/bridges/dovecot.md" => |_| bridges::page("dovecot");
     "ejabberd" "Bridge: ejabberd" "docs/bridges/ejabberd.md" => |_| bridges::page("ejabberd");
+    "forward-auth"        "Bridge: nginx, Caddy, Traefik" "docs/bridges/forward-auth.md";
     "deploy"              "Operations: deploy"           "docs/operations/deploy.md";
     "administration"      "Operations: administration"   "docs/operations/administration.md";
     "network"             "Operations: TLS and network"  "docs/operations/network.md";

@@ -207,9 +207,28 @@ impl Site {
         if onward.is_none() && concerned.is_empty() {
             return Ok(see_other("/signed-out"));
         }
+        Ok(see_other(&self.noted(guard, session, client, onward)))
+    }
+
+    /// The path of the page after signing out, for who did so under the name of another host.
+    pub(super) async fn farewell(&self, guard: &Guard, session: Option<SessionId>) -> Result<String, Failure> {
+        let concerned = match session {
+            Some(session) => clients_of(guard, session).await?,
+            None => Vec::new(),
+        };
+        Ok(if concerned.is_empty() { "/signed-out".to_owned() } else { self.noted(guard, session, None, None) })
+    }
+
+    fn noted(
+        &self,
+        guard: &Guard,
+        session: Option<SessionId>,
+        client: Option<&Client>,
+        onward: Option<String>,
+    ) -> String {
         let until = (guard.accounts.clock.now() + NOTE_LIFE).timestamp();
         let note = Note { session, client: client.map(|client| client.id.clone()), onward, until };
-        Ok(see_other(&format!("/signed-out?note={}", self.notes.seal(&note))))
+        format!("/signed-out?note={}", self.notes.seal(&note))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod device;
 pub mod docs;
 pub mod enrol;
 mod form;
+pub mod forward_auth;
 pub mod logout;
 pub mod passkeys;
 pub mod session_check;
@@ -153,7 +154,7 @@ impl Site {
             Kind::Forbidden | Kind::SignInRefused | Kind::WrongOrigin => PageKindOfError::Forbidden,
             _ => PageKindOfError::Request,
         };
-        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let request_id = request_id(request);
         let passes = matches!(kind, PageKindOfError::TooMany(_) | PageKindOfError::Unavailable);
         let reads = [Method::GET, Method::HEAD].contains(request.method());
         let retry = (passes && reads).then(|| request.path().to_owned());
@@ -178,6 +179,11 @@ impl Site {
         let host = request.headers().get(HOST).and_then(|value| value.to_str().ok())?;
         (host != self.public_host).then(|| format!("{}{}", self.public_url, request.path()))
     }
+}
+
+/// The request's id, as it is in the log.
+fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
 /// A nonce for one answer's policy.

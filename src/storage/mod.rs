@@ -19,6 +19,8 @@ pub mod credentials;
 pub mod db;
 pub mod device_codes;
 pub mod error;
+pub mod forward_codes;
+pub mod forward_sessions;
 pub mod groups;
 pub mod idempotency_keys;
 pub mod imports;

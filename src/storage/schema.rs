@@ -366,6 +366,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    forward_codes (digest) {
+        digest -> Binary,
+        host -> Text,
+        state_digest -> Binary,
+        session_id -> Uuid,
+        user_id -> Uuid,
+        destination -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    forward_sessions (digest) {
+        digest -> Binary,
+        host -> Text,
+        session_id -> Uuid,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     initial_access_tokens (id) {
         id -> Uuid,
         digest -> Binary,
@@ -431,6 +455,7 @@ diesel::joinable!(credential_index -> credentials (credential));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(session_clients -> sessions (session_id));
+diesel::joinable!(forward_sessions -> sessions (session_id));
 diesel::joinable!(consents -> users (user_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::allow_tables_to_appear_in_same_query!(
@@ -446,6 +471,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     device_codes,
     device_guesses,
     external_ids,
+    forward_codes,
+    forward_sessions,
     group_members,
     groups,
     idempotency_keys,

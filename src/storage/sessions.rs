@@ -16,7 +16,7 @@ use crate::domain::user::{User, UserStatus};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     user_id: Uuid,
     client_id: Option<String>,

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
-    action_tokens, audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses,
-    idempotency_keys, initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens, servers, sessions,
-    signing_keys, used_jti,
+    action_tokens, audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, forward_codes,
+    forward_sessions, idempotency_keys, initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens,
+    servers, sessions, signing_keys, used_jti,
 };
 use crate::clock::Time;
 
@@ -45,6 +45,8 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
     gone += diesel::delete(pushed_requests::table.filter(pushed_requests::expires_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(authorization_codes::table.filter(authorization_codes::kept_until.lt(now))).execute(conn)?;
     gone += diesel::delete(revoked_tokens::table.filter(revoked_tokens::until.lt(now))).execute(conn)?;
+    gone += diesel::delete(forward_codes::table.filter(forward_codes::expires_at.lt(now))).execute(conn)?;
+    gone += diesel::delete(forward_sessions::table.filter(forward_sessions::expires_at.lt(now))).execute(conn)?;
     // Refresh families go with their sessions.
     gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;

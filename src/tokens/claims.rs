@@ -141,6 +141,38 @@ impl AccessClaims {
     }
 }
 
+/// What a protected host is told of a person in a signed header. Never accepted back by us.
+#[derive(Clone, Debug, Serialize)]
+pub struct ForwardClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person's account.
+    pub sub: String,
+    /// The host, or what its operator calls it.
+    pub aud: String,
+    /// Made (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+    /// The session that the person is in.
+    pub sid: String,
+    /// What the app knows the person by.
+    pub user: String,
+    /// Their verified e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The name they gave themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Their groups.
+    pub groups: Vec<String>,
+    /// How they signed in.
+    #[serde(flatten)]
+    pub authentication: Authentication,
+}
+
 /// The one event that a logout token tells of.
 pub const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 

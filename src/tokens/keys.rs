@@ -88,15 +88,18 @@ pub enum Use {
     Refresh,
     /// Custom tokens of the bridge of that name.
     Bridge(String),
+    /// What protected hosts are told of people, signed; the public key is in a JWKS of its own.
+    Forward,
 }
 
 impl fmt::Display for Use {
-    /// The form in the database: `tokens`, `refresh`, `bridge:<name>`.
+    /// The form in the database: `tokens`, `refresh`, `bridge:<name>`, `forward`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tokens => f.write_str("tokens"),
             Self::Refresh => f.write_str("refresh"),
             Self::Bridge(name) => write!(f, "bridge:{name}"),
+            Self::Forward => f.write_str("forward"),
         }
     }
 }
@@ -107,6 +110,7 @@ impl FromStr for Use {
         match text {
             "tokens" => Ok(Self::Tokens),
             "refresh" => Ok(Self::Refresh),
+            "forward" => Ok(Self::Forward),
             other => match other.strip_prefix("bridge:") {
                 Some(name) if !name.is_empty() => Ok(Self::Bridge(name.to_owned())),
                 _ => Err(KeyError::Use),
@@ -237,7 +241,8 @@ mod tests {
         for bad in ["none", "es256", "RS512", "", "HS256 "] {
             assert_eq!(bad.parse::<Algorithm>(), Err(KeyError::Algorithm), "{bad}");
         }
-        for usage in [Use::Tokens, Use::Refresh, Use::Bridge("tokens".into()), Use::Bridge("a:b".into())] {
+        for usage in [Use::Tokens, Use::Refresh, Use::Bridge("tokens".into()), Use::Bridge("a:b".into()), Use::Forward]
+        {
             assert_eq!(usage.to_string().parse(), Ok(usage));
         }
         for bad in ["", "bridge:", "Tokens", "other"] {

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::claims::{
-    AccessClaims, ActionResultClaims, Authentication, Confirmation, Extra, IdClaims, LOGOUT_EVENT, LogoutClaims,
-    RefreshClaims, TransactionProofClaims, at_hash,
+    AccessClaims, ActionResultClaims, Authentication, Confirmation, Extra, ForwardClaims, IdClaims, LOGOUT_EVENT,
+    LogoutClaims, RefreshClaims, TransactionProofClaims, at_hash,
 };
 use super::dpop::Jkt;
 use super::holder::Keys;
@@ -434,6 +434,12 @@ impl Mint {
         claims.insert("aud".to_owned(), client.id.as_str().into());
         claims.insert("exp".to_owned(), (now + ANSWER_LIFE).timestamp().into());
         Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
+    }
+
+    /// Signs what a protected host is told of a person: with a key of its own, so that it passes for nothing anywhere else.
+    pub fn forward_assertion(&self, claims: &ForwardClaims) -> Result<String, MintError> {
+        self.keys.require_fresh()?;
+        Ok(self.signer.sign(&self.signing(&Use::Forward, Algorithm::ES256)?, typ::FORWARD, claims)?)
     }
 
     /// Signs an answer of introspection for the client that asked (RFC 9701 §5).

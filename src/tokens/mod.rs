@@ -55,6 +55,8 @@ pub mod typ {
     pub const TRANSACTION_PROOF: &str = "transaction-proof+jwt";
     /// Signed introspection answer (RFC 9701 §5).
     pub const INTROSPECTION: &str = "token-introspection+jwt";
+    /// What a protected host is told of a person in a signed header; ours alone.
+    pub const FORWARD: &str = "forward-auth+jwt";
 }
 
 #[cfg(test)]

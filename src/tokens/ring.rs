@@ -104,6 +104,7 @@ pub struct KeyRing {
     printing: HashMap<String, (Use, SigningKey)>,
     jwks: Jwks,
     bridges: HashMap<String, Jwks>,
+    forward: Jwks,
     next_change: Option<Time>,
 }
 
@@ -135,6 +136,7 @@ impl KeyRing {
             signing: signing_keys(&live, now),
             bridges: bridges.collect(),
             jwks: of_use(&Use::Tokens),
+            forward: of_use(&Use::Forward),
             // Only symmetric keys: a signature of theirs repeats to the byte, so signing again reveals and changes nothing.
             printing: live
                 .iter()
@@ -169,6 +171,11 @@ impl KeyRing {
     /// The JWKS of one bridge; `None` when it has no live key. A bridge with a shared secret has an empty set.
     pub fn bridge_jwks(&self, name: &str) -> Option<&Jwks> {
         self.bridges.get(name)
+    }
+
+    /// The JWKS of what protected hosts are told; empty where none of them wants it signed.
+    pub const fn forward_jwks(&self) -> &Jwks {
+        &self.forward
     }
 
     /// When this ring should be built anew though nothing was written, because a key passes into another state.
@@ -236,6 +243,7 @@ mod tests {
             key(Use::Tokens, Algorithm::HS256, 0),
             key(Use::Refresh, Algorithm::HS256, 0),
             key(Use::Bridge("hasura".into()), Algorithm::RS256, 0),
+            key(Use::Forward, Algorithm::ES256, 0),
             expired,
             revoked,
         ];
@@ -243,6 +251,7 @@ mod tests {
         let expected = [&keys[1], &keys[0], &keys[2]].map(|key| key.kid.clone());
         assert_eq!(kids(ring.jwks()), expected, "RS256 first");
         assert_eq!(kids(ring.bridge_jwks("hasura").unwrap()), [keys[5].kid.clone()]);
+        assert_eq!(kids(ring.forward_jwks()), [keys[6].kid.clone()]);
         assert!(ring.bridge_jwks("other").is_none());
         let document: Value = serde_json::from_str(&ring.jwks().body).unwrap();
         for jwk in document["keys"].as_array().unwrap() {
@@ -251,7 +260,7 @@ mod tests {
             }
             assert_eq!(jwk["use"], "sig");
         }
-        assert!(ring.by_kid(&keys[6].kid).is_none() && ring.by_kid(&keys[7].kid).is_none());
+        assert!(ring.by_kid(&keys[7].kid).is_none() && ring.by_kid(&keys[8].kid).is_none());
         assert!(ring.signing(&Use::Tokens, Algorithm::EdDSA).is_none(), "published only");
         assert!(ring.signing(&Use::Refresh, Algorithm::ES256).is_none());
         assert_eq!(ring.signing(&Use::Tokens, Algorithm::RS256).unwrap().kid(), keys[1].kid);

@@ -45,7 +45,8 @@ impl std::fmt::Display for Network {
 pub struct TrustedProxies(pub Vec<crate::config::Network>);
 
 impl TrustedProxies {
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether an address is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(address))
     }
 

@@ -81,20 +81,25 @@ impl Cookies {
     }
 
     fn make(&self, name: &str, value: &str, max_age: Option<CookieDuration>) -> Cookie<'static> {
-        let mut cookie = Cookie::new(name.to_owned(), value.to_owned());
-        cookie.set_http_only(true);
-        cookie.set_secure(self.secure);
-        // Lax, not Strict: authorization requests arrive from other sites. Origin checks make good what that gives away.
-        cookie.set_same_site(SameSite::Lax);
-        cookie.set_path("/");
-        cookie.set_max_age(max_age);
-        cookie
+        guarded(name, value, max_age, self.secure)
     }
+}
+
+/// A cookie of one host alone, that no script reads.
+pub fn guarded(name: &str, value: &str, max_age: Option<CookieDuration>, secure: bool) -> Cookie<'static> {
+    let mut cookie = Cookie::new(name.to_owned(), value.to_owned());
+    cookie.set_http_only(true);
+    cookie.set_secure(secure);
+    // Lax, not Strict: authorization requests arrive from other sites. Origin checks make good what that gives away.
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_path("/");
+    cookie.set_max_age(max_age);
+    cookie
 }
 
 /// The value of a cookie that may come once only: a second one of the same name was planted by a neighbouring host or
 /// path, and choosing between them would be a guess.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
+pub fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
     let mut found = None;
     let pairs = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
     for pair in pairs {

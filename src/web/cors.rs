@@ -17,7 +17,9 @@ pub async fn allow_clients(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, Error> {
     let origin = allowed_origin(&request);
-    if request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+    let asks =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if asks && !answers_for_others(request.path()) {
         let response = preflight(origin);
         return Ok(request.into_response(response).map_into_right_body());
     }
@@ -56,6 +58,12 @@ fn preflight(origin: Option<HeaderValue>) -> HttpResponse {
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
     }
     response.finish()
+}
+
+/// Whether a success would let somebody else's request through: a proxy that passes the method of a request on with its
+/// question asks with a preflight, too.
+fn answers_for_others(path: &str) -> bool {
+    path == "/v1/forward-auth" || path.starts_with("/v1/forward-auth/")
 }
 
 /// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that

@@ -4,11 +4,21 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpResponse, web};
 
 /// Whether answers travel over TLS, at least as far as browsers see.
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
+
+/// Marks an answer that a proxy passes on under the name of another host.
+#[derive(Clone, Copy, Debug)]
+struct ForOtherHost;
+
+/// Marks an answer that reaches its caller under the name of another host: what we promise or tell of our own is not for it.
+pub fn for_other_host(mut response: HttpResponse) -> HttpResponse {
+    response.extensions_mut().insert(ForOtherHost);
+    response
+}
 
 /// Where callers learn who gives tokens for our own APIs (RFC 9728 §5.1): a parameter of every challenge for a token.
 #[derive(Clone, Debug)]
@@ -48,8 +58,9 @@ pub async fn secure(
     let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
     let pointer = request.app_data::<web::Data<ResourcePointer>>().cloned();
     let mut response = next.call(request).await?;
-    complete(response.headers_mut(), https);
-    if let Some(pointer) = pointer {
+    let other_host = response.response().extensions().contains::<ForOtherHost>();
+    complete(response.headers_mut(), https && !other_host);
+    if let Some(pointer) = pointer.filter(|_| !other_host) {
         pointer.add_to(response.headers_mut());
     }
     Ok(response)

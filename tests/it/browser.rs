@@ -7,6 +7,7 @@ mod account;
 mod authorize;
 mod device;
 mod enrol;
+mod forward_auth;
 mod looks;
 mod panel;
 mod passkeys;

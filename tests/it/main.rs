@@ -59,6 +59,8 @@ mod fapi;
 mod faults;
 /// Access tokens that were tampered with.
 mod forgery;
+/// Hosts behind a proxy that asks us: rules, sign-in and back, headers, hostile callers.
+mod forward_auth;
 /// People and passkeys from other systems and out to them, by the commands.
 mod import;
 /// Introspection: who learns what about which token.

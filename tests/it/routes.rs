@@ -127,6 +127,14 @@ const ROWS: &[Row] = &[
     row("POST /v1/admin/registration-tokens", Json("{}"), ["-", "-", "-", "-", ""]),
     row("DELETE /v1/admin/registration-tokens/{id}", Nothing, ["-", "-", "-", "-", "401 not_signed_in"]),
     row("GET /v1/admin/audit-events", Nothing, ["-", "-", "-", "-", ""]),
+    row("GET /v1/forward-auth",                      Nothing,         ["404 not_found"; 5]),
+    row("GET /v1/forward-auth/nginx",                Nothing,         ["404 not_found"; 5]),
+    row("GET /v1/forward-auth/jwks.json",            Nothing,         ["404 not_found"; 5]),
+    row("GET /forward-auth",                         Nothing,         ["404 page"; 5]),
+    row("GET /.passmint/start",                      Nothing,         ["404 not_found"; 5]),
+    row("GET /.passmint/return",                     Nothing,         ["404 not_found"; 5]),
+    row("GET /.passmint/sign-out",                   Nothing,         ["404 not_found"; 5]),
+    row("POST /.passmint/sign-out",                  Form(""),        ["404 not_found"; 5]),
     row("POST /oauth/register", Json("{}"), ["404 not_found"; 5]),
     row("GET /oauth/register/{id}", Nothing, ["404 not_found"; 5]),
     row("PUT /oauth/register/{id}", Json("{}"), ["404 not_found"; 5]),
@@ -432,7 +440,8 @@ fn there_is_nothing_beside_the_routes() {
             assert_policy(&reply, path, None);
         }
         let reply = app.request("GET", path).header("Accept", "text/html").send();
-        let for_programs = ["/v1/", "/oauth/", "/.well-known/"].iter().any(|start| path.starts_with(start));
+        let for_programs =
+            ["/v1/", "/oauth/", "/.well-known/", "/.passmint/"].iter().any(|start| path.starts_with(start));
         assert_eq!(outcome(&reply), if for_programs { "404 not_found" } else { "404 page" }, "{path}");
         assert_policy(&reply, path, None);
     }
@@ -514,8 +523,8 @@ fn the_header_policy_holds_for_every_class_of_status() {
                 continue;
             }
             Json(_) => "application/json",
-            // The button takes no fields, so nothing of it is read.
-            Form(_) if route.path == "/signin/passkey" => continue,
+            // These buttons take no fields, so nothing of them is read.
+            Form(_) if ["/signin/passkey", "/.passmint/sign-out"].contains(&route.path) => continue,
             // Whatever can be read of the form goes round by an address of ours.
             Form(_) if route.path == "/oauth/logout" => continue,
             Form(_) => "application/x-www-form-urlencoded",

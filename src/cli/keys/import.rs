@@ -74,7 +74,10 @@ fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), S
         Use::Tokens if algorithm == Algorithm::HS256 => {
             return Err("tokens are signed with a key whose public half everybody may have: ES256, RS256 or EdDSA, not a shared secret".to_owned());
         }
-        Use::Tokens => return Ok(()),
+        Use::Forward if algorithm != Algorithm::ES256 => {
+            return Err("headers for protected hosts are signed with ES256: take a P-256 key".to_owned());
+        }
+        Use::Tokens | Use::Forward => return Ok(()),
         Use::Bridge(name) => name,
     };
     let declared = desk

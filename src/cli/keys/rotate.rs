@@ -113,6 +113,7 @@ pub fn revoke(settings: &Settings, kid: &str) -> Outcome {
     print::line(match usage {
         Use::Refresh => "everybody whose refresh token it signed has to sign in again",
         Use::Tokens => "resource servers refuse its tokens as soon as they fetch the JWKS again",
+        Use::Forward => "protected hosts refuse its signed headers as soon as they fetch the JWKS again",
         Use::Bridge(_) => "the bridge's target refuses its tokens as soon as it has the new public key: see to it",
     });
     Ok(())

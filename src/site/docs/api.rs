@@ -22,6 +22,7 @@ const SECTIONS: [(&str, &str); 11] = [
     ),
     ("Account", "Who is signed in, and what people see of their own account."),
     ("Bridges", "Custom tokens for systems that are not ours."),
+    ("Forward auth", "What a proxy asks before each request to an app."),
     (
         "OAuth",
         "Everything that an OpenID provider answers but the pages. Bodies are forms; errors are in the form of RFC 6749.",

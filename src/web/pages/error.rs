@@ -77,7 +77,7 @@ pub struct ErrorPage {
     pub kind: Kind,
     /// The request's id, as it is in the log.
     pub request_id: String,
-    /// A GET path on our origin to try again, where that makes sense.
+    /// A GET path on our origin, or an address at a protected host, to try again, where that makes sense.
     pub retry: Option<String>,
 }
 

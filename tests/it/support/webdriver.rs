@@ -395,7 +395,8 @@ fn open_session(driver: &str, without_sandbox: bool) -> Result<(TempDir, String)
         "--headless=new".to_owned(),
         format!("--user-data-dir={}", profile.path().display()),
         // Nothing but the server under test is asked for anything.
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1".to_owned(),
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE *.localhost , EXCLUDE 127.0.0.1"
+            .to_owned(),
     ];
     let plain = [
         "--disable-gpu",

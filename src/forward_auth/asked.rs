@@ -1,0 +1,176 @@
+//! What a proxy asks about: method, host and path of the request that waits.
+//!
+//! A proxy passes the waiting request's own headers on with its question, so whatever *it* does not overwrite was written by
+//! the caller. Each way of asking therefore reads the headers that its proxies set and no others, and the way is chosen by
+//! the path of the question: its query is the caller's too, with proxies that pass it on.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+
+use super::ForwardAuth;
+use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath};
+use crate::web::error::{Failure, Kind};
+
+/// How a proxy says what it asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`: Traefik's `forwardAuth`, Caddy's `forward_auth`.
+    Forwarded,
+    /// `X-Original-URL` and `X-Original-Method`: nginx's `auth_request`, which sets nothing by itself.
+    Original,
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub struct Asked {
+    /// The host it is for.
+    pub host: Arc<ProtectedHost>,
+    /// Its method.
+    pub method: String,
+    /// Its path and query.
+    pub target: String,
+    /// Its path, read.
+    pub path: RequestPath,
+}
+
+impl ForwardAuth {
+    /// Reads what is asked about.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] when nobody trusted asks, or for an unknown host; [`Kind::InvalidRequest`] when a header is missing,
+    /// comes twice, or makes no sense.
+    pub fn asked(&self, request: &HttpRequest, way: Way) -> Result<Asked, Failure> {
+        self.require_on()?;
+        self.require_proxy(request)?;
+        let (origin, method, target) = read(request.headers(), way)?;
+        let path =
+            RequestPath::of_target(&target).ok_or_else(|| senseless("the address is not a path, or too long"))?;
+        Ok(Asked { host: self.known(&origin)?, method, target, path })
+    }
+}
+
+fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failure> {
+    match way {
+        Way::Forwarded => {
+            let origin = forwarded_origin(headers)?;
+            Ok((origin, one(headers, "x-forwarded-method")?.to_owned(), one(headers, "x-forwarded-uri")?.to_owned()))
+        }
+        Way::Original => {
+            let url = one(headers, "x-original-url")?;
+            let (origin, target) = split(url).ok_or_else(|| senseless("X-Original-URL is not an address"))?;
+            Ok((origin, one(headers, "x-original-method")?.to_owned(), target.to_owned()))
+        }
+    }
+}
+
+/// The origin in `X-Forwarded-Proto` and `X-Forwarded-Host`.
+///
+/// # Errors
+/// [`Kind::InvalidRequest`].
+pub(super) fn forwarded_origin(headers: &HeaderMap) -> Result<String, Failure> {
+    let (scheme, host) = (one(headers, "x-forwarded-proto")?, one(headers, "x-forwarded-host")?);
+    HostOrigin::spelled(scheme, host).ok_or_else(|| senseless("X-Forwarded-Proto is no scheme"))
+}
+
+/// Takes `https://host[:port]/path?query` apart by its letters: a library would mend what the app behind may not.
+fn split(url: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (host, target) = rest.split_at(rest.find(['/', '?', '#', '\\'])?);
+    Some((HostOrigin::spelled(scheme, host)?, target))
+}
+
+/// A header that must come exactly once.
+fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Failure> {
+    let mut values = headers.get_all(name);
+    match (values.next().map(|value| value.to_str()), values.next()) {
+        (Some(Ok(value)), None) if !value.is_empty() => Ok(value),
+        (None, _) => Err(senseless(&format!("{name} is missing"))),
+        _ => Err(senseless(&format!("{name} is empty, not ASCII, or there twice"))),
+    }
+}
+
+fn senseless(problem: &str) -> Failure {
+    let words = "The proxy does not say what it asks about; its set-up is in docs/bridges/forward-auth.md.";
+    Failure::new(Kind::InvalidRequest, words).because(problem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    const FORWARDED: [(&str, &str); 4] = [
+        ("x-forwarded-method", "POST"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "App.example.com:443"),
+        ("x-forwarded-uri", "/a?b=c"),
+    ];
+    const ORIGINAL: [(&str, &str); 2] =
+        [("x-original-method", "GET"), ("x-original-url", "https://app.example.com/a?b=https://x.example/")];
+
+    #[test]
+    fn each_way_reads_its_own_headers_only() {
+        let both = [&FORWARDED[..], &ORIGINAL[..]].concat();
+        for sent in [&FORWARDED[..], &both] {
+            let (origin, method, target) = read(&headers(sent), Way::Forwarded).unwrap();
+            assert_eq!((origin.as_str(), &*method, &*target), ("https://app.example.com", "POST", "/a?b=c"));
+        }
+        for sent in [&ORIGINAL[..], &both] {
+            let (origin, method, target) = read(&headers(sent), Way::Original).unwrap();
+            assert_eq!((origin.as_str(), &*method), ("https://app.example.com", "GET"));
+            assert_eq!(target, "/a?b=https://x.example/");
+        }
+        assert!(read(&headers(&ORIGINAL), Way::Forwarded).is_err());
+        assert!(read(&headers(&FORWARDED), Way::Original).is_err());
+    }
+
+    #[test]
+    fn a_header_that_is_missing_doubled_or_no_text_makes_no_sense() {
+        for (way, good) in [(Way::Forwarded, &FORWARDED[..]), (Way::Original, &ORIGINAL[..])] {
+            for (at, (name, _)) in good.iter().enumerate() {
+                let mut without = good.to_vec();
+                without.remove(at);
+                assert!(read(&headers(&without), way).is_err(), "without {name}");
+                let twice = [good, &[good[at]]].concat();
+                assert!(read(&headers(&twice), way).is_err(), "{name} twice");
+                for bad in ["", "caf\u{e9}"] {
+                    let mut changed = good.to_vec();
+                    changed[at].1 = bad;
+                    assert!(read(&headers(&changed), way).is_err(), "{name}: {bad:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_apart_by_its_letters() {
+        for (url, parts) in [
+            ("https://app.example.com/", Some(("https://app.example.com", "/"))),
+            ("https://app.example.com//x", Some(("https://app.example.com", "//x"))),
+            ("https://app.example.com/a/../b", Some(("https://app.example.com", "/a/../b"))),
+            ("https://app.example.com?x", Some(("https://app.example.com", "?x"))),
+            ("https://app.example.com\\x", Some(("https://app.example.com", "\\x"))),
+            ("https://app.example.com", None),
+            ("app.example.com/x", None),
+            ("javascript://app.example.com/x", None),
+            ("", None),
+        ] {
+            let got = split(url);
+            assert_eq!(got.as_ref().map(|(origin, target)| (origin.as_str(), *target)), parts, "{url}");
+        }
+        let (origin, _) = split("https://app.example.com@evil.example/").unwrap();
+        assert_eq!(origin, "https://app.example.com@evil.example", "no host of anybody's");
+    }
+}

@@ -1,0 +1,85 @@
+//! The cookies of a protected host: the one that stands for being signed in there, and the one that binds a sign-in to the
+//! browser that began it. Both are host-only, so that a neighbour under the same domain neither reads nor plants them.
+
+use actix_web::cookie::Cookie;
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::http::header::HeaderMap;
+
+use crate::domain::forward::HostOrigin;
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::web::cookies::{guarded, single};
+use crate::web::error::Failure;
+
+/// How long somebody may take to sign in, in seconds.
+const STATE_LIFE: i64 = 600;
+
+/// The names of the cookies at one host.
+#[derive(Clone, Debug)]
+pub struct HostCookies {
+    session: String,
+    state: String,
+    secure: bool,
+}
+
+impl HostCookies {
+    /// `__Host-` cookies on https. On a developer's machine they are named after the port, as our own are.
+    pub fn of(origin: &HostOrigin) -> Self {
+        let secure = origin.is_https();
+        let session = if secure {
+            "__Host-passmint-forward".to_owned()
+        } else {
+            format!("passmint-forward-dev-{}", origin.port())
+        };
+        Self { state: format!("{session}-state"), session, secure }
+    }
+
+    /// The host's cookie.
+    ///
+    /// # Errors
+    /// When it was sent twice.
+    pub fn session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
+        Ok(single(headers, &self.session)?.and_then(|value| PlainToken::parse(TokenKind::ForwardSession, value)))
+    }
+
+    /// The cookie of a sign-in under way.
+    ///
+    /// # Errors
+    /// When it was sent twice.
+    pub fn state(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
+        Ok(single(headers, &self.state)?.and_then(|value| PlainToken::parse(TokenKind::ForwardState, value)))
+    }
+
+    /// Sets the host's cookie for so many seconds.
+    pub fn set_session(&self, token: &PlainToken, seconds: i64) -> Cookie<'static> {
+        guarded(&self.session, token.expose(), Some(CookieDuration::seconds(seconds)), self.secure)
+    }
+
+    /// Sets the cookie of a sign-in under way.
+    pub fn set_state(&self, token: &PlainToken) -> Cookie<'static> {
+        guarded(&self.state, token.expose(), Some(CookieDuration::seconds(STATE_LIFE)), self.secure)
+    }
+
+    /// Takes the host's cookie away.
+    pub fn clear_session(&self) -> Cookie<'static> {
+        guarded(&self.session, "", Some(CookieDuration::ZERO), self.secure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_the_host_s_alone_and_guarded() {
+        let token = PlainToken::random(TokenKind::ForwardSession);
+        let cookie =
+            HostCookies::of(&HostOrigin::read("https://app.example.com").unwrap()).set_session(&token, 60).to_string();
+        for part in ["__Host-passmint-forward=pmf_", "HttpOnly", "Secure", "SameSite=Lax", "Path=/", "Max-Age=60"] {
+            assert!(cookie.contains(part), "{part} in {cookie}");
+        }
+        assert!(!cookie.contains("Domain"));
+        let dev = HostCookies::of(&HostOrigin::read("http://a.localhost:3000").unwrap());
+        let state = dev.set_state(&PlainToken::random(TokenKind::ForwardState)).to_string();
+        assert!(state.starts_with("passmint-forward-dev-3000-state=pmg_") && !state.contains("Secure"), "{state}");
+    }
+}

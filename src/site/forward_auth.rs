@@ -1,0 +1,340 @@
+//! Signing in at a protected host: away from it, through our own pages, and back with a cookie of its own.
+//!
+//! ```text
+//! https://app  /.passmint/start ──▶ https://id  /forward-auth ──▶ https://app  /.passmint/return ──▶ where it began
+//!              state cookie          signs in, gives a code         takes the code, sets the cookie
+//! ```
+//!
+//! What must always hold: the code is worth nothing without the state cookie of the browser that began at that very host, so a
+//! link of somebody else's signs nobody in; every way ends at the configured origin of the host, whatever was asked for; under
+//! the name of the host no page of ours is shown.
+
+use actix_web::http::header::{HeaderMap, HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Duration;
+
+use super::sign_in::{self, Introduction};
+use super::{Site, account_card, identity_of, see_other, with_cookie};
+use crate::account::guards::{Guard, Identity};
+use crate::ceremony::handlers::Room as Ceremonies;
+use crate::domain::audit::{Event, EventKind};
+use crate::domain::forward::{Needed, ProtectedHost, RequestPath, Verdict, destination};
+use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::forward_auth::cookies::HostCookies;
+use crate::forward_auth::{ForwardAuth, Room};
+use crate::storage::audit;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::form::Form;
+use crate::web::limits::{Class, Limits};
+use crate::web::origin::require_same_origin;
+use crate::web::pages::confirm::{Confirm, Reason};
+use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
+use crate::web::pages::sign_in::AppChip;
+use crate::web::pages::{Boot, PageKind};
+
+/// How long after a step-up another one would change nothing.
+const JUST_NOW: Duration = Duration::seconds(60);
+
+/// `https://app/.passmint/start?rd=…`: off to our own pages.
+pub async fn start(
+    request: HttpRequest,
+    room: Room,
+    limits: web::Data<Limits>,
+    site: web::Data<Site>,
+    caller: Caller,
+) -> HttpResponse {
+    let result = (|| {
+        limits.check(Class::Start, caller.network)?;
+        let host = room.host_of(&request)?;
+        let query = Form::parse(request.query_string().as_bytes())?;
+        let back = query.find("rd").and_then(destination).unwrap_or("/");
+        let cookies = HostCookies::of(&host.origin);
+        // Several tabs that begin together share the cookie, so that each of them arrives.
+        let state = cookies.state(request.headers())?.unwrap_or_else(|| PlainToken::random(TokenKind::ForwardState));
+        let to = format!("{}{}", site.public_url, Carried::new(&host, &state, back).path());
+        Ok(with_cookie(see_other(&to), &cookies.set_state(&state)))
+    })();
+    at_host(&room, result)
+}
+
+/// `https://app/.passmint/return?code=…`: back with a code, which is exchanged for the cookie.
+pub async fn arrive(
+    request: HttpRequest,
+    room: Room,
+    limits: web::Data<Limits>,
+    site: web::Data<Site>,
+    caller: Caller,
+) -> HttpResponse {
+    let result = async {
+        limits.check(Class::Verify, caller.network)?;
+        let host = room.host_of(&request)?;
+        let query = Form::parse(request.query_string().as_bytes())?;
+        let cookies = HostCookies::of(&host.origin);
+        let (state, before) = (cookies.state(request.headers())?, cookies.session(request.headers())?);
+        let code = query.find("code").and_then(|text| PlainToken::parse(TokenKind::ForwardCode, text));
+        // Without the cookie a code is presented all the same, so that it is used up.
+        let state = state.unwrap_or_else(|| PlainToken::random(TokenKind::ForwardState));
+        let redeemed = match &code {
+            Some(code) => room.redeem(&host, code, &state, before.as_ref(), &caller.provenance).await?,
+            None => None,
+        };
+        let Some((cookie, redeemed)) = redeemed else { return stranded(&room, &site, &host, request.headers()).await };
+        let seconds = (redeemed.expires_at - site.clock.now()).num_seconds().max(0);
+        let back = destination(&redeemed.destination).unwrap_or("/");
+        Ok(with_cookie(see_other(&format!("{}{back}", host.origin)), &cookies.set_session(&cookie, seconds)))
+    }
+    .await;
+    at_host(&room, result)
+}
+
+/// Somebody came with a code that is not good. Who is signed in already, because they loaded the page again say, goes on; all
+/// others are told on a page of ours: to send them to the start again at once could send them round in circles.
+async fn stranded(
+    room: &ForwardAuth,
+    site: &Site,
+    host: &ProtectedHost,
+    headers: &HeaderMap,
+) -> Result<HttpResponse, Failure> {
+    if room.session_at(host, headers).await?.is_some() {
+        return Ok(see_other(&format!("{}/", host.origin)));
+    }
+    let origin: String = url::form_urlencoded::byte_serialize(host.origin.as_str().as_bytes()).collect();
+    Ok(see_other(&format!("{}/forward-auth?stranded={origin}", site.public_url)))
+}
+
+/// `GET https://app/.passmint/sign-out`: signs out, when the person asks for it: by a link of the app or by hand. A link of
+/// another site only gets them asked.
+pub async fn sign_out(
+    request: HttpRequest,
+    room: Room,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    caller: Caller,
+) -> HttpResponse {
+    let result = async {
+        let host = room.host_of(&request)?;
+        let site_of_link = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+        if !matches!(site_of_link, Some(b"same-origin" | b"none")) {
+            return Ok(see_other(&format!("{}/oauth/logout", site.public_url)));
+        }
+        end(&request, &room, &host, (&site, &guard), &caller).await
+    }
+    .await;
+    at_host(&room, result)
+}
+
+/// `POST https://app/.passmint/sign-out`: the same by a form of the app.
+pub async fn sign_out_by_form(
+    request: HttpRequest,
+    room: Room,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    caller: Caller,
+) -> HttpResponse {
+    let result = async {
+        let host = room.host_of(&request)?;
+        require_same_origin(request.headers(), host.origin.as_str())?;
+        end(&request, &room, &host, (&site, &guard), &caller).await
+    }
+    .await;
+    at_host(&room, result)
+}
+
+/// Ends the person's session, and with it their sign-in at every host and app.
+async fn end(
+    request: &HttpRequest,
+    room: &ForwardAuth,
+    host: &ProtectedHost,
+    (site, guard): (&Site, &Guard),
+    caller: &Caller,
+) -> Result<HttpResponse, Failure> {
+    let session = room.session_at(host, request.headers()).await?;
+    if let Some(session) = &session {
+        guard.accounts.sign_out_and_tell(session, &caller.provenance).await?;
+    }
+    let farewell = site.farewell(guard, session.map(|session| session.id)).await?;
+    let answer = see_other(&format!("{}{farewell}", site.public_url));
+    Ok(with_cookie(answer, &HostCookies::of(&host.origin).clear_session()))
+}
+
+/// An answer under the name of the host: where something is wrong, in plain words without a page.
+fn at_host(room: &ForwardAuth, result: Result<HttpResponse, Failure>) -> HttpResponse {
+    room.under_other_name(result.unwrap_or_else(|failure| Problem(failure).error_response()))
+}
+
+/// What goes with the browser from the host to our pages: nothing that is secret or has to be believed.
+struct Carried {
+    origin: String,
+    state: TokenDigest,
+    back: String,
+}
+
+impl Carried {
+    fn new(host: &ProtectedHost, state: &PlainToken, back: &str) -> Self {
+        Self { origin: host.origin.as_str().to_owned(), state: state.digest(), back: back.to_owned() }
+    }
+
+    fn read(query: &Form) -> Option<Self> {
+        let state = URL_SAFE_NO_PAD.decode(query.find("state")?).ok()?;
+        Some(Self {
+            origin: query.find("host")?.to_owned(),
+            state: TokenDigest::from_stored(&state)?,
+            back: query.find("rd").and_then(destination).unwrap_or("/").to_owned(),
+        })
+    }
+
+    /// The path of our page that goes on with it.
+    fn path(&self) -> String {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("host", &self.origin)
+            .append_pair("state", &URL_SAFE_NO_PAD.encode(self.state.as_bytes()))
+            .append_pair("rd", &self.back)
+            .finish();
+        format!("/forward-auth?{query}")
+    }
+}
+
+/// Everything that a page of this file is made from.
+#[derive(Clone)]
+pub struct Rooms {
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    ceremonies: Ceremonies,
+    limits: web::Data<Limits>,
+    room: Room,
+}
+
+impl actix_web::FromRequest for Rooms {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let rooms = || {
+            Some(Self {
+                site: request.app_data::<web::Data<Site>>()?.clone(),
+                guard: request.app_data::<web::Data<Guard>>()?.clone(),
+                ceremonies: request.app_data::<Ceremonies>()?.clone(),
+                limits: request.app_data::<web::Data<Limits>>()?.clone(),
+                room: request.app_data::<Room>()?.clone(),
+            })
+        };
+        std::future::ready(
+            rooms().ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely.").into()),
+        )
+    }
+}
+
+/// `https://id/forward-auth?host=…`: our own page, where somebody is signed in or signs in.
+pub async fn sign_in(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
+    let result = rooms.go_on(&request, &caller).await;
+    rooms.site.answer(&request, result)
+}
+
+impl Rooms {
+    async fn go_on(&self, request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Failure> {
+        self.room.require_on()?;
+        self.limits.check(Class::Start, caller.network)?;
+        let query = Form::parse(request.query_string().as_bytes())?;
+        if let Some(host) = query.find("stranded").and_then(|origin| self.room.find(origin)) {
+            return self.stranded(request, host);
+        }
+        let wrong = || Failure::new(Kind::InvalidRequest, "This address is not one that a protected host sends to.");
+        let carried = Carried::read(&query).ok_or_else(wrong)?;
+        let host = self.room.find(&carried.origin).ok_or_else(wrong)?;
+        let Some(identity) = identity_of(request, &self.guard).await? else {
+            return self.sign_in(request, caller, host, &carried).await;
+        };
+        match self.judged(host, &identity, &carried).await? {
+            Verdict::Met => self.send_back(request, caller, host, &identity, &carried).await,
+            Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > JUST_NOW => {
+                self.confirm(request, &identity, &carried).await
+            }
+            Verdict::StepUp | Verdict::Lacking => self.deny(caller, host, &identity).await,
+        }
+    }
+
+    /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse.
+    async fn judged(&self, host: &ProtectedHost, identity: &Identity, carried: &Carried) -> Result<Verdict, Failure> {
+        let arrived = self.room.at_our_pages(host, identity).await?;
+        if arrived.person(host).is_none() {
+            return Ok(Verdict::Lacking);
+        }
+        let path = RequestPath::of_target(&carried.back);
+        Ok(match path.as_ref().map(|path| host.needed("GET", path)) {
+            Some(Needed::Demands(demands)) => arrived.judged(&demands, self.site.clock.now()),
+            Some(Needed::Nothing | Needed::Impossible) | None => Verdict::Met,
+        })
+    }
+
+    async fn send_back(
+        &self,
+        request: &HttpRequest,
+        caller: &Caller,
+        host: &ProtectedHost,
+        identity: &Identity,
+        carried: &Carried,
+    ) -> Result<HttpResponse, Failure> {
+        let given = self.room.give_code(host, carried.state, identity.session.id, &carried.back).await?;
+        match given {
+            Some(code) => Ok(HttpResponse::SeeOther()
+                .insert_header((LOCATION, format!("{}/.passmint/return?code={}", host.origin, code.expose())))
+                .finish()),
+            // The session ended between the two questions.
+            None => self.sign_in(request, caller, host, carried).await,
+        }
+    }
+
+    async fn sign_in(
+        &self,
+        request: &HttpRequest,
+        caller: &Caller,
+        host: &ProtectedHost,
+        carried: &Carried,
+    ) -> Result<HttpResponse, Failure> {
+        let app = AppChip { name: host.name.clone(), host: host.origin.host().to_owned() };
+        let introduction = Introduction { next: Some(carried.path()), app: Some(app), email: String::new() };
+        sign_in::show(request, &self.site, &self.guard, &self.ceremonies, (&self.limits, caller), introduction).await
+    }
+
+    async fn confirm(
+        &self,
+        request: &HttpRequest,
+        identity: &Identity,
+        carried: &Carried,
+    ) -> Result<HttpResponse, Failure> {
+        let (passkeys, _) = self.ceremonies.passkeys_of(&identity.user).await?;
+        let boot = Boot { page: PageKind::StepUp, next: Some(carried.path()), ..Boot::default() };
+        let view = Confirm {
+            frame: self.site.frame(request, Some(identity), boot),
+            account: account_card(&identity.user),
+            reason: Reason::Continue,
+            expired: false,
+            has_passkey: !passkeys.is_empty(),
+            cancel: "/account".to_owned(),
+        };
+        Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::OK)
+    }
+
+    async fn deny(&self, caller: &Caller, host: &ProtectedHost, identity: &Identity) -> Result<HttpResponse, Failure> {
+        let event = Event {
+            user: Some(identity.user.id),
+            session: Some(identity.session.id),
+            subject: Some(host.origin.as_str().to_owned()),
+            subject_name: Some(host.name.clone()),
+            ..Event::new(EventKind::ForwardDenied, self.site.clock.now(), &caller.provenance)
+        };
+        self.guard.accounts.db.run(move |conn| audit::insert(conn, &event)).await?;
+        Err(Failure::new(Kind::Forbidden, "This account may not use this app."))
+    }
+
+    /// The page for somebody whose code was not good: nothing goes on by itself.
+    fn stranded(&self, request: &HttpRequest, host: &ProtectedHost) -> Result<HttpResponse, Failure> {
+        let request_id = super::request_id(request);
+        let frame = self.site.frame(request, None, Boot::default());
+        let retry = Some(format!("{}/.passmint/start", host.origin));
+        let view = ErrorPage { frame, kind: PageKindOfError::Stale, request_id, retry };
+        Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::FORBIDDEN)
+    }
+}

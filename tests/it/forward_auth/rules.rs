@@ -1,0 +1,116 @@
+//! What is asked of requests, over HTTP. The tables of the rules themselves stand beside the code.
+
+use chrono::Duration;
+
+use super::{ADMIN, APP, Person, join, leads_to, question, spawn};
+
+#[test]
+fn a_request_gets_what_its_rule_says() {
+    let app = spawn();
+    let stranger = Person::stranger(&app);
+    let (person, _, user) = Person::at(&app, APP);
+    let (mut boss, _, admin) = Person::known(&app);
+    join(&app, &user, "staff");
+    join(&app, &admin, "admins");
+    boss.arrives(APP, "/");
+    for (method, target, anybody, somebody, privileged) in [
+        ("GET", "/public/x", 200, 200, 200),
+        ("POST", "/hook", 200, 200, 200),
+        ("GET", "/hook", 401, 200, 200),
+        ("GET", "/", 401, 200, 200),
+        ("GET", "/admin", 401, 403, 200),
+        ("GET", "/admin/x?y", 401, 403, 200),
+        ("GET", "/%61dmin", 401, 403, 200),
+        ("GET", "/administrator", 401, 200, 200),
+        ("GET", "/never", 403, 403, 403),
+        // Read in one way these are public, in another they are not: nobody has what all rules want.
+        ("GET", "/public/../admin", 403, 403, 403),
+        ("GET", "/public/%2e%2e/admin", 403, 403, 403),
+        ("GET", "/public//x", 403, 403, 403),
+        ("GET", "/hard", 401, 401, 401),
+    ] {
+        for (name, who, status) in
+            [("nobody", &stranger, anybody), ("somebody", &person, somebody), ("an administrator", &boss, privileged)]
+        {
+            let reply = who.question(APP, method, target).send();
+            assert_eq!(reply.status, status, "{method} {target} by {name}: {}", reply.body);
+            let by_nginx = who.asks_by_nginx(APP, method, target);
+            assert_eq!(by_nginx.status, status, "{method} {target} by {name}, by nginx: {}", by_nginx.body);
+        }
+    }
+}
+
+#[test]
+fn an_old_sign_in_is_renewed_where_a_rule_wants_it() {
+    let app = spawn();
+    let (mut person, mut passkey, _) = Person::at(&app, APP);
+    person.asks(APP, "/fresh").expect(200);
+    app.advance(Duration::minutes(11));
+    person.asks(APP, "/").expect(200);
+    person.asks(APP, "/fresh").expect_problem(401, "reauthentication_required");
+    assert_eq!(leads_to(&person.visits(APP, "/fresh")), format!("{APP}/.passmint/start?rd=%2Ffresh"));
+    let page = person.begins(APP, "/fresh");
+    let shown = person.browser.get(&page).expect(200).body;
+    assert!(shown.contains("data-ceremony=\"step-up\""), "the page that asks again: {shown}");
+    person.browser.step_up(&mut passkey).expect(200);
+    let path = leads_to(&person.browser.get(&page)).strip_prefix(APP).unwrap().to_owned();
+    assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/fresh"));
+    person.asks(APP, "/fresh").expect(200);
+    // Where it changes nothing, nobody is sent round in circles.
+    let page = person.begins(APP, "/hard");
+    person.browser.get(&page).expect(403);
+    assert_eq!(app.events("forward.denied"), 1);
+}
+
+#[test]
+fn who_may_not_is_told_before_they_are_sent_back() {
+    let app = spawn();
+    let (mut person, _, user) = Person::known(&app);
+    let page = person.begins(APP, "/admin");
+    let refused = person.browser.get(&page).expect(403);
+    assert!(refused.body.contains("You cannot open this page") && refused.header("location").is_none());
+    assert_eq!(app.events("forward.denied"), 1);
+    // A host that knows people by their address has nothing to do with those who have none, or have not proven it.
+    join(&app, &user, "staff");
+    app.sql("UPDATE users SET email = 'ana@example.com'");
+    let page = person.begins(ADMIN, "/");
+    person.browser.get(&page).expect(403);
+    app.sql("UPDATE users SET email_verified_at = now()");
+    person.arrives(ADMIN, "/");
+    person.asks(ADMIN, "/").expect(200);
+    app.sql("UPDATE users SET email_verified_at = NULL");
+    person.asks(ADMIN, "/").expect_problem(403, "forbidden");
+    app.sql("UPDATE users SET email_verified_at = now(); DELETE FROM group_members");
+    person.asks(ADMIN, "/").expect_problem(403, "forbidden");
+}
+
+#[test]
+fn readers_are_sent_to_sign_in_and_programs_are_told() {
+    let app = spawn();
+    let stranger = Person::stranger(&app);
+    let told = stranger.asks(APP, "/x?y").expect_problem(401, "not_signed_in");
+    assert_eq!(told.json()["signIn"], format!("{APP}/.passmint/start?rd=%2Fx%3Fy"));
+    assert_eq!(told.header("www-authenticate"), Some("Passmint realm=\"https://app.example.com\""));
+    assert_eq!((told.header("location"), told.header("cache-control")), (None, Some("no-store")));
+    // A form that was being sent would be lost, and its address may be none to read.
+    let form = stranger.question(APP, "POST", "/pay").header("Sec-Fetch-Mode", "navigate").send();
+    assert_eq!(leads_to(&form), format!("{APP}/.passmint/start?rd=%2F"));
+    let old = stranger.question(APP, "GET", "/x").header("Accept", "text/html,application/xhtml+xml").send();
+    assert_eq!(leads_to(&old), format!("{APP}/.passmint/start?rd=%2Fx"));
+    // nginx understands no redirect.
+    let by_nginx = stranger.asks_by_nginx(APP, "GET", "/x").expect_problem(401, "not_signed_in");
+    assert_eq!(by_nginx.header("location"), Some("https://app.example.com/.passmint/start?rd=%2Fx"));
+}
+
+#[test]
+fn a_database_that_is_gone_lets_nobody_in_and_keeps_nobody_from_what_is_public() {
+    let app = spawn();
+    let (person, ..) = Person::at(&app, APP);
+    app.sql("ALTER TABLE forward_sessions RENAME TO gone");
+    person.asks(APP, "/").expect_problem(503, "unavailable");
+    person.asks_by_nginx(APP, "GET", "/").expect_problem(503, "unavailable");
+    assert_eq!(person.asks(APP, "/public/").expect(200).header("remote-user"), Some(""));
+    question(&app, APP, "GET", "/").send().expect_problem(401, "not_signed_in");
+    app.sql("ALTER TABLE gone RENAME TO forward_sessions");
+    person.asks(APP, "/").expect(200);
+}
