@@ -16,7 +16,7 @@ run: ## build and start the server with a database of its own (ARGS="--flags" fo
 test: ## format, lints and all tests that need no foreign software (ARGS go to `cargo test`)
 	@scripts/test $(ARGS)
 
-test-live: ## the tests with programs of others: Firebase emulator, browser libraries, the bridges' targets
+test-live: ## the tests with programs of others: Firebase emulator, browser libraries, nginx and Caddy, the bridges' targets
 	@scripts/need live
 	@if [ -e target/tools/env.sh ]; then . target/tools/env.sh; fi; exec tests/live/run $(ARGS)
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 
 import { beside } from "./beside.mjs";
 import { emulator } from "./emulator.mjs";
+import { forward } from "./forward.mjs";
 import { check, finish } from "./harness.mjs";
 import { openid } from "./openid.mjs";
 import { server } from "./server.mjs";
@@ -22,6 +23,7 @@ if (part === "all") {
   await whole("the browser", () => server(url, account));
   const clients = JSON.parse(readFileSync(process.env.CLIENTS_FILE, "utf8"));
   await whole("the relying party", () => openid(url, clients));
+  await whole("the proxies", () => forward(url, JSON.parse(process.env.PROXY_PORTS)));
   await whole("the example", () => beside(process.env.NOTES_URL));
 }
 if (part !== "emulator") await whole("the bridges' targets", () => targets(url));

@@ -11,7 +11,7 @@ use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
 /// The sections, in the order that a newcomer reads them; what each is for.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     (
         "Passkeys",
         "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",

@@ -1,0 +1,32 @@
+// Writes what nginx and Caddy are started with, out of the very blocks that the docs tell people to copy:
+// forward-set-up.mjs <folder> <nginx port> <caddy port> <app port> <passmint port>
+import { readFileSync, writeFileSync } from "node:fs";
+
+const [folder, nginx, caddy, app, passmint] = process.argv.slice(2);
+const page = readFileSync(new URL("../../docs/bridges/forward-auth.md", import.meta.url), "utf8");
+
+/** The block under a heading, with the addresses of this run; each that is named must be in it. */
+function block(heading, changes) {
+  let text = page.split(`## ${heading}\n`)[1].split("```")[1].replace(/^\w*\n/, "");
+  for (const [from, to] of [["127.0.0.1:8080", `127.0.0.1:${passmint}`], ["127.0.0.1:3000", `127.0.0.1:${app}`], ...changes]) {
+    if (!text.includes(from)) throw new Error(`the docs' set-up of ${heading} says ${from} no more`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
+}
+
+const server = block("nginx", [["listen 443 ssl", `listen 127.0.0.1:${nginx}`], ["app.example.com", "nginx.localhost"]]);
+// One process, as whoever started it, and nothing outside its folder.
+writeFileSync(`${folder}/nginx.conf`, `daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/nginx-${name};`).join("\n    ")}
+${server}
+}
+`);
+const site = block("Caddy", [["app.example.com", `http://caddy.localhost:${caddy}`]]);
+writeFileSync(`${folder}/Caddyfile`, `{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n${site}`);
