@@ -44,7 +44,7 @@ use crate::web::cookies::Cookies;
 use crate::web::headers::{Https, ResourcePointer};
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
-use crate::web::limits::{Limits, Rate};
+use crate::web::limits::{Limits, Rate, Rates};
 use crate::web::tls::Certificate;
 use crate::web::{cors, head_limits, headers, unread};
 use crate::{telemetry, tokens::Mint};
@@ -322,13 +322,14 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         lifetimes: assembly::session_lifetimes(config),
     });
     let rate = |bucket: &crate::config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
-    let limits = Arc::new(Limits::new(
-        config.limits.enabled,
-        rate(&config.limits.starts),
-        rate(&config.limits.verifies),
-        rate(&config.limits.tokens),
-    ));
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.at_start.clone()));
+    let rates = Rates {
+        start: rate(&config.limits.starts),
+        verify: rate(&config.limits.verifies),
+        token: rate(&config.limits.tokens),
+        mint: rate(&config.limits.bridges),
+    };
+    let limits = Arc::new(Limits::new(config.limits.enabled, rates));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.vital()));
     let dpop = Arc::new(Dpop::new(
         rooms.db.clone(),
         clock.clone(),
@@ -369,9 +370,9 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
         accounts: Data::new(accounts),
+        desk: Data::new(desk(rooms, clock, &rooms.mint, oidc.published.keys_max_age)),
         oidc: Data::new(Arc::new(oidc)),
         trusted_issuers: Data::from(Arc::clone(&rooms.trusted_issuers)),
-        desk: Data::new(desk(rooms, clock, &rooms.mint)),
         forward_auth: Data::new(Arc::new(forward_auth)),
         keys: Data::new(Arc::clone(&rooms.keys)),
         clients: Data::new(Arc::clone(&rooms.clients)),
@@ -396,6 +397,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         keys: Arc::clone(&rooms.keys),
         clients: Arc::clone(&rooms.clients),
         resources: Arc::clone(&rooms.resources),
+        bridges: Arc::clone(&rooms.bridges),
         health,
         limits,
         rotation: rooms.rotation.clone(),
@@ -432,6 +434,9 @@ fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administrati
         clock: clock.clone(),
         clients: Arc::clone(&rooms.clients),
         resources: Arc::clone(&rooms.resources),
+        bridges: Arc::clone(&rooms.bridges),
+        rotation: rooms.rotation.clone(),
+        fresh_within: config.session.fresh_verification,
         client_rules: Rules::of(config),
         one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
     }
@@ -450,8 +455,9 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
     }
 }
 
-fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>) -> BridgeDesk {
+fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>, keys_max_age: i64) -> BridgeDesk {
     BridgeDesk {
+        keys_max_age,
         bridges: Arc::clone(&rooms.bridges),
         clients: Arc::clone(&rooms.clients),
         db: rooms.db.clone(),

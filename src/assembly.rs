@@ -8,15 +8,15 @@ mod declared;
 mod master_key;
 mod relying_parties;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use diesel::PgConnection;
 
 pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
 pub use declared::{
-    bridge as declared_bridge, bridges as declared_bridges, clients as declared_clients,
-    trusted_issuers as declared_trusted_issuers,
+    OWN_AUDIENCE, bridges as declared_bridges, clients as declared_clients, definitions as bridge_definitions,
+    material as declared_key, trusted_issuers as declared_trusted_issuers,
 };
 pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
@@ -24,8 +24,9 @@ pub use master_key::{
 };
 pub use relying_parties::guard as guard_relying_parties;
 
+use crate::bridge::stored::{Home, OwnKey, own_keys};
 use crate::bridge::trusted::TrustedIssuers;
-use crate::bridge::{Bridge, Bridges, directory};
+use crate::bridge::{self, Bridges};
 use crate::ceremony::Ceremonies;
 use crate::ceremony::decoys::Decoys;
 use crate::ceremony::policy::Policy;
@@ -118,17 +119,18 @@ pub struct Rotation {
     pub at_start: Vec<(Use, Algorithm)>,
     /// Keys that are slow to make, and made after the server is ready.
     pub later: Vec<(Use, Algorithm)>,
+    /// How long the targets of bridges may go on with the keys they have, by bridge.
+    lags: HashMap<String, chrono::Duration>,
     /// The longest life of what is signed, by use.
     config: config::Keys,
     tokens: config::Tokens,
 }
 
 impl Rotation {
-    /// What a server with this configuration and these bridges needs.
-    pub fn new(config: &Config, bridges: &[Bridge]) -> Self {
+    /// What a server with this configuration needs, bridges apart.
+    pub fn new(config: &Config) -> Self {
         let access = algorithm(config.tokens.algorithm);
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
-        wanted.extend(bridges.iter().filter_map(directory::own_key));
         if config.forward_auth.iter().any(|host| host.assertion.is_some()) {
             wanted.push((Use::Forward, Algorithm::ES256));
         }
@@ -136,7 +138,31 @@ impl Rotation {
         let mut seen = HashSet::new();
         wanted.retain(|key| seen.insert(key.clone()));
         let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
-        Self { at_start, later, config: config.keys.clone(), tokens: config.tokens.clone() }
+        Self { at_start, later, lags: HashMap::new(), config: config.keys.clone(), tokens: config.tokens.clone() }
+    }
+
+    /// The same with the bridges of the database: for the commands, which know no others.
+    pub fn of_database(conn: &mut PgConnection, config: &Config) -> Result<Self, StorageError> {
+        let mut rotation = Self::new(config);
+        rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
+        Ok(rotation)
+    }
+
+    /// Puts the keys of these bridges in place of those of all bridges.
+    pub fn want_bridges(&mut self, own: Vec<OwnKey>) {
+        for keys in [&mut self.at_start, &mut self.later] {
+            keys.retain(|(usage, _)| !matches!(usage, Use::Bridge(_)));
+        }
+        self.lags = own.iter().map(|key| (key.bridge.clone(), key.lag)).collect();
+        for key in own {
+            let slow = key.algorithm == Algorithm::RS256;
+            if slow { &mut self.later } else { &mut self.at_start }.push((key.usage(), key.algorithm));
+        }
+    }
+
+    /// The keys without which a server is of no use. A bridge's are not among them: bridges come and go.
+    pub fn vital(&self) -> Vec<(Use, Algorithm)> {
+        self.at_start.iter().filter(|(usage, _)| !matches!(usage, Use::Bridge(_))).cloned().collect()
     }
 
     /// Adds what clients and resources want: Ed25519 is there only where somebody asks for it.
@@ -161,7 +187,11 @@ impl Rotation {
             Use::Tokens => self.tokens.access_ttl.max(self.tokens.id_ttl).max(chrono::Duration::days(1)),
             Use::Bridge(_) | Use::Forward => chrono::Duration::days(1),
         };
-        rotate::policy(self.config.publish_before_signing, self.config.rotate_every, longest)
+        let lag = match usage {
+            Use::Bridge(name) => self.lags.get(name).copied().unwrap_or_default(),
+            Use::Refresh | Use::Tokens | Use::Forward => chrono::Duration::zero(),
+        };
+        rotate::policy(self.config.publish_before_signing.max(lag), self.config.rotate_every, longest)
     }
 
     /// Makes or rotates what is due among `keys`. To be called under the start-up lock.
@@ -209,13 +239,14 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 
 /// Builds all rooms. `source` names the configuration file, for the rows it declares.
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
-    let bridges = declared::bridges(config)?;
+    let home = Home { issuer: config.issuer().to_owned(), key_files: declared::bridges(config)? };
     let outbound = outbound(config)?;
     let trusted = declared::trusted_issuers(config)?;
     let trusted_issuers = Arc::new(TrustedIssuers::new(trusted, &outbound, clock));
     let Database { db, cluster } = database::open(config)?;
     let now = clock.now();
-    let mut rotation = Rotation::new(config, &bridges);
+    let mut rotation = Rotation::new(config);
+    let definitions = declared::definitions(config);
     let declared = declared::clients(config);
     let prepared = db.blocking(|conn| {
         database::check(conn)?;
@@ -223,6 +254,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             migrations::migrate(conn)?;
             clients::apply_configuration(conn, &declared, source, now)?;
             resources::apply_configuration(conn, &config.resources, source, now)?;
+            bridge::declared::apply_configuration(conn, &definitions, source, now)?;
+            rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
             rotation.want(wanted_algorithms(&stored::clients::all(conn)?, &stored::resources::all(conn)?));
             Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
         })
@@ -235,9 +268,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let resources = Arc::new(Resources::default());
     resources.replace(db.blocking(stored::resources::all)?);
     let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
-    let bridges = Bridges::new(bridges, Arc::clone(&keys), db.clone(), now)
-        .map_err(|name| StartError::Bridges(format!("bridge `{name}`: its key cannot be used for signing")))?;
-    let bridges = Arc::new(bridges);
+    let bridges = Arc::new(Bridges::new(home, Arc::clone(&keys), Arc::clone(&clients), db.clone()));
+    bridges.replace(db.blocking(stored::bridges::all)?, now);
     let ceremonies = Arc::new(Ceremonies {
         policy: policy(config),
         profiles: relying_parties::profiles(config)?,
@@ -297,5 +329,38 @@ fn mint_settings(config: &Config) -> MintSettings {
         id_ttl: config.tokens.id_ttl,
         refresh_idle: config.tokens.refresh_idle,
         refresh_absolute: config.tokens.refresh_absolute,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+
+    use super::*;
+    use crate::config::{DatabaseTls, Sources};
+
+    /// Supabase keeps keys for half an hour: a new one must be known there before it signs.
+    #[test]
+    fn a_bridges_key_is_published_as_long_as_its_target_keeps_keys() {
+        let config = Config::load(Sources {
+            file: None,
+            environment: Vec::new(),
+            flags: Vec::new(),
+            read_secret: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            database_tls: DatabaseTls::of_this_build(),
+        });
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let mut rotation = Rotation::new(&config);
+        let own = |bridge: &str, algorithm, lag| OwnKey { bridge: bridge.to_owned(), algorithm, lag };
+        let slow = own("slow", Algorithm::ES256, Duration::minutes(30));
+        let quick = own("quick", Algorithm::RS256, Duration::zero());
+        rotation.want_bridges(vec![slow.clone(), quick.clone()]);
+        assert_eq!(rotation.policy(&slow.usage()).publish_before, Duration::minutes(30));
+        assert_eq!(rotation.policy(&quick.usage()).publish_before, Duration::minutes(10), "as for our own tokens");
+        assert!(rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)));
+        assert!(rotation.later.contains(&(quick.usage(), Algorithm::RS256)), "slow to make");
+        assert!(!rotation.vital().iter().any(|(usage, _)| matches!(usage, Use::Bridge(_))), "bridges come and go");
+        rotation.want_bridges(vec![quick]);
+        assert!(!rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)), "gone with its bridge");
     }
 }

@@ -11,13 +11,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use crate::assembly::{Rotation, wanted_algorithms};
+use crate::bridge::Bridges;
+use crate::bridge::stored::own_keys;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
 use crate::storage::{
-    Db, StorageError, client_records, clients, installation, migrations, outbox, resources, servers, sweep,
+    Db, StorageError, bridges, client_records, clients, installation, migrations, outbox, resources, servers, sweep,
 };
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
@@ -42,6 +44,8 @@ pub struct Background {
     pub clients: Arc<Clients>,
     /// The resources.
     pub resources: Arc<Resources>,
+    /// The bridges.
+    pub bridges: Arc<Bridges>,
     /// Readiness.
     pub health: Arc<Health>,
     /// The limits.
@@ -97,24 +101,29 @@ impl Background {
         let due = self.keys.ring().next_change().is_some_and(|at| at <= now) || self.keys.awaits_master_key();
         if due || seen.keys {
             self.keys.reload(&self.db, now).await?;
-            seen.keys = false;
+            // Another master key may open what was closed.
+            (seen.keys, seen.bridges) = (false, true);
         }
-        if seen.clients || seen.resources {
-            self.follow_declarations().await?;
-            (seen.clients, seen.resources) = (false, false);
+        if seen.clients || seen.resources || seen.bridges {
+            self.follow_declarations(now).await?;
+            (seen.clients, seen.resources, seen.bridges) = (false, false, false);
         }
         self.keys.heard();
         Ok(())
     }
 
-    /// Reads clients and resources, and makes the keys that they want and nobody wanted before.
-    async fn follow_declarations(&mut self) -> Result<(), StorageError> {
-        let (clients, resources) = self.db.run(|conn| Ok((clients::all(conn)?, resources::all(conn)?))).await?;
+    /// Reads clients, resources and bridges, and makes the keys that they want and nobody wanted before.
+    async fn follow_declarations(&mut self, now: Time) -> Result<(), StorageError> {
+        let (clients, resources, bridges) =
+            self.db.run(|conn| Ok((clients::all(conn)?, resources::all(conn)?, bridges::all(conn)?))).await?;
+        self.rotation.want_bridges(own_keys(&bridges, &self.bridges.home().issuer));
+        self.bridges.replace(bridges, now);
         self.rotation.want(wanted_algorithms(&clients, &resources));
         self.clients.replace(clients);
         self.resources.replace(resources);
         let missing = |key: &&(Use, Algorithm)| !self.keys.can_sign(&key.0, key.1);
-        let missing: Vec<_> = self.rotation.at_start.iter().filter(missing).cloned().collect();
+        let missing: Vec<_> =
+            self.rotation.at_start.iter().chain(&self.rotation.later).filter(missing).cloned().collect();
         if !missing.is_empty() {
             self.rotate(&missing).await;
         }
@@ -159,23 +168,28 @@ impl Background {
     }
 
     async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
-        let (rotation, keys, wanted, now) =
-            (self.rotation.clone(), Arc::clone(&self.keys), wanted.to_vec(), self.clock.now());
-        let result = self.db.run_long(move |conn| rotate_locked(conn, &rotation, &keys, &wanted, now)).await;
-        let reloaded = match result {
-            Ok(Ok(())) => self.keys.reload(&self.db, self.clock.now()).await,
-            Ok(Err(error)) => Err(error),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = reloaded {
-            tracing::warn!(error = %error, "key rotation failed and will be tried again");
-        }
+        make_keys(&self.db, &self.rotation, &self.keys, wanted.to_vec(), self.clock.now()).await;
     }
 
     /// Says goodbye, so that nobody counts on this server any more.
     pub async fn leave(db: &Db, server: Uuid) {
         // A database that is gone already has nothing to be told.
         let _ = db.run(move |conn| servers::leave(conn, server)).await;
+    }
+}
+
+/// Makes or rotates what is due among `wanted`, and reads all keys anew. A failure is told in the log: whoever waits for a key
+/// finds that there is none yet, and it is tried again.
+pub async fn make_keys(db: &Db, rotation: &Rotation, keys: &Arc<Keys>, wanted: Vec<(Use, Algorithm)>, now: Time) {
+    let (rotation, holder) = (rotation.clone(), Arc::clone(keys));
+    let result = db.run_long(move |conn| rotate_locked(conn, &rotation, &holder, &wanted, now)).await;
+    let reloaded = match result {
+        Ok(Ok(())) => keys.reload(db, now).await,
+        Ok(Err(error)) => Err(error),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = reloaded {
+        tracing::warn!(error = %error, "key rotation failed and will be tried again");
     }
 }
 
@@ -211,6 +225,8 @@ struct Seen {
     clients: bool,
     /// The same for the resources.
     resources: bool,
+    /// The same for the bridges.
+    bridges: bool,
 }
 
 impl Seen {
@@ -226,6 +242,7 @@ impl Seen {
                 self.keys |= *kind == Some(ChangeKind::Keys);
                 self.clients |= *kind == Some(ChangeKind::Clients);
                 self.resources |= *kind == Some(ChangeKind::Resources);
+                self.bridges |= *kind == Some(ChangeKind::Bridges);
             }
         }
         let keep_from = self.after();

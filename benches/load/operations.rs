@@ -12,8 +12,8 @@ use crate::database::Database;
 use crate::drive::{Ceiling, Latency, Worker, ceiling, latency};
 use crate::floors::Crypto;
 use crate::http::Client;
-use crate::people::{Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, households};
-use crate::process::{APP, BACKEND_SCOPE, Home, Limits, Server};
+use crate::people::{BRIDGES, Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, households};
+use crate::process::{APP, BACKEND_SCOPE, BRIDGE_ES256, BRIDGE_HS256, Home, Limits, Server};
 
 /// How many people use each connection, so that no row is asked for twice at once.
 const PEOPLE: usize = 16;
@@ -56,10 +56,10 @@ impl Measured {
 }
 
 /// The sections whose operations are here.
-pub const SECTIONS: [&str; 8] =
-    ["signin", "refresh", "code", "client_credentials", "introspection", "exchange", "discovery", "jwks"];
+pub const SECTIONS: [&str; 9] =
+    ["signin", "refresh", "code", "client_credentials", "introspection", "exchange", "bridge", "discovery", "jwks"];
 /// Those of them that people are needed for.
-const WITH_PEOPLE: [&str; 5] = ["signin", "refresh", "code", "introspection", "exchange"];
+const WITH_PEOPLE: [&str; 6] = ["signin", "refresh", "code", "introspection", "exchange", "bridge"];
 
 /// Part of a floor: its name, and microseconds of CPU.
 type Part = (&'static str, f64);
@@ -207,6 +207,15 @@ impl<'a> Table<'a> {
             let floor = vec![self.parts.es256_verify, self.parts.es256_sign, self.parts.handler];
             self.add("token exchange", workers, floor, Goal { ratio: Some(1.5), p99: Some(10.0) })?;
         }
+        for (name, bridge) in [("bridge token, ES256", BRIDGE_ES256), ("bridge token, HS256", BRIDGE_HS256)] {
+            if wanted("bridge") {
+                let workers = mints(homes, bridge)?;
+                let Parts { es256_verify, es256_sign, handler, .. } = self.parts;
+                let mut floor = vec![es256_verify, handler];
+                floor.extend((bridge == BRIDGE_ES256).then_some(es256_sign));
+                self.add(name, workers, floor, Goal { ratio: Some(1.5), p99: Some(10.0) })?;
+            }
+        }
         for (name, scope, has_id) in [("refresh", PLAIN, false), ("refresh with ID token", WITH_ID_TOKEN, true)] {
             if wanted("refresh") {
                 let Parts { commit, hs256_verify, es256_sign, hs256_sign, handler, .. } = self.parts;
@@ -325,6 +334,22 @@ fn introspections<'a>(homes: &'a mut [Household], server: &Server) -> Result<Vec
             turn = (turn + 1) % forms.len();
             let told = client.post_form("/oauth/introspect", &backend, &forms[turn])?.json()?;
             if told["active"] == Value::Bool(true) { Ok(()) } else { Err(format!("a live token is {told}").into()) }
+        }))
+    };
+    homes.iter_mut().map(worker).collect()
+}
+
+fn mints<'a>(homes: &'a mut [Household], bridge: &str) -> Result<Vec<Worker<'a>>> {
+    let path = format!("/v1/bridges/{bridge}/token");
+    let worker = |home: &'a mut Household| -> Result<Worker<'a>> {
+        let (mut bearers, mut turn) = (Vec::new(), 0);
+        for person in &mut home.people {
+            bearers.push(format!("Bearer {}", person.sign_in(&mut home.client, BRIDGES)?.access));
+        }
+        let (client, path) = (&mut home.client, path.clone());
+        Ok(Box::new(move || {
+            turn = (turn + 1) % bearers.len();
+            client.post_form(&path, &bearers[turn], "")?.expect_ok().map(drop)
         }))
     };
     homes.iter_mut().map(worker).collect()

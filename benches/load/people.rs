@@ -13,6 +13,8 @@ use crate::process::{APP, CALLBACK, Server};
 pub const PLAIN: &str = "offline_access";
 /// What it asks for when it wants one; RS256 by default.
 pub const WITH_ID_TOKEN: &str = "openid offline_access";
+/// What it asks for to mint custom tokens.
+pub const BRIDGES: &str = "offline_access bridge:es256 bridge:hs256";
 /// The same of a web app, whose tokens end with the session of the browser.
 pub const WEB_PLAIN: &str = "profile";
 /// The same with an ID token.

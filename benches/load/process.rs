@@ -25,6 +25,10 @@ pub const APP: &str = "bench";
 pub const CALLBACK: &str = "https://bench.example/callback";
 /// What the backend asks for when it wants a token for itself.
 pub const BACKEND_SCOPE: &str = "reports";
+/// A bridge whose tokens are signed with a key of its own.
+pub const BRIDGE_ES256: &str = "es256";
+/// A bridge whose tokens are signed with a shared secret.
+pub const BRIDGE_HS256: &str = "hs256";
 /// The backend that introspects, and gets tokens for itself.
 const BACKEND: &str = "bench-api";
 /// What the command line adds to the server's settings, to try one out; empty for figures that are published.
@@ -69,6 +73,7 @@ impl Home {
     pub fn start(&self, limits: Limits) -> Result<Server> {
         let file = self.directory.join("passmint.toml");
         fs::write(&file, self.configuration(limits))?;
+        fs::write(self.directory.join("bridge.secret"), "a secret that the bench's target would know\n")?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
         command.arg("serve").arg("--config").arg(&file).current_dir(&self.directory);
         for setting in SETTINGS.get().into_iter().flatten() {
@@ -127,7 +132,7 @@ first_party = true
 origins = ["{origin}"]
 redirect_uris = ["{CALLBACK}"]
 grants = ["passkey", "authorization_code", "refresh_token", "token_exchange"]
-scopes = ["openid", "profile", "email", "offline_access", "passkeys"]
+scopes = ["openid", "profile", "email", "offline_access", "passkeys", "bridge:*"]
 
 [exchange_rules.narrow]
 clients = ["{APP}"]
@@ -140,6 +145,19 @@ grants = ["client_credentials"]
 scopes = ["{BACKEND_SCOPE}"]
 secret_digest = "{digest}"
 may_introspect = ["{origin}"]
+
+[bridges.{BRIDGE_ES256}]
+preset = "jwt"
+audience = "https://target.example"
+algorithm = "ES256"
+claims = {{ role = "member", acr = "{{{{ session.acr }}}}" }}
+
+[bridges.{BRIDGE_HS256}]
+preset = "jwt"
+audience = "https://target.example"
+algorithm = "HS256"
+secret_file = {secret}
+claims = {{ role = "member", acr = "{{{{ session.acr }}}}" }}
 "#,
             origin = self.origin(),
             public = self.public,
@@ -147,6 +165,7 @@ may_introspect = ["{origin}"]
             data = path("data"),
             keys = path("keys"),
             enabled = limits == Limits::Default,
+            secret = path("bridge.secret"),
         )
     }
 }

@@ -56,6 +56,10 @@ rights! {
     ReadResources = "admin:resources:read";
     /// To change them.
     ChangeResources = "admin:resources";
+    /// To see bridges, and what they would mint for sample users.
+    ReadBridges = "admin:bridges:read";
+    /// To change them.
+    ChangeBridges = "admin:bridges";
     /// To see what happened.
     ReadAudit = "admin:audit:read";
 }
@@ -77,6 +81,8 @@ pub struct Actor {
     pub subject: String,
     /// The scopes that administer; none: everything, as on the command line.
     scopes: Option<Scopes>,
+    /// When the person behind it signed in; none for a program.
+    pub(super) signed_in: Option<Time>,
     /// Where the request came from.
     pub origin: Provenance,
 }
@@ -84,7 +90,18 @@ pub struct Actor {
 impl Actor {
     /// The operator at the command line, who may do everything.
     pub fn command_line() -> Self {
-        Self { client: None, subject: "command line".to_owned(), scopes: None, origin: Provenance::default() }
+        Self {
+            client: None,
+            subject: "command line".to_owned(),
+            scopes: None,
+            signed_in: None,
+            origin: Provenance::default(),
+        }
+    }
+
+    /// Whether this is the operator at the command line.
+    pub const fn is_command_line(&self) -> bool {
+        self.scopes.is_none()
     }
 
     /// Whether everything is allowed.
@@ -192,19 +209,22 @@ async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: 
     if !scopes.administer(right) {
         return Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope {right:?}.")));
     }
-    match access.sid {
-        None => guard.require_own_token(&access).await?,
-        Some(_) => require_administrator(guard, &access).await?,
-    }
-    Ok(Actor { client: Some(client.id.clone()), subject: access.sub.clone(), scopes: Some(scopes), origin })
+    let signed_in = match access.sid {
+        None => {
+            guard.require_own_token(&access).await?;
+            None
+        }
+        Some(_) => Some(require_administrator(guard, &access).await?),
+    };
+    Ok(Actor { client: Some(client.id.clone()), subject: access.sub.clone(), scopes: Some(scopes), signed_in, origin })
 }
 
 fn refused(why: &'static str) -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.").because(why)
 }
 
-/// A person who administers by a client.
-async fn require_administrator(guard: &Guard, access: &VerifiedAccess) -> Result<(), Failure> {
+/// A person who administers by a client; gives when they signed in.
+async fn require_administrator(guard: &Guard, access: &VerifiedAccess) -> Result<Time, Failure> {
     let Identity { session, user, .. } = guard.holder(access).await?;
     let id = user.id;
     let groups = guard.accounts.db.run(move |conn| users::groups_of(conn, id)).await?;
@@ -216,5 +236,5 @@ async fn require_administrator(guard: &Guard, access: &VerifiedAccess) -> Result
         let detail = "Administration wants a sign-in by passkey with user verification (acr phr).";
         return Err(Failure::new(Kind::Forbidden, detail));
     }
-    Ok(())
+    Ok(session.auth_time)
 }

@@ -9,6 +9,7 @@
 //! its rows in `tests/it/admin`. What the command line does as well is a function on a connection beside the handler.
 
 pub mod audit_events;
+pub mod bridges;
 pub mod clients;
 pub mod groups;
 pub mod guard;
@@ -26,6 +27,10 @@ use aws_lc_rs::hmac;
 use diesel::{Connection as _, PgConnection};
 use serde_json::{Value, json};
 
+use crate::assembly::Rotation;
+use crate::background;
+use crate::bridge::Bridges;
+use crate::bridge::stored::own_keys;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::resources::Resources;
@@ -42,6 +47,12 @@ pub struct Administration {
     pub clients: Arc<Clients>,
     /// The resources, likewise.
     pub resources: Arc<Resources>,
+    /// The bridges, likewise.
+    pub bridges: Arc<Bridges>,
+    /// What is made for a new bridge: its key.
+    pub rotation: Rotation,
+    /// How fresh a sign-in must be for what is dangerous.
+    pub fresh_within: chrono::Duration,
     /// What clients are held to beside the rules of the domain.
     pub client_rules: clients::rules::Rules,
     /// Makes secrets that an answer can be repeated with without being stored.
@@ -105,6 +116,34 @@ impl Administration {
     pub async fn follow_resources(&self) -> Result<(), Failure> {
         self.resources.replace(self.db.run(stored_resources::all).await?);
         Ok(())
+    }
+
+    /// The same for bridges, with a key for each that has none yet. Where making it fails, the background work tries again.
+    pub async fn follow_bridges(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let rows = self.bridges.reload(now).await?;
+        let keys = self.bridges.keys();
+        // A bridge that was deleted has lost its keys: another one of its name must not find them.
+        if let Err(error) = keys.reload(&self.db, now).await {
+            tracing::warn!(error = %error, "the keys could not be read anew and will be tried again");
+        }
+        let mut rotation = self.rotation.clone();
+        rotation.want_bridges(own_keys(&rows, &self.bridges.home().issuer));
+        let wanted = rotation.at_start.iter().chain(&rotation.later);
+        let missing: Vec<_> = wanted.filter(|(usage, algorithm)| !keys.can_sign(usage, *algorithm)).cloned().collect();
+        if !missing.is_empty() {
+            background::make_keys(&self.db, &rotation, keys, missing, now).await;
+        }
+        Ok(())
+    }
+
+    /// What bridges are held to.
+    pub fn bridge_rules(&self) -> bridges::rules::Rules {
+        bridges::rules::Rules {
+            home: self.bridges.home().clone(),
+            master: self.bridges.keys().master(),
+            fresh_within: self.fresh_within,
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the configuration declares, in the rooms' own types.
 
+use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
 
 use super::StartError;
 use crate::bridge::trusted::{Declared, KeyOrigin};
-use crate::bridge::{Bridge, BridgeDefinition, KeyUpload, Material, ServiceAccount};
+use crate::bridge::{Bridge, BridgeDefinition, Key, KeyUpload, Material, ServiceAccount};
 use crate::config::{self, Config, DeclaredBridge, KeyFile};
 use crate::domain::client::Client;
 use crate::domain::secret::Secret;
@@ -23,17 +24,27 @@ pub fn clients(config: &Config) -> Vec<Client> {
     config.clients.iter().map(client).collect()
 }
 
-/// The bridges, switched off ones too, each checked completely; all mistakes of all bridges at once.
-pub fn bridges(config: &Config) -> Result<Vec<Bridge>, StartError> {
-    let mut bridges = Vec::new();
+/// Checks the bridges that are switched on completely; all mistakes of all of them at once. Gives the keys in the files that
+/// the configuration names, by bridge.
+pub fn bridges(config: &Config) -> Result<HashMap<String, Material>, StartError> {
+    let mut keys = HashMap::new();
     let mut mistakes = Vec::new();
     for declared in config.bridges.iter().filter(|declared| declared.enabled) {
         match bridge(declared, config) {
-            Ok(bridge) => bridges.push(bridge),
+            Ok(bridge) => {
+                if let Key::Imported(material) = bridge.key() {
+                    keys.insert(bridge.name().to_owned(), material.clone());
+                }
+            }
             Err(problems) => mistakes.extend(problems),
         }
     }
-    if mistakes.is_empty() { Ok(bridges) } else { Err(StartError::Bridges(mistakes.join("\n"))) }
+    if mistakes.is_empty() { Ok(keys) } else { Err(StartError::Bridges(mistakes.join("\n"))) }
+}
+
+/// What the configuration says of every bridge, and whether it is switched on.
+pub fn definitions(config: &Config) -> Vec<(BridgeDefinition, bool)> {
+    config.bridges.iter().map(|declared| (declared.definition.clone(), declared.enabled)).collect()
 }
 
 /// One bridge, checked completely; the error lists its mistakes.
@@ -43,8 +54,18 @@ pub fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<
     let material = material.map_err(|mistake| vec![format!("bridge `{name}`: {mistake}")])?;
     let definition =
         BridgeDefinition { material, our_issuer: Some(config.issuer().to_owned()), ..declared.definition.clone() };
-    Bridge::new(definition).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    let checked =
+        Bridge::new(definition).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>());
+    checked.and_then(|bridge| {
+        let own = matches!(bridge.key(), Key::Provider(_)) && config.client(bridge.audience()).is_some();
+        let mistake = || format!("bridge `{name}`: audience: {OWN_AUDIENCE}");
+        if own { Err(vec![mistake()]) } else { Ok(bridge) }
+    })
 }
+
+/// Why an audience is refused beside the keys of our own tokens.
+pub const OWN_AUDIENCE: &str =
+    "with the provider's keys never a client of this server: it would take the token for one of its own";
 
 /// The key in the file that the configuration names.
 pub fn material(file: &KeyFile) -> Result<Material, String> {

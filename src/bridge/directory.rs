@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,19 +11,22 @@ use diesel::PgConnection;
 use serde_json::{Map, Value};
 
 use super::key::key_algorithm;
+use super::stored::{self, Fault, Home, Ready};
 use super::{
-    Bridge, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, Key, KidPolicy, Material, PasskeyFacts, Person,
+    Bridge, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, Key, KidPolicy, Needs, PasskeyFacts, Person,
     RenderError, Request, SessionFacts, Typ, UserFacts,
 };
+use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::user::User;
+use crate::storage::bridges::{self as stored_bridges, StoredBridge};
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::{Db, StorageError, users};
-use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyMaterial, StoredKey, Use};
+use crate::tokens::keys::Use;
 use crate::tokens::ring::SigningKey;
 use crate::tokens::signer::{self, Signer};
 use crate::tokens::{Keys, MintError};
@@ -42,6 +46,9 @@ pub enum BridgeError {
     /// The template cannot be filled for this person, or its result breaks a rule of the target.
     #[error("the token cannot be rendered: {0}")]
     Render(#[from] RenderError),
+    /// With the keys of our own tokens its audience may not be a client of ours.
+    #[error("the audience is a client of this server, and the key that of its own tokens")]
+    OwnAudience,
     /// The key is missing or does not sign.
     #[error(transparent)]
     Mint(#[from] MintError),
@@ -115,9 +122,11 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads it.
-    pub fn of(conn: &mut PgConnection, owner: UserId) -> Result<Self, StorageError> {
-        Ok(Self { links: users::external_ids_of(conn, owner)?, groups: users::groups_of(conn, owner)? })
+    /// Reads what is needed of it.
+    pub fn of(conn: &mut PgConnection, owner: UserId, needs: Needs) -> Result<Self, StorageError> {
+        let links = if needs.links { users::external_ids_of(conn, owner)? } else { BTreeMap::new() };
+        let groups = if needs.groups { users::groups_of(conn, owner)? } else { Vec::new() };
+        Ok(Self { links, groups })
     }
 
     /// What a bridge's rule asks of the person of a request.
@@ -132,57 +141,126 @@ impl Known {
     }
 }
 
+/// A row of the database, and what became of it.
 struct Entry {
-    bridge: Bridge,
-    /// The imported key it signs with; none when the key is one of ours, in the ring.
-    imported: Option<SigningKey>,
+    row: StoredBridge,
+    state: State,
 }
 
-/// The directory.
+enum State {
+    On(Arc<Ready>),
+    Off,
+    OutOfUse(Fault),
+}
+
+/// The directory. Reading it takes no lock.
 pub struct Bridges {
-    entries: HashMap<String, Entry>,
+    entries: ArcSwap<HashMap<String, Entry>>,
+    home: Home,
     keys: Arc<Keys>,
+    clients: Arc<Clients>,
     db: Db,
     signer: Signer,
 }
 
 impl Bridges {
-    /// The bridges that are switched on.
-    ///
-    /// # Errors
-    /// The name of a bridge whose imported key cannot be used.
-    pub fn new(bridges: Vec<Bridge>, keys: Arc<Keys>, db: Db, now: Time) -> Result<Self, String> {
-        let mut entries = HashMap::new();
-        for bridge in bridges {
-            let imported = imported_key(&bridge, now).map_err(|()| bridge.name().to_owned())?;
-            entries.insert(bridge.name().to_owned(), Entry { bridge, imported });
+    /// A directory without a bridge yet: see [`Bridges::replace`].
+    pub fn new(home: Home, keys: Arc<Keys>, clients: Arc<Clients>, db: Db) -> Self {
+        Self { entries: ArcSwap::default(), home, keys, clients, db, signer: Signer::new() }
+    }
+
+    /// Puts these rows in place of all. One that cannot be used is told in the log, once, and keeps nothing else from working.
+    pub fn replace(&self, rows: Vec<StoredBridge>, now: Time) {
+        let (known, master) = (self.entries.load(), self.keys.master());
+        let entry = |row: StoredBridge| {
+            let old = known.get(&row.name);
+            let state = match (row.is_on(), old) {
+                (false, _) => State::Off,
+                (true, Some(Entry { row: same, state: State::On(ready) })) if *same == row => {
+                    State::On(Arc::clone(ready))
+                }
+                (true, old) => match stored::ready(&row, &self.home, &master, now) {
+                    Ok(ready) => State::On(Arc::new(ready)),
+                    // Sealed anew, and our master key is the old one still: it is the same key.
+                    Err(Fault::MasterKey(reason)) => match old {
+                        Some(Entry { row: same, state: State::On(ready) }) if is_resealed(same, &row) => {
+                            State::On(Arc::clone(ready))
+                        }
+                        old => out_of_use(&row.name, Fault::MasterKey(reason), old),
+                    },
+                    Err(fault) => out_of_use(&row.name, fault, old),
+                },
+            };
+            (row.name.clone(), Entry { row, state })
+        };
+        self.entries.store(Arc::new(rows.into_iter().map(entry).collect()));
+    }
+
+    /// Reads all bridges anew.
+    pub async fn reload(&self, now: Time) -> Result<Vec<StoredBridge>, StorageError> {
+        let rows = self.db.run(stored_bridges::all).await?;
+        self.replace(rows.clone(), now);
+        Ok(rows)
+    }
+
+    /// What this server knows beside the database.
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The keys.
+    pub const fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// The bridge of that name, unless it is unknown, off or out of use.
+    pub fn find(&self, name: &str) -> Option<Arc<Ready>> {
+        match &self.entries.load().get(name)?.state {
+            State::On(ready) => Some(Arc::clone(ready)),
+            State::Off | State::OutOfUse(_) => None,
         }
-        Ok(Self { entries, keys, db, signer: Signer::new() })
     }
 
-    /// The bridge of that name.
-    pub fn find(&self, name: &str) -> Option<&Bridge> {
-        self.entries.get(name).map(|entry| &entry.bridge)
+    /// Why a bridge that is on cannot be used; empty for all others.
+    pub fn faults(&self, name: &str) -> Vec<String> {
+        match self.entries.load().get(name).map(|entry| &entry.state) {
+            Some(State::OutOfUse(fault)) => fault.reasons(),
+            _ => Vec::new(),
+        }
     }
 
-    /// Every bridge.
-    pub fn iter(&self) -> impl Iterator<Item = &Bridge> {
-        self.entries.values().map(|entry| &entry.bridge)
+    /// The names of all bridges that mint, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = self.entries.load();
+        let on = entries.values().filter(|entry| matches!(entry.state, State::On(_)));
+        let mut names: Vec<String> = on.map(|entry| entry.row.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// What must be read for a token of this bridge.
+    pub fn needs(&self, name: &str) -> Result<Needs, BridgeError> {
+        Ok(self.get(name)?.needs)
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Ready>, BridgeError> {
+        self.find(name).ok_or(BridgeError::Unknown)
     }
 
     /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
     /// written in vain. Minting asks both again.
     pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
-        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        let entry = self.get(name)?;
         entry.bridge.permits(request)?;
         self.keys.require_fresh()?;
-        self.key_of(entry).map(drop).map_err(Into::into)
+        self.require_foreign_audience(&entry.bridge)?;
+        self.key_of(&entry).map(drop).map_err(Into::into)
     }
 
     /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
     /// [`Bridges::ready`].
     pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
-        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        let entry = self.get(name)?;
         entry.bridge.permits_person(&known.person(request))?;
         let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
         let facts = Facts { inputs: entry.bridge.inputs().accept(request.inputs)?, ..facts(request, scopes, known) };
@@ -191,7 +269,7 @@ impl Bridges {
 
     /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
-        let entry = self.entries.get(name).ok_or(BridgeError::Unknown)?;
+        let entry = self.get(name)?;
         self.keys.require_fresh()?;
         let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
         entry.bridge.permits(&Request {
@@ -203,19 +281,24 @@ impl Bridges {
         })?;
         let inputs = entry.bridge.inputs().accept(request.inputs)?;
         let owner = request.user.id;
-        let known = self.db.run(move |conn| Known::of(conn, owner)).await?;
+        self.require_foreign_audience(&entry.bridge)?;
+        let known = match entry.needs {
+            // Most bridges ask for nothing that the session does not tell.
+            Needs { links: false, groups: false, .. } => Known::default(),
+            needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
+        };
         entry.bridge.permits_person(&known.person(request))?;
-        let minted = self.sign(entry, &Facts { inputs, ..facts(request, scopes, known) }, now)?;
+        let minted = self.sign(&entry, &Facts { inputs, ..facts(request, scopes, known) }, now)?;
         metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
         Ok(minted)
     }
 
     /// Renders, checks and signs without asking the bridge's rule: for `passmint bridges test` and `passmint doctor`.
-    pub fn try_out(&self, name: &str, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
-        self.sign(self.entries.get(name).ok_or(BridgeError::Unknown)?, facts, now)
+    pub fn try_out(&self, ready: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+        self.sign(ready, facts, now)
     }
 
-    fn sign(&self, entry: &Entry, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+    fn sign(&self, entry: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
         let id = crate::random::uuid();
         let rendered = entry.bridge.render(facts, now, id)?;
         let key = self.key_of(entry)?;
@@ -230,48 +313,41 @@ impl Bridges {
         Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
     }
 
-    fn key_of(&self, entry: &Entry) -> Result<SigningKey, MintError> {
-        if let Some(key) = &entry.imported {
-            return Ok(key.clone());
-        }
-        let (usage, algorithm) = match entry.bridge.key() {
-            Key::Provider(algorithm) => (Use::Tokens, key_algorithm(algorithm)),
-            Key::Own(algorithm) => (Use::Bridge(entry.bridge.name().to_owned()), key_algorithm(algorithm)),
-            Key::Imported(material) => (Use::Bridge(entry.bridge.name().to_owned()), material.algorithm()),
+    fn key_of(&self, entry: &Ready) -> Result<SigningKey, MintError> {
+        let (usage, algorithm) = match (&entry.imported, entry.bridge.key()) {
+            (Some(imported), _) => return Ok(imported.signing.clone()),
+            (None, Key::Provider(algorithm)) => (Use::Tokens, key_algorithm(algorithm)),
+            (None, Key::Own(algorithm)) => (Use::Bridge(entry.bridge.name().to_owned()), key_algorithm(algorithm)),
+            (None, Key::Imported(material)) => (Use::Bridge(entry.bridge.name().to_owned()), material.algorithm()),
         };
         let missing = || MintError::NoKey { usage: usage.to_string(), algorithm };
         self.keys.ring().signing(&usage, algorithm).cloned().ok_or_else(missing)
     }
-}
 
-/// The key of ours that a bridge signs with: one of its own, so that a leak stays local.
-pub fn own_key(bridge: &Bridge) -> Option<(Use, KeyAlgorithm)> {
-    match bridge.key() {
-        Key::Own(algorithm) => Some((Use::Bridge(bridge.name().to_owned()), key_algorithm(algorithm))),
-        Key::Provider(_) | Key::Imported(_) => None,
+    /// What the keys of our own tokens sign must never be read as an ID token by one of our own clients (OpenID Connect Core
+    /// §3.1.3.7): such an audience is refused, also one that became a client's id after the bridge was saved.
+    fn require_foreign_audience(&self, bridge: &Bridge) -> Result<(), BridgeError> {
+        let ours = matches!(bridge.key(), Key::Provider(_)) && self.clients.find(bridge.audience()).is_some();
+        if ours { Err(BridgeError::OwnAudience) } else { Ok(()) }
     }
 }
 
-fn imported_key(bridge: &Bridge, now: Time) -> Result<Option<SigningKey>, ()> {
-    let Key::Imported(imported) = bridge.key() else { return Ok(None) };
-    let material = match imported {
-        Material::Key(key) => key.clone(),
-        Material::ServiceAccount(account) => {
-            let pkcs8 = account.pkcs8().expose().clone();
-            KeyMaterial::from_stored(KeyAlgorithm::RS256, pkcs8).map_err(drop)?
-        }
-    };
-    Ok(Some(SigningKey::new(&StoredKey {
-        kid: imported.id(),
-        usage: Use::Bridge(bridge.name().to_owned()),
-        algorithm: material.algorithm(),
-        material,
-        published_at: now,
-        signs_from: now,
-        retired_at: None,
-        verifies_until: None,
-        revoked_at: None,
-    })))
+/// The same row but for the seal of its key.
+fn is_resealed(old: &StoredBridge, new: &StoredBridge) -> bool {
+    old.sealed_key.is_some() && *old == StoredBridge { sealed_key: old.sealed_key.clone(), ..new.clone() }
+}
+
+fn out_of_use(name: &str, fault: Fault, old: Option<&Entry>) -> State {
+    let told = matches!(old, Some(Entry { state: State::OutOfUse(before), .. }) if *before == fault);
+    if !told {
+        let reasons = fault.reasons().join("; ");
+        tracing::error!(
+            bridge.name = name,
+            reasons,
+            "a stored bridge is out of use: mend it with `passmint bridges update`"
+        );
+    }
+    State::OutOfUse(fault)
 }
 
 /// What a bridge is told about a request, but for the caller's inputs.

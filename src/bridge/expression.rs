@@ -150,6 +150,11 @@ impl Expression {
         self.alternatives.iter().flat_map(Alternative::links)
     }
 
+    /// Whether it asks for any fact that `wanted` says.
+    pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
+        self.alternatives.iter().any(|alternative| alternative.asks_for(wanted))
+    }
+
     /// The value for one sign-in; `Ok(None)` = leave it out.
     ///
     /// # Errors
@@ -197,6 +202,14 @@ impl Alternative {
                 Source::Link(_) | Source::Literal(_) => false,
                 Source::Tmpl(_, values) => values.iter().any(Self::is_chosen),
             }
+    }
+
+    fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
+        match &self.source {
+            Source::Fact(fact) => wanted(*fact),
+            Source::Tmpl(_, values) => values.iter().any(|value| value.asks_for(wanted)),
+            Source::Link(_) | Source::Input { .. } | Source::Literal(_) => false,
+        }
     }
 
     fn links(&self) -> Vec<&str> {

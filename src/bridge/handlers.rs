@@ -33,6 +33,8 @@ pub struct BridgeDesk {
     pub own_client: Client,
     /// The time.
     pub clock: crate::clock::Clock,
+    /// How long public keys may be kept, in seconds.
+    pub keys_max_age: i64,
 }
 
 /// What to say under the names that the bridge declares. May be left out where it declares none, or none that is required.
@@ -76,8 +78,12 @@ pub async fn token(
     let session = identity.session;
     let owner = identity.user.id;
     let used = session.passkey;
-    let passkeys = desk.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+    let passkeys = match (desk.bridges.needs(&name).map_err(Failure::from)?.passkey, used) {
+        (true, Some(_)) => desk.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?,
+        _ => Vec::new(),
+    };
     let passkey = passkeys.iter().find(|passkey| Some(passkey.id) == used);
+    limits.check_mint(owner, &name)?;
     let now = desk.clock.now();
     let request = MintRequest {
         user: &identity.user,
@@ -140,6 +146,9 @@ impl From<BridgeError> for Failure {
             }
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
+            }
+            BridgeError::OwnAudience => {
+                Self::new(Kind::Forbidden, "This bridge makes no tokens for an app of this server.").because(error)
             }
             BridgeError::Mint(error) => Self::unavailable(error),
             BridgeError::Storage(error) => error.into(),

@@ -145,7 +145,8 @@ fn a_definition_survives_its_one_form() {
         (json!({ "preset": "jwt", "alow": {} }), "alow"),
         (json!({ "preset": "jwt", "allow": { "client": [] } }), "client"),
         (json!({ "preset": "jwt", "algorithm": "none" }), "none"),
-        (json!({ "preset": "jwt", "lifetime": "10m" }), "10m"),
+        (json!({ "preset": "jwt", "lifetime": "10 minutes" }), "10 minutes"),
+        (json!({ "preset": "jwt", "lifetime": 1.5 }), "seconds"),
         (json!({ "preset": "jwt", "material": {} }), "material"),
         (json!({ "preset": "jwt", "our_issuer": "x" }), "our_issuer"),
         (json!({}), "preset"),
@@ -153,6 +154,8 @@ fn a_definition_survives_its_one_form() {
         let error = serde_json::from_value::<BridgeDefinition>(wrong.clone()).expect_err(named).to_string();
         assert!(error.contains(named), "{wrong}: {error}");
     }
+    let in_words: BridgeDefinition = serde_json::from_value(json!({ "preset": "jwt", "lifetime": "2m" })).unwrap();
+    assert_eq!(serde_json::to_value(&in_words).unwrap()["lifetime"], 120, "as the configuration has it");
     let endless = json!({ "preset": "jwt", "audience": "a", "issuer": "b", "lifetime": i64::MAX });
     let endless: BridgeDefinition = serde_json::from_value(endless).unwrap();
     assert_eq!(places(BridgeDefinition { name: "x".to_owned(), ..endless }), ["lifetime"], "no panic");

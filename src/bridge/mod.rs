@@ -14,6 +14,7 @@
 
 mod charset;
 mod composition;
+pub mod declared;
 pub mod directory;
 pub mod expression;
 pub mod facts;
@@ -23,13 +24,16 @@ pub mod input;
 pub mod key;
 mod nkey;
 pub mod preset;
+pub mod published;
 mod rule;
 mod sample;
 pub mod service_account;
 mod spec;
+pub mod stored;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 pub mod trusted;
 
 use serde_json::{Value, json};
@@ -76,6 +80,22 @@ pub enum Key<'a> {
     Provider(Algorithm),
     /// One that was made elsewhere.
     Imported(&'a Material),
+}
+
+/// What must be read from the database for a bridge's token: nothing that neither its rule nor its template asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The ids that the person has elsewhere.
+    pub links: bool,
+    /// The groups they are in.
+    pub groups: bool,
+    /// The passkey they used.
+    pub passkey: bool,
+}
+
+impl Needs {
+    /// Everything: for those who do not know the bridge yet.
+    pub const ALL: Self = Self { links: true, groups: true, passkey: true };
 }
 
 /// The header of a token before it has a key.
@@ -134,6 +154,10 @@ impl Bridge {
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
+        // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
+        if serde_json::to_string(&spec).is_ok_and(|text| text.contains("\\u0000")) {
+            problems.add("definition", Problem::Form("without NUL characters"));
+        }
         if let Verified::Unverified(why) = rules.about().verified
             && !spec.allow_unverified
         {
@@ -212,6 +236,16 @@ impl Bridge {
     /// The sources of external ids its templates ask for, so that the caller loads those and no others.
     pub fn link_sources(&self) -> Vec<&str> {
         self.subject.links().chain(self.template.links()).collect()
+    }
+
+    /// What must be read from the database for its tokens.
+    pub fn needs(&self) -> Needs {
+        let asks_for = |wanted| self.subject.asks_for(wanted) || self.template.asks_for(wanted);
+        Needs {
+            links: !self.link_sources().is_empty(),
+            groups: !self.allow.groups_any.is_empty() || asks_for(|fact| fact == Fact::UserGroups),
+            passkey: asks_for(|fact| fact.name().starts_with("passkey.")),
+        }
     }
 
     /// Its one audience.
@@ -355,6 +389,16 @@ fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expressi
 }
 
 fn check_allow(allow: &Allow, problems: &mut Problems) {
+    let plain = |text: &String| (1..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !allow.clients.iter().all(plain) {
+        problems.add("allow.clients", Problem::Form("client ids of visible ASCII"));
+    }
+    if !allow.scopes_any.iter().all(plain) {
+        problems.add("allow.scopes", Problem::Form("scopes of visible ASCII"));
+    }
+    if allow.groups_any.iter().any(|group| group.trim().is_empty() || group.chars().any(char::is_control)) {
+        problems.add("allow.groups", Problem::Form("names of groups, on one line"));
+    }
     if allow.max_auth_age.is_some_and(|age| age < chrono::Duration::seconds(10)) {
         problems.add("allow.max_auth_age", Problem::Form("at least 10 seconds"));
     }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::expression::{EvaluationError, Expression, ExpressionProblem};
-use super::facts::Context;
+use super::facts::{Context, Fact};
 use super::input::Inputs;
 
 /// Objects and lists inside one another, the outermost counted.
@@ -125,6 +125,11 @@ impl Template {
         links
     }
 
+    /// Whether any expression asks for a fact that `wanted` says.
+    pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
+        self.members.iter().any(|(_, node)| node.asks_for(wanted))
+    }
+
     /// The claims for one sign-in.
     ///
     /// # Errors
@@ -141,6 +146,15 @@ impl Node {
             Self::Expression(expression) => links.extend(expression.links()),
             Self::List(items) => items.iter().for_each(|item| item.collect_links(links)),
             Self::Object(members) => members.iter().for_each(|(_, node)| node.collect_links(links)),
+        }
+    }
+
+    fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Expression(expression) => expression.asks_for(wanted),
+            Self::List(items) => items.iter().any(|item| item.asks_for(wanted)),
+            Self::Object(members) => members.iter().any(|(_, node)| node.asks_for(wanted)),
         }
     }
 

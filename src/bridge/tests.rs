@@ -89,6 +89,33 @@ fn the_caller_learns_which_links_to_load() {
     assert_eq!(Bridge::new(spec).unwrap().link_sources(), ["firebase", "auth0"]);
 }
 
+/// What nobody asks for is not read from the database.
+#[test]
+fn a_bridge_needs_what_its_rule_and_template_ask_for() {
+    let none = Needs { links: false, groups: false, passkey: false };
+    let claims = |claims: Value| jwt_spec(claims);
+    let grouped = Allow { groups_any: vec!["staff".to_owned()], ..Allow::default() };
+    for (name, definition, expected) in [
+        ("nothing", claims(json!({ "role": "x", "acr": "{{ session.acr? }}", "mail": "{{ user.email? }}" })), none),
+        ("groups", claims(json!({ "g": ["{{ user.groups | first ? }}"] })), Needs { groups: true, ..none }),
+        ("a passkey", claims(json!({ "p": { "uv": "{{ passkey.uv ?? false }}" } })), Needs { passkey: true, ..none }),
+        (
+            "within a text",
+            claims(json!({ "p": "{{ tmpl('a.{}', passkey.id_hash) ? }}" })),
+            Needs { passkey: true, ..none },
+        ),
+        ("a link", claims(json!({ "l": "{{ link('x') ? }}" })), Needs { links: true, ..none }),
+        (
+            "a link as subject",
+            BridgeDefinition { subject: Some("{{ link('x') ?? user.id }}".to_owned()), ..claims(Value::Null) },
+            Needs { links: true, ..none },
+        ),
+        ("groups by rule", BridgeDefinition { allow: grouped, ..claims(Value::Null) }, Needs { groups: true, ..none }),
+    ] {
+        assert_eq!(Bridge::new(definition).unwrap().needs(), expected, "{name}");
+    }
+}
+
 #[test]
 fn the_size_cap_is_never_below_the_real_length() {
     let rendered = Bridge::new(firebase_spec(Value::Null)).unwrap();

@@ -15,7 +15,7 @@ use super::relying_party::RelyingParty;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose};
 use super::strict::Assertion;
-use crate::bridge::Known;
+use crate::bridge::{Known, Needs};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Proof;
 use crate::domain::client::Client;
@@ -119,7 +119,7 @@ impl Ceremonies {
             event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
         }
         self.rehearse((&ceremony.wanted, client.as_deref()), &plan.session, (&user, &passkey), || {
-            self.db.blocking(|conn| Known::of(conn, user.id))
+            self.db.blocking(|conn| Known::of(conn, user.id, Needs::ALL))
         })?;
         let written = self.db.blocking(|conn| match kind {
             EventKind::SteppedUp => sign_in::step_up(conn, &write, &plan.session, &event),

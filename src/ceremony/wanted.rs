@@ -91,7 +91,7 @@ pub fn resolve(
             }
             // What is asked for must be the client's; the bridge itself goes by all that the client may ask for.
             scopes(&client, scope.as_deref())?;
-            target.inputs().accept(inputs.as_ref()).map_err(BridgeError::Inputs)?;
+            target.bridge.inputs().accept(inputs.as_ref()).map_err(BridgeError::Inputs)?;
             let wanted = Wanted::Bridge { client: client_id.clone(), bridge: bridge.clone(), inputs: inputs.clone() };
             Ok((wanted, Some(client)))
         }

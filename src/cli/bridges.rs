@@ -1,34 +1,39 @@
-//! `passmint bridges …`: the systems that custom tokens are minted for.
+//! `passmint bridges …`: the systems that custom tokens are minted for, by the functions of the administration API.
 
+mod document;
+mod test;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Subcommand;
-use serde_json::{Value, json};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+pub use test::try_samples;
 
 use super::Outcome;
 use super::desk::{Desk, Refusal};
 use super::presets;
 use super::print;
 use super::settings::Settings;
-use crate::assembly::{declared_bridge, open_master_key};
-use crate::bridge::{
-    self, Bridge, BridgeError, BridgeToken, Facts, Key, Known, Material, MintRequest, directory, sample_moment,
-};
+use crate::admin::bridges::rules::{Draft, Rules};
+use crate::admin::bridges::{BridgeView, change, create, delete, lock, switch};
+use crate::admin::guard::Actor;
+use crate::assembly::{bridge_definitions, declared_key, open_master_key};
+use crate::bridge::stored::{self, Home, Ready};
+use crate::bridge::{Bridge, Bridges as Directory, Key, Material};
+use crate::clients::Clients;
 use crate::clock::Time;
-use crate::config::DeclaredBridge;
-use crate::domain::audit::Provenance;
-use crate::domain::client::{Client, ClientDefinition, ClientKind};
-use crate::domain::id::{SessionId, UserId};
-use crate::storage::{audit, credentials, users};
-use crate::tokens::keys::Algorithm as KeyAlgorithm;
-use crate::tokens::{Keys, MintError};
+use crate::domain::id::UserId;
+use crate::storage::bridges::{self, StoredBridge};
+use crate::tokens::Keys;
+use crate::tokens::keys::Algorithm;
 
 /// The systems that custom tokens are minted for.
 #[derive(Subcommand)]
 pub enum Bridges {
-    /// Show every bridge of the configuration.
+    /// Show every bridge.
     List {
         /// Print JSON.
         #[arg(long)]
@@ -39,6 +44,33 @@ pub enum Bridges {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Show one bridge: its settings, its key, and what is wrong with it.
+    Show {
+        /// The bridge's name.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a bridge from a file of its settings.
+    Create(Written),
+    /// Replace the settings of a bridge, and its imported key where one is given.
+    Update(Written),
+    /// Delete a bridge, and revoke its own keys.
+    Delete {
+        /// The bridge's name.
+        name: String,
+    },
+    /// Stop a bridge: no more tokens, on every server within seconds, also over restarts, until it is enabled again.
+    Disable {
+        /// The bridge's name.
+        name: String,
+    },
+    /// Let a stopped bridge mint again.
+    Enable {
+        /// The bridge's name.
+        name: String,
     },
     /// Render, check and sign what a bridge would mint, and show the token, what it says and its size.
     Test {
@@ -53,32 +85,136 @@ pub enum Bridges {
     },
 }
 
+/// A bridge, as written. Keys come in files, never on the command line, where others could read them.
+#[derive(Args)]
+pub struct Written {
+    /// The bridge's name.
+    name: String,
+    /// Its settings, in the words of the configuration: TOML (what stands under `[bridges.NAME]`) or JSON; `-` for standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// A private key that was made elsewhere: PEM, JWK, or the JSON file of a Google service account.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// A secret shared with the target, for HS256; a line end after it is not part of it.
+    #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
+    secret_file: Option<PathBuf>,
+}
+
 impl Bridges {
     /// Runs the command.
     pub fn run(self, settings: &Settings) -> Outcome {
         match self {
             Self::List { json } => list(settings, json),
             Self::Presets { json } => presets::list(json),
-            Self::Test { name, user, json } => test(settings, &name, user, json),
+            Self::Show { name, json } => show(settings, &name, json),
+            Self::Create(written) => make(settings, &written),
+            Self::Update(written) => update(settings, &written),
+            Self::Delete { name } => remove(settings, &name),
+            Self::Disable { name } => turn(settings, &name, false),
+            Self::Enable { name } => turn(settings, &name, true),
+            Self::Test { name, user, json } => test::test(settings, &name, user, json),
         }
     }
 }
 
-fn list(settings: &Settings, json: bool) -> Outcome {
-    let config = settings.load()?.config;
-    if json {
-        let document = |declared: &DeclaredBridge| json!({ "name": declared.definition.name, "preset": declared.definition.preset.as_str(), "enabled": declared.enabled });
-        return print::json(&config.bridges.iter().map(document).collect::<Vec<_>>());
+/// The bridges as the next start would find them: the database's, and over them those of the configuration.
+pub struct Known {
+    /// Their rows, by name.
+    pub rows: Vec<StoredBridge>,
+    home: Home,
+    /// What is wrong with the key files of the configuration, by bridge.
+    mistakes: HashMap<String, String>,
+}
+
+/// Reads them.
+pub fn known(desk: &Desk) -> Result<Known, String> {
+    let mut rows = desk.read(|conn| Ok(bridges::all(conn)?))?;
+    for (definition, enabled) in bridge_definitions(&desk.config) {
+        let document = serde_json::to_value(&definition).map_err(|error| error.to_string())?;
+        let old = rows.iter().position(|row| row.name == definition.name).map(|index| rows.remove(index));
+        let row = match old {
+            Some(old) if old.definition == document && old.enabled == enabled && old.managed_by.is_some() => old,
+            old => {
+                // An emergency stop outlives any declaration.
+                let (stopped_at, stopped_by) = old.map_or((None, None), |old| (old.stopped_at, old.stopped_by));
+                let managed_by = Some(desk.source.clone());
+                let fresh = StoredBridge::new(&definition.name, document, None, desk.now);
+                StoredBridge { enabled, stopped_at, stopped_by, managed_by, ..fresh }
+            }
+        };
+        rows.push(row);
     }
-    let row = |declared: &DeclaredBridge| {
-        let key = match declared_bridge(declared, &config) {
-            Ok(bridge) => signs_with(&bridge),
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    let (mut key_files, mut mistakes) = (HashMap::new(), HashMap::new());
+    for declared in &desk.config.bridges {
+        let (name, Some(file)) = (declared.definition.name.clone(), &declared.key_file) else { continue };
+        match declared_key(file) {
+            Ok(material) => drop(key_files.insert(name, material)),
+            Err(mistake) => drop(mistakes.insert(name, mistake)),
+        }
+    }
+    Ok(Known { rows, home: Home { issuer: desk.config.issuer().to_owned(), key_files }, mistakes })
+}
+
+impl Known {
+    /// The directory of them, with the keys of the database.
+    pub fn directory(&self, desk: &Desk) -> Result<Directory, String> {
+        let keys = desk.read(|conn| {
+            let master = open_master_key(conn, &desk.config)?;
+            Ok(Keys::open(conn, master, desk.now)?)
+        })?;
+        let clients = Arc::new(Clients::default());
+        Ok(Directory::new(self.home.clone(), Arc::new(keys), clients, desk.db.clone()))
+    }
+
+    /// The bridge of a row, also one that is off; the error has a line for each mistake.
+    pub fn ready(&self, directory: &Directory, row: &StoredBridge, now: Time) -> Result<Ready, Vec<String>> {
+        if let Some(mistake) = self.mistakes.get(&row.name) {
+            return Err(vec![format!("bridge `{}`: {mistake}", row.name)]);
+        }
+        stored::ready(row, &self.home, &directory.keys().master(), now).map_err(|fault| fault.reasons())
+    }
+}
+
+/// The row of that name.
+pub fn find<'a>(rows: &'a [StoredBridge], name: &str) -> Result<&'a StoredBridge, String> {
+    rows.iter().find(|row| row.name == name).ok_or_else(|| {
+        let names = print::list(rows.iter().map(|row| row.name.as_str()));
+        format!("no bridge is named `{name}`; there is {names}")
+    })
+}
+
+fn state(row: &StoredBridge) -> String {
+    match (row.stopped_at, row.enabled) {
+        (Some(at), _) => format!("stopped at {}", print::time(at)),
+        (None, true) => "enabled".to_owned(),
+        (None, false) => "disabled".to_owned(),
+    }
+}
+
+fn declared_by(row: &StoredBridge) -> String {
+    row.managed_by.clone().unwrap_or_else(|| "administration".to_owned())
+}
+
+fn list(settings: &Settings, as_json: bool) -> Outcome {
+    let desk = settings.desk()?;
+    let all = known(&desk)?;
+    if as_json {
+        return print::json(&all.rows.iter().map(BridgeView::from).collect::<Vec<_>>());
+    }
+    let directory = all.directory(&desk)?;
+    let row = |row: &StoredBridge| {
+        let key = match all.ready(&directory, row, desk.now) {
+            Ok(ready) => signs_with(&ready.bridge),
             Err(mistakes) => format!("cannot be used: {}", mistakes.join("; ")),
         };
-        let state = if declared.enabled { "enabled" } else { "disabled" };
-        vec![declared.definition.name.clone(), declared.definition.preset.as_str().to_owned(), state.to_owned(), key]
+        let preset = row.definition["preset"].as_str().unwrap_or("?").to_owned();
+        vec![row.name.clone(), preset, state(row), key, declared_by(row)]
     };
-    print::table(&["NAME", "PRESET", "STATE", "SIGNS WITH"], &config.bridges.iter().map(row).collect::<Vec<_>>());
+    let rows: Vec<_> = all.rows.iter().map(row).collect();
+    print::table(&["NAME", "PRESET", "STATE", "SIGNS WITH", "DECLARED BY"], &rows);
     Ok(())
 }
 
@@ -87,184 +223,103 @@ fn signs_with(bridge: &Bridge) -> String {
         Key::Own(algorithm) => format!("a key of its own, {}", algorithm.as_str()),
         Key::Provider(algorithm) => format!("this server's keys, {}", algorithm.as_str()),
         Key::Imported(Material::ServiceAccount(account)) => format!("the key of {}", account.client_email()),
-        Key::Imported(material) if material.algorithm() == KeyAlgorithm::HS256 => {
+        Key::Imported(material) if material.algorithm() == Algorithm::HS256 => {
             "a secret shared with its target".to_owned()
         }
         Key::Imported(material) => format!("an imported key, {}", material.algorithm()),
     }
 }
 
-/// What was rendered for whom.
-struct Trial {
-    whom: String,
-    minted: Result<BridgeToken, BridgeError>,
-}
-
-fn test(settings: &Settings, name: &str, user: Option<UserId>, json: bool) -> Outcome {
+fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let declared = desk.config.bridges.iter().find(|bridge| bridge.definition.name == name).ok_or_else(|| {
-        let names: Vec<&str> = desk.config.bridges.iter().map(|bridge| bridge.definition.name.as_str()).collect();
-        format!("no bridge is named `{name}`; there is {}", print::list(names))
-    })?;
-    let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
-    let samples = bridge.samples();
-    let desk_of_bridges = ready(&desk, vec![bridge])?;
-    let trials = match user {
-        Some(user) => {
-            let facts = facts_of(&desk, name, user)?;
-            vec![Trial { whom: user.to_string(), minted: desk_of_bridges.try_out(name, &facts, desk.now) }]
-        }
-        // In the past, so that a sample token is worth nothing at the target.
-        None => samples
-            .iter()
-            .map(|(sample, facts)| Trial {
-                whom: format!("sample user `{sample}`"),
-                minted: desk_of_bridges.try_out(name, facts, sample_moment()),
-            })
-            .collect(),
-    };
-    if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice()) {
-        witness(&desk, minted, user)?;
+    let all = known(&desk)?;
+    let row = find(&all.rows, name)?;
+    let directory = all.directory(&desk)?;
+    let ready = all.ready(&directory, row, desk.now);
+    let faults = ready.as_ref().err().cloned().unwrap_or_default();
+    if as_json {
+        let mut document = json!(BridgeView::from(row));
+        document["outOfUse"] = json!(faults);
+        return print::json(&document);
     }
-    report(&trials, user.is_some(), json)
-}
-
-/// The bridges with the keys of the database.
-pub fn ready(desk: &Desk, bridges: Vec<Bridge>) -> Result<bridge::Bridges, String> {
-    let keys = desk.read(|conn| {
-        let master = open_master_key(conn, &desk.config)?;
-        Ok(Keys::open(conn, master, desk.now)?)
-    })?;
-    bridge::Bridges::new(bridges, Arc::new(keys), desk.db.clone(), desk.now)
-        .map_err(|name| format!("bridge `{name}`: its key cannot be used for signing"))
-}
-
-fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
-    let (user, passkeys, known) = desk.read(|conn| {
-        let user = users::find(conn, id)?.ok_or_else(|| {
-            Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
-        })?;
-        let passkeys = credentials::of_users(conn, &[id], None)?;
-        Ok((user, passkeys, Known::of(conn, id)?))
-    })?;
-    let client = tester();
-    let scopes: Vec<String> = vec![format!("bridge:{name}"), "openid".to_owned()];
-    let request = MintRequest {
-        user: &user,
-        session: SessionId::random(),
-        acr: "phr",
-        amr: &["pop", "user", "mfa"].map(ToOwned::to_owned),
-        auth_time: desk.now,
-        passkey: passkeys.first(),
-        client: &client,
-        scopes: &client.definition.scopes,
-        inputs: None,
-    };
-    Ok(directory::facts(&request, scopes, known))
-}
-
-/// The client that the token says it is for.
-fn tester() -> Client {
-    Client {
-        id: "passmint".to_owned(),
-        definition: ClientDefinition {
-            name: "passmint bridges test".to_owned(),
-            kind: ClientKind::Public,
-            first_party: true,
-            ..ClientDefinition::default()
-        },
-        secret: None,
-        previous_secret: None,
-        unverified_since: None,
+    let address = |path: &str| format!("{}/v1/bridges/{name}/{path}", all.home.issuer);
+    print::facts(&[
+        ("name", row.name.clone()),
+        ("preset", row.definition["preset"].as_str().unwrap_or("?").to_owned()),
+        ("state", state(row)),
+        ("declared by", declared_by(row)),
+        ("signs with", ready.as_ref().map_or_else(|_| "-".to_owned(), |ready| signs_with(&ready.bridge))),
+        ("imported key", row.key_id.clone().unwrap_or_else(|| "-".to_owned())),
+        ("tokens from", address("token")),
+        ("public keys", address("jwks.json")),
+    ]);
+    print::line(serde_json::to_string_pretty(&row.definition).unwrap_or_default());
+    for fault in &faults {
+        print::line(format!("out of use: {fault}"));
     }
+    Ok(())
 }
 
-/// A real token is witnessed like any other.
-fn witness(desk: &Desk, minted: &BridgeToken, user: UserId) -> Result<(), String> {
-    let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
-    event.session = None;
-    event.detail = json!({ "by": "passmint bridges test" });
-    desk.write(|conn| Ok(audit::insert(conn, &event)?))
+/// What a bridge is held to, and its draft.
+fn drafted(desk: &Desk, written: &Written) -> Result<(Rules, Draft), String> {
+    let draft = written.draft()?;
+    let master = desk.read(|conn| Ok(open_master_key(conn, &desk.config)?))?;
+    let home = Home { issuer: desk.config.issuer().to_owned(), ..Home::default() };
+    let rules = Rules { home, master: Arc::new(master), fresh_within: desk.config.session.fresh_verification };
+    Ok((rules, draft))
 }
 
-fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
-    if json {
-        print::json(&trials.iter().map(document).collect::<Vec<_>>())?;
+/// A name that the configuration declares is not stored by hand: the next start would take it over.
+fn require_undeclared(desk: &Desk, name: &str) -> Result<(), Refusal> {
+    if desk.config.bridges.iter().any(|declared| declared.definition.name == name) {
+        let file = &desk.source;
+        return Err(Refusal(format!("bridge `{name}` is declared by {file}: change it there and restart the server")));
+    }
+    Ok(())
+}
+
+fn make(settings: &Settings, written: &Written) -> Outcome {
+    let desk = settings.desk()?;
+    let (rules, draft) = drafted(&desk, written)?;
+    desk.write_locked(|conn| {
+        require_undeclared(&desk, &written.name)?;
+        Ok(create::insert(conn, &rules, &Actor::command_line(), &draft, desk.now)?)
+    })?;
+    print::line(format!("bridge `{}` is made; running servers follow within seconds", written.name));
+    print::line(format!("try it with `passmint bridges test {}`", written.name));
+    Ok(())
+}
+
+fn update(settings: &Settings, written: &Written) -> Outcome {
+    let desk = settings.desk()?;
+    let (rules, draft) = drafted(&desk, written)?;
+    desk.write_locked(|conn| {
+        let old = lock(conn, &written.name)?;
+        Ok(change::store(conn, &rules, &Actor::command_line(), (&draft, &old), desk.now)?)
+    })?;
+    print::line(format!("bridge `{}` is changed; running servers follow within seconds", written.name));
+    Ok(())
+}
+
+fn remove(settings: &Settings, name: &str) -> Outcome {
+    let desk = settings.desk()?;
+    desk.write_locked(|conn| {
+        let stored = lock(conn, name)?;
+        Ok(delete::remove(conn, &Actor::command_line(), &stored, desk.now)?)
+    })?;
+    print::line(format!("bridge `{name}` is deleted, and its own keys are revoked"));
+    Ok(())
+}
+
+fn turn(settings: &Settings, name: &str, on: bool) -> Outcome {
+    let desk = settings.desk()?;
+    desk.write_locked(|conn| Ok(switch::switch(conn, &Actor::command_line(), name, on, desk.now)?))?;
+    print::line(if on {
+        format!("bridge `{name}` mints again; running servers follow within seconds")
     } else {
-        trials.iter().for_each(show);
-        if !real {
-            print::line("sample tokens are of the past: no target accepts them");
-        }
-    }
-    // A sample user may lack what the template asks for; then such users get no token, which is the template's choice.
-    let faults = trials.iter().filter(|trial| trial.minted.as_ref().is_err_and(|error| real || !is_choice(error)));
-    match faults.count() {
-        0 => Ok(()),
-        count => Err(format!("{count} of {} tokens could not be made", trials.len())),
-    }
-}
-
-/// Whether the template refuses such users on purpose.
-pub fn is_choice(error: &BridgeError) -> bool {
-    matches!(error, BridgeError::Render(error) if error.is_choice())
-}
-
-/// What is wrong and what to do.
-pub fn explained(error: &BridgeError) -> String {
-    match error {
-        BridgeError::Mint(MintError::NoKey { .. }) => {
-            format!("{error}: start the server once with this configuration, it makes the key")
-        }
-        other => other.to_string(),
-    }
-}
-
-fn document(trial: &Trial) -> Value {
-    match &trial.minted {
-        Ok(minted) => {
-            let (header, claims) = decoded(&minted.token);
-            json!({
-                "for": trial.whom, "ok": true, "token": minted.token, "bytes": minted.token.len(),
-                "expiresIn": minted.expires_in, "header": header, "claims": claims,
-            })
-        }
-        Err(error) => json!({ "for": trial.whom, "ok": false, "error": explained(error) }),
-    }
-}
-
-fn show(trial: &Trial) {
-    match &trial.minted {
-        Ok(minted) => {
-            let (header, claims) = decoded(&minted.token);
-            print::line(format!("{}: {} bytes, for {} s", trial.whom, minted.token.len(), minted.expires_in));
-            print::line(format!("{header}"));
-            print::line(serde_json::to_string_pretty(&claims).unwrap_or_default());
-            print::line(format!("{}\n", minted.token));
-        }
-        Err(error) => print::line(format!("{}: no token: {}\n", trial.whom, explained(error))),
-    }
-}
-
-/// Header and claims of a token that was made here a moment ago: to be read by people, not to be trusted.
-fn decoded(token: &str) -> (Value, Value) {
-    let mut parts = token.split('.').map(|part| {
-        URL_SAFE_NO_PAD.decode(part).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        format!(
+            "bridge `{name}` is stopped, on every running server within seconds; tokens that it minted live to their end"
+        )
     });
-    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-}
-
-/// Tries the samples of one bridge: for the doctor.
-pub fn try_samples(desk: &Desk, bridge: Bridge) -> Result<usize, String> {
-    let (name, samples) = (bridge.name().to_owned(), bridge.samples());
-    let bridges = ready(desk, vec![bridge])?;
-    let moment: Time = sample_moment();
-    let mut longest = 0;
-    for (_, facts) in &samples {
-        match bridges.try_out(&name, facts, moment) {
-            Ok(minted) => longest = longest.max(minted.token.len()),
-            Err(error) if is_choice(&error) => {}
-            Err(error) => return Err(explained(&error)),
-        }
-    }
-    Ok(longest)
+    Ok(())
 }

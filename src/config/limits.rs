@@ -25,6 +25,8 @@ pub struct Limits {
     pub verifies: Bucket,
     /// For the token endpoint.
     pub tokens: Bucket,
+    /// For custom tokens, by person and bridge.
+    pub bridges: Bucket,
     /// The longest request body, in bytes.
     pub body: u64,
     /// How long the headers of a request may take to arrive.
@@ -82,6 +84,19 @@ pub(super) const SECTION: Section = Section {
             "200",
             "Requests to the token endpoint that a caller may make at once.",
         ),
+        number(
+            "limits.bridges_per_minute",
+            1_000_000,
+            "60",
+            "Custom tokens of one bridge for one person that flow into their bucket each minute, whatever network they ask \
+             from.",
+        ),
+        number(
+            "limits.bridges_burst",
+            1_000_000,
+            "30",
+            "Custom tokens of one bridge that one person may ask for at once.",
+        ),
         Key {
             path: "limits.body",
             kind: Kind::Size("1KiB", "32KiB"),
@@ -102,6 +117,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
         starts: bucket(reader, "starts"),
         verifies: bucket(reader, "verifies"),
         tokens: bucket(reader, "tokens"),
+        bridges: bucket(reader, "bridges"),
         body: reader.size("limits.body"),
         header_timeout: reader.duration("limits.header_timeout"),
         body_timeout: reader.duration("limits.body_timeout"),

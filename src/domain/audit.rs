@@ -114,6 +114,8 @@ kinds! {
     ForwardDenied = "forward.denied",
     /// A protected host's code was presented late, by another host or in another browser; it is used up.
     ForwardCodeRefused = "forward.code_refused",
+    /// A bridge was created, changed, stopped, let go again or deleted, by administration or command.
+    BridgeChanged = "bridge.changed",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
     /// The database got its master key, or everything was sealed anew under another one.

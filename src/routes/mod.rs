@@ -95,7 +95,8 @@ routes! {
     DELETE "/v1/me/consents/{client}"               Browser   => account::consents::remove;
 
     POST   "/v1/bridges/{name}/token"               SignedIn  => bridge::handlers::token;
-    GET    "/v1/bridges/{name}/jwks.json"           Public    => oidc::keys::bridge_jwks;
+    GET    "/v1/bridges/{name}/jwks.json"           Public    => bridge::published::jwks;
+    GET    "/v1/bridges/{name}/keys/{file}"         Public    => bridge::published::pem;
 
     GET    "/oauth/authorize"                       Page => site::authorize::get;
     POST   "/oauth/authorize"                       Page => site::authorize::post;
@@ -148,6 +149,14 @@ routes! {
     DELETE "/v1/admin/resources/{id}"               Admin     => admin::resources::delete::delete;
     POST   "/v1/admin/resources/{id}/disable"       Admin     => admin::resources::switch::disable;
     POST   "/v1/admin/resources/{id}/enable"        Admin     => admin::resources::switch::enable;
+    GET    "/v1/admin/bridges"                      Admin     => admin::bridges::list::list;
+    POST   "/v1/admin/bridges"                      Admin     => admin::bridges::create::create;
+    GET    "/v1/admin/bridges/{name}"               Admin     => admin::bridges::show::show;
+    PUT    "/v1/admin/bridges/{name}"               Admin     => admin::bridges::change::replace;
+    DELETE "/v1/admin/bridges/{name}"               Admin     => admin::bridges::delete::delete;
+    POST   "/v1/admin/bridges/{name}/disable"       Admin     => admin::bridges::switch::disable;
+    POST   "/v1/admin/bridges/{name}/enable"        Admin     => admin::bridges::switch::enable;
+    POST   "/v1/admin/bridges/{name}/test"          Admin     => admin::bridges::test::test;
     GET    "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::list;
     POST   "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::create;
     DELETE "/v1/admin/registration-tokens/{id}"     Admin     => admin::registration_tokens::revoke;

@@ -17,15 +17,13 @@ pub async fn panel(request: HttpRequest, site: web::Data<Site>, guard: web::Data
             return Err(Failure::new(Kind::NotFound, "The developer panel is for localhost only."));
         }
         let identity = identity_of(&request, &guard).await?;
-        let mut bridges: Vec<String> = room.bridges.iter().map(|bridge| bridge.name().to_owned()).collect();
-        bridges.sort();
         let boot = Boot { page: PageKind::Developer, ..Boot::default() };
         let view = Developer {
             frame: site.frame(&request, identity.as_ref(), boot),
             origin: site.public_url.clone(),
             client_id: QUICK_START.to_owned(),
             scope: "openid profile email passkeys".to_owned(),
-            bridges,
+            bridges: room.bridges.names(),
             docs: site.docs.clone(),
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)

@@ -14,6 +14,8 @@ pub enum ChangeKind {
     Clients,
     /// Resources.
     Resources,
+    /// Bridges.
+    Bridges,
 }
 
 impl ChangeKind {
@@ -22,11 +24,12 @@ impl ChangeKind {
             Self::Keys => "keys",
             Self::Clients => "clients",
             Self::Resources => "resources",
+            Self::Bridges => "bridges",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Keys, Self::Clients, Self::Resources].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Keys, Self::Clients, Self::Resources, Self::Bridges].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod action_tokens;
 pub mod audit;
 pub mod authorization_codes;
+pub mod bridges;
 pub mod ceremonies;
 pub mod changes;
 pub mod client_records;

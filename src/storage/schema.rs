@@ -212,6 +212,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    bridges (name) {
+        name -> Text,
+        definition -> Jsonb,
+        enabled -> Bool,
+        stopped_at -> Nullable<Timestamptz>,
+        stopped_by -> Nullable<Text>,
+        sealed_key -> Nullable<Binary>,
+        key_kind -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        managed_by -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     ceremonies (digest) {
         digest -> Binary,
         state -> Binary,
@@ -462,6 +479,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     action_tokens,
     audit_events,
     authorization_codes,
+    bridges,
     ceremonies,
     changes,
     clients,

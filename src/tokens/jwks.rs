@@ -24,7 +24,7 @@ pub struct Jwks {
 }
 
 /// The document for these keys, in the order of [`rank`] and `kid`. Symmetric keys are left out.
-pub(super) fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
+pub fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
     let mut keys: Vec<&StoredKey> = keys.into_iter().collect();
     keys.sort_by(|a, b| (rank(a.algorithm), &a.kid).cmp(&(rank(b.algorithm), &b.kid)));
     let members: Vec<Value> = keys

@@ -10,6 +10,7 @@ pub mod material;
 mod pem;
 pub mod public;
 pub mod rotation;
+mod spki;
 
 use std::fmt;
 use std::str::FromStr;

@@ -103,8 +103,9 @@ pub struct KeyRing {
     verifying: HashMap<String, VerifyingKey>,
     printing: HashMap<String, (Use, SigningKey)>,
     jwks: Jwks,
-    bridges: HashMap<String, Jwks>,
     forward: Jwks,
+    published: HashMap<(Use, Algorithm), Jwks>,
+    publics: HashMap<String, (Use, PublicKey)>,
     next_change: Option<Time>,
 }
 
@@ -127,14 +128,18 @@ impl KeyRing {
             }
         }
         let of_use = |usage: &Use| jwks::publish(live.iter().copied().filter(|key| key.usage == *usage));
-        let uses: BTreeSet<&Use> = live.iter().map(|key| &key.usage).collect();
-        let bridges = uses.into_iter().filter_map(|usage| match usage {
-            Use::Bridge(name) => Some((name.clone(), of_use(usage))),
-            _ => None,
+        let families: BTreeSet<(&Use, Algorithm)> =
+            live.iter().filter(|key| key.material.public().is_some()).map(|key| (&key.usage, key.algorithm)).collect();
+        let published = families.into_iter().map(|(usage, algorithm)| {
+            let family = live.iter().copied().filter(|key| key.usage == *usage && key.algorithm == algorithm);
+            ((usage.clone(), algorithm), jwks::publish(family))
         });
+        let publics =
+            live.iter().filter_map(|key| Some((key.kid.clone(), (key.usage.clone(), key.material.public()?.clone()))));
         Ok(Self {
             signing: signing_keys(&live, now),
-            bridges: bridges.collect(),
+            published: published.collect(),
+            publics: publics.collect(),
             jwks: of_use(&Use::Tokens),
             forward: of_use(&Use::Forward),
             // Only symmetric keys: a signature of theirs repeats to the byte, so signing again reveals and changes nothing.
@@ -168,9 +173,14 @@ impl KeyRing {
         &self.jwks
     }
 
-    /// The JWKS of one bridge; `None` when it has no live key. A bridge with a shared secret has an empty set.
-    pub fn bridge_jwks(&self, name: &str) -> Option<&Jwks> {
-        self.bridges.get(name)
+    /// The JWKS of the keys for one use with one algorithm; `None` when there is no such live key with a public half.
+    pub fn published(&self, usage: &Use, algorithm: Algorithm) -> Option<&Jwks> {
+        self.published.get(&(usage.clone(), algorithm))
+    }
+
+    /// The public half of the live key of that name and use; `None` for a symmetric one.
+    pub fn public(&self, usage: &Use, kid: &str) -> Option<&PublicKey> {
+        self.publics.get(kid).filter(|(of, _)| of == usage).map(|(_, public)| public)
     }
 
     /// The JWKS of what protected hosts are told; empty where none of them wants it signed.
@@ -250,9 +260,33 @@ mod tests {
         let ring = KeyRing::build(&keys, at(100)).unwrap();
         let expected = [&keys[1], &keys[0], &keys[2]].map(|key| key.kid.clone());
         assert_eq!(kids(ring.jwks()), expected, "RS256 first");
-        assert_eq!(kids(ring.bridge_jwks("hasura").unwrap()), [keys[5].kid.clone()]);
         assert_eq!(kids(ring.forward_jwks()), [keys[6].kid.clone()]);
-        assert!(ring.bridge_jwks("other").is_none());
+        let hasura = Use::Bridge("hasura".into());
+        assert_eq!(kids(ring.published(&hasura, Algorithm::RS256).unwrap()), [keys[5].kid.clone()]);
+        assert_eq!(
+            kids(ring.published(&Use::Tokens, Algorithm::ES256).unwrap()),
+            [keys[0].kid.clone()],
+            "one algorithm"
+        );
+        for (usage, algorithm) in [
+            (Use::Bridge("other".into()), Algorithm::RS256),
+            (hasura.clone(), Algorithm::ES256),
+            (Use::Refresh, Algorithm::HS256),
+            (Use::Tokens, Algorithm::HS256),
+        ] {
+            assert!(ring.published(&usage, algorithm).is_none(), "{usage} {algorithm}");
+        }
+        assert_eq!(ring.public(&hasura, &keys[5].kid), keys[5].material.public());
+        for (usage, kid) in [
+            (&Use::Tokens, 5),
+            (&hasura, 0),
+            (&Use::Refresh, 4),
+            (&Use::Tokens, 6),
+            (&Use::Tokens, 7),
+            (&Use::Tokens, 8),
+        ] {
+            assert_eq!(ring.public(usage, &keys[kid].kid), None, "{kid} as {usage}");
+        }
         let document: Value = serde_json::from_str(&ring.jwks().body).unwrap();
         for jwk in document["keys"].as_array().unwrap() {
             for name in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {

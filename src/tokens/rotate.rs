@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::storage::changes::{self, ChangeKind};
 use crate::storage::signing_keys::{self, SealedKey};
-use crate::storage::{StorageError, audit, installation, passwords};
+use crate::storage::{StorageError, audit, bridges, installation, passwords};
 
 /// Rotates the keys of one use and algorithm as the trigger and the policy say; gives what was changed.
 pub fn rotate(
@@ -43,6 +43,16 @@ pub fn revoke(
     let changes = rotation::revoke(&keys, kid, policy, now);
     apply(conn, master, (&key.usage, key.algorithm), &changes, now)?;
     Ok(changes)
+}
+
+/// Revokes every key for this use: what they signed for is gone.
+pub fn withdraw(conn: &mut PgConnection, usage: &Use, now: Time) -> Result<(), StorageError> {
+    let purpose = usage.to_string();
+    for row in signing_keys::all(conn)?.iter().filter(|row| row.purpose == purpose && row.revoked_at.is_none()) {
+        signing_keys::revoke(conn, &row.kid, now)?;
+        witness(conn, &row.kid, "revoked", now)?;
+    }
+    Ok(())
 }
 
 /// Stores a key made elsewhere. It signs after `publish_before`, or at once; the one that signed until then is retired.
@@ -82,6 +92,12 @@ pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Ti
             .map_err(|error| KeysError::Sealed { kid: format!("(password parameters {})", row.id), error })?;
         passwords::reseal(conn, &row.id, &sealed)?;
     }
+    let keys_of_bridges = bridges::sealed_keys(conn)?;
+    for (name, sealed) in &keys_of_bridges {
+        let sealed = super::seal::reseal(old, new, sealed, Place::bridge_key(name))
+            .map_err(|error| KeysError::Sealed { kid: format!("(bridge {name})"), error })?;
+        bridges::reseal(conn, name, &sealed)?;
+    }
     installation::mark(conn, &new.id(), &new.check_value(), &root, now)?;
     changes::announce(conn, ChangeKind::Keys, "master key")?;
     let event = Event {
@@ -90,7 +106,7 @@ pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Ti
         ..Event::new(EventKind::MasterKeyChanged, now, &Provenance::default())
     };
     audit::insert(conn, &event)?;
-    Ok(rows.len())
+    Ok(rows.len() + keys_of_bridges.len())
 }
 
 /// Where the sealed parameters of password hashes live.

@@ -40,6 +40,13 @@ pub struct Place<'a> {
     pub column: &'a str,
 }
 
+impl<'a> Place<'a> {
+    /// The imported key of a bridge.
+    pub const fn bridge_key(name: &'a str) -> Self {
+        Self { table: "bridges", row: name, column: "sealed_key" }
+    }
+}
+
 /// Why a sealed value does not open. Neither variant tells anything about the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {

@@ -1,11 +1,27 @@
 //! Public documents made once: the same bytes for everybody, with an entity tag, cacheable for a while.
 
+use std::borrow::Cow;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
-/// Answers with a JSON document, or with 304 when the caller has it already. Readable from every origin: it holds nothing
-/// that is not for everybody. `max_age` in seconds.
+/// A document and its type.
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub body: Cow<'a, str>,
+}
+
+/// Answers with a JSON document, as [`answer`] does.
 pub fn document(request: &HttpRequest, body: &str, etag: &str, max_age: i64) -> HttpResponse {
+    answer(request, Document { content_type: "application/json", body: body.into() }, etag, max_age)
+}
+
+/// Answers with a document, or with 304 when the caller has it already. Readable from every origin: it holds nothing that is
+/// not for everybody. `max_age` in seconds.
+pub fn answer(request: &HttpRequest, document: Document<'_>, etag: &str, max_age: i64) -> HttpResponse {
     let unchanged = has_it(request, etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
@@ -15,7 +31,7 @@ pub fn document(request: &HttpRequest, body: &str, etag: &str, max_age: i64) -> 
     if unchanged {
         return response.finish();
     }
-    response.content_type("application/json").body(body.to_owned())
+    response.content_type(document.content_type).body(document.body.into_owned())
 }
 
 /// RFC 9110 §13.1.2.

@@ -1,5 +1,6 @@
 //! Administration over HTTP. [`Ops`] is an operator's program: a confidential client with tokens of its own.
 
+mod bridges;
 mod clients;
 mod frame;
 mod resources;
@@ -19,7 +20,7 @@ const CONFIG: &str = r#"
 kind = "confidential"
 secret_digest = "API_DIGEST"
 grants = ["client_credentials"]
-scopes = ["admin", "admin:read", "admin:clients", "admin:clients:read", "admin:users", "admin:users:read", "admin:audit:read", "orders"]
+scopes = ["admin", "admin:read", "admin:clients", "admin:clients:read", "admin:users", "admin:users:read", "admin:bridges", "admin:bridges:read", "admin:audit:read", "orders"]
 
 [clients.desk]
 kind = "public"

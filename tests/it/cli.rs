@@ -5,6 +5,7 @@
 //! 5 s) where others move the clock.
 
 mod accounts;
+mod bridges;
 mod doctor;
 mod keys;
 mod private;

@@ -142,3 +142,31 @@ fn honest_people_sign_in_while_others_flood() {
     let credential = passkey.create(&begun["publicKey"]);
     post("/v1/passkeys/registration/verify", &crate::support::verify(&begun, &credential)).expect(200);
 }
+
+/// A person's custom tokens of one bridge have a bucket of their own, whatever network they ask from.
+#[test]
+fn custom_tokens_are_limited_by_person_and_bridge() {
+    let settings = [
+        ("limits.enabled", "true"),
+        ("trusted_proxies", "127.0.0.1"),
+        ("limits.bridges_per_minute", "1"),
+        ("limits.bridges_burst", "2"),
+    ];
+    let config = "[bridges.one]\npreset = \"jwt\"\naudience = \"https://one.example\"\n\
+                  [bridges.two]\npreset = \"jwt\"\naudience = \"https://two.example\"";
+    let app = TestApp::with(&Options { config, settings: &settings, ..Options::default() });
+    let (_, _, ada) = app.person_with_tokens("bridge:one bridge:two");
+    let (_, _, bob) = app.person_with_tokens("bridge:one");
+    let mint = |access: &str, bridge: &str, caller: &str| {
+        let request = app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), access);
+        via(request, caller).send()
+    };
+    mint(&ada.access, "one", "198.51.100.1").expect(200);
+    mint(&ada.access, "one", "203.0.113.9").expect(200);
+    refused(mint(&ada.access, "one", "192.0.2.1"));
+    mint(&ada.access, "two", "192.0.2.1").expect(200);
+    mint(&bob.access, "one", "192.0.2.1").expect(200);
+    for _ in 0..5 {
+        mint(&ada.access, "none", "192.0.2.1").expect_problem(404, "not_found");
+    }
+}

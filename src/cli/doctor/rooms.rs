@@ -1,10 +1,9 @@
 //! What hangs on the database: the master key, the signing keys, the relying parties' guard, the bridges.
 
 use super::Report;
-use crate::assembly::{Rotation, declared_bridge, guard_relying_parties, open_master_key};
+use crate::assembly::{Rotation, guard_relying_parties, open_master_key};
 use crate::cli::bridges;
 use crate::cli::desk::Desk;
-use crate::config::DeclaredBridge;
 use crate::storage::installation;
 use crate::tokens::{Keys, probe};
 
@@ -29,14 +28,20 @@ pub(super) fn examine(report: &mut Report, desk: &Desk) {
         Ok(keys) => signing_keys(report, desk, &keys),
         Err(error) => return report.wrong("signing keys", error),
     }
-    for declared in desk.config.bridges.iter().filter(|bridge| bridge.enabled) {
-        report.note(format!("bridge {}", declared.definition.name), bridge(desk, declared));
+    match bridges::known(desk) {
+        Ok(all) => {
+            for row in all.rows.iter().filter(|row| row.is_on()) {
+                let longest = bridges::try_samples(desk, &all, row);
+                report.note(format!("bridge {}", row.name), longest.map(told));
+            }
+        }
+        Err(error) => report.wrong("bridges", error),
     }
 }
 
 /// Opening read every key; of each kind that a server needs, the one that signs now is tried.
 fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
-    let rotation = Rotation::new(&desk.config, &[]);
+    let rotation = Rotation::new(&desk.config);
     let ring = keys.ring();
     for (usage, algorithm) in rotation.at_start.iter().chain(&rotation.later) {
         let tried = probe::sign_and_verify(&ring, usage, *algorithm, desk.now)
@@ -46,8 +51,6 @@ fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
     }
 }
 
-fn bridge(desk: &Desk, declared: &DeclaredBridge) -> Result<String, String> {
-    let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
-    let longest = bridges::try_samples(desk, bridge)?;
-    Ok(format!("renders, keeps the target's rules and signs for the sample users ({longest} bytes at most)"))
+fn told(longest: usize) -> String {
+    format!("renders, keeps the target's rules and signs for the sample users ({longest} bytes at most)")
 }

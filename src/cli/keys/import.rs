@@ -5,12 +5,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::assembly::{Rotation, declared_bridge, open_master_key};
-use crate::bridge::directory;
+use crate::assembly::{Rotation, open_master_key};
+use crate::bridge::stored::own_keys;
 use crate::cli::Outcome;
+use crate::cli::bridges;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::storage::bridges::StoredBridge;
 use crate::storage::signing_keys;
 use crate::tokens::keys::{Algorithm, KeyMaterial, Use};
 use crate::tokens::{KeysError, rotate};
@@ -23,8 +25,8 @@ pub fn import(settings: &Settings, usage: &Use, file: &Path) -> Outcome {
     let desk = settings.desk()?;
     let material = read(file)?;
     check_purpose(&desk, usage, material.algorithm())?;
-    let policy = Rotation::new(&desk.config, &[]).policy(usage);
     let kid = desk.write_locked(|conn| {
+        let policy = Rotation::of_database(conn, &desk.config)?.policy(usage);
         let known = signing_keys::all(conn)?;
         if known.iter().any(|row| row.kid == material.thumbprint()) {
             return Err(Refusal(format!("this key is stored already, as {}", material.thumbprint())));
@@ -80,16 +82,12 @@ fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), S
         Use::Tokens | Use::Forward => return Ok(()),
         Use::Bridge(name) => name,
     };
-    let declared = desk
-        .config
-        .bridges
-        .iter()
-        .find(|bridge| bridge.definition.name == *name)
-        .ok_or_else(|| format!("no bridge is named `{name}`: add [bridges.{name}] to the configuration first"))?;
-    let bridge = declared_bridge(declared, &desk.config).map_err(|mistakes| mistakes.join("\n"))?;
-    match directory::own_key(&bridge) {
+    let all = bridges::known(desk)?;
+    let row = bridges::find(&all.rows, name)?;
+    let own = own_keys(&[StoredBridge { enabled: true, stopped_at: None, ..row.clone() }], desk.config.issuer());
+    match own.first().map(|own| own.algorithm) {
         None => Err(format!("bridge `{name}` does not sign with keys of its own: see its setting `key`")),
-        Some((_, wanted)) if wanted != algorithm => Err(format!(
+        Some(wanted) if wanted != algorithm => Err(format!(
             "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or take another key"
         )),
         Some(_) => Ok(()),

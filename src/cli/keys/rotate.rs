@@ -20,8 +20,8 @@ type Family = (Use, Algorithm);
 pub fn rotate(settings: &Settings, purpose: Option<&Use>, algorithm: Option<Algorithm>, at_once: bool) -> Outcome {
     let desk = settings.desk()?;
     let trigger = if at_once { Trigger::AtOnce } else { Trigger::Request };
-    let rotation = Rotation::new(&desk.config, &[]);
     let done = desk.write_locked(|conn| {
+        let rotation = Rotation::of_database(conn, &desk.config)?;
         let master = open_master_key(conn, &desk.config)?;
         let mut done = Vec::new();
         for (usage, algorithm) in chosen(live_families(conn, &desk)?, purpose, algorithm)? {
@@ -91,7 +91,6 @@ fn told(changes: &[Change]) -> String {
 /// Withdraws one key.
 pub fn revoke(settings: &Settings, kid: &str) -> Outcome {
     let desk = settings.desk()?;
-    let rotation = Rotation::new(&desk.config, &[]);
     let (usage, changes) = desk.write_locked(|conn| {
         let rows = signing_keys::all(conn)?;
         let row = rows
@@ -103,6 +102,7 @@ pub fn revoke(settings: &Settings, kid: &str) -> Outcome {
         }
         let usage: Use = row.purpose.parse().map_err(|error| Refusal(format!("signing key {kid}: {error}")))?;
         let master = open_master_key(conn, &desk.config)?;
+        let rotation = Rotation::of_database(conn, &desk.config)?;
         let changes = keys::revoke(conn, &master, kid, rotation.policy(&usage), desk.now)?;
         Ok((usage, changes))
     })?;

@@ -11,7 +11,7 @@ use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
 /// The sections, in the order that a newcomer reads them; what each is for.
-const SECTIONS: [(&str, &str); 12] = [
+const SECTIONS: [(&str, &str); 13] = [
     (
         "Passkeys",
         "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",
@@ -32,6 +32,7 @@ const SECTIONS: [(&str, &str); 12] = [
     ("Administration: clients", "Apps, and permissions for apps to register themselves. Scope `admin:clients`."),
     ("Administration: people", "Accounts, their sessions, passkeys and groups. Scope `admin:users`."),
     ("Administration: resources", "The APIs that access tokens are made for. Scope `admin:resources`."),
+    ("Administration: bridges", "The systems that custom tokens are minted for. Scope `admin:bridges`."),
     ("Administration: audit", "What happened. Scope `admin:audit:read`."),
 ];
 
@@ -90,6 +91,11 @@ const BODIES: &[(&str, &str)] = &[
         r#"{"identifier":"https://api.example","definition":{"name":"Orders","scopes":{"orders.read":"Read your orders"}}}"#,
     ),
     ("put /v1/admin/resources/{id}", r#"{"definition":{"name":"Orders","access_ttl":300}}"#),
+    (
+        "post /v1/admin/bridges",
+        r#"{"name":"backend","definition":{"preset":"jwt","audience":"https://backend.example","lifetime":300,"claims":{"role":"member"}}}"#,
+    ),
+    ("put /v1/admin/bridges/{name}", r#"{"definition":{"preset":"jwt","audience":"https://backend.example"}}"#),
     ("post /v1/admin/registration-tokens", r#"{"name":"partners","uses":10,"lifetime":604800}"#),
 ];
 

@@ -1,0 +1,73 @@
+//! `PUT /v1/admin/bridges/{name}`, and what `passmint bridges update` does.
+
+use actix_web::{HttpResponse, web};
+use diesel::PgConnection;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::rules::{Draft, Rules};
+use super::{BridgeView, ShownBridge, create, lock, show};
+use crate::admin::guard::{Actor, Admin, ChangeBridges};
+use crate::admin::versions::IfMatch;
+use crate::admin::{Refusal, Room, missing};
+use crate::bridge::KeyUpload;
+use crate::clock::Time;
+use crate::storage::bridges::{self, StoredBridge};
+use crate::web::error::Problem;
+use crate::web::json::Json;
+
+/// Settings in place of all others.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceBridge {
+    /// All settings, in the words of the configuration.
+    #[schema(value_type = Object)]
+    pub definition: Value,
+    /// A key that was made elsewhere, in place of the one there is; left out, that one stays (unless `definition.key` is
+    /// another source, which takes it away).
+    #[schema(value_type = Option<Object>)]
+    pub key: Option<KeyUpload>,
+}
+
+/// Replaces the settings of a bridge. One that is stopped stays so.
+#[utoipa::path(put, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges", request_body = ReplaceBridge,
+    params(("name" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 200, body = ShownBridge), (status = 400, description = "`invalid_field`"),
+        (status = 401, description = "`reauthentication_required`, for a dangerous one"),
+        (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`"),
+        (status = 428, description = "`precondition_required`")))]
+pub async fn replace(
+    admin: Admin<ChangeBridges>,
+    room: Room,
+    version: IfMatch,
+    name: web::Path<String>,
+    body: Json<ReplaceBridge>,
+) -> Result<HttpResponse, Problem> {
+    let version = version.required()?;
+    let draft = Draft::read(&name, body.0.definition, body.0.key)?;
+    let (actor, now, rules) = (admin.actor, room.clock.now(), room.bridge_rules());
+    let view = room
+        .change(move |conn| {
+            let old = lock(conn, &draft.definition.name)?;
+            version.check(&BridgeView::from(&old))?;
+            Ok(BridgeView::from(&store(conn, &rules, &actor, (&draft, &old), now)?))
+        })
+        .await?;
+    room.follow_bridges().await?;
+    Ok(show::answer(&room, view))
+}
+
+/// Stores other settings of a bridge that is locked, and writes it down.
+pub fn store(
+    conn: &mut PgConnection,
+    rules: &Rules,
+    actor: &Actor,
+    (draft, old): (&Draft, &StoredBridge),
+    now: Time,
+) -> Result<StoredBridge, Refusal> {
+    let checked = rules.check(conn, actor, draft, Some(old), now)?;
+    bridges::change(conn, &old.name, &checked.definition, checked.key, now)?;
+    create::witness(conn, actor, "settings", draft, now)?;
+    Ok(bridges::find(conn, &old.name)?.ok_or_else(|| missing("bridge"))?)
+}

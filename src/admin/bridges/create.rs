@@ -1,0 +1,105 @@
+//! `POST /v1/admin/bridges`, and what `passmint bridges create` does.
+
+use actix_web::HttpResponse;
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::BridgeView;
+use super::rules::{Draft, Rules};
+use crate::admin::guard::{Actor, Admin, ChangeBridges};
+use crate::admin::idempotency::{Answer, IdempotencyKey};
+use crate::admin::{Refusal, Room, in_path, missing};
+use crate::bridge::KeyUpload;
+use crate::clock::Time;
+use crate::domain::audit::EventKind;
+use crate::storage::bridges::{self, KeyChange, StoredBridge};
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::json::Json;
+
+/// A bridge to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBridge {
+    /// Its name, as clients ask for it: 1 to 63 of `a-z 0-9 _ -`.
+    pub name: String,
+    /// Its settings in the words of the configuration; times in seconds.
+    #[schema(value_type = Object)]
+    pub definition: Value,
+    /// A key that was made elsewhere, with one member: `pem`, `jwk`, `service_account`, `secret` or `secret_base64`. It is
+    /// sealed and never shown again.
+    #[schema(value_type = Option<Object>)]
+    pub key: Option<KeyUpload>,
+}
+
+/// What tells one request from another; of a key only its public name, so that no digest of a secret is kept.
+#[derive(Serialize)]
+struct Asked {
+    name: String,
+    definition: Value,
+    key: Option<String>,
+}
+
+/// Makes a bridge.
+#[utoipa::path(post, path = "/v1/admin/bridges", tag = "Administration: bridges", request_body = CreateBridge,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    responses((status = 201, body = BridgeView), (status = 400, description = "`invalid_field`"),
+        (status = 401, description = "`reauthentication_required`, for a dangerous one"),
+        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+pub async fn create(
+    admin: Admin<ChangeBridges>,
+    room: Room,
+    key: IdempotencyKey,
+    body: Json<CreateBridge>,
+) -> Result<HttpResponse, Problem> {
+    let (actor, now, CreateBridge { name, definition, key: upload }) = (admin.actor, room.clock.now(), body.0);
+    let id = upload.as_ref().and_then(|upload| upload.read().ok()).map(|material| material.id());
+    let asked = Asked { name: name.clone(), definition: definition.clone(), key: id };
+    let draft = Draft::read(&name, definition, upload)?;
+    let (witness, rules) = (actor.clone(), room.bridge_rules());
+    let response = room
+        .once(&actor, "create bridge", key, &asked, move |conn, _| {
+            let view = BridgeView::from(&insert(conn, &rules, &witness, &draft, now)?);
+            Ok(Answer::created(format!("/v1/admin/bridges/{}", in_path(&view.name)), &view))
+        })
+        .await?;
+    room.follow_bridges().await?;
+    Ok(response)
+}
+
+/// Stores a new bridge that passes the check, and writes it down.
+pub fn insert(
+    conn: &mut PgConnection,
+    rules: &Rules,
+    actor: &Actor,
+    draft: &Draft,
+    now: Time,
+) -> Result<StoredBridge, Refusal> {
+    let name = &draft.definition.name;
+    let checked = rules.check(conn, actor, draft, None, now)?;
+    let key = match checked.key {
+        KeyChange::Set(key) => key,
+        KeyChange::Keep => None,
+    };
+    if !bridges::insert(conn, &StoredBridge::new(name, checked.definition, key, now))? {
+        return Err(Failure::new(Kind::AlreadyExists, "There is a bridge of this name already.").into());
+    }
+    witness(conn, actor, "created", draft, now)?;
+    Ok(bridges::find(conn, name)?.ok_or_else(|| missing("bridge"))?)
+}
+
+/// Writes down what was done, and whether a key came with it or the bridge is dangerous.
+pub(super) fn witness(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    change: &str,
+    draft: &Draft,
+    now: Time,
+) -> Result<(), Refusal> {
+    let mut event = actor.event(EventKind::BridgeChanged, now, change);
+    event.subject = Some(draft.definition.name.clone());
+    event.subject_name = Some(draft.definition.preset.as_str().to_owned());
+    event.detail = actor.detail(change, json!({ "key": draft.key.is_some(), "dangerous": draft.definition.dangerous }));
+    Ok(crate::storage::audit::insert(conn, &event)?)
+}

@@ -1,0 +1,142 @@
+//! What a bridge is held to before it is stored, by whatever way it comes.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use diesel::PgConnection;
+use serde_json::Value;
+
+use crate::admin::guard::Actor;
+use crate::admin::{Refusal, WrongField, wrong_field, wrong_fields};
+use crate::bridge::stored::{self, Home};
+use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material};
+use crate::clock::Time;
+use crate::storage::bridges::{KeyChange, StoredBridge};
+use crate::storage::client_records;
+use crate::tokens::seal::MasterKey;
+use crate::web::error::{Failure, Kind};
+
+/// What the check needs to know.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What the server knows beside the database.
+    pub home: Home,
+    /// Seals imported keys.
+    pub master: Arc<MasterKey>,
+    /// How fresh a sign-in must be for what is dangerous.
+    pub fresh_within: Duration,
+}
+
+/// A bridge as somebody wants it.
+#[derive(Debug)]
+pub struct Draft {
+    /// Its settings.
+    pub definition: BridgeDefinition,
+    /// A key that was made elsewhere, in place of any other.
+    pub key: Option<KeyUpload>,
+}
+
+/// A bridge that may be stored.
+#[derive(Debug)]
+#[must_use = "what was checked is to be stored"]
+pub struct Checked {
+    /// The settings as they are stored.
+    pub definition: Value,
+    /// What becomes of the imported key.
+    pub key: KeyChange,
+}
+
+impl Draft {
+    /// Reads the settings of a bridge of that name; a member that is unknown or of the wrong type is named.
+    pub fn read(name: &str, definition: Value, key: Option<KeyUpload>) -> Result<Self, Failure> {
+        let read: BridgeDefinition = serde_json::from_value(definition).map_err(|error| {
+            // serde's words name the member; the values in them are the caller's own settings, never a key.
+            let what = format!("does not read ({error})");
+            wrong_field("definition", what, "see the settings of bridges in the reference")
+        })?;
+        Ok(Self { definition: BridgeDefinition { name: name.to_owned(), ..read }, key })
+    }
+}
+
+impl Rules {
+    /// Checks a draft completely, down to rendering it for the sample users. `old`: the row it replaces, locked.
+    pub fn check(
+        &self,
+        conn: &mut PgConnection,
+        actor: &Actor,
+        draft: &Draft,
+        old: Option<&StoredBridge>,
+        now: Time,
+    ) -> Result<Checked, Refusal> {
+        let definition = BridgeDefinition { our_issuer: Some(self.home.issuer.clone()), ..draft.definition.clone() };
+        if definition.dangerous {
+            actor.require_fresh(self.fresh_within, now)?;
+        }
+        let name = definition.name.clone();
+        let (material, key) = self.key(&definition, draft.key.as_ref(), old)?;
+        let document = serde_json::to_value(&definition)
+            .map_err(|error| wrong_field("definition", format!("cannot be written ({error})"), "mend it"))?;
+        let bridge = Bridge::new(BridgeDefinition { material, ..definition }).map_err(|problems| {
+            let wrong = problems.into_iter().map(|problem| WrongField {
+                field: if problem.place == "name" { problem.place } else { format!("definition.{}", problem.place) },
+                what: format!("is not accepted: {}", problem.problem),
+                cure: format!("see the page of the preset of bridge `{name}`"),
+            });
+            wrong_fields(&wrong.collect::<Vec<_>>())
+        })?;
+        if matches!(bridge.key(), Key::Provider(_)) && client_records::find(conn, bridge.audience())?.is_some() {
+            let cure = "choose another audience, or a key of the bridge's own";
+            return Err(wrong_field("definition.audience", crate::assembly::OWN_AUDIENCE, cure).into());
+        }
+        Ok(Checked { definition: document, key })
+    }
+
+    /// The imported key that the bridge will have, and what is to be stored of it.
+    fn key(
+        &self,
+        definition: &BridgeDefinition,
+        upload: Option<&KeyUpload>,
+        old: Option<&StoredBridge>,
+    ) -> Result<(Option<Material>, KeyChange), Refusal> {
+        if let Some(upload) = upload {
+            let material = upload.read().map_err(|error| {
+                wrong_field(
+                    "key",
+                    format!("cannot be used: {error}"),
+                    "send the key as it was made, whole and not encrypted",
+                )
+            })?;
+            let sealed = stored::seal(&definition.name, upload, &material, &self.master);
+            return Ok((Some(material), KeyChange::Set(Some(sealed))));
+        }
+        let Some(sealed) = old.filter(|old| old.sealed_key.is_some()) else { return Ok((None, KeyChange::Keep)) };
+        if matches!(definition.key, Some(KeySource::Own | KeySource::Provider)) {
+            return Ok((None, KeyChange::Set(None)));
+        }
+        let material =
+            stored::open(sealed, &self.master).map_err(|fault| Failure::unavailable(fault.reasons().join("; ")))?;
+        Ok((material, KeyChange::Keep))
+    }
+}
+
+impl Actor {
+    /// Refuses what wants a person who signed in a moment ago, as the operator at the command line is taken to be.
+    ///
+    /// # Errors
+    /// [`Kind::ReauthenticationRequired`] for a person; [`Kind::Forbidden`] for a program.
+    pub fn require_fresh(&self, within: Duration, now: Time) -> Result<(), Failure> {
+        match (self.is_command_line(), self.signed_in) {
+            (true, _) => Ok(()),
+            (false, Some(at)) if now - at <= within => Ok(()),
+            (false, Some(_)) => {
+                let detail = "A dangerous bridge wants a fresh sign-in. Sign in again, then repeat the request.";
+                Err(Failure::new(Kind::ReauthenticationRequired, detail).fresh_within(within))
+            }
+            (false, None) => {
+                let detail = "A dangerous bridge is for the configuration, the command line, or a person who signed in just \
+                              now; a program cannot make one.";
+                Err(Failure::new(Kind::Forbidden, detail))
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `GET /v1/admin/bridges/{name}`.
+
+use actix_web::http::header::ETAG;
+use actix_web::{HttpResponse, web};
+
+use super::{BridgeView, ShownBridge};
+use crate::admin::guard::{Admin, ReadBridges};
+use crate::admin::versions::etag;
+use crate::admin::{Room, missing};
+use crate::storage::bridges;
+use crate::web::error::Problem;
+
+/// Shows a bridge; its version is the `ETag`.
+#[utoipa::path(get, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges", params(("name" = String, Path)),
+    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`")))]
+pub async fn show(_: Admin<ReadBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let name = name.into_inner();
+    let found = room.db.run(move |conn| bridges::find(conn, &name)).await?;
+    Ok(answer(&room, BridgeView::from(&found.ok_or_else(|| missing("bridge"))?)))
+}
+
+/// A bridge with its version.
+pub(super) fn answer(room: &Room, view: BridgeView) -> HttpResponse {
+    let tag = etag(&view);
+    HttpResponse::Ok().insert_header((ETAG, tag)).json(with_faults(room, view))
+}
+
+/// A bridge with what this server finds wrong with it.
+pub(super) fn with_faults(room: &Room, bridge: BridgeView) -> ShownBridge {
+    let out_of_use = room.bridges.faults(&bridge.name);
+    ShownBridge { bridge, out_of_use }
+}

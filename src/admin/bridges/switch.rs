@@ -1,0 +1,66 @@
+//! `POST /v1/admin/bridges/{name}/disable` and `/enable`, and what the commands of these names do: the kill switch.
+//!
+//! It works for every bridge, also one that the configuration declares: an emergency does not wait for a restart. It is kept
+//! apart from what the declaration says, so that neither a restart nor another declaration ends it.
+
+use actix_web::{HttpResponse, web};
+use diesel::PgConnection;
+
+use super::{BridgeView, ShownBridge, show};
+use crate::admin::guard::{Actor, Admin, ChangeBridges};
+use crate::admin::{Refusal, Room, missing};
+use crate::clock::Time;
+use crate::domain::audit::EventKind;
+use crate::storage::bridges::{self, StoredBridge};
+use crate::web::error::{Failure, Kind, Problem};
+
+/// Mints no more tokens by a bridge, on every server within seconds, until it is enabled again. Its public keys are taken away
+/// too. One that is stopped already stays so; tokens that were minted live to their end.
+#[utoipa::path(post, path = "/v1/admin/bridges/{name}/disable", tag = "Administration: bridges",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`")))]
+pub async fn disable(
+    admin: Admin<ChangeBridges>,
+    room: Room,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    answer(room, admin.actor, name.into_inner(), false).await
+}
+
+/// Lets a stopped bridge mint again.
+#[utoipa::path(post, path = "/v1/admin/bridges/{name}/enable", tag = "Administration: bridges",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`managed_by_configuration`, when the configuration itself switches it off")))]
+pub async fn enable(admin: Admin<ChangeBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+    answer(room, admin.actor, name.into_inner(), true).await
+}
+
+async fn answer(room: Room, actor: Actor, name: String, on: bool) -> Result<HttpResponse, Problem> {
+    let now = room.clock.now();
+    let view = room.change(move |conn| Ok(BridgeView::from(&switch(conn, &actor, &name, on, now)?))).await?;
+    room.follow_bridges().await?;
+    Ok(show::answer(&room, view))
+}
+
+/// Stops a bridge, or ends the stop, and writes it down when that changes anything.
+pub fn switch(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    name: &str,
+    on: bool,
+    now: Time,
+) -> Result<StoredBridge, Refusal> {
+    let old = bridges::lock(conn, name)?.ok_or_else(|| missing("bridge"))?;
+    if let Some(file) = old.managed_by.as_deref().filter(|_| on && !old.enabled) {
+        let detail =
+            format!("It is switched off, or no longer declared, by {file}: change that and restart the server.");
+        return Err(Failure::new(Kind::ManagedByConfiguration, detail).with("managedBy", file.into()).into());
+    }
+    let changed = if on { bridges::resume(conn, name, now)? } else { bridges::stop(conn, name, &actor.subject, now)? };
+    if changed {
+        let change = if on { "enabled" } else { "disabled" };
+        actor.witness(conn, (EventKind::BridgeChanged, change), (name, None), now)?;
+    }
+    Ok(bridges::find(conn, name)?.ok_or_else(|| missing("bridge"))?)
+}

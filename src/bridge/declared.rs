@@ -1,0 +1,38 @@
+//! The bridges that the configuration declares, brought into the database.
+
+use diesel::PgConnection;
+
+use super::BridgeDefinition;
+use crate::clock::Time;
+use crate::storage::{StorageError, bridges};
+
+/// Makes the database agree with the configuration: declared bridges are stored under its name, those it no longer declares
+/// are switched off. One of the same name that was made by other means is taken over. An emergency stop stays what it is.
+/// Call it under the start-up lock.
+pub fn apply_configuration(
+    conn: &mut PgConnection,
+    declared: &[(BridgeDefinition, bool)],
+    source: &str,
+    now: Time,
+) -> Result<(), StorageError> {
+    let stored = bridges::all(conn)?;
+    for (definition, enabled) in declared {
+        let document = serde_json::to_value(definition)
+            .map_err(|error| StorageError::corrupt("bridges", &definition.name, error))?;
+        let same = stored.iter().any(|old| {
+            old.name == definition.name
+                && old.managed_by.as_deref() == Some(source)
+                && old.enabled == *enabled
+                && old.definition == document
+        });
+        if !same {
+            bridges::declare(conn, &definition.name, &document, (*enabled, source), now)?;
+        }
+    }
+    for old in stored.iter().filter(|old| old.managed_by.is_some() && old.enabled) {
+        if !declared.iter().any(|(definition, _)| definition.name == old.name) {
+            bridges::undeclare(conn, &old.name, now)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! `passmint bridges test`.
+
+use serde_json::json;
+
+use super::{Known as KnownBridges, find, known};
+use crate::bridge::trial::{Trial, decoded};
+use crate::bridge::{Facts, Known, MintRequest, Needs, directory};
+use crate::cli::Outcome;
+use crate::cli::desk::{Desk, Refusal};
+use crate::cli::print;
+use crate::cli::settings::Settings;
+use crate::domain::audit::Provenance;
+use crate::domain::client::{Client, ClientDefinition, ClientKind};
+use crate::domain::id::{SessionId, UserId};
+use crate::storage::bridges::StoredBridge;
+use crate::storage::{audit, credentials, users};
+
+/// Renders, checks, signs and shows.
+pub fn test(settings: &Settings, name: &str, user: Option<UserId>, json: bool) -> Outcome {
+    let desk = settings.desk()?;
+    let all = known(&desk)?;
+    let row = find(&all.rows, name)?;
+    let trials = trials(&desk, &all, row, user)?;
+    if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice()) {
+        // A real token is witnessed like any other.
+        let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
+        event.session = None;
+        event.detail = json!({ "by": "passmint bridges test" });
+        desk.write(|conn| Ok(audit::insert(conn, &event)?))?;
+    }
+    report(&trials, user.is_some(), json)
+}
+
+/// The samples, or one person; also of a bridge that is off: before it is let go again is when one wants to see it.
+fn trials(desk: &Desk, all: &KnownBridges, row: &StoredBridge, user: Option<UserId>) -> Result<Vec<Trial>, String> {
+    let bridges = all.directory(desk)?;
+    let ready = all.ready(&bridges, row, desk.now).map_err(|mistakes| mistakes.join("\n"))?;
+    let Some(user) = user else { return Ok(Trial::samples(&bridges, &ready)) };
+    let facts = facts_of(desk, &row.name, user)?;
+    Ok(vec![Trial::of(user.to_string(), &bridges, &ready, &facts, desk.now)])
+}
+
+/// Tries the samples of one bridge, for the doctor; gives the length of the longest token.
+pub fn try_samples(desk: &Desk, all: &KnownBridges, row: &StoredBridge) -> Result<usize, String> {
+    let mut longest = 0;
+    for trial in trials(desk, all, row, None)? {
+        match (&trial.minted, trial.error()) {
+            (Ok(minted), _) => longest = longest.max(minted.token.len()),
+            (Err(_), Some(error)) if !trial.is_choice() => return Err(error),
+            (Err(_), _) => {}
+        }
+    }
+    Ok(longest)
+}
+
+fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
+    let (user, passkeys, known) = desk.read(|conn| {
+        let user = users::find(conn, id)?.ok_or_else(|| {
+            Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
+        })?;
+        let passkeys = credentials::of_users(conn, &[id], None)?;
+        Ok((user, passkeys, Known::of(conn, id, Needs::ALL)?))
+    })?;
+    let client = tester();
+    let scopes: Vec<String> = vec![format!("bridge:{name}"), "openid".to_owned()];
+    let request = MintRequest {
+        user: &user,
+        session: SessionId::random(),
+        acr: "phr",
+        amr: &["pop", "user", "mfa"].map(ToOwned::to_owned),
+        auth_time: desk.now,
+        passkey: passkeys.first(),
+        client: &client,
+        scopes: &client.definition.scopes,
+        inputs: None,
+    };
+    Ok(directory::facts(&request, scopes, known))
+}
+
+/// The client that the token says it is for.
+fn tester() -> Client {
+    Client {
+        id: "passmint".to_owned(),
+        definition: ClientDefinition {
+            name: "passmint bridges test".to_owned(),
+            kind: ClientKind::Public,
+            first_party: true,
+            ..ClientDefinition::default()
+        },
+        secret: None,
+        previous_secret: None,
+        unverified_since: None,
+    }
+}
+
+fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
+    if json {
+        print::json(&trials.iter().map(document).collect::<Vec<_>>())?;
+    } else {
+        for trial in trials {
+            show(trial, real);
+        }
+        if !real {
+            print::line("sample tokens are of the past: no target accepts them");
+        }
+    }
+    // A sample user may lack what the template asks for; then such users get no token, which is the template's choice.
+    let faults = trials.iter().filter(|trial| trial.minted.is_err() && (real || !trial.is_choice()));
+    match faults.count() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} tokens could not be made", trials.len())),
+    }
+}
+
+/// For scripts: with the token.
+fn document(trial: &Trial) -> serde_json::Value {
+    let mut document = trial.document();
+    if let Ok(minted) = &trial.minted {
+        document["token"] = minted.token.as_str().into();
+    }
+    document
+}
+
+fn show(trial: &Trial, real: bool) {
+    let whom = if real { trial.whom.clone() } else { format!("sample user `{}`", trial.whom) };
+    match &trial.minted {
+        Ok(minted) => {
+            let (header, claims) = decoded(&minted.token);
+            print::line(format!("{whom}: {} bytes, for {} s", minted.token.len(), minted.expires_in));
+            print::line(format!("{header}"));
+            print::line(serde_json::to_string_pretty(&claims).unwrap_or_default());
+            print::line(format!("{}\n", minted.token));
+        }
+        Err(_) => print::line(format!("{whom}: no token: {}\n", trial.error().unwrap_or_default())),
+    }
+}

@@ -1,0 +1,483 @@
+//! Bridges by administration: made, changed, stopped, deleted, and what their keys show.
+
+use std::time::Duration as Real;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Duration;
+use passmint::tokens::jwks::KeySet;
+use passmint::tokens::keys::{Algorithm, KeyMaterial};
+use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
+use serde_json::{Map, Value, json};
+
+use super::{Ops, token};
+use crate::support::tokens::{Tokens, claims, header, within};
+use crate::support::{Options, Reply, TestApp};
+
+const BRIDGES: &str = "/v1/admin/bridges";
+const MADE: &str = "/v1/admin/bridges/made";
+const AUDIENCE: &str = "https://target.example";
+
+fn plain() -> Value {
+    json!({ "preset": "jwt", "audience": AUDIENCE, "lifetime": 120, "claims": { "role": "member" } })
+}
+
+fn with(more: &Value) -> Value {
+    let mut definition = plain();
+    definition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    definition
+}
+
+fn make(ops: &Ops, definition: &Value) -> Reply {
+    ops.post(BRIDGES, &json!({ "name": "made", "definition": definition }))
+}
+
+fn put(ops: &Ops, path: &str, body: &Value) -> Reply {
+    ops.request("PUT", path).header("If-Match", "*").json(body).send()
+}
+
+fn mint(app: &TestApp, tokens: &Tokens, bridge: &str) -> Reply {
+    app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), &tokens.access).send()
+}
+
+fn minted(app: &TestApp, tokens: &Tokens, bridge: &str) -> String {
+    mint(app, tokens, bridge).expect(200).json()["token"].as_str().unwrap().to_owned()
+}
+
+fn jwks(app: &TestApp, bridge: &str) -> Reply {
+    app.request("GET", &format!("/v1/bridges/{bridge}/jwks.json")).send()
+}
+
+fn pem_of(app: &TestApp, bridge: &str, kid: &str) -> Reply {
+    app.request("GET", &format!("/v1/bridges/{bridge}/keys/{kid}.pem")).send()
+}
+
+/// As the target would, with what the bridge publishes.
+#[track_caller]
+fn checked(app: &TestApp, bridge: &str, token: &str) -> Map<String, Value> {
+    let set = jwks(app, bridge).expect(200);
+    let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
+    let expected = Expectation {
+        types: &["JWT"],
+        issuer: &app.origin,
+        audience: Audience::Exactly(AUDIENCE),
+        required: &["sub", "iat", "jti"],
+        leeway: Leeway::OWN,
+        expiry: Expiry::Enforced,
+        max_lifetime: Some(600),
+        keys: KeySource::Foreign { keys: &keys, algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] },
+    };
+    verify(token, &expected, app.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
+}
+
+fn pem(key: &KeyMaterial) -> String {
+    let body = STANDARD.encode(key.secret().expose());
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+#[test]
+fn from_first_to_last() {
+    let ops = Ops::new();
+    let (_, _, tokens) = ops.app.person_with_tokens("openid bridge:made");
+    mint(&ops.app, &tokens, "made").expect_problem(404, "not_found");
+    let made = make(&ops, &plain()).expect(201);
+    assert_eq!(made.header("location"), Some(MADE));
+    let shown = ops.get(MADE).expect(200);
+    assert_eq!(shown.header("etag"), made.header("etag"));
+    let view = shown.json();
+    assert_eq!(
+        (&view["definition"], &view["enabled"], &view["key"]["source"]),
+        (&plain(), &json!(true), &json!("own"))
+    );
+    assert_eq!(view.get("outOfUse"), None);
+
+    // Its key is there with it: the first request mints.
+    let said = checked(&ops.app, "made", &minted(&ops.app, &tokens, "made"));
+    assert_eq!((&said["role"], said["exp"].as_i64()), (&json!("member"), said["iat"].as_i64().map(|iat| iat + 120)));
+
+    let changed = json!({ "definition": with(&json!({ "lifetime": 60 })) });
+    ops.request("PUT", MADE).json(&changed).send().expect_problem(428, "precondition_required");
+    let stale = ops.request("PUT", MADE).header("If-Match", "\"x\"").json(&changed).send();
+    stale.expect_problem(412, "precondition_failed");
+    let etag = shown.header("etag").unwrap();
+    ops.request("PUT", MADE).header("If-Match", etag).json(&changed).send().expect(200);
+    assert_eq!(mint(&ops.app, &tokens, "made").expect(200).json()["expiresIn"], 60);
+    let again = ops.request("PUT", MADE).header("If-Match", etag).json(&changed).send();
+    again.expect_problem(412, "precondition_failed");
+
+    let tried = ops.post(&format!("{MADE}/test"), &json!({})).expect(200);
+    assert!(!tried.body.contains("eyJ"), "no token: {}", tried.body);
+    let tried = tried.json();
+    assert_eq!((&tried["ok"], tried["samples"].as_array().map(Vec::len)), (&json!(true), Some(3)));
+    assert_eq!(tried["samples"][0]["claims"]["aud"], AUDIENCE);
+    assert!(tried["samples"][0]["bytes"].as_i64().unwrap() > 300);
+
+    let listed = ops.get(BRIDGES).expect(200).json();
+    assert_eq!(listed["items"][0]["name"], "made");
+    let kid = header(&minted(&ops.app, &tokens, "made"))["kid"].as_str().unwrap().to_owned();
+    ops.delete(MADE).expect(204);
+    ops.get(MADE).expect_problem(404, "not_found");
+    ops.delete(MADE).expect_problem(404, "not_found");
+    mint(&ops.app, &tokens, "made").expect_problem(404, "not_found");
+    jwks(&ops.app, "made").expect_problem(404, "not_found");
+    assert_eq!(ops.app.events("bridge.changed"), 3, "made, changed, deleted");
+
+    // One of the same name is another bridge: it begins with another key, and the old one is worth nothing.
+    make(&ops, &plain()).expect(201);
+    let fresh = header(&minted(&ops.app, &tokens, "made"))["kid"].as_str().unwrap().to_owned();
+    assert_ne!(fresh, kid);
+    assert!(!jwks(&ops.app, "made").expect(200).body.contains(&kid));
+    pem_of(&ops.app, "made", &kid).expect_problem(404, "not_found");
+}
+
+#[test]
+fn refusals_by_name() {
+    let ops = Ops::new();
+    let long = "x".repeat(64);
+    for (field, name, definition) in [
+        ("name", "", plain()),
+        ("name", "A", plain()),
+        ("name", "a/b", plain()),
+        ("name", long.as_str(), plain()),
+        ("definition", "x", json!({ "preset": "jwt", "audiense": "x" })),
+        ("definition", "x", json!({ "preset": "none" })),
+        ("definition", "x", json!([])),
+        ("definition", "x", with(&json!({ "material": { "pem": "x" } }))),
+        ("definition.audience", "x", json!({ "preset": "jwt" })),
+        ("definition.audience", "x", json!({ "preset": "jwt", "audience": ops.app.origin })),
+        ("definition.lifetime", "x", with(&json!({ "lifetime": 9 }))),
+        ("definition.lifetime", "x", with(&json!({ "lifetime": i64::MAX }))),
+        ("definition.claims.iss", "x", with(&json!({ "claims": { "iss": "evil" } }))),
+        ("definition.claims.x", "x", with(&json!({ "claims": { "x": "{{ nobody }}" } }))),
+        ("definition.subject", "x", with(&json!({ "subject": "everyone" }))),
+        ("definition.key", "x", with(&json!({ "key": "imported" }))),
+        ("definition.key", "x", with(&json!({ "algorithm": "HS256" }))),
+        ("definition.typ", "x", with(&json!({ "key": "provider", "typ": "at+jwt" }))),
+        ("definition.issuer", "x", with(&json!({ "key": "provider", "issuer": "https://other.example" }))),
+        ("definition.audience", "x", with(&json!({ "key": "provider", "audience": "web" }))),
+        ("definition.allow.groups", "x", with(&json!({ "allow": { "groups": ["a\nb"] } }))),
+        ("definition.definition", "x", with(&json!({ "claims": { "x": "a\u{0}b" } }))),
+    ] {
+        let body = json!({ "name": name, "definition": definition });
+        let refused = ops.post(BRIDGES, &body).expect_problem(400, "invalid_field").json();
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    make(&ops, &plain()).expect(201);
+    make(&ops, &plain()).expect_problem(409, "already_exists");
+    for (scope, method, path) in [
+        ("admin:clients", "GET", BRIDGES),
+        ("admin:bridges:read", "POST", BRIDGES),
+        ("admin:bridges:read", "DELETE", MADE),
+        ("admin:bridges:read", "POST", "/v1/admin/bridges/made/disable"),
+    ] {
+        let request = ops.request_as(scope, method, path).json(&json!({ "name": "y", "definition": plain() }));
+        request.send().expect_problem(403, "insufficient_scope");
+    }
+    ops.request_as("admin:bridges:read", "GET", MADE).send().expect(200);
+    ops.request_as("admin:bridges:read", "POST", &format!("{MADE}/test")).send().expect(200);
+    ops.get(&format!("{BRIDGES}?name=x")).expect_problem(400, "invalid_field");
+    for action in ["disable", "enable", "test"] {
+        ops.post(&format!("{BRIDGES}/none/{action}"), &json!({})).expect_problem(404, "not_found");
+    }
+}
+
+/// Imported keys go in, sign, and never come out.
+#[test]
+fn imported_keys_sign_and_are_never_shown() {
+    let ops = Ops::new();
+    let (_, _, tokens) = ops.app.person_with_tokens("openid bridge:made");
+    let key = KeyMaterial::generate(Algorithm::ES256).unwrap();
+    let wanted = json!({ "name": "made", "definition": plain(), "key": { "pem": pem(&key) } });
+    let made = ops.post(BRIDGES, &wanted).expect(201).json();
+    assert_eq!(made["key"], json!({ "source": "imported", "kind": "private key", "id": key.thumbprint() }));
+    let minted_now = minted(&ops.app, &tokens, "made");
+    assert_eq!(header(&minted_now)["kid"], key.thumbprint().as_str());
+    checked(&ops.app, "made", &minted_now);
+    let shown = pem_of(&ops.app, "made", &key.thumbprint()).expect(200);
+    assert_eq!(shown.body, key.public().unwrap().to_pem());
+    assert!(shown.header("cache-control").unwrap().starts_with("public, max-age="));
+    assert_eq!(shown.header("content-type"), Some("application/x-pem-file"));
+    assert!(!jwks(&ops.app, "made").expect(200).body.contains("\"d\""));
+    pem_of(&ops.app, "made", "other").expect_problem(404, "not_found");
+    ops.app
+        .request("GET", &format!("/v1/bridges/made/keys/{}", key.thumbprint()))
+        .send()
+        .expect_problem(404, "not_found");
+
+    // The settings change, the key stays.
+    put(&ops, MADE, &json!({ "definition": with(&json!({ "lifetime": 30 })) })).expect(200);
+    assert_eq!(header(&minted(&ops.app, &tokens, "made"))["kid"], key.thumbprint().as_str());
+
+    // A shared secret is published nowhere.
+    let secret = "correct horse battery staple, twice";
+    let hs256 = json!({ "definition": with(&json!({ "algorithm": "HS256" })), "key": { "secret": secret } });
+    let shown = put(&ops, MADE, &hs256).expect(200);
+    assert_eq!(shown.json()["key"]["kind"], "secret");
+    let minted_now = minted(&ops.app, &tokens, "made");
+    assert_eq!(header(&minted_now)["alg"], "HS256");
+    let kid = shown.json()["key"]["id"].as_str().unwrap().to_owned();
+    jwks(&ops.app, "made").expect_problem(404, "not_found");
+    pem_of(&ops.app, "made", &kid).expect_problem(404, "not_found");
+    for reply in [shown, ops.get(MADE), ops.get(BRIDGES), ops.post(&format!("{MADE}/test"), &json!({}))] {
+        assert!(!reply.body.contains("horse"), "{}", reply.body);
+    }
+    let clear = "SELECT count(*) AS n FROM bridges WHERE position('horse'::bytea in sealed_key) > 0 \
+                 OR definition::text LIKE '%horse%'";
+    assert_eq!(ops.app.count(clear), 0, "sealed");
+    assert_eq!(ops.app.count("SELECT count(*) AS n FROM audit_events WHERE detail::text LIKE '%horse%'"), 0);
+
+    // A sealed key opens in its own row only.
+    ops.post(
+        BRIDGES,
+        &json!({ "name": "twin", "definition": hs256["definition"], "key": { "secret": "x".repeat(32) } }),
+    )
+    .expect(201);
+    ops.app.sql(
+        "UPDATE bridges SET sealed_key = (SELECT sealed_key FROM bridges WHERE name = 'made'), \
+                 version = version + 1 WHERE name = 'twin'; INSERT INTO changes (kind, key) VALUES ('bridges', 'twin')",
+    );
+    within(Real::from_secs(5), "it is out of use", || {
+        !ops.get(&format!("{BRIDGES}/twin")).json()["outOfUse"].is_null()
+    });
+    let fault = ops.get(&format!("{BRIDGES}/twin")).json()["outOfUse"][0].as_str().unwrap().to_owned();
+    assert!(fault.contains("damaged or not in its place"), "{fault}");
+
+    // Back to a key of its own: the imported one is gone.
+    let own = json!({ "definition": with(&json!({ "key": "own" })) });
+    assert_eq!(put(&ops, MADE, &own).expect(200).json()["key"], json!({ "source": "own" }));
+    assert_eq!(ops.app.count("SELECT count(*) AS n FROM bridges WHERE name = 'made' AND sealed_key IS NULL"), 1);
+    checked(&ops.app, "made", &minted(&ops.app, &tokens, "made"));
+
+    for (name, key) in [
+        ("nothing", json!({})),
+        ("two", json!({ "secret": secret, "pem": "x" })),
+        ("unknown", json!({ "seed": "x" })),
+        ("text", json!("x")),
+    ] {
+        let reply = put(&ops, MADE, &json!({ "definition": plain(), "key": key }));
+        assert_eq!(reply.status, 400, "{name}: {}", reply.body);
+    }
+    for (name, key) in [
+        ("short", json!({ "secret": "short" })),
+        ("no key", json!({ "pem": "hunter2" })),
+        ("public", json!({ "jwk": KeyMaterial::generate(Algorithm::ES256).unwrap().public_jwk() })),
+        ("another file", json!({ "service_account": { "type": "authorized_user" } })),
+    ] {
+        let refused =
+            put(&ops, MADE, &json!({ "definition": plain(), "key": key })).expect_problem(400, "invalid_field");
+        assert_eq!(refused.json()["errors"][0]["field"], "key", "{name}");
+        assert!(!refused.body.contains("hunter2"), "{name}");
+    }
+}
+
+/// The keys of our own tokens: for targets that know us by our issuer, and never for our own clients.
+#[test]
+fn the_providers_keys_sign_for_others_only() {
+    let ops = Ops::new();
+    let (_, _, tokens) = ops.app.person_with_tokens("openid bridge:made");
+    make(&ops, &with(&json!({ "key": "provider" }))).expect(201);
+    let made = minted(&ops.app, &tokens, "made");
+    let said = ops.app.verified(&made, AUDIENCE, "JWT");
+    assert_eq!(said["iss"], ops.app.origin.as_str());
+    checked(&ops.app, "made", &made);
+    let set = jwks(&ops.app, "made").expect(200).json();
+    let algorithms: Vec<_> = set["keys"].as_array().unwrap().iter().map(|key| key["alg"].clone()).collect();
+    assert_eq!(algorithms, ["ES256"], "one algorithm, though we have more");
+    let kid = header(&made)["kid"].as_str().unwrap().to_owned();
+    assert!(pem_of(&ops.app, "made", &kid).expect(200).body.contains("BEGIN PUBLIC KEY"));
+    // We take it for nothing.
+    assert!(!ops.app.opens(&made));
+    assert_eq!(ops.app.introspection(&made), crate::support::tokens::INACTIVE);
+
+    // An audience that becomes a client of ours is refused at the minting.
+    ops.make_client(AUDIENCE.trim_start_matches("https://"), &super::web_app());
+    let audience = AUDIENCE.trim_start_matches("https://");
+    put(&ops, MADE, &json!({ "definition": with(&json!({ "key": "provider", "audience": audience })) }))
+        .expect_problem(400, "invalid_field");
+    ops.app.sql(&format!(
+        "UPDATE bridges SET definition = jsonb_set(definition, '{{audience}}', '\"{audience}\"'), version = version + 1; \
+         INSERT INTO changes (kind, key) VALUES ('bridges', 'made')"
+    ));
+    within(Real::from_secs(5), "it is refused", || mint(&ops.app, &tokens, "made").status == 403);
+}
+
+/// The kill switch: at once, everywhere, for ceremonies under way too, over restarts, and also for declared bridges.
+#[test]
+fn a_stopped_bridge_mints_nothing_until_it_is_enabled() {
+    const DECLARED: &str = "[bridges.target]\npreset = \"jwt\"\naudience = \"https://target.example\"\n\
+                            [bridges.off]\npreset = \"jwt\"\nenabled = false\naudience = \"https://target.example\"";
+    let ops = Ops::with_config(DECLARED);
+    let app = &ops.app;
+    let (_, mut passkey, tokens) = app.person_with_tokens("openid bridge:target");
+    let config = format!("{}\n{DECLARED}", super::CONFIG);
+    let beside = || {
+        let settings: &[(&str, &str)] = &[];
+        TestApp::with(&Options { beside: Some(app), public_url: Some(&app.origin), config: &config, settings })
+    };
+    let twin = beside();
+    minted(app, &tokens, "target");
+    minted(&twin, &tokens, "target");
+    let wanted = json!({ "kind": "bridge", "clientId": "web", "bridge": "target" });
+    let begun = app.client("web").post("/v1/passkeys/authentication/options", &json!({ "result": wanted }));
+    let begun = begun.expect(200).json();
+    let before = jwks(app, "target").expect(200).body;
+
+    let stopped = ops.post(&format!("{BRIDGES}/target/disable"), &json!({})).expect(200).json();
+    assert_eq!(
+        (&stopped["enabled"], &stopped["stoppedBy"], &stopped["managedBy"]),
+        (&json!(false), &json!("ops"), &json!("test"))
+    );
+    assert!(stopped["stoppedAt"].is_string());
+    mint(app, &tokens, "target").expect_problem(404, "not_found");
+    jwks(app, "target").expect_problem(404, "not_found");
+    let sessions = app.count("SELECT count(*) AS n FROM sessions");
+    let credential = passkey.get_uninvited(&begun["publicKey"]);
+    app.client("web").finish(&begun, &credential).expect_problem(404, "not_found");
+    assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody was signed in for it");
+    let begun = app.client("web").post("/v1/passkeys/authentication/options", &json!({ "result": wanted }));
+    begun.expect_problem(404, "not_found");
+    within(Real::from_secs(5), "the other server follows", || mint(&twin, &tokens, "target").status == 404);
+    assert_eq!(
+        app.count(
+            "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.changed' AND subject = 'target' \
+                          AND detail->>'change' = 'disabled' AND detail->>'by' = 'ops'"
+        ),
+        1
+    );
+    ops.post(&format!("{BRIDGES}/target/disable"), &json!({})).expect(200);
+    assert_eq!(app.events("bridge.changed"), 1, "once");
+    drop(twin);
+
+    let restarted = beside();
+    mint(&restarted, &tokens, "target").expect_problem(404, "not_found");
+    drop(restarted);
+
+    let again = ops.post(&format!("{BRIDGES}/target/enable"), &json!({})).expect(200).json();
+    assert_eq!((&again["enabled"], again.get("stoppedAt")), (&json!(true), None));
+    checked(app, "target", &minted(app, &tokens, "target"));
+    assert_eq!(jwks(app, "target").expect(200).body, before, "the same key");
+
+    // All else is the configuration's.
+    let body = json!({ "definition": plain() });
+    put(&ops, &format!("{BRIDGES}/target"), &body).expect_problem(409, "managed_by_configuration");
+    ops.delete(&format!("{BRIDGES}/target")).expect_problem(409, "managed_by_configuration");
+    ops.post(&format!("{BRIDGES}/off/enable"), &json!({})).expect_problem(409, "managed_by_configuration");
+    assert_eq!(ops.get(&format!("{BRIDGES}/off")).expect(200).json()["enabled"], false);
+}
+
+/// What no longer passes its check is out of use, says why, and keeps neither the others nor a start from working.
+#[test]
+fn a_stored_bridge_that_makes_no_sense_is_out_of_use() {
+    let ops = Ops::new();
+    let app = &ops.app;
+    let (_, _, tokens) = app.person_with_tokens("openid bridge:made bridge:good");
+    make(&ops, &plain()).expect(201);
+    ops.post(BRIDGES, &json!({ "name": "good", "definition": plain() })).expect(201);
+    for (name, broken, reason) in [
+        ("an unknown member", json!({ "preset": "jwt", "audience": "x", "future": true }), "future"),
+        ("an unknown preset", json!({ "preset": "carrier-pigeon" }), "carrier-pigeon"),
+        ("a reserved claim", with(&json!({ "claims": { "iss": "evil" } })), "claims.iss"),
+        ("ourselves", json!({ "preset": "jwt", "audience": app.origin }), "audience"),
+    ] {
+        app.sql(&format!(
+            "UPDATE bridges SET definition = '{broken}', version = version + 1 WHERE name = 'made'; \
+             INSERT INTO changes (kind, key) VALUES ('bridges', 'made')"
+        ));
+        let told = || ops.get(MADE).expect(200).json()["outOfUse"].to_string().contains(reason);
+        within(Real::from_secs(5), name, told);
+        mint(app, &tokens, "made").expect_problem(404, "not_found");
+        minted(app, &tokens, "good");
+    }
+    let twin = TestApp::with(&Options {
+        beside: Some(app),
+        public_url: Some(&app.origin),
+        config: super::CONFIG,
+        ..Options::default()
+    });
+    mint(&twin, &tokens, "made").expect_problem(404, "not_found");
+    minted(&twin, &tokens, "good");
+    assert_eq!(ops.post(&format!("{MADE}/test"), &json!({})).expect(200).json()["ok"], false);
+    put(&ops, MADE, &json!({ "definition": plain() })).expect(200);
+    minted(app, &tokens, "made");
+}
+
+/// What is dangerous wants a person who signed in just now.
+#[test]
+fn a_dangerous_bridge_wants_a_fresh_sign_in() {
+    let ops = Ops::new();
+    let app = &ops.app;
+    let dangerous = json!({ "name": "made", "definition": with(&json!({ "dangerous": true })) });
+    ops.post(BRIDGES, &dangerous).expect_problem(403, "forbidden");
+
+    let (mut person, mut passkey) = app.person();
+    let session = person.get("/v1/session").json();
+    let (sid, id) = (session["session"]["id"].clone(), session["user"]["id"].as_str().unwrap().to_owned());
+    ops.post("/v1/admin/groups", &json!({ "name": "admin" })).expect(201);
+    ops.patch(&format!("/v1/admin/users/{id}"), &json!({ "groups": ["admin"] })).expect(200);
+    let send = || {
+        let access = token(app, &json!({ "sub": id, "client_id": "desk", "sid": sid, "scope": "admin" }));
+        let request = app.request("POST", BRIDGES).header("Authorization", &format!("Bearer {access}"));
+        request.json(&dangerous).send()
+    };
+    app.advance(Duration::minutes(6));
+    send().expect_problem(401, "reauthentication_required");
+    person.step_up(&mut passkey).expect(200);
+    send().expect(201);
+    assert_eq!(
+        app.count(
+            "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.changed' \
+                          AND (detail->>'dangerous')::boolean"
+        ),
+        1
+    );
+    put(&ops, MADE, &json!({ "definition": dangerous["definition"] })).expect_problem(403, "forbidden");
+    put(&ops, MADE, &json!({ "definition": plain() })).expect(200);
+}
+
+/// A creation that is sent again makes one bridge; of a key only its public name is compared.
+#[test]
+fn a_creation_can_be_sent_again() {
+    let ops = Ops::new();
+    let send = |secret: &str| {
+        let body = json!({ "name": "made", "definition": with(&json!({ "algorithm": "HS256" })), "key": { "secret": secret } });
+        ops.request("POST", BRIDGES).header("Idempotency-Key", "one").json(&body).send()
+    };
+    let secret = "a".repeat(32);
+    let first = send(&secret).expect(201);
+    assert_eq!(send(&secret).expect(201).body, first.body);
+    send(&"b".repeat(32)).expect_problem(422, "idempotency_key_reused");
+}
+
+/// Who may mint, by group, verification and address: each refusal by name.
+#[test]
+fn the_rule_asks_for_groups_verification_and_address() {
+    let ops = Ops::new();
+    let app = &ops.app;
+    let (_, _, tokens) = app.person_with_tokens("openid bridge:made");
+    let id = claims(&tokens.access)["sub"].as_str().unwrap().to_owned();
+    make(&ops, &plain()).expect(201);
+    let allow = |allow: &Value| put(&ops, MADE, &json!({ "definition": with(&json!({ "allow": allow })) })).expect(200);
+    let told = |name: &str, status: u16, code: &str| {
+        let reply = mint(app, &tokens, "made");
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{name}: {}", reply.body);
+    };
+    allow(&json!({ "groups": ["staff"] }));
+    told("in no group", 403, "forbidden");
+    ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect(201);
+    ops.patch(&format!("/v1/admin/users/{id}"), &json!({ "groups": ["staff"] })).expect(200);
+    minted(app, &tokens, "made");
+    allow(&json!({ "require": { "email_verified": true } }));
+    told("no address", 403, "forbidden");
+    app.sql("UPDATE users SET email = 'a@example.com'");
+    told("an address that nobody proved", 403, "forbidden");
+    app.sql("UPDATE users SET email_verified_at = now()");
+    minted(app, &tokens, "made");
+    allow(&json!({ "require": { "user_verification": true } }));
+    minted(app, &tokens, "made");
+    app.sql("UPDATE sessions SET amr = '{pop}'");
+    told("presence alone", 401, "reauthentication_required");
+    allow(&json!({ "clients": ["other"] }));
+    told("another client", 403, "forbidden");
+    allow(&json!({ "scopes": ["bridge:else"] }));
+    told("another scope", 403, "insufficient_scope");
+}
