@@ -25,6 +25,8 @@ use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::forward_auth::ForwardAuth;
+use crate::hooks::Webhooks;
+use crate::hooks::webhooks::Sender;
 use crate::logout::backchannel::Backchannel;
 use crate::logout::session_state::BrowserStates;
 use crate::oidc::Oidc;
@@ -309,12 +311,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let url = url::Url::parse(config.issuer()).ok();
     let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
     let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
-    let backchannel = Backchannel {
-        mint: Arc::clone(&rooms.mint),
-        clients: Arc::clone(&rooms.clients),
-        outbound: rooms.outbound.clone(),
-    };
-    let outbox = Arc::new(Outbox::new(rooms.db.clone(), clock.clone(), backchannel));
+    let outbox = Arc::new(outbox(config, clock, rooms));
     let accounts = Arc::new(Accounts {
         db: rooms.db.clone(),
         outbox: Arc::clone(&outbox),
@@ -411,6 +408,20 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {
+    let backchannel = Backchannel {
+        mint: Arc::clone(&rooms.mint),
+        clients: Arc::clone(&rooms.clients),
+        outbound: rooms.outbound.clone(),
+    };
+    let webhooks = Webhooks {
+        all: rooms.webhooks.clone(),
+        sender: Sender { outbound: rooms.outbound.clone(), issuer: config.issuer().to_owned() },
+        db: rooms.db.clone(),
+    };
+    Outbox::new(rooms.db.clone(), clock.clone(), backchannel, webhooks)
 }
 
 fn published(config: &Config, rooms: &Rooms) -> Published {

@@ -6,6 +6,7 @@
 mod database;
 mod declared;
 mod master_key;
+mod receivers;
 mod relying_parties;
 
 use std::collections::{HashMap, HashSet};
@@ -22,6 +23,7 @@ pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
     open as open_master_key,
 };
+pub use receivers::{endpoint as declared_endpoint, webhooks as declared_webhooks};
 pub use relying_parties::guard as guard_relying_parties;
 
 use crate::bridge::stored::{Home, OwnKey, own_keys};
@@ -35,6 +37,7 @@ use crate::clients::{self, Clients};
 use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
+use crate::hooks::webhooks::Webhook;
 use crate::outbound::Outbound;
 use crate::resources::{self, Resources};
 use crate::storage::cluster::{Cluster, ClusterError};
@@ -72,6 +75,9 @@ pub enum StartError {
     /// The keys of a trusted issuer cannot be used.
     #[error("{0}")]
     TrustedIssuers(String),
+    /// A webhook or hook is set up wrongly.
+    #[error("{0}")]
+    Hooks(String),
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
@@ -106,6 +112,8 @@ pub struct Rooms {
     pub outbound: Outbound,
     /// The trusted issuers.
     pub trusted_issuers: Arc<TrustedIssuers>,
+    /// Those who are told of events.
+    pub webhooks: Vec<Arc<Webhook>>,
     /// The private cluster, when there is one. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
     /// What is rotated, and how.
@@ -240,6 +248,7 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 /// Builds all rooms. `source` names the configuration file, for the rows it declares.
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
     let home = Home { issuer: config.issuer().to_owned(), key_files: declared::bridges(config)? };
+    let webhooks = receivers::webhooks(config)?;
     let outbound = outbound(config)?;
     let trusted = declared::trusted_issuers(config)?;
     let trusted_issuers = Arc::new(TrustedIssuers::new(trusted, &outbound, clock));
@@ -256,6 +265,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             resources::apply_configuration(conn, &config.resources, source, now)?;
             bridge::declared::apply_configuration(conn, &definitions, source, now)?;
             rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
+            let told: Vec<_> = webhooks.iter().map(Webhook::receiver).collect();
+            stored::event_receivers::apply(conn, &told, source, now)?;
             rotation.want(wanted_algorithms(&stored::clients::all(conn)?, &stored::resources::all(conn)?));
             Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
         })
@@ -285,10 +296,24 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         bridges: Arc::clone(&bridges),
         lifetimes: session_lifetimes(config),
     });
-    Ok(Rooms { db, keys, clients, resources, mint, bridges, ceremonies, outbound, trusted_issuers, cluster, rotation })
+    let webhooks = webhooks.into_iter().map(Arc::new).collect();
+    Ok(Rooms {
+        db,
+        keys,
+        clients,
+        resources,
+        mint,
+        bridges,
+        ceremonies,
+        outbound,
+        trusted_issuers,
+        webhooks,
+        cluster,
+        rotation,
+    })
 }
 
-/// The client that everything is fetched by.
+/// What is fetched from others and sent to them goes through this.
 pub fn outbound(config: &Config) -> Result<Outbound, StartError> {
     let extra_ca = match &config.outbound.extra_ca_file {
         Some(file) => Some(std::fs::read(file).map_err(|error| {

@@ -2,29 +2,31 @@
 //!
 //! What must always hold: a message is written in the transaction of its cause, never here; nothing here is needed for
 //! safety, a late message only leaves others in the dark for longer; whatever does not arrive is seen, in the log, in the
-//! metrics and in the audit trail. To add a kind: a constant, a line in [`KINDS`], an arm in [`Outbox::deliver`] with a
-//! handler in its own room.
+//! metrics and in the audit trail. Every receiver of events has a line of its own, so that one that is slow or gone holds up
+//! nobody else. To add a kind: a constant, a line in [`Outbox::new`], an arm in [`Outbox::deliver`] with a handler in its own
+//! room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::delivery::{Undelivered, next_try};
+use crate::hooks::{Webhooks, webhooks};
 use crate::logout::backchannel::{self, Backchannel};
 use crate::storage::outbox::{self, Claimed, Wanted};
 use crate::storage::{Db, StorageError, audit};
 
-/// Every kind that this server delivers. Others, of a newer server, are left to it.
-const KINDS: &[&str] = &[backchannel::KIND];
-/// How many are delivered at a time.
+/// How many logouts are delivered at a time.
 const MOST: usize = 32;
+/// How many events are delivered to one receiver at a time.
+const MOST_OF_ONE: usize = 8;
 /// How long one attempt may take; handlers have shorter times of their own.
 const LONGEST: Duration = Duration::from_secs(15);
 /// How often is looked for what other servers and commands wrote, and for what is due again.
@@ -35,24 +37,47 @@ fn lease() -> chrono::Duration {
     chrono::Duration::seconds(30)
 }
 
+/// Messages that are delivered beside all others. What no server has a line for waits for one that does.
+struct Line {
+    which: Which,
+    /// How many are delivered at a time.
+    most: usize,
+    written: Notify,
+}
+
+/// Which messages.
+enum Which {
+    /// Of this kind, each lane in its order.
+    Kind(&'static str),
+    /// Of this lane, in any order.
+    Lane(String),
+}
+
 /// The room.
 pub struct Outbox {
     db: Db,
     clock: Clock,
     backchannel: Backchannel,
-    written: Notify,
+    webhooks: Webhooks,
+    lines: Vec<Line>,
     stopping: AtomicBool,
 }
 
 impl Outbox {
     /// An outbox that delivers nothing until [`Outbox::run`].
-    pub fn new(db: Db, clock: Clock, backchannel: Backchannel) -> Self {
-        Self { db, clock, backchannel, written: Notify::new(), stopping: AtomicBool::new(false) }
+    pub fn new(db: Db, clock: Clock, backchannel: Backchannel, webhooks: Webhooks) -> Self {
+        let line = |which, most| Line { which, most, written: Notify::new() };
+        let logouts = line(Which::Kind(backchannel::KIND), MOST);
+        let of_receivers = webhooks.all.iter().map(|webhook| line(Which::Lane(webhook.receiver().lane()), MOST_OF_ONE));
+        let lines = std::iter::once(logouts).chain(of_receivers).collect();
+        Self { db, clock, backchannel, webhooks, lines, stopping: AtomicBool::new(false) }
     }
 
     /// Says that something was written, so that it is delivered at once.
     pub fn wake(&self) {
-        self.written.notify_one();
+        for line in &self.lines {
+            line.written.notify_one();
+        }
     }
 
     /// Begins nothing any more; [`Outbox::run`] ends when the attempts in flight have.
@@ -63,18 +88,28 @@ impl Outbox {
 
     /// Delivers until it is told to stop.
     pub async fn run(self: Arc<Self>) {
+        let mut lines = JoinSet::new();
+        for line in 0..self.lines.len() {
+            lines.spawn_local(Arc::clone(&self).deliver_line(line));
+        }
+        while lines.join_next().await.is_some() {}
+    }
+
+    async fn deliver_line(self: Arc<Self>, line: usize) {
+        let Line { which, most, written } = &self.lines[line];
         let mut in_flight = JoinSet::new();
         while !self.stopping.load(Ordering::Acquire) {
-            let claimed = self.claim(None, MOST - in_flight.len()).await;
+            while in_flight.try_join_next().is_some() {}
+            let claimed = self.claim(which, None, most - in_flight.len()).await;
             let found = !claimed.is_empty();
             for message in claimed {
                 in_flight.spawn_local(Arc::clone(&self).attempt(message));
             }
-            if found && in_flight.len() < MOST {
+            if found && in_flight.len() < *most {
                 continue;
             }
             tokio::select! {
-                () = self.written.notified() => {}
+                () = written.notified() => {}
                 () = tokio::time::sleep(PAUSE) => {}
                 Some(_) = in_flight.join_next() => {}
             }
@@ -82,11 +117,11 @@ impl Outbox {
         while in_flight.join_next().await.is_some() {}
     }
 
-    /// Attempts every message of the lanes that begin so, at once and together, and waits until all were attempted or
+    /// Attempts every logout of the lanes that begin so, at once and together, and waits until all were attempted or
     /// `patience` is over. Those that take longer go on without being waited for.
     pub async fn attempt_now(self: &Arc<Self>, lanes: &str, patience: Duration) {
         let mut attempts = JoinSet::new();
-        for message in self.claim(Some(lanes), MOST).await {
+        for message in self.claim(&Which::Kind(backchannel::KIND), Some(lanes), MOST).await {
             attempts.spawn_local(Arc::clone(self).attempt(message));
         }
         // More than could be claimed at once.
@@ -97,16 +132,26 @@ impl Outbox {
         }
     }
 
-    async fn claim(&self, lanes: Option<&str>, most: usize) -> Vec<Claimed> {
+    async fn claim(&self, which: &Which, lanes: Option<&str>, most: usize) -> Vec<Claimed> {
         if most == 0 {
             return Vec::new();
         }
         let (now, lanes) = (self.clock.now(), lanes.map(ToOwned::to_owned));
-        let claim = move |conn: &mut diesel::PgConnection| {
-            let leased_until = now + lease();
-            outbox::claim(conn, &Wanted { kinds: KINDS, lanes: lanes.as_deref(), most, now, leased_until })
+        let leased_until = now + lease();
+        let claimed = match which {
+            Which::Kind(kind) => {
+                let kind = *kind;
+                let claim = move |conn: &mut diesel::PgConnection| {
+                    outbox::claim(conn, &Wanted { kinds: &[kind], lanes: lanes.as_deref(), most, now, leased_until })
+                };
+                self.db.run(claim).await
+            }
+            Which::Lane(lane) => {
+                let lane = lane.clone();
+                self.db.run(move |conn| outbox::claim_any_of(conn, &lane, most, now, leased_until)).await
+            }
         };
-        self.db.run(claim).await.unwrap_or_else(|error| {
+        claimed.unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the outbox could not be read");
             Vec::new()
         })
@@ -129,6 +174,7 @@ impl Outbox {
     async fn deliver(&self, message: &Claimed) -> Result<(), Undelivered> {
         match message.kind.as_str() {
             backchannel::KIND => self.backchannel.deliver(&message.payload, self.clock.now()).await,
+            webhooks::KIND => self.webhooks.deliver(&message.payload, self.clock.now()).await,
             kind => Err(Undelivered::Again(format!("this server delivers no {kind:?}"))),
         }
     }
@@ -151,34 +197,55 @@ impl Outbox {
             message.id = message.id,
             message.kind = message.kind,
             message.attempt = message.attempt,
-            message.payload = %message.payload,
+            message.about = %about(message),
             error,
             next_try_at = next.map(tracing::field::display),
             "{}",
             if next.is_some() { "a message did not arrive" } else { "a message did not arrive and is given up" }
         );
-        let event = Event {
-            client: message.payload["client"].as_str().map(ToOwned::to_owned),
-            subject: Some(message.id.to_string()),
-            detail: json!({
-                "kind": message.kind, "attempt": message.attempt, "error": error, "nextTryAt": next,
-                "session": message.payload["session"],
-            }),
-            ..Event::new(EventKind::DeliveryFailed, now, &Provenance::default())
-        };
+        let event = event_of_failure(message, &error, next, now);
         let message = message.clone();
         self.db
-            .tx(move |conn| {
-                if outbox::failed(conn, &message, &error, next, now)? {
-                    audit::insert(conn, &event)?;
-                }
-                Ok(())
+            .tx(move |conn| match (outbox::failed(conn, &message, &error, next, now)?, event) {
+                (true, Some(event)) => audit::insert(conn, &event),
+                _ => Ok(()),
             })
             .await
     }
 }
 
+/// What a message is about, in a few words that name nobody.
+fn about(message: &Claimed) -> Value {
+    let payload = &message.payload;
+    match message.kind.as_str() {
+        backchannel::KIND => payload.clone(),
+        _ => json!({ "to": payload["to"], "event": payload["event"]["id"], "type": payload["event"]["kind"] }),
+    }
+}
+
+/// The event of a message that did not arrive. A receiver of events that is away for a day misses thousands, each tried a dozen
+/// times: of those the trail tells only which were given up.
+fn event_of_failure(message: &Claimed, error: &str, next: Option<Time>, now: Time) -> Option<Event> {
+    let is_logout = message.kind == backchannel::KIND;
+    if !is_logout && next.is_some() {
+        return None;
+    }
+    let mut detail = json!({ "kind": message.kind, "attempt": message.attempt, "error": error, "nextTryAt": next });
+    if is_logout {
+        detail["session"] = message.payload["session"].clone();
+    } else {
+        detail["message"] = about(message);
+    }
+    Some(Event {
+        client: message.payload["client"].as_str().map(ToOwned::to_owned),
+        subject: Some(message.id.to_string()),
+        detail,
+        ..Event::new(EventKind::DeliveryFailed, now, &Provenance::default())
+    })
+}
+
 fn count(message: &Claimed, outcome: &'static str) {
-    let kind = KINDS.iter().copied().find(|kind| *kind == message.kind).unwrap_or("other");
+    let known = [backchannel::KIND, webhooks::KIND];
+    let kind = known.into_iter().find(|kind| *kind == message.kind).unwrap_or("other");
     metrics::counter!("passmint_outbox_attempts_total", "kind" => kind, "outcome" => outcome).increment(1);
 }

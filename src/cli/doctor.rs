@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::print;
 use super::settings::{Loaded, Settings};
+use crate::assembly::declared_endpoint;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::tls::Certificate;
@@ -86,6 +87,7 @@ fn examine(report: &mut Report, loaded: Loaded) {
     tls(report, &loaded.config);
     listen::examine(report, &loaded.config);
     relying_parties(report, &loaded.config);
+    webhooks(report, &loaded.config);
     let Some(desk) = database::examine(report, loaded) else { return };
     rooms::examine(report, &desk);
 }
@@ -108,6 +110,15 @@ fn tls(report: &mut Report, config: &Config) {
         Err(error) => report.wrong(name, error),
         Ok((_, warnings)) if warnings.is_empty() => report.good(name, "fits its key and the host of public_url"),
         Ok((_, warnings)) => report.wrong(name, warnings.join("; ")),
+    }
+}
+
+fn webhooks(report: &mut Report, config: &Config) {
+    for webhook in config.webhooks.iter().filter(|webhook| webhook.enabled) {
+        let (name, url) = (&webhook.endpoint.name, &webhook.endpoint.url);
+        let examined = declared_endpoint(&webhook.endpoint)
+            .map(|_| format!("its secrets can be read; `passmint webhooks test {name}` sends {url} a message"));
+        report.note(format!("webhook {name}"), examined);
     }
 }
 

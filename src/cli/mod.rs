@@ -25,6 +25,7 @@ mod serve;
 mod settings;
 mod trusted_issuers;
 mod users;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -79,6 +80,9 @@ enum Command {
     /// Messages to other systems that have not arrived.
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// Those who are told of events.
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// Take over people and their passkeys from another system; the same file again changes nothing.
     Import(import::Import),
     /// Write out everybody with everything they would need to leave, public keys of passkeys included.
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Bridges(command) => command.run(settings),
         Command::TrustedIssuers(command) => command.run(settings),
         Command::Outbox(command) => command.run(settings),
+        Command::Webhooks(command) => command.run(settings),
         Command::Import(command) => command.run(settings),
         Command::Export(command) => command.run(settings),
     };

@@ -19,6 +19,9 @@ pub enum Outbox {
         /// How many at most.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=100_000))]
         limit: i64,
+        /// Only messages of this kind, such as `webhook`.
+        #[arg(long)]
+        kind: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -34,15 +37,15 @@ impl Outbox {
     /// Runs the command.
     pub fn run(self, settings: &Settings) -> Outcome {
         match self {
-            Self::List { limit, json } => list(settings, limit, json),
+            Self::List { limit, kind, json } => list(settings, limit, kind.as_deref(), json),
             Self::Retry { id } => retry(settings, id),
         }
     }
 }
 
-fn list(settings: &Settings, limit: i64, json: bool) -> Outcome {
+fn list(settings: &Settings, limit: i64, kind: Option<&str>, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let stored = desk.read(|conn| Ok(outbox::undelivered(conn, limit)?))?;
+    let stored = desk.read(|conn| Ok(outbox::undelivered(conn, kind, limit)?))?;
     if json {
         return print::json(&stored.iter().map(document).collect::<Vec<_>>());
     }

@@ -13,6 +13,7 @@ use super::{
 };
 use super::{
     outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
+    webhooks,
 };
 
 /// A setting.
@@ -106,6 +107,7 @@ pub const SECTIONS: &[&Section] = &[
     &trusted_issuers::SECTION,
     &authorization_servers::SECTION,
     &forward_auth::SECTION,
+    &webhooks::SECTION,
 ];
 
 /// Every setting.

@@ -49,6 +49,7 @@ mod tls;
 mod tokens;
 mod trusted_issuers;
 mod values;
+mod webhooks;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -80,6 +81,7 @@ pub use session::Session;
 pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
 pub use trusted_issuers::TrustedIssuer;
+pub use webhooks::{Endpoint, Webhook};
 
 use crate::domain::exchange::Rule;
 use crate::domain::forward::ProtectedHost;
@@ -148,6 +150,8 @@ pub struct Config {
     pub exchange_rules: Vec<Rule>,
     /// Every protected host.
     pub forward_auth: Vec<ProtectedHost>,
+    /// Every webhook.
+    pub webhooks: Vec<Webhook>,
     understood: Vec<Understood>,
 }
 
@@ -215,6 +219,7 @@ impl Config {
         let authorization_servers = authorization_servers::read(reader);
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let forward_auth = forward_auth::read(reader, &server);
+        let webhooks = webhooks::read(reader, &outbound);
         let understood = Vec::new();
         Self {
             server,
@@ -239,6 +244,7 @@ impl Config {
             authorization_servers,
             exchange_rules,
             forward_auth,
+            webhooks,
             understood,
         }
     }

@@ -26,3 +26,4 @@ pub mod standard_claims;
 pub mod text;
 pub mod trust;
 pub mod user;
+pub mod webhook;

@@ -12,7 +12,7 @@ use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::delivery::Undelivered;
 use crate::domain::id::{SessionId, UserId};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, Post};
 use crate::tokens::Mint;
 
 /// What the outbox calls these messages.
@@ -61,7 +61,8 @@ impl Backchannel {
             .logout_token(&client, &self.mint.subject_of(&client, notice.user), notice.session, now)
             .map_err(|error| Undelivered::Again(error.to_string()))?;
         let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
-        match self.outbound.post(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND).await {
+        let post = Post::new(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND);
+        match self.outbound.post(post).await {
             // It was taken; what else the answer says is nobody's concern.
             Ok(_) | Err(OutboundError::TooLarge | OutboundError::Encoded) => Ok(()),
             Err(OutboundError::Status(400)) => {

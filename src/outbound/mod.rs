@@ -62,7 +62,7 @@ pub enum OutboundError {
     #[error("no proper answer: {0}")]
     Http(#[from] hyper::Error),
     /// It took too long.
-    #[error("no answer within 5 seconds")]
+    #[error("no answer in time")]
     TimedOut,
     /// It is too much.
     #[error("the answer is larger than 64 KiB")]
@@ -114,6 +114,30 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A document to be sent.
+#[derive(Clone, Debug)]
+pub struct Post<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: &'a [(&'static str, String)],
+    /// The document.
+    pub body: Vec<u8>,
+    /// A fixed word for log and metrics.
+    pub purpose: &'static str,
+    /// How long everything may take, 5 seconds at most.
+    pub within: Duration,
+}
+
+impl<'a> Post<'a> {
+    /// A document that is sent without haste and without further headers.
+    pub const fn new(url: &'a str, content_type: &'static str, body: Vec<u8>, purpose: &'static str) -> Self {
+        Self { url, content_type, headers: &[], body, purpose, within: TIME }
+    }
+}
+
 /// The client.
 #[derive(Clone)]
 pub struct Outbound {
@@ -153,22 +177,19 @@ impl Outbound {
     /// [`OutboundError`], logged and counted already.
     pub async fn get(&self, url: &str, accept: &'static str, purpose: &'static str) -> Result<Answer, OutboundError> {
         let request = Request::builder().method(Method::GET).header(header::ACCEPT, accept);
-        self.call(url, request, Bytes::new(), purpose).await
+        self.call(url, request, Bytes::new(), purpose, TIME).await
     }
 
     /// Sends a document and reads the answer.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn post(
-        &self,
-        url: &str,
-        content_type: &'static str,
-        body: Vec<u8>,
-        purpose: &'static str,
-    ) -> Result<Answer, OutboundError> {
-        let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, content_type);
-        self.call(url, request, body.into(), purpose).await
+    pub async fn post(&self, post: Post<'_>) -> Result<Answer, OutboundError> {
+        let mut request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, post.content_type);
+        for (name, value) in post.headers {
+            request = request.header(*name, value);
+        }
+        self.call(post.url, request, post.body.into(), post.purpose, post.within.min(TIME)).await
     }
 
     async fn call(
@@ -177,8 +198,9 @@ impl Outbound {
         request: hyper::http::request::Builder,
         body: Bytes,
         purpose: &'static str,
+        within: Duration,
     ) -> Result<Answer, OutboundError> {
-        let result = tokio::time::timeout(TIME, self.exchange(url, request, body)).await;
+        let result = tokio::time::timeout(within, self.exchange(url, request, body)).await;
         let result = result.unwrap_or(Err(OutboundError::TimedOut));
         let outcome = result.as_ref().map_or_else(OutboundError::reason, |_| "done");
         metrics::counter!("passmint_outbound_requests_total", "purpose" => purpose, "outcome" => outcome).increment(1);

@@ -75,7 +75,7 @@ async fn an_honest_answer_is_read() {
     };
     let url = format!("http://localhost:{port}/a?b=c#d");
     assert_eq!(client(true).get(&url, "application/json", "test").await.unwrap(), expected);
-    assert_eq!(client(true).post(&url, "application/json", vec![1; 9], "test").await.unwrap(), expected);
+    assert_eq!(client(true).post(Post::new(&url, "application/json", vec![1; 9], "test")).await.unwrap(), expected);
 }
 
 #[tokio::test]

@@ -95,8 +95,8 @@ pub struct Filter {
     pub client: Option<String>,
 }
 
-/// One event, whole.
-#[derive(Clone, Debug, Queryable, Selectable)]
+/// One event, whole. It also reads from what `to_jsonb` makes of its row.
+#[derive(Clone, Debug, Queryable, Selectable, serde::Deserialize)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
 pub struct Recorded {
     /// Its number.

@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod db;
 pub mod device_codes;
 pub mod error;
+pub mod event_receivers;
 pub mod forward_codes;
 pub mod forward_sessions;
 pub mod groups;

@@ -1,6 +1,7 @@
 //! What must reach others: written with the change it tells of, delivered afterwards, at least once.
 //!
-//! What must always hold: of one lane only the oldest message that waits is claimed; a claim is a lease, so what a crashed
+//! What must always hold: of one lane only the oldest message that waits is claimed, but for lanes whose messages keep no order
+//! among them; a claim is a lease, so what a crashed
 //! server held is delivered by another; what became of an attempt is written by its holder only.
 
 use diesel::prelude::*;
@@ -51,10 +52,9 @@ statement! {
         SELECT id FROM outbox
         WHERE delivered_at IS NULL AND given_up_at IS NULL AND next_try_at <= $1 AND kind = ANY($4)
           AND ($5 IS NULL OR starts_with(lane, $5))
-          AND NOT EXISTS (
-            SELECT FROM outbox AS earlier
-            WHERE earlier.lane = outbox.lane AND earlier.id < outbox.id
-              AND earlier.delivered_at IS NULL AND earlier.given_up_at IS NULL)
+          AND id = (
+            SELECT min(id) FROM outbox AS earlier
+            WHERE earlier.lane = outbox.lane AND earlier.delivered_at IS NULL AND earlier.given_up_at IS NULL)
         ORDER BY next_try_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 FROM due WHERE outbox.id = due.id
@@ -70,13 +70,41 @@ pub fn claim(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Vec<Claimed
         kinds: wanted.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
         lanes: wanted.lanes.map(ToOwned::to_owned),
     };
-    let rows: Vec<(i64, String, Value, i32, Time)> = statement.get_results(conn)?;
+    Ok(claimed(statement.get_results(conn)?))
+}
+
+statement! {
+    ClaimAnyOf {
+        now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt, lane: String => Text,
+    } -> (BigInt, Text, Jsonb, Integer, Timestamptz),
+    ", due AS (
+        SELECT id FROM outbox
+        WHERE lane = $4 AND delivered_at IS NULL AND given_up_at IS NULL AND next_try_at <= $1
+        ORDER BY next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 FROM due WHERE outbox.id = due.id
+    RETURNING outbox.id, kind, payload, attempts, created_at"
+}
+
+/// Claims what is due in a lane whose messages keep no order among them.
+pub fn claim_any_of(
+    conn: &mut PgConnection,
+    lane: &str,
+    most: usize,
+    now: Time,
+    leased_until: Time,
+) -> Result<Vec<Claimed>, StorageError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    Ok(claimed(ClaimAnyOf { now, leased_until, most, lane: lane.to_owned() }.get_results(conn)?))
+}
+
+fn claimed(rows: Vec<(i64, String, Value, i32, Time)>) -> Vec<Claimed> {
     let mut claimed: Vec<Claimed> = rows
         .into_iter()
         .map(|(id, kind, payload, attempt, created_at)| Claimed { id, kind, payload, attempt, created_at })
         .collect();
     claimed.sort_by_key(|message| message.id);
-    Ok(claimed)
+    claimed
 }
 
 /// Notes that a message arrived.
@@ -135,14 +163,14 @@ pub struct Stored {
     pub given_up_at: Option<Time>,
 }
 
-/// What has not arrived: waits or was given up. The newest first.
-pub fn undelivered(conn: &mut PgConnection, most: i64) -> Result<Vec<Stored>, StorageError> {
-    Ok(outbox::table
-        .filter(outbox::delivered_at.is_null())
-        .order(outbox::id.desc())
-        .limit(most)
-        .select(Stored::as_select())
-        .load(conn)?)
+/// What has not arrived: waits or was given up; of this kind, when given. The newest first.
+pub fn undelivered(conn: &mut PgConnection, kind: Option<&str>, most: i64) -> Result<Vec<Stored>, StorageError> {
+    let mut query =
+        outbox::table.filter(outbox::delivered_at.is_null()).order(outbox::id.desc()).limit(most).into_boxed();
+    if let Some(kind) = kind {
+        query = query.filter(outbox::kind.eq(kind));
+    }
+    Ok(query.select(Stored::as_select()).load(conn)?)
 }
 
 /// How many wait, and how many were given up.

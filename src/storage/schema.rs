@@ -467,6 +467,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    event_receivers (kind, name) {
+        kind -> Text,
+        name -> Text,
+        events -> Array<Text>,
+        managed_by -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(credentials -> users (user_id));
 diesel::joinable!(credential_index -> credentials (credential));
 diesel::joinable!(sessions -> users (user_id));
@@ -488,6 +500,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credentials,
     device_codes,
     device_guesses,
+    event_receivers,
     external_ids,
     forward_codes,
     forward_sessions,

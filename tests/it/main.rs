@@ -115,3 +115,5 @@ mod transactions;
 mod trusted_issuers;
 /// Claims about a person: at userinfo, and in ID tokens only where asked for.
 mod userinfo;
+/// Webhooks: who is told of what, signed how, and what becomes of messages that do not arrive.
+mod webhooks;

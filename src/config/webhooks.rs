@@ -1,0 +1,136 @@
+//! Webhooks: who is told of events.
+//!
+//! Here a webhook is only read and typed; its secrets are opened where the server or a command needs them.
+
+use std::path::PathBuf;
+
+use super::keys::{Fallback, Key, Kind, Section};
+use super::outbound::Outbound;
+use super::problems::{Wrong, nearest, quoted};
+use super::reader::Reader;
+use crate::domain::audit::EventKind;
+use crate::domain::client::fields;
+use crate::domain::webhook::is_event;
+
+/// Somebody that signed messages are sent to, as configured.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// The file of the secret that messages are signed with.
+    pub secret_file: PathBuf,
+    /// The file of the secret before, which signs beside it.
+    pub previous_secret_file: Option<PathBuf>,
+    /// Whether it is told e-mail addresses and names.
+    pub personal_data: bool,
+}
+
+/// A webhook as configured.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where messages go.
+    pub endpoint: Endpoint,
+    /// Whether it is told.
+    pub enabled: bool,
+    /// What it is told of.
+    pub events: Vec<String>,
+}
+
+pub(super) const SECTION: Section = Section {
+    title: "Webhooks",
+    doc: "`[webhooks.<name>]`, in the file only: who is told of [events](audit-events.md), by signed messages in the form of \
+          Standard Webhooks, at least once. [How](../operations/webhooks.md).",
+    keys: &[
+        Key {
+            path: "webhooks.<name>.url",
+            kind: Kind::Text("URL"),
+            default: Fallback::Required,
+            doc: "Where messages are posted: https; http on this machine only, and with `outbound.allow_private_addresses`.",
+        },
+        Key {
+            path: "webhooks.<name>.secret_file",
+            kind: Kind::Path,
+            default: Fallback::Required,
+            doc: "The file of the secret that messages are signed with, `whsec_…`; `passmint webhooks secret` makes one.",
+        },
+        Key {
+            path: "webhooks.<name>.previous_secret_file",
+            kind: Kind::Path,
+            default: Fallback::Unset,
+            doc: "The file of the secret before, while the receiver changes over: messages carry a signature by each.",
+        },
+        Key {
+            path: "webhooks.<name>.events",
+            kind: Kind::List("event"),
+            default: Fallback::Required,
+            doc: "What it is told of: events by name, groups such as `session.*`, or `*` for all.",
+        },
+        Key {
+            path: "webhooks.<name>.personal_data",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether messages tell the e-mail address and the name of the person that an event is about.",
+        },
+        Key {
+            path: "webhooks.<name>.enabled",
+            kind: Kind::Switch,
+            default: Fallback::Value("true"),
+            doc: "Whether it is told. What happens while it is not is not told later.",
+        },
+    ],
+};
+
+/// Reads every webhook.
+pub(super) fn read(reader: &mut Reader<'_>, outbound: &Outbound) -> Vec<Webhook> {
+    reader.names("webhooks").iter().map(|name| read_one(reader, name, outbound)).collect()
+}
+
+fn read_one(reader: &mut Reader<'_>, name: &str, outbound: &Outbound) -> Webhook {
+    let table = format!("webhooks.{name}");
+    let endpoint = endpoint(reader, &table, name, outbound);
+    let events = format!("{table}.events");
+    let webhook = Webhook {
+        endpoint,
+        enabled: reader.switch(&format!("{table}.enabled")),
+        events: reader.list_as(&events, event).unwrap_or_default(),
+    };
+    if webhook.events.is_empty() && reader.is_given(&events) {
+        reader.contradiction(&events, &[], Wrong::new("names no event", "name some, or write enabled = false"));
+    }
+    webhook
+}
+
+/// Reads where messages go and what they are signed with.
+pub(super) fn endpoint(reader: &mut Reader<'_>, table: &str, name: &str, outbound: &Outbound) -> Endpoint {
+    let key = |field: &str| format!("{table}.{field}");
+    let url = reader.text_as(&key("url"), |text| {
+        fields::web_address(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
+    });
+    let url = url.unwrap_or_default();
+    if url.starts_with("http:") && !outbound.allow_private_addresses {
+        let cure = "use https, or write outbound.allow_private_addresses = true";
+        let wrong = Wrong::new("is an address of this machine, and none of those is asked", cure);
+        reader.contradiction(&key("url"), &["outbound.allow_private_addresses"], wrong);
+    }
+    Endpoint {
+        name: name.to_owned(),
+        url,
+        secret_file: reader.path(&key("secret_file")).unwrap_or_default(),
+        previous_secret_file: reader.path(&key("previous_secret_file")),
+        personal_data: reader.switch(&key("personal_data")),
+    }
+}
+
+fn event(text: &str) -> Result<String, Wrong> {
+    if is_event(text) {
+        return Ok(text.to_owned());
+    }
+    let names = EventKind::ALL.iter().map(|kind| kind.as_str());
+    let cure = match nearest(text, names) {
+        Some(meant) => format!("did you mean {}?", quoted(meant)),
+        None => "write the name of an event, a group such as \"session.*\", or \"*\" for all".to_owned(),
+    };
+    Err(Wrong::new(format!("{} is no event", quoted(text)), cure))
+}

@@ -1,0 +1,147 @@
+//! Messages that are signed for their receiver, in the form of Standard Webhooks 1.0.0 (standardwebhooks.com).
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::audit::EventKind;
+use super::secret::Secret;
+use crate::clock::Time;
+
+/// How a secret begins, so that it is not taken for another kind.
+const PREFIX: &str = "whsec_";
+
+/// The secret that we share with a receiver: 24 to 64 bytes, shown in base64.
+#[derive(Clone, Debug)]
+pub struct SigningSecret(Secret<Vec<u8>>);
+
+impl SigningSecret {
+    /// A secret made of these random bits.
+    pub fn from_bits(bits: &[u8; 32]) -> Self {
+        Self(Secret::new(bits.to_vec()))
+    }
+
+    /// Reads one; none when it is not `whsec_` and the base64 of 24 to 64 bytes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.trim().strip_prefix(PREFIX)?).ok().map(Secret::new)?;
+        (24..=64).contains(&bytes.expose().len()).then_some(Self(bytes))
+    }
+
+    /// As it is given to the receiver.
+    pub fn to_text(&self) -> Secret<String> {
+        Secret::new(format!("{PREFIX}{}", STANDARD.encode(self.0.expose())))
+    }
+
+    fn sign(&self, signed: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
+        format!("v1,{}", STANDARD.encode(hmac::sign(&key, signed)))
+    }
+}
+
+/// Somebody that signed messages are sent to.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// The secret, and the one before while receivers change over.
+    pub secrets: Vec<SigningSecret>,
+    /// Whether it is told e-mail addresses and names.
+    pub personal_data: bool,
+}
+
+impl Endpoint {
+    /// The headers that make a message genuine: its id, the moment of this attempt, and a signature over both and the body
+    /// by each secret.
+    pub fn headers(&self, id: &str, at: Time, body: &[u8]) -> [(&'static str, String); 3] {
+        let at = at.timestamp().to_string();
+        let signed = [id.as_bytes(), b".", at.as_bytes(), b".", body].concat();
+        let signatures: Vec<String> = self.secrets.iter().map(|secret| secret.sign(&signed)).collect();
+        [("webhook-id", id.to_owned()), ("webhook-timestamp", at), ("webhook-signature", signatures.join(" "))]
+    }
+}
+
+/// Somebody that is told of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// What the outbox calls messages to it.
+    pub kind: &'static str,
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it is told of, see [`is_event`].
+    pub events: Vec<String>,
+}
+
+impl Receiver {
+    /// The lane of its messages.
+    pub fn lane(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
+/// Whether a text names events: one of them, a group such as `session.*`, or `*` for all.
+pub fn is_event(text: &str) -> bool {
+    let group = |kind: &EventKind| kind.as_str().split_once('.').map(|(group, _)| group);
+    match text.strip_suffix(".*") {
+        Some(wanted) => EventKind::ALL.iter().any(|kind| group(kind) == Some(wanted)),
+        None => text == "*" || EventKind::parse(text).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(secrets: &[&str]) -> Endpoint {
+        Endpoint {
+            name: "x".into(),
+            url: "https://x.example/".into(),
+            secrets: secrets.iter().map(|text| SigningSecret::parse(text).unwrap()).collect(),
+            personal_data: false,
+        }
+    }
+
+    /// The example that libraries of Standard Webhooks test themselves with.
+    #[test]
+    fn the_signature_is_the_one_that_others_make() {
+        let endpoint = endpoint(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
+        let at = Time::from_timestamp(1_614_265_330, 0).unwrap();
+        let headers = endpoint.headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#);
+        let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert_eq!(headers[2], ("webhook-signature", expected.to_owned()));
+        assert_eq!(headers[1], ("webhook-timestamp", "1614265330".to_owned()));
+    }
+
+    #[test]
+    fn two_secrets_sign_while_receivers_change_over() {
+        let (old, new) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let at = Time::UNIX_EPOCH;
+        let alone = |secret| endpoint(&[secret]).headers("m", at, b"{}")[2].1.clone();
+        let both = endpoint(&[new, old]).headers("m", at, b"{}")[2].1.clone();
+        assert_eq!(both, format!("{} {}", alone(new), alone(old)));
+    }
+
+    #[test]
+    fn secrets_read_back_and_bad_ones_are_refused() {
+        let secret = SigningSecret::from_bits(&[7; 32]);
+        let text = secret.to_text().expose().clone();
+        assert_eq!(SigningSecret::parse(&format!("{text}\n")).unwrap().to_text().expose(), &text);
+        let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![1; bytes]));
+        assert!(SigningSecret::parse(&of(24)).is_some() && SigningSecret::parse(&of(64)).is_some());
+        for bad in ["", "whsec_", "secret", &of(23), &of(65), &text.replace("whsec_", "pmk_"), "whsec_%%%%"] {
+            assert!(SigningSecret::parse(bad).is_none(), "{bad}");
+        }
+        assert!(!format!("{secret:?}").contains('7'), "never shown");
+    }
+
+    #[test]
+    fn events_are_named_one_by_one_in_groups_or_all() {
+        for good in ["*", "session.*", "passkey.added", "user.*"] {
+            assert!(is_event(good), "{good}");
+        }
+        for bad in ["", "session", "session.", "sess.*", "*.added", "session.**", "passkey.Added", ".*"] {
+            assert!(!is_event(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Who is told of which audit events. A trigger of the schema reads this table and fills the outbox.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Text, Timestamptz};
+
+use super::StorageError;
+use super::credentials::Texts;
+use super::schema::{event_receivers, outbox};
+use crate::clock::Time;
+use crate::domain::webhook::Receiver;
+
+#[derive(Queryable)]
+struct Row {
+    kind: String,
+    name: String,
+    #[diesel(deserialize_as = Texts)]
+    events: Vec<String>,
+}
+
+/// Makes the table agree with the configuration: those declared are told from now on, those it no longer declares are not,
+/// and what waits for them is given up. Call it under the start-up lock.
+pub fn apply(conn: &mut PgConnection, declared: &[Receiver], source: &str, now: Time) -> Result<(), StorageError> {
+    let live = event_receivers::table.filter(event_receivers::disabled_at.is_null());
+    let stored: Vec<Row> =
+        live.select((event_receivers::kind, event_receivers::name, event_receivers::events)).load(conn)?;
+    for receiver in declared {
+        let same = stored
+            .iter()
+            .any(|row| row.kind == receiver.kind && row.name == receiver.name && row.events == receiver.events);
+        if !same {
+            put(conn, receiver, source, now)?;
+        }
+    }
+    for row in &stored {
+        if !declared.iter().any(|receiver| receiver.kind == row.kind && receiver.name == row.name) {
+            disable(conn, &row.kind, &row.name, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(conn: &mut PgConnection, receiver: &Receiver, source: &str, now: Time) -> Result<(), StorageError> {
+    let values = (
+        event_receivers::events.eq(&receiver.events),
+        event_receivers::managed_by.eq(source),
+        event_receivers::updated_at.eq(now),
+    );
+    diesel::insert_into(event_receivers::table)
+        .values((
+            event_receivers::kind.eq(receiver.kind),
+            event_receivers::name.eq(&receiver.name),
+            event_receivers::created_at.eq(now),
+            values,
+        ))
+        .on_conflict((event_receivers::kind, event_receivers::name))
+        .do_update()
+        .set((values, event_receivers::disabled_at.eq(None::<Time>)))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn disable(conn: &mut PgConnection, kind: &str, name: &str, now: Time) -> Result<(), StorageError> {
+    diesel::update(event_receivers::table.find((kind, name)))
+        .set((event_receivers::disabled_at.eq(now), event_receivers::updated_at.eq(now)))
+        .execute(conn)?;
+    let waiting = outbox::table
+        .filter(outbox::lane.eq(format!("{kind}/{name}")))
+        .filter(outbox::delivered_at.is_null())
+        .filter(outbox::given_up_at.is_null());
+    diesel::update(waiting)
+        .set((outbox::given_up_at.eq(now), outbox::last_error.eq("its receiver is not configured any more")))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Whether a receiver is told of events now.
+pub fn is_told(conn: &mut PgConnection, kind: &str, name: &str) -> Result<bool, StorageError> {
+    let row = event_receivers::table.find((kind, name)).filter(event_receivers::disabled_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(row)).get_result(conn)?)
+}
+
+/// Tells a receiver once more of the events that it is told of and that happened from `from` on and before `to`; gives how
+/// many.
+pub fn replay(
+    conn: &mut PgConnection,
+    (kind, name): (&str, &str),
+    (from, to): (Time, Time),
+    now: Time,
+) -> Result<usize, StorageError> {
+    // As the trigger does.
+    let again = diesel::sql_query(
+        "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
+         SELECT receiver.kind, receiver.kind || '/' || name,
+             jsonb_build_object('to', name, 'event', to_jsonb(event)), $5, $5
+         FROM event_receivers AS receiver, audit_events AS event
+         WHERE receiver.kind = $1 AND name = $2 AND disabled_at IS NULL AND event.at >= $3 AND event.at < $4
+           AND events && ARRAY[event.kind, split_part(event.kind, '.', 1) || '.*', '*']
+           AND (event.kind <> 'delivery.failed' OR event.detail->>'kind' NOT IN ('webhook', 'after_sign_in'))
+         ORDER BY event.id",
+    );
+    Ok(again
+        .bind::<Text, _>(kind)
+        .bind::<Text, _>(name)
+        .bind::<Timestamptz, _>(from)
+        .bind::<Timestamptz, _>(to)
+        .bind::<Timestamptz, _>(now)
+        .execute(conn)?)
+}
