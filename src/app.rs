@@ -25,15 +25,15 @@ use crate::domain::client::{Client, ClientDefinition, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::forward_auth::ForwardAuth;
-use crate::hooks::Webhooks;
 use crate::hooks::webhooks::Sender;
+use crate::hooks::{AfterSignIn, Webhooks};
 use crate::logout::backchannel::Backchannel;
 use crate::logout::session_state::BrowserStates;
 use crate::oidc::Oidc;
 use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::discovery::{Capabilities, Published};
 use crate::oidc::registration::{Policy, Registration};
-use crate::outbox::Outbox;
+use crate::outbox::{Handlers, Outbox};
 use crate::routes;
 use crate::routes::fallback;
 use crate::site::Site;
@@ -421,7 +421,9 @@ fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {
         sender: Sender { outbound: rooms.outbound.clone(), issuer: config.issuer().to_owned() },
         db: rooms.db.clone(),
     };
-    Outbox::new(rooms.db.clone(), clock.clone(), backchannel, webhooks)
+    let after_sign_in =
+        AfterSignIn { all: rooms.hooks_after.clone(), sender: webhooks.sender.clone(), db: rooms.db.clone() };
+    Outbox::new(rooms.db.clone(), clock.clone(), Handlers { backchannel, webhooks, after_sign_in })
 }
 
 fn published(config: &Config, rooms: &Rooms) -> Published {

@@ -23,7 +23,7 @@ pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
     open as open_master_key,
 };
-pub use receivers::{endpoint as declared_endpoint, webhooks as declared_webhooks};
+pub use receivers::{endpoint as declared_endpoint, hooks as declared_hooks, webhooks as declared_webhooks};
 pub use relying_parties::guard as guard_relying_parties;
 
 use crate::bridge::stored::{Home, OwnKey, own_keys};
@@ -37,7 +37,8 @@ use crate::clients::{self, Clients};
 use crate::clock::{Clock, Time};
 use crate::config::{self, Config};
 use crate::domain::session::SessionLifetimes;
-use crate::hooks::webhooks::Webhook;
+use crate::hooks::webhooks::{Sender, Webhook};
+use crate::hooks::{BeforeSignIn, after};
 use crate::outbound::Outbound;
 use crate::resources::{self, Resources};
 use crate::storage::cluster::{Cluster, ClusterError};
@@ -114,6 +115,8 @@ pub struct Rooms {
     pub trusted_issuers: Arc<TrustedIssuers>,
     /// Those who are told of events.
     pub webhooks: Vec<Arc<Webhook>>,
+    /// Those who are told of sign-ins, and say something to the person.
+    pub hooks_after: Vec<Arc<after::Hook>>,
     /// The private cluster, when there is one. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
     /// What is rotated, and how.
@@ -249,6 +252,7 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
     let home = Home { issuer: config.issuer().to_owned(), key_files: declared::bridges(config)? };
     let webhooks = receivers::webhooks(config)?;
+    let hooks = receivers::hooks(config)?;
     let outbound = outbound(config)?;
     let trusted = declared::trusted_issuers(config)?;
     let trusted_issuers = Arc::new(TrustedIssuers::new(trusted, &outbound, clock));
@@ -265,7 +269,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             resources::apply_configuration(conn, &config.resources, source, now)?;
             bridge::declared::apply_configuration(conn, &definitions, source, now)?;
             rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
-            let told: Vec<_> = webhooks.iter().map(Webhook::receiver).collect();
+            let told: Vec<_> =
+                webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
             stored::event_receivers::apply(conn, &told, source, now)?;
             rotation.want(wanted_algorithms(&stored::clients::all(conn)?, &stored::resources::all(conn)?));
             Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
@@ -294,9 +299,14 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         clients: Arc::clone(&clients),
         mint: Arc::clone(&mint),
         bridges: Arc::clone(&bridges),
+        hooks: BeforeSignIn::new(
+            hooks.before,
+            Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
+        ),
         lifetimes: session_lifetimes(config),
     });
     let webhooks = webhooks.into_iter().map(Arc::new).collect();
+    let hooks_after = hooks.after.into_iter().map(Arc::new).collect();
     Ok(Rooms {
         db,
         keys,
@@ -308,6 +318,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         outbound,
         trusted_issuers,
         webhooks,
+        hooks_after,
         cluster,
         rotation,
     })
@@ -354,6 +365,7 @@ fn mint_settings(config: &Config) -> MintSettings {
         id_ttl: config.tokens.id_ttl,
         refresh_idle: config.tokens.refresh_idle,
         refresh_absolute: config.tokens.refresh_absolute,
+        hook_claims: config.tokens.hook_claims.clone(),
     }
 }
 

@@ -17,7 +17,7 @@
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
 //! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
 //! | [`logout`] | signing out, and telling every app that must know |
-//! | [`hooks`] | others' servers that are told what happens, by signed messages |
+//! | [`hooks`] | others' servers that are told what happens, or asked before a sign-in, by signed messages |
 //! | [`outbox`] | delivers messages to other systems, at least once |
 //! | [`import`] | people and passkeys from other systems, and out to them |
 //! | [`outbound`] | everything that is fetched from others or sent to them |

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::clock::{Clock, Time};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::delivery::{Undelivered, next_try};
-use crate::hooks::{Webhooks, webhooks};
+use crate::hooks::{AfterSignIn, Webhooks, after, webhooks};
 use crate::logout::backchannel::{self, Backchannel};
 use crate::storage::outbox::{self, Claimed, Wanted};
 use crate::storage::{Db, StorageError, audit};
@@ -53,24 +53,35 @@ enum Which {
     Lane(String),
 }
 
+/// What delivers each kind, in its own room.
+pub struct Handlers {
+    /// Logouts.
+    pub backchannel: Backchannel,
+    /// Events.
+    pub webhooks: Webhooks,
+    /// Sign-ins.
+    pub after_sign_in: AfterSignIn,
+}
+
 /// The room.
 pub struct Outbox {
     db: Db,
     clock: Clock,
-    backchannel: Backchannel,
-    webhooks: Webhooks,
+    handlers: Handlers,
     lines: Vec<Line>,
     stopping: AtomicBool,
 }
 
 impl Outbox {
     /// An outbox that delivers nothing until [`Outbox::run`].
-    pub fn new(db: Db, clock: Clock, backchannel: Backchannel, webhooks: Webhooks) -> Self {
+    pub fn new(db: Db, clock: Clock, handlers: Handlers) -> Self {
         let line = |which, most| Line { which, most, written: Notify::new() };
         let logouts = line(Which::Kind(backchannel::KIND), MOST);
-        let of_receivers = webhooks.all.iter().map(|webhook| line(Which::Lane(webhook.receiver().lane()), MOST_OF_ONE));
+        let webhooks = handlers.webhooks.all.iter().map(|webhook| webhook.receiver());
+        let receivers = webhooks.chain(handlers.after_sign_in.all.iter().map(|hook| hook.receiver()));
+        let of_receivers = receivers.map(|receiver| line(Which::Lane(receiver.lane()), MOST_OF_ONE));
         let lines = std::iter::once(logouts).chain(of_receivers).collect();
-        Self { db, clock, backchannel, webhooks, lines, stopping: AtomicBool::new(false) }
+        Self { db, clock, handlers, lines, stopping: AtomicBool::new(false) }
     }
 
     /// Says that something was written, so that it is delivered at once.
@@ -173,8 +184,9 @@ impl Outbox {
 
     async fn deliver(&self, message: &Claimed) -> Result<(), Undelivered> {
         match message.kind.as_str() {
-            backchannel::KIND => self.backchannel.deliver(&message.payload, self.clock.now()).await,
-            webhooks::KIND => self.webhooks.deliver(&message.payload, self.clock.now()).await,
+            backchannel::KIND => self.handlers.backchannel.deliver(&message.payload, self.clock.now()).await,
+            webhooks::KIND => self.handlers.webhooks.deliver(&message.payload, self.clock.now()).await,
+            after::KIND => self.handlers.after_sign_in.deliver(&message.payload, self.clock.now()).await,
             kind => Err(Undelivered::Again(format!("this server delivers no {kind:?}"))),
         }
     }
@@ -245,7 +257,7 @@ fn event_of_failure(message: &Claimed, error: &str, next: Option<Time>, now: Tim
 }
 
 fn count(message: &Claimed, outcome: &'static str) {
-    let known = [backchannel::KIND, webhooks::KIND];
+    let known = [backchannel::KIND, webhooks::KIND, after::KIND];
     let kind = known.into_iter().find(|kind| *kind == message.kind).unwrap_or("other");
     metrics::counter!("passmint_outbox_attempts_total", "kind" => kind, "outcome" => outcome).increment(1);
 }

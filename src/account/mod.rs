@@ -16,10 +16,11 @@ use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::user::User;
+use crate::hooks::shown::Shown;
 use crate::logout::backchannel;
 use crate::outbox::Outbox;
 use crate::storage::sessions::TokenIds;
-use crate::storage::{Db, StorageError, audit, sessions};
+use crate::storage::{Db, StorageError, audit, hook_results, sessions};
 
 /// The room.
 pub struct Accounts {
@@ -69,6 +70,13 @@ impl Accounts {
     pub async fn activity_of(&self, user: &User, most: i64) -> Result<Vec<audit::Seen>, StorageError> {
         let owner = user.id;
         self.db.run(move |conn| audit::newest_of(conn, owner, most)).await
+    }
+
+    /// What hooks said to a person after a sign-in, and when that was. What does not read any more is left out.
+    pub async fn said_to(&self, user: &User) -> Result<Vec<(Shown, Time)>, StorageError> {
+        let owner = user.id;
+        let rows = self.db.run(move |conn| hook_results::of_user(conn, owner)).await?;
+        Ok(rows.into_iter().filter_map(|(result, at)| Some((serde_json::from_value(result).ok()?, at))).collect())
     }
 
     /// Signs out.

@@ -197,7 +197,6 @@ impl Ceremonies {
             return Err(CeremonyError::Refused("the credential was not offered"));
         }
 
-        // Look-up, signature and write in one go off the server's threads: handing over costs more than the look-up.
         let (room, answered) = (
             Arc::clone(self),
             Answered {
@@ -208,7 +207,13 @@ impl Ceremonies {
                 origin: origin.clone(),
             },
         );
-        let settled = self.db.offload(move |_| room.settle(&answered)).await??;
+        let opens_session = matches!(ceremony.purpose, Purpose::SignIn { .. });
+        let settled = if opens_session && self.hooks.are_asked(ceremony.wanted.client()) {
+            self.settle_with_hooks(answered).await?
+        } else {
+            // Look-up, signature and write in one go off the server's threads: handing over costs more than the look-up.
+            self.db.offload(move |_| room.settle(&answered)).await??
+        };
         self.deliver(&ceremony.wanted, client.as_deref(), settled, origin).await
     }
 
@@ -227,7 +232,7 @@ impl Ceremonies {
             Purpose::Add { user, session, .. } | Purpose::StepUp { user, session, .. } => (Some(*user), Some(*session)),
             Purpose::Enrol { permit, .. } | Purpose::Prove { permit, .. } => (Some(permit.user), None),
             Purpose::Sign { signing, .. } => (Some(signing.user), Some(signing.session)),
-            Purpose::SignIn { .. } | Purpose::SignUp { .. } => (None, None),
+            Purpose::SignIn { .. } | Purpose::SignUp { .. } => (refusal.proven_user(), None),
         };
         let event = Event {
             user,

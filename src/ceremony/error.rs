@@ -6,7 +6,9 @@ use super::strict::Refusal;
 use crate::bridge::BridgeError;
 use crate::domain::action::ActionRefusal;
 use crate::domain::client::ClientRefusal;
+use crate::domain::id::UserId;
 use crate::domain::operation::OperationError;
+use crate::hooks::before as hooks;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
 
@@ -74,6 +76,14 @@ pub enum CeremonyError {
     /// Told only after proof.
     #[error("sign-in refused: {0}")]
     SignInRefused(&'static str),
+    /// A hook denied it or failed; told only after proof.
+    #[error("{refusal}")]
+    Hook {
+        /// Who proved themselves; nobody yet, for a sign-up.
+        user: Option<UserId>,
+        /// What the hook said.
+        refusal: hooks::Refusal,
+    },
     /// The person has no passkey to prove themselves with.
     #[error("no passkey on this account")]
     NoPasskeyYet,
@@ -122,4 +132,14 @@ pub enum CeremonyError {
     /// The token could not be made.
     #[error(transparent)]
     Mint(#[from] MintError),
+}
+
+impl CeremonyError {
+    /// Who had proved themselves before this refusal, where it says so.
+    pub const fn proven_user(&self) -> Option<UserId> {
+        match self {
+            Self::Hook { user, .. } => *user,
+            _ => None,
+        }
+    }
 }

@@ -35,6 +35,7 @@ use crate::bridge::Bridges;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::domain::session::SessionLifetimes;
+use crate::hooks::BeforeSignIn;
 use crate::storage::Db;
 use crate::tokens::Mint;
 
@@ -58,6 +59,8 @@ pub struct Ceremonies {
     pub mint: Arc<Mint>,
     /// Makes custom tokens.
     pub bridges: Arc<Bridges>,
+    /// Asked before anybody is signed in.
+    pub hooks: BeforeSignIn,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
 }

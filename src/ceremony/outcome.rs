@@ -144,6 +144,7 @@ impl Ceremonies {
             expires_at: now + life.sliding,
             ends_at: now + life.absolute,
             tells_client: tells(wanted, client),
+            hook_claims: serde_json::Map::new(),
         };
         session.expires_at = session.expires_at.min(session.ends_at);
         let (family, seed) = match (wanted, client) {
@@ -228,6 +229,7 @@ impl Ceremonies {
                     credential_class: Some(&plan.session.credential_class),
                     auth_time: plan.session.now,
                     nonce: nonce.as_deref(),
+                    hook_claims: &plan.session.hook_claims,
                 };
                 Given::Tokens(self.mint.tokens(&grant, plan.seed.as_ref(), plan.session.now)?)
             }

@@ -10,6 +10,7 @@ use super::error::CeremonyError;
 use super::options::{self, Account, Choice};
 use super::outcome::{Settled, SignedIn, SignedResult};
 use super::relying_party::RelyingParty;
+use super::settle::{Newcomer, note_failed_hooks};
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Expected};
@@ -265,7 +266,8 @@ impl Ceremonies {
     ) -> Result<SignedIn, CeremonyError> {
         let now = self.clock.now();
         let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
-        let plan = self.plan(&ceremony.wanted, (client, key), &proof.strength(), now)?;
+        let strength = proof.strength();
+        let mut plan = self.plan(&ceremony.wanted, (client, key), &strength, now)?;
         let user = User {
             id: person.id,
             handle: person.handle.to_vec(),
@@ -283,7 +285,12 @@ impl Ceremonies {
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
         // Nobody else knows anything of somebody who is just being made.
         self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), || Ok(Known::default()))?;
-        let event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
+        let mut event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
+        if self.hooks.are_asked(ceremony.wanted.client()) {
+            let passed = self.ask_hooks(&ceremony.wanted, (&user, &[], Newcomer::Yes), &strength, origin).await?;
+            note_failed_hooks(&mut event, &passed.failed);
+            plan.session.hook_claims = passed.claims;
+        }
         let (stored, owner, session, family) =
             (passkey.clone(), user.clone(), plan.session.clone(), plan.family.clone());
         let inserted = self

@@ -13,17 +13,18 @@ use super::error::CeremonyError;
 use super::outcome::Settled;
 use super::relying_party::RelyingParty;
 use super::signals::Signal;
-use super::state::{Ceremony, Purpose};
+use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::Assertion;
 use crate::bridge::{Known, Needs};
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::authentication::Proof;
+use crate::domain::authentication::{Proof, Strength};
 use crate::domain::client::Client;
 use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::user::{User, UserStatus};
+use crate::hooks::before::{Passed, SignIn};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::{self, VerifiedAssertion};
-use crate::storage::{StorageError, audit, sessions, unusable_passkeys};
+use crate::storage::{StorageError, audit, sessions, unusable_passkeys, users};
 use crate::tokens::dpop::Jkt;
 
 /// A read answer to a ceremony that was consumed and whose binding was checked.
@@ -35,9 +36,89 @@ pub(super) struct Answered {
     pub(super) origin: Provenance,
 }
 
+/// Whether the account is made with the sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Newcomer {
+    Yes,
+    No,
+}
+
+/// A passkey whose signature is good, and its owner, as they were when they were read.
+struct Proven {
+    passkey: StoredPasskey,
+    user: User,
+    rule: CounterRule,
+    user_verified: bool,
+}
+
+impl Proven {
+    fn strength(&self, assertion: &Assertion) -> Strength {
+        let backup_eligible = assertion.flags.backup_eligible;
+        Proof { user_verified: self.user_verified, backup_eligible, attested: self.passkey.attested }.strength()
+    }
+}
+
+/// The trail tells of a sign-in that a hook should have had a say in.
+pub(super) fn note_failed_hooks(event: &mut Event, failed: &[String]) {
+    if !failed.is_empty() {
+        event.detail["failedHooks"] = json!(failed);
+    }
+}
+
 impl Ceremonies {
     /// Finds the passkey, verifies the answer and records the sign-in or step-up. Blocks.
     pub(super) fn settle(&self, answered: &Answered) -> Result<Settled, CeremonyError> {
+        let proven = self.prove(answered)?;
+        self.record(answered, proven, Passed::default())
+    }
+
+    /// The same with hooks that are asked in between, while nothing of the database and no thread is held. What they waited for
+    /// may have changed everything: the write repeats every condition.
+    pub(super) async fn settle_with_hooks(self: &Arc<Self>, answered: Answered) -> Result<Settled, CeremonyError> {
+        let answered = Arc::new(answered);
+        let (room, asked) = (Arc::clone(self), Arc::clone(&answered));
+        let (proven, groups) = self
+            .db
+            .offload(move |_| {
+                let proven = room.prove(&asked)?;
+                let owner = proven.user.id;
+                let groups = room.db.blocking(|conn| users::groups_of(conn, owner))?;
+                Ok::<_, CeremonyError>((proven, groups))
+            })
+            .await??;
+        let strength = proven.strength(&answered.assertion);
+        let who = (&proven.user, groups.as_slice(), Newcomer::No);
+        let passed = self.ask_hooks(&answered.ceremony.wanted, who, &strength, &answered.origin).await?;
+        let room = Arc::clone(self);
+        self.db.offload(move |_| room.record(&answered, proven, passed)).await?
+    }
+
+    /// Asks the hooks about a sign-in or sign-up that is proven, and not written.
+    pub(super) async fn ask_hooks(
+        &self,
+        wanted: &Wanted,
+        (user, groups, newcomer): (&User, &[String], Newcomer),
+        strength: &Strength,
+        origin: &Provenance,
+    ) -> Result<Passed, CeremonyError> {
+        let sign_in = SignIn {
+            user,
+            is_new: newcomer == Newcomer::Yes,
+            groups,
+            client: wanted.client(),
+            result: wanted.kind(),
+            acr: strength.acr,
+            amr: &strength.amr,
+            credential_class: strength.class.as_str(),
+            origin,
+            now: self.clock.now(),
+        };
+        let known = (newcomer == Newcomer::No).then_some(user.id);
+        self.hooks.ask(&sign_in).await.map_err(|refusal| CeremonyError::Hook { user: known, refusal })
+    }
+
+    /// Finds the passkey and verifies the answer. Blocks.
+    fn prove(&self, answered: &Answered) -> Result<Proven, CeremonyError> {
         let Answered { ceremony, assertion, origin, .. } = answered;
         let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
         let (state, discoverable, expected) = match &ceremony.purpose {
@@ -66,24 +147,19 @@ impl Ceremonies {
         if !rule.accepts(passkey.sign_count, assertion.sign_count) {
             return Err(self.suspend(&passkey, &user, assertion.sign_count, origin)?);
         }
-        self.record(answered, passkey, user, (rule, user_verified))
+        Ok(Proven { passkey, user, rule, user_verified })
     }
 
-    fn record(
-        &self,
-        answered: &Answered,
-        mut passkey: StoredPasskey,
-        user: User,
-        (rule, user_verified): (CounterRule, bool),
-    ) -> Result<Settled, CeremonyError> {
+    /// Writes what was proven. Blocks.
+    fn record(&self, answered: &Answered, proven: Proven, passed: Passed) -> Result<Settled, CeremonyError> {
         let Answered { ceremony, client, key, assertion, origin } = answered;
+        let strength = proven.strength(assertion);
+        let Proven { mut passkey, user, rule, user_verified } = proven;
         let now = self.clock.now();
         let regressed = !CounterRule::rises(passkey.sign_count, assertion.sign_count);
         passkey.backup_eligible = assertion.flags.backup_eligible;
         passkey.backup_state = assertion.flags.backup_state;
         passkey.last_used_at = Some(now);
-        let strength =
-            Proof { user_verified, backup_eligible: passkey.backup_eligible, attested: passkey.attested }.strength();
         let mut plan = self.plan(&ceremony.wanted, (client.as_deref(), key.as_ref()), &strength, now)?;
         let write = VerifiedAssertion {
             passkey: passkey.id,
@@ -111,10 +187,12 @@ impl Ceremonies {
             }
             _ => EventKind::SignedIn,
         };
+        plan.session.hook_claims = passed.claims;
         let mut event = Self::sign_in_event(kind, &plan.session, &user, &passkey, origin);
         if passkey.first_use_pending {
             event.detail["firstUseSinceImport"] = json!(true);
         }
+        note_failed_hooks(&mut event, &passed.failed);
         if regressed && (rule == CounterRule::First || self.policy.synced_counter == SyncedCounter::Warn) {
             event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
         }

@@ -192,6 +192,16 @@ impl Wanted {
             Self::Tokens { client, .. } | Self::Bridge { client, .. } | Self::Result { client } => Some(client),
         }
     }
+
+    /// What it is, in the word of the API.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Tokens { .. } => "tokens",
+            Self::Bridge { .. } => "bridge",
+            Self::Result { .. } => "result",
+        }
+    }
 }
 
 impl Ceremony {

@@ -116,6 +116,7 @@ pub fn check(settings: &Settings) -> Outcome {
     let loaded = settings.load()?;
     let bridges = crate::assembly::declared_bridges(&loaded.config).map_err(|error| error.to_string())?;
     crate::assembly::declared_webhooks(&loaded.config).map_err(|error| error.to_string())?;
+    crate::assembly::declared_hooks(&loaded.config).map_err(|error| error.to_string())?;
     if let Some(files) = &loaded.config.tls {
         let host = loaded.config.server.public_url.host();
         let (_, warnings) = Certificate::open(files, host, Clock::system().now())?;

@@ -9,7 +9,7 @@
 
 use super::{
     audit, authorization_servers, bridges, challenges, client_openid, clients, database, dpop, exchange, forward_auth,
-    key_files, limits, log,
+    hooks, key_files, limits, log,
 };
 use super::{
     outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
@@ -108,6 +108,7 @@ pub const SECTIONS: &[&Section] = &[
     &authorization_servers::SECTION,
     &forward_auth::SECTION,
     &webhooks::SECTION,
+    &hooks::SECTION,
 ];
 
 /// Every setting.

@@ -23,6 +23,7 @@ mod dpop;
 mod exchange;
 mod forward_auth;
 mod forward_auth_keys;
+mod hooks;
 mod inputs;
 mod key_files;
 pub mod keys;
@@ -64,6 +65,7 @@ pub use clients::{Client, ClientKind, Grant, QUICK_START};
 pub use conninfo::DatabaseTls;
 pub use database::Database;
 pub use dpop::Dpop;
+pub use hooks::{Hook, OnFailure, When};
 pub use key_files::Keys;
 pub use limits::{Bucket, Limits};
 pub use log::{Log, LogFormat, LogLevel};
@@ -152,6 +154,8 @@ pub struct Config {
     pub forward_auth: Vec<ProtectedHost>,
     /// Every webhook.
     pub webhooks: Vec<Webhook>,
+    /// Every hook.
+    pub hooks: Vec<Hook>,
     understood: Vec<Understood>,
 }
 
@@ -204,7 +208,7 @@ impl Config {
         let challenges = challenges::read(reader, database.url.is_some());
         let limits = limits::read(reader);
         let session = session::read(reader);
-        let tokens = tokens::read(reader);
+        let tokens = tokens::read(reader, &server.public_url);
         let dpop = dpop::read(reader);
         let outbound = outbound::read(reader);
         let passkeys = passkeys::read(reader, challenges.ttl);
@@ -220,6 +224,7 @@ impl Config {
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let forward_auth = forward_auth::read(reader, &server);
         let webhooks = webhooks::read(reader, &outbound);
+        let hooks = hooks::read(reader, &outbound);
         let understood = Vec::new();
         Self {
             server,
@@ -245,6 +250,7 @@ impl Config {
             exchange_rules,
             forward_auth,
             webhooks,
+            hooks,
             understood,
         }
     }

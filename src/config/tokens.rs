@@ -3,8 +3,10 @@
 use chrono::Duration;
 
 use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
-use super::problems::Wrong;
+use super::problems::{Wrong, quoted};
+use super::public_url::PublicUrl;
 use super::reader::Reader;
+use super::values::show_text;
 
 choices! {
     /// A signature algorithm (RFC 7518, RFC 8037).
@@ -35,6 +37,8 @@ pub struct Tokens {
     pub leeway: Duration,
     /// The algorithm of access tokens, unless a client or resource has its own.
     pub algorithm: Algorithm,
+    /// The claim that holds what hooks add.
+    pub hook_claims: String,
 }
 
 pub(super) const SECTION: Section = Section {
@@ -85,11 +89,18 @@ pub(super) const SECTION: Section = Section {
             default: Fallback::Value("ES256"),
             doc: "The signature algorithm of access tokens.",
         },
+        Key {
+            path: "tokens.hook_claims",
+            kind: Kind::Text("URL"),
+            default: Fallback::Derived("`public_url` and `/claims`"),
+            doc: "The claim that holds what [hooks](../flows/hooks.md) add to access and ID tokens: an address, so that it is no \
+                  other claim's name.",
+        },
     ],
 };
 
 /// Reads the section.
-pub(super) fn read(reader: &mut Reader<'_>) -> Tokens {
+pub(super) fn read(reader: &mut Reader<'_>, public_url: &PublicUrl) -> Tokens {
     let tokens = Tokens {
         access_ttl: reader.duration("tokens.access_ttl"),
         id_ttl: reader.duration("tokens.id_ttl"),
@@ -98,10 +109,31 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Tokens {
         refresh_retry_window: reader.duration("tokens.refresh_retry_window"),
         leeway: reader.duration("tokens.leeway"),
         algorithm: reader.choice("tokens.algorithm"),
+        hook_claims: hook_claims(reader, public_url),
     };
     if tokens.refresh_idle > tokens.refresh_absolute {
         let wrong = Wrong::new("is longer than tokens.refresh_absolute", "shorten it, or lengthen the other");
         reader.contradiction("tokens.refresh_idle", &["tokens.refresh_absolute"], wrong);
     }
     tokens
+}
+
+fn hook_claims(reader: &mut Reader<'_>, public_url: &PublicUrl) -> String {
+    let key = "tokens.hook_claims";
+    reader.text_as(key, claim_name).unwrap_or_else(|| {
+        let name = format!("{}/claims", public_url.as_str());
+        reader.derived(key, show_text(&name));
+        name
+    })
+}
+
+fn claim_name(text: &str) -> Result<String, Wrong> {
+    let is_address = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if is_address && text.len() <= 255 && text.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("{} is no address", quoted(text)),
+        "write one of your own, such as \"https://id.example.com/claims\"",
+    ))
 }

@@ -1,6 +1,7 @@
 //! A signed-in session: when it lives, when it ends, when its verification is fresh.
 
 use chrono::Duration;
+use serde_json::{Map, Value};
 
 use super::id::{PasskeyId, SessionId, UserId};
 use crate::clock::Time;
@@ -56,6 +57,8 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// The network it was opened from.
     pub address_class: Option<String>,
+    /// What hooks added at the sign-in.
+    pub hook_claims: Map<String, Value>,
 }
 
 impl Session {
@@ -93,6 +96,7 @@ mod tests {
             ends_at: now + Duration::days(90),
             user_agent: None,
             address_class: None,
+            hook_claims: Map::new(),
         }
     }
 

@@ -32,23 +32,28 @@ impl DisplayName {
     /// Trims and checks: 1–64 characters, none of them a control or a direction override (which could make a name lie
     /// about the text beside it).
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(TextError::Empty);
-        }
-        if text.chars().count() > Self::LONGEST {
-            return Err(TextError::TooLong(Self::LONGEST));
-        }
-        if text.chars().any(is_unprintable) {
-            return Err(TextError::Unprintable);
-        }
-        Ok(Self(text.to_owned()))
+        shown(text, Self::LONGEST).map(|text| Self(text.to_owned()))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Trims and checks a line that is shown to people: 1 to `longest` characters, all of which can be shown.
+pub fn shown(text: &str, longest: usize) -> Result<&str, TextError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(TextError::Empty);
+    }
+    if text.chars().count() > longest {
+        return Err(TextError::TooLong(longest));
+    }
+    if text.chars().any(is_unprintable) {
+        return Err(TextError::Unprintable);
+    }
+    Ok(text)
 }
 
 /// Whether a character is a control, shows nothing, or turns the direction of what stands beside it.

@@ -1,6 +1,7 @@
 //! Webhooks: receivers are told of events, and asked nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use crate::storage::{Db, StorageError, users};
 
 /// What the outbox calls messages to webhooks.
 pub const KIND: &str = "webhook";
+
+/// How long a receiver may take.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// A webhook that is told.
 #[derive(Clone, Debug)]
@@ -52,10 +56,10 @@ impl Sender {
         endpoint: &Endpoint,
         (id, body): (&str, Vec<u8>),
         purpose: &'static str,
-        now: Time,
+        (within, now): (Duration, Time),
     ) -> Result<Answer, OutboundError> {
         let headers = endpoint.headers(id, now, &body);
-        let post = Post { headers: &headers, ..Post::new(&endpoint.url, "application/json", body, purpose) };
+        let post = Post { headers: &headers, within, ..Post::new(&endpoint.url, "application/json", body, purpose) };
         self.outbound.post(post).await
     }
 
@@ -66,7 +70,7 @@ impl Sender {
     pub async fn test(&self, endpoint: &Endpoint, now: Time) -> Result<(), OutboundError> {
         let id = id(&self.issuer, &crate::random::uuid().to_string());
         let body = json!({ "type": "webhook.test", "timestamp": now, "data": { "webhook": endpoint.name } });
-        taken(self.send(endpoint, (&id, body.to_string().into_bytes()), KIND, now).await)
+        taken(self.send(endpoint, (&id, body.to_string().into_bytes()), KIND, (LONGEST, now)).await)
     }
 }
 
@@ -114,7 +118,8 @@ impl Webhooks {
             .await
             .map_err(|_| Undelivered::Again("the database could not be asked".to_owned()))?;
         let id = message.id(&self.sender.issuer);
-        let result = self.sender.send(&webhook.endpoint, (&id, message.body(person.as_ref())), KIND, now).await;
+        let result =
+            self.sender.send(&webhook.endpoint, (&id, message.body(person.as_ref())), KIND, (LONGEST, now)).await;
         taken(result).map_err(|error| undelivered(&error))
     }
 }

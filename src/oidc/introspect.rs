@@ -145,6 +145,7 @@ fn access(claims: AccessClaims, holder: &Holder) -> Introspection {
         acr: claims.authentication.acr,
         cnf: claims.cnf,
         act: claims.act,
+        extra: claims.extra.as_map().clone(),
     }
 }
 

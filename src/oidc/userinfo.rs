@@ -105,6 +105,7 @@ async fn told(
     let groups =
         if wants_groups(&scopes) { room.db.run(move |conn| users::groups_of(conn, owner)).await? } else { Vec::new() };
     let mut told = claims_for(&identity.user, &groups, &scopes, &access.userinfo_claims);
+    told.extend(room.mint.named_hook_claims(&identity.session.hook_claims));
     told.insert("sub".to_owned(), room.mint.subject_of(client, owner).into());
     Ok(told)
 }

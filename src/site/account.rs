@@ -6,15 +6,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{Site, done_of, require_identity, see_other};
 use crate::account::guards::Guard;
 use crate::ceremony::handlers::Room as Ceremonies;
+use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
+use crate::hooks::shown::Shown;
 use crate::storage::audit::Seen;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
 use crate::web::pages::Boot;
-use crate::web::pages::account::{Activity, Entry, Happened, Overview, SessionCard, Sessions};
+use crate::web::pages::account::{Activity, Entry, Happened, Overview, Said, SessionCard, Sessions};
 
 /// The account at a glance.
 pub async fn overview(
@@ -37,14 +39,21 @@ async fn overview_page(
     let (passkeys, _) = room.passkeys_of(&identity.user).await?;
     let sessions = guard.accounts.sessions_of(&identity.user).await?;
     let latest = guard.accounts.activity_of(&identity.user, 1).await?;
+    let said = guard.accounts.said_to(&identity.user).await?;
     let view = Overview {
         frame: site.frame(request, Some(&identity), Boot::default()),
         done: done_of(request),
         passkeys: passkeys.len() as u64,
         sessions: sessions.len() as u64,
         latest: latest.into_iter().next().map(entry),
+        said: said.into_iter().map(note).collect(),
     };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+}
+
+fn note((shown, at): (Shown, Time)) -> Said {
+    let items = shown.items.into_iter().map(|item| (item.label, item.value)).collect();
+    Said { title: shown.title, text: shown.text, items, at }
 }
 
 /// One's sessions.

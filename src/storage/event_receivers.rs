@@ -5,6 +5,7 @@ use diesel::sql_types::{Text, Timestamptz};
 
 use super::StorageError;
 use super::credentials::Texts;
+use super::hook_results;
 use super::schema::{event_receivers, outbox};
 use crate::clock::Time;
 use crate::domain::webhook::Receiver;
@@ -70,7 +71,8 @@ fn disable(conn: &mut PgConnection, kind: &str, name: &str, now: Time) -> Result
     diesel::update(waiting)
         .set((outbox::given_up_at.eq(now), outbox::last_error.eq("its receiver is not configured any more")))
         .execute(conn)?;
-    Ok(())
+    // What a hook said is not shown any more either.
+    if kind == "after_sign_in" { hook_results::remove_all_of(conn, name) } else { Ok(()) }
 }
 
 /// Whether a receiver is told of events now.

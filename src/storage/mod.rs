@@ -24,6 +24,7 @@ pub mod event_receivers;
 pub mod forward_codes;
 pub mod forward_sessions;
 pub mod groups;
+pub mod hook_results;
 pub mod idempotency_keys;
 pub mod imports;
 pub mod initial_access_tokens;

@@ -8,10 +8,11 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
+use super::sessions::claims_of;
 use super::sign_in::NewFamily;
 use crate::clock::Time;
 use crate::domain::audit::Event;
@@ -64,18 +65,19 @@ macro_rules! redemption {
                 jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool, kind: String => Text,
                 address_class: Option<String> => Nullable<Text>, request_id: Option<String> => Nullable<Text>,
                 detail: Value => Jsonb,
-            } -> SqlUuid,
+            } -> Nullable<Jsonb>,
             concat!(
                 ", alive AS (
-                    SELECT sessions.id, user_id, credential, user_agent, address_class
+                    SELECT sessions.id, user_id, credential, user_agent, address_class, hook_claims
                     FROM sessions JOIN users ON users.id = sessions.user_id
                     WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
                     FOR SHARE
                 ), used AS (", $used, "),
                 offline AS (
                     INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time,
-                        verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
-                    SELECT $6, user_id, $2, credential, $7, $8, $9, $10, $10, $5, $5, $17, $17, user_agent, address_class
+                        verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class, hook_claims)
+                    SELECT $6, user_id, $2, credential, $7, $8, $9, $10, $10, $5, $5, $17, $17, user_agent, address_class,
+                        hook_claims
                     FROM alive, used WHERE $6 IS NOT NULL
                 ), family AS (
                     INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest,
@@ -90,12 +92,12 @@ macro_rules! redemption {
                         request_id, detail)
                     SELECT $5, $20, $3, $4, $2, grant_id::text, $21, $22, $23 FROM used
                 )
-                SELECT grant_id FROM used"
+                SELECT hook_claims FROM used, alive"
             )
         }
 
         $(#[$doc])*
-        pub fn $function(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -> Result<bool, StorageError> {
+        pub fn $function(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -> Result<Option<Map<String, Value>>, StorageError> {
             let family = redemption.family.as_ref();
             let statement = $name {
                 digest: redemption.digest.as_bytes().to_vec(),
@@ -122,13 +124,13 @@ macro_rules! redemption {
                 request_id: event.origin.request_id.clone(),
                 detail: event.detail.clone(),
             };
-            Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
+            Ok(statement.get_result::<Option<Value>>(conn).optional()?.map(claims_of))
         }
     };
 }
 
 redemption! {
-    /// Uses an authorization code up; of any number of callers one gets `true`.
+    /// Uses an authorization code up; of any number of callers one gets something: what hooks added to the session.
     of_code, RedeemCode,
     "UPDATE authorization_codes SET used_at = $5 FROM alive
      WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND authorization_codes.user_id = alive.user_id
@@ -137,7 +139,7 @@ redemption! {
 }
 
 redemption! {
-    /// Uses a waiting device up; of any number of callers one gets `true`.
+    /// Uses a waiting device up; of any number of callers one gets something: what hooks added to the session.
     of_device, RedeemDevice,
     "UPDATE device_codes SET used_at = $5 FROM alive
      WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND device_codes.user_id = alive.user_id

@@ -2,11 +2,13 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
+use super::sessions::claims_of;
 use super::users::{self as people, UserRow};
 use crate::clock::Time;
 use crate::domain::id::{FamilyId, SessionId, UserId};
@@ -43,6 +45,8 @@ pub struct Rotated {
     pub offline: bool,
     /// Whose tokens these are.
     pub user: User,
+    /// What hooks added to the session.
+    pub hook_claims: Map<String, Value>,
 }
 
 type UserColumns = (
@@ -63,7 +67,7 @@ statement! {
     Rotate {
         family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
         key: Option<String> => Nullable<Text>, expires_at: Time => Timestamptz, now: Time => Timestamptz,
-    } -> (Timestamptz, Bool, UserColumns),
+    } -> (Timestamptz, Bool, Nullable<Jsonb>, UserColumns),
     "UPDATE refresh_tokens
      SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = coalesce($5, leaf_key), leaf_issued_at = $7,
          leaf_expires_at = least($6, refresh_tokens.ends_at), generation = generation + 1
@@ -72,7 +76,7 @@ statement! {
        AND leaf_expires_at > $7 AND refresh_tokens.ends_at > $7
        AND sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
        AND users.status = 'active'
-     RETURNING leaf_expires_at, refresh_tokens.offline, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
+     RETURNING leaf_expires_at, refresh_tokens.offline, sessions.hook_claims, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
          users.locale, users.status, users.epoch, users.created_at, users.updated_at, users.profile"
 }
 
@@ -88,9 +92,11 @@ pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Rot
         expires_at: rotation.successor_expires_at,
         now: rotation.now,
     };
-    let row: Option<(Time, bool, UserRow)> = statement.get_result(conn).optional()?;
-    row.map(|(leaf_expires_at, offline, user)| Ok(Rotated { leaf_expires_at, offline, user: user.try_into()? }))
-        .transpose()
+    let row: Option<(Time, bool, Option<Value>, UserRow)> = statement.get_result(conn).optional()?;
+    row.map(|(leaf_expires_at, offline, claims, user)| {
+        Ok(Rotated { leaf_expires_at, offline, user: user.try_into()?, hook_claims: claims_of(claims) })
+    })
+    .transpose()
 }
 
 #[derive(Queryable, Selectable)]
@@ -131,6 +137,8 @@ pub struct StoredFamily {
     pub scope: String,
     /// Audiences of its access tokens.
     pub audience: Vec<String>,
+    /// What hooks added to the session.
+    pub hook_claims: Map<String, Value>,
 }
 
 /// A family, whatever its state, and whose it is.
@@ -152,20 +160,20 @@ pub fn owner(conn: &mut PgConnection, id: FamilyId) -> Result<Option<UserId>, St
 
 /// A family, whatever its state.
 pub fn find(conn: &mut PgConnection, id: FamilyId, now: Time) -> Result<Option<StoredFamily>, StorageError> {
-    let row: Option<(Row, Option<Time>, Time, String)> = refresh_tokens::table
+    let row: Option<(Row, Option<Time>, Time, Option<Value>, String)> = refresh_tokens::table
         .inner_join(sessions::table.inner_join(users::table))
         .filter(refresh_tokens::family.eq(id.uuid()))
-        .select((Row::as_select(), sessions::revoked_at, sessions::ends_at, users::status))
+        .select((Row::as_select(), sessions::revoked_at, sessions::ends_at, sessions::hook_claims, users::status))
         .first(conn)
         .optional()?;
-    row.map(|(row, revoked_at, ends_at, status)| {
+    row.map(|(row, revoked_at, ends_at, claims, status)| {
         let alive = revoked_at.is_none() && ends_at > now && status == UserStatus::Active.as_str();
-        stored(row, if alive { Standing::Good } else { Standing::Ended })
+        stored(row, if alive { Standing::Good } else { Standing::Ended }, claims_of(claims))
     })
     .transpose()
 }
 
-fn stored(row: Row, standing: Standing) -> Result<StoredFamily, StorageError> {
+fn stored(row: Row, standing: Standing, hook_claims: Map<String, Value>) -> Result<StoredFamily, StorageError> {
     let digest = |bytes: &[u8]| {
         TokenDigest::from_stored(bytes)
             .ok_or_else(|| StorageError::corrupt("refresh_tokens", row.family, "a digest is not 32 bytes"))
@@ -189,6 +197,7 @@ fn stored(row: Row, standing: Standing) -> Result<StoredFamily, StorageError> {
         offline: row.offline,
         scope: row.scope,
         audience: row.audience,
+        hook_claims,
     })
 }
 

@@ -169,6 +169,7 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         user_agent -> Nullable<Text>,
         address_class -> Nullable<Text>,
+        hook_claims -> Nullable<Jsonb>,
     }
 }
 
@@ -479,6 +480,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    hook_results (user_id, hook) {
+        user_id -> Uuid,
+        hook -> Text,
+        result -> Jsonb,
+        at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(credentials -> users (user_id));
 diesel::joinable!(credential_index -> credentials (credential));
 diesel::joinable!(sessions -> users (user_id));
@@ -506,6 +516,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     forward_sessions,
     group_members,
     groups,
+    hook_results,
     idempotency_keys,
     initial_access_tokens,
     installation,

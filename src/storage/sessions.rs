@@ -2,6 +2,7 @@
 
 use diesel::dsl::{auto_type, exists, not};
 use diesel::prelude::*;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -33,6 +34,7 @@ pub(super) struct Row {
     ends_at: Time,
     user_agent: Option<String>,
     address_class: Option<String>,
+    hook_claims: Option<Value>,
 }
 
 impl From<Row> for Session {
@@ -53,7 +55,16 @@ impl From<Row> for Session {
             ends_at: row.ends_at,
             user_agent: row.user_agent,
             address_class: row.address_class,
+            hook_claims: claims_of(row.hook_claims),
         }
+    }
+}
+
+/// What hooks added, as the column has it.
+pub(super) fn claims_of(stored: Option<Value>) -> Map<String, Value> {
+    match stored {
+        Some(Value::Object(claims)) => claims,
+        _ => Map::new(),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -62,6 +62,14 @@ pub struct NewSession {
     pub ends_at: Time,
     /// Whether its client gets an ID token, and wants to hear when the session ends.
     pub tells_client: bool,
+    /// What hooks add to its tokens.
+    pub hook_claims: Map<String, Value>,
+}
+
+impl NewSession {
+    fn stored_hook_claims(&self) -> Option<Value> {
+        (!self.hook_claims.is_empty()).then(|| Value::Object(self.hook_claims.clone()))
+    }
 }
 
 /// A refresh family about to be begun.
@@ -98,7 +106,7 @@ statement! {
         audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
         leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
         kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-        jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool,
+        jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool, hook_claims: Option<Value> => Nullable<Jsonb>,
     } -> Array<Binary>,
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
@@ -113,8 +121,9 @@ statement! {
         RETURNING credentials.id, user_id, rp_id, name
     ), session AS (
         INSERT INTO sessions (id, user_id, token_digest, client_id, credential, acr, amr, credential_class, auth_time,
-            verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class)
-        SELECT $9, user_id, $10, $11, id, $12, $13, $14, $15, $15, $15, $15, $16, $17, $18, $19 FROM passkey
+            verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class,
+            hook_claims)
+        SELECT $9, user_id, $10, $11, id, $12, $13, $14, $15, $15, $15, $15, $16, $17, $18, $19, $32 FROM passkey
         RETURNING id
     ), family AS (
         INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
@@ -173,6 +182,7 @@ pub fn sign_in(
         detail: event.detail.clone(),
         jkt: family.and_then(|family| family.jkt.clone()),
         tells_client: session.tells_client,
+        hook_claims: session.stored_hook_claims(),
     };
     Ok(statement.get_result(conn).optional()?)
 }
@@ -395,6 +405,7 @@ pub fn open_first(
                 sessions::ends_at.eq(session.ends_at),
                 sessions::user_agent.eq(&event.origin.user_agent),
                 sessions::address_class.eq(&event.origin.address_class),
+                sessions::hook_claims.eq(session.stored_hook_claims()),
             ),
         ))
         .execute(conn)?;

@@ -356,7 +356,7 @@ pub struct RefreshClaims {
 pub struct Extra(Map<String, Value>);
 
 /// Names that [`Extra`] never carries.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 25] = [
     "iss",
     "sub",
     "aud",
@@ -373,6 +373,7 @@ const RESERVED: [&str; 24] = [
     "credential_class",
     "cnf",
     "act",
+    "typ",
     "nonce",
     "at_hash",
     "c_hash",
@@ -383,10 +384,15 @@ const RESERVED: [&str; 24] = [
     "userinfo_claims",
 ];
 
+/// Whether tokens are judged by a claim of this name.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 impl Extra {
     /// Takes the claims whose names are free; the others are dropped.
     pub fn new(claims: Map<String, Value>) -> Self {
-        Self(claims.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).collect())
+        Self(claims.into_iter().filter(|(name, _)| !is_reserved(name)).collect())
     }
 
     /// One claim.

@@ -85,6 +85,8 @@ pub struct MintSettings {
     pub refresh_idle: Duration,
     /// Life of a refresh family.
     pub refresh_absolute: Duration,
+    /// The claim that holds what hooks add.
+    pub hook_claims: String,
 }
 
 /// The mint.
@@ -128,6 +130,8 @@ pub struct Grant<'a> {
     pub auth_time: Time,
     /// Copied into the ID token.
     pub nonce: Option<&'a str>,
+    /// What hooks added at the sign-in.
+    pub hook_claims: &'a Map<String, Value>,
 }
 
 /// What the token of a client for itself is made from: there is no person and no session (RFC 6749 §4.4).
@@ -242,6 +246,12 @@ impl Mint {
     /// The `sub` of a person in everything that a client is given; also what a token's `sub` is compared with.
     pub fn subject_of(&self, client: &Client, user: UserId) -> String {
         self.keys.subjects().of(client, user).to_string()
+    }
+
+    /// What hooks added, under the one name that it has everywhere; nothing, where it is nothing.
+    pub fn named_hook_claims(&self, claims: &Map<String, Value>) -> Map<String, Value> {
+        let named = (!claims.is_empty()).then(|| (self.settings.hook_claims.clone(), Value::Object(claims.clone())));
+        named.into_iter().collect()
     }
 
     /// Whether a person's groups are told in ID tokens of this client under these scopes, so that they must be read.
@@ -496,12 +506,14 @@ impl Mint {
             may_act: None,
             grant_id: grant.grant_id.map(|id| id.to_string()),
             userinfo_claims: grant.requested.userinfo.clone(),
-            extra: Extra::default(),
+            extra: Extra::new(self.named_hook_claims(grant.hook_claims)),
         }
     }
 
     fn id_token(&self, grant: &Grant<'_>, access_token: &str, now: Time) -> Result<String, MintError> {
         let key = self.signing(&Use::Tokens, id_algorithm(grant.client))?;
+        let mut told = told_in_id_token(grant);
+        told.extend(self.named_hook_claims(grant.hook_claims));
         let claims = IdClaims {
             iss: self.settings.issuer.clone(),
             sub: self.subject_of(grant.client, grant.user.id),
@@ -517,7 +529,7 @@ impl Mint {
             sid: grant.sid.map(|sid| sid.to_string()),
             // Our own claim is for APIs; relying parties did not ask for it.
             authentication: Authentication { credential_class: None, ..authentication(grant) },
-            extra: Extra::new(told_in_id_token(grant)),
+            extra: Extra::new(told),
         };
         Ok(self.signer.sign(&key, typ::ID, &claims)?)
     }

@@ -92,6 +92,8 @@ kinds! {
     CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is registered already";
     /// Passkey suspended or account disabled; told only after proof.
     SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in is refused";
+    /// The passkey is good, and a hook denied the sign-in. `message`, where there is one, is for the person.
+    SignInDenied: 403, "sign_in_denied", "access_denied", "This sign-in is not allowed";
     /// Nobody is signed in.
     NotSignedIn: 401, "not_signed_in", "invalid_token", "You are not signed in";
     /// The change needs a verification that is not older than a few minutes.

@@ -61,6 +61,8 @@ mod faults;
 mod forgery;
 /// Hosts behind a proxy that asks us: rules, sign-in and back, headers, hostile callers.
 mod forward_auth;
+/// Hooks: what they are asked and told, what they may answer, and what their failure leads to.
+mod hooks;
 /// People and passkeys from other systems and out to them, by the commands.
 mod import;
 /// Introspection: who learns what about which token.

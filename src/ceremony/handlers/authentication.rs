@@ -99,7 +99,7 @@ pub(super) fn answer<O: serde::Serialize>(
 /// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 403, description = "`wrong_origin`, `sign_in_refused`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
+        (status = 403, description = "`wrong_origin`, `sign_in_refused`, `sign_in_denied`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,

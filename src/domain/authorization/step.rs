@@ -190,6 +190,7 @@ mod tests {
             ends_at: at(9000),
             user_agent: None,
             address_class: None,
+            hook_claims: serde_json::Map::new(),
         }
     }
 

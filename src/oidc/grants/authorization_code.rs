@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use diesel::{Connection as _, PgConnection};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::refresh_token::narrowed_audience;
 use crate::clock::Time;
@@ -139,6 +139,8 @@ struct Redeemed {
     seed: Option<RefreshSeed>,
     /// Of the person, where the ID token tells them.
     groups: Vec<String>,
+    /// What hooks added to the session.
+    hook_claims: Map<String, Value>,
 }
 
 impl Exchange {
@@ -189,10 +191,10 @@ impl Exchange {
             detail: json!({ "scope": grant.scopes.to_string() }),
             ..self.event(EventKind::CodeRedeemed, &found)
         };
-        if !redemptions::of_code(conn, &redemption, &event)? {
+        let Some(hook_claims) = redemptions::of_code(conn, &redemption, &event)? else {
             return self.why_not(conn);
-        }
-        Ok(Redeemed { found, audience, session, seed, groups })
+        };
+        Ok(Redeemed { found, audience, session, seed, groups, hook_claims })
     }
 
     /// Decides ids and keys before anything is written.
@@ -283,6 +285,7 @@ impl Redeemed {
             credential_class: grant.credential_class.as_deref(),
             auth_time: grant.auth_time,
             nonce: grant.nonce.as_deref(),
+            hook_claims: &self.hook_claims,
         };
         Ok(room.mint.tokens(&grant, self.seed.as_ref(), now)?)
     }

@@ -226,7 +226,7 @@ async fn redeem(
     let event = Event::new(EventKind::DeviceRedeemed, now, origin);
     let won = room.db.run(move |conn| redemptions::of_device(conn, &redemption, &event)).await?;
     // Another poll was first, or the session ended since it was read.
-    if won { Ok(()) } else { Err(DeviceError::Used) }
+    if won.is_some() { Ok(()) } else { Err(DeviceError::Used) }
 }
 
 fn issue(
@@ -254,6 +254,7 @@ fn issue(
         credential_class: browser.credential_class.as_deref(),
         auth_time: browser.auth_time,
         nonce: None,
+        hook_claims: &browser.hook_claims,
     };
     Ok(room.mint.tokens(&grant, plan.seed.as_ref(), now)?)
 }

@@ -4,7 +4,7 @@
 //! The usual case is one statement that rotates and tells the successor's end. Only when it changes nothing are the rows
 //! read and [`Family::decide`](crate::domain::refresh::Family::decide) asked why.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -145,9 +145,9 @@ pub async fn refresh(
     let rotation = rotation(room, client, &presented, successor.as_ref(), now);
     let rotated = room.db.run(move |conn| refresh_tokens::rotate(conn, &rotation)).await?;
     let (leaf, user) = match rotated {
-        Some(Rotated { leaf_expires_at: expires_at, offline, user }) => {
+        Some(Rotated { leaf_expires_at: expires_at, offline, user, hook_claims }) => {
             let kid = successor.map(|successor| successor.kid);
-            (Leaf { kid, issued_at: now, expires_at, offline }, user)
+            (Leaf { kid, issued_at: now, expires_at, offline, hook_claims }, user)
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
@@ -162,6 +162,8 @@ struct Leaf {
     issued_at: Time,
     expires_at: Time,
     offline: bool,
+    /// What hooks added to the session.
+    hook_claims: Map<String, Value>,
 }
 
 fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> {
@@ -287,6 +289,7 @@ fn leaf_of(stored: StoredFamily) -> Leaf {
         issued_at: stored.family.leaf_issued_at,
         expires_at: stored.family.leaf_expires_at,
         offline: stored.offline,
+        hook_claims: stored.hook_claims,
     }
 }
 
@@ -347,6 +350,7 @@ fn issue(
         credential_class: authentication.credential_class.map(CredentialClass::as_str),
         auth_time,
         nonce: None,
+        hook_claims: &leaf.hook_claims,
     };
     let print = |kid: &String| {
         room.mint.print_successor(&presented.claims, presented.family, kid, (leaf.issued_at, leaf.expires_at))

@@ -138,6 +138,21 @@ pub struct Overview {
     pub sessions: u64,
     /// The latest entry of the activity.
     pub latest: Option<Entry>,
+    /// What servers of the operator say after a sign-in.
+    pub said: Vec<Said>,
+}
+
+/// What a server of the operator says after a sign-in. Others' words: escaped, and isolated from ours.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Its heading.
+    pub title: String,
+    /// A few words.
+    pub text: Option<String>,
+    /// Lines: label and value.
+    pub items: Vec<(String, String)>,
+    /// When the sign-in was.
+    pub at: Time,
 }
 
 impl Overview {

@@ -1,6 +1,9 @@
 //! The account's other pages: sessions and activity.
 
+use serde_json::json;
+
 use super::{BUTTON, Desk};
+use crate::hooks::AfterSignIn;
 use crate::support::TestApp;
 
 #[test]
@@ -39,6 +42,47 @@ fn the_activity_tells_what_happened() {
         desk.reads(".log", told);
     }
     assert!(!desk.page_text().contains("Account changed"), "every entry has its own words");
+}
+
+/// What a hook says after a sign-in is there when the page is opened, as text, and nothing else of it.
+#[test]
+fn the_page_shows_what_a_hook_said() {
+    let hooked = AfterSignIn::new();
+    hooked.hook.replies(&json!({
+        "title": "Your plan", "text": "<b>Pro</b>, until you end it",
+        "items": [{ "label": "Orders", "value": "7" }, { "label": "<img src=x>", "value": "ends \u{5d0}" }],
+    }));
+    let desk = Desk::with_account(&hooked.app, "Ana", "");
+    hooked.has_delivered();
+    desk.goes_to("/account");
+    desk.reads(".said h2", "Your plan");
+    for told in ["<b>Pro</b>, until you end it", "Orders", "7", "<img src=x>"] {
+        desk.reads(".said", told);
+    }
+    desk.reads(".said", "Told when you signed in");
+}
+
+/// In the dark, on a phone, and with the longest words there can be.
+#[test]
+fn what_a_hook_said_fits_every_screen() {
+    let hooked = AfterSignIn::new();
+    let item = |n: usize| json!({ "label": "L".repeat(40), "value": format!("{n}{}", "v".repeat(119)) });
+    hooked.hook.replies(&json!({
+        "title": "T".repeat(60), "text": "x".repeat(500), "items": (0..10).map(item).collect::<Vec<_>>(),
+    }));
+    let desk = Desk::with_account(&hooked.app, "Ana", "");
+    hooked.has_delivered();
+    desk.goes_to("/account");
+    super::looks::measure(&desk, "account-said");
+    hooked.hook.replies(&json!({
+        "title": "Your plan", "text": "Pro, until you end it", "items": [{ "label": "Orders", "value": "7" }],
+    }));
+    desk.signs_out();
+    desk.touches();
+    desk.arrives_at("/account");
+    hooked.has_delivered();
+    desk.goes_to("/account");
+    super::looks::measure(&desk, "account-said-short");
 }
 
 #[test]

@@ -23,7 +23,7 @@ const MEASURE: &str = r"
   const small = hit.filter((node) => { const box = (node.closest('label') ?? node).getBoundingClientRect(); return box.height < 24 || box.width < 24; }).map(told);
   return { wide, small };";
 
-fn measure(desk: &Desk, name: &str) {
+pub(super) fn measure(desk: &Desk, name: &str) {
     let folder = std::env::var_os("PASSMINT_PICTURES").map(PathBuf::from);
     for (size, width, height) in [("wide", 1280, 800), ("narrow", 360, 720), ("narrowest", 320, 640)] {
         desk.resize(width, height);

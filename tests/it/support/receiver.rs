@@ -37,12 +37,16 @@ impl Hit {
     }
 }
 
+/// What is sent back for a request: these very bytes.
+type Raw = Arc<dyn Fn(&Hit) -> Vec<u8> + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     hits: Mutex<Vec<Hit>>,
     answers: Mutex<VecDeque<(u16, Duration)>>,
     always: Mutex<Option<u16>>,
     page: Mutex<Option<String>>,
+    raw: Mutex<Option<Raw>>,
 }
 
 /// The server; it lives as long as the test.
@@ -84,10 +88,30 @@ impl Receiver {
         *lock(&self.shared.page) = Some(page.to_owned());
     }
 
+    /// Answers everything with these very bytes; with none at all the connection is cut.
+    pub fn sends(&self, raw: impl Fn(&Hit) -> Vec<u8> + Send + Sync + 'static) {
+        *lock(&self.shared.raw) = Some(Arc::new(raw));
+    }
+
+    /// Answers everything with this JSON.
+    pub fn replies(&self, body: &serde_json::Value) {
+        let body = body.to_string();
+        self.sends(move |_| http(200, "application/json", body.as_bytes()));
+    }
+
     /// What came so far.
     pub fn hits(&self) -> Vec<Hit> {
         lock(&self.shared.hits).clone()
     }
+}
+
+/// An answer, byte for byte.
+pub fn http(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status} Whatever\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -115,7 +139,13 @@ fn serve(stream: TcpStream, shared: &Shared) {
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    lock(&shared.hits).push(Hit { body: String::from_utf8_lossy(&body).into_owned(), ..hit });
+    let hit = Hit { body: String::from_utf8_lossy(&body).into_owned(), ..hit };
+    lock(&shared.hits).push(hit.clone());
+    let raw = lock(&shared.raw).clone();
+    if let Some(raw) = raw {
+        let _ = reader.get_mut().write_all(&raw(&hit));
+        return;
+    }
     let (status, after) =
         lock(&shared.answers).pop_front().unwrap_or_else(|| (lock(&shared.always).unwrap_or(200), Duration::ZERO));
     std::thread::sleep(after);

@@ -173,7 +173,7 @@ const BY_NAME = {
 const BY_CODE = {
   offline: "offline", unsupported: "noPasskeys", busy: "busy", passkey_unknown: "unknown", no_passkey_yet: "noneYet",
   ceremony_expired_or_used: "expired", wrong_origin: "address", verification_failed: "failed",
-  user_verification_missing: "unlock", sign_in_refused: "refused", credential_exists: "inUse",
+  user_verification_missing: "unlock", sign_in_refused: "refused", sign_in_denied: "denied", credential_exists: "inUse",
   too_many_passkeys: "tooMany", last_sign_in_method: "lastWay", rate_limited: "limited", unavailable: "unavailable",
   csrf: "stale", not_signed_in: "signedOut", running: "otherPrompt", not_found: "stale",
 };
@@ -183,7 +183,7 @@ const ACTIONS = {
   closed: ["newHere", "again", "otherDevice"], notSaved: ["again", "somewhereElse", "notNow"],
   view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere", "otherWay"], badEmail: [], badName: [],
   keyOld: ["somewhereElse"], noPasskeys: ["otherWay"], unknown: ["otherWay"], noneYet: ["otherWay"], busy: [],
-  refused: ["otherWay"], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
+  refused: ["otherWay"], denied: [], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
   stale: ["reload"], signedOut: ["signIn"], unlock: ["again"], expired: ["again"], otherPrompt: ["again"],
 };
 const NEUTRAL = ["closed", "notSaved", "haveOne", "expired", "busy", "otherPrompt", "noneYet"];
@@ -201,6 +201,7 @@ function wordsOf(row, error) {
     const form = new Intl.PluralRules(boot.lang).select(minutes);
     return minutes ? (w.limitedText[form] ?? w.limitedText.other).replace("{n}", minutes) : w.limitedSoon;
   }
+  if (row === "denied" && error.body.message) return error.body.message;
   let text = w[row + "Text"];
   if (row === "notSaved" && ++lostCreations > 1 && matchMedia("(pointer: coarse)").matches) text += ` ${w.notSavedPhone}`;
   if (row === "device") text += ` ${w.code}: ${error.body?.requestId ?? error.code ?? error.name}`;

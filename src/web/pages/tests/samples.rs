@@ -5,7 +5,7 @@ use chrono::{Duration, TimeZone, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::account::{Activity, Done, Entry, Happened, Overview, SessionCard, Sessions};
+use super::super::account::{Activity, Done, Entry, Happened, Overview, Said, SessionCard, Sessions};
 use super::super::confirm::{Confirm, Reason};
 use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
@@ -267,11 +267,23 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         passkeys: 1,
         sessions: 2,
         latest: Some(entries[0].clone()),
+        said: vec![
+            Said {
+                title: "Your plan".to_owned(),
+                text: Some(HOSTILE.to_owned()),
+                items: vec![("Until".to_owned(), "1 May".to_owned()), (HOSTILE.to_owned(), HOSTILE.to_owned())],
+                at: entries[0].at,
+            },
+            Said { title: HOSTILE.to_owned(), text: None, items: vec![], at: entries[0].at },
+        ],
     };
     let sessions = vec![session(1, true, "Firefox on Linux"), session(2, false, HOSTILE)];
     vec![
         ("account", overview.clone().render()),
-        ("account-empty", Overview { done: None, passkeys: 0, sessions: 1, latest: None, ..overview }.render()),
+        (
+            "account-empty",
+            Overview { done: None, passkeys: 0, sessions: 1, latest: None, said: vec![], ..overview }.render(),
+        ),
         ("sessions", Sessions { frame: frame(), done: Some(Done::SessionEnded), sessions: sessions.clone() }.render()),
         ("sessions-one", Sessions { frame: frame(), done: None, sessions: sessions[..1].to_vec() }.render()),
         ("activity", Activity { frame: frame(), entries }.render()),

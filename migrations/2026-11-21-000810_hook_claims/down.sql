@@ -1,0 +1,1 @@
+ALTER TABLE sessions DROP COLUMN hook_claims;

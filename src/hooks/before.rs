@@ -1,0 +1,248 @@
+//! Hooks that are asked before somebody is signed in: allow, deny, and claims for the tokens.
+//!
+//! What must always hold: a hook is asked after the passkey was verified and before anything is written, with no connection to
+//! the database held; what is no answer is a failure, and a failure denies unless that hook says otherwise. One that denies has
+//! the last word, whatever others say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+
+use super::answer::{self, Answer};
+use super::event::id;
+use super::webhooks::Sender;
+use crate::clock::Time;
+use crate::domain::audit::Provenance;
+use crate::domain::user::User;
+use crate::domain::webhook::Endpoint;
+
+/// A fixed word for log and metrics.
+const PURPOSE: &str = "hook";
+
+/// What a hook's failure leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nobody is signed in.
+    Deny,
+    /// It is as if the hook were not there.
+    Allow,
+}
+
+/// A hook that is asked.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How long it may take.
+    pub within: Duration,
+    /// What its failure leads to.
+    pub on_failure: OnFailure,
+    /// Only sign-ins for these clients; empty: all, and those for no client.
+    pub clients: Vec<String>,
+}
+
+/// A sign-in that is about to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn<'a> {
+    /// Who.
+    pub user: &'a User,
+    /// Whether their account is made with it.
+    pub is_new: bool,
+    /// Their groups.
+    pub groups: &'a [String],
+    /// For which client; none: for our own pages.
+    pub client: Option<&'a str>,
+    /// What they get: `session`, `tokens`, `bridge`.
+    pub result: &'a str,
+    /// Authentication context class reference.
+    pub acr: &'a str,
+    /// Authentication method references.
+    pub amr: &'a [&'static str],
+    /// Our own claim about the passkey.
+    pub credential_class: &'a str,
+    /// From where.
+    pub origin: &'a Provenance,
+    /// Now.
+    pub now: Time,
+}
+
+impl SignIn<'_> {
+    fn body(&self, endpoint: &Endpoint) -> Vec<u8> {
+        let mut user = json!({ "id": self.user.id, "isNew": self.is_new, "groups": self.groups });
+        if endpoint.personal_data {
+            user["email"] = json!(self.user.email);
+            user["emailVerified"] = self.user.email_verified_at.is_some().into();
+            user["name"] = json!(self.user.name);
+        }
+        let data = json!({
+            "user": user, "clientId": self.client, "result": self.result, "method": "passkey", "acr": self.acr, "amr": self.amr,
+            "credentialClass": self.credential_class, "addressClass": self.origin.address_class,
+            "userAgent": self.origin.user_agent, "requestId": self.origin.request_id,
+        });
+        json!({ "type": "sign_in.before", "timestamp": self.now, "data": data }).to_string().into_bytes()
+    }
+}
+
+/// What the hooks let through.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// What they add to the tokens.
+    pub claims: Map<String, Value>,
+    /// Those that failed, and whose failure allows.
+    pub failed: Vec<String>,
+}
+
+/// Why nobody is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A hook says so.
+    #[error("the hook `{hook}` denied it")]
+    Denied {
+        /// Its name.
+        hook: String,
+        /// Its words for the person.
+        message: Option<String>,
+    },
+    /// A hook says nothing that could be understood.
+    #[error("the hook `{hook}` failed: {why}")]
+    Failed {
+        /// Its name.
+        hook: String,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// The hooks.
+pub struct BeforeSignIn {
+    hooks: Vec<Arc<Hook>>,
+    sender: Sender,
+}
+
+impl BeforeSignIn {
+    /// These hooks.
+    pub fn new(hooks: Vec<Hook>, sender: Sender) -> Self {
+        Self { hooks: hooks.into_iter().map(Arc::new).collect(), sender }
+    }
+
+    fn of(&self, client: Option<&str>) -> impl Iterator<Item = &Arc<Hook>> {
+        self.hooks.iter().filter(move |hook| {
+            hook.clients.is_empty() || client.is_some_and(|client| hook.clients.iter().any(|one| one == client))
+        })
+    }
+
+    /// Whether any is asked about sign-ins for this client.
+    pub fn are_asked(&self, client: Option<&str>) -> bool {
+        self.of(client).next().is_some()
+    }
+
+    /// Asks all of them at once.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn ask(&self, sign_in: &SignIn<'_>) -> Result<Passed, Refusal> {
+        let mut asked = JoinSet::new();
+        for (place, hook) in self.of(sign_in.client).enumerate() {
+            let (hook, sender) = (Arc::clone(hook), self.sender.clone());
+            let (body, now) = (sign_in.body(&hook.endpoint), sign_in.now);
+            asked.spawn_local(async move { (place, ask_one(&hook, &sender, body, now).await, hook) });
+        }
+        let mut answers = asked.join_all().await;
+        // In the order of their names, so that the outcome does not hang on who was quicker.
+        answers.sort_by_key(|(place, ..)| *place);
+        judge(answers.into_iter().map(|(_, answer, hook)| (hook, answer)).collect())
+    }
+}
+
+async fn ask_one(hook: &Hook, sender: &Sender, body: Vec<u8>, now: Time) -> Result<Answer, String> {
+    let id = id(&sender.issuer, &crate::random::uuid().to_string());
+    let sent = sender.send(&hook.endpoint, (&id, body), PURPOSE, (hook.within, now)).await;
+    let answer = sent.map_err(|error| error.to_string())?;
+    answer::read(answer.media_type.as_deref(), &answer.body).map_err(ToOwned::to_owned)
+}
+
+fn judge(answers: Vec<(Arc<Hook>, Result<Answer, String>)>) -> Result<Passed, Refusal> {
+    let mut passed = Passed::default();
+    let mut failure = None;
+    for (hook, answer) in answers {
+        let name = &hook.endpoint.name;
+        let why = match answer {
+            Ok(Answer::Deny(message)) => {
+                count("denied");
+                return Err(Refusal::Denied { hook: name.clone(), message });
+            }
+            Ok(Answer::Allow(claims)) if claims.keys().any(|claim| passed.claims.contains_key(claim)) => {
+                "it adds a claim that another hook adds".to_owned()
+            }
+            Ok(Answer::Allow(claims)) => {
+                count("allowed");
+                passed.claims.extend(claims);
+                continue;
+            }
+            Err(why) => why,
+        };
+        count("failed");
+        tracing::warn!(hook = name, why, "a hook failed");
+        match hook.on_failure {
+            OnFailure::Allow => passed.failed.push(name.clone()),
+            OnFailure::Deny => failure = failure.or(Some(Refusal::Failed { hook: name.clone(), why })),
+        }
+    }
+    if answer::is_too_large(&passed.claims) {
+        let hook = "all of them together".to_owned();
+        return Err(Refusal::Failed { hook, why: "claims is larger than 1,000 bytes".to_owned() });
+    }
+    failure.map_or(Ok(passed), Err)
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("passmint_hooks_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook(name: &str, on_failure: OnFailure) -> Arc<Hook> {
+        let endpoint = Endpoint { name: name.into(), url: String::new(), secrets: vec![], personal_data: false };
+        Arc::new(Hook { endpoint, within: Duration::ZERO, on_failure, clients: vec![] })
+    }
+
+    fn allow(claim: &str) -> Result<Answer, String> {
+        Ok(Answer::Allow([(claim.to_owned(), Value::from(1))].into_iter().collect()))
+    }
+
+    #[test]
+    fn one_that_denies_has_the_last_word() {
+        let (deny, open) = (OnFailure::Deny, OnFailure::Allow);
+        let denied = || Err::<Passed, _>(Refusal::Denied { hook: "c".into(), message: None });
+        let failed = |hook: &str, why: &str| Refusal::Failed { hook: hook.into(), why: why.into() };
+        let no = || Ok(Answer::Deny(None));
+        let judged = |answers| judge(answers).map(|passed| (passed.claims.len(), passed.failed));
+        let broken = || Err("x".to_owned());
+        assert_eq!(judged(vec![]), Ok((0, vec![])));
+        assert_eq!(judged(vec![(hook("a", deny), allow("p")), (hook("b", deny), allow("q"))]), Ok((2, vec![])));
+        assert_eq!(judged(vec![(hook("a", open), broken()), (hook("b", deny), allow("q"))]), Ok((1, vec!["a".into()])));
+        assert_eq!(judged(vec![(hook("a", deny), broken()), (hook("b", deny), allow("q"))]), Err(failed("a", "x")));
+        let all = vec![(hook("a", deny), broken()), (hook("b", open), allow("q")), (hook("c", open), no())];
+        assert_eq!(judge(all).unwrap_err(), denied().unwrap_err());
+        let same = judged(vec![(hook("a", deny), allow("p")), (hook("b", deny), allow("p"))]);
+        assert_eq!(same, Err(failed("b", "it adds a claim that another hook adds")));
+    }
+
+    #[test]
+    fn a_hook_of_some_clients_is_asked_about_them_alone() {
+        let of = |clients: &[&str]| {
+            let clients = clients.iter().map(|client| (*client).to_owned()).collect();
+            let hook = Hook { clients, ..(*hook("a", OnFailure::Deny)).clone() };
+            let sender =
+                Sender { outbound: crate::outbound::Outbound::new(false, None).unwrap(), issuer: String::new() };
+            BeforeSignIn::new(vec![hook], sender)
+        };
+        assert!(of(&[]).are_asked(None) && of(&[]).are_asked(Some("web")));
+        assert!(of(&["web"]).are_asked(Some("web")));
+        assert!(!of(&["web"]).are_asked(None) && !of(&["web"]).are_asked(Some("other")));
+    }
+}
