@@ -62,6 +62,10 @@ rights! {
     ChangeBridges = "admin:bridges";
     /// To see what happened.
     ReadAudit = "admin:audit:read";
+    /// To see messages that have not arrived.
+    ReadOutbox = "admin:outbox:read";
+    /// To have them tried again.
+    ChangeOutbox = "admin:outbox";
 }
 
 /// Somebody who may administer, with this right.

@@ -14,6 +14,7 @@ pub mod clients;
 pub mod groups;
 pub mod guard;
 pub mod idempotency;
+pub mod outbox;
 pub mod pages;
 pub mod registration_tokens;
 pub mod resources;

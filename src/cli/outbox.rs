@@ -9,7 +9,7 @@ use super::print;
 use super::settings::Settings;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::storage::audit;
-use crate::storage::outbox::{self, Stored};
+use crate::storage::outbox::{self, Filter, Stored};
 
 /// Messages to other systems.
 #[derive(Subcommand)]
@@ -37,15 +37,16 @@ impl Outbox {
     /// Runs the command.
     pub fn run(self, settings: &Settings) -> Outcome {
         match self {
-            Self::List { limit, kind, json } => list(settings, limit, kind.as_deref(), json),
+            Self::List { limit, kind, json } => list(settings, limit, kind, json),
             Self::Retry { id } => retry(settings, id),
         }
     }
 }
 
-fn list(settings: &Settings, limit: i64, kind: Option<&str>, json: bool) -> Outcome {
+fn list(settings: &Settings, limit: i64, kind: Option<String>, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let stored = desk.read(|conn| Ok(outbox::undelivered(conn, kind, limit)?))?;
+    let filter = Filter { kind, given_up: None };
+    let stored = desk.read(|conn| Ok(outbox::undelivered(conn, &filter, None, limit)?))?;
     if json {
         return print::json(&stored.iter().map(document).collect::<Vec<_>>());
     }

@@ -210,8 +210,8 @@ mod tests {
         Arc::new(Hook { endpoint, within: Duration::ZERO, on_failure, clients: vec![] })
     }
 
-    fn allow(claim: &str) -> Result<Answer, String> {
-        Ok(Answer::Allow([(claim.to_owned(), Value::from(1))].into_iter().collect()))
+    fn allow(claim: &str) -> Answer {
+        Answer::Allow([(claim.to_owned(), Value::from(1))].into_iter().collect())
     }
 
     #[test]
@@ -223,12 +223,15 @@ mod tests {
         let judged = |answers| judge(answers).map(|passed| (passed.claims.len(), passed.failed));
         let broken = || Err("x".to_owned());
         assert_eq!(judged(vec![]), Ok((0, vec![])));
-        assert_eq!(judged(vec![(hook("a", deny), allow("p")), (hook("b", deny), allow("q"))]), Ok((2, vec![])));
-        assert_eq!(judged(vec![(hook("a", open), broken()), (hook("b", deny), allow("q"))]), Ok((1, vec!["a".into()])));
-        assert_eq!(judged(vec![(hook("a", deny), broken()), (hook("b", deny), allow("q"))]), Err(failed("a", "x")));
-        let all = vec![(hook("a", deny), broken()), (hook("b", open), allow("q")), (hook("c", open), no())];
+        assert_eq!(judged(vec![(hook("a", deny), Ok(allow("p"))), (hook("b", deny), Ok(allow("q")))]), Ok((2, vec![])));
+        assert_eq!(
+            judged(vec![(hook("a", open), broken()), (hook("b", deny), Ok(allow("q")))]),
+            Ok((1, vec!["a".into()]))
+        );
+        assert_eq!(judged(vec![(hook("a", deny), broken()), (hook("b", deny), Ok(allow("q")))]), Err(failed("a", "x")));
+        let all = vec![(hook("a", deny), broken()), (hook("b", open), Ok(allow("q"))), (hook("c", open), no())];
         assert_eq!(judge(all).unwrap_err(), denied().unwrap_err());
-        let same = judged(vec![(hook("a", deny), allow("p")), (hook("b", deny), allow("p"))]);
+        let same = judged(vec![(hook("a", deny), Ok(allow("p"))), (hook("b", deny), Ok(allow("p")))]);
         assert_eq!(same, Err(failed("b", "it adds a claim that another hook adds")));
     }
 

@@ -118,6 +118,6 @@ mod tests {
         }
         assert!(read(Some("application/json"), br#"{"title":"a","title":"b"}"#).is_err());
         assert!(read(Some("text/html"), br#"{"title":"a"}"#).is_err());
-        assert!(read(Some("application/json"), &[b' '; MOST + 1]).is_err());
+        assert!(read(Some("application/json"), &vec![b' '; MOST + 1]).is_err());
     }
 }

@@ -161,6 +161,9 @@ routes! {
     POST   "/v1/admin/registration-tokens"          Admin     => admin::registration_tokens::create;
     DELETE "/v1/admin/registration-tokens/{id}"     Admin     => admin::registration_tokens::revoke;
     GET    "/v1/admin/audit-events"                 Admin     => admin::audit_events::list;
+    GET    "/v1/admin/outbox"                       Admin     => admin::outbox::list;
+    POST   "/v1/admin/outbox/retry"                 Admin     => admin::outbox::retry_all;
+    POST   "/v1/admin/outbox/{id}/retry"            Admin     => admin::outbox::retry;
 
     POST   "/oauth/register"                        Public    => oidc::registration::register;
     GET    "/oauth/register/{id}"                   Public    => oidc::registration::read;

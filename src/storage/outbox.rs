@@ -163,13 +163,35 @@ pub struct Stored {
     pub given_up_at: Option<Time>,
 }
 
-/// What has not arrived: waits or was given up; of this kind, when given. The newest first.
-pub fn undelivered(conn: &mut PgConnection, kind: Option<&str>, most: i64) -> Result<Vec<Stored>, StorageError> {
+/// Which messages are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Those of this kind.
+    pub kind: Option<String>,
+    /// Those that were given up, or those that wait.
+    pub given_up: Option<bool>,
+}
+
+/// What has not arrived, the newest first, older than the one of the number `before`; at most `most`.
+pub fn undelivered(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    before: Option<i64>,
+    most: i64,
+) -> Result<Vec<Stored>, StorageError> {
     let mut query =
         outbox::table.filter(outbox::delivered_at.is_null()).order(outbox::id.desc()).limit(most).into_boxed();
-    if let Some(kind) = kind {
+    if let Some(before) = before {
+        query = query.filter(outbox::id.lt(before));
+    }
+    if let Some(kind) = &filter.kind {
         query = query.filter(outbox::kind.eq(kind));
     }
+    query = match filter.given_up {
+        Some(true) => query.filter(outbox::given_up_at.is_not_null()),
+        Some(false) => query.filter(outbox::given_up_at.is_null()),
+        None => query,
+    };
     Ok(query.select(Stored::as_select()).load(conn)?)
 }
 

@@ -160,7 +160,8 @@ pub fn owner(conn: &mut PgConnection, id: FamilyId) -> Result<Option<UserId>, St
 
 /// A family, whatever its state.
 pub fn find(conn: &mut PgConnection, id: FamilyId, now: Time) -> Result<Option<StoredFamily>, StorageError> {
-    let row: Option<(Row, Option<Time>, Time, Option<Value>, String)> = refresh_tokens::table
+    type Found = (Row, Option<Time>, Time, Option<Value>, String);
+    let row: Option<Found> = refresh_tokens::table
         .inner_join(sessions::table.inner_join(users::table))
         .filter(refresh_tokens::family.eq(id.uuid()))
         .select((Row::as_select(), sessions::revoked_at, sessions::ends_at, sessions::hook_claims, users::status))

@@ -3,6 +3,7 @@
 mod bridges;
 mod clients;
 mod frame;
+mod outbox;
 mod resources;
 mod users;
 
@@ -20,7 +21,7 @@ const CONFIG: &str = r#"
 kind = "confidential"
 secret_digest = "API_DIGEST"
 grants = ["client_credentials"]
-scopes = ["admin", "admin:read", "admin:clients", "admin:clients:read", "admin:users", "admin:users:read", "admin:bridges", "admin:bridges:read", "admin:audit:read", "orders"]
+scopes = ["admin", "admin:read", "admin:clients", "admin:clients:read", "admin:users", "admin:users:read", "admin:bridges", "admin:bridges:read", "admin:audit:read", "admin:outbox", "admin:outbox:read", "orders"]
 
 [clients.desk]
 kind = "public"

@@ -26,7 +26,7 @@ audience = "https://target.example"
 [bridges.mimic]
 preset = "jwt"
 issuer = "https://elsewhere.example"
-audience = "ORIGIN"
+audience = "https://other.example"
 typ = "at+jwt"
 
 [bridges.mimic.claims]

@@ -11,7 +11,7 @@ use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
 /// The sections, in the order that a newcomer reads them; what each is for.
-const SECTIONS: [(&str, &str); 13] = [
+const SECTIONS: [(&str, &str); 14] = [
     (
         "Passkeys",
         "Signing in and adding passkeys are two calls each: options for the browser's passkey API, then what it returned.",
@@ -34,6 +34,7 @@ const SECTIONS: [(&str, &str); 13] = [
     ("Administration: resources", "The APIs that access tokens are made for. Scope `admin:resources`."),
     ("Administration: bridges", "The systems that custom tokens are minted for. Scope `admin:bridges`."),
     ("Administration: audit", "What happened. Scope `admin:audit:read`."),
+    ("Administration: outbox", "Messages that have not arrived. Scopes `admin:outbox:read`, `admin:outbox`."),
 ];
 
 /// What the example of an operation sends: JSON, or the pairs of a form.

@@ -1,5 +1,5 @@
 // The page module: calls and codes, no policy, no words (those come in #boot). One ceremony at a time: `lock` holds it,
-// `gen` lets late answers fall, and a pending request is aborted and awaited before the next (iOS 16 refuses otherwise).
+// `gen` lets late answers fall, a pending request is aborted and awaited before the next (iOS 16 refuses otherwise).
 
 const boot = JSON.parse(document.getElementById("boot").textContent);
 const w = boot.words;
@@ -28,7 +28,7 @@ const bytes = (text) =>
 const text64 = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const say = (text) => {
-  // The pressed button shows these itself; a screen reader hears them from here.
+  // The pressed button shows these itself; screen readers hear them from here.
   status?.classList.toggle("vh", [w.waiting, w.checking].includes(text));
   if (status) status.textContent = text;
 };
@@ -274,7 +274,7 @@ async function stepUp() {
   try {
     credential = await prompt("get", options.publicKey);
   } catch (error) {
-    // A browser that wants the call inside a click refuses at once: give the confirmation a page of its own.
+    // A browser that wants a click refuses at once: confirm on a page of its own.
     if (error.name !== "NotAllowedError" || !error.fast) throw error;
     leave("/confirm?next=" + encodeURIComponent(location.pathname));
     throw { ours: true };
@@ -286,7 +286,7 @@ async function get(mine, { email, result, purpose, plainly }) {
   const anonymous = result && result.kind !== "session";
   const options = await api("POST", API + "authentication/options", { email, purpose, result }, anonymous);
   if (mine !== gen) return;
-  // The immediate mode answers at once where this device has nothing, instead of asking for a phone. It wants a gesture.
+  // The immediate mode answers at once where this device has nothing, not asking for a phone. It wants a gesture.
   const immediate = caps.immediate && navigator.userActivation?.isActive && !email && !plainly && !purpose && !options.publicKey.allowCredentials?.length;
   const credential = await prompt("get", options.publicKey, immediate ? { uiMode: "immediate" } : {});
   if (mine !== gen) return;

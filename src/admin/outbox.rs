@@ -1,0 +1,116 @@
+//! `/v1/admin/outbox`: messages to other systems that have not arrived.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::guard::{Admin, ChangeOutbox, ReadOutbox};
+use super::pages::{Page, Query};
+use super::{Room, missing, wrong_field};
+use crate::domain::audit::EventKind;
+use crate::storage::outbox::{self, Filter, Stored};
+use crate::web::error::{Failure, Problem};
+
+/// A message that has not arrived; never what it says.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxMessage {
+    /// Its number; later messages have greater ones.
+    pub id: i64,
+    /// What it is: `webhook`, `after_sign_in`, `backchannel_logout`.
+    pub kind: String,
+    /// To whom: the receiver's name, or the session and client.
+    pub lane: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was written, or tried again by an operator.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next; absent when it was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<DateTime<Utc>>,
+    /// When it was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up_at: Option<DateTime<Utc>>,
+    /// Why it did not arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+impl From<Stored> for OutboxMessage {
+    fn from(message: Stored) -> Self {
+        Self {
+            id: message.id,
+            kind: message.kind,
+            lane: message.lane,
+            attempts: message.attempts,
+            created_at: message.created_at,
+            next_try_at: message.given_up_at.is_none().then_some(message.next_try_at),
+            given_up_at: message.given_up_at,
+            last_error: message.last_error,
+        }
+    }
+}
+
+/// Which messages are tried again.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Retried {
+    /// How many.
+    pub retried: usize,
+}
+
+/// Lists messages that wait or were given up, the newest first.
+#[utoipa::path(get, path = "/v1/admin/outbox", tag = "Administration: outbox",
+    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
+        ("kind" = Option<String>, Query, description = "Only of this kind, such as `webhook`"),
+        ("state" = Option<String>, Query, description = "`waiting` or `given_up`")),
+    responses((status = 200, body = Page<OutboxMessage>), (status = 400, description = "`invalid_field`"),
+        (status = 403, description = "`insufficient_scope`")))]
+pub async fn list(_: Admin<ReadOutbox>, room: Room, query: Query) -> Result<web::Json<Page<OutboxMessage>>, Problem> {
+    query.only(&["kind", "state"])?;
+    let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);
+    let found = room.db.run(move |conn| outbox::undelivered(conn, &filter, after, most)).await?;
+    Ok(web::Json(query.page(found, |message| message.id, Into::into)?))
+}
+
+fn filter(query: &Query) -> Result<Filter, Failure> {
+    let given_up = match query.find("state") {
+        None => None,
+        Some("waiting") => Some(false),
+        Some("given_up") => Some(true),
+        Some(_) => return Err(wrong_field("state", "is none that there is", "write waiting or given_up")),
+    };
+    Ok(Filter { kind: query.find("kind").map(ToOwned::to_owned), given_up })
+}
+
+/// Has a message tried again at once, for a day like a new one.
+#[utoipa::path(post, path = "/v1/admin/outbox/{id}/retry", tag = "Administration: outbox", params(("id" = i64, Path)),
+    responses((status = 200, body = Retried), (status = 404, description = "`not_found`: none of this number waits or was given up")))]
+pub async fn retry(admin: Admin<ChangeOutbox>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id: i64 = id.parse().map_err(|_| missing("message"))?;
+    retried(&admin, &room, Some(id)).await
+}
+
+/// Has all messages tried again that were given up.
+#[utoipa::path(post, path = "/v1/admin/outbox/retry", tag = "Administration: outbox",
+    responses((status = 200, body = Retried), (status = 403, description = "`insufficient_scope`")))]
+pub async fn retry_all(admin: Admin<ChangeOutbox>, room: Room) -> Result<HttpResponse, Problem> {
+    retried(&admin, &room, None).await
+}
+
+async fn retried(admin: &Admin<ChangeOutbox>, room: &Room, id: Option<i64>) -> Result<HttpResponse, Problem> {
+    let (actor, now) = (admin.actor.clone(), room.clock.now());
+    let retried = room
+        .change(move |conn| {
+            let retried = outbox::retry(conn, id, now)?;
+            if id.is_some() && retried.is_empty() {
+                return Err(missing("message").into());
+            }
+            for id in &retried {
+                actor.witness(conn, (EventKind::DeliveryRetried, "retried"), (&id.to_string(), None), now)?;
+            }
+            Ok(retried.len())
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(Retried { retried }))
+}
