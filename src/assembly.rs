@@ -221,22 +221,18 @@ impl Rotation {
 }
 
 /// The algorithms that live clients and resources ask for by name.
-pub fn wanted_algorithms(
-    clients: &[stored::clients::StoredClient],
-    resources: &[stored::resources::StoredResource],
-) -> Vec<Algorithm> {
-    let of_clients = clients.iter().filter(|stored| stored.disabled_at.is_none()).flat_map(|stored| {
-        let definition = &stored.client.definition;
+pub fn wanted_algorithms(clients: &Clients, resources: &Resources) -> Vec<Algorithm> {
+    let of_clients = clients.all().into_iter().flat_map(|client| {
+        let definition = &client.definition;
         [
-            &definition.id_token_algorithm,
-            &definition.userinfo_algorithm,
-            &definition.introspection_algorithm,
-            &definition.authorization_response_algorithm,
+            definition.id_token_algorithm.clone(),
+            definition.userinfo_algorithm.clone(),
+            definition.introspection_algorithm.clone(),
+            definition.authorization_response_algorithm.clone(),
         ]
     });
-    let live = resources.iter().filter(|stored| stored.disabled_at.is_none());
-    let of_resources = live.map(|stored| &stored.resource.definition.algorithm);
-    of_clients.chain(of_resources).filter_map(|name| name.as_ref()?.parse().ok()).collect()
+    let of_resources = resources.all().into_iter().map(|resource| resource.definition.algorithm.clone());
+    of_clients.chain(of_resources).filter_map(|name| name?.parse().ok()).collect()
 }
 
 /// The tokens room's name for a configured algorithm.
@@ -261,28 +257,27 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let mut rotation = Rotation::new(config);
     let definitions = declared::definitions(config);
     let declared = declared::clients(config);
+    let (clients, resources) = (Arc::new(Clients::default()), Arc::new(Resources::default()));
     let prepared = db.blocking(|conn| {
         database::check(conn)?;
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
             clients::apply_configuration(conn, &declared, source, now)?;
+            clients.replace(stored::clients::all(conn)?);
             resources::apply_configuration(conn, &config.resources, source, now)?;
+            resources.replace(stored::resources::all(conn)?);
             bridge::declared::apply_configuration(conn, &definitions, source, now)?;
             rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
             let told: Vec<_> =
                 webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
             stored::event_receivers::apply(conn, &told, source, now)?;
-            rotation.want(wanted_algorithms(&stored::clients::all(conn)?, &stored::resources::all(conn)?));
+            rotation.want(wanted_algorithms(&clients, &resources));
             Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
         })
     })?;
     let keys = Arc::new(prepared?);
     db.blocking(|conn| Ok(relying_parties::settle(conn, config)))??;
 
-    let clients = Arc::new(Clients::default());
-    clients.replace(db.blocking(stored::clients::all)?);
-    let resources = Arc::new(Resources::default());
-    resources.replace(db.blocking(stored::resources::all)?);
     let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
     let bridges = Arc::new(Bridges::new(home, Arc::clone(&keys), Arc::clone(&clients), db.clone()));
     bridges.replace(db.blocking(stored::bridges::all)?, now);

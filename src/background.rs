@@ -18,9 +18,7 @@ use crate::clock::{Clock, Time};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{
-    Db, StorageError, bridges, client_records, clients, installation, migrations, outbox, resources, servers, sweep,
-};
+use crate::storage::{Db, StorageError, client_records, installation, migrations, outbox, servers, sweep};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
@@ -114,13 +112,11 @@ impl Background {
 
     /// Reads clients, resources and bridges, and makes the keys that they want and nobody wanted before.
     async fn follow_declarations(&mut self, now: Time) -> Result<(), StorageError> {
-        let (clients, resources, bridges) =
-            self.db.run(|conn| Ok((clients::all(conn)?, resources::all(conn)?, bridges::all(conn)?))).await?;
+        self.clients.reload(&self.db).await?;
+        self.resources.reload(&self.db).await?;
+        let bridges = self.bridges.reload(now).await?;
         self.rotation.want_bridges(own_keys(&bridges, &self.bridges.home().issuer));
-        self.bridges.replace(bridges, now);
-        self.rotation.want(wanted_algorithms(&clients, &resources));
-        self.clients.replace(clients);
-        self.resources.replace(resources);
+        self.rotation.want(wanted_algorithms(&self.clients, &self.resources));
         let missing = |key: &&(Use, Algorithm)| !self.keys.can_sign(&key.0, key.1);
         let missing: Vec<_> =
             self.rotation.at_start.iter().chain(&self.rotation.later).filter(missing).cloned().collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use diesel::PgConnection;
+use tokio::sync::Mutex;
 
 use crate::clock::Time;
 use crate::domain::client::Client;
@@ -12,29 +13,39 @@ use crate::storage::{Db, StorageError, clients};
 
 /// The directory. Reading it takes no lock.
 #[derive(Default)]
-pub struct Clients(ArcSwap<HashMap<String, Arc<Client>>>);
+pub struct Clients {
+    live: ArcSwap<HashMap<String, Arc<Client>>>,
+    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    turn: Mutex<()>,
+}
 
 impl Clients {
     /// The client with this id, unless it is unknown or disabled.
     pub fn find(&self, id: &str) -> Option<Arc<Client>> {
-        self.0.load().get(id).cloned()
+        self.live.load().get(id).cloned()
+    }
+
+    /// Every client that may do something.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.live.load().values().cloned().collect()
     }
 
     /// Whether any first-party client has this web origin: what cross-origin preflights are answered by.
     pub fn any_has_origin(&self, origin: &str) -> bool {
-        self.0.load().values().any(|client| client.owns_origin(origin).is_ok())
+        self.live.load().values().any(|client| client.owns_origin(origin).is_ok())
     }
 
     /// Reads all clients anew.
     pub async fn reload(&self, db: &Db) -> Result<(), StorageError> {
+        let _turn = self.turn.lock().await;
         self.replace(db.run(clients::all).await?);
         Ok(())
     }
 
-    /// Puts these clients in place of all.
+    /// Puts these clients in place of all: at the start, when nobody else reads them.
     pub fn replace(&self, stored: Vec<clients::StoredClient>) {
         let live = stored.into_iter().filter(|stored| stored.disabled_at.is_none());
-        self.0.store(Arc::new(live.map(|stored| (stored.client.id.clone(), Arc::new(stored.client))).collect()));
+        self.live.store(Arc::new(live.map(|stored| (stored.client.id.clone(), Arc::new(stored.client))).collect()));
     }
 }
 

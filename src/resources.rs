@@ -5,16 +5,21 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use diesel::PgConnection;
+use tokio::sync::Mutex;
 
 use crate::clock::Time;
 use crate::domain::client::{Client, ClientRefusal};
 use crate::domain::resource::{Resource, ScopeOwners};
 use crate::domain::scope::Scopes;
-use crate::storage::{StorageError, resources};
+use crate::storage::{Db, StorageError, resources};
 
 /// The directory. Reading it takes no lock.
 #[derive(Default)]
-pub struct Resources(ArcSwap<Known>);
+pub struct Resources {
+    known: ArcSwap<Known>,
+    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    turn: Mutex<()>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -26,17 +31,17 @@ struct Known {
 impl Resources {
     /// The resource with this identifier, unless it is unknown or disabled.
     pub fn find(&self, identifier: &str) -> Option<Arc<Resource>> {
-        self.0.load().live.get(identifier).cloned()
+        self.known.load().live.get(identifier).cloned()
     }
 
     /// What a scope of a resource allows, in words for people; none for one that no live resource declares.
     pub fn words_of(&self, scope: &str) -> Option<String> {
-        self.0.load().live.values().find_map(|resource| resource.definition.scopes.get(scope).cloned())
+        self.known.load().live.values().find_map(|resource| resource.definition.scopes.get(scope).cloned())
     }
 
     /// Every resource that tokens are made for.
     pub fn all(&self) -> Vec<Arc<Resource>> {
-        self.0.load().live.values().cloned().collect()
+        self.known.load().live.values().cloned().collect()
     }
 
     /// The audience of an access token: what was asked for (RFC 8707 §2), each allowed to the client and not disabled; the
@@ -60,7 +65,7 @@ impl Resources {
         if audience.is_empty() {
             audience.push(client.grant_audience(None, issuer)?);
         }
-        let known = self.0.load();
+        let known = self.known.load();
         if audience.iter().any(|one| known.disabled.contains(one)) {
             return Err(ClientRefusal::Audience);
         }
@@ -69,7 +74,7 @@ impl Resources {
 
     /// What of granted scopes a token for this audience carries, see [`domain::resource`](crate::domain::resource).
     pub fn effective(&self, granted: &Scopes, audience: &[String]) -> Scopes {
-        self.0.load().owners.effective(granted, audience)
+        self.known.load().owners.effective(granted, audience)
     }
 
     /// Refuses a request for a scope whose resource is not asked for with it.
@@ -77,13 +82,20 @@ impl Resources {
     /// # Errors
     /// [`ClientRefusal::Scope`] with the first such scope.
     pub fn require_resource_of(&self, asked: &Scopes, audience: &[String]) -> Result<(), ClientRefusal> {
-        match self.0.load().owners.misplaced(asked, audience) {
+        match self.known.load().owners.misplaced(asked, audience) {
             Some(scope) => Err(ClientRefusal::Scope(scope.to_owned())),
             None => Ok(()),
         }
     }
 
-    /// Puts these resources in place of all.
+    /// Reads all resources anew.
+    pub async fn reload(&self, db: &Db) -> Result<(), StorageError> {
+        let _turn = self.turn.lock().await;
+        self.replace(db.run(resources::all).await?);
+        Ok(())
+    }
+
+    /// Puts these resources in place of all: at the start, when nobody else reads them.
     pub fn replace(&self, stored: Vec<resources::StoredResource>) {
         // A disabled one keeps its scopes: they must not become everybody's.
         let owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
@@ -95,7 +107,7 @@ impl Resources {
                 known.live.insert(stored.resource.identifier.clone(), Arc::new(stored.resource));
             }
         }
-        self.0.store(Arc::new(known));
+        self.known.store(Arc::new(known));
     }
 }
 

@@ -35,7 +35,7 @@ use crate::bridge::stored::own_keys;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::resources::Resources;
-use crate::storage::{Db, StorageError, resources as stored_resources};
+use crate::storage::{Db, StorageError};
 use crate::web::error::{Failure, Kind};
 
 /// The room.
@@ -115,8 +115,7 @@ impl Administration {
 
     /// The same for resources.
     pub async fn follow_resources(&self) -> Result<(), Failure> {
-        self.resources.replace(self.db.run(stored_resources::all).await?);
-        Ok(())
+        Ok(self.resources.reload(&self.db).await?)
     }
 
     /// The same for bridges, with a key for each that has none yet. Where making it fails, the background work tries again.

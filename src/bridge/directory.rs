@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::PgConnection;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 
 use super::key::key_algorithm;
 use super::stored::{self, Fault, Home, Ready};
@@ -156,6 +157,8 @@ enum State {
 /// The directory. Reading it takes no lock.
 pub struct Bridges {
     entries: ArcSwap<HashMap<String, Entry>>,
+    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    turn: Mutex<()>,
     home: Home,
     keys: Arc<Keys>,
     clients: Arc<Clients>,
@@ -166,10 +169,10 @@ pub struct Bridges {
 impl Bridges {
     /// A directory without a bridge yet: see [`Bridges::replace`].
     pub fn new(home: Home, keys: Arc<Keys>, clients: Arc<Clients>, db: Db) -> Self {
-        Self { entries: ArcSwap::default(), home, keys, clients, db, signer: Signer::new() }
+        Self { entries: ArcSwap::default(), turn: Mutex::default(), home, keys, clients, db, signer: Signer::new() }
     }
 
-    /// Puts these rows in place of all. One that cannot be used is told in the log, once, and keeps nothing else from working.
+    /// Puts these rows in place of all: at the start, when nobody else reads them. One that cannot be used is told in the log, once, and keeps nothing else from working.
     pub fn replace(&self, rows: Vec<StoredBridge>, now: Time) {
         let (known, master) = (self.entries.load(), self.keys.master());
         let entry = |row: StoredBridge| {
@@ -198,6 +201,7 @@ impl Bridges {
 
     /// Reads all bridges anew.
     pub async fn reload(&self, now: Time) -> Result<Vec<StoredBridge>, StorageError> {
+        let _turn = self.turn.lock().await;
         let rows = self.db.run(stored_bridges::all).await?;
         self.replace(rows.clone(), now);
         Ok(rows)

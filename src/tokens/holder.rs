@@ -71,6 +71,8 @@ pub struct Keys {
     successor: [u8; 32],
     subjects: Subjects,
     heard: Mutex<Instant>,
+    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    turn: tokio::sync::Mutex<()>,
 }
 
 type Materials = HashMap<String, KeyMaterial>;
@@ -96,6 +98,7 @@ impl Keys {
             successor,
             subjects,
             heard: Mutex::new(Instant::now()),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 
@@ -137,6 +140,7 @@ impl Keys {
 
     /// Reads all keys anew.
     pub async fn reload(&self, db: &Db, now: Time) -> Result<(), KeysError> {
+        let _turn = self.turn.lock().await;
         let (file, held) = (self.file.clone(), self.master().id());
         let (rows, wanted, fresh) = db
             .run(move |conn| {

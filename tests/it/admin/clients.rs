@@ -1,12 +1,26 @@
 //! Clients by administration.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration as Real;
+
 use chrono::Duration;
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
+use passmint::storage::StorageError;
 use serde_json::{Value, json};
 
+use passmint::clients::Clients;
+use passmint::storage::clients::{all, disable, enable};
+
 use super::{Ops, granted, web_app};
-use crate::support::tokens::basic;
+use crate::support::tokens::{basic, within};
 
 const CLIENTS: &str = "/v1/admin/clients";
+
+/// How many statements wait for a lock.
+const WAITING: &str = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Whether a client's secret is good: introspection answers it.
 fn is_good(ops: &Ops, id: &str, secret: &str) -> bool {
@@ -52,6 +66,37 @@ fn from_first_to_last() {
     ops.get(path).expect_problem(404, "not_found");
     ops.delete(path).expect_problem(404, "not_found");
     assert_eq!(ops.app.events("client.changed"), 7, "each change once");
+}
+
+/// Reads anew while the table is held, so that the answer cannot have come yet.
+async fn begin(mut reading: Pin<&mut impl Future<Output = Result<(), StorageError>>>, holder: &mut PgConnection) {
+    holder.batch_execute("BEGIN; LOCK TABLE clients IN ACCESS EXCLUSIVE MODE").unwrap();
+    assert!(poll_fn(|context| Poll::Ready(reading.as_mut().poll(context).is_pending())).await);
+}
+
+/// What was read before a change is never taken up after it, though the answer of the database comes late.
+#[tokio::test]
+async fn an_old_reading_never_replaces_a_newer_one() {
+    let ops = tokio::task::spawn_blocking(Ops::new).await.unwrap();
+    let (directory, db) = (Clients::default(), &ops.app.db);
+    let mut holder = PgConnection::establish(ops.app.database_url()).unwrap();
+    for on in [false, true, false, true] {
+        let mut old = pin!(directory.reload(db));
+        begin(old.as_mut(), &mut holder).await;
+        within(Real::from_secs(9), "the reading waits for the table", || ops.app.count(WAITING) > 0);
+        holder.batch_execute("COMMIT").unwrap();
+        db.blocking(all).unwrap();
+        let change = if on { enable } else { disable };
+        assert!(db.blocking(|conn| change(conn, "desk", ops.app.clock.now())).unwrap());
+
+        let mut new = pin!(directory.reload(db));
+        begin(new.as_mut(), &mut holder).await;
+        holder.batch_execute("COMMIT").unwrap();
+        db.blocking(all).unwrap();
+        let (new, old) = tokio::join!(new, old);
+        new.and(old).unwrap();
+        assert_eq!(directory.find("desk").is_some(), on);
+    }
 }
 
 /// security.md 3: every rule of the configuration holds here too, and names its field.
