@@ -22,6 +22,7 @@ use crate::bridge::trusted::TrustedIssuers;
 use crate::clock::Clock;
 use crate::config::{ChallengeStore, Config, RegistrationMode};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
+use crate::domain::exchange::Issues;
 use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::forward_auth::ForwardAuth;
@@ -435,7 +436,8 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         check_iframe: config.session.check_iframe,
         token_exchange: !config.exchange_rules.is_empty(),
         jwt_bearer: rooms.trusted_issuers.grant_tokens(),
-        gives_assertions: !config.authorization_servers.is_empty(),
+        gives_assertions: !config.authorization_servers.is_empty()
+            && config.exchange_rules.iter().any(|rule| rule.issues.contains(&Issues::IdJag)),
         takes_assertions: rooms.trusted_issuers.grant_assertions(),
     };
     Published::new(&capabilities, config.keys.publish_before_signing)

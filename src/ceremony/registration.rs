@@ -200,7 +200,7 @@ impl Ceremonies {
                 }
                 binding::check(ceremony, call, None)?;
                 let made = self.verify_new(credential, state, party, None, ceremony)?;
-                self.add((*user, *session, *epoch), made, origin).await
+                self.add((*user, *session, *epoch), *vouched, made, origin).await
             }
             Purpose::Enrol { permit, state } => {
                 let client = client.as_deref().ok_or(CeremonyError::NoSuchClient)?;
@@ -318,6 +318,7 @@ impl Ceremonies {
     async fn add(
         &self,
         (user, session, epoch): (UserId, SessionId, i64),
+        vouched: bool,
         made: NewPasskey,
         origin: &Provenance,
     ) -> Result<Registered, CeremonyError> {
@@ -332,6 +333,9 @@ impl Ceremonies {
                 // and with it goes what was begun before. Another passkey added since changes nothing here.
                 if owner.status == UserStatus::Disabled || owner.epoch != epoch {
                     return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
+                }
+                if vouched && users::is_administrator(conn, user)? {
+                    return Ok(Err(CeremonyError::Refused("no other issuer speaks for an administrator")));
                 }
                 if !sessions::hold_live(conn, session, now)? {
                     return Ok(Err(CeremonyError::Refused("the session ended meanwhile")));

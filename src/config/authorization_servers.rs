@@ -50,8 +50,22 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Reads every server.
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<AuthorizationServer> {
-    reader.names("authorization_servers").into_iter().map(|name| read_one(reader, name)).collect()
+pub(super) fn read(reader: &mut Reader<'_>, own: &str) -> Vec<AuthorizationServer> {
+    let mut read: Vec<AuthorizationServer> = Vec::new();
+    for name in reader.names("authorization_servers") {
+        let one = read_one(reader, name);
+        let key = |server: &AuthorizationServer| format!("authorization_servers.{}.issuer", server.name);
+        if one.issuer == own {
+            let cure = "leave it out: what this server gives for itself are its own tokens";
+            reader.mistake(&key(&one), Wrong::new("is this server itself", cure));
+        }
+        if let Some(same) = read.iter().find(|other| other.issuer == one.issuer) {
+            let wrong = Wrong::new("is that of another server", "put the clients of both into one");
+            reader.contradiction(&key(&one), &[&key(same)], wrong);
+        }
+        read.push(one);
+    }
+    read
 }
 
 fn read_one(reader: &mut Reader<'_>, name: String) -> AuthorizationServer {

@@ -219,8 +219,8 @@ impl Config {
         let clients = clients::read(reader, &server, &relying_parties);
         let resources = resources::read(reader);
         let bridges = bridges::read(reader);
-        let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str());
-        let authorization_servers = authorization_servers::read(reader);
+        let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str(), &clients);
+        let authorization_servers = authorization_servers::read(reader, server.public_url.as_str());
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let forward_auth = forward_auth::read(reader, &server);
         let webhooks = webhooks::read(reader, &outbound);

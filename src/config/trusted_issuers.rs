@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::client_openid::in_domain;
+use super::clients::Client;
 use super::exchange::words;
 use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::{Wrong, quoted};
@@ -144,7 +145,7 @@ pub(super) const SECTION: Section = Section {
             path: "trusted_issuers.<name>.single_use",
             kind: Kind::Switch,
             default: Fallback::Value("true"),
-            doc: "Whether each token counts once, by its `jti`. As a grant it always does.",
+            doc: "Whether each token counts once, by its `jti`. As a grant (RFC 7523) and for `may_enrol` it always does, but for an identity assertion, which its client may bring again.",
         },
         Key {
             path: "trusted_issuers.<name>.expires_at",
@@ -194,8 +195,8 @@ pub(super) const SECTION: Section = Section {
             path: "trusted_issuers.<name>.may_enrol",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether its token, as bearer, lets the person make a passkey here, if they signed in there at most five \
-                  minutes ago. Whoever can make such tokens can then sign in as every person that they mean.",
+            doc: "Whether its token, as bearer, lets the person make a passkey here, if they signed in there (`auth_time`) at most \
+                  five minutes ago; never an administrator. Whoever can make such tokens can then sign in as every person that they mean.",
         },
         Key {
             path: "trusted_issuers.<name>.clients",
@@ -219,10 +220,10 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Reads every issuer.
-pub(super) fn read(reader: &mut Reader<'_>, issuer: &str) -> Vec<TrustedIssuer> {
+pub(super) fn read(reader: &mut Reader<'_>, issuer: &str, clients: &[Client]) -> Vec<TrustedIssuer> {
     let mut read: Vec<TrustedIssuer> = Vec::new();
     for name in reader.names("trusted_issuers") {
-        let one = read_one(reader, name, issuer);
+        let one = read_one(reader, name, issuer, clients);
         let same = |known: &&TrustedIssuer| known.trust.issuer == one.trust.issuer;
         if let Some(known) = read.iter().find(same) {
             let what = format!("is that of {} too", quoted(&known.trust.name));
@@ -238,12 +239,19 @@ pub(super) fn read(reader: &mut Reader<'_>, issuer: &str) -> Vec<TrustedIssuer> 
     read
 }
 
-fn read_one(reader: &mut Reader<'_>, name: String, own: &str) -> TrustedIssuer {
+fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]) -> TrustedIssuer {
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let issuer = reader.text_as(&key("issuer"), text::identifier).unwrap_or_default();
     if issuer == own {
         let cure = "leave it out: this server's own tokens are exchanged by rules with issuers = [\"self\"]";
         reader.mistake(&key("issuer"), Wrong::new("is this server itself", cure));
+    }
+    let source = reader.text_as(&key("source"), text::name);
+    if source.is_none() && clients.iter().any(|client| client.id == name) {
+        // Its people are those whom the backend of that client linked: nobody must give them away by a choice of names.
+        let cure = format!("write source = {} if that is meant, otherwise another name", quoted(&name));
+        let what = "is not set, and its default is the source of a client of the same name";
+        reader.contradiction(&key("source"), &[], Wrong::new(what, cure));
     }
     let list = |reader: &mut Reader<'_>, field: &str| reader.list_as(&key(field), text::identifier).unwrap_or_default();
     let audiences = list(reader, "audiences");
@@ -263,7 +271,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str) -> TrustedIssuer {
         expires_at: reader.text_as(&key("expires_at"), moment),
         required_claims: required_claims(reader, &key("required_claims")),
         mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
-        source: reader.text_as(&key("source"), text::name).unwrap_or_else(|| name.clone()),
+        source: source.unwrap_or_else(|| name.clone()),
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
         attributes: attributes(reader, &key("attributes")),
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),

@@ -112,9 +112,9 @@ impl Trust {
         Ok(())
     }
 
-    /// Whether a sign-in there lets the person make a passkey here.
-    pub fn permits_enrolment(&self, signed_in_at: Time, now: Time) -> bool {
-        self.may_enrol && now - signed_in_at <= FRESH_FOR_ENROLMENT
+    /// Whether a sign-in there lets the person make a passkey here. One whose time is not told is not fresh.
+    pub fn permits_enrolment(&self, signed_in_at: Option<Time>, now: Time) -> bool {
+        self.may_enrol && signed_in_at.is_some_and(|at| now - at <= FRESH_FOR_ENROLMENT)
     }
 
     /// The address that a token proves: verified, says the issuer, and the issuer is the authority for its domain.
@@ -192,9 +192,10 @@ mod tests {
     #[test]
     fn a_passkey_wants_the_right_and_a_fresh_sign_in() {
         let without = Trust { may_enrol: false, ..trust() };
-        assert!(trust().permits_enrolment(at(0), at(300)));
-        assert!(!trust().permits_enrolment(at(0), at(301)));
-        assert!(!without.permits_enrolment(at(0), at(0)));
+        assert!(trust().permits_enrolment(Some(at(0)), at(300)));
+        assert!(!trust().permits_enrolment(Some(at(0)), at(301)));
+        assert!(!trust().permits_enrolment(None, at(0)));
+        assert!(!without.permits_enrolment(Some(at(0)), at(0)));
     }
 
     fn claims(change: Value) -> Map<String, Value> {

@@ -326,8 +326,8 @@ pub struct ForeignSession {
     pub id: SessionId,
     /// The client that it is for; none where nothing is issued in it.
     pub client: Option<String>,
-    /// When the person signed in, says the issuer.
-    pub auth_time: Time,
+    /// When the person signed in, if the issuer says so.
+    pub auth_time: Option<Time>,
     /// Now.
     pub now: Time,
     /// Its end.
@@ -357,7 +357,8 @@ pub fn open_foreign(conn: &mut PgConnection, user: UserId, session: &ForeignSess
                 sessions::client_id.eq(&session.client),
                 sessions::acr.eq("0"),
                 sessions::amr.eq(Vec::<String>::new()),
-                sessions::auth_time.eq(session.auth_time),
+                // One that nobody tells of is as old as can be, so that no limit of age is ever met by it.
+                sessions::auth_time.eq(session.auth_time.unwrap_or(Time::UNIX_EPOCH)),
                 // What somebody else verified is never fresh here.
                 sessions::verified_at.eq(Time::UNIX_EPOCH),
             ),

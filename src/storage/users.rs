@@ -13,7 +13,7 @@ use super::schema::{external_ids, group_members, groups, users};
 use super::sessions;
 use crate::clock::Time;
 use crate::domain::id::UserId;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
@@ -174,6 +174,11 @@ pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, Sto
         .order(groups::name)
         .select(groups::name)
         .load(conn)?)
+}
+
+/// Whether a person may administer this server.
+pub fn is_administrator(conn: &mut PgConnection, id: UserId) -> Result<bool, StorageError> {
+    is_in_any(conn, id, &[ADMINISTRATORS.to_owned()])
 }
 
 /// Whether a person is in one of these groups, by name.

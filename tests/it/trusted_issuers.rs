@@ -95,6 +95,14 @@ fn bearer(app: &TestApp, client: &str, assertion: &str, more: &[(&str, &str)]) -
     app.token_by(client, &[&form[..], more].concat())
 }
 
+/// A chain of actors.
+fn acts(length: usize) -> Value {
+    (0..length).fold(Value::Null, |before, number| {
+        let actor = json!({ "sub": format!("a-{number}") });
+        if before.is_null() { actor } else { json!({ "sub": actor["sub"], "act": before }) }
+    })
+}
+
 fn given(reply: Reply) -> String {
     reply.expect(200).json()["access_token"].as_str().unwrap().to_owned()
 }
@@ -209,6 +217,11 @@ fn tokens_are_refused_by_name() {
         ("bound to nothing that is known", with("cnf", json!({ "x5t#S256": "x" }))),
         ("bound to a key that nobody proves", with("cnf", json!({ "jkt": "x" }))),
         ("an actor that is none", with("act", json!("gate"))),
+        ("more actors than anybody plans", with("act", acts(9))),
+        ("signed in in words", with("auth_time", json!("now"))),
+        ("signed in at a fraction", with("auth_time", json!(1.5))),
+        ("signed in never", with("auth_time", json!(null))),
+        ("signed in in the future", with("auth_time", json!(now + 60))),
         ("an actor who may be another", with("may_act", json!({ "sub": "gate", "iss": "https://other.example" }))),
         ("an actor of the issuer's own who may be", with("may_act", json!({ "sub": "gate" }))),
         ("a logout token of old", with("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }))),
@@ -235,10 +248,6 @@ fn tokens_are_refused_by_name() {
             "exchange, {name}: {}",
             reply.body
         );
-        // Who acts, or may, a grant does not ask: it names nobody.
-        if name.starts_with("an actor") {
-            continue;
-        }
         let reply = bearer(&app, "gate", token, &[]);
         assert_eq!(
             (reply.status, reply.json()["error"].as_str()),
@@ -273,6 +282,10 @@ fn tokens_are_refused_by_name() {
     bearer(&app, "stranger", &good(), &[]).expect_oauth(400, "invalid_grant");
     bearer(&app, "gate", &good(), &[("scope", "write")]).expect_oauth(400, "invalid_scope");
     bearer(&app, "gate", &good(), &[("resource", "https://other.example")]).expect_oauth(400, "invalid_target");
+    for (name, resource) in [("a number", json!(7)), ("an object", json!({})), ("mixed", json!([ORDERS, 7]))] {
+        let reply = bearer(&app, "gate", &with("resource", resource), &[]);
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_target")), "resource: {name}");
+    }
     app.token_by("gate", &[("grant_type", BEARER)]).expect_oauth(400, "invalid_request");
     app.sql("UPDATE users SET status = 'disabled'");
     exchange(&app, "gate", &good(), &[]).expect_oauth(400, "invalid_request");
@@ -292,6 +305,19 @@ fn a_token_is_a_grant_for_its_client() {
     let said = app.verified(&access, ORDERS, "at+jwt");
     assert_eq!((&said["sub"], &said["scope"], &said["client_id"]), (&json!(ada), &json!("read"), &json!("gate")));
     assert!(is_active(&app, &access));
+    // When the person signed in there, and who acts for them, is told on; nothing is made up.
+    assert!(!said.contains_key("auth_time") && !said.contains_key("act"));
+    let (header, mut claims) = parts(&app, "p-1");
+    let signed_in = app.clock.now().timestamp() - 1000;
+    claims["auth_time"] = json!(signed_in);
+    claims["act"] = json!({ "sub": "agent" });
+    claims["may_act"] = json!({ "iss": app.origin, "client_id": "gate" });
+    let said = app.verified(&given(bearer(&app, "gate", &key.sign(&header, &claims), &[])), ORDERS, "at+jwt");
+    assert_eq!(said["auth_time"], signed_in);
+    assert_eq!(said["act"], json!({ "sub": "agent", "iss": PARTNER }));
+    claims["jti"] = json!(fresh());
+    claims["may_act"] = json!({ "iss": app.origin, "client_id": "stranger" });
+    bearer(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_grant");
     // The address of the token endpoint is no name of ours, unless the operator says so.
     let (header, mut claims) = parts(&app, "p-1");
     claims["aud"] = json!(format!("{}/oauth/token", app.origin));
@@ -603,7 +629,8 @@ fn a_fresh_token_makes_a_passkey() {
     let options = "/v1/passkeys/registration/options";
     let web = app.client("web");
     let try_by = |token: &str, body: &Value| web.bearer("POST", options, token).json(body).send();
-    let begun = try_by(&token(&app, &key, "p-1"), &json!({})).expect(200).json();
+    let vouching = |app: &TestApp| vouching(app, &key, |_| {});
+    let begun = try_by(&vouching(&app), &json!({})).expect(200).json();
     let mut passkey = app.passkey();
     let credential = passkey.create(&begun["publicKey"]);
     let made = web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential)).expect(200).json();
@@ -617,24 +644,65 @@ fn a_fresh_token_makes_a_passkey() {
         .expect_problem(410, "ceremony_expired_or_used");
 
     // The session of the ceremony is nobody's: it opens nothing, and with it ends what was begun.
-    let begun = try_by(&token(&app, &key, "p-1"), &json!({})).expect(200).json();
+    let begun = try_by(&vouching(&app), &json!({})).expect(200).json();
     let credential = app.passkey().create(&begun["publicKey"]);
     app.sql("UPDATE sessions SET revoked_at = now() WHERE client_id IS NULL");
     let late = web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential));
     late.expect_problem(400, "verification_failed");
 
-    let once = token(&app, &key, "p-1");
-    try_by(&once, &json!({})).expect(200);
-    try_by(&once, &json!({})).expect_problem(401, "invalid_token");
-    let with = |name: &str, value: Value| {
-        let (header, mut claims) = parts(&app, "p-1");
-        claims[name] = value;
-        key.sign(&header, &claims)
-    };
+    for body in [json!({ "purpose": "sign-up" }), json!({ "email": "x@example.com" }), json!({ "name": "X" })] {
+        try_by(&vouching(&app), &body).expect_problem(400, "invalid_request");
+    }
+    let elsewhere = app.request("POST", options).header("Origin", "https://evil.example").json(&json!({}));
+    let unspent = vouching(&app);
+    let authorization = format!("Bearer {unspent}");
+    elsewhere.header("Authorization", &authorization).send().expect_problem(403, "wrong_origin");
+    try_by(&unspent, &json!({})).expect(200);
+    app.sql("UPDATE users SET status = 'disabled'");
+    try_by(&vouching(&app), &json!({})).expect_problem(401, "invalid_token");
+    // It opens nothing else, and without the mark not even that.
+    web.bearer("GET", "/v1/me", &vouching(&app)).send().expect_problem(401, "invalid_token");
+    let plain = trusting(&key, "subject = \"create\"");
+    let reply = plain.client("web").bearer("POST", options, &vouching(&plain)).json(&json!({})).send();
+    reply.expect_problem(401, "invalid_token");
+}
+
+/// A token of somebody who signed in at the partner just now, to be spoilt.
+fn vouching(app: &TestApp, key: &Key, change: impl FnOnce(&mut Value)) -> String {
+    let (header, mut claims) = parts(app, "p-1");
+    claims["auth_time"] = claims["iat"].clone();
+    change(&mut claims);
+    key.sign(&header, &claims)
+}
+
+/// What lets nobody make a passkey, although some of it is good elsewhere.
+#[test]
+fn a_token_that_makes_no_passkey_is_refused_by_name() {
+    let key = Key::p256();
+    let app = trusting(
+        &key,
+        "subject = \"create\"\nmay_enrol = true\nsingle_use = false\naudiences = [\"ORIGIN\", \"gate\"]",
+    );
+    let web = app.client("web");
+    let try_by = |token: &str| web.bearer("POST", "/v1/passkeys/registration/options", token).json(&json!({})).send();
+    let once = vouching(&app, &key, |_| {});
+    try_by(&once).expect(200);
+    try_by(&once).expect_problem(401, "invalid_token");
+    given(exchange(&app, "gate", &once, &[]));
+    let with = |name: &str, value: Value| vouching(&app, &key, |claims| claims[name] = value);
+    let without = |name: &str| vouching(&app, &key, |claims| drop(claims.as_object_mut().unwrap().remove(name)));
     let now = app.clock.now().timestamp();
     for (name, token, code) in [
-        ("made a while ago", with("iat", json!(now - 301)), "reauthentication_required"),
+        ("no word of when they signed in", without("auth_time"), "reauthentication_required"),
         ("signed in a while ago", with("auth_time", json!(now - 301)), "reauthentication_required"),
+        ("signed in in words", with("auth_time", json!(now.to_string())), "invalid_token"),
+        ("signed in in the future", with("auth_time", json!(now + 60)), "invalid_token"),
+        ("without an id", without("jti"), "invalid_token"),
+        ("for a client of ours", with("aud", json!("gate")), "invalid_token"),
+        ("for us and others", with("aud", json!([app.origin, "gate"])), "invalid_token"),
+        ("of somebody who acts for them", with("act", json!({ "sub": "agent" })), "invalid_token"),
+        ("bound to a key", with("cnf", json!({ "jkt": "x" })), "invalid_token"),
+        ("bound to a certificate", with("cnf", json!({ "x5t#S256": "x" })), "invalid_token"),
         ("over", with("exp", json!(now - 10)), "invalid_token"),
         ("for another", with("aud", json!("https://other.example")), "invalid_token"),
         (
@@ -647,22 +715,44 @@ fn a_fresh_token_makes_a_passkey() {
         ),
         ("of another issuer", with("iss", json!("https://other.example")), "invalid_token"),
     ] {
-        let reply = try_by(&token, &json!({}));
+        let reply = try_by(&token);
         assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some(code)), "{name}: {}", reply.body);
     }
-    for body in [json!({ "purpose": "sign-up" }), json!({ "email": "x@example.com" }), json!({ "name": "X" })] {
-        try_by(&token(&app, &key, "p-1"), &body).expect_problem(400, "invalid_request");
-    }
-    let elsewhere = app.request("POST", options).header("Origin", "https://evil.example").json(&json!({}));
-    let authorization = format!("Bearer {}", token(&app, &key, "p-1"));
-    elsewhere.header("Authorization", &authorization).send().expect_problem(403, "wrong_origin");
-    app.sql("UPDATE users SET status = 'disabled'");
-    try_by(&token(&app, &key, "p-1"), &json!({})).expect_problem(401, "invalid_token");
-    // It opens nothing else, and without the mark not even that.
-    web.bearer("GET", "/v1/me", &token(&app, &key, "p-1")).send().expect_problem(401, "invalid_token");
-    let plain = trusting(&key, "subject = \"create\"");
-    let reply = plain.client("web").bearer("POST", options, &token(&plain, &key, "p-1")).json(&json!({})).send();
-    reply.expect_problem(401, "invalid_token");
+}
+
+/// Who administers this server is spoken for by nobody else: neither when the passkey is begun nor when it is made.
+#[test]
+fn no_issuer_makes_a_passkey_for_an_administrator() {
+    let key = Key::p256();
+    let app = trusting(&key, "may_enrol = true");
+    let ada = link(&app, "partner", "p-1");
+    let web = app.client("web");
+    let try_once = || {
+        let token = vouching(&app, &key, |_| {});
+        web.bearer("POST", "/v1/passkeys/registration/options", &token).json(&json!({})).send()
+    };
+    let begun = try_once().expect(200).json();
+    let credential = app.passkey().create(&begun["publicKey"]);
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'admin', now())");
+    app.sql("INSERT INTO group_members SELECT groups.id, users.id FROM groups, users");
+    web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential))
+        .expect_problem(400, "verification_failed");
+    try_once().expect_problem(401, "invalid_token");
+    assert_eq!(app.count(&format!("SELECT count(*) AS n FROM credentials WHERE user_id = '{ada}'")), 1);
+}
+
+/// Who is refused leaves nothing behind: no account, no link.
+#[test]
+fn nobody_is_made_or_linked_who_may_not_come_in() {
+    let key = Key::p256();
+    let keys = crate::support::jose::as_toml(&[key.named("k1")]);
+    let open = partner(&keys, "subject = \"create\"");
+    let config = open.replacen("[clients.gate]\n", "[clients.gate]\nallowed_groups = [\"staff\"]\n", 1);
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).expect_oauth(400, "invalid_request");
+    bearer(&app, "gate", &token(&app, &key, "p-1"), &[]).expect_oauth(400, "invalid_grant");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0);
+    assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 0);
 }
 
 #[test]

@@ -16,9 +16,11 @@ use serde_json::{Map, Value};
 
 use self::keys::TrustedKeys;
 use crate::clock::{Clock, Time};
-use crate::domain::exchange::SubjectKind;
+use crate::domain::exchange::{Actor, ActorFault, MayAct, SubjectKind};
 use crate::domain::trust::{BearerGrant, Trust, TrustRefusal};
 use crate::outbound::Outbound;
+use crate::tokens::claims::Confirmation;
+use crate::tokens::dpop::Jkt;
 use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::verifier::places::{self, Foreign};
@@ -73,17 +75,39 @@ impl Believed<'_> {
         self.claims.get(name).and_then(Value::as_i64)
     }
 
-    /// When the person signed in there: `auth_time`, else when the token was made; never ahead of us.
-    pub fn signed_in_at(&self, now: Time) -> Time {
-        let told = self.seconds("auth_time").or_else(|| self.seconds("iat"));
-        told.and_then(|seconds| Time::from_timestamp(seconds, 0)).map_or(now, |at| at.min(now))
+    /// When the person signed in there (`auth_time`), if it says so: when a token was made says nothing of that.
+    pub fn signed_in_at(&self) -> Option<Time> {
+        self.seconds("auth_time").and_then(|seconds| Time::from_timestamp(seconds, 0))
     }
 
-    /// Its id and from when on it is refused for its age, where its issuer's tokens count once.
-    pub fn once(&self, now: Time) -> Option<(String, Time)> {
-        let jti = self.text("jti").filter(|_| self.trust.single_use)?;
+    /// Its id, if it has one, and from when on it is refused for its age: what is remembered of a token that counts once.
+    pub fn id(&self, now: Time) -> Option<(String, Time)> {
         let exp = self.seconds("exp").unwrap_or_default() + i64::from(self.trust.leeway);
-        Some((jti.to_owned(), Time::from_timestamp(exp, 0).unwrap_or(now)))
+        Some((self.text("jti")?.to_owned(), Time::from_timestamp(exp, 0).unwrap_or(now)))
+    }
+
+    /// The same where its issuer's tokens count once wherever they are brought.
+    pub fn once(&self, now: Time) -> Option<(String, Time)> {
+        self.id(now).filter(|_| self.trust.single_use)
+    }
+
+    /// Whether the request that brings it proves the key that it is bound to, if any: bound to a key it is nothing in the
+    /// hands of others (RFC 7800, RFC 9449). What is bound to anything else than such a key is never proven.
+    pub fn is_proven_by(&self, key: Option<&Jkt>) -> bool {
+        let Some(bound) = self.claims.get("cnf") else { return true };
+        let bound: Option<Confirmation> = serde_json::from_value(bound.clone()).ok();
+        bound.zip(key).is_some_and(|(bound, key)| key.as_str() == bound.jkt)
+    }
+
+    /// Who acts for the person in it, and who may: both as the issuer names them.
+    ///
+    /// # Errors
+    /// [`ActorFault`] for a claim that is malformed.
+    pub fn acting(&self) -> Result<(Option<Actor>, Option<MayAct>), ActorFault> {
+        let (act, may_act) = (self.claims.get("act"), self.claims.get("may_act"));
+        let (act, may_act) = (act.map(Actor::read).transpose()?, may_act.map(MayAct::read).transpose()?);
+        let issuer = &self.trust.issuer;
+        Ok((act.map(|act| act.named_by(issuer)), may_act.map(|may| may.named_by(issuer))))
     }
 
     /// Whom it is for.

@@ -13,7 +13,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::Email;
 use crate::domain::trust::{Mapping, Trust};
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
 use crate::storage::sign_in::{ForeignSession, open_foreign};
 use crate::storage::used_jti::{self, Kind, Spent};
 use crate::storage::{Db, StorageError, audit, people, users};
@@ -38,6 +38,8 @@ pub struct Arrival {
     pub attributes: serde_json::Map<String, serde_json::Value>,
     /// Groups whose members may use the client; none: everybody may.
     pub members: Vec<String>,
+    /// Whether administrators are refused, because what comes of it would be theirs as well.
+    pub spares_administrators: bool,
     /// The session to open; none where only the person is wanted.
     pub session: Option<ForeignSession>,
     /// The event to write, but for whose it is.
@@ -71,9 +73,22 @@ pub enum NotArrived {
     /// The person may not use the client.
     #[error("the person is not in a group that may use this client")]
     NotInGroup,
+    /// An administrator, where nobody speaks for one.
+    #[error("the person is an administrator, for whom no other issuer speaks")]
+    Administrator,
     /// An account cannot be made of what it says.
     #[error("no account can be made: {0}")]
     NotMade(&'static str),
+}
+
+/// Whom a token means.
+enum Meant {
+    /// Somebody whom the issuer's source knows by this `sub`.
+    Known(User),
+    /// Somebody with an address that it proves, to be linked.
+    Unlinked(User),
+    /// Nobody yet: an account is to be made.
+    New,
 }
 
 /// Lets somebody in, or says why not; what refuses uses the token up all the same.
@@ -112,6 +127,7 @@ impl Arrival {
             email: believed.trust.proven_email(&believed.claims),
             attributes: believed.trust.attributes_of(&believed.claims),
             members,
+            spares_administrators: false,
             session,
             event,
         }
@@ -132,16 +148,27 @@ impl Arrival {
                 return Ok(Err(NotArrived::Replayed));
             }
         }
-        let user = match self.person(conn)? {
-            Ok(user) => user,
+        let meant = match self.meant(conn)? {
+            Ok(meant) => meant,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if user.status != UserStatus::Active {
-            return Ok(Err(NotArrived::Disabled));
+        if let Err(refusal) = self.judge(conn, &meant)? {
+            return Ok(Err(refusal));
         }
-        if !self.members.is_empty() && !users::is_in_any(conn, user.id, &self.members)? {
-            return Ok(Err(NotArrived::NotInGroup));
-        }
+        let user = match meant {
+            Meant::Known(user) => user,
+            Meant::Unlinked(user) => {
+                // Known by another name already: the address went from one person there to another.
+                if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
+                    return Ok(Err(NotArrived::Nobody));
+                }
+                user
+            }
+            Meant::New => match self.create(conn)? {
+                Ok(user) => user,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
         let session = self.session.as_ref().map_or_else(SessionId::random, |session| session.id);
         if let Some(opened) = &self.session
             && !open_foreign(conn, user.id, opened)?
@@ -153,25 +180,41 @@ impl Arrival {
         Ok(Ok(Arrived { user, session }))
     }
 
-    fn person(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {
+    /// Whom the token means. Nothing is written yet.
+    fn meant(&self, conn: &mut PgConnection) -> Result<Result<Meant, NotArrived>, StorageError> {
         if let Some(user) = people::find_by_external_id(conn, &self.trust.source, &self.subject)? {
-            return Ok(Ok(user));
+            return Ok(Ok(Meant::Known(user)));
         }
-        match self.trust.mapping {
-            Mapping::Linked => Ok(Err(NotArrived::Nobody)),
-            Mapping::VerifiedEmail => {
-                let Some(email) = &self.email else { return Ok(Err(NotArrived::Nobody)) };
-                let Some(user) = people::find_by_verified_email(conn, &email.normalised())? else {
-                    return Ok(Err(NotArrived::Nobody));
-                };
-                // Known by another name already: the address went from one person there to another.
-                if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
-                    return Ok(Err(NotArrived::Nobody));
-                }
-                Ok(Ok(user))
+        Ok(match (self.trust.mapping, &self.email) {
+            (Mapping::Create, _) => Ok(Meant::New),
+            (Mapping::VerifiedEmail, Some(email)) => {
+                let found = people::find_by_verified_email(conn, &email.normalised())?;
+                found.map(Meant::Unlinked).ok_or(NotArrived::Nobody)
             }
-            Mapping::Create => self.create(conn),
+            (Mapping::VerifiedEmail, None) | (Mapping::Linked, _) => Err(NotArrived::Nobody),
+        })
+    }
+
+    /// Whether they may come in: asked before anybody is linked or made, so that a refusal leaves nothing behind.
+    fn judge(&self, conn: &mut PgConnection, meant: &Meant) -> Result<Result<(), NotArrived>, StorageError> {
+        let (is_member, administers) = match meant {
+            Meant::Known(user) | Meant::Unlinked(user) => {
+                if user.status != UserStatus::Active {
+                    return Ok(Err(NotArrived::Disabled));
+                }
+                let is_member = self.members.is_empty() || users::is_in_any(conn, user.id, &self.members)?;
+                (is_member, self.spares_administrators && users::is_administrator(conn, user.id)?)
+            }
+            Meant::New => {
+                let groups = &self.trust.groups;
+                let is_member = self.members.is_empty() || groups.iter().any(|group| self.members.contains(group));
+                (is_member, self.spares_administrators && groups.iter().any(|group| group == ADMINISTRATORS))
+            }
+        };
+        if !is_member {
+            return Ok(Err(NotArrived::NotInGroup));
         }
+        Ok(if administers { Err(NotArrived::Administrator) } else { Ok(()) })
     }
 
     fn create(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {

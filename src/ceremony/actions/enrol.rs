@@ -15,7 +15,7 @@ use crate::domain::action::{Action, ActionRefusal, ActionToken};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::{CredentialClass, Proof};
 use crate::domain::client::Client;
-use crate::domain::user::{ADMINISTRATORS, User};
+use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::{action_tokens, audit, users};
 use crate::tokens::claims::Authentication;
@@ -97,7 +97,7 @@ impl Ceremonies {
                 // Lock → decide → write, as when somebody signed in adds one.
                 let Some(owner) = users::lock(conn, user)? else { return Ok(Err(ActionRefusal::Person.into())) };
                 let Some(token) = action_tokens::get(conn, id)? else { return Ok(Err(ActionRefusal::Unknown.into())) };
-                let administers = users::is_in_any(conn, user, &[ADMINISTRATORS.to_owned()])?;
+                let administers = users::is_administrator(conn, user)?;
                 let existing = credentials::of_users(conn, &[user], None)?;
                 // A token that was used explains itself better than the passkey that it made.
                 let good = token.judge(now).and_then(|()| token.judge_person(&owner, administers));

@@ -28,7 +28,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
 use crate::domain::secret::PlainToken;
-use crate::domain::user::{ADMINISTRATORS, User};
+use crate::domain::user::User;
 use crate::storage::{StorageError, action_tokens, audit, credentials, users};
 
 /// A request that proves its right by an action token.
@@ -167,7 +167,7 @@ impl Ceremonies {
 /// A person, and whether they administer.
 fn person(conn: &mut diesel::PgConnection, id: UserId) -> Result<Option<(User, bool)>, StorageError> {
     let Some(user) = users::find(conn, id)? else { return Ok(None) };
-    Ok(Some((user, users::is_in_any(conn, id, &[ADMINISTRATORS.to_owned()])?)))
+    Ok(Some((user, users::is_administrator(conn, id)?)))
 }
 
 /// The event of something that a backend permitted. Its client acts for the person (RFC 8693 §4.1 has the word).

@@ -570,6 +570,21 @@ fn exchange_rules_and_trusted_issuers() {
             "trusted_issuers.x.email_domains (passmint.toml:3): \"P.example\" is no domain; write it in lower case, such as example.com",
         ),
         (
+            "the people of a client of the same name",
+            "[clients.x]\ngrants = [\"authorization_code\"]\nkind = \"public\"\nredirect_uris = [\"https://x.example/cb\"]\n[trusted_issuers.x]\nissuer = \"https://p.example\"",
+            "trusted_issuers.x.source: is not set, and its default is the source of a client of the same name; write source = \"x\" if that is meant, otherwise another name",
+        ),
+        (
+            "assertions for ourselves",
+            "[authorization_servers.x]\nissuer = \"http://localhost:8080\"\nclient_ids = {}",
+            "authorization_servers.x.issuer (passmint.toml:2): is this server itself; leave it out: what this server gives for itself are its own tokens",
+        ),
+        (
+            "one server twice",
+            "[authorization_servers.x]\nissuer = \"https://p.example\"\nclient_ids = {}\n[authorization_servers.y]\nissuer = \"https://p.example\"\nclient_ids = {}",
+            "authorization_servers.y.issuer (passmint.toml:5): is that of another server; put the clients of both into one",
+        ),
+        (
             "a moment in words",
             &issuer("expires_at = \"tomorrow\""),
             "trusted_issuers.x.expires_at (passmint.toml:3): \"tomorrow\" is no moment; write it as 2027-01-31T00:00:00Z, in quotes",

@@ -25,6 +25,11 @@ pub struct Actor {
 pub struct ActorFault;
 
 impl Actor {
+    /// A client of ours that acts by itself.
+    pub fn client(id: &str) -> Self {
+        Self { sub: id.to_owned(), iss: None, client_id: Some(id.to_owned()), act: None }
+    }
+
     /// Reads the claim of a token.
     ///
     /// # Errors

@@ -3,20 +3,21 @@
 //! What must always hold: the token is for us alone, lives for five minutes at most and counts once; only the clients that
 //! the trust lists may bring it; there is no refresh token, because the issuer is asked again.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::bridge::trusted::{Arrival, Believed, NotArrived, TrustError, TrustedIssuer, arrive};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
-use crate::domain::exchange::SubjectKind;
+use crate::domain::exchange::{Actor, LONGEST_CHAIN, MayAct, SubjectKind};
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::StorageError;
 use crate::storage::sign_in::ForeignSession;
-use crate::tokens::claims::{Authentication, Confirmation};
+use crate::tokens::claims::Authentication;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::Exchange;
 use crate::tokens::verifier::Refusal;
@@ -114,7 +115,10 @@ pub async fn grant(
         vec![room.mint.issuer()]
     };
     let (believed, is_identity) = believed(issuer, client, asked.assertion, &audiences, now).await?;
-    require_key(&believed, asked.key)?;
+    if !believed.is_proven_by(asked.key) {
+        return Err(BearerError::Form("is bound to a key that the request does not prove"));
+    }
+    let (act, may_act) = acting(&believed, client, room.mint.issuer())?;
     let once = check_form(&believed, now)?;
     // An identity assertion may be brought again until it ends: it is bound to its client.
     let once = (!is_identity).then_some(once);
@@ -130,12 +134,12 @@ pub async fn grant(
     let session = ForeignSession {
         id: SessionId::random(),
         client: Some(client.id.clone()),
-        auth_time: believed.signed_in_at(now),
+        auth_time: believed.signed_in_at(),
         now,
         ends_at: now + life,
         origin: origin.clone(),
     };
-    let auth_time = session.auth_time.timestamp();
+    let auth_time = session.auth_time.map(|at| at.timestamp());
     let event = Event {
         client: Some(client.id.clone()),
         subject_name: Some(believed.trust.name.clone()),
@@ -144,8 +148,7 @@ pub async fn grant(
     };
     let members = client.definition.allowed_groups.clone();
     let arrived = arrive(&room.db, Arrival::new(&believed, once, members, Some(session), event)).await??;
-    let authentication =
-        Authentication { auth_time: Some(auth_time), acr: Some("0".to_owned()), ..Authentication::default() };
+    let authentication = Authentication { auth_time, acr: Some("0".to_owned()), ..Authentication::default() };
     let exchange = Exchange {
         user: arrived.user.id,
         client,
@@ -155,8 +158,8 @@ pub async fn grant(
         audience: &audience,
         scopes: &scopes,
         authentication: &authentication,
-        act: None,
-        may_act: None,
+        act: act.as_ref(),
+        may_act: may_act.as_ref(),
         life,
     };
     let given = room.mint.exchanged_access(&exchange, now)?;
@@ -183,9 +186,7 @@ fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), Bear
     if believed.audience().len() != 1 {
         return Err(BearerError::Form("is for others beside this server"));
     }
-    let jti = believed.text("jti").ok_or(BearerError::Form("has no jti"))?;
-    let until = Time::from_timestamp(exp + leeway, 0).unwrap_or(now);
-    Ok((jti.to_owned(), until))
+    believed.id(now).ok_or(BearerError::Form("has no jti"))
 }
 
 /// The assertion, as a plain one or as an identity assertion, which names the client that may bring it.
@@ -209,12 +210,21 @@ async fn believed<'a>(
     Ok((believed, true))
 }
 
-/// An assertion that is bound to a key is nothing in the hands of others (RFC 7800, RFC 9449).
-fn require_key(believed: &Believed<'_>, key: Option<&Jkt>) -> Result<(), BearerError> {
-    let Some(bound) = believed.claims.get("cnf") else { return Ok(()) };
-    let bound: Option<Confirmation> = serde_json::from_value(bound.clone()).ok();
-    let proven = bound.zip(key).is_some_and(|(bound, key)| key.as_str() == bound.jkt);
-    if proven { Ok(()) } else { Err(BearerError::Form("is bound to a key that the request does not prove")) }
+/// Who acts for the person already, which the token that is given says too; and who may, which must be this client where it is
+/// said (RFC 8693 §4.1, §4.4).
+fn acting(
+    believed: &Believed<'_>,
+    client: &AuthenticatedClient,
+    issuer: &str,
+) -> Result<(Option<Actor>, Option<MayAct>), BearerError> {
+    let (act, may_act) = believed.acting().map_err(|_| BearerError::Form("names an actor that is none"))?;
+    if act.as_ref().is_some_and(|act| act.depth() > LONGEST_CHAIN) {
+        return Err(BearerError::Form("names too many actors"));
+    }
+    if may_act.as_ref().is_some_and(|may| !may.permits(&Actor::client(&client.id), issuer)) {
+        return Err(BearerError::Form("is to be brought by somebody else"));
+    }
+    Ok((act, may_act))
 }
 
 /// The resources asked for, all of them allowed to the client, and among those of an assertion that names some.
@@ -225,9 +235,10 @@ fn audience(
     asked: &[&str],
 ) -> Result<Vec<String>, BearerError> {
     let told: Vec<&str> = match believed.claims.get("resource") {
+        None => Vec::new(),
         Some(Value::String(one)) => vec![one],
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
+        // Of a list with anything else in it nobody knows what it allows.
+        Some(list) => Vec::<&str>::deserialize(list).map_err(|_| BearerError::Target)?,
     };
     let wanted = if asked.is_empty() { told.clone() } else { asked.to_vec() };
     if !told.is_empty() && wanted.iter().any(|one| !told.contains(one)) {

@@ -186,6 +186,12 @@ pub fn foreign(
     if verified.claims().contains_key("events") {
         return Err(Refusal::WrongType);
     }
+    if let Some(signed_in) = verified.claims().get("auth_time") {
+        let at = signed_in.as_i64().ok_or(Refusal::WrongClaimType)?;
+        if at > now.timestamp() + i64::from(place.leeway) {
+            return Err(Refusal::NotYet);
+        }
+    }
     Ok(verified)
 }
 

@@ -54,7 +54,7 @@ pub(super) enum Whose {
 #[derive(Debug)]
 pub(super) struct Newcomer {
     pub(super) arrival: Arrival,
-    pub(super) signed_in_at: Time,
+    pub(super) signed_in_at: Option<Time>,
 }
 
 /// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`.
@@ -66,6 +66,13 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    /// The client that the person must still allow. An access token ends with its grant; an ID token names none, and is asked
+    /// for what the grant hung on.
+    pub(super) fn consents_for(&self, kind: SubjectKind) -> Option<String> {
+        let asks = kind == SubjectKind::IdToken && !self.client.definition.first_party;
+        asks.then(|| self.client.id.clone())
+    }
+
     pub(super) fn is(&self, room: &Oidc, user: &User) -> bool {
         room.mint.subject_of(&self.client, user.id) == self.sub
     }
@@ -161,11 +168,11 @@ fn foreign(
     (key, origin): (Option<&Jkt>, &Provenance),
     now: Time,
 ) -> Result<Opened, ExchangeError> {
-    if let Some(bound) = believed.claims.get("cnf") {
-        let bound: Confirmation = serde_json::from_value(bound.clone()).map_err(|_| ExchangeError::Unusable)?;
-        require_key(Some(&bound), key)?;
+    if !believed.is_proven_by(key) {
+        return Err(ExchangeError::OtherKey);
     }
-    let signed_in_at = believed.signed_in_at(now);
+    let (act, may_act) = believed.acting().map_err(|_| ExchangeError::Unusable)?;
+    let signed_in_at = believed.signed_in_at();
     let left = left(believed.seconds("exp").unwrap_or_default(), now);
     if left <= Duration::zero() {
         return Err(ExchangeError::Subject(Refusal::Expired));
@@ -177,7 +184,6 @@ fn foreign(
         ..Event::new(EventKind::TrustedTokenBelieved, now, origin)
     };
     let members = client.definition.allowed_groups.clone();
-    let issuer = &believed.trust.issuer;
     Ok(Opened {
         policy: Subject {
             issuer: Issuer::Trusted(believed.trust.name.clone()),
@@ -186,8 +192,8 @@ fn foreign(
             audience: believed.audience(),
             scopes: Scopes::default(),
             left,
-            act: acts(believed.claims.get("act"))?.map(|act| act.named_by(issuer)),
-            may_act: may_act(believed.claims.get("may_act"))?.map(|may| may.named_by(issuer)),
+            act,
+            may_act,
         },
         whose: Whose::Foreign(Box::new(Newcomer {
             arrival: Arrival::new(believed, believed.once(now), members, None, event),
@@ -195,7 +201,7 @@ fn foreign(
         })),
         // What it says of strength is the issuer's own measure.
         authentication: Authentication {
-            auth_time: Some(signed_in_at.timestamp()),
+            auth_time: signed_in_at.map(|at| at.timestamp()),
             acr: Some("0".to_owned()),
             ..Authentication::default()
         },
