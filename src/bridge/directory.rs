@@ -79,6 +79,8 @@ pub struct MintRequest<'a> {
     pub scopes: &'a Scopes,
     /// What the caller says under the names that the bridge declares.
     pub inputs: Option<&'a Map<String, Value>>,
+    /// Longest life of the token, where it comes of another one that ends.
+    pub longest: Option<chrono::Duration>,
 }
 
 /// A custom token.
@@ -360,6 +362,7 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
     let Known { links, groups } = known;
     Facts {
         inputs: BTreeMap::new(),
+        longest: request.longest.map(|longest| longest.num_seconds()),
         user: UserFacts {
             id: user.id.to_string(),
             email: user.email.clone(),

@@ -32,6 +32,8 @@ pub struct Facts {
     pub grant: GrantFacts,
     /// What the caller gave, checked against the bridge's declarations.
     pub inputs: BTreeMap<String, Datum>,
+    /// Longest life of the token in seconds, where something else than the bridge bounds it too.
+    pub longest: Option<i64>,
 }
 
 /// Facts about the person.

@@ -95,6 +95,7 @@ pub async fn token(
         client: &client,
         scopes: &scopes,
         inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()),
+        longest: None,
     };
     let minted = desk.bridges.mint(&name, &request, now).await?;
     let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);

@@ -282,7 +282,8 @@ impl Bridge {
     pub fn render(&self, facts: &Facts, now: Time, jti: Uuid) -> Result<Rendered, RenderError> {
         let (rules, plan) = (self.preset.rules(), &self.plan);
         let iat = now.timestamp();
-        let context = Context { facts, now: iat, exp: iat + plan.lifetime };
+        let lifetime = facts.longest.map_or(plan.lifetime, |longest| plan.lifetime.min(longest));
+        let context = Context { facts, now: iat, exp: iat + lifetime };
         let claims =
             self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
         let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti };
@@ -296,7 +297,7 @@ impl Bridge {
         if !violations.is_empty() {
             return Err(RenderError::Violations(violations));
         }
-        Ok(Rendered { header, claims, algorithm: plan.algorithm, expires_in: plan.lifetime })
+        Ok(Rendered { header, claims, algorithm: plan.algorithm, expires_in: lifetime })
     }
 
     /// The sample sign-ins that every bridge is rendered for when it is saved, by name; all happen at [`sample_moment`].

@@ -326,5 +326,6 @@ fn mint_request<'a>(
         client,
         scopes: &client.definition.scopes,
         inputs: None,
+        longest: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::support::tokens::claims;
 use crate::support::{Browser, Reply, TestApp};
 
 /// Allows what is asked on the page that a request waits at; gives the code.
-fn allow(browser: &mut Browser, ask: &Ask) -> String {
+pub fn allow(browser: &mut Browser, ask: &Ask) -> String {
     let path = ask.send(browser).waits();
     let page = browser.get(&path).expect(200);
     let ticked: Vec<(String, &str)> = ticks(&page).into_iter().map(|name| (name, "yes")).collect();

@@ -6,7 +6,9 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
+use crate::authorize::allow;
 use crate::support::jose::Key;
+use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{INACTIVE, PASSKEY_GRANT, Tokens, basic, claims, header, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
 
@@ -560,12 +562,45 @@ fn an_id_token_comes_out_and_goes_in() {
         (claims(&token)["sid"].clone(), claims(&token)["aud"].clone()),
         (claims(&own.id)["sid"].clone(), json!(STOCK))
     );
+    let gained =
+        "SELECT count(*) AS n FROM audit_events WHERE kind = 'token.exchanged' AND detail->>'rule' = 'signed-in'";
+    assert_eq!(app.count(gained), 1, "what its own ID token did not have is written down");
     by_id("orders", &own.id, "read").expect_oauth(400, "invalid_scope");
     by_id("orders", &tokens.id, "stock:read").expect_oauth(400, "invalid_request");
     by_id("orders", &own.access, "stock:read").expect_oauth(400, "invalid_request");
     by_id("stock", &own.id, "stock:read").expect_oauth(400, "invalid_request");
     app.sql("UPDATE sessions SET revoked_at = now()");
     by_id("orders", &own.id, "stock:read").expect_oauth(400, "invalid_request");
+}
+
+/// An ID token names no grant, so the person must still allow the app that it was given to.
+#[test]
+fn an_id_token_of_an_app_that_is_no_longer_allowed_gives_nothing() {
+    const RULE: &str = "[exchange_rules.shop]\nclients = [\"shop\"]\nsubject_types = [\"id_token\"]\n\
+                        new_audiences = [\"https://api.example\"]\nnew_scopes = [\"openid\"]\n";
+    let shop = oidc::CLIENTS.find("[clients.shop]").unwrap();
+    let (before, after) = oidc::CLIENTS.split_at(shop);
+    let after = after.replacen("\"refresh_token\"]", "\"refresh_token\", \"token_exchange\"]", 1);
+    let config = format!("{before}{after}{RULE}");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, _) = app.person();
+    let code = allow(&mut browser, &Ask::of("shop"));
+    let tokens = oidc::redeem(&app, "shop", &code);
+    let try_it = || {
+        let form = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", tokens.id.as_str()),
+            ("subject_token_type", ID),
+            ("audience", "https://api.example"),
+            ("scope", "openid"),
+            ("client_id", "shop"),
+            ("client_secret", API_SECRET),
+        ];
+        app.request("POST", "/oauth/token").form(&form).send()
+    };
+    given(try_it());
+    browser.call("DELETE", "/v1/me/consents/shop", None).expect(200);
+    try_it().expect_oauth(400, "invalid_request");
 }
 
 #[test]
@@ -584,6 +619,12 @@ fn a_bridge_gives_its_custom_token() {
     }
     let written = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->>'rule' = 'orders'";
     assert_eq!(app.count(written), 2);
+    assert_eq!(app.events("token.impersonated"), 2, "and the person sees who went on in their name");
+    app.advance(Duration::minutes(9));
+    let told = ask(&app, "orders", &tokens.access, &[("audience", "target")]).expect(200).json();
+    assert_eq!(told["expires_in"], 60, "no longer than what was exchanged");
+    let custom = claims(told["access_token"].as_str().unwrap());
+    assert_eq!(custom["exp"], claims(&tokens.access)["exp"]);
     // Another client needs the scope of the bridge too.
     app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
 }

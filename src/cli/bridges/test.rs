@@ -73,6 +73,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         client: &client,
         scopes: &client.definition.scopes,
         inputs: None,
+        longest: None,
     };
     Ok(directory::facts(&request, scopes, known))
 }

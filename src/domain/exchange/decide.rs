@@ -41,7 +41,7 @@ pub struct Granted {
     pub act: Option<Actor>,
     /// Whether the client goes on in the person's name without an actor token.
     pub impersonates: bool,
-    /// Whether the token stays with the client it was given to.
+    /// Whether the token stays with the client it was given to, and has nothing that it had not.
     pub narrows_own: bool,
 }
 
@@ -110,18 +110,20 @@ impl Rule {
         ensure(is_listed, Refusal::Subject)?;
         let own = is_own(subject, &client.id);
         ensure(self.is_entitled(subject, asked, own), Refusal::NotForClient)?;
-        let narrows_own = own && asked.actor.is_none();
-        ensure(is_confidential(client) || narrows_own, Refusal::Public)?;
+        let stays = own && asked.actor.is_none();
+        ensure(is_confidential(client) || stays, Refusal::Public)?;
         ensure(self.gives(asked.wanted), Refusal::Kind)?;
         if *asked.wanted == Wanted::Own(Issues::IdJag) {
             // It says that the person signed in to this very client.
-            ensure(narrows_own && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
+            ensure(stays && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
             ensure(asked.targets.len() == 1, Refusal::Target)?;
         }
-        let (act, impersonates) = self.acting(subject, asked, narrows_own)?;
+        let (act, impersonates) = self.acting(subject, asked, stays)?;
         let audience = self.audience(subject, asked)?;
-        let scopes = self.scopes(subject, asked, narrows_own)?;
+        let scopes = self.scopes(subject, asked, stays)?;
         let life = self.lifetime.min(subject.left);
+        let widens = audience.iter().any(|one| !subject.audience.contains(one)) || !scopes.is_subset(&subject.scopes);
+        let narrows_own = stays && !widens;
         Ok(Granted { rule: self.name.clone(), audience, scopes, life, act, impersonates, narrows_own })
     }
 
@@ -145,17 +147,12 @@ impl Rule {
     }
 
     /// Who acts in the new token. A client that goes on with another's token without an actor token is written down itself.
-    fn acting(
-        &self,
-        subject: &Subject,
-        asked: &Asked<'_>,
-        narrows_own: bool,
-    ) -> Result<(Option<Actor>, bool), Refusal> {
+    fn acting(&self, subject: &Subject, asked: &Asked<'_>, stays: bool) -> Result<(Option<Actor>, bool), Refusal> {
         match (self.actor, asked.actor) {
             (ActorRule::Forbidden, Some(_)) | (ActorRule::Required, None) => return Err(Refusal::Actor),
             _ => {}
         }
-        if narrows_own {
+        if stays {
             return Ok((subject.act.clone(), false));
         }
         let acting = acting_party(asked);
@@ -200,7 +197,7 @@ impl Rule {
     }
 
     /// What was asked for, all of it or nothing; without a word of it, what the subject token has and may pass on.
-    fn scopes(&self, subject: &Subject, asked: &Asked<'_>, narrows_own: bool) -> Result<Scopes, Refusal> {
+    fn scopes(&self, subject: &Subject, asked: &Asked<'_>, stays: bool) -> Result<Scopes, Refusal> {
         let bridge = match asked.wanted {
             Wanted::Bridge(name) => Some(format!("bridge:{name}")),
             Wanted::Own(_) => None,
@@ -212,7 +209,7 @@ impl Rule {
             let new = self.new_scopes.grants(scope) || bridge.as_deref() == Some(scope);
             let new = new && is_confidential(asked.client);
             // A session cannot be prolonged by an exchange.
-            let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(narrows_own && kept));
+            let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(stays && kept));
             (kept || new) && of_client.grants(scope) && !is_apart
         };
         let scopes = match asked.scopes {
@@ -241,6 +238,5 @@ fn is_own(subject: &Subject, client: &str) -> bool {
 
 /// The actor token's owner, or without one the client.
 fn acting_party(asked: &Asked<'_>) -> Actor {
-    let id = &asked.client.id;
-    asked.actor.cloned().unwrap_or_else(|| Actor { sub: id.clone(), iss: None, client_id: Some(id.clone()), act: None })
+    asked.actor.cloned().unwrap_or_else(|| Actor::client(&asked.client.id))
 }

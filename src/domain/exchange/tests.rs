@@ -329,6 +329,27 @@ fn a_public_client_narrows_its_own_and_gains_nothing() {
 }
 
 #[test]
+fn what_a_client_gains_on_its_own_token_is_not_only_narrowed() {
+    let own_token = |targets: &[&str], wanted: &str| {
+        spoilt(|case| {
+            case.subject.client = Some("orders".into());
+            case.targets = own(targets);
+            case.scopes = Some(scopes(wanted));
+            case.actor = None;
+        })
+        .unwrap()
+    };
+    for (name, targets, wanted, narrows) in [
+        ("what it had", &[ORDERS][..], "read", true),
+        ("another audience", &[ORDERS, STOCK], "read", false),
+        ("another scope", &[ORDERS], "read new", false),
+    ] {
+        let granted = own_token(targets, wanted);
+        assert_eq!((granted.narrows_own, granted.impersonates, granted.act), (narrows, false, None), "{name}");
+    }
+}
+
+#[test]
 fn a_custom_token_has_the_scope_that_its_rule_gives() {
     let granted = spoilt(|case| {
         case.wanted = Wanted::Bridge("fire".into());
@@ -470,7 +491,8 @@ proptest! {
             prop_assert!(!granted.audience.is_empty());
             let depth = granted.act.as_ref().map_or(0, Actor::depth);
             prop_assert!(depth <= LONGEST_CHAIN);
-            moved |= !granted.narrows_own;
+            moved |= acts || held.client.as_deref() != Some(&by.id);
+            prop_assert!(!(moved && granted.narrows_own) || held.client.as_deref() == Some(&by.id));
             if moved {
                 prop_assert!(depth > 0, "who goes on with another's token is written down for good");
                 prop_assert!(!granted.scopes.iter().any(stays_with_its_client));

@@ -1,8 +1,6 @@
 //! A bridge's custom token in exchange: `audience=<bridge>`.
 
-use serde_json::Value;
-
-use super::{Decided, ExchangeError, detail};
+use super::{Decided, ExchangeError, detail, witnessed};
 use crate::bridge::MintRequest;
 use crate::clock::Time;
 use crate::domain::audit::Event;
@@ -11,7 +9,7 @@ use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::{audit, credentials};
 use crate::tokens::mint::NOT_APPLICABLE;
 
-/// Mints it. The bridge's own rule is asked as everywhere, about the sign-in that the subject token tells of.
+/// Mints it, for no longer than what is exchanged. The bridge's own rule is asked as everywhere, about the sign-in that the subject token tells of.
 pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
@@ -27,11 +25,13 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
         client,
         scopes: &granted.scopes,
         inputs: None,
+        longest: Some(granted.life),
     };
     let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;
-    let told: Value = detail(decided);
-    let event = Event { detail: told, ..minted.event(owner, person.session, Some(&client.id), now, decided.origin) };
-    room.db.run(move |conn| audit::insert(conn, &event)).await?;
+    let minting = minted.event(owner, person.session, Some(&client.id), now, decided.origin);
+    let minting = Event { detail: detail(decided), ..minting };
+    let exchange = witnessed(decided, minted.id.to_string());
+    room.db.tx(move |conn| audit::insert(conn, &minting).and_then(|()| audit::insert(conn, &exchange))).await?;
     Ok(ExchangeResponse {
         access_token: minted.token,
         issued_token_type: token_type::BRIDGE,

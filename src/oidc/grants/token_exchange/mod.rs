@@ -27,7 +27,7 @@ use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::sign_in::ForeignSession;
-use crate::storage::{StorageError, audit, sessions, users};
+use crate::storage::{StorageError, audit, consents, sessions, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 use crate::web::error::{Failure, Kind};
@@ -153,10 +153,12 @@ pub async fn exchange(
         }
     };
     let decided = Decided { client, subject: &subject, granted: &granted, key, person: &person, now, origin };
-    match &wanted {
+    let response = match &wanted {
         Wanted::Own(kind) => own_token(room, &decided, *kind, &asked.resources).await,
         Wanted::Bridge(name) => custom::token(room, &decided, name).await,
-    }
+    }?;
+    metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
+    Ok(response)
 }
 
 /// Holds what a rule allows against what the client may ask for and what each API declares (RFC 8707).
@@ -187,10 +189,16 @@ async fn alive(
     let ids = owner.ids;
     let members = client.definition.allowed_groups.clone();
     let actor_lives = actor.map(|actor| actor.lives.clone());
+    let consenting = owner.consents_for(subject.policy.kind);
     let found = room
         .db
         .run(move |conn| {
             let Some((session, user)) = sessions::find_live_of_token(conn, &ids, now)? else { return Ok(None) };
+            if let Some(client) = &consenting
+                && consents::find(conn, user.id, client)?.is_none()
+            {
+                return Ok(None);
+            }
             let is_member = members.is_empty() || users::is_in_any(conn, user.id, &members)?;
             let acting = actor_lives.map(|lives| lives.find(conn, now)).transpose()?;
             Ok::<_, StorageError>(Some((session, user, is_member, acting)))
@@ -268,10 +276,11 @@ async fn own_token(
         Issues::IdToken => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN),
         Issues::IdJag => (assertion(room, &exchange, resources, now)?, token_type::ID_JAG),
     };
-    if let Some(event) = witnessed(decided, &issued) {
+    let for_others = issued.token_type == NOT_APPLICABLE;
+    if !granted.narrows_own || for_others {
+        let event = witnessed(decided, issued.jti.clone());
         room.db.run(move |conn| audit::insert(conn, &event)).await?;
     }
-    metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
     Ok(ExchangeResponse {
         access_token: issued.token,
         issued_token_type,
@@ -299,19 +308,18 @@ fn assertion(
     Ok(room.mint.id_jag(exchange, &assertion, now)?)
 }
 
-/// The event of an exchange. A client that only narrows a token of its own changes nothing for anybody.
-fn witnessed(decided: &Decided<'_>, issued: &Exchanged) -> Option<Event> {
-    let granted = decided.granted;
-    let kind = if granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
-    let for_others = issued.token_type == NOT_APPLICABLE;
-    (!granted.narrows_own || for_others).then(|| Event {
-        subject: Some(issued.jti.clone()),
+/// The event of an exchange, `issued` being the id of what came out. A client that only narrows a token of its own changes
+/// nothing for anybody, and has none.
+fn witnessed(decided: &Decided<'_>, issued: String) -> Event {
+    let kind = if decided.granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
+    Event {
+        subject: Some(issued),
         detail: detail(decided),
         user: Some(decided.person.user.id),
         session: Some(decided.person.session),
         client: Some(decided.client.id.clone()),
         ..Event::new(kind, decided.now, decided.origin)
-    })
+    }
 }
 
 /// What the audit trail tells of an exchange beside who and when.
