@@ -137,7 +137,10 @@ impl Expression {
     /// Whether it can only be an identifier of one user: no literal, no fact outside `identifying`, and nothing that
     /// makes two users one.
     pub fn is_only_of(&self, identifying: &[Fact]) -> bool {
-        self.alternatives.iter().all(|alternative| alternative.is_only_of(identifying))
+        let mut sources: Vec<&str> = self.alternatives.iter().flat_map(Alternative::links).collect();
+        sources.dedup();
+        // The ids of two sources may be the same text for two people.
+        sources.len() <= 1 && self.alternatives.iter().all(|alternative| alternative.is_only_of(identifying))
     }
 
     /// Whether a person, a client or a device may choose what it says, beyond choosing among values written here.
@@ -188,7 +191,8 @@ impl Alternative {
         self.filters.iter().all(Filter::keeps_apart)
             && match &self.source {
                 Source::Fact(fact) => identifying.contains(fact),
-                Source::Link(_) => true,
+                // Ids elsewhere may differ by case alone.
+                Source::Link(_) => !self.filters.contains(&Filter::Lower),
                 Source::Input { .. } | Source::Literal(_) => false,
                 Source::Tmpl(_, values) => matches!(&**values, [value] if value.is_only_of(identifying)),
             }

@@ -218,6 +218,8 @@ fn only_what_keeps_people_apart_identifies_them() {
         "{{ tmpl('{}', user.name) }}",
         "{{ input.room }}",
         "{{ tmpl('{}', 'same') }}",
+        "{{ link('x') | lower }}",
+        "{{ link('x') ?? link('y') }}",
     ] {
         assert!(!identifies(text), "{text}");
     }

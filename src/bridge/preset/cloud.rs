@@ -21,6 +21,10 @@ const ISSUER_NOTE: &str = "The cloud finds the keys through the issuer's discove
 
 /// At most 50 tags: names of 128, values of 256 characters, each value a list of one.
 fn tags(_: &super::Plan, claims: &Value) -> Option<&'static str> {
+    let is_aws = |name: &String| name.to_ascii_lowercase().starts_with("https://aws.amazon.com/");
+    if claims.as_object().is_some_and(|all| all.keys().any(|name| is_aws(name) && name != TAGS)) {
+        return Some("tags are written in `https://aws.amazon.com/tags` alone: nothing else of AWS is a claim of ours");
+    }
     let tags = claims.get(TAGS)?;
     let principal = tags.get("principal_tags").and_then(Value::as_object);
     let one = |value: &Value| matches!(value.as_array().map(Vec::as_slice), Some([one]) if one.as_str().is_some_and(|text| text.chars().count() <= 256));

@@ -60,6 +60,7 @@ service_account_file = "/run/secrets/firebase-service-account.json"
 const TENANT_ABOUT: About = About {
     title: "Google Identity Platform, tenant",
     summary: "The same for one tenant: Google refuses a token that does not name it.",
+    verified: Verified::Source("Google's documentation of multi-tenancy, and a checker as strict as Google"),
     example: r#"[bridges.firebase]
 preset = "firebase-tenant"
 service_account_file = "/run/secrets/firebase-service-account.json"

@@ -19,10 +19,11 @@ const DEFAULT_ROLE: &str = "x-hasura-default-role";
 const ALLOWED_ROLES: &str = "x-hasura-allowed-roles";
 
 const CLAIMS: &[Claim] = &[
-    claim(&[NAMESPACE], shape::OBJECT).needed(),
+    // Every session variable is there for the permissions of rows.
+    claim(&[NAMESPACE], shape::OBJECT).needed().rights(),
     claim(&[NAMESPACE, DEFAULT_ROLE], shape::TEXT).needed().powerful(&["admin"]),
     claim(&[NAMESPACE, ALLOWED_ROLES], shape::SOME_TEXTS).needed().powerful(&["admin"]),
-    claim(&[NAMESPACE, "x-hasura-user-id"], shape::TEXT).rights(),
+    claim(&[NAMESPACE, "x-hasura-user-id"], shape::TEXT),
 ];
 
 const NOTES: &[&str] = &[

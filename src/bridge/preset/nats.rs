@@ -1,7 +1,7 @@
 //! NATS in operator mode: the JWT that lets a user in, signed by an account's key.
 //!
 //! Not a JOSE token: `alg` is `ed25519-nkey`, keys have a text form of their own ([`nkey`]), and a limit that is left out
-//! is zero. A user without `allow` lists may do everything in the account, so both are asked for.
+//! is zero. A user without `allow` lists, or with empty ones, may do everything in the account, so both must have something.
 //!
 //! Source: github.com/nats-io/jwt v2; run against nats-server 2.10.27.
 
@@ -59,7 +59,7 @@ const connection = await wsconnect({
          among the claims and an input of that name with `charset = \"nkey\"`, the token is for the key that the caller has, and the server asks the caller to prove it.",
         "Each person has one user key as seen by NATS, derived from the account's key and the bridge's subject: revoke it in the account to \
          shut one person out (`nsc revocations add-user`).",
-        "`pub.allow` and `sub.allow` are asked for; Subjects that begin with `*`, `>` or `$` need `dangerous = true`. A shared inbox `_INBOX.>` would let \
+        "`pub.allow` and `sub.allow` must not be empty: NATS takes an empty list as no limit at all. Subjects that begin with `*`, `>` or `$` need `dangerous = true`. A shared inbox `_INBOX.>` would let \
          everybody read everybody's answers: give each person a prefix.",
         "To answer requests a person needs `resp = { max = 1, ttl = 5000000000 }` (nanoseconds): the right to publish once to each reply subject.",
         "`subs`, `data` and `payload` are -1 (no limit) unless the template says otherwise: left out they would be 0.",
@@ -68,10 +68,10 @@ const connection = await wsconnect({
 
 const CLAIMS: &[Claim] = &[
     claim(&["pub"], shape::OBJECT).needed(),
-    claim(&["pub", "allow"], shape::TEXTS).needed().rights(),
+    claim(&["pub", "allow"], shape::SOME_TEXTS).needed().rights(),
     claim(&["pub", "deny"], shape::TEXTS),
     claim(&["sub"], shape::OBJECT).needed(),
-    claim(&["sub", "allow"], shape::TEXTS).needed().rights(),
+    claim(&["sub", "allow"], shape::SOME_TEXTS).needed().rights(),
     claim(&["sub", "deny"], shape::TEXTS),
     claim(&["resp"], shape::OBJECT),
     claim(&["subs"], shape::NUMBER),

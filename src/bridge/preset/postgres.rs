@@ -19,7 +19,9 @@ pub static POSTGREST: Target = Target {
         title: "PostgREST",
         page: "postgrest",
         summary: "The bearer token of a PostgREST API: names the database role, and carries the claims that policies read.",
-        verified: Verified::Live("PostgreSQL 15: the token's claims as PostgREST sets them, in row level security"),
+        verified: Verified::Source(
+            "PostgREST's documentation; the claims of our tokens were tried as it sets them, in PostgreSQL 15",
+        ),
         key_lag: 60,
         example: r#"[bridges.postgrest]
 preset = "postgrest"

@@ -93,6 +93,8 @@ scope = [
     audience: Audience::Said("the broker's `resource_server_id`"),
     lifetime: Lifetime::CONNECTION,
     claims: CLAIMS,
+    // The plugin adds the permissions in it to those of `scope`.
+    reserved: &["authorization"],
     also: |plan, claims| permissions(claims, &plan.audience, 2..=3),
     ..PLAIN
 };

@@ -181,7 +181,7 @@ audience = "clickhouse"
     lifetime: Lifetime::HOUR,
     claims: &[
         claim(&["clickhouse:roles"], shape::TEXTS).powerful(&["default_role", "sql_console_admin", "admin"]),
-        claim(&["clickhouse:grants"], shape::TEXTS).powerful(&["*"]),
+        claim(&["clickhouse:grants"], shape::TEXTS).powerful(&["*", "*.*", "all"]),
     ],
     ..PLAIN
 };

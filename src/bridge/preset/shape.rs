@@ -39,10 +39,10 @@ pub const TEXT_MAP: Shape = Shape {
     words: "an object whose values are text",
     holds: |value| value.as_object().is_some_and(|members| members.values().all(Value::is_string)),
 };
-/// A UUID in its usual form.
+/// A UUID in its usual form: the one form that is another text for each UUID.
 pub const UUID: Shape = Shape {
-    words: "a UUID (of any text: `{{ link('x') | uuid5('…') }}`)",
-    holds: |value| value.as_str().is_some_and(|text| text.len() == 36 && Uuid::parse_str(text).is_ok()),
+    words: "a UUID in lower case (of any text: `{{ link('x') | uuid5('…') }}`)",
+    holds: |value| value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok_and(|uuid| uuid.to_string() == text)),
 };
 /// The name of a database role: what fits into PostgreSQL's 63 bytes and needs no quotation.
 pub const ROLE: Shape =

@@ -63,8 +63,8 @@ pub static SECRET: Target = Target {
         title: "Supabase, shared secret",
         page: "supabase",
         summary: "A session of the Data API, Storage and Realtime, signed with the project's legacy JWT secret.",
-        verified: Verified::Live(
-            "PostgreSQL 15 with Supabase's SQL functions; the token's claims in row level security",
+        verified: Verified::Source(
+            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15",
         ),
         key_lag: 0,
         example: r#"[bridges.supabase-legacy]
@@ -127,8 +127,8 @@ pub static THIRD_PARTY: Target = Target {
         title: "Supabase, third-party auth",
         page: "supabase",
         summary: "The same, signed with the bridge's own key, which the project fetches.",
-        verified: Verified::Live(
-            "PostgreSQL 15 with Supabase's SQL functions; the token's claims in row level security",
+        verified: Verified::Source(
+            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15",
         ),
         key_lag: 30,
         example: r#"[bridges.supabase]

@@ -2,19 +2,21 @@
 //!
 //! Source: surrealdb.com/docs, DEFINE ACCESS; run against `@surrealdb/node` 3.0.3.
 
+use serde_json::Value;
+
 use super::about::{About, Snippet, Verified};
 use super::claim::claim;
 use super::shape;
 use super::target::{Audience, Lifetime, PLAIN, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
-const OTHER_NAMES: [&str; 5] = [
-    "https://surrealdb.com/ns",
-    "https://surrealdb.com/db",
-    "https://surrealdb.com/ac",
-    "https://surrealdb.com/id",
-    "https://surrealdb.com/rl",
-];
+/// SurrealDB reads each of its claims under long names as well.
+fn has_long_names(claims: &Value) -> bool {
+    let is_long = |name: &String| name.to_ascii_lowercase().starts_with("https://surrealdb.com/");
+    claims.as_object().is_some_and(|all| all.keys().any(is_long))
+}
+
+const LONG_NAMES: &str = "no name begins with `https://surrealdb.com/`: write `ns`, `db`, `ac`";
 
 /// A record.
 pub static RECORD: Target = Target {
@@ -62,7 +64,8 @@ ac = "passmint"
         claim(&["ac"], shape::ID).needed().rights(),
         claim(&["id"], shape::TEXT).rights(),
     ],
-    reserved: &["rl", OTHER_NAMES[0], OTHER_NAMES[1], OTHER_NAMES[2], OTHER_NAMES[3], OTHER_NAMES[4]],
+    reserved: &["rl"],
+    also: |_, claims| has_long_names(claims).then_some(LONG_NAMES),
     ..PLAIN
 };
 
@@ -103,9 +106,12 @@ groups = ["operators"]
         claim(&["ac"], shape::ID).needed().rights(),
         claim(&["rl"], shape::SOME_TEXTS).needed().powerful(&["Owner"]),
     ],
-    reserved: &["id", OTHER_NAMES[0], OTHER_NAMES[1], OTHER_NAMES[2], OTHER_NAMES[3], OTHER_NAMES[4]],
+    reserved: &["id"],
     also: |_, claims| {
-        let known = |role: &serde_json::Value| ["Viewer", "Editor", "Owner"].iter().any(|one| role == one);
+        if has_long_names(claims) {
+            return Some(LONG_NAMES);
+        }
+        let known = |role: &Value| ["Viewer", "Editor", "Owner"].iter().any(|one| role == one);
         (!shape::items(&claims["rl"], known)).then_some("a role is `Viewer`, `Editor` or `Owner`")
     },
     ..RECORD
