@@ -360,6 +360,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         trusted_issuers: Arc::clone(&rooms.trusted_issuers),
         authorization_servers: config.authorization_servers.clone(),
         exchange_rules: config.exchange_rules.clone(),
+        limits: Arc::clone(&limits),
         retry_window: config.tokens.refresh_retry_window,
         published: published(config, rooms),
     };

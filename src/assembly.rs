@@ -26,7 +26,7 @@ pub use master_key::{
 pub use receivers::{endpoint as declared_endpoint, hooks as declared_hooks, webhooks as declared_webhooks};
 pub use relying_parties::guard as guard_relying_parties;
 
-use crate::bridge::stored::{Home, OwnKey, own_keys};
+use crate::bridge::stored::{Home, WantedKeys};
 use crate::bridge::trusted::TrustedIssuers;
 use crate::bridge::{self, Bridges};
 use crate::ceremony::Ceremonies;
@@ -132,6 +132,8 @@ pub struct Rotation {
     pub later: Vec<(Use, Algorithm)>,
     /// How long the targets of bridges may go on with the keys they have, by bridge.
     lags: HashMap<String, chrono::Duration>,
+    /// The same of those whose bridges sign with the keys of our own tokens.
+    provider_lag: chrono::Duration,
     /// The longest life of what is signed, by use.
     config: config::Keys,
     tokens: config::Tokens,
@@ -149,18 +151,21 @@ impl Rotation {
         let mut seen = HashSet::new();
         wanted.retain(|key| seen.insert(key.clone()));
         let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
-        Self { at_start, later, lags: HashMap::new(), config: config.keys.clone(), tokens: config.tokens.clone() }
+        let (lags, provider_lag) = (HashMap::new(), chrono::Duration::zero());
+        Self { at_start, later, lags, provider_lag, config: config.keys.clone(), tokens: config.tokens.clone() }
     }
 
     /// The same with the bridges of the database: for the commands, which know no others.
     pub fn of_database(conn: &mut PgConnection, config: &Config) -> Result<Self, StorageError> {
         let mut rotation = Self::new(config);
-        rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
+        rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
         Ok(rotation)
     }
 
     /// Puts the keys of these bridges in place of those of all bridges.
-    pub fn want_bridges(&mut self, own: Vec<OwnKey>) {
+    pub fn want_bridges(&mut self, wanted: WantedKeys) {
+        let WantedKeys { own, provider_lag } = wanted;
+        self.provider_lag = provider_lag;
         for keys in [&mut self.at_start, &mut self.later] {
             keys.retain(|(usage, _)| !matches!(usage, Use::Bridge(_)));
         }
@@ -200,7 +205,8 @@ impl Rotation {
         };
         let lag = match usage {
             Use::Bridge(name) => self.lags.get(name).copied().unwrap_or_default(),
-            Use::Refresh | Use::Tokens | Use::Forward => chrono::Duration::zero(),
+            Use::Tokens => self.provider_lag,
+            Use::Refresh | Use::Forward => chrono::Duration::zero(),
         };
         rotate::policy(self.config.publish_before_signing.max(lag), self.config.rotate_every, longest)
     }
@@ -267,7 +273,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             resources::apply_configuration(conn, &config.resources, source, now)?;
             resources.replace(stored::resources::all(conn)?);
             bridge::declared::apply_configuration(conn, &definitions, source, now)?;
-            rotation.want_bridges(own_keys(&stored::bridges::all(conn)?, config.issuer()));
+            rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
             let told: Vec<_> =
                 webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
             stored::event_receivers::apply(conn, &told, source, now)?;
@@ -279,7 +285,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     db.blocking(|conn| Ok(relying_parties::settle(conn, config)))??;
 
     let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
-    let bridges = Arc::new(Bridges::new(home, Arc::clone(&keys), Arc::clone(&clients), db.clone()));
+    let bridges =
+        Arc::new(Bridges::new(home, Arc::clone(&keys), (Arc::clone(&clients), Arc::clone(&resources)), db.clone()));
     bridges.replace(db.blocking(stored::bridges::all)?, now);
     let ceremonies = Arc::new(Ceremonies {
         policy: policy(config),
@@ -369,6 +376,7 @@ mod tests {
     use chrono::Duration;
 
     use super::*;
+    use crate::bridge::stored::OwnKey;
     use crate::config::{DatabaseTls, Sources};
 
     /// Supabase keeps keys for half an hour: a new one must be known there before it signs.
@@ -386,13 +394,16 @@ mod tests {
         let own = |bridge: &str, algorithm, lag| OwnKey { bridge: bridge.to_owned(), algorithm, lag };
         let slow = own("slow", Algorithm::ES256, Duration::minutes(30));
         let quick = own("quick", Algorithm::RS256, Duration::zero());
-        rotation.want_bridges(vec![slow.clone(), quick.clone()]);
+        let six_hours = Duration::hours(6);
+        rotation.want_bridges(WantedKeys { own: vec![slow.clone(), quick.clone()], provider_lag: six_hours });
+        assert_eq!(rotation.policy(&Use::Tokens).publish_before, six_hours, "a cloud keeps our own keys as long");
         assert_eq!(rotation.policy(&slow.usage()).publish_before, Duration::minutes(30));
         assert_eq!(rotation.policy(&quick.usage()).publish_before, Duration::minutes(10), "as for our own tokens");
         assert!(rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)));
         assert!(rotation.later.contains(&(quick.usage(), Algorithm::RS256)), "slow to make");
         assert!(!rotation.vital().iter().any(|(usage, _)| matches!(usage, Use::Bridge(_))), "bridges come and go");
-        rotation.want_bridges(vec![quick]);
+        rotation.want_bridges(WantedKeys { own: vec![quick], provider_lag: Duration::zero() });
+        assert_eq!(rotation.policy(&Use::Tokens).publish_before, Duration::minutes(10));
         assert!(!rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)), "gone with its bridge");
     }
 }

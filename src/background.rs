@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::assembly::{Rotation, wanted_algorithms};
 use crate::bridge::Bridges;
-use crate::bridge::stored::own_keys;
+use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::outbox::Outbox;
@@ -115,7 +115,7 @@ impl Background {
         self.clients.reload(&self.db).await?;
         self.resources.reload(&self.db).await?;
         let bridges = self.bridges.reload(now).await?;
-        self.rotation.want_bridges(own_keys(&bridges, &self.bridges.home().issuer));
+        self.rotation.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
         self.rotation.want(wanted_algorithms(&self.clients, &self.resources));
         let missing = |key: &&(Use, Algorithm)| !self.keys.can_sign(&key.0, key.1);
         let missing: Vec<_> =

@@ -34,6 +34,12 @@ impl Resources {
         self.known.load().live.get(identifier).cloned()
     }
 
+    /// Whether a resource has this identifier, disabled or not.
+    pub fn declares(&self, identifier: &str) -> bool {
+        let known = self.known.load();
+        known.live.contains_key(identifier) || known.disabled.contains(identifier)
+    }
+
     /// What a scope of a resource allows, in words for people; none for one that no live resource declares.
     pub fn words_of(&self, scope: &str) -> Option<String> {
         self.known.load().live.values().find_map(|resource| resource.definition.scopes.get(scope).cloned())

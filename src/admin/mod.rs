@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use crate::assembly::Rotation;
 use crate::background;
 use crate::bridge::Bridges;
-use crate::bridge::stored::own_keys;
+use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::resources::Resources;
@@ -128,7 +128,7 @@ impl Administration {
             tracing::warn!(error = %error, "the keys could not be read anew and will be tried again");
         }
         let mut rotation = self.rotation.clone();
-        rotation.want_bridges(own_keys(&rows, &self.bridges.home().issuer));
+        rotation.want_bridges(WantedKeys::of(&rows, &self.bridges.home().issuer));
         let wanted = rotation.at_start.iter().chain(&rotation.later);
         let missing: Vec<_> = wanted.filter(|(usage, algorithm)| !keys.can_sign(usage, *algorithm)).cloned().collect();
         if !missing.is_empty() {

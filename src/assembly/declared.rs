@@ -27,14 +27,22 @@ pub fn clients(config: &Config) -> Vec<Client> {
 /// Checks the bridges that are switched on completely; all mistakes of all of them at once. Gives the keys in the files that
 /// the configuration names, by bridge.
 pub fn bridges(config: &Config) -> Result<HashMap<String, Material>, StartError> {
-    let mut keys = HashMap::new();
-    let mut mistakes = Vec::new();
+    let (mut keys, mut mistakes) = (HashMap::new(), Vec::new());
+    let mut read: Vec<Bridge> = Vec::new();
     for declared in config.bridges.iter().filter(|declared| declared.enabled) {
         match bridge(declared, config) {
             Ok(bridge) => {
+                if let Some(other) = read.iter().find(|other| bridge.is_taken_for(other)) {
+                    mistakes.push(format!(
+                        "bridge `{}`: audience: {OWN_AUDIENCE}; it is that of `{}`",
+                        bridge.name(),
+                        other.name()
+                    ));
+                }
                 if let Key::Imported(material) = bridge.key() {
                     keys.insert(bridge.name().to_owned(), material.clone());
                 }
+                read.push(bridge);
             }
             Err(problems) => mistakes.extend(problems),
         }
@@ -57,15 +65,16 @@ pub fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<
     let checked =
         Bridge::new(definition).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>());
     checked.and_then(|bridge| {
-        let own = matches!(bridge.key(), Key::Provider(_)) && config.client(bridge.audience()).is_some();
+        let is_resource = || config.resources.iter().any(|resource| resource.identifier == bridge.audience());
+        let own =
+            matches!(bridge.key(), Key::Provider(_)) && (config.client(bridge.audience()).is_some() || is_resource());
         let mistake = || format!("bridge `{name}`: audience: {OWN_AUDIENCE}");
         if own { Err(vec![mistake()]) } else { Ok(bridge) }
     })
 }
 
 /// Why an audience is refused beside the keys of our own tokens.
-pub const OWN_AUDIENCE: &str =
-    "with the provider's keys never a client of this server: it would take the token for one of its own";
+pub const OWN_AUDIENCE: &str = "with the provider's keys never a client or an API of this server, nor another bridge's: it would take the token for one of its own";
 
 /// The key in the file that the configuration names.
 pub fn material(file: &KeyFile) -> Result<Material, String> {

@@ -24,6 +24,7 @@ use crate::domain::client::Client;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::user::User;
+use crate::resources::Resources;
 use crate::storage::bridges::{self as stored_bridges, StoredBridge};
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::{Db, StorageError, users};
@@ -47,8 +48,8 @@ pub enum BridgeError {
     /// The template cannot be filled for this person, or its result breaks a rule of the target.
     #[error("the token cannot be rendered: {0}")]
     Render(#[from] RenderError),
-    /// With the keys of our own tokens its audience may not be a client of ours.
-    #[error("the audience is a client of this server, and the key that of its own tokens")]
+    /// With the keys of our own tokens its audience may be no client or API of ours, nor another bridge's.
+    #[error("the audience is a client, an API or another bridge of this server, and the key that of its own tokens")]
     OwnAudience,
     /// The key is missing or does not sign.
     #[error(transparent)]
@@ -164,14 +165,24 @@ pub struct Bridges {
     home: Home,
     keys: Arc<Keys>,
     clients: Arc<Clients>,
+    resources: Arc<Resources>,
     db: Db,
     signer: Signer,
 }
 
 impl Bridges {
     /// A directory without a bridge yet: see [`Bridges::replace`].
-    pub fn new(home: Home, keys: Arc<Keys>, clients: Arc<Clients>, db: Db) -> Self {
-        Self { entries: ArcSwap::default(), turn: Mutex::default(), home, keys, clients, db, signer: Signer::new() }
+    pub fn new(home: Home, keys: Arc<Keys>, (clients, resources): (Arc<Clients>, Arc<Resources>), db: Db) -> Self {
+        Self {
+            entries: ArcSwap::default(),
+            turn: Mutex::default(),
+            home,
+            keys,
+            clients,
+            resources,
+            db,
+            signer: Signer::new(),
+        }
     }
 
     /// Puts these rows in place of all: at the start, when nobody else reads them. One that cannot be used is told in the log, once, and keeps nothing else from working.
@@ -331,10 +342,20 @@ impl Bridges {
     }
 
     /// What the keys of our own tokens sign must never be read as an ID token by one of our own clients (OpenID Connect Core
-    /// §3.1.3.7): such an audience is refused, also one that became a client's id after the bridge was saved.
+    /// §3.1.3.7), as an access token by an API of ours, or as the token of another bridge: such an audience is refused, also
+    /// one that became theirs after the bridge was saved.
     fn require_foreign_audience(&self, bridge: &Bridge) -> Result<(), BridgeError> {
-        let ours = matches!(bridge.key(), Key::Provider(_)) && self.clients.find(bridge.audience()).is_some();
-        if ours { Err(BridgeError::OwnAudience) } else { Ok(()) }
+        if !matches!(bridge.key(), Key::Provider(_)) {
+            return Ok(());
+        }
+        let audience = bridge.audience();
+        let is_ours = self.clients.find(audience).is_some() || self.resources.declares(audience);
+        let is_shared = || {
+            let entries = self.entries.load();
+            let other = |entry: &Entry| matches!(&entry.state, State::On(ready) if ready.bridge.name() != bridge.name() && bridge.is_taken_for(&ready.bridge));
+            entries.values().any(other)
+        };
+        if is_ours || is_shared() { Err(BridgeError::OwnAudience) } else { Ok(()) }
     }
 }
 

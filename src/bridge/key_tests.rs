@@ -78,6 +78,7 @@ fn the_key_must_be_there_and_fit() {
     let with = |key: Option<KeySource>, material: Option<Material>| BridgeDefinition {
         key,
         material,
+        dangerous: key == Some(KeySource::Provider),
         ..jwt_spec(Value::Null)
     };
     let es256 = || Some(made(KeyAlgorithm::ES256));
@@ -110,11 +111,16 @@ fn the_key_must_be_there_and_fit() {
 #[test]
 fn what_the_providers_keys_sign_is_never_an_access_token_of_ours() {
     let ours = "https://idp.example.com".to_owned();
-    let good =
-        || BridgeDefinition { key: Some(KeySource::Provider), our_issuer: Some(ours.clone()), ..jwt_spec(Value::Null) };
+    let good = || BridgeDefinition {
+        key: Some(KeySource::Provider),
+        our_issuer: Some(ours.clone()),
+        dangerous: true,
+        ..jwt_spec(Value::Null)
+    };
     assert!(matches!(Bridge::new(good()).unwrap().key(), Key::Provider(Algorithm::Es256)));
     assert_eq!(places(BridgeDefinition { issuer: None, ..good() }), Vec::<String>::new(), "ours where nothing is said");
     for (name, definition, place) in [
+        ("nothing said of its danger", BridgeDefinition { dangerous: false, ..good() }, "key"),
         ("another issuer", BridgeDefinition { issuer: Some("https://other.example".into()), ..good() }, "issuer"),
         ("the type of access tokens", BridgeDefinition { typ: Some(Typ::AtJwt), ..good() }, "typ"),
         ("a made-up kid", BridgeDefinition { kid: Some(KidPolicy::Fixed("k".into())), ..good() }, "kid"),

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use super::preset::PresetKind;
 use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, key};
 use crate::clock::Time;
 use crate::storage::bridges::{SealedBridgeKey, StoredBridge};
@@ -157,7 +156,7 @@ impl OwnKey {
             Key::Own(algorithm) => Some(Self {
                 bridge: bridge.name().to_owned(),
                 algorithm: key::key_algorithm(algorithm),
-                lag: PresetKind::rules(bridge.preset()).key_lag(),
+                lag: bridge.preset().rules().key_lag(),
             }),
             Key::Provider(_) | Key::Imported(_) => None,
         }
@@ -169,8 +168,35 @@ impl OwnKey {
     }
 }
 
-/// The keys that the bridges which are on sign with, as far as they are ours. Rows that do not read want none.
-pub fn own_keys(rows: &[StoredBridge], issuer: &str) -> Vec<OwnKey> {
-    let on = rows.iter().filter(|row| row.is_on() && row.sealed_key.is_none());
-    on.filter_map(|row| OwnKey::of(&Bridge::new(definition(row, issuer).ok()?).ok()?)).collect()
+/// What bridges ask of this server's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedKeys {
+    /// Those that are made for them.
+    pub own: Vec<OwnKey>,
+    /// How long the target of any that signs with the keys of our own tokens may go on with those it has.
+    pub provider_lag: chrono::Duration,
+}
+
+impl WantedKeys {
+    /// Of the bridges that are on. Rows that do not read want nothing.
+    pub fn of(rows: &[StoredBridge], issuer: &str) -> Self {
+        let on = rows.iter().filter(|row| row.is_on() && row.sealed_key.is_none());
+        let bridges: Vec<Bridge> = on.filter_map(|row| Bridge::new(definition(row, issuer).ok()?).ok()).collect();
+        let provider = bridges.iter().filter(|bridge| matches!(bridge.key(), Key::Provider(_)));
+        Self {
+            own: bridges.iter().filter_map(OwnKey::of).collect(),
+            provider_lag: provider.map(|bridge| bridge.preset().rules().key_lag()).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// The bridge of these rows, other than this one, whose tokens have the same audience and are signed with the keys of our own
+/// tokens as well: to their targets the tokens of the two would be one.
+pub fn same_audience<'a>(rows: &'a [StoredBridge], bridge: &Bridge, issuer: &str) -> Option<&'a str> {
+    let others = rows.iter().filter(|row| row.name != bridge.name());
+    let same = |row: &&StoredBridge| {
+        let other = definition(row, issuer).ok().and_then(|definition| Bridge::new(definition).ok());
+        other.is_some_and(|other| bridge.is_taken_for(&other))
+    };
+    others.filter(|row| row.sealed_key.is_none()).find(same).map(|row| row.name.as_str())
 }

@@ -23,7 +23,6 @@ use crate::admin::guard::Actor;
 use crate::assembly::{bridge_definitions, declared_key, open_master_key};
 use crate::bridge::stored::{self, Home, Ready};
 use crate::bridge::{Bridge, Bridges as Directory, Key, Material};
-use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::storage::bridges::{self, StoredBridge};
@@ -165,8 +164,8 @@ impl Known {
             let master = open_master_key(conn, &desk.config)?;
             Ok(Keys::open(conn, master, desk.now)?)
         })?;
-        let clients = Arc::new(Clients::default());
-        Ok(Directory::new(self.home.clone(), Arc::new(keys), clients, desk.db.clone()))
+        let nobody = (Arc::default(), Arc::default());
+        Ok(Directory::new(self.home.clone(), Arc::new(keys), nobody, desk.db.clone()))
     }
 
     /// The bridge of a row, also one that is off; the error has a line for each mistake.

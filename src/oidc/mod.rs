@@ -39,6 +39,7 @@ use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::registration::Registration;
 use crate::storage::{Db, StorageError, users};
 use crate::tokens::Mint;
+use crate::web::limits::Limits;
 
 /// Everything the room works with.
 pub struct Oidc {
@@ -64,6 +65,8 @@ pub struct Oidc {
     pub authorization_servers: Vec<AuthorizationServer>,
     /// Which tokens may be exchanged for which.
     pub exchange_rules: Vec<Rule>,
+    /// How often somebody may do what.
+    pub limits: Arc<Limits>,
     /// How long a lost answer to a refresh may be asked for again.
     pub retry_window: Duration,
     /// What everybody may know of this server.

@@ -12,7 +12,7 @@ use crate::bridge::stored::{self, Home};
 use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material};
 use crate::clock::Time;
 use crate::storage::bridges::{KeyChange, StoredBridge};
-use crate::storage::client_records;
+use crate::storage::{bridges, client_records, resources};
 use crate::tokens::seal::MasterKey;
 use crate::web::error::{Failure, Kind};
 
@@ -84,11 +84,24 @@ impl Rules {
             });
             wrong_fields(&wrong.collect::<Vec<_>>())
         })?;
-        if matches!(bridge.key(), Key::Provider(_)) && client_records::find(conn, bridge.audience())?.is_some() {
+        self.require_foreign_audience(conn, &bridge)?;
+        Ok(Checked { definition: document, key })
+    }
+
+    /// What is signed with the keys of our own tokens is for nobody of ours, and for one target alone. Two bridges that are made
+    /// at the same moment are held to it when they mint.
+    fn require_foreign_audience(&self, conn: &mut PgConnection, bridge: &Bridge) -> Result<(), Refusal> {
+        if !matches!(bridge.key(), Key::Provider(_)) {
+            return Ok(());
+        }
+        let audience = bridge.audience();
+        let is_ours = client_records::find(conn, audience)?.is_some() || resources::find(conn, audience)?.is_some();
+        let others = bridges::all(conn)?;
+        if is_ours || stored::same_audience(&others, bridge, &self.home.issuer).is_some() {
             let cure = "choose another audience, or a key of the bridge's own";
             return Err(wrong_field("definition.audience", crate::assembly::OWN_AUDIENCE, cure).into());
         }
-        Ok(Checked { definition: document, key })
+        Ok(())
     }
 
     /// The imported key that the bridge will have, and what is to be stored of it.

@@ -6,7 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::assembly::{Rotation, open_master_key};
-use crate::bridge::stored::own_keys;
+use crate::bridge::stored::WantedKeys;
 use crate::cli::Outcome;
 use crate::cli::bridges;
 use crate::cli::desk::{Desk, Refusal};
@@ -84,8 +84,9 @@ fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), S
     };
     let all = bridges::known(desk)?;
     let row = bridges::find(&all.rows, name)?;
-    let own = own_keys(&[StoredBridge { enabled: true, stopped_at: None, ..row.clone() }], desk.config.issuer());
-    match own.first().map(|own| own.algorithm) {
+    let wanted =
+        WantedKeys::of(&[StoredBridge { enabled: true, stopped_at: None, ..row.clone() }], desk.config.issuer());
+    match wanted.own.first().map(|own| own.algorithm) {
         None => Err(format!("bridge `{name}` does not sign with keys of its own: see its setting `key`")),
         Some(wanted) if wanted != algorithm => Err(format!(
             "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or take another key"

@@ -130,9 +130,21 @@ fn from_first_to_last() {
     pem_of(&ops.app, "made", &kid).expect_problem(404, "not_found");
 }
 
+/// An API of ours, and the audience of another bridge.
+const API: &str = "https://orders.example";
+const TAKEN: &str = "https://cluster.example";
+
+/// A server with both.
+fn beside_others() -> Ops {
+    Ops::with_config(&format!(
+        "[resources.\"{API}\"]\nscopes = {{ \"orders:read\" = \"See orders\" }}\n\
+         [bridges.cluster]\npreset = \"kubernetes\"\nkey = \"provider\"\naudience = \"{TAKEN}\"\n"
+    ))
+}
+
 #[test]
 fn refusals_by_name() {
-    let ops = Ops::new();
+    let ops = beside_others();
     let long = "x".repeat(64);
     for (field, name, definition) in [
         ("name", "", plain()),
@@ -152,9 +164,16 @@ fn refusals_by_name() {
         ("definition.subject", "x", with(&json!({ "subject": "everyone" }))),
         ("definition.key", "x", with(&json!({ "key": "imported" }))),
         ("definition.key", "x", with(&json!({ "algorithm": "HS256" }))),
-        ("definition.typ", "x", with(&json!({ "key": "provider", "typ": "at+jwt" }))),
-        ("definition.issuer", "x", with(&json!({ "key": "provider", "issuer": "https://other.example" }))),
-        ("definition.audience", "x", with(&json!({ "key": "provider", "audience": "web" }))),
+        ("definition.typ", "x", with(&json!({ "preset": "trino", "key": "provider", "typ": "at+jwt" }))),
+        (
+            "definition.issuer",
+            "x",
+            with(&json!({ "preset": "trino", "key": "provider", "issuer": "https://other.example" })),
+        ),
+        ("definition.key", "x", with(&json!({ "key": "provider" }))),
+        ("definition.audience", "x", with(&json!({ "preset": "trino", "key": "provider", "audience": "web" }))),
+        ("definition.audience", "x", with(&json!({ "preset": "trino", "key": "provider", "audience": API }))),
+        ("definition.audience", "x", with(&json!({ "preset": "trino", "key": "provider", "audience": TAKEN }))),
         ("definition.allow.groups", "x", with(&json!({ "allow": { "groups": ["a\nb"] } }))),
         ("definition.definition", "x", with(&json!({ "claims": { "x": "a\u{0}b" } }))),
     ] {
@@ -273,32 +292,37 @@ fn imported_keys_sign_and_are_never_shown() {
 /// The keys of our own tokens: for targets that know us by our issuer, and never for our own clients.
 #[test]
 fn the_providers_keys_sign_for_others_only() {
-    let ops = Ops::new();
+    let ops = beside_others();
     let (_, _, tokens) = ops.app.person_with_tokens("openid bridge:made");
-    make(&ops, &with(&json!({ "key": "provider" }))).expect(201);
+    make(&ops, &with(&json!({ "preset": "trino", "key": "provider" }))).expect(201);
     let made = minted(&ops.app, &tokens, "made");
     let said = ops.app.verified(&made, AUDIENCE, "JWT");
     assert_eq!(said["iss"], ops.app.origin.as_str());
     checked(&ops.app, "made", &made);
     let set = jwks(&ops.app, "made").expect(200).json();
     let algorithms: Vec<_> = set["keys"].as_array().unwrap().iter().map(|key| key["alg"].clone()).collect();
-    assert_eq!(algorithms, ["ES256"], "one algorithm, though we have more");
+    assert_eq!(algorithms, ["RS256"], "one algorithm, though we have more");
     let kid = header(&made)["kid"].as_str().unwrap().to_owned();
     assert!(pem_of(&ops.app, "made", &kid).expect(200).body.contains("BEGIN PUBLIC KEY"));
     // We take it for nothing.
     assert!(!ops.app.opens(&made));
     assert_eq!(ops.app.introspection(&made), crate::support::tokens::INACTIVE);
 
-    // An audience that becomes a client of ours is refused at the minting.
-    ops.make_client(AUDIENCE.trim_start_matches("https://"), &super::web_app());
-    let audience = AUDIENCE.trim_start_matches("https://");
-    put(&ops, MADE, &json!({ "definition": with(&json!({ "key": "provider", "audience": audience })) }))
-        .expect_problem(400, "invalid_field");
-    ops.app.sql(&format!(
-        "UPDATE bridges SET definition = jsonb_set(definition, '{{audience}}', '\"{audience}\"'), version = version + 1; \
-         INSERT INTO changes (kind, key) VALUES ('bridges', 'made')"
-    ));
-    within(Real::from_secs(5), "it is refused", || mint(&ops.app, &tokens, "made").status == 403);
+    // An audience that becomes one of ours, or another bridge's, is refused at the minting.
+    for audience in ["web", API, TAKEN] {
+        let definition = with(&json!({ "preset": "trino", "key": "provider", "audience": audience }));
+        put(&ops, MADE, &json!({ "definition": definition })).expect_problem(400, "invalid_field");
+        let say = |audience: &str| {
+            ops.app.sql(&format!(
+                "UPDATE bridges SET definition = jsonb_set(definition, '{{audience}}', '\"{audience}\"'), version = version + 1 \
+                 WHERE name = 'made'; INSERT INTO changes (kind, key) VALUES ('bridges', 'made')"
+            ));
+        };
+        say(audience);
+        within(Real::from_secs(5), "it is refused", || mint(&ops.app, &tokens, "made").status == 403);
+        say(AUDIENCE);
+        within(Real::from_secs(5), "it mints again", || mint(&ops.app, &tokens, "made").status == 200);
+    }
 }
 
 /// The kill switch: at once, everywhere, for ceremonies under way too, over restarts, and also for declared bridges.

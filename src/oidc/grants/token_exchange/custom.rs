@@ -14,6 +14,7 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
     let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
     let owner = person.user.id;
+    room.limits.check_mint(owner, bridge).map_err(ExchangeError::TooMany)?;
     let passkeys = room.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
     let request = MintRequest {
         user: &person.user,

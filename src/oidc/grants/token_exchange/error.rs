@@ -68,6 +68,9 @@ pub enum ExchangeError {
     /// The bridge refuses.
     #[error(transparent)]
     Bridge(BridgeError),
+    /// Too many custom tokens of the bridge for the person.
+    #[error("too many custom tokens")]
+    TooMany(Failure),
     /// A fault of ours.
     #[error(transparent)]
     Mint(#[from] MintError),
@@ -95,6 +98,7 @@ impl From<ExchangeError> for Failure {
         let (kind, words) = match error {
             ExchangeError::Storage(error) => return error.into(),
             ExchangeError::Mint(error) => return Self::unavailable(error),
+            ExchangeError::TooMany(failure) => return failure,
             ExchangeError::NotAllowed | ExchangeError::Refused(Refusal::Client) => {
                 (Kind::UnauthorizedClient, "This client may not exchange tokens.")
             }
