@@ -319,14 +319,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clock: clock.clone(),
         lifetimes: assembly::session_lifetimes(config),
     });
-    let rate = |bucket: &crate::config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
-    let rates = Rates {
-        start: rate(&config.limits.starts),
-        verify: rate(&config.limits.verifies),
-        token: rate(&config.limits.tokens),
-        mint: rate(&config.limits.bridges),
-    };
-    let limits = Arc::new(Limits::new(config.limits.enabled, rates));
+    let limits = Arc::new(limits(config));
     let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.vital()));
     let dpop = Arc::new(Dpop::new(
         rooms.db.clone(),
@@ -410,6 +403,17 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn limits(config: &Config) -> Limits {
+    let rate = |bucket: &crate::config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
+    let rates = Rates {
+        start: rate(&config.limits.starts),
+        verify: rate(&config.limits.verifies),
+        token: rate(&config.limits.tokens),
+        mint: rate(&config.limits.bridges),
+    };
+    Limits::new(config.limits.enabled, rates)
 }
 
 fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {

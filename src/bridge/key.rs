@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::nkey;
-use super::preset::{Plan, Problems};
+use super::preset::{Plan, PresetKind, Problems};
 use super::service_account::{ServiceAccount, ServiceAccountError};
 use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
 use crate::domain::secret::Secret;
@@ -213,9 +213,16 @@ pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut P
     }
 }
 
+/// Why the preset without rules does not sign with the provider's keys.
+const WITHOUT_RULES: &str = "with this server's own keys only the rules of a target's preset keep a token from being taken for another's: \
+                             choose that preset, or `own`, or say `dangerous = true`";
+
 /// Our own tokens' keys vouch for our own tokens: a bridge that signs with them must stay apart from these by issuer rules
 /// and type, or its template could write access tokens (RFC 9068 §2.1) for every API that trusts us.
 fn check_provider(definition: &BridgeDefinition, plan: &Plan, problems: &mut Problems) {
+    if definition.preset == PresetKind::Jwt && !definition.dangerous {
+        problems.add("key", Problem::Form(WITHOUT_RULES));
+    }
     if definition.our_issuer.as_deref().is_some_and(|ours| ours != plan.issuer) {
         problems.add("issuer", Problem::Form("with the provider's keys it is this server's issuer: leave it out"));
     }

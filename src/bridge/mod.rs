@@ -139,10 +139,6 @@ pub struct Rendered {
     pub expires_in: i64,
 }
 
-/// Why the preset without rules does not sign with the provider's keys.
-const PROVIDER_WITHOUT_RULES: &str = "with this server's own keys only the rules of a target's preset keep a token from being taken for \
-                                      another's: choose that preset, or `own`, or say `dangerous = true`";
-
 impl Bridge {
     /// Checks a spec completely, down to rendering it for three sample users.
     ///
@@ -156,9 +152,6 @@ impl Bridge {
         let rules = spec.preset.rules();
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
-        if spec.preset == PresetKind::Jwt && spec.key == Some(KeySource::Provider) && !spec.dangerous {
-            problems.add("key", Problem::Form(PROVIDER_WITHOUT_RULES));
-        }
         check_allow(&spec.allow, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
         // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
