@@ -19,6 +19,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::operation::Operation;
+use crate::domain::scope::TRANSACTIONS;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::storage::audit;
@@ -52,9 +53,10 @@ impl Ceremonies {
         begin: BeginSigning<'_>,
     ) -> Result<Begun<PublicKeyCredentialRequestOptions>, CeremonyError> {
         begin.operation.check().map_err(CeremonyError::Operation)?;
-        if begin.audience.definition.kind == ClientKind::Public || !begin.audience.definition.first_party {
+        let audience = &begin.audience.definition;
+        if audience.kind == ClientKind::Public || !audience.first_party || !audience.scopes.contains(TRANSACTIONS) {
             return Err(CeremonyError::Invalid(
-                "A proof is for a confidential first-party client, which redeems it: name one in `clientId`.",
+                "A proof is for a confidential first-party client with the scope `transactions`, which redeems it: name one in `clientId`.",
             ));
         }
         let profile = begin.asked_by.and_then(|client| client.definition.relying_party.as_deref());

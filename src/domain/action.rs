@@ -135,6 +135,9 @@ pub enum ActionRefusal {
     /// The person is disabled, administers, or lost a way in since.
     #[error("person")]
     Person,
+    /// The person is in no group that may use its client.
+    #[error("group")]
+    Group,
     /// Its time is over.
     #[error("expired")]
     Expired,
@@ -182,9 +185,7 @@ impl ActionToken {
         origin: Option<&str>,
         own: &str,
     ) -> Result<(), ActionRefusal> {
-        if !may_make(client) {
-            return Err(ActionRefusal::Client);
-        }
+        self.judge_client(client)?;
         if !actions.contains(&self.action) {
             return Err(ActionRefusal::Action);
         }
@@ -194,6 +195,18 @@ impl ActionToken {
             Some(origin) if owns(self.origin.as_deref(), client, origin, own) => Ok(()),
             Some(_) => Err(ActionRefusal::Origin),
         }
+    }
+
+    /// Whether its client may still do such things.
+    pub fn judge_client(&self, client: &Client) -> Result<(), ActionRefusal> {
+        if may_make(client) { Ok(()) } else { Err(ActionRefusal::Client) }
+    }
+
+    /// Whether somebody who may use the client, or may not, may have what this permits: to prove who one is to a client is to
+    /// use it.
+    pub fn judge_member(&self, may_use: bool) -> Result<(), ActionRefusal> {
+        let uses = matches!(self.action, Action::SignIn | Action::StepUp);
+        if may_use || !uses { Ok(()) } else { Err(ActionRefusal::Group) }
     }
 
     /// Whether the person may still be acted for. Administrators never are: a backend would become one.
@@ -307,6 +320,41 @@ mod tests {
             ("no page, not its one", bound("https://shop.example"), [Action::Enrol], None, Err(ActionRefusal::Origin)),
         ] {
             assert_eq!(token.judge_use(&actions, &client(ACTION_TOKENS), origin, OWN), verdict, "{name}");
+        }
+    }
+
+    fn user() -> User {
+        User {
+            id: Id::random(),
+            handle: vec![1],
+            email: None,
+            email_verified_at: None,
+            name: None,
+            locale: None,
+            profile: serde_json::Map::new(),
+            status: UserStatus::Active,
+            epoch: 3,
+            created_at: Time::UNIX_EPOCH,
+            updated_at: Time::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn its_person_is_active_unchanged_and_no_administrator() {
+        let person = |status, epoch| User { status, epoch, ..user() };
+        for (name, user, administers, verdict) in [
+            ("as they were", person(UserStatus::Active, 3), false, Ok(())),
+            ("disabled", person(UserStatus::Disabled, 3), false, Err(ActionRefusal::Person)),
+            ("changed since", person(UserStatus::Active, 4), false, Err(ActionRefusal::Person)),
+            ("an administrator", person(UserStatus::Active, 3), true, Err(ActionRefusal::Person)),
+        ] {
+            assert_eq!(token().judge_person(&user, administers), verdict, "{name}");
+        }
+        for action in Action::ALL {
+            let proves = matches!(action, Action::SignIn | Action::StepUp);
+            let token = ActionToken { action, ..token() };
+            assert_eq!(token.judge_member(false).is_err(), proves, "{action}");
+            assert_eq!(token.judge_member(true), Ok(()), "{action}");
         }
     }
 

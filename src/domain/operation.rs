@@ -113,19 +113,22 @@ impl Operation {
     }
 }
 
-/// A text that is shown as it is: trimmed, on one line, every character to be seen.
+/// A text that is shown as it is: on one line, every character to be seen, with single plain spaces inside alone (pages make
+/// one of several, and other spaces are as wide as they like).
 fn is_shown(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.chars().count())
-        && text.trim() == text
+        && text.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
         && !text.chars().any(|c| is_unprintable(c) || is_hidden(c))
 }
 
 /// Characters beside those of [`is_unprintable`] that show nothing, or steer what stands beside them: soft hyphen, Arabic
-/// letter mark, joiners and fillers, variation selectors, tags.
+/// letter mark, joiners and fillers, variation selectors, tags, what steers shorthand, hieroglyphs and musical notation, and
+/// what Unicode keeps free for more of that kind.
 fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff0}'..='\u{fffc}'
+        | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -190,6 +193,13 @@ mod tests {
             ("nothing to see", titled("Pay\u{200b}1"), Err(OperationError::Title)),
             ("a filler", titled("Pay\u{3164}1"), Err(OperationError::Title)),
             ("a soft hyphen", titled("Pay\u{ad}1"), Err(OperationError::Title)),
+            ("musical notation", titled("Pay\u{1d173}1"), Err(OperationError::Title)),
+            ("shorthand", titled("Pay\u{1bca0}1"), Err(OperationError::Title)),
+            ("hieroglyphs", titled("Pay\u{13430}1"), Err(OperationError::Title)),
+            ("kept free", titled("Pay\u{fff0}1"), Err(OperationError::Title)),
+            ("a wide space", titled("Pay\u{3000}1"), Err(OperationError::Title)),
+            ("a space that does not break", titled("Pay\u{a0}1"), Err(OperationError::Title)),
+            ("two spaces", titled("Pay  1"), Err(OperationError::Title)),
             ("a tag", titled("Pay\u{e0041}1"), Err(OperationError::Title)),
             ("Arabic letter mark", titled("Pay\u{61c}1"), Err(OperationError::Title)),
             ("no label", with("", "1"), Err(OperationError::Label)),

@@ -1,10 +1,12 @@
 //! Action tokens: a trusted backend lets one of its people do one thing once (security.md N45, 107, 109, 112).
 
+use std::time::Duration as Real;
+
 use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode, sha256};
-use crate::support::tokens::{at_once, claims, header};
+use crate::support::tokens::{at_once, claims, header, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, Request, TestApp, verify};
 
 /// `shop` has the plain right, `bank` every right, `idle` none; `shop` runs on a page of its own too.
@@ -208,9 +210,13 @@ fn five_prompts_and_one_of_64_answers() {
     let app = spawn();
     let shop = backend(&app, "shop");
     let made = shop.make("enrol");
-    let begun: Vec<Value> = (0..5).map(|_| enrolment(&app, &made["token"]).expect(200).json()).collect();
-    let over = enrolment(&app, &made["token"]).expect_problem(410, "action_token_ended");
-    assert_eq!((over.json()["reason"].as_str(), refused(&app)), (Some("exhausted"), 1));
+    let (begun, over): (Vec<Reply>, Vec<Reply>) =
+        at_once(64, |_| enrolment(&app, &made["token"])).into_iter().partition(|reply| reply.status == 200);
+    let begun: Vec<Value> = begun.into_iter().map(|reply| reply.json()).collect();
+    assert_eq!((begun.len(), over.len(), refused(&app)), (5, 59, 59));
+    for reply in over {
+        assert_eq!(reply.expect_problem(410, "action_token_ended").json()["reason"], "exhausted");
+    }
     let answers: Vec<(Value, Value)> = begun
         .into_iter()
         .map(|begun| {
@@ -315,6 +321,12 @@ fn a_backend_lists_and_removes_passkeys_the_last_one_too() {
     let me = own.get("/v1/me").expect(200).json()["id"].clone();
     let theirs = own.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].clone();
     let made = bank.ask(&json!({ "action": "delete", "user": { "id": me } })).expect(201).json();
+    remove(&made["token"], theirs.as_str().unwrap()).expect_problem(409, "last_sign_in_method");
+    // What somebody else calls them is no way in that this one could vouch for.
+    app.sql(
+        &format!("INSERT INTO external_ids (source, external_id, user_id) VALUES ('crm', 'c-1', {me})")
+            .replace('"', "'"),
+    );
     remove(&made["token"], theirs.as_str().unwrap()).expect_problem(409, "last_sign_in_method");
 }
 
@@ -469,6 +481,77 @@ fn what_changes_between_the_calls_is_refused() {
         let used = "SELECT count(*) AS n FROM action_tokens WHERE action = 'step_up' AND used_at IS NOT NULL";
         assert_eq!((app.events("action_token.used"), app.count(used)), (0, 0), "{name}");
     }
+}
+
+/// A client that lost the right after the first call gets nothing by the second.
+#[test]
+fn a_right_that_is_lost_between_the_calls_gives_nothing() {
+    let app = spawn();
+    let shop = backend(&app, "shop");
+    let (mut passkey, _) = shop.enrol();
+    let proof = shop.make("sign_in");
+    let proving = options(&app, "authentication", &proof["token"], None).expect(200).json();
+    let other = app.passkey();
+    let bank = shop.ask(&json!({ "action": "enrol", "user": { "externalId": { "id": "4712" } } })).expect(201).json();
+    let enrolling = enrolment(&app, &bank["token"]).expect(200).json();
+    app.sql(
+        "UPDATE clients SET definition = jsonb_set(definition, '{scopes}', '\"things:read\"') WHERE id = 'shop'; \
+         INSERT INTO changes (kind, key) VALUES ('clients', 'shop')",
+    );
+    let asked = || options(&app, "authentication", &proof["token"], None);
+    within(Real::from_secs(5), "the client is followed", || asked().status == 403);
+    let (credential, mut other) = (passkey.get(&proving["publicKey"]), other);
+    let refusals = [
+        finish(&app, "authentication", &proving, &credential),
+        finish(&app, "registration", &enrolling, &other.create(&enrolling["publicKey"])),
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.expect_problem(403, "action_token_misused").json()["reason"], "client");
+    }
+    assert_eq!((app.events("action_token.used"), app.count("SELECT count(*) AS n FROM credentials")), (0, 1));
+}
+
+/// To prove who one is to a client is to use it: that is for the members of its groups, at both calls.
+#[test]
+fn who_may_not_use_the_client_proves_nothing_to_it() {
+    let config = CONFIG.replacen("[clients.shop]\n", "[clients.shop]\nallowed_groups = [\"staff\"]\n", 1);
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let shop = backend(&app, "shop");
+    let (mut passkey, _) = shop.enrol();
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now())");
+    for action in ["sign_in", "step_up"] {
+        let made = shop.make(action);
+        let asked = || options(&app, "authentication", &made["token"], None);
+        assert_eq!(asked().expect_problem(403, "action_token_misused").json()["reason"], "group", "{action}");
+        app.sql("INSERT INTO group_members SELECT groups.id, users.id FROM groups, users");
+        let begun = asked().expect(200).json();
+        app.sql("DELETE FROM group_members");
+        let late = finish(&app, "authentication", &begun, &passkey.get(&begun["publicKey"]));
+        assert_eq!(late.expect_problem(403, "action_token_misused").json()["reason"], "group", "{action}");
+    }
+}
+
+/// Two tokens to remove, one for each of two passkeys: the first that is used changes what the other was made for.
+#[test]
+fn of_many_removals_at_once_one_is_made() {
+    let app = spawn();
+    let bank = backend(&app, "bank");
+    bank.enrol();
+    let over = bank.make("enrol");
+    let begun = enrolment(&app, &over["token"]).expect(200).json();
+    finish(&app, "registration", &begun, &app.passkey().create(&begun["publicKey"])).expect(200);
+    let listed = with_token(app.request("GET", "/v1/passkeys"), &bank.make("list")["token"]).send().expect(200).json();
+    let ids: Vec<String> = [0, 1].map(|n| listed["passkeys"][n]["id"].as_str().unwrap().to_owned()).into();
+    let tokens: Vec<Value> = (0..16).map(|_| bank.make("delete")["token"].clone()).collect();
+    let replies = at_once(16, |caller| {
+        let request = app.request("DELETE", &format!("/v1/passkeys/{}", ids[caller % 2]));
+        with_token(request, &tokens[caller]).send()
+    });
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        assert!([403, 404].contains(&reply.status), "{}", reply.body);
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
 
 /// The client that a token is of, its page and its browser: each is held to.

@@ -100,7 +100,8 @@ impl Ceremonies {
                 let administers = users::is_administrator(conn, user)?;
                 let existing = credentials::of_users(conn, &[user], None)?;
                 // A token that was used explains itself better than the passkey that it made.
-                let good = token.judge(now).and_then(|()| token.judge_person(&owner, administers));
+                let good = token.judge(now).and_then(|()| token.judge_client(&room_client));
+                let good = good.and_then(|()| token.judge_person(&owner, administers));
                 if let Err(refusal) = good.and_then(|()| token.judge_enrolment(&room_client, existing.len())) {
                     return Ok(Err(refusal.into()));
                 }

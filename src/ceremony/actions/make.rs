@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::Ceremonies;
 use super::super::error::CeremonyError;
-use super::{event_of, person};
+use super::event_of;
 use crate::clock::Time;
 use crate::domain::action::{Action, ActionToken, ExternalId, MAILED_LIFE, SHORTEST_LIFE, USUAL_LIFE, owns};
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -259,7 +259,8 @@ fn resolve(
         Whom::Called(name, _) => action_tokens::find_external(conn, name)?.map(|id| (id, Some(name.clone()))),
     };
     if let Some((id, external_id)) = found {
-        let Some((user, administers)) = person(conn, id)? else { return Ok(Err(CeremonyError::NoSuchPerson)) };
+        let Some(user) = users::find(conn, id)? else { return Ok(Err(CeremonyError::NoSuchPerson)) };
+        let administers = users::is_administrator(conn, id)?;
         if administers || user.status == UserStatus::Disabled {
             return Ok(Err(CeremonyError::NotForPerson));
         }

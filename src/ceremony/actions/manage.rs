@@ -1,5 +1,7 @@
 //! Seeing and removing passkeys because a backend permits it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::super::Ceremonies;
@@ -7,7 +9,7 @@ use super::super::error::CeremonyError;
 use super::super::management::{removable, take_away};
 use super::super::signals::Signal;
 use super::{Permitted, Presented, acted, consume, event_of};
-use crate::domain::action::{Action, ActionToken};
+use crate::domain::action::{Action, ActionRefusal, ActionToken};
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::PasskeyId;
 use crate::storage::credentials::{self, StoredPasskey};
@@ -47,7 +49,7 @@ impl Ceremonies {
     }
 
     /// Removes a passkey of a token's person, and ends the sessions it opened. The last one too, where the person has
-    /// another way in: the system that calls them by a name of its own.
+    /// another way in: the system that asks, and calls them by a name of its own.
     pub async fn remove_by_action(
         &self,
         presented: Presented<'_>,
@@ -68,7 +70,13 @@ impl Ceremonies {
         let (now, provenance, owner) = (self.clock.now(), presented.provenance.clone(), user.id);
         self.db
             .tx(move |conn| {
-                let elsewhere = !users::external_ids_of(conn, owner)?.is_empty();
+                // Lock → decide → write: what else is taken away meanwhile changes what this may take.
+                let Some(locked) = users::lock(conn, owner)? else { return Ok(Err(ActionRefusal::Person.into())) };
+                let administers = users::is_administrator(conn, owner)?;
+                if let Err(refusal) = token.judge_person(&locked, administers) {
+                    return Ok(Err(refusal.into()));
+                }
+                let elsewhere = is_known_elsewhere(&token, &users::external_ids_of(conn, owner)?);
                 let removal = match removable(conn, owner, id, elsewhere)? {
                     Ok(removal) => removal,
                     Err(refusal) => return Ok(Err(refusal)),
@@ -92,4 +100,11 @@ impl Ceremonies {
             })
             .await?
     }
+}
+
+/// Whether the system behind a token knows its person by a name of its own. Names of others are no way in that it could vouch
+/// for: of some nobody knows whether they lead anywhere.
+fn is_known_elsewhere(token: &ActionToken, names: &BTreeMap<String, String>) -> bool {
+    let called_by = token.external_id.as_ref().map(|id| id.source.as_str());
+    names.keys().any(|source| *source == token.client || Some(source.as_str()) == called_by)
 }

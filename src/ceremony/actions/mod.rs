@@ -15,6 +15,7 @@ mod redeem;
 
 use std::sync::Arc;
 
+use diesel::PgConnection;
 pub use make::{Made, NewAction, Rights, Whom};
 use serde_json::{Value, json};
 
@@ -109,11 +110,11 @@ impl Ceremonies {
         if presented.session.is_some_and(|signed_in| signed_in != token.user) {
             return Err(ActionRefusal::Session.into());
         }
-        let owner = token.user;
-        let found = self.db.run(move |conn| person(conn, owner)).await?;
-        let (user, administers) = found.ok_or(ActionRefusal::Person)?;
-        token.judge_person(&user, administers)?;
-        Ok(Permitted { token, client, user })
+        let (owner, groups) = (token.user, client.definition.allowed_groups.clone());
+        let found = self.db.run(move |conn| Standing::of(conn, owner, &groups)).await?;
+        let standing = found.ok_or(ActionRefusal::Person)?;
+        standing.judge(&token)?;
+        Ok(Permitted { token, client, user: standing.user })
     }
 
     /// The relying party of a token. The page that begins must be one of its own.
@@ -164,10 +165,25 @@ impl Ceremonies {
     }
 }
 
-/// A person, and whether they administer.
-fn person(conn: &mut diesel::PgConnection, id: UserId) -> Result<Option<(User, bool)>, StorageError> {
-    let Some(user) = users::find(conn, id)? else { return Ok(None) };
-    Ok(Some((user, users::is_administrator(conn, id)?)))
+/// A person as far as tokens about them ask.
+struct Standing {
+    user: User,
+    administers: bool,
+    may_use: bool,
+}
+
+impl Standing {
+    /// That of somebody at a client for the members of these groups; none: it is for everybody.
+    fn of(conn: &mut PgConnection, id: UserId, groups: &[String]) -> Result<Option<Self>, StorageError> {
+        let Some(user) = users::find(conn, id)? else { return Ok(None) };
+        let administers = users::is_administrator(conn, id)?;
+        Ok(Some(Self { user, administers, may_use: groups.is_empty() || users::is_in_any(conn, id, groups)? }))
+    }
+
+    fn judge(&self, token: &ActionToken) -> Result<(), ActionRefusal> {
+        token.judge_person(&self.user, self.administers)?;
+        token.judge_member(self.may_use)
+    }
 }
 
 /// The event of something that a backend permitted. Its client acts for the person (RFC 8693 §4.1 has the word).
@@ -187,7 +203,7 @@ fn acted(token: &ActionToken) -> Value {
 
 /// Uses a token up in a transaction, or says why that cannot be.
 fn consume(
-    conn: &mut diesel::PgConnection,
+    conn: &mut PgConnection,
     token: &ActionToken,
     result: Option<uuid::Uuid>,
     now: Time,

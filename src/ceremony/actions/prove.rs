@@ -10,8 +10,8 @@ use super::super::options;
 use super::super::outcome::{Plan, Planned, Settled};
 use super::super::signals::Signal;
 use super::super::state::{Ceremony, Permit, Purpose, Wanted};
-use super::{Presented, event_of};
-use crate::domain::action::{Action, ActionToken};
+use super::{Presented, Standing, event_of};
+use crate::domain::action::{Action, ActionRefusal, ActionToken};
 use crate::domain::audit::{EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::user::User;
@@ -72,13 +72,16 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<Settled, CeremonyError> {
         let now = plan.session.now;
-        let found =
-            self.db.blocking(|conn| Ok((action_tokens::get(conn, permit.token)?, super::person(conn, user.id)?)))?;
-        let (Some(token), Some((owner, administers))) = found else {
-            return Err(crate::domain::action::ActionRefusal::Unknown.into());
-        };
+        let found = self.db.blocking(|conn| {
+            let Some(token) = action_tokens::get(conn, permit.token)? else { return Ok(None) };
+            let Some(client) = self.clients.find(&token.client) else { return Ok(None) };
+            let standing = Standing::of(conn, user.id, &client.definition.allowed_groups)?;
+            Ok(standing.map(|standing| (token, client, standing)))
+        })?;
+        let (token, client, standing) = found.ok_or(ActionRefusal::Unknown)?;
         token.judge(now)?;
-        token.judge_person(&owner, administers)?;
+        token.judge_client(&client)?;
+        standing.judge(&token)?;
         let authentication = Authentication {
             auth_time: Some(now.timestamp()),
             // Whom to sign in, the backend said: that is its session's strength, and none of ours.

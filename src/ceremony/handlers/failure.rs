@@ -128,6 +128,9 @@ fn action(refusal: ActionRefusal) -> Failure {
         ActionRefusal::Person => {
             (Kind::ActionTokenMisused, "The account changed since this action token was made. Ask for a new one.")
         }
+        ActionRefusal::Group => {
+            (Kind::ActionTokenMisused, "The person is in no group that may use the app that made this action token.")
+        }
         ActionRefusal::Expired => (Kind::ActionTokenEnded, "This action token has expired. Ask for a new one."),
         ActionRefusal::Used => (Kind::ActionTokenEnded, "This action token was used already. Ask for a new one."),
         ActionRefusal::Revoked => (Kind::ActionTokenEnded, "This action token was taken back. Ask for a new one."),
