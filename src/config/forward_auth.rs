@@ -12,7 +12,7 @@ use super::text;
 use crate::bridge::MinAcr;
 use crate::domain::forward::headers::{Fact, header_name};
 use crate::domain::forward::{
-    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, Style, Subject,
+    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, Style, Subject, is_method,
 };
 
 choices! {
@@ -166,7 +166,7 @@ fn rule(entry: &Value) -> Result<Rule, Wrong> {
         return Err(Wrong::new(what, cure));
     }
     let methods = texts(entry, "methods")?;
-    if let Some(bad) = methods.iter().find(|method| !method.bytes().all(|byte| byte.is_ascii_uppercase())) {
+    if let Some(bad) = methods.iter().find(|method| !is_method(method)) {
         return Err(Wrong::new(format!("has the method {}", quoted(bad)), "write methods in capitals: \"GET\""));
     }
     Ok(Rule { path: path.to_owned(), methods, access: access(entry)? })

@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
 use super::ForwardAuth;
-use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath};
+use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath, is_method};
 use crate::web::error::{Failure, Kind};
 
 /// How a proxy says what it asks about.
@@ -55,14 +55,20 @@ fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failu
     match way {
         Way::Forwarded => {
             let origin = forwarded_origin(headers)?;
-            Ok((origin, one(headers, "x-forwarded-method")?.to_owned(), one(headers, "x-forwarded-uri")?.to_owned()))
+            Ok((origin, method(headers, "x-forwarded-method")?, one(headers, "x-forwarded-uri")?.to_owned()))
         }
         Way::Original => {
             let url = one(headers, "x-original-url")?;
             let (origin, target) = split(url).ok_or_else(|| senseless("X-Original-URL is not an address"))?;
-            Ok((origin, one(headers, "x-original-method")?.to_owned(), target.to_owned()))
+            Ok((origin, method(headers, "x-original-method")?, target.to_owned()))
         }
     }
+}
+
+/// The method. One that no rule can name (`post`) would pass by the rule that an app has it fall under.
+fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Failure> {
+    let method = one(headers, name)?;
+    if is_method(method) { Ok(method.to_owned()) } else { Err(senseless(&format!("{name} is no method in capitals"))) }
 }
 
 /// The origin in `X-Forwarded-Proto` and `X-Forwarded-Host`.
@@ -150,6 +156,24 @@ mod tests {
                     changed[at].1 = bad;
                     assert!(read(&headers(&changed), way).is_err(), "{name}: {bad:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_method_is_one_that_rules_can_name() {
+        for (name, method, good) in [
+            ("the usual", "GET", true),
+            ("WebDAV's", "VERSION-CONTROL", true),
+            ("small letters", "post", false),
+            ("a small letter", "POSt", false),
+            ("two", "GET,POST", false),
+            ("a space", "GET POST", false),
+        ] {
+            for (way, usual) in [(Way::Forwarded, &FORWARDED[..]), (Way::Original, &ORIGINAL[..])] {
+                let mut sent = usual.to_vec();
+                sent[0].1 = method;
+                assert_eq!(read(&headers(&sent), way).is_ok(), good, "{name}, {way:?}");
             }
         }
     }

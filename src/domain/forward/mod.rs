@@ -16,7 +16,7 @@ use chrono::Duration;
 pub use headers::{Fact, HeaderSet, Person, Style};
 pub use origin::HostOrigin;
 pub use path::{RequestPath, destination};
-pub use rules::{Access, Demand, Known, Needed, Rule, Verdict};
+pub use rules::{Access, Demand, Known, Needed, Rule, Verdict, is_method};
 
 /// What an app knows a person by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

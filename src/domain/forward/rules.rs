@@ -49,6 +49,13 @@ impl Rule {
     }
 }
 
+/// Whether this is a method that rules are compared with: a token (RFC 9110 §5.6.2) in capitals. Methods tell capitals apart,
+/// but an app that does not would take `post` for the `POST` that a rule covers.
+pub fn is_method(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || (b"!#$%&'*+-.^_`|~".contains(&byte));
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
 /// What a request needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request goes through only when it has what it needs"]

@@ -40,6 +40,19 @@ fn a_request_gets_what_its_rule_says() {
     }
 }
 
+/// An app that does not tell capitals apart would take `post` for the POST that a rule covers.
+#[test]
+fn a_method_in_small_letters_passes_by_no_rule() {
+    let app = spawn();
+    let (person, ..) = Person::at(&app, APP);
+    for method in ["post", "Get", "GET,POST"] {
+        for target in ["/", "/hook", "/admin", "/public/x"] {
+            person.question(APP, method, target).send().expect_problem(400, "invalid_request");
+            person.asks_by_nginx(APP, method, target).expect_problem(403, "forbidden");
+        }
+    }
+}
+
 #[test]
 fn an_old_sign_in_is_renewed_where_a_rule_wants_it() {
     let app = spawn();
