@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::keys::Algorithm;
+use crate::clock::Time;
 use crate::domain::action::{Action, ExternalId};
 pub use crate::domain::authentication::CredentialClass;
 use crate::domain::claims::RequestedClaims;
@@ -82,6 +83,13 @@ pub struct Authentication {
     /// The class of the passkey, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_class: Option<CredentialClass>,
+}
+
+impl Authentication {
+    /// When, where it is told.
+    pub fn at(&self) -> Option<Time> {
+        self.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0))
+    }
 }
 
 /// An access token (RFC 9068 §2.2).

@@ -28,6 +28,8 @@ rules = [
     { path = "/hook", methods = ["POST"], access = "public" },
     { path = "/admin", groups = ["admins"] },
     { path = "/fresh", max_age = "10m" },
+    { path = "/swift", max_age = "15s" },
+    { path = "/pay", methods = ["POST"], max_age = "10m" },
     { path = "/hard", min_acr = "phrh" },
     { path = "/never", access = "refused" },
 ]
@@ -46,7 +48,7 @@ scopes = ["read"]
 assertion_header = "X-Passmint-Assertion"
 assertion_audience = "the-tokens-app"
 assertion_lifetime = "30s"
-rules = [{ path = "/public", access = "public" }]
+rules = [{ path = "/public", access = "public" }, { path = "/swift", max_age = "30s" }, { path = "/hard", min_acr = "phr" }]
 
 [clients.cli]
 name = "Command line"
@@ -56,6 +58,32 @@ origins = ["ORIGIN"]
 grants = ["passkey", "refresh_token"]
 scopes = ["openid", "read", "write"]
 audiences = ["https://tokens.example", "https://other.example"]
+
+[clients.house]
+name = "House"
+kind = "confidential"
+auth_method = "client_secret_post"
+secret_digest = "API_DIGEST"
+first_party = true
+redirect_uris = ["https://house.example/cb"]
+grants = ["authorization_code"]
+scopes = ["openid", "read"]
+audiences = ["https://tokens.example"]
+
+[clients.agent]
+name = "Agent"
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["token_exchange"]
+scopes = ["read"]
+audiences = ["https://tokens.example"]
+
+[exchange_rules.agent]
+clients = ["agent"]
+subject_audiences = ["https://other.example"]
+new_audiences = ["https://tokens.example"]
+scopes = ["read"]
+impersonation = true
 "#;
 
 fn spawn() -> TestApp {

@@ -331,8 +331,7 @@ fn issue(
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
     let authentication = &presented.claims.authentication;
-    let auth_time =
-        authentication.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0)).unwrap_or(leaf.issued_at);
+    let auth_time = authentication.at().unwrap_or(leaf.issued_at);
     let grant = Grant {
         user,
         groups,

@@ -7,6 +7,7 @@ use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leewa
 use serde_json::{Map, Value, json};
 
 use super::{APP, Person, TOKENS, join, question, spawn, token};
+use crate::support::oidc::{Ask, redeem};
 use crate::support::tokens::{claims, header};
 use crate::support::{Reply, TestApp};
 
@@ -65,6 +66,48 @@ fn a_host_that_takes_tokens_takes_those_that_are_for_it() {
     asks_with(&app, TOKENS, "/", &format!("Bearer {late}")).expect(200);
     app.advance(Duration::minutes(11));
     asks_with(&app, TOKENS, "/", &format!("Bearer {late}")).expect_problem(401, "invalid_token");
+}
+
+/// A session that grew stronger since lends a token nothing: what counts is the sign-in that the token was given for.
+#[test]
+fn a_token_is_as_fresh_and_as_strong_as_it_says_itself() {
+    let app = spawn();
+    let (mut person, mut passkey, _) = Person::known(&app);
+    let ask = Ask::of("house").with("scope", "openid read").with("resource", AUDIENCE);
+    let get = |person: &mut Person<'_>| redeem(&app, "house", &ask.send(&mut person.browser).back().code()).access;
+    let asks = |token: &str, target: &str| asks_with(&app, TOKENS, target, &format!("Bearer {token}"));
+    let token = get(&mut person);
+    asks(&token, "/swift").expect(200);
+    app.advance(Duration::minutes(1));
+    asks(&token, "/swift").expect_problem(401, "reauthentication_required");
+    person.browser.step_up(&mut passkey).expect(200);
+    asks(&token, "/swift").expect_problem(401, "reauthentication_required");
+    asks(&get(&mut person), "/swift").expect(200);
+
+    app.sql("UPDATE sessions SET acr = '0'");
+    let weak = get(&mut person);
+    app.sql("UPDATE sessions SET acr = 'phr'");
+    asks(&weak, "/hard").expect_problem(401, "reauthentication_required");
+    asks(&get(&mut person), "/hard").expect(200);
+}
+
+/// The app would be told of the person alone, as if nobody else were there.
+#[test]
+fn a_token_that_somebody_else_acts_with_is_refused_by_name() {
+    let app = spawn();
+    let (_, mut passkey, _) = Person::known(&app);
+    let own = token(&app, &mut passkey, "openid read", "https://other.example");
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", own.as_str()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ("audience", AUDIENCE),
+        ("scope", "read"),
+    ];
+    let delegated = app.token_by("agent", &form).expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!((&claims(&delegated)["aud"], &claims(&delegated)["act"]["sub"]), (&json!(AUDIENCE), &json!("agent")));
+    let refused = asks_with(&app, TOKENS, "/", &format!("Bearer {delegated}")).expect_problem(401, "invalid_token");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("`act`"), "{}", refused.body);
 }
 
 /// As the app would verify it, with what the public route says.
