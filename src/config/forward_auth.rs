@@ -12,7 +12,8 @@ use super::text;
 use crate::bridge::MinAcr;
 use crate::domain::forward::headers::{Fact, header_name};
 use crate::domain::forward::{
-    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, Style, Subject, is_method,
+    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, Style,
+    Subject, is_method,
 };
 
 choices! {
@@ -92,7 +93,26 @@ fn read_one(reader: &mut Reader<'_>, text: &str, server: &Server) -> Option<Prot
         lifetime: reader.duration(&key("lifetime")),
         origin: origin?,
     };
+    scopes_of_tokens(reader, key, &host);
     Some(host)
+}
+
+/// Scopes are asked of access tokens alone: where none is taken, asking for them would keep nobody out.
+fn scopes_of_tokens(reader: &mut Reader<'_>, key: impl Fn(&str) -> String, host: &ProtectedHost) {
+    if host.bearer_audience.is_some() {
+        return;
+    }
+    let audience = key("bearer_audience");
+    let cure = "set bearer_audience, or ask for groups";
+    if !host.otherwise.scopes.is_empty() {
+        let what = "are asked of access tokens, and without bearer_audience none is taken";
+        reader.contradiction(&key("scopes"), &[&audience], Wrong::new(what, cure));
+    }
+    let asks = |rule: &Rule| matches!(&rule.access, Access::SignedIn(demand) if !demand.scopes.is_empty());
+    if let Some(at) = host.rules.iter().position(asks) {
+        let what = format!("rule {} asks scopes of access tokens, and without bearer_audience none is taken", at + 1);
+        reader.contradiction(&key("rules"), &[&audience], Wrong::new(what, cure));
+    }
 }
 
 fn subject(text: &str) -> Result<Subject, Wrong> {
@@ -276,6 +296,12 @@ mod tests {
             ("a header without sense", "more_headers = { X-A = \"phone\" }", "\"x-a\" says nothing that is known"),
             ("assertion twice", "assertion_header = \"Remote-User\"", "is one of the other headers too"),
             ("subject", "user = \"name\"", "\"name\" is nothing that a person is known by"),
+            ("scopes of no token", "scopes = [\"read\"]", "scopes (passmint.toml:4): are asked of access tokens"),
+            (
+                "a rule's scopes of no token",
+                "rules = [{ path = \"/a\" }, { path = \"/b\", scopes = [\"x\"] }]",
+                "rules (passmint.toml:4): rule 2 asks scopes of access tokens, and without bearer_audience none is taken",
+            ),
         ] {
             let problems = load(text).unwrap_err();
             assert!(problems.contains(said), "{name}: {problems}");

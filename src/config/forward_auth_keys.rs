@@ -40,7 +40,8 @@ pub(super) const SECTION: Section = Section {
             "forward_auth.<identifier>.scopes",
             Kind::List("scope"),
             Fallback::Value(""),
-            "The scopes that an access token must have, for requests that no rule covers. Browsers come without.",
+            "The scopes that an access token must have, for requests that no rule covers; only with `bearer_audience`. Browsers \
+             come without.",
         ),
         key(
             "forward_auth.<identifier>.min_acr",
