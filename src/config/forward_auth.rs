@@ -12,7 +12,7 @@ use super::text;
 use crate::bridge::MinAcr;
 use crate::domain::forward::headers::{Fact, header_name};
 use crate::domain::forward::{
-    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, Style,
+    Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, SHORTEST_MAX_AGE, Style,
     Subject, is_method,
 };
 
@@ -229,7 +229,7 @@ fn min_acr(value: &Value) -> Result<String, Wrong> {
 
 fn max_age(value: &Value) -> Result<Duration, Wrong> {
     let age = value.as_str().and_then(|text| text::duration(text).ok());
-    let fits = age.filter(|age| (Duration::seconds(10)..=Duration::days(400)).contains(age));
+    let fits = age.filter(|age| (SHORTEST_MAX_AGE..=Duration::days(400)).contains(age));
     fits.ok_or_else(|| Wrong::new("has a max_age that is none", "write a duration from \"10s\" to \"400d\""))
 }
 

@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
 use super::ForwardAuth;
-use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath, is_method};
+use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath, Waiting, destination, is_method};
 use crate::web::error::{Failure, Kind};
 
 /// How a proxy says what it asks about.
@@ -48,6 +48,21 @@ impl ForwardAuth {
         let path =
             RequestPath::of_target(&target).ok_or_else(|| senseless("the address is not a path, or too long"))?;
         Ok(Asked { host: self.known(&origin)?, method, target, path })
+    }
+}
+
+impl Asked {
+    /// Where the reader of a page is sent to sign in, and comes back to what they asked for. A form that was being sent is
+    /// lost, so its sender comes back to the start.
+    pub fn sign_in_address(&self) -> String {
+        let reads = ["GET", "HEAD"].contains(&self.method.as_str());
+        let back = destination(&self.target).filter(|_| reads);
+        let waiting = if back.is_none() { Waiting::of(&self.method, &self.target) } else { None };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("rd", back.unwrap_or("/"))
+            .extend_pairs(waiting.iter().flat_map(Waiting::parameters))
+            .finish();
+        format!("{}/.passmint/start?{query}", self.host.origin)
     }
 }
 

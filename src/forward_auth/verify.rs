@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::asked::{Asked, Way};
 use super::{Arrived, ForwardAuth, Room};
-use crate::domain::forward::{Needed, Person, ProtectedHost, Verdict, destination};
+use crate::domain::forward::{Needed, Person, ProtectedHost, Verdict};
 use crate::tokens::claims::{Authentication, ForwardClaims};
 use crate::web::error::{Failure, Kind, Problem};
 
@@ -109,7 +109,7 @@ impl ForwardAuth {
             }
             Outcome::Lacking => Err(lacking()),
             Outcome::SignIn | Outcome::StepUp if way == Way::Forwarded && is_navigation(headers) => {
-                Ok(HttpResponse::SeeOther().insert_header((LOCATION, sign_in_address(asked))).finish())
+                Ok(HttpResponse::SeeOther().insert_header((LOCATION, asked.sign_in_address())).finish())
             }
             Outcome::SignIn => Ok(challenged(
                 asked,
@@ -174,18 +174,9 @@ fn let_through(
     Ok(response.finish())
 }
 
-/// Where the reader of a page is sent to sign in, and comes back to what they asked for. A form that was being sent is lost, so
-/// its sender comes back to the start.
-fn sign_in_address(asked: &Asked) -> String {
-    let reads = ["GET", "HEAD"].contains(&asked.method.as_str());
-    let back = destination(&asked.target).filter(|_| reads).unwrap_or("/");
-    let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
-    format!("{}/.passmint/start?rd={back}", asked.host.origin)
-}
-
 /// 401, with the address to sign in at.
 fn challenged(asked: &Asked, way: Way, failure: Failure) -> HttpResponse {
-    let address = sign_in_address(asked);
+    let address = asked.sign_in_address();
     let realm = format!(r#"Passmint realm="{}""#, asked.host.origin);
     let failure = failure.with("signIn", json!(address)).challenge(realm);
     let mut response = Problem(failure).error_response();

@@ -9,18 +9,17 @@
 //! link of somebody else's signs nobody in; every way ends at the configured origin of the host, whatever was asked for; under
 //! the name of the host no page of ours is shown.
 
-use actix_web::http::header::{HeaderMap, HeaderValue, LOCATION};
+use actix_web::http::header::{HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Duration;
 
 use super::sign_in::{self, Introduction};
 use super::{Site, account_card, identity_of, see_other, with_cookie};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::audit::{Event, EventKind};
-use crate::domain::forward::{Needed, ProtectedHost, RequestPath, Verdict, destination};
+use crate::domain::forward::{Needed, ProtectedHost, RequestPath, SHORTEST_MAX_AGE, Verdict, Waiting, destination};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::forward_auth::cookies::HostCookies;
 use crate::forward_auth::{ForwardAuth, Room};
@@ -35,39 +34,23 @@ use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
-/// How long after a step-up another one would change nothing.
-const JUST_NOW: Duration = Duration::seconds(60);
-
-/// `https://app/.passmint/start?rd=…`: off to our own pages.
-pub async fn start(
-    request: HttpRequest,
-    room: Room,
-    limits: web::Data<Limits>,
-    site: web::Data<Site>,
-    caller: Caller,
-) -> HttpResponse {
+/// `https://app/.passmint/start?rd=…`: off to our own pages. It reads and keeps nothing here, so nothing limits it.
+pub async fn start(request: HttpRequest, rooms: Rooms) -> HttpResponse {
     let result = (|| {
-        limits.check(Class::Start, caller.network)?;
-        let host = room.host_of(&request)?;
+        let host = rooms.room.host_of(&request)?;
         let query = Form::parse(request.query_string().as_bytes())?;
-        let back = query.find("rd").and_then(destination).unwrap_or("/");
         let cookies = HostCookies::of(&host.origin);
         // Several tabs that begin together share the cookie, so that each of them arrives.
         let state = cookies.state(request.headers())?.unwrap_or_else(|| PlainToken::random(TokenKind::ForwardState));
-        let to = format!("{}{}", site.public_url, Carried::new(&host, &state, back).path());
+        let to = format!("{}{}", rooms.site.public_url, Carried::new(&host, &state, &query).path());
         Ok(with_cookie(see_other(&to), &cookies.set_state(&state)))
     })();
-    at_host(&room, result)
+    at_host(&rooms.room, result)
 }
 
 /// `https://app/.passmint/return?code=…`: back with a code, which is exchanged for the cookie.
-pub async fn arrive(
-    request: HttpRequest,
-    room: Room,
-    limits: web::Data<Limits>,
-    site: web::Data<Site>,
-    caller: Caller,
-) -> HttpResponse {
+pub async fn arrive(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
+    let Rooms { site, limits, room, .. } = &rooms;
     let result = async {
         limits.check(Class::Verify, caller.network)?;
         let host = room.host_of(&request)?;
@@ -81,13 +64,13 @@ pub async fn arrive(
             Some(code) => room.redeem(&host, code, &state, before.as_ref(), &caller.provenance).await?,
             None => None,
         };
-        let Some((cookie, redeemed)) = redeemed else { return stranded(&room, &site, &host, request.headers()).await };
+        let Some((cookie, redeemed)) = redeemed else { return stranded(room, site, &host, request.headers()).await };
         let seconds = (redeemed.expires_at - site.clock.now()).num_seconds().max(0);
         let back = destination(&redeemed.destination).unwrap_or("/");
         Ok(with_cookie(see_other(&format!("{}{back}", host.origin)), &cookies.set_session(&cookie, seconds)))
     }
     .await;
-    at_host(&room, result)
+    at_host(room, result)
 }
 
 /// Somebody came with a code that is not good. Who is signed in already, because they loaded the page again say, goes on; all
@@ -106,58 +89,34 @@ async fn stranded(
 }
 
 /// `GET https://app/.passmint/sign-out`: signs out, when the person asks for it: by a link of the app or by hand. A link of
-/// another site only gets them asked.
-pub async fn sign_out(
-    request: HttpRequest,
-    room: Room,
-    site: web::Data<Site>,
-    guard: web::Data<Guard>,
-    caller: Caller,
-) -> HttpResponse {
+/// another site, and what a page fetches by itself (a picture that somebody put there), only lead to the question.
+pub async fn sign_out(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let result = async {
-        let host = room.host_of(&request)?;
-        let site_of_link = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if !matches!(site_of_link, Some(b"same-origin" | b"none")) {
-            return Ok(see_other(&format!("{}/oauth/logout", site.public_url)));
+        let host = rooms.room.host_of(&request)?;
+        if !is_own_navigation(request.headers()) {
+            return Ok(see_other(&format!("{}/oauth/logout", rooms.site.public_url)));
         }
-        end(&request, &room, &host, (&site, &guard), &caller).await
+        rooms.end(&request, &host, &caller).await
     }
     .await;
-    at_host(&room, result)
+    at_host(&rooms.room, result)
+}
+
+/// Whether a person goes somewhere by a link of the same origin or by hand, as far as the browser says (Fetch Metadata).
+fn is_own_navigation(headers: &HeaderMap) -> bool {
+    let is = |name: &str, allowed: &[&[u8]]| headers.get(name).map(|value| allowed.contains(&value.as_bytes()));
+    is("sec-fetch-site", &[b"same-origin", b"none"]) == Some(true)
 }
 
 /// `POST https://app/.passmint/sign-out`: the same by a form of the app.
-pub async fn sign_out_by_form(
-    request: HttpRequest,
-    room: Room,
-    site: web::Data<Site>,
-    guard: web::Data<Guard>,
-    caller: Caller,
-) -> HttpResponse {
+pub async fn sign_out_by_form(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let result = async {
-        let host = room.host_of(&request)?;
+        let host = rooms.room.host_of(&request)?;
         require_same_origin(request.headers(), host.origin.as_str())?;
-        end(&request, &room, &host, (&site, &guard), &caller).await
+        rooms.end(&request, &host, &caller).await
     }
     .await;
-    at_host(&room, result)
-}
-
-/// Ends the person's session, and with it their sign-in at every host and app.
-async fn end(
-    request: &HttpRequest,
-    room: &ForwardAuth,
-    host: &ProtectedHost,
-    (site, guard): (&Site, &Guard),
-    caller: &Caller,
-) -> Result<HttpResponse, Failure> {
-    let session = room.session_at(host, request.headers()).await?;
-    if let Some(session) = &session {
-        guard.accounts.sign_out_and_tell(session, &caller.provenance).await?;
-    }
-    let farewell = site.farewell(guard, session.map(|session| session.id)).await?;
-    let answer = see_other(&format!("{}{farewell}", site.public_url));
-    Ok(with_cookie(answer, &HostCookies::of(&host.origin).clear_session()))
+    at_host(&rooms.room, result)
 }
 
 /// An answer under the name of the host: where something is wrong, in plain words without a page.
@@ -170,20 +129,35 @@ struct Carried {
     origin: String,
     state: TokenDigest,
     back: String,
+    waiting: Option<Waiting>,
 }
 
 impl Carried {
-    fn new(host: &ProtectedHost, state: &PlainToken, back: &str) -> Self {
-        Self { origin: host.origin.as_str().to_owned(), state: state.digest(), back: back.to_owned() }
+    fn new(host: &ProtectedHost, state: &PlainToken, query: &Form) -> Self {
+        Self::with(host.origin.as_str(), state.digest(), query)
     }
 
     fn read(query: &Form) -> Option<Self> {
         let state = URL_SAFE_NO_PAD.decode(query.find("state")?).ok()?;
-        Some(Self {
-            origin: query.find("host")?.to_owned(),
-            state: TokenDigest::from_stored(&state)?,
+        Some(Self::with(query.find("host")?, TokenDigest::from_stored(&state)?, query))
+    }
+
+    fn with(origin: &str, state: TokenDigest, query: &Form) -> Self {
+        let waiting = query.find("method").zip(query.find("path"));
+        Self {
+            origin: origin.to_owned(),
+            state,
             back: query.find("rd").and_then(destination).unwrap_or("/").to_owned(),
-        })
+            waiting: waiting.and_then(|(method, path)| Waiting::of(method, path)),
+        }
+    }
+
+    /// What the request needs that the browser came because of.
+    fn needed<'a>(&self, host: &'a ProtectedHost) -> Option<Needed<'a>> {
+        match &self.waiting {
+            Some(waiting) => Some(waiting.needed(host)),
+            None => RequestPath::of_target(&self.back).map(|path| host.needed("GET", &path)),
+        }
     }
 
     /// The path of our page that goes on with it.
@@ -192,12 +166,13 @@ impl Carried {
             .append_pair("host", &self.origin)
             .append_pair("state", &URL_SAFE_NO_PAD.encode(self.state.as_bytes()))
             .append_pair("rd", &self.back)
+            .extend_pairs(self.waiting.iter().flat_map(Waiting::parameters))
             .finish();
         format!("/forward-auth?{query}")
     }
 }
 
-/// Everything that a page of this file is made from.
+/// What the handlers of this file are given.
 #[derive(Clone)]
 pub struct Rooms {
     site: web::Data<Site>,
@@ -233,9 +208,19 @@ pub async fn sign_in(request: HttpRequest, rooms: Rooms, caller: Caller) -> Http
 }
 
 impl Rooms {
+    /// Ends the person's session, and with it their sign-in at every host and app.
+    async fn end(&self, request: &HttpRequest, host: &ProtectedHost, caller: &Caller) -> Result<HttpResponse, Failure> {
+        let session = self.room.session_at(host, request.headers()).await?;
+        if let Some(session) = &session {
+            self.guard.accounts.sign_out_and_tell(session, &caller.provenance).await?;
+        }
+        let farewell = self.site.farewell(&self.guard, session.map(|session| session.id)).await?;
+        let answer = see_other(&format!("{}{farewell}", self.site.public_url));
+        Ok(with_cookie(answer, &HostCookies::of(&host.origin).clear_session()))
+    }
+
     async fn go_on(&self, request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Failure> {
         self.room.require_on()?;
-        self.limits.check(Class::Start, caller.network)?;
         let query = Form::parse(request.query_string().as_bytes())?;
         if let Some(host) = query.find("stranded").and_then(|origin| self.room.find(origin)) {
             return self.stranded(request, host);
@@ -248,7 +233,7 @@ impl Rooms {
         };
         match self.judged(host, &identity, &carried).await? {
             Verdict::Met => self.send_back(request, caller, host, &identity, &carried).await,
-            Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > JUST_NOW => {
+            Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > SHORTEST_MAX_AGE => {
                 self.confirm(request, &identity, &carried).await
             }
             Verdict::StepUp | Verdict::Lacking => self.deny(caller, host, &identity).await,
@@ -261,8 +246,7 @@ impl Rooms {
         if arrived.person(host).is_none() {
             return Ok(Verdict::Lacking);
         }
-        let path = RequestPath::of_target(&carried.back);
-        Ok(match path.as_ref().map(|path| host.needed("GET", path)) {
+        Ok(match carried.needed(host) {
             Some(Needed::Demands(demands)) => arrived.judged(&demands, self.site.clock.now()),
             Some(Needed::Nothing | Needed::Impossible) | None => Verdict::Met,
         })
@@ -276,6 +260,8 @@ impl Rooms {
         identity: &Identity,
         carried: &Carried,
     ) -> Result<HttpResponse, Failure> {
+        // A code is a row. No ceremony begins here, so it costs nobody behind the same address their sign-in.
+        self.limits.check(Class::Token, caller.network)?;
         let given = self.room.give_code(host, carried.state, identity.session.id, &carried.back).await?;
         match given {
             Some(code) => Ok(HttpResponse::SeeOther()

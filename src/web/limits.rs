@@ -20,7 +20,7 @@ pub enum Class {
     Start,
     /// Answering one.
     Verify,
-    /// The token endpoint, introspection, revocation, bridges.
+    /// The token endpoint, introspection, revocation, bridges, codes of protected hosts.
     Token,
 }
 

@@ -6,7 +6,7 @@
 /// Longest request target that is read.
 const LONGEST: usize = 8 * 1024;
 /// Longest place that a sign-in leads back to; it travels in addresses, escaped.
-const LONGEST_DESTINATION: usize = 1024;
+pub(super) const LONGEST_DESTINATION: usize = 1024;
 
 /// The path of a request, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]

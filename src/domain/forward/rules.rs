@@ -7,6 +7,9 @@ use crate::clock::Time;
 use crate::domain::authentication::acr_reaches;
 use crate::domain::scope::Scopes;
 
+/// The shortest `max_age`. Who proved again who they are this short a time ago gains nothing by doing it once more.
+pub const SHORTEST_MAX_AGE: Duration = Duration::seconds(10);
+
 /// What a person must have. Empty: being signed in is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {

@@ -75,6 +75,46 @@ fn an_old_sign_in_is_renewed_where_a_rule_wants_it() {
     assert_eq!(app.events("forward.denied"), 1);
 }
 
+/// However short the time is, it is asked for again rather than refused.
+#[test]
+fn a_short_max_age_is_cured_by_another_sign_in() {
+    let app = spawn();
+    let (mut person, mut passkey, _) = Person::at(&app, APP);
+    app.advance(Duration::seconds(16));
+    person.asks(APP, "/swift").expect_problem(401, "reauthentication_required");
+    let page = person.begins(APP, "/swift");
+    assert!(person.browser.get(&page).expect(200).body.contains("data-ceremony=\"step-up\""));
+    person.browser.step_up(&mut passkey).expect(200);
+    person.arrives(APP, "/swift");
+    person.asks(APP, "/swift").expect(200);
+}
+
+/// A form cannot be come back to; what its address wants of people is asked of them all the same.
+#[test]
+fn what_a_form_needs_is_asked_for_on_the_way() {
+    let app = spawn();
+    let (mut person, mut passkey, _) = Person::at(&app, APP);
+    app.advance(Duration::minutes(11));
+    person.question(APP, "GET", "/pay").send().expect(200);
+    let form = person.question(APP, "POST", "/pay?a=b").header("Sec-Fetch-Mode", "navigate").send();
+    let start = leads_to(&form).to_owned();
+    assert_eq!(start, format!("{APP}/.passmint/start?rd=%2F&method=POST&path=%2Fpay"));
+    let sent = person.goes(APP, start.strip_prefix(APP).unwrap());
+    let page = leads_to(&sent).strip_prefix(&app.origin).unwrap().to_owned();
+    assert!(person.browser.get(&page).expect(200).body.contains("data-ceremony=\"step-up\""));
+    person.browser.step_up(&mut passkey).expect(200);
+    let path = leads_to(&person.browser.get(&page)).strip_prefix(APP).unwrap().to_owned();
+    assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/"));
+    person.question(APP, "POST", "/pay?a=b").send().expect(200);
+    // Who may not send it is told on the way, and what is no request is passed over.
+    let page = page.replace("path=%2Fpay", "path=%2Fadmin");
+    person.browser.get(&page).expect(403);
+    for broken in ["method=post&path=%2Fadmin", "method=POST&path=admin", "method=POST"] {
+        let changed = page.replace("method=POST&path=%2Fadmin", broken);
+        assert!(leads_to(&person.browser.get(&changed)).starts_with(&format!("{APP}/.passmint/return?")), "{broken}");
+    }
+}
+
 #[test]
 fn who_may_not_is_told_before_they_are_sent_back() {
     let app = spawn();
@@ -107,7 +147,7 @@ fn readers_are_sent_to_sign_in_and_programs_are_told() {
     assert_eq!((told.header("location"), told.header("cache-control")), (None, Some("no-store")));
     // A form that was being sent would be lost, and its address may be none to read.
     let form = stranger.question(APP, "POST", "/pay").header("Sec-Fetch-Mode", "navigate").send();
-    assert_eq!(leads_to(&form), format!("{APP}/.passmint/start?rd=%2F"));
+    assert_eq!(leads_to(&form), format!("{APP}/.passmint/start?rd=%2F&method=POST&path=%2Fpay"));
     let old = stranger.question(APP, "GET", "/x").header("Accept", "text/html,application/xhtml+xml").send();
     assert_eq!(leads_to(&old), format!("{APP}/.passmint/start?rd=%2Fx"));
     // nginx understands no redirect.

@@ -257,6 +257,32 @@ fn servers_share_codes_and_cookies() {
     }
 }
 
+/// No ceremony begins on the way of somebody signed in, so it costs nobody's: but each code is a row, and rows are limited.
+#[test]
+fn who_is_signed_in_takes_nobody_s_ceremonies() {
+    let app = spawn_with(&[
+        ("limits.enabled", "true"),
+        ("limits.starts_per_minute", "1"),
+        ("limits.starts_burst", "3"),
+        ("limits.tokens_per_minute", "1"),
+        ("limits.tokens_burst", "8"),
+    ]);
+    let (mut person, ..) = Person::known(&app);
+    for _ in 0..8 {
+        person.arrives(APP, "/");
+    }
+    let page = person.begins(APP, "/");
+    person.browser.get(&page).expect(429);
+    assert_eq!(app.count("SELECT count(*) AS n FROM forward_sessions"), 1);
+    // Strangers begin a ceremony with the page; over the limit they get it without.
+    let mut stranger = Person::stranger(&app);
+    let page = stranger.begins(APP, "/");
+    let host = app.origin.trim_start_matches("http://");
+    let shown = || app.request("GET", &page).header("Host", host).send().expect(200).body;
+    let begun = (0..6).filter(|_| shown().contains("pmc_")).count();
+    assert_eq!(begun, 2, "one of three was the sign-up");
+}
+
 #[test]
 fn what_is_over_is_swept() {
     let app = spawn();
