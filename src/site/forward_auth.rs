@@ -106,6 +106,8 @@ pub async fn sign_out(request: HttpRequest, rooms: Rooms, caller: Caller) -> Htt
 fn is_own_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &str, allowed: &[&[u8]]| headers.get(name).map(|value| allowed.contains(&value.as_bytes()));
     is("sec-fetch-site", &[b"same-origin", b"none"]) == Some(true)
+        && is("sec-fetch-mode", &[b"navigate"]) != Some(false)
+        && is("sec-fetch-dest", &[b"document"]) != Some(false)
 }
 
 /// `POST https://app/.passmint/sign-out`: the same by a form of the app.

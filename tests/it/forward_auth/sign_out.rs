@@ -10,7 +10,8 @@ fn signing_out_at_one_host_ends_the_session_everywhere() {
         person.arrives(TOKENS, "/");
         let request = match by {
             "a link of the app" => {
-                person.request(APP, "GET", "/.passmint/sign-out").header("Sec-Fetch-Site", "same-origin")
+                let link = person.request(APP, "GET", "/.passmint/sign-out").header("Sec-Fetch-Site", "same-origin");
+                link.header("Sec-Fetch-Mode", "navigate").header("Sec-Fetch-Dest", "document")
             }
             "hand" => person.request(APP, "GET", "/.passmint/sign-out").header("Sec-Fetch-Site", "none"),
             _ => {
@@ -39,6 +40,13 @@ fn a_page_elsewhere_signs_nobody_out() {
             None => link,
         };
         assert_eq!(leads_to(&link.send()), format!("{}/oauth/logout", app.origin), "{site:?}: the question");
+    }
+    // Whoever may put a picture on a page of the app, or a frame, signs its readers out as little.
+    for (mode, destination) in [("no-cors", "image"), ("navigate", "iframe"), ("cors", "empty"), ("no-cors", "script")]
+    {
+        let link = person.request(APP, "GET", "/.passmint/sign-out").header("Sec-Fetch-Site", "same-origin");
+        let link = link.header("Sec-Fetch-Mode", mode).header("Sec-Fetch-Dest", destination);
+        assert_eq!(leads_to(&link.send()), format!("{}/oauth/logout", app.origin), "{destination}: the question");
     }
     for (name, origin, site) in [
         ("another site", Some("https://evil.example"), Some("cross-site")),
