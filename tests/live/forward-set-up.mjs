@@ -15,7 +15,11 @@ function block(heading, changes) {
   return text;
 }
 
-const server = block("nginx", [["listen 443 ssl", `listen 127.0.0.1:${nginx}`], ["app.example.com", "nginx.localhost"]]);
+/** The server of a host. */
+const server = (host) => block("nginx", [
+  ["listen 443 ssl", `listen 127.0.0.1:${nginx}`], ["set $passmint_host app.example.com", `set $passmint_host ${host}:${nginx}`],
+  ["app.example.com", host],
+]);
 // One process, as whoever started it, and nothing outside its folder.
 writeFileSync(`${folder}/nginx.conf`, `daemon off;
 master_process off;
@@ -25,7 +29,8 @@ events {}
 http {
     access_log off;
     ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/nginx-${name};`).join("\n    ")}
-${server}
+${server("nginx.localhost")}
+${server("open.localhost")}
 }
 `);
 const site = block("Caddy", [["app.example.com", `http://caddy.localhost:${caddy}`]]);

@@ -105,7 +105,7 @@ async function behind(name, origin, issuer, page, subject) {
     const stranger = await send(origin, "/x", { accept: "*/*" }, "POST");
     assert.ok([303, 401].includes(stranger.status), `${stranger.status}`);
     const address = stranger.headers.location ?? stranger.told.signIn;
-    assert.equal(address, `${origin}/.passmint/start?rd=%2F`);
+    assert.equal(address, `${origin}/.passmint/start?rd=%2F&method=POST&path=%2Fx`);
   });
 
   await check(`${name}: signing out ends it for the app`, async () => {
@@ -117,6 +117,24 @@ async function behind(name, origin, issuer, page, subject) {
     assert.notEqual((await send(origin, "/x", { cookie: before })).status, 200);
     await page.goto(`${origin}/x`);
     assert.ok(page.url().startsWith(`${issuer}/forward-auth?`), page.url());
+  });
+}
+
+/** Two servers of one nginx, and what a program gets there. */
+async function byNginx(origin, open) {
+  await check("nginx: the host that answers is the one that is asked about", async () => {
+    const elsewhere = await send(open, "/open/x");
+    assert.deepEqual([elsewhere.status, elsewhere.told.headers.host], [200, new URL(open).host]);
+    // The server is chosen by the first line, whatever the header says.
+    const swapped = await send(origin, `${origin}/open/x`, { host: new URL(open).host });
+    assert.deepEqual([swapped.status, swapped.told.reached], [303, undefined]);
+    const told = await send(origin, `${origin}/public/x`, { host: new URL(open).host });
+    assert.deepEqual([told.status, told.told.headers.host], [200, new URL(origin).host]);
+  });
+
+  await check("nginx: a token that is not good is told so, and sent nowhere", async () => {
+    const answer = await send(open, "/x", { authorization: "Bearer x" });
+    assert.deepEqual([answer.status, answer.headers.location, answer.told.reached], [401, undefined, undefined]);
   });
 }
 
@@ -144,6 +162,7 @@ export async function forward(issuer, { nginx, caddy, app }) {
       assert.ok(payload.exp - payload.iat <= 60);
     });
     await behind("nginx", `http://nginx.localhost:${nginx}`, issuer, page, subject);
+    await byNginx(`http://nginx.localhost:${nginx}`, `http://open.localhost:${nginx}`);
     await behind("Caddy", `http://caddy.localhost:${caddy}`, issuer, page, subject);
   } finally {
     await close();
