@@ -5,6 +5,7 @@
 
 use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Duration;
 use serde_json::Value;
 
 use super::client_auth::{AuthenticatedClient, authenticate_confidential};
@@ -14,7 +15,7 @@ use crate::clock::Time;
 use crate::domain::claims::claims_for;
 use crate::domain::client::Client;
 use crate::domain::id::FamilyId;
-use crate::domain::refresh::Standing;
+use crate::domain::refresh::Decision;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
@@ -75,8 +76,10 @@ async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> R
     }
     if let Ok(verified) = places::refresh_token(&ring, issuer, token, now) {
         let claims = verified.into_claims();
-        let concerned = claims.client_id == client.id;
-        return Ok(if concerned && is_leaf(room, &claims, now).await? { Some(refresh(claims)) } else { None });
+        if claims.client_id != client.id {
+            return Ok(None);
+        }
+        return Ok(end_of_leaf(room, &claims, now).await?.map(|end| refresh(claims, end)));
     }
     Ok(None)
 }
@@ -115,16 +118,13 @@ async fn person(
     Ok(found.filter(same).map(|user| Holder::Person(Box::new(user))))
 }
 
-async fn is_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<bool, StorageError> {
-    let Ok(family) = claims.fid.parse::<FamilyId>() else { return Ok(false) };
-    let digest = TokenDigest::of(&claims.jti);
-    let found = room.db.run(move |conn| refresh_tokens::find(conn, family, now)).await?;
-    Ok(found.is_some_and(|stored| {
-        stored.standing == Standing::Good
-            && stored.family.revoked_at.is_none()
-            && stored.family.leaf.matches(&digest)
-            && stored.family.ends_at > now
-    }))
+/// When the token ends that would be taken for fresh ones now, if it is left unused; none of any other.
+async fn end_of_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<Option<Time>, StorageError> {
+    let Ok(id) = claims.fid.parse::<FamilyId>() else { return Ok(None) };
+    let Some(stored) = room.db.run(move |conn| refresh_tokens::find(conn, id, now)).await? else { return Ok(None) };
+    let (family, digest) = (stored.family, TokenDigest::of(&claims.jti));
+    let decision = family.decide(&digest, &claims.client_id, stored.standing, now, Duration::zero());
+    Ok((decision == Decision::Rotate).then_some(family.leaf_expires_at))
 }
 
 fn access(claims: AccessClaims, holder: &Holder) -> Introspection {
@@ -160,13 +160,14 @@ fn username(scope: &str, holder: &Holder) -> Option<String> {
     name.as_str().map(ToOwned::to_owned)
 }
 
-fn refresh(claims: RefreshClaims) -> Introspection {
+/// A token that is never replaced is printed with the end of its family, and ends before when it is left unused.
+fn refresh(claims: RefreshClaims, end: Time) -> Introspection {
     Introspection {
         active: true,
         scope: Some(claims.scope),
         client_id: Some(claims.client_id),
         token_type: Some("refresh_token"),
-        exp: Some(claims.exp),
+        exp: Some(claims.exp.min(end.timestamp())),
         iat: Some(claims.iat),
         sub: Some(claims.sub),
         iss: Some(claims.iss),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::oidc::{Ask, VERIFIER};
-use crate::support::tokens::{Tokens, claims, header};
+use crate::support::tokens::{INACTIVE, Tokens, claims, header};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 /// `bank` keeps to the security profile, `seal` to message signing too.
@@ -117,14 +117,19 @@ fn a_refresh_token_stays_until_it_is_left_unused_or_revoked() {
     refresh(&revoked).expect_oauth(400, "invalid_grant");
 
     let token = signed_in(&mut browser);
+    let introspect = || call(&app, "bank", &key, "/oauth/introspect", &[("token", token.as_str())], None).expect(200);
     // Past the retry window, and past the time that a token lives unused, counted from the first.
     for step in [Duration::seconds(0), Duration::minutes(1), Duration::days(10), Duration::days(10)] {
         app.advance(step);
         let fresh = refresh(&token).expect(200).json();
         assert!(fresh["access_token"].is_string());
         assert_eq!(fresh.get("refresh_token"), None, "the client has it already");
+        let told = introspect().json();
+        let unused = (app.clock.now() + Duration::days(14)).timestamp();
+        assert_eq!((&told["active"], &told["exp"]), (&json!(true), &json!(unused)), "as long as it may be left unused");
     }
     app.advance(Duration::days(15));
+    assert_eq!(introspect().body, INACTIVE);
     refresh(&token).expect_oauth(400, "invalid_grant");
 }
 
