@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, id, leave_out, objects, time, truth};
+use super::{Claims, any, count, id, leave_out, objects, switch, time, truth};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{Note, Record};
@@ -14,7 +14,7 @@ pub fn read(members: Map<String, Value>) -> Result<Record, Problem> {
     let mut user = Fields::of_line(members);
     let mut record = Record {
         external: Some(user_id(&mut user)?),
-        enabled: truth(user.value("blocked").as_ref()).map(|blocked| !blocked),
+        enabled: switch(&mut user, "blocked")?.map(|blocked| !blocked),
         created_at: time(user.value("created_at").as_ref()),
         updated_at: time(user.value("updated_at").as_ref()),
         ..Record::default()

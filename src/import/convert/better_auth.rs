@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, leave_out, objects, passkey, required_id, time, truth};
+use super::{Claims, any, count, leave_out, objects, passkey, required_id, switch, time, truth};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
@@ -18,7 +18,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     let accounts = objects(&mut user, &["accounts", "account"])?;
     let mut record = Record {
         external: Some(required_id(&mut user, &["id"])?),
-        enabled: truth(user.value("banned").as_ref()).map(|banned| !banned),
+        enabled: switch(&mut user, "banned")?.map(|banned| !banned),
         created_at: time(any(&mut user, &["createdAt", "created_at"]).as_ref()),
         updated_at: time(any(&mut user, &["updatedAt", "updated_at"]).as_ref()),
         passkeys: passkey::all(passkeys, "passkeys", context.rp_id.as_deref())?,

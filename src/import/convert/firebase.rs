@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::simple_webauthn::PASSKEYS;
-use super::{Claims, count, leave_out, objects, passkey, required_id, time, truth};
+use super::{Claims, count, leave_out, objects, passkey, required_id, switch, time, truth};
 use crate::domain::password_hash::{PasswordHash, phc_base64};
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{Note, Record};
@@ -18,7 +18,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     let rows = objects(&mut user, &PASSKEYS)?;
     let mut record = Record {
         external: Some(required_id(&mut user, &["localId", "uid"])?),
-        enabled: truth(user.value("disabled").as_ref()).map(|disabled| !disabled),
+        enabled: switch(&mut user, "disabled")?.map(|disabled| !disabled),
         created_at: time(user.value("createdAt").as_ref()),
         passkeys: passkey::all(rows, PASSKEYS[0], context.rp_id.as_deref())?,
         ..Record::default()

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::passkey::transports;
-use super::{Claims, count, display_name, leave_out, objects, required_id, time, truth};
+use super::{Claims, count, display_name, leave_out, objects, required_id, switch, time, truth};
 use crate::domain::password_hash::{PasswordHash, phc_base64};
 use crate::domain::text::DisplayName;
 use crate::import::fields::{Fields, Problem};
@@ -20,7 +20,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     let mut user = Fields::of_line(members);
     let mut record = Record {
         external: Some(required_id(&mut user, &["id"])?),
-        enabled: truth(user.value("enabled").as_ref()),
+        enabled: switch(&mut user, "enabled")?,
         created_at: time(user.value("createdTimestamp").as_ref()),
         ..Record::default()
     };

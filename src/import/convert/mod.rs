@@ -102,6 +102,12 @@ fn truth(value: Option<&Value>) -> Option<bool> {
     }
 }
 
+/// A truth value that decides whether somebody may sign in: one that cannot be read lets nobody in by mistake.
+fn switch(fields: &mut Fields, name: &str) -> Result<Option<bool>, Problem> {
+    let Some(value) = fields.value(name) else { return Ok(None) };
+    truth(Some(&value)).map(Some).ok_or_else(|| fields.problem(name, "must be true or false"))
+}
+
 /// A moment as JSON, databases and their drivers write it: RFC 3339, the same without a zone (UTC), seconds or
 /// milliseconds since 1970, MongoDB's `$date`, Firestore's `_seconds`.
 fn time(value: Option<&Value>) -> Option<Time> {

@@ -333,3 +333,25 @@ fn line_ends_and_marks_of_other_systems_change_nothing() {
         assert_eq!(written(&read), written(&plain), "{format:?}");
     }
 }
+
+/// Whoever may not sign in there does not here, however that is written.
+#[test]
+fn a_status_that_cannot_be_read_is_refused() {
+    for (format, line, field) in [
+        (Format::Firebase, r#"{"localId":"1","disabled":STATUS}"#, "disabled"),
+        (Format::Auth0, r#"{"user_id":"auth0|1","blocked":STATUS}"#, "blocked"),
+        (Format::Keycloak, r#"{"id":"1","enabled":STATUS}"#, "enabled"),
+        (Format::BetterAuth, r#"{"id":"1","banned":STATUS}"#, "banned"),
+        (Format::Ndjson, r#"{"id":"1","enabled":STATUS}"#, "enabled"),
+    ] {
+        let read = |status: &str| {
+            read_all(format, line.replace("STATUS", status).as_bytes(), &Context::default()).swap_remove(0)
+        };
+        for status in [r#""yes""#, r#""""#, "-1", "0.5", "[true]", "{}"] {
+            assert_eq!(read(status).expect_err(status).field, field, "{status}");
+        }
+        let closed = if field == "enabled" { "false" } else { "true" };
+        assert_eq!(read(closed).unwrap().enabled, Some(false), "{field}");
+        assert_eq!(read("null").unwrap().enabled, None, "{field}: not told");
+    }
+}
