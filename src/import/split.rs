@@ -3,7 +3,7 @@
 //! Two shapes are told apart by their first byte: lines (NDJSON), and one document that is a list or holds it as a member
 //! (`{"users": […]}`). In lines a broken one is over at its end. In a document only strings and brackets are followed; what
 //! stands between them is judged by the reader of the one element, so that a broken element spoils the rest of the file
-//! only when its brackets do not match.
+//! only when its brackets do not match. After a list the next list or document is read; anything else there is told.
 
 use std::io::{self, BufRead};
 
@@ -33,11 +33,24 @@ pub struct Splitter<R> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Lines,
-    /// Inside the list of a document.
-    List,
-    /// Before it: inside an object whose member holds the list.
+    /// Inside a list.
+    List(Of),
+    /// Before the list of a document, an object whose member holds it.
     Document,
+    /// After it, inside the document still.
+    Rest,
+    /// After a whole list.
+    Between,
     Over,
+}
+
+/// Whose list it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The file's.
+    File,
+    /// That of a document.
+    Document,
 }
 
 impl<R: BufRead> Splitter<R> {
@@ -62,12 +75,21 @@ impl<R: BufRead> Splitter<R> {
                     Some(piece) if is_blank(&piece) => {}
                     other => return Ok(other),
                 },
-                Some(Shape::Document) => {
+                Some(Shape::Document | Shape::Rest) => {
                     if let Some(piece) = self.find_list()? {
                         return Ok(Some(piece));
                     }
                 }
-                Some(Shape::List) => return self.next_element(),
+                Some(Shape::List(of)) => {
+                    if let Some(piece) = self.next_element(of)? {
+                        return Ok(Some(piece));
+                    }
+                }
+                Some(Shape::Between) => {
+                    if let Some(piece) = self.next_list()? {
+                        return Ok(Some(piece));
+                    }
+                }
                 Some(Shape::Over) | None => return Ok(None),
             }
         }
@@ -114,11 +136,24 @@ impl<R: BufRead> Splitter<R> {
         Ok(match self.skip_space()? {
             Some(b'[') => {
                 self.byte()?;
-                Shape::List
+                Shape::List(Of::File)
             }
             Some(b'{') if self.member.is_some() => Shape::Document,
             _ => Shape::Lines,
         })
+    }
+
+    /// Goes on after a whole list: with the next one, as files that were put one behind the other have it.
+    fn next_list(&mut self) -> io::Result<Option<Piece>> {
+        let (shape, problem) = match (self.skip_space()?, self.begin()?) {
+            (None, _) => (Shape::Over, None),
+            (Some(_), Shape::Lines) => {
+                (Shape::Over, Some("stands after the end of the list: nothing was read from here on"))
+            }
+            (Some(_), shape) => (shape, None),
+        };
+        self.shape = Some(shape);
+        Ok(problem.map(|reason| Piece { line: self.line, text: Err(Problem::of_line(reason)) }))
     }
 
     fn next_line(&mut self) -> io::Result<Option<Piece>> {
@@ -151,11 +186,12 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// Goes on to the list inside a document. A document without one is a person itself.
+    /// Goes on to the list inside a document, or to the document's end after it. A document without one is a person itself.
     fn find_list(&mut self) -> io::Result<Option<Piece>> {
         let Some(wanted) = self.member else { return Ok(None) };
         self.skip_space()?;
-        let (line, mut whole, mut depth) = (self.line, Some(Vec::new()), 0_usize);
+        let rest = self.shape == Some(Shape::Rest);
+        let (line, mut whole, mut depth) = (self.line, (!rest).then(Vec::new), usize::from(rest));
         let (mut key, mut in_key_place) = (Vec::new(), false);
         while let Some(byte) = self.skip_space_into(&mut whole)? {
             match byte {
@@ -168,7 +204,7 @@ impl<R: BufRead> Splitter<R> {
                 }
                 b'[' if depth == 1 && key == wanted.as_bytes() => {
                     self.byte()?;
-                    self.shape = Some(Shape::List);
+                    self.shape = Some(Shape::List(Of::Document));
                     return Ok(None);
                 }
                 _ => {
@@ -182,6 +218,10 @@ impl<R: BufRead> Splitter<R> {
                         b'{' | b',' => depth == 1,
                         _ => in_key_place && depth == 1,
                     };
+                    if depth == 0 && rest {
+                        self.shape = Some(Shape::Between);
+                        return Ok(None);
+                    }
                     if depth == 0 {
                         // The next object of the stream follows.
                         let text = whole.ok_or_else(too_long);
@@ -195,14 +235,16 @@ impl<R: BufRead> Splitter<R> {
         Ok((!nothing).then(|| Piece { line, text: Err(Problem::of_line("is not whole: the file ends inside it")) }))
     }
 
-    fn next_element(&mut self) -> io::Result<Option<Piece>> {
+    /// The next element of a list; none at its end.
+    fn next_element(&mut self, of: Of) -> io::Result<Option<Piece>> {
         while let Some(b',') = self.skip_space()? {
             self.byte()?;
         }
         let line = self.line;
         match self.peek()? {
             Some(b']') => {
-                self.shape = Some(Shape::Over);
+                self.byte()?;
+                self.shape = Some(if of == Of::File { Shape::Between } else { Shape::Rest });
                 return Ok(None);
             }
             None => {
@@ -311,7 +353,8 @@ mod tests {
     #[test]
     fn lists() {
         let input = b" [\n{\"a\":[1,2],\"b\":\"]},{\\\"\"},\n\n {\"c\":{}} , 7]\ntrailing";
-        let expected = [(2, "{\"a\":[1,2],\"b\":\"]},{\\\"\"}"), (4, "{\"c\":{}}"), (4, "7")];
+        let after = "! stands after the end of the list: nothing was read from here on";
+        let expected = [(2, "{\"a\":[1,2],\"b\":\"]},{\\\"\"}"), (4, "{\"c\":{}}"), (4, "7"), (5, after)];
         assert_eq!(pieces(input, None), owned(&expected));
         assert_eq!(pieces(b"[]", None), []);
         let cut = [(1, "{}"), (1, "! is not whole: the file ends inside it")];
@@ -323,6 +366,32 @@ mod tests {
     fn a_list_inside_a_document() {
         let input = b"{\"realm\":\"x\",\"clients\":[{\"users\":[1]}],\"note\":\"users\",\n\"users\": [ {\"a\":1},\n{\"b\":2} ],\"rest\":[3]}";
         assert_eq!(pieces(input, Some("users")), owned(&[(2, "{\"a\":1}"), (3, "{\"b\":2}")]));
+    }
+
+    #[test]
+    fn what_follows_a_list_is_read_or_told() {
+        let told = "! stands after the end of the list: nothing was read from here on";
+        let cut = "! is not whole: the file ends inside it";
+        for (name, input, member, expected) in [
+            ("white space", "[1]\n \r\n", None, vec![(1, "1")]),
+            ("a second list", "[1]\n[2,\n3]\n", None, vec![(1, "1"), (2, "2"), (3, "3")]),
+            ("an empty one between", "[1][] [2]", None, vec![(1, "1"), (1, "2")]),
+            ("a bracket too many", "[1]]\n[2]", None, vec![(1, "1"), (1, told)]),
+            ("a list that was closed too early", "[1],\n2]", None, vec![(1, "1"), (1, told)]),
+            ("lines", "[1]\n{}\n{}", None, vec![(1, "1"), (2, told)]),
+            ("a second document", "{\"users\":[1]}\n{\"users\":[2]}", Some("users"), vec![(1, "1"), (2, "2")]),
+            (
+                "a list after a document",
+                "{\"users\":[1],\"x\":{\"users\":[9]}} [2]",
+                Some("users"),
+                vec![(1, "1"), (1, "2")],
+            ),
+            ("the member twice", "{\"users\":[1],\n\"users\":[2]}", Some("users"), vec![(1, "1"), (2, "2")]),
+            ("a cut document", "{\"users\":[1],\n\"x\":[", Some("users"), vec![(1, "1"), (1, cut)]),
+            ("words after a document", "{\"users\":[1]}\nx", Some("users"), vec![(1, "1"), (2, told)]),
+        ] {
+            assert_eq!(pieces(input.as_bytes(), member), owned(&expected), "{name}");
+        }
     }
 
     #[test]
