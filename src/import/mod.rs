@@ -19,6 +19,7 @@ pub mod form;
 pub mod hash_parameters;
 pub mod plan;
 pub mod record;
+mod rows;
 pub mod run;
 pub mod split;
 mod update;

@@ -9,15 +9,13 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use uuid::Uuid;
 
 use super::fields::Problem;
-use super::record::{ImportedKey, ImportedPasskey, Note, Record};
-use crate::ceremony::aaguid;
+use super::record::{ImportedKey, Note, Record};
+use super::rows::{credential, name_of, unusable};
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::user::UserStatus;
-use crate::storage::imports::{
-    Batch, Keys, Known, NewCredential, NewGroup, NewHash, NewLink, NewMember, NewUnusable, NewUser,
-};
+use crate::storage::imports::{Batch, Keys, Known, NewGroup, NewHash, NewLink, NewMember, NewUser};
 
 /// How an import goes.
 #[derive(Clone, Debug)]
@@ -355,7 +353,8 @@ impl Planner<'_> {
                         name,
                         self.options.now,
                     );
-                    self.plan.batch.credentials.push(row);
+                    let reason = passkey.suspended.as_ref().map(|(_, reason)| reason.clone());
+                    self.plan.batch.credentials.push((row, reason));
                 }
                 ImportedKey::Unsupported { algorithm, cose } => {
                     let what =
@@ -409,76 +408,5 @@ impl Planner<'_> {
             parameters: hash.parameters().map(ToOwned::to_owned),
             imported_at: now,
         }));
-    }
-}
-
-/// Its own name, or its model's; numbered when the person has one of that name.
-fn name_of(passkey: &ImportedPasskey, taken: &[String]) -> String {
-    if let Some(name) = &passkey.name {
-        return name.clone();
-    }
-    let base = passkey.aaguid.and_then(aaguid::name).unwrap_or("Passkey");
-    let numbered = (2..=taken.len() + 1).map(|number| format!("{base} {number}"));
-    std::iter::once(base.to_owned())
-        .chain(numbered)
-        .find(|name| !taken.contains(name))
-        .unwrap_or_else(|| base.to_owned())
-}
-
-fn credential(
-    id: Uuid,
-    user_id: Uuid,
-    from: &ImportedPasskey,
-    (passkey, algorithm): (serde_json::Value, i32),
-    name: String,
-    now: Time,
-) -> NewCredential {
-    let (backup_eligible, backup_state) = from.backup.unwrap_or_default();
-    NewCredential {
-        id,
-        user_id,
-        rp_id: from.rp_id.clone(),
-        credential_id: from.credential_id.clone(),
-        user_handle: from.user_handle.clone(),
-        passkey,
-        algorithm,
-        sign_count: from.sign_count.into(),
-        user_verified: from.user_verified,
-        backup_eligible,
-        backup_state,
-        transports: from.transports.clone(),
-        aaguid: from.aaguid,
-        resident: from.resident,
-        name,
-        created_at: from.created_at.unwrap_or(now).min(now),
-        last_used_at: from.last_used_at.map(|at| at.min(now)),
-        suspended_at: from.suspended.as_ref().map(|(at, _)| *at),
-        suspended_reason: from.suspended.as_ref().map(|(_, reason)| reason.clone()),
-        first_use_pending: true,
-        backup_flags_known: from.backup.is_some(),
-    }
-}
-
-fn unusable(
-    user_id: Uuid,
-    from: &ImportedPasskey,
-    (algorithm, public_key): (i32, Vec<u8>),
-    name: String,
-    now: Time,
-) -> NewUnusable {
-    NewUnusable {
-        rp_id: from.rp_id.clone(),
-        credential_id: from.credential_id.clone(),
-        user_id,
-        algorithm,
-        public_key,
-        user_handle: from.user_handle.clone(),
-        sign_count: from.sign_count.into(),
-        transports: from.transports.clone(),
-        aaguid: from.aaguid,
-        name,
-        created_at: from.created_at.unwrap_or(now).min(now),
-        last_used_at: from.last_used_at.map(|at| at.min(now)),
-        imported_at: now,
     }
 }

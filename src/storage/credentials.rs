@@ -68,9 +68,10 @@ impl StoredPasskey {
     }
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = credentials, check_for_backend(diesel::pg::Pg))]
-struct Row {
+/// Its row, and the entry of the index that is made of it.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = credentials, treat_none_as_default_value = false, check_for_backend(diesel::pg::Pg))]
+pub(super) struct Row {
     id: Uuid,
     user_id: Uuid,
     rp_id: String,
@@ -91,8 +92,60 @@ struct Row {
     created_at: Time,
     last_used_at: Option<Time>,
     suspended_at: Option<Time>,
+    suspended_reason: Option<String>,
     first_use_pending: bool,
     backup_flags_known: bool,
+}
+
+/// The one global look-up of a usernameless sign-in.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = credential_index, treat_none_as_default_value = false)]
+pub(super) struct IndexEntry {
+    rp_id: String,
+    credential_id: Vec<u8>,
+    user_id: Uuid,
+    credential: Uuid,
+}
+
+impl From<&Row> for IndexEntry {
+    fn from(row: &Row) -> Self {
+        Self {
+            rp_id: row.rp_id.clone(),
+            credential_id: row.credential_id.clone(),
+            user_id: row.user_id,
+            credential: row.id,
+        }
+    }
+}
+
+impl Row {
+    /// The row of a passkey, and why it is suspended, if it is.
+    pub(super) fn of(passkey: StoredPasskey, suspended_reason: Option<String>) -> Self {
+        Self {
+            id: passkey.id.uuid(),
+            user_id: passkey.user.uuid(),
+            rp_id: passkey.rp_id,
+            credential_id: passkey.credential_id,
+            user_handle: passkey.user_handle,
+            passkey: passkey.document,
+            algorithm: passkey.algorithm,
+            sign_count: passkey.sign_count.into(),
+            user_verified: passkey.user_verified,
+            backup_eligible: passkey.backup_eligible,
+            backup_state: passkey.backup_state,
+            transports: passkey.transports,
+            aaguid: passkey.aaguid,
+            resident: passkey.resident,
+            attested: passkey.attested,
+            name: passkey.name,
+            created_at: passkey.created_at,
+            last_used_at: passkey.last_used_at,
+            suspended_at: passkey.suspended_at,
+            suspended_reason,
+            first_use_pending: passkey.first_use_pending,
+            backup_flags_known: passkey.backup_flags_known,
+        }
+    }
 }
 
 /// A `text[]` without NULL elements, which is the only kind we write.
@@ -183,40 +236,10 @@ pub fn of_users(
 /// Stores a passkey and its index entry. A credential id that exists under the RP id, whoever's it is, is a
 /// [`StorageError::Conflict`]: it is never replaced. Call it in a transaction.
 pub fn insert(conn: &mut PgConnection, new: &StoredPasskey) -> Result<(), StorageError> {
-    diesel::insert_into(credentials::table)
-        .values((
-            (
-                credentials::id.eq(new.id.uuid()),
-                credentials::user_id.eq(new.user.uuid()),
-                credentials::rp_id.eq(&new.rp_id),
-                credentials::credential_id.eq(&new.credential_id),
-                credentials::user_handle.eq(&new.user_handle),
-                credentials::passkey.eq(&new.document),
-                credentials::algorithm.eq(new.algorithm),
-                credentials::sign_count.eq(i64::from(new.sign_count)),
-                credentials::user_verified.eq(new.user_verified),
-            ),
-            (
-                credentials::backup_eligible.eq(new.backup_eligible),
-                credentials::backup_state.eq(new.backup_state),
-                credentials::transports.eq(&new.transports),
-                credentials::aaguid.eq(new.aaguid),
-                credentials::resident.eq(new.resident),
-                credentials::attested.eq(new.attested),
-                credentials::name.eq(&new.name),
-                credentials::created_at.eq(new.created_at),
-                credentials::last_used_at.eq(new.last_used_at),
-            ),
-        ))
-        .execute(conn)?;
-    diesel::insert_into(credential_index::table)
-        .values((
-            credential_index::rp_id.eq(&new.rp_id),
-            credential_index::credential_id.eq(&new.credential_id),
-            credential_index::user_id.eq(new.user.uuid()),
-            credential_index::credential.eq(new.id.uuid()),
-        ))
-        .execute(conn)?;
+    let row = Row::of(new.clone(), None);
+    let entry = IndexEntry::from(&row);
+    diesel::insert_into(credentials::table).values(row).execute(conn)?;
+    diesel::insert_into(credential_index::table).values(entry).execute(conn)?;
     Ok(())
 }
 

@@ -14,11 +14,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
+use super::credentials::{IndexEntry, Row, StoredPasskey};
 use super::people::profile_of;
 use super::schema::{
     credential_index, credentials, external_ids, group_members, groups, password_hashes, password_parameters,
     unusable_passkeys, users,
 };
+use super::unusable_passkeys::UnusablePasskey;
 use crate::clock::Time;
 use crate::domain::standard_claims::StandardClaims;
 
@@ -275,95 +277,6 @@ pub struct NewGroup {
     pub created_at: Time,
 }
 
-/// A passkey about to be stored. Its index entry is made of it.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = credentials, treat_none_as_default_value = false)]
-pub struct NewCredential {
-    /// Our id of it.
-    pub id: Uuid,
-    /// Whose.
-    pub user_id: Uuid,
-    /// The RP id it signs for.
-    pub rp_id: String,
-    /// The authenticator's credential id.
-    pub credential_id: Vec<u8>,
-    /// The handle it was made under.
-    pub user_handle: Option<Vec<u8>>,
-    /// The library's document.
-    pub passkey: Value,
-    /// COSE algorithm.
-    pub algorithm: i32,
-    /// Signature counter.
-    pub sign_count: i64,
-    /// User verification was seen.
-    pub user_verified: bool,
-    /// Backup eligible; false when not known.
-    pub backup_eligible: bool,
-    /// Backed up; false when not known.
-    pub backup_state: bool,
-    /// How it can be reached.
-    pub transports: Vec<String>,
-    /// Model of the authenticator.
-    pub aaguid: Option<Uuid>,
-    /// Whether it is discoverable.
-    pub resident: Option<bool>,
-    /// Its name.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it was last used.
-    pub last_used_at: Option<Time>,
-    /// When it was suspended.
-    pub suspended_at: Option<Time>,
-    /// Why.
-    pub suspended_reason: Option<String>,
-    /// Not used here yet.
-    pub first_use_pending: bool,
-    /// Whether the backup flags are known.
-    pub backup_flags_known: bool,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = credential_index, treat_none_as_default_value = false)]
-struct NewIndexEntry {
-    rp_id: String,
-    credential_id: Vec<u8>,
-    user_id: Uuid,
-    credential: Uuid,
-}
-
-/// An unusable passkey about to be stored.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = unusable_passkeys, treat_none_as_default_value = false)]
-pub struct NewUnusable {
-    /// The RP id it signs for.
-    pub rp_id: String,
-    /// The authenticator's credential id.
-    pub credential_id: Vec<u8>,
-    /// Whose.
-    pub user_id: Uuid,
-    /// COSE algorithm.
-    pub algorithm: i32,
-    /// COSE_Key as it came.
-    pub public_key: Vec<u8>,
-    /// The handle it was made under.
-    pub user_handle: Option<Vec<u8>>,
-    /// Signature counter.
-    pub sign_count: i64,
-    /// How it can be reached.
-    pub transports: Vec<String>,
-    /// Model of the authenticator.
-    pub aaguid: Option<Uuid>,
-    /// Its name.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it was last used.
-    pub last_used_at: Option<Time>,
-    /// Now.
-    pub imported_at: Time,
-}
-
 /// A password hash about to be stored.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = password_hashes, treat_none_as_default_value = false)]
@@ -389,10 +302,10 @@ pub struct Batch {
     pub groups: Vec<NewGroup>,
     /// Memberships.
     pub members: Vec<NewMember>,
-    /// Passkeys.
-    pub credentials: Vec<NewCredential>,
+    /// Passkeys, and why one is suspended.
+    pub credentials: Vec<(StoredPasskey, Option<String>)>,
     /// Passkeys that cannot be used.
-    pub unusable: Vec<NewUnusable>,
+    pub unusable: Vec<UnusablePasskey>,
     /// Password hashes.
     pub hashes: Vec<NewHash>,
     /// Addresses, lower case, that are proven now: whoever only claims one has it no more.
@@ -420,20 +333,12 @@ pub fn insert(conn: &mut PgConnection, batch: Batch) -> Result<(), StorageError>
         .set(users::email.eq(None::<String>))
         .execute(conn)?;
     }
-    let index: Vec<NewIndexEntry> = batch
-        .credentials
-        .iter()
-        .map(|passkey| NewIndexEntry {
-            rp_id: passkey.rp_id.clone(),
-            credential_id: passkey.credential_id.clone(),
-            user_id: passkey.user_id,
-            credential: passkey.id,
-        })
-        .collect();
+    let passkeys: Vec<Row> = batch.credentials.into_iter().map(|(passkey, reason)| Row::of(passkey, reason)).collect();
+    let index: Vec<IndexEntry> = passkeys.iter().map(Into::into).collect();
     copy!(conn, users::table, batch.users);
     copy!(conn, external_ids::table, batch.links);
     copy!(conn, groups::table, batch.groups);
-    copy!(conn, credentials::table, batch.credentials);
+    copy!(conn, credentials::table, passkeys);
     copy!(conn, credential_index::table, index);
     copy!(conn, unusable_passkeys::table, batch.unusable);
     copy!(conn, password_hashes::table, batch.hashes);

@@ -10,8 +10,8 @@ use crate::clock::Time;
 use crate::domain::id::UserId;
 
 /// A passkey that signs nobody in.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = unusable_passkeys, check_for_backend(diesel::pg::Pg))]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = unusable_passkeys, treat_none_as_default_value = false, check_for_backend(diesel::pg::Pg))]
 pub struct UnusablePasskey {
     /// The RP id it signs for.
     pub rp_id: String,
@@ -38,6 +38,8 @@ pub struct UnusablePasskey {
     pub created_at: Time,
     /// When it was last used, where it came from.
     pub last_used_at: Option<Time>,
+    /// When it was imported.
+    pub imported_at: Time,
 }
 
 /// Whether such a passkey is kept.
