@@ -3,6 +3,7 @@
 use diesel::PgConnection;
 use serde_json::json;
 
+use super::fields::Problem;
 use super::plan::{self, Decided, Fresh, Line, Options, Outcome, Plan, Seen};
 use super::update;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -14,16 +15,26 @@ const TRIES: usize = 5;
 
 const FRESH: Fresh = Fresh { id: random::uuid, handle: || random::bytes::<32>().to_vec() };
 
-/// Decides on a chunk and writes it; gives each line's outcome.
+/// Decides on a chunk and writes it; gives each line's outcome. What clashes at every try is not live traffic: then each half
+/// is a chunk of its own, until the one line is left that is refused.
 pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
     let mut tries = 0;
-    loop {
+    let constraint = loop {
         tries += 1;
         match db.blocking_tx(|conn| once(conn, lines, options)) {
             Err(StorageError::Conflict { .. }) if tries < TRIES => {}
+            Err(StorageError::Conflict { constraint }) => break constraint,
             other => return other,
         }
+    };
+    if let [line] = lines {
+        let problem = Problem::of_line(format!("clashes with what is stored already ({constraint})"));
+        return Ok(vec![Decided::refused(line, problem)]);
     }
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let mut decided = write(db, first, options)?;
+    decided.extend(write(db, second, options)?);
+    Ok(decided)
 }
 
 /// Decides on a chunk and writes nothing. `seen` holds the keys of the chunks before it.

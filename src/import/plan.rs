@@ -77,6 +77,19 @@ pub struct Decided {
     pub password: bool,
 }
 
+impl Decided {
+    /// A line that nothing is decided on yet.
+    fn of(line: u64) -> Self {
+        Self { line, id: None, outcome: Outcome::Duplicate, notes: Vec::new(), passkeys: 0, password: false }
+    }
+
+    /// A line that is not taken over.
+    pub fn refused(line: &Line, problem: Problem) -> Self {
+        let id = line.record.as_ref().ok().and_then(Record::own_id);
+        Self { id, outcome: Outcome::Refused(problem), ..Self::of(line.line) }
+    }
+}
+
 /// A person who is changed.
 #[derive(Debug)]
 pub struct Update {
@@ -142,8 +155,13 @@ impl Record {
         }
     }
 
-    fn address(&self) -> Option<String> {
-        self.claims.text("email").map(str::to_lowercase)
+    /// What the file calls them.
+    fn own_id(&self) -> Option<String> {
+        self.external.clone().or_else(|| self.sub.map(|sub| sub.to_string()))
+    }
+
+    fn address(&self) -> Option<&str> {
+        self.claims.text("email")
     }
 }
 
@@ -157,7 +175,7 @@ pub fn keys(lines: &[Line], source: Option<&str>) -> Keys {
         keys.links.extend(record.external_ids.iter().map(|(source, id)| (source.clone(), id.clone())));
         keys.people.extend(record.sub.map(UserId::uuid));
         keys.handles.extend(record.user_handle.clone());
-        keys.addresses.extend(record.address());
+        keys.addresses.extend(record.address().map(ToOwned::to_owned));
         keys.passkeys.extend(record.passkeys.iter().map(|key| (key.rp_id.clone(), key.credential_id.clone())));
         keys.groups.extend(record.groups.iter().cloned());
         keys.parameters.extend(record.password.iter().filter_map(|hash| hash.parameters().map(ToOwned::to_owned)));
@@ -187,10 +205,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn decide(&mut self, line: u64, record: Result<Record, Problem>) -> Decided {
-        let mut decided =
-            Decided { line, id: None, outcome: Outcome::Duplicate, notes: Vec::new(), passkeys: 0, password: false };
+        let mut decided = Decided::of(line);
         let outcome = record.and_then(|record| {
-            decided.id = record.external.clone().or_else(|| record.sub.map(|sub| sub.to_string()));
+            decided.id = record.own_id();
             self.outcome(record, &mut decided)
         });
         decided.outcome = outcome.unwrap_or_else(Outcome::Refused);
@@ -283,7 +300,9 @@ impl Planner<'_> {
 
     /// An address that somebody else has proven is kept unverified: it is one person's only.
     fn take_address(&mut self, record: &mut Record, person: Uuid) {
-        let Some(address) = record.address() else { return };
+        let Some(address) = record.address().and_then(|address| self.known.folded.get(address)).cloned() else {
+            return;
+        };
         if !record.claims.email_verified() {
             self.seen.insert(("claimed", &address));
             return;

@@ -24,7 +24,7 @@ use super::unusable_passkeys::UnusablePasskey;
 use crate::clock::Time;
 use crate::domain::standard_claims::StandardClaims;
 
-/// What a chunk asks about. Texts of addresses are lower case.
+/// What a chunk asks about.
 #[derive(Debug, Default)]
 pub struct Keys {
     /// External ids: source and id.
@@ -33,7 +33,7 @@ pub struct Keys {
     pub people: Vec<Uuid>,
     /// User handles.
     pub handles: Vec<Vec<u8>>,
-    /// Addresses.
+    /// Addresses, as they are written.
     pub addresses: Vec<String>,
     /// Passkeys: RP id and credential id.
     pub passkeys: Vec<(String, Vec<u8>)>,
@@ -63,9 +63,12 @@ pub struct Known {
     pub managed: HashSet<Uuid>,
     /// Handles in use.
     pub handles: HashSet<Vec<u8>>,
-    /// Who has proven an address.
+    /// The form that the spellings of one address share, by each spelling that was asked about. The database folds, as it
+    /// does for its index: another library's idea of a small letter differs beyond ASCII.
+    pub folded: HashMap<String, String>,
+    /// Who has proven an address, by its folded form.
     pub proven: HashMap<String, Uuid>,
-    /// Addresses that somebody only claims.
+    /// Addresses that somebody only claims, folded.
     pub claimed: HashSet<String>,
     /// Owners of passkeys, usable or not.
     pub passkeys: HashMap<(String, Vec<u8>), Uuid>,
@@ -104,6 +107,18 @@ struct PasskeyRow {
     credential_id: Vec<u8>,
     #[diesel(sql_type = SqlUuid)]
     owner: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct AddressRow {
+    #[diesel(sql_type = Text)]
+    address: String,
+    #[diesel(sql_type = Text)]
+    folded: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    owner: Option<Uuid>,
+    #[diesel(sql_type = Bool)]
+    proven: bool,
 }
 
 /// Looks the keys of a chunk up.
@@ -185,17 +200,20 @@ fn addresses(conn: &mut PgConnection, keys: &Keys, known: &mut Known) -> Result<
     if keys.addresses.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(String, Uuid, bool)> = users::table
-        .filter(users::email.is_not_null())
-        .filter(sql::<Bool>("lower(email) = ANY(").bind::<Array<Text>, _>(&keys.addresses).sql(")"))
-        .select((sql::<Text>("lower(email)"), users::id, users::email_verified_at.is_not_null()))
-        .load(conn)?;
-    for (address, owner, proven) in rows {
-        if proven {
-            known.proven.insert(address, owner);
-        } else {
-            known.claimed.insert(address);
+    let rows: Vec<AddressRow> = diesel::sql_query(
+        "SELECT given.address, lower(given.address) AS folded, users.id AS owner, \
+         users.email_verified_at IS NOT NULL AS proven FROM unnest($1) AS given (address) \
+         LEFT JOIN users ON lower(users.email) = lower(given.address) AND users.email IS NOT NULL",
+    )
+    .bind::<Array<Text>, _>(&keys.addresses)
+    .load(conn)?;
+    for AddressRow { address, folded, owner, proven } in rows {
+        match owner {
+            Some(owner) if proven => drop(known.proven.insert(folded.clone(), owner)),
+            Some(_) => drop(known.claimed.insert(folded.clone())),
+            None => {}
         }
+        known.folded.insert(address, folded);
     }
     Ok(())
 }
@@ -308,7 +326,7 @@ pub struct Batch {
     pub unusable: Vec<UnusablePasskey>,
     /// Password hashes.
     pub hashes: Vec<NewHash>,
-    /// Addresses, lower case, that are proven now: whoever only claims one has it no more.
+    /// Addresses, folded, that are proven now: whoever only claims one has it no more.
     pub proven: Vec<String>,
 }
 

@@ -53,6 +53,47 @@ fn broken_lines_are_named_and_the_rest_goes_on() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 2);
 }
 
+/// The database and Rust differ in which letters are small ones of which.
+#[test]
+fn addresses_beyond_ascii_are_one_as_the_database_sees_them() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let line = |id: &str, address: &str| json!({"id": id, "claims": {"email": address, "email_verified": true}});
+    let spelled = ["\u{130}nan@a.example", "stra\u{1e9e}e@a.example", "\u{3a3}\u{3a3}@a.example", "\u{c4}@a.example"];
+    let first: Vec<Value> = spelled.iter().map(|address| line(address, address)).collect();
+    operator.write("first", &lines(&first));
+    assert_eq!(operator.json(&["import", "first", "--source", "old"])["created"], 4);
+    // The same in another spelling of the domain, and twice among themselves.
+    let again: Vec<Value> = ["one", "two"]
+        .iter()
+        .flat_map(|id| spelled.map(|address| line(&format!("{id} {address}"), &address.replace("a.ex", "A.ex"))))
+        .collect();
+    operator.write("again", &lines(&again));
+    let dry = operator.json(&["import", "again", "--source", "old", "--dry-run"]);
+    let told = operator.json(&["import", "again", "--source", "old"]);
+    for told in [dry, told] {
+        assert_eq!((&told["created"], &told["notes"]["e-mail conflicts"]), (&json!(8), &json!(8)), "{told}");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email_verified_at IS NOT NULL"), 4);
+}
+
+/// What nothing looked up before is refused in the end by the database: that line alone.
+#[test]
+fn a_line_that_clashes_at_every_try_is_refused_alone() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    app.sql("CREATE UNIQUE INDEX one_of_a_name ON users (name)");
+    let mut all = people(20);
+    for (at, name) in [(3, "Ada"), (11, "Bob"), (17, "Ada")] {
+        all[at]["claims"]["name"] = json!(name);
+    }
+    operator.write("people", &lines(&all));
+    let (told, words) = import_with_refusals(&operator, &["people", "--source", "old"]);
+    assert_eq!((&told["read"], &told["created"], &told["refused"]), (&json!(20), &json!(19), &json!(1)));
+    assert!(words.contains("line 18: clashes with what is stored already (one_of_a_name)"), "{words}");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 19);
+}
+
 fn people(count: usize) -> Vec<Value> {
     (0..count)
         .map(|number| {
