@@ -1,13 +1,9 @@
 //! The keys of `[bridges.<name>]`.
 
-use super::keys::{Fallback, Key, Kind, Section};
+use super::keys::{Fallback, Kind, Section, key};
 use crate::bridge::{Algorithm, AudienceForm, KeySource, MinAcr, PresetKind, Typ};
 
 const BY_PRESET: Fallback = Fallback::Derived("what the preset says");
-
-const fn key(path: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
-    Key { path, kind, default, doc }
-}
 
 pub(super) const SECTION: Section = Section {
     title: "Bridges",

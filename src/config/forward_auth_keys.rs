@@ -1,12 +1,8 @@
 //! The keys of `[forward_auth."<origin>"]`.
 
 use super::forward_auth::HeaderStyle;
-use super::keys::{Choice, Fallback, Key, Kind, Section};
+use super::keys::{Choice, Fallback, Kind, Section, key};
 use crate::bridge::MinAcr;
-
-const fn key(path: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
-    Key { path, kind, default, doc }
-}
 
 pub(super) const SECTION: Section = Section {
     title: "Forward auth",

@@ -29,6 +29,11 @@ pub struct Key {
     pub doc: &'static str,
 }
 
+/// A setting, for tables of many.
+pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
+}
+
 /// The values that a setting takes. Bounds are inclusive and written as an operator writes them.
 #[derive(Debug)]
 pub enum Kind {
