@@ -92,7 +92,8 @@ pub(super) const SECTION: Section = Section {
             path: "hooks.<name>.clients",
             kind: Kind::List("client id"),
             default: Fallback::Value(""),
-            doc: "Only sign-ins for these clients; empty for all, and for those on our own pages. For `before_sign_in`.",
+            doc: "Only sign-ins for these clients, and those on our own pages, from where every client can be reached; empty for all. For \
+                  `before_sign_in`.",
         },
         Key {
             path: "hooks.<name>.personal_data",

@@ -39,7 +39,7 @@ pub struct Hook {
     pub within: Duration,
     /// What its failure leads to.
     pub on_failure: OnFailure,
-    /// Only sign-ins for these clients; empty: all, and those for no client.
+    /// Only sign-ins for these clients, and those whose client is not known yet; empty: all.
     pub clients: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub struct SignIn<'a> {
     pub is_new: bool,
     /// Their groups.
     pub groups: &'a [String],
-    /// For which client; none: for our own pages.
+    /// For which client; none: for our own pages, from where every client can be reached.
     pub client: Option<&'a str>,
     /// What they get: `session`, `tokens`, `bridge`.
     pub result: &'a str,
@@ -127,9 +127,10 @@ impl BeforeSignIn {
         Self { hooks: hooks.into_iter().map(Arc::new).collect(), sender }
     }
 
+    /// Whoever is signed in on our own pages can go on to any client without being asked again.
     fn of(&self, client: Option<&str>) -> impl Iterator<Item = &Arc<Hook>> {
         self.hooks.iter().filter(move |hook| {
-            hook.clients.is_empty() || client.is_some_and(|client| hook.clients.iter().any(|one| one == client))
+            hook.clients.is_empty() || client.is_none_or(|client| hook.clients.iter().any(|one| one == client))
         })
     }
 
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_of_some_clients_is_asked_about_them_alone() {
+    fn a_hook_of_some_clients_is_asked_about_them_and_where_the_client_is_not_known_yet() {
         let of = |clients: &[&str]| {
             let clients = clients.iter().map(|client| (*client).to_owned()).collect();
             let hook = Hook { clients, ..(*hook("a", OnFailure::Deny)).clone() };
@@ -245,7 +246,7 @@ mod tests {
             BeforeSignIn::new(vec![hook], sender)
         };
         assert!(of(&[]).are_asked(None) && of(&[]).are_asked(Some("web")));
-        assert!(of(&["web"]).are_asked(Some("web")));
-        assert!(!of(&["web"]).are_asked(None) && !of(&["web"]).are_asked(Some("other")));
+        assert!(of(&["web"]).are_asked(Some("web")) && of(&["web"]).are_asked(None));
+        assert!(!of(&["web"]).are_asked(Some("other")));
     }
 }

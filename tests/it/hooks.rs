@@ -343,21 +343,37 @@ fn an_account_that_is_disabled_while_the_hook_thinks_is_not_signed_in() {
 }
 
 #[test]
-fn a_hook_of_one_client_is_asked_about_it_alone_and_may_know_who_it_is() {
+fn a_hook_of_one_client_is_not_asked_about_another_and_may_know_who_it_is() {
     let hooked = Hooked::new("clients = [\"web\"]\npersonal_data = true");
     let (mut browser, mut passkey) = (hooked.app.browser(), hooked.app.passkey());
     let begun = browser.begin_registration(&json!({ "purpose": "sign-up", "email": "ada@example.com", "name": "Ada" }));
     let credential = passkey.create(&begun["publicKey"]);
     browser.finish_registration(&begun, &credential).expect(200);
     hooked.app.client("other").sign_in(&mut passkey, "openid").expect(200);
-    assert!(hooked.asked().is_empty());
     hooked.app.advance(Duration::seconds(1));
     hooked.app.client("web").sign_in(&mut passkey, "openid").expect(200);
-    let user = hooked.asked()[0]["data"]["user"].clone();
-    assert_eq!(
-        (&user["email"], &user["emailVerified"], &user["name"]),
-        (&json!("ada@example.com"), &json!(false), &json!("Ada"))
-    );
+    let asked = hooked.asked();
+    let clients: Vec<&Value> = asked.iter().map(|call| &call["data"]["clientId"]).collect();
+    assert_eq!(clients, [&Value::Null, &json!("web")], "the sign-up on our own page, and its own client");
+    for call in &asked {
+        let user = &call["data"]["user"];
+        let told = (&user["email"], &user["emailVerified"], &user["name"]);
+        assert_eq!(told, (&json!("ada@example.com"), &json!(false), &json!("Ada")));
+    }
+}
+
+/// The session of our own page belongs to no client, and a code for any of them comes of it.
+#[test]
+fn a_hook_of_one_client_is_not_got_round_by_signing_in_on_our_page() {
+    let hooked = Hooked::new("clients = [\"rp\"]");
+    hooked.adds(&json!({ "plan": "pro" }));
+    let (mut browser, mut passkey) = hooked.app.person();
+    let code = Ask::of("rp").with("scope", "openid").send(&mut browser).back().code();
+    let tokens = redeemed(&present(&hooked.app, "rp", &code).expect(200));
+    assert_eq!(claims(&tokens.access)[hooked.claim()]["plan"], "pro");
+    hooked.hook.replies(&json!({ "decision": "deny" }));
+    hooked.app.browser().sign_in(&mut passkey).expect_problem(403, "sign_in_denied");
+    hooked.app.client("web").sign_in(&mut passkey, "openid").expect(200);
 }
 
 /// A hook that is told after a sign-in, and the server that tells it.
