@@ -10,7 +10,7 @@ use super::error::CeremonyError;
 use super::options::{self, Account, Choice};
 use super::outcome::{Settled, SignedIn, SignedResult};
 use super::relying_party::RelyingParty;
-use super::settle::{Newcomer, note_failed_hooks};
+use super::settle::Newcomer;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Expected};
@@ -288,7 +288,7 @@ impl Ceremonies {
         let mut event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
         if self.hooks.are_asked(ceremony.wanted.client()) {
             let passed = self.ask_hooks(&ceremony.wanted, (&user, &[], Newcomer::Yes), &strength, origin).await?;
-            note_failed_hooks(&mut event, &passed.failed);
+            passed.note_failed(&mut event);
             plan.session.hook_claims = passed.claims;
         }
         let (stored, owner, session, family) =

@@ -58,13 +58,6 @@ impl Proven {
     }
 }
 
-/// The trail tells of a sign-in that a hook should have had a say in.
-pub(super) fn note_failed_hooks(event: &mut Event, failed: &[String]) {
-    if !failed.is_empty() {
-        event.detail["failedHooks"] = json!(failed);
-    }
-}
-
 impl Ceremonies {
     /// Finds the passkey, verifies the answer and records the sign-in or step-up. Blocks.
     pub(super) fn settle(&self, answered: &Answered) -> Result<Settled, CeremonyError> {
@@ -107,9 +100,10 @@ impl Ceremonies {
             groups,
             client: wanted.client(),
             result: wanted.kind(),
+            method: "passkey",
             acr: strength.acr,
             amr: &strength.amr,
-            credential_class: strength.class.as_str(),
+            credential_class: Some(strength.class.as_str()),
             origin,
             now: self.clock.now(),
         };
@@ -187,12 +181,12 @@ impl Ceremonies {
             }
             _ => EventKind::SignedIn,
         };
-        plan.session.hook_claims = passed.claims;
+        plan.session.hook_claims.clone_from(&passed.claims);
         let mut event = Self::sign_in_event(kind, &plan.session, &user, &passkey, origin);
         if passkey.first_use_pending {
             event.detail["firstUseSinceImport"] = json!(true);
         }
-        note_failed_hooks(&mut event, &passed.failed);
+        passed.note_failed(&mut event);
         if regressed && (rule == CounterRule::First || self.policy.synced_counter == SyncedCounter::Warn) {
             event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
         }

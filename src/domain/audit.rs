@@ -88,6 +88,8 @@ kinds! {
     CodeReplayed = "token.code_replayed",
     /// A trusted issuer's token was believed: `detail` tells whose, and a session of its own was opened for what was issued.
     TrustedTokenBelieved = "trusted_issuer.believed",
+    /// A trusted issuer's token was believed, and a hook denied the sign-in or failed: `detail` tells whose token, and why.
+    TrustedTokenRefused = "trusted_issuer.refused",
     /// A token was exchanged for one of another client, or one with an actor: `detail` tells by which rule, of whom and for whom.
     TokenExchanged = "token.exchanged",
     /// A client got a token in a person's name without an actor token.

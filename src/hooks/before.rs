@@ -14,9 +14,10 @@ use super::answer::{self, Answer};
 use super::event::id;
 use super::webhooks::Sender;
 use crate::clock::Time;
-use crate::domain::audit::Provenance;
+use crate::domain::audit::{Event, Provenance};
 use crate::domain::user::User;
 use crate::domain::webhook::Endpoint;
+use crate::web::error::{Failure, Kind};
 
 /// A fixed word for log and metrics.
 const PURPOSE: &str = "hook";
@@ -56,12 +57,14 @@ pub struct SignIn<'a> {
     pub client: Option<&'a str>,
     /// What they get: `session`, `tokens`, `bridge`.
     pub result: &'a str,
+    /// How: `passkey`, `trusted_issuer`.
+    pub method: &'static str,
     /// Authentication context class reference.
     pub acr: &'a str,
     /// Authentication method references.
     pub amr: &'a [&'static str],
-    /// Our own claim about the passkey.
-    pub credential_class: &'a str,
+    /// Our own claim about the passkey, where there is one.
+    pub credential_class: Option<&'a str>,
     /// From where.
     pub origin: &'a Provenance,
     /// Now.
@@ -77,7 +80,7 @@ impl SignIn<'_> {
             user["name"] = json!(self.user.name);
         }
         let data = json!({
-            "user": user, "clientId": self.client, "result": self.result, "method": "passkey", "acr": self.acr, "amr": self.amr,
+            "user": user, "clientId": self.client, "result": self.result, "method": self.method, "acr": self.acr, "amr": self.amr,
             "credentialClass": self.credential_class, "addressClass": self.origin.address_class,
             "userAgent": self.origin.user_agent, "requestId": self.origin.request_id,
         });
@@ -92,6 +95,15 @@ pub struct Passed {
     pub claims: Map<String, Value>,
     /// Those that failed, and whose failure allows.
     pub failed: Vec<String>,
+}
+
+impl Passed {
+    /// The trail tells of a sign-in that a hook should have had a say in.
+    pub fn note_failed(&self, event: &mut Event) {
+        if !self.failed.is_empty() {
+            event.detail["failedHooks"] = json!(self.failed);
+        }
+    }
 }
 
 /// Why nobody is signed in.
@@ -113,6 +125,21 @@ pub enum Refusal {
         /// What happened.
         why: String,
     },
+}
+
+/// The words of a hook are the person's to read. As `error_description` they must be ASCII (RFC 6749 §5.2).
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal::Denied { message, .. } = &refusal else { return Self::unavailable(refusal) };
+        let is_plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+        let plain = message.as_deref().filter(|words| words.chars().all(is_plain));
+        let failure = Self::new(Kind::SignInDenied, plain.unwrap_or("This sign-in is not allowed.").to_owned());
+        let failure = match message {
+            Some(words) => failure.with("message", json!(words)),
+            None => failure,
+        };
+        failure.because(refusal)
+    }
 }
 
 /// The hooks.

@@ -160,6 +160,7 @@ fn entry(event: Seen) -> Entry {
         | EventKind::Authorized
         | EventKind::DeviceRedeemed => Happened::TokensIssued,
         EventKind::CeremonyRefused
+        | EventKind::TrustedTokenRefused
         | EventKind::RefreshReplayed
         | EventKind::CodeReplayed
         | EventKind::ActionTokenRefused

@@ -66,10 +66,8 @@ pub struct NewSession {
     pub hook_claims: Map<String, Value>,
 }
 
-impl NewSession {
-    fn stored_hook_claims(&self) -> Option<Value> {
-        (!self.hook_claims.is_empty()).then(|| Value::Object(self.hook_claims.clone()))
-    }
+fn stored_hook_claims(claims: &Map<String, Value>) -> Option<Value> {
+    (!claims.is_empty()).then(|| Value::Object(claims.clone()))
 }
 
 /// A refresh family about to be begun.
@@ -182,7 +180,7 @@ pub fn sign_in(
         detail: event.detail.clone(),
         jkt: family.and_then(|family| family.jkt.clone()),
         tells_client: session.tells_client,
-        hook_claims: session.stored_hook_claims(),
+        hook_claims: stored_hook_claims(&session.hook_claims),
     };
     Ok(statement.get_result(conn).optional()?)
 }
@@ -336,8 +334,13 @@ pub struct ForeignSession {
     pub origin: Provenance,
 }
 
-/// Opens it, if the person is active; `false` when not.
-pub fn open_foreign(conn: &mut PgConnection, user: UserId, session: &ForeignSession) -> Result<bool, StorageError> {
+/// Opens it with what hooks add to its tokens, if the person is active; `false` when not.
+pub fn open_foreign(
+    conn: &mut PgConnection,
+    user: UserId,
+    session: &ForeignSession,
+    hook_claims: &Map<String, Value>,
+) -> Result<bool, StorageError> {
     use super::schema::{sessions, users};
     let active: Option<Uuid> = users::table
         .find(user.uuid())
@@ -369,6 +372,7 @@ pub fn open_foreign(conn: &mut PgConnection, user: UserId, session: &ForeignSess
                 sessions::ends_at.eq(session.ends_at),
                 sessions::user_agent.eq(&session.origin.user_agent),
                 sessions::address_class.eq(&session.origin.address_class),
+                sessions::hook_claims.eq(stored_hook_claims(hook_claims)),
             ),
         ))
         .execute(conn)?;
@@ -406,7 +410,7 @@ pub fn open_first(
                 sessions::ends_at.eq(session.ends_at),
                 sessions::user_agent.eq(&event.origin.user_agent),
                 sessions::address_class.eq(&event.origin.address_class),
-                sessions::hook_claims.eq(session.stored_hook_claims()),
+                sessions::hook_claims.eq(stored_hook_claims(&session.hook_claims)),
             ),
         ))
         .execute(conn)?;

@@ -1,5 +1,7 @@
 //! Trusted issuers: tokens of others, exchanged (RFC 8693) or brought as grants (RFC 7523), and everything that is refused.
 
+mod hooks;
+
 use chrono::Duration;
 use serde_json::{Value, json};
 

@@ -6,9 +6,11 @@
 //!
 //! To add a source of keys: a variant of [`KeyOrigin`].
 
+mod asked;
 mod keys;
 mod sign_in;
 
+pub use self::asked::Asking;
 pub use self::keys::{KeyOrigin, TrustedKeysError};
 pub use self::sign_in::{Arrival, Arrived, NotArrived, arrive};
 

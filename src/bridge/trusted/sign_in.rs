@@ -5,8 +5,10 @@
 //! never fresh, and it lives no longer than what is issued in it.
 
 use diesel::PgConnection;
+use serde_json::{Map, Value};
 
 use super::Believed;
+use super::asked::{Asked, Asking};
 use crate::clock::Time;
 use crate::domain::audit::Event;
 use crate::domain::id::{SessionId, UserId};
@@ -14,6 +16,7 @@ use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::Email;
 use crate::domain::trust::{Mapping, Trust};
 use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
+use crate::hooks::before::Refusal;
 use crate::storage::sign_in::{ForeignSession, open_foreign};
 use crate::storage::used_jti::{self, Kind, Spent};
 use crate::storage::{Db, StorageError, audit, people, users};
@@ -35,7 +38,9 @@ pub struct Arrival {
     /// The address that it proves.
     pub email: Option<Email>,
     /// What an account is made from.
-    pub attributes: serde_json::Map<String, serde_json::Value>,
+    pub attributes: Map<String, Value>,
+    /// The id of the account, where one is made.
+    pub newcomer: UserId,
     /// Groups whose members may use the client; none: everybody may.
     pub members: Vec<String>,
     /// Whether administrators are refused, because what comes of it would be theirs as well.
@@ -53,10 +58,12 @@ pub struct Arrived {
     pub user: User,
     /// The session that was opened for them; without one, an id of nothing.
     pub session: SessionId,
+    /// What hooks add to its tokens.
+    pub hook_claims: Map<String, Value>,
 }
 
 /// Why nobody did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotArrived {
     /// The token was used before.
     #[error("the token was used before")]
@@ -79,6 +86,9 @@ pub enum NotArrived {
     /// An account cannot be made of what it says.
     #[error("no account can be made: {0}")]
     NotMade(&'static str),
+    /// A hook denied it or failed.
+    #[error(transparent)]
+    Hook(#[from] Refusal),
 }
 
 /// Whom a token means.
@@ -91,16 +101,30 @@ enum Meant {
     New,
 }
 
-/// Lets somebody in, or says why not; what refuses uses the token up all the same.
+/// Lets somebody in, or says why not; what refuses uses the token up all the same. Where something is issued, hooks are asked.
 ///
 /// # Errors
 /// [`StorageError`] for faults only.
-pub async fn arrive(db: &Db, arrival: Arrival) -> Result<Result<Arrived, NotArrived>, StorageError> {
+pub async fn arrive(
+    db: &Db,
+    asking: Option<Asking<'_>>,
+    arrival: Arrival,
+) -> Result<Result<Arrived, NotArrived>, StorageError> {
+    let attempt = async || {
+        let asked = match &asking {
+            Some(asking) => asking.ask(db, &arrival).await?,
+            None => Ok(None),
+        };
+        let arrival = arrival.clone();
+        match asked {
+            Ok(asked) => db.tx(move |conn| arrival.settle(conn, asked)).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    };
     let mut tries = TRIES;
     loop {
-        let arrival = arrival.clone();
         tries -= 1;
-        match db.tx(move |conn| arrival.settle(conn)).await {
+        match attempt().await {
             // Another one linked or made the same person in between: look again.
             Err(StorageError::Conflict { .. }) if tries > 0 => {}
             Err(StorageError::Conflict { .. }) => {
@@ -126,6 +150,7 @@ impl Arrival {
             once,
             email: believed.trust.proven_email(&believed.claims),
             attributes: believed.trust.attributes_of(&believed.claims),
+            newcomer: UserId::random(),
             members,
             spares_administrators: false,
             session,
@@ -133,20 +158,23 @@ impl Arrival {
         }
     }
 
-    fn settle(self, conn: &mut PgConnection) -> Result<Result<Arrived, NotArrived>, StorageError> {
+    /// Uses the token up; `false` when it was used before.
+    pub(super) fn spend(&self, conn: &mut PgConnection) -> Result<bool, StorageError> {
+        let Some((jti, until)) = &self.once else { return Ok(true) };
+        let signer = self.trust.issuer.clone();
+        used_jti::spend(conn, &Spent { kind: Kind::TrustedToken, signer, jti: jti.clone(), expires_at: *until })
+    }
+
+    pub(super) fn settle(
+        self,
+        conn: &mut PgConnection,
+        asked: Option<Asked>,
+    ) -> Result<Result<Arrived, NotArrived>, StorageError> {
         if self.subject.len() > MAX_SUBJECT {
             return Ok(Err(NotArrived::Subject));
         }
-        if let Some((jti, until)) = &self.once {
-            let spent = Spent {
-                kind: Kind::TrustedToken,
-                signer: self.trust.issuer.clone(),
-                jti: jti.clone(),
-                expires_at: *until,
-            };
-            if !used_jti::spend(conn, &spent)? {
-                return Ok(Err(NotArrived::Replayed));
-            }
+        if !self.spend(conn)? {
+            return Ok(Err(NotArrived::Replayed));
         }
         let meant = match self.meant(conn)? {
             Ok(meant) => meant,
@@ -169,15 +197,21 @@ impl Arrival {
                 Err(refusal) => return Ok(Err(refusal)),
             },
         };
+        if asked.as_ref().is_some_and(|asked| asked.user != Some(user.id)) {
+            return Err(StorageError::Conflict { constraint: "hooks were asked about somebody else".to_owned() });
+        }
+        let passed = asked.unwrap_or_default().passed;
         let session = self.session.as_ref().map_or_else(SessionId::random, |session| session.id);
         if let Some(opened) = &self.session
-            && !open_foreign(conn, user.id, opened)?
+            && !open_foreign(conn, user.id, opened, &passed.claims)?
         {
             return Ok(Err(NotArrived::Disabled));
         }
         let in_session = self.session.is_some().then_some(session);
-        audit::insert(conn, &Event { user: Some(user.id), session: in_session, ..self.event })?;
-        Ok(Ok(Arrived { user, session }))
+        let mut event = Event { user: Some(user.id), session: in_session, ..self.event };
+        passed.note_failed(&mut event);
+        audit::insert(conn, &event)?;
+        Ok(Ok(Arrived { user, session, hook_claims: passed.claims }))
     }
 
     /// Whom the token means. Nothing is written yet.
@@ -225,7 +259,7 @@ impl Arrival {
             tracing::warn!(trusted_issuer = self.trust.name, group = missing, "a default group does not exist");
             return Ok(Err(NotArrived::NotMade("a default group does not exist")));
         }
-        let id = UserId::random();
+        let id = self.newcomer;
         people::insert(conn, (id, &crate::random::bytes::<32>()), &claims, self.event.at)?;
         people::link(conn, id, &self.trust.source, &self.subject)?;
         people::set_groups(conn, id, &self.trust.groups)?

@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::ceremony::CeremonyError;
 use crate::domain::action::ActionRefusal;
 use crate::domain::client::ClientRefusal;
-use crate::hooks::before::Refusal;
 use crate::web::error::{Failure, Kind};
 
 pub(super) fn failure(error: CeremonyError) -> Failure {
@@ -52,10 +51,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             "This passkey or account is paused. Sign in another way, or ask the operator.",
         )
         .because(error),
-        CeremonyError::Hook { refusal: Refusal::Failed { .. }, .. } => Failure::unavailable(error),
-        CeremonyError::Hook { refusal: Refusal::Denied { ref message, .. }, .. } => {
-            denied(message.as_deref()).because(error)
-        }
+        CeremonyError::Hook { refusal, .. } => refusal.into(),
         CeremonyError::NoPasskeyYet => Failure::new(Kind::NoPasskeyYet, "There is no passkey on this account yet."),
         CeremonyError::NotSignedIn => Failure::new(Kind::NotSignedIn, "Sign in first."),
         CeremonyError::NotFresh(within) => Failure::new(
@@ -142,16 +138,6 @@ fn action(refusal: ActionRefusal) -> Failure {
         }
     };
     Failure::new(kind, words).with("reason", json!(refusal.to_string()))
-}
-
-/// The words of a hook are the person's to read. As `error_description` they must be ASCII (RFC 6749 §5.2).
-fn denied(message: Option<&str>) -> Failure {
-    let plain = message.filter(|words| words.chars().all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')));
-    let failure = Failure::new(Kind::SignInDenied, plain.unwrap_or("This sign-in is not allowed.").to_owned());
-    match message {
-        Some(words) => failure.with("message", json!(words)),
-        None => failure,
-    }
 }
 
 fn client(refusal: ClientRefusal) -> Failure {

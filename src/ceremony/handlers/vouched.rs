@@ -69,7 +69,7 @@ pub(super) async fn begin(
     };
     let arrival = Arrival::new(&believed, Some(once), Vec::new(), Some(session), event);
     let arrival = Arrival { spares_administrators: true, ..arrival };
-    let arrived = arrive(&room.db, arrival).await?.map_err(|error| refused().because(error))?;
+    let arrived = arrive(&room.db, None, arrival).await?.map_err(|error| refused().because(error))?;
     Ok(room.begin_vouched(&arrived.user, arrived.session, origin, choice).await?)
 }
 

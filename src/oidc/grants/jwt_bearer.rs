@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bridge::trusted::{Arrival, Believed, NotArrived, TrustError, TrustedIssuer, arrive};
+use crate::bridge::trusted::{Arrival, Asking, Believed, NotArrived, TrustError, TrustedIssuer, arrive};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
@@ -76,6 +76,7 @@ impl From<BearerError> for Failure {
         let (kind, words) = match error {
             BearerError::Storage(error) => return error.into(),
             BearerError::Mint(error) => return Self::unavailable(error),
+            BearerError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),
             BearerError::NotAllowed => (Kind::UnauthorizedClient, "This client may not use assertions as grants."),
             BearerError::Scope => {
                 (Kind::InvalidScope, "A scope is not one that this client gets for such an assertion.")
@@ -147,7 +148,9 @@ pub async fn grant(
         ..Event::new(EventKind::TrustedTokenBelieved, now, origin)
     };
     let members = client.definition.allowed_groups.clone();
-    let arrived = arrive(&room.db, Arrival::new(&believed, once, members, Some(session), event)).await??;
+    let arrival = Arrival::new(&believed, once, members, Some(session), event);
+    let asking = Asking { hooks: &room.ceremonies.hooks, result: "tokens" };
+    let arrived = arrive(&room.db, Some(asking), arrival).await??;
     let authentication = Authentication { auth_time, acr: Some("0".to_owned()), ..Authentication::default() };
     let exchange = Exchange {
         user: arrived.user.id,
@@ -161,6 +164,7 @@ pub async fn grant(
         act: act.as_ref(),
         may_act: may_act.as_ref(),
         life,
+        hook_claims: &arrived.hook_claims,
     };
     let given = room.mint.exchanged_access(&exchange, now)?;
     Ok(TokenSet {

@@ -5,7 +5,7 @@
 
 use chrono::Duration;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Mint, MintError, id_algorithm, token_id, token_type};
 use crate::clock::Time;
@@ -41,6 +41,8 @@ pub struct Exchange<'a> {
     pub may_act: Option<&'a MayAct>,
     /// Its longest life.
     pub life: Duration,
+    /// What hooks added, where the exchange is the sign-in.
+    pub hook_claims: &'a Map<String, Value>,
 }
 
 /// A token that was given for another.
@@ -84,7 +86,7 @@ impl Mint {
             may_act: exchange.may_act.and_then(as_claim),
             grant_id: exchange.grant_id.map(ToOwned::to_owned),
             userinfo_claims: std::collections::BTreeSet::new(),
-            extra: Extra::default(),
+            extra: Extra::new(self.named_hook_claims(exchange.hook_claims)),
         };
         let token = self.sign_access(&claims, exchange.audience)?;
         Ok(Exchanged { token, jti, token_type: token_type(exchange.jkt), expires_in: claims.exp - claims.iat, scope })
@@ -110,7 +112,7 @@ impl Mint {
             may_act: exchange.may_act.and_then(as_claim),
             sid: Some(exchange.session.to_string()),
             authentication: Authentication { credential_class: None, ..exchange.authentication.clone() },
-            extra: Extra::default(),
+            extra: Extra::new(self.named_hook_claims(exchange.hook_claims)),
         };
         Ok(Exchanged {
             token: self.signer.sign(&key, typ::ID, &claims)?,

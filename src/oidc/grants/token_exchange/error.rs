@@ -99,6 +99,7 @@ impl From<ExchangeError> for Failure {
             ExchangeError::Storage(error) => return error.into(),
             ExchangeError::Mint(error) => return Self::unavailable(error),
             ExchangeError::TooMany(failure) => return failure,
+            ExchangeError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),
             ExchangeError::NotAllowed | ExchangeError::Refused(Refusal::Client) => {
                 (Kind::UnauthorizedClient, "This client may not exchange tokens.")
             }

@@ -12,9 +12,9 @@ mod presented;
 pub use self::error::ExchangeError;
 use self::presented::{Newcomer, Opened, OpenedActor, Owner, Whose};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::bridge::trusted::{Arrival, arrive};
+use crate::bridge::trusted::{Arrival, Asking, arrive};
 use crate::clock::Time;
 use crate::config::AuthorizationServer;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -115,6 +115,8 @@ struct Person {
     session: SessionId,
     /// The passkey of the sign-in that the subject token tells of.
     passkey: Option<PasskeyId>,
+    /// What hooks added, where the session was opened by this exchange.
+    hook_claims: Map<String, Value>,
 }
 
 /// Gives a token for a token.
@@ -149,7 +151,8 @@ pub async fn exchange(
         Whose::Own(owner) => alive(room, client, owner, (&subject, actor.as_ref()), now).await?,
         Whose::Foreign(newcomer) => {
             require_alive(room, actor.as_ref(), now).await?;
-            arrived(room, client, newcomer, &granted, now).await?
+            let result = if matches!(wanted, Wanted::Bridge(_)) { "bridge" } else { "tokens" };
+            arrived(room, client, (newcomer, &granted, result), now).await?
         }
     };
     let decided = Decided { client, subject: &subject, granted: &granted, key, person: &person, now, origin };
@@ -216,7 +219,8 @@ async fn alive(
         _ => {
             // The session may have been renewed since, with another passkey than the token tells of.
             let is_same = subject.authentication.auth_time == Some(session.auth_time.timestamp());
-            Ok(Person { user, session: session.id, passkey: session.passkey.filter(|_| is_same) })
+            let passkey = session.passkey.filter(|_| is_same);
+            Ok(Person { user, session: session.id, passkey, hook_claims: Map::new() })
         }
     }
 }
@@ -233,8 +237,7 @@ async fn require_alive(room: &Oidc, actor: Option<&OpenedActor>, now: Time) -> R
 async fn arrived(
     room: &Oidc,
     client: &AuthenticatedClient,
-    newcomer: &Newcomer,
-    granted: &Granted,
+    (newcomer, granted, result): (&Newcomer, &Granted, &'static str),
     now: Time,
 ) -> Result<Person, ExchangeError> {
     let session = ForeignSession {
@@ -246,8 +249,9 @@ async fn arrived(
         origin: newcomer.arrival.event.origin.clone(),
     };
     let arrival = Arrival { session: Some(session), ..newcomer.arrival.clone() };
-    let arrived = arrive(&room.db, arrival).await??;
-    Ok(Person { user: arrived.user, session: arrived.session, passkey: None })
+    let asking = Asking { hooks: &room.ceremonies.hooks, result };
+    let arrived = arrive(&room.db, Some(asking), arrival).await??;
+    Ok(Person { user: arrived.user, session: arrived.session, passkey: None, hook_claims: arrived.hook_claims })
 }
 
 async fn own_token(
@@ -269,6 +273,7 @@ async fn own_token(
         act: granted.act.as_ref(),
         may_act: subject.policy.may_act.as_ref(),
         life: granted.life,
+        hook_claims: &decided.person.hook_claims,
     };
     let (issued, issued_token_type) = match kind {
         Issues::AccessToken => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN),

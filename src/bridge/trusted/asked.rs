@@ -1,0 +1,106 @@
+//! Hooks that are asked about the sign-in that a trusted issuer's token gives.
+//!
+//! What must always hold: nothing is kept before they were asked. So what the arrival would do is done and taken back, which
+//! tells whom they are asked about; and nobody else is let in afterwards.
+
+use diesel::Connection as _;
+use diesel::PgConnection;
+use diesel::result::Error as DieselError;
+use serde_json::json;
+
+use super::sign_in::{Arrival, NotArrived};
+use crate::domain::audit::{Event, EventKind};
+use crate::domain::id::UserId;
+use crate::domain::user::User;
+use crate::hooks::BeforeSignIn;
+use crate::hooks::before::{Passed, Refusal, SignIn};
+use crate::storage::{Db, StorageError, audit, users};
+
+/// Hooks, and what the token is brought for.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// The hooks.
+    pub hooks: &'a BeforeSignIn,
+    /// `tokens` or `bridge`.
+    pub result: &'static str,
+}
+
+/// What the hooks said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Whom they let in; none: nobody arrives, so they were not asked.
+    pub(super) user: Option<UserId>,
+    /// What they add.
+    pub(super) passed: Passed,
+}
+
+impl Asking<'_> {
+    /// Asks those that have a say; none: there are none. Who is refused is written down.
+    ///
+    /// # Errors
+    /// [`StorageError`] for faults, and for another one who arrives at the same time.
+    pub(super) async fn ask(
+        &self,
+        db: &Db,
+        arrival: &Arrival,
+    ) -> Result<Result<Option<Asked>, NotArrived>, StorageError> {
+        let Some(session) = &arrival.session else { return Ok(Ok(None)) };
+        if !self.hooks.are_asked(session.client.as_deref()) {
+            return Ok(Ok(None));
+        }
+        let rehearsed = arrival.clone();
+        // Who does not arrive is refused by the same steps once more, which then are kept.
+        let Some((user, groups)) = db.run(move |conn| rehearsed.rehearse(conn)).await? else {
+            return Ok(Ok(Some(Asked::default())));
+        };
+        let is_new = user.id == arrival.newcomer;
+        let sign_in = SignIn {
+            user: &user,
+            is_new,
+            groups: &groups,
+            client: session.client.as_deref(),
+            result: self.result,
+            method: "trusted_issuer",
+            acr: "0",
+            amr: &[],
+            credential_class: None,
+            origin: &session.origin,
+            now: session.now,
+        };
+        match self.hooks.ask(&sign_in).await {
+            Ok(passed) => Ok(Ok(Some(Asked { user: Some(user.id), passed }))),
+            Err(refusal) => {
+                let (refused, known, why) = (arrival.clone(), (!is_new).then_some(user.id), refusal.clone());
+                db.tx(move |conn| refused.refuse(conn, known, &why)).await?;
+                Ok(Err(NotArrived::Hook(refusal)))
+            }
+        }
+    }
+}
+
+impl Arrival {
+    /// Does what is to be done, and takes it back; gives who would arrive, and their groups.
+    fn rehearse(self, conn: &mut PgConnection) -> Result<Option<(User, Vec<String>)>, StorageError> {
+        let mut found = None;
+        let taken_back: Result<(), StorageError> = conn.transaction(|conn| {
+            if let Ok(arrived) = self.settle(conn, None)? {
+                let groups = users::groups_of(conn, arrived.user.id)?;
+                found = Some((arrived.user, groups));
+            }
+            Err(StorageError::Database(DieselError::RollbackTransaction))
+        });
+        match taken_back {
+            Ok(()) | Err(StorageError::Database(DieselError::RollbackTransaction)) => Ok(found),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is denied uses the token up, as other refusals do; with one that a hook failed about it may be tried again.
+    fn refuse(self, conn: &mut PgConnection, user: Option<UserId>, why: &Refusal) -> Result<(), StorageError> {
+        if matches!(why, Refusal::Denied { .. }) {
+            self.spend(conn)?;
+        }
+        let detail = json!({ "trusted_issuer": self.trust.name, "reason": why.to_string() });
+        audit::insert(conn, &Event { kind: EventKind::TrustedTokenRefused, user, detail, ..self.event })
+    }
+}
