@@ -348,7 +348,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         mint: Arc::clone(&rooms.mint),
         ceremonies: Arc::clone(&rooms.ceremonies),
         registration: Arc::clone(&registration),
-        client_keys: ClientKeys::new(rooms.outbound.clone(), clock.clone()),
+        client_keys: ClientKeys::new(&rooms.outbound, clock.clone()),
         dpop,
         trusted_issuers: Arc::clone(&rooms.trusted_issuers),
         authorization_servers: config.authorization_servers.clone(),
@@ -420,15 +420,11 @@ fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {
     let backchannel = Backchannel {
         mint: Arc::clone(&rooms.mint),
         clients: Arc::clone(&rooms.clients),
-        outbound: rooms.outbound.clone(),
+        outbound: rooms.outbound.apart(),
     };
-    let webhooks = Webhooks {
-        all: rooms.webhooks.clone(),
-        sender: Sender { outbound: rooms.outbound.clone(), issuer: config.issuer().to_owned() },
-        db: rooms.db.clone(),
-    };
-    let after_sign_in =
-        AfterSignIn { all: rooms.hooks_after.clone(), sender: webhooks.sender.clone(), db: rooms.db.clone() };
+    let sender = Sender { outbound: rooms.outbound.clone(), issuer: config.issuer().to_owned() };
+    let webhooks = Webhooks { all: sender.apart_for(&rooms.webhooks), db: rooms.db.clone() };
+    let after_sign_in = AfterSignIn { all: sender.apart_for(&rooms.hooks_after), db: rooms.db.clone() };
     Outbox::new(rooms.db.clone(), clock.clone(), Handlers { backchannel, webhooks, after_sign_in })
 }
 

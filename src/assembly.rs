@@ -303,7 +303,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         bridges: Arc::clone(&bridges),
         hooks: BeforeSignIn::new(
             hooks.before,
-            Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
+            &Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
         ),
         lifetimes: session_lifetimes(config),
     });

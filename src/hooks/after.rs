@@ -40,10 +40,8 @@ impl Hook {
 
 /// The handler.
 pub struct AfterSignIn {
-    /// Those that are told.
-    pub all: Vec<Arc<Hook>>,
-    /// Signs and sends.
-    pub sender: Sender,
+    /// Those that are told, each with what signs and sends.
+    pub all: Vec<(Arc<Hook>, Sender)>,
     /// Keeps what they say.
     pub db: Db,
 }
@@ -57,17 +55,17 @@ impl AfterSignIn {
         let database = |_| Undelivered::Again("the database could not be asked".to_owned());
         let message = Message::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
-        let hook = self
+        let (hook, sender) = self
             .all
             .iter()
-            .find(|hook| hook.endpoint.name == message.to)
+            .find(|(hook, _)| hook.endpoint.name == message.to)
             .ok_or_else(|| Undelivered::Again("this server knows no such hook".to_owned()))?;
         let Some(user) = message.event.user_id.map(UserId::from) else { return Ok(()) };
         let at = message.event.at;
         let person = person(&self.db, &hook.endpoint, &message).await.map_err(database)?;
-        let id = message.id(&self.sender.issuer);
+        let id = message.id(&sender.issuer);
         let body = message.body(person.as_ref());
-        let sent = self.sender.send(&hook.endpoint, (&id, body), KIND, (hook.within, now)).await;
+        let sent = sender.ask(&hook.endpoint, (&id, body), KIND, (hook.within, now)).await;
         let answer = sent.map_err(|error| undelivered(&error))?;
         // The same answer would come again: what cannot be read is given up, where an operator sees why.
         let shown = shown::read(answer.media_type.as_deref(), &answer.body)

@@ -144,19 +144,19 @@ impl From<Refusal> for Failure {
 
 /// The hooks.
 pub struct BeforeSignIn {
-    hooks: Vec<Arc<Hook>>,
-    sender: Sender,
+    hooks: Vec<(Arc<Hook>, Sender)>,
 }
 
 impl BeforeSignIn {
     /// These hooks.
-    pub fn new(hooks: Vec<Hook>, sender: Sender) -> Self {
-        Self { hooks: hooks.into_iter().map(Arc::new).collect(), sender }
+    pub fn new(hooks: Vec<Hook>, sender: &Sender) -> Self {
+        let hooks: Vec<_> = hooks.into_iter().map(Arc::new).collect();
+        Self { hooks: sender.apart_for(&hooks) }
     }
 
     /// Whoever is signed in on our own pages can go on to any client without being asked again.
-    fn of(&self, client: Option<&str>) -> impl Iterator<Item = &Arc<Hook>> {
-        self.hooks.iter().filter(move |hook| {
+    fn of(&self, client: Option<&str>) -> impl Iterator<Item = &(Arc<Hook>, Sender)> {
+        self.hooks.iter().filter(move |(hook, _)| {
             hook.clients.is_empty() || client.is_none_or(|client| hook.clients.iter().any(|one| one == client))
         })
     }
@@ -172,8 +172,8 @@ impl BeforeSignIn {
     /// [`Refusal`].
     pub async fn ask(&self, sign_in: &SignIn<'_>) -> Result<Passed, Refusal> {
         let mut asked = JoinSet::new();
-        for (place, hook) in self.of(sign_in.client).enumerate() {
-            let (hook, sender) = (Arc::clone(hook), self.sender.clone());
+        for (place, (hook, sender)) in self.of(sign_in.client).enumerate() {
+            let (hook, sender) = (Arc::clone(hook), sender.clone());
             let (body, now) = (sign_in.body(&hook.endpoint), sign_in.now);
             asked.spawn_local(async move { (place, ask_one(&hook, &sender, body, now).await, hook) });
         }
@@ -186,7 +186,7 @@ impl BeforeSignIn {
 
 async fn ask_one(hook: &Hook, sender: &Sender, body: Vec<u8>, now: Time) -> Result<Answer, String> {
     let id = id(&sender.issuer, &crate::random::uuid().to_string());
-    let sent = sender.send(&hook.endpoint, (&id, body), PURPOSE, (hook.within, now)).await;
+    let sent = sender.ask(&hook.endpoint, (&id, body), PURPOSE, (hook.within, now)).await;
     let answer = sent.map_err(|error| error.to_string())?;
     answer::read(answer.media_type.as_deref(), &answer.body).map_err(ToOwned::to_owned)
 }
@@ -270,7 +270,7 @@ mod tests {
             let hook = Hook { clients, ..(*hook("a", OnFailure::Deny)).clone() };
             let sender =
                 Sender { outbound: crate::outbound::Outbound::new(false, None).unwrap(), issuer: String::new() };
-            BeforeSignIn::new(vec![hook], sender)
+            BeforeSignIn::new(vec![hook], &sender)
         };
         assert!(of(&[]).are_asked(None) && of(&[]).are_asked(Some("web")));
         assert!(of(&["web"]).are_asked(Some("web")) && of(&["web"]).are_asked(None));

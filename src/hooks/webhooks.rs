@@ -12,7 +12,7 @@ use crate::domain::delivery::Undelivered;
 use crate::domain::id::UserId;
 use crate::domain::user::User;
 use crate::domain::webhook::{Endpoint, Receiver};
-use crate::outbound::{Answer, Outbound, OutboundError, Post};
+use crate::outbound::{Answer, Body, Outbound, OutboundError, Post};
 use crate::storage::{Db, StorageError, users};
 
 /// What the outbox calls messages to webhooks.
@@ -47,11 +47,17 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// One attempt.
+    /// One for each of these, with lookups of its own: a receiver whose name hangs holds up no other.
+    pub fn apart_for<T>(&self, all: &[Arc<T>]) -> Vec<(Arc<T>, Self)> {
+        let apart = || Self { outbound: self.outbound.apart(), issuer: self.issuer.clone() };
+        all.iter().map(|one| (Arc::clone(one), apart())).collect()
+    }
+
+    /// One attempt, whose answer is read.
     ///
     /// # Errors
     /// [`OutboundError`].
-    pub async fn send(
+    pub async fn ask(
         &self,
         endpoint: &Endpoint,
         (id, body): (&str, Vec<u8>),
@@ -63,6 +69,16 @@ impl Sender {
         self.outbound.post(post).await
     }
 
+    /// One attempt. Receivers say by the status whether they took a message; what else they say is nobody's concern.
+    ///
+    /// # Errors
+    /// [`OutboundError`], unless the receiver took it.
+    async fn tell(&self, endpoint: &Endpoint, (id, body): (&str, Vec<u8>), now: Time) -> Result<(), OutboundError> {
+        let headers = endpoint.headers(id, now, &body);
+        let usual = Post::new(&endpoint.url, "application/json", body, KIND);
+        self.outbound.post(Post { headers: &headers, within: LONGEST, answer: Body::Ignored, ..usual }).await.map(drop)
+    }
+
     /// Sends a message that tells of nothing, to try a webhook out.
     ///
     /// # Errors
@@ -70,15 +86,7 @@ impl Sender {
     pub async fn test(&self, endpoint: &Endpoint, now: Time) -> Result<(), OutboundError> {
         let id = id(&self.issuer, &crate::random::uuid().to_string());
         let body = json!({ "type": "webhook.test", "timestamp": now, "data": { "webhook": endpoint.name } });
-        taken(self.send(endpoint, (&id, body.to_string().into_bytes()), KIND, (LONGEST, now)).await)
-    }
-}
-
-/// Receivers say whether they took a message; what else they say is nobody's concern.
-fn taken(result: Result<Answer, OutboundError>) -> Result<(), OutboundError> {
-    match result {
-        Ok(_) | Err(OutboundError::TooLarge | OutboundError::Encoded) => Ok(()),
-        Err(error) => Err(error),
+        self.tell(endpoint, (&id, body.to_string().into_bytes()), now).await
     }
 }
 
@@ -86,17 +94,18 @@ fn taken(result: Result<Answer, OutboundError>) -> Result<(), OutboundError> {
 pub fn undelivered(error: &OutboundError) -> Undelivered {
     match error {
         OutboundError::Status(410) => Undelivered::Never("the receiver is gone (status 410)".to_owned()),
-        OutboundError::Address => Undelivered::Never(error.to_string()),
+        // The same answer would come again.
+        OutboundError::Address | OutboundError::TooLarge | OutboundError::Encoded => {
+            Undelivered::Never(error.to_string())
+        }
         error => Undelivered::Again(error.to_string()),
     }
 }
 
 /// The handler.
 pub struct Webhooks {
-    /// Those that are told.
-    pub all: Vec<Arc<Webhook>>,
-    /// Signs and sends.
-    pub sender: Sender,
+    /// Those that are told, each with what signs and sends.
+    pub all: Vec<(Arc<Webhook>, Sender)>,
     /// Knows people.
     pub db: Db,
 }
@@ -109,18 +118,17 @@ impl Webhooks {
     pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
         let message = Message::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
-        let webhook = self
+        let (webhook, sender) = self
             .all
             .iter()
-            .find(|webhook| webhook.endpoint.name == message.to)
+            .find(|(webhook, _)| webhook.endpoint.name == message.to)
             .ok_or_else(|| Undelivered::Again("this server knows no such webhook".to_owned()))?;
         let person = person(&self.db, &webhook.endpoint, &message)
             .await
             .map_err(|_| Undelivered::Again("the database could not be asked".to_owned()))?;
-        let id = message.id(&self.sender.issuer);
-        let result =
-            self.sender.send(&webhook.endpoint, (&id, message.body(person.as_ref())), KIND, (LONGEST, now)).await;
-        taken(result).map_err(|error| undelivered(&error))
+        let id = message.id(&sender.issuer);
+        let told = sender.tell(&webhook.endpoint, (&id, message.body(person.as_ref())), now).await;
+        told.map_err(|error| undelivered(&error))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::delivery::Undelivered;
 use crate::domain::id::{SessionId, UserId};
-use crate::outbound::{Outbound, OutboundError, Post};
+use crate::outbound::{Body, Outbound, OutboundError, Post};
 use crate::tokens::Mint;
 
 /// What the outbox calls these messages.
@@ -61,10 +61,10 @@ impl Backchannel {
             .logout_token(&client, &self.mint.subject_of(&client, notice.user), notice.session, now)
             .map_err(|error| Undelivered::Again(error.to_string()))?;
         let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
-        let post = Post::new(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND);
-        match self.outbound.post(post).await {
-            // It was taken; what else the answer says is nobody's concern.
-            Ok(_) | Err(OutboundError::TooLarge | OutboundError::Encoded) => Ok(()),
+        let usual = Post::new(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND);
+        // The status says whether it was taken; what else the answer says is nobody's concern.
+        match self.outbound.post(Post { answer: Body::Ignored, ..usual }).await {
+            Ok(_) => Ok(()),
             Err(OutboundError::Status(400)) => {
                 Err(Undelivered::Never("the client refused the logout token (status 400)".to_owned()))
             }

@@ -24,7 +24,7 @@ pub struct ClientKeys(KeySets);
 
 impl ClientKeys {
     /// Nothing fetched yet.
-    pub fn new(outbound: Outbound, clock: Clock) -> Self {
+    pub fn new(outbound: &Outbound, clock: Clock) -> Self {
         Self(KeySets::new(outbound, clock, "client_keys"))
     }
 

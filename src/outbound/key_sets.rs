@@ -74,10 +74,10 @@ impl Kept {
 }
 
 impl KeySets {
-    /// Nothing fetched yet. `purpose` is a fixed word for log and metrics.
-    pub fn new(outbound: Outbound, clock: Clock, purpose: &'static str) -> Self {
+    /// Nothing fetched yet. Its lookups are apart from all others. `purpose` is a fixed word for log and metrics.
+    pub fn new(outbound: &Outbound, clock: Clock, purpose: &'static str) -> Self {
         let kept = Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
-        Self { outbound, clock, purpose, kept }
+        Self { outbound: outbound.apart(), clock, purpose, kept }
     }
 
     /// The keys of an owner, which are at this address now.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Bytes};
+use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
@@ -36,7 +36,7 @@ const TIME: Duration = Duration::from_secs(5);
 const MOST: usize = 64 * 1024;
 /// Largest head of an answer.
 const MOST_HEAD: usize = 16 * 1024;
-/// Names that may be looked up at the same time: a resolver that hangs holds a thread.
+/// Names that may be looked up at the same time on one side: a resolver that hangs holds a thread.
 const LOOKUPS: usize = 8;
 /// Addresses of one name that are tried.
 const TRIES: usize = 3;
@@ -114,6 +114,15 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// What is done with the body of an answer of success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// It is read.
+    Read,
+    /// Nothing: the status says all, whatever follows it.
+    Ignored,
+}
+
 /// A document to be sent.
 #[derive(Clone, Debug)]
 pub struct Post<'a> {
@@ -129,12 +138,14 @@ pub struct Post<'a> {
     pub purpose: &'static str,
     /// How long everything may take, 5 seconds at most.
     pub within: Duration,
+    /// What is done with the body of the answer.
+    pub answer: Body,
 }
 
 impl<'a> Post<'a> {
-    /// A document that is sent without haste and without further headers.
+    /// A document that is sent without haste and without further headers, and whose answer is read.
     pub const fn new(url: &'a str, content_type: &'static str, body: Vec<u8>, purpose: &'static str) -> Self {
-        Self { url, content_type, headers: &[], body, purpose, within: TIME }
+        Self { url, content_type, headers: &[], body, purpose, within: TIME, answer: Body::Read }
     }
 }
 
@@ -171,16 +182,22 @@ impl Outbound {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)), allow_private, lookups })
     }
 
+    /// The same with lookups of its own: names that hang on one side hold up nobody on the other.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { lookups: Arc::new(Semaphore::new(LOOKUPS)), ..self.clone() }
+    }
+
     /// Fetches a document. `purpose` is a fixed word for log and metrics; what type the document must have, the caller says.
     ///
     /// # Errors
     /// [`OutboundError`], logged and counted already.
     pub async fn get(&self, url: &str, accept: &'static str, purpose: &'static str) -> Result<Answer, OutboundError> {
         let request = Request::builder().method(Method::GET).header(header::ACCEPT, accept);
-        self.call(url, request, Bytes::new(), purpose, TIME).await
+        self.call(url, request, (Bytes::new(), Body::Read), purpose, TIME).await
     }
 
-    /// Sends a document and reads the answer.
+    /// Sends a document.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -189,18 +206,18 @@ impl Outbound {
         for (name, value) in post.headers {
             request = request.header(*name, value);
         }
-        self.call(post.url, request, post.body.into(), post.purpose, post.within.min(TIME)).await
+        self.call(post.url, request, (post.body.into(), post.answer), post.purpose, post.within.min(TIME)).await
     }
 
     async fn call(
         &self,
         url: &str,
         request: hyper::http::request::Builder,
-        body: Bytes,
+        (body, answer): (Bytes, Body),
         purpose: &'static str,
         within: Duration,
     ) -> Result<Answer, OutboundError> {
-        let result = tokio::time::timeout(within, self.exchange(url, request, body)).await;
+        let result = tokio::time::timeout(within, self.exchange(url, request, body, answer)).await;
         let result = result.unwrap_or(Err(OutboundError::TimedOut));
         let outcome = result.as_ref().map_or_else(OutboundError::reason, |_| "done");
         metrics::counter!("passmint_outbound_requests_total", "purpose" => purpose, "outcome" => outcome).increment(1);
@@ -217,6 +234,7 @@ impl Outbound {
         url: &str,
         request: hyper::http::request::Builder,
         body: Bytes,
+        answer: Body,
     ) -> Result<Answer, OutboundError> {
         let url = Url::parse(url).map_err(|_| OutboundError::Address)?;
         let target = Target::of(&url)?;
@@ -230,9 +248,9 @@ impl Outbound {
         let stream = self.connect(&target.host, target.port, target.encrypted).await?;
         let response = if target.encrypted {
             let stream = self.tls.connect(server_name(&target.host)?, stream).await?;
-            send(TokioIo::new(stream), request).await?
+            send(TokioIo::new(stream), request, answer).await?
         } else {
-            send(TokioIo::new(stream), request).await?
+            send(TokioIo::new(stream), request, answer).await?
         };
         Ok(response)
     }
@@ -316,7 +334,7 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, OutboundError
     }
 }
 
-async fn send<T>(io: TokioIo<T>, request: Request<Full<Bytes>>) -> Result<Answer, OutboundError>
+async fn send<T>(io: TokioIo<T>, request: Request<Full<Bytes>>, answer: Body) -> Result<Answer, OutboundError>
 where
     TokioIo<T>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
@@ -327,6 +345,9 @@ where
     let response = sender.send_request(request).await?;
     if !response.status().is_success() {
         return Err(OutboundError::Status(response.status().as_u16()));
+    }
+    if answer == Body::Ignored {
+        return Ok(Answer { media_type: None, cache_control: None, body: Vec::new() });
     }
     if response.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(OutboundError::Encoded);
@@ -339,7 +360,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Outbo
     let media_type =
         text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let cache_control = text(header::CACHE_CONTROL).map(ToOwned::to_owned);
-    if response.body().size_hint().lower() > MOST as u64 {
+    if hyper::body::Body::size_hint(response.body()).lower() > MOST as u64 {
         return Err(OutboundError::TooLarge);
     }
     let body = Limited::new(response.into_body(), MOST).collect().await.map_err(|error| {

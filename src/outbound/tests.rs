@@ -151,6 +151,34 @@ async fn hostile_answers_are_refused_by_name() {
     assert_eq!(reached.load(Ordering::SeqCst), 0, "nobody was redirected");
 }
 
+/// Of an answer whose body nobody wants the status is all that counts.
+#[tokio::test]
+async fn an_ignored_body_is_whatever_it_is() {
+    for (name, answer, expected) in [
+        ("too large", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nx".to_owned(), "done"),
+        ("compressed", ok("Content-Encoding: gzip\r\n", "x"), "done"),
+        ("cut off", "HTTP/1.1 202 OK\r\nContent-Length: 10\r\n\r\nx".into(), "done"),
+        ("no chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz".into(), "done"),
+        ("an error", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".into(), "status"),
+    ] {
+        let (port, _) = answering(answer);
+        let url = format!("http://127.0.0.1:{port}/");
+        let sent = Post { answer: Body::Ignored, ..Post::new(&url, "text/plain", vec![1], "test") };
+        let told = client(true).post(sent).await.map_or_else(|error| error.reason(), |_| "done");
+        assert_eq!(told, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_hang_hold_up_nobody_who_is_apart() {
+    let (port, _) = answering(ok("", ""));
+    let (url, hung) = (format!("http://localhost:{port}/"), client(true));
+    let _held = Arc::clone(&hung.lookups).try_acquire_many_owned(u32::try_from(LOOKUPS).unwrap()).unwrap();
+    let sent = Post { within: Duration::from_millis(50), ..Post::new(&url, "text/plain", vec![1], "test") };
+    assert!(matches!(hung.post(sent).await, Err(OutboundError::TimedOut)));
+    assert_eq!(reason(&hung.apart(), &url).await, "done");
+}
+
 /// The clock of the runtime stands still and jumps when nothing else is to be done: five seconds pass at once.
 #[tokio::test(start_paused = true)]
 async fn whoever_keeps_us_waiting_is_left() {

@@ -68,9 +68,9 @@ impl TrustedKeys {
         Self {
             origin,
             issuer: issuer.to_owned(),
-            outbound: outbound.clone(),
+            outbound: outbound.apart(),
             clock: clock.clone(),
-            sets: KeySets::new(outbound.clone(), clock.clone(), "trusted_issuer_keys"),
+            sets: KeySets::new(outbound, clock.clone(), "trusted_issuer_keys"),
             discovered: Mutex::default(),
         }
     }
