@@ -80,6 +80,9 @@ impl Background {
             if tick % 5 == 0 {
                 self.beat().await;
             }
+            if tick % 60 == 0 {
+                self.count_messages().await;
+            }
             if tick % 60 == 59 {
                 self.limits.sweep();
             }
@@ -144,6 +147,9 @@ impl Background {
         let (connections, idle) = self.db.connections();
         metrics::gauge!("passmint_database_connections").set(f64::from(connections));
         metrics::gauge!("passmint_database_connections_idle").set(f64::from(idle));
+    }
+
+    async fn count_messages(&self) {
         if let Ok((waiting, given_up)) = self.db.run(outbox::count).await {
             metrics::gauge!("passmint_outbox_messages", "state" => "waiting").set(small(waiting));
             metrics::gauge!("passmint_outbox_messages", "state" => "given_up").set(small(given_up));

@@ -77,8 +77,8 @@ impl Outbox {
     pub fn new(db: Db, clock: Clock, handlers: Handlers) -> Self {
         let line = |which, most| Line { which, most, written: Notify::new() };
         let logouts = line(Which::Kind(backchannel::KIND), MOST);
-        let webhooks = handlers.webhooks.all.iter().map(|webhook| webhook.receiver());
-        let receivers = webhooks.chain(handlers.after_sign_in.all.iter().map(|hook| hook.receiver()));
+        let webhooks = handlers.webhooks.all.iter().map(|(webhook, _)| webhook.receiver());
+        let receivers = webhooks.chain(handlers.after_sign_in.all.iter().map(|(hook, _)| hook.receiver()));
         let of_receivers = receivers.map(|receiver| line(Which::Lane(receiver.lane()), MOST_OF_ONE));
         let lines = std::iter::once(logouts).chain(of_receivers).collect();
         Self { db, clock, handlers, lines, stopping: AtomicBool::new(false) }

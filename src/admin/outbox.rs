@@ -3,12 +3,14 @@
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::guard::{Admin, ChangeOutbox, ReadOutbox};
 use super::pages::{Page, Query};
 use super::{Room, missing, wrong_field};
-use crate::domain::audit::EventKind;
+use crate::domain::audit::{Event, EventKind};
+use crate::storage::audit;
 use crate::storage::outbox::{self, Filter, Stored};
 use crate::web::error::{Failure, Problem};
 
@@ -85,13 +87,13 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
 
 /// Has a message tried again at once, for a day like a new one.
 #[utoipa::path(post, path = "/v1/admin/outbox/{id}/retry", tag = "Administration: outbox", params(("id" = i64, Path)),
-    responses((status = 200, body = Retried), (status = 404, description = "`not_found`: none of this number waits or was given up")))]
+    responses((status = 200, body = Retried), (status = 404, description = "`not_found`: none of this number waits or was given up for a receiver that there still is")))]
 pub async fn retry(admin: Admin<ChangeOutbox>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id: i64 = id.parse().map_err(|_| missing("message"))?;
     retried(&admin, &room, Some(id)).await
 }
 
-/// Has all messages tried again that were given up.
+/// Has all messages tried again that were given up, but for those of receivers that are gone.
 #[utoipa::path(post, path = "/v1/admin/outbox/retry", tag = "Administration: outbox",
     responses((status = 200, body = Retried), (status = 403, description = "`insufficient_scope`")))]
 pub async fn retry_all(admin: Admin<ChangeOutbox>, room: Room) -> Result<HttpResponse, Problem> {
@@ -103,13 +105,15 @@ async fn retried(admin: &Admin<ChangeOutbox>, room: &Room, id: Option<i64>) -> R
     let retried = room
         .change(move |conn| {
             let retried = outbox::retry(conn, id, now)?;
-            if id.is_some() && retried.is_empty() {
+            if id.is_some() && retried == 0 {
                 return Err(missing("message").into());
             }
-            for id in &retried {
-                actor.witness(conn, (EventKind::DeliveryRetried, "retried"), (&id.to_string(), None), now)?;
+            if retried > 0 {
+                let detail = actor.detail("retried", json!({ "messages": retried }));
+                let event = actor.event(EventKind::DeliveryRetried, now, "retried");
+                audit::insert(conn, &Event { subject: id.map(|id| id.to_string()), detail, ..event })?;
             }
-            Ok(retried.len())
+            Ok(retried)
         })
         .await?;
     Ok(HttpResponse::Ok().json(Retried { retried }))

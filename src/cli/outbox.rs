@@ -28,7 +28,7 @@ pub enum Outbox {
     },
     /// Have messages tried again at once, for a day like new ones.
     Retry {
-        /// The message's number; without it, all that were given up.
+        /// The message's number; without it, all that were given up, but for those of receivers that are gone.
         id: Option<i64>,
     },
 }
@@ -88,16 +88,17 @@ fn retry(settings: &Settings, id: Option<i64>) -> Outcome {
     let desk = settings.desk()?;
     let retried = desk.write(|conn| {
         let retried = outbox::retry(conn, id, desk.now)?;
-        if let (Some(id), true) = (id, retried.is_empty()) {
+        if let (Some(id), 0) = (id, retried) {
             return Err(Refusal(format!(
-                "no message {id} waits or was given up; `passmint outbox list` shows those that do"
+                "no message {id} waits or was given up for a receiver that there still is; `passmint outbox list` shows those that do"
             )));
         }
-        for id in &retried {
+        if retried > 0 {
             let event = Event::new(EventKind::DeliveryRetried, desk.now, &Provenance::default());
-            audit::insert(conn, &Event { subject: Some(id.to_string()), ..event })?;
+            let (subject, detail) = (id.map(|id| id.to_string()), json!({ "messages": retried }));
+            audit::insert(conn, &Event { subject, detail, ..event })?;
         }
-        Ok(retried.len())
+        Ok(retried)
     })?;
     print::line(match retried {
         0 => "nothing was given up".to_owned(),

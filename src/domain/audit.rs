@@ -126,7 +126,7 @@ kinds! {
     ClientChanged = "client.changed",
     /// A message to another system did not arrive: `detail` tells which, why, and whether it is tried again.
     DeliveryFailed = "delivery.failed",
-    /// An operator had a message to another system tried again.
+    /// An operator had messages to other systems tried or sent again; `detail.messages` says how many.
     DeliveryRetried = "delivery.retried",
     /// A client registered itself.
     ClientRegistered = "client.registered",

@@ -6,7 +6,7 @@ use diesel::sql_types::{Text, Timestamptz};
 use super::StorageError;
 use super::credentials::Texts;
 use super::hook_results;
-use super::schema::{event_receivers, outbox};
+use super::schema::event_receivers;
 use crate::clock::Time;
 use crate::domain::webhook::Receiver;
 
@@ -37,7 +37,7 @@ pub fn apply(conn: &mut PgConnection, declared: &[Receiver], source: &str, now: 
             disable(conn, &row.kind, &row.name, now)?;
         }
     }
-    Ok(())
+    give_up(conn, now)
 }
 
 fn put(conn: &mut PgConnection, receiver: &Receiver, source: &str, now: Time) -> Result<(), StorageError> {
@@ -64,15 +64,22 @@ fn disable(conn: &mut PgConnection, kind: &str, name: &str, now: Time) -> Result
     diesel::update(event_receivers::table.find((kind, name)))
         .set((event_receivers::disabled_at.eq(now), event_receivers::updated_at.eq(now)))
         .execute(conn)?;
-    let waiting = outbox::table
-        .filter(outbox::lane.eq(format!("{kind}/{name}")))
-        .filter(outbox::delivered_at.is_null())
-        .filter(outbox::given_up_at.is_null());
-    diesel::update(waiting)
-        .set((outbox::given_up_at.eq(now), outbox::last_error.eq("its receiver is not configured any more")))
-        .execute(conn)?;
     // What a hook said is not shown any more either.
     if kind == "after_sign_in" { hook_results::remove_all_of(conn, name) } else { Ok(()) }
+}
+
+/// Gives up what waits for receivers that are not told any more. Of all of them: an event whose transaction began before its
+/// receiver was taken away leaves its message afterwards.
+fn give_up(conn: &mut PgConnection, now: Time) -> Result<(), StorageError> {
+    diesel::sql_query(
+        "UPDATE outbox SET given_up_at = $1, last_error = 'its receiver is not configured any more'
+         FROM event_receivers AS receiver
+         WHERE receiver.disabled_at IS NOT NULL AND lane = receiver.kind || '/' || receiver.name
+           AND delivered_at IS NULL AND given_up_at IS NULL",
+    )
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// Whether a receiver is told of events now.
@@ -97,6 +104,7 @@ pub fn replay(
          FROM event_receivers AS receiver, audit_events AS event
          WHERE receiver.kind = $1 AND name = $2 AND disabled_at IS NULL AND event.at >= $3 AND event.at < $4
            AND events && ARRAY[event.kind, split_part(event.kind, '.', 1) || '.*', '*']
+           AND event.kind <> 'delivery.retried'
            AND (event.kind <> 'delivery.failed' OR event.detail->>'kind' NOT IN ('webhook', 'after_sign_in'))
          ORDER BY event.id",
     );

@@ -4,8 +4,9 @@
 //! among them; a claim is a lease, so what a crashed
 //! server held is delivered by another; what became of an attempt is written by its holder only.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
 use super::StorageError;
@@ -128,6 +129,8 @@ pub fn failed(
     let held = outbox::table
         .find(message.id)
         .filter(outbox::attempts.eq(message.attempt))
+        // Attempts are counted anew when an operator has it tried again.
+        .filter(outbox::created_at.eq(message.created_at))
         .filter(outbox::delivered_at.is_null())
         .filter(outbox::given_up_at.is_null());
     let given_up_at = if next_try_at.is_none() { Some(now) } else { None };
@@ -202,10 +205,14 @@ pub fn count(conn: &mut PgConnection) -> Result<(i64, i64), StorageError> {
     Ok((waiting, undelivered.filter(outbox::given_up_at.is_not_null()).count().get_result(conn)?))
 }
 
-/// Makes messages due at once, with the patience of new ones: the one of this number, or all that were given up. Gives
-/// their numbers.
-pub fn retry(conn: &mut PgConnection, id: Option<i64>, now: Time) -> Result<Vec<i64>, StorageError> {
-    let undelivered = outbox::table.filter(outbox::delivered_at.is_null());
+/// Makes messages due at once, with the patience of new ones: the one of this number, or all that were given up; but none for
+/// a receiver that is not told of anything any more. Gives how many. An attempt in flight goes on, and its failure counts for
+/// nothing.
+pub fn retry(conn: &mut PgConnection, id: Option<i64>, now: Time) -> Result<usize, StorageError> {
+    let undelivered = outbox::table.filter(outbox::delivered_at.is_null()).filter(sql::<Bool>(
+        "lane NOT IN (SELECT receiver.kind || '/' || receiver.name FROM event_receivers AS receiver \
+         WHERE receiver.disabled_at IS NOT NULL)",
+    ));
     let anew = (
         outbox::given_up_at.eq(None::<Time>),
         outbox::attempts.eq(0),
@@ -213,10 +220,7 @@ pub fn retry(conn: &mut PgConnection, id: Option<i64>, now: Time) -> Result<Vec<
         outbox::created_at.eq(now),
     );
     Ok(match id {
-        Some(id) => diesel::update(undelivered.find(id)).set(anew).returning(outbox::id).get_results(conn)?,
-        None => diesel::update(undelivered.filter(outbox::given_up_at.is_not_null()))
-            .set(anew)
-            .returning(outbox::id)
-            .get_results(conn)?,
+        Some(id) => diesel::update(undelivered.filter(outbox::id.eq(id))).set(anew).execute(conn)?,
+        None => diesel::update(undelivered.filter(outbox::given_up_at.is_not_null())).set(anew).execute(conn)?,
     })
 }

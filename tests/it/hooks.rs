@@ -452,6 +452,32 @@ fn what_cannot_be_shown_is_given_up_and_nobody_waits() {
     assert!(!browser.get("/account").expect(200).body.contains("alert(1)"));
 }
 
+#[test]
+fn what_cannot_be_read_is_not_asked_for_again() {
+    let hooked = AfterSignIn::new();
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n{",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+    ] {
+        let before = hooked.hook.hits().len();
+        hooked.hook.sends(|_| answer.as_bytes().to_vec());
+        hooked.app.person();
+        hooked.has_delivered();
+        assert_eq!(hooked.hook.hits().len(), before + 1, "{answer}");
+    }
+    assert_eq!(hooked.app.events("delivery.failed"), 2);
+}
+
+#[test]
+fn of_somebody_whom_a_backend_makes_no_hook_is_told() {
+    let hooked = AfterSignIn::new();
+    hooked.app.sql("INSERT INTO audit_events (at, kind, user_id) VALUES (now(), 'user.created', gen_random_uuid())");
+    let written = || hooked.app.count("SELECT count(*) AS n FROM outbox");
+    assert_eq!(written(), 0);
+    hooked.app.person();
+    assert_eq!(written(), 1, "who signs up signs in");
+}
+
 /// What is said of an earlier sign-in comes too late; what a hook said goes with it and with the person.
 #[test]
 fn what_was_said_last_holds_and_goes_with_the_hook() {

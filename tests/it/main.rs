@@ -79,6 +79,8 @@ mod migrations;
 mod negative;
 /// The whole way of a relying party, by a library that this project did not write.
 mod openidconnect;
+/// Messages to other systems: what is read to find them, and whose word counts on what became of them.
+mod outbox;
 /// Subjects that each sector knows by another name.
 mod pairwise;
 /// The passkey grant and how clients authenticate at the token endpoint.

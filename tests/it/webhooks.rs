@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Duration;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
+use passmint::storage::outbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -214,7 +215,7 @@ fn what_is_given_up_is_seen_can_be_tried_again_and_is_told_to_nobody() {
     operator.ok(&["outbox", "retry", &listed[0]["id"].to_string()]);
     within(PATIENCE, "it arrives", || given_up(&app) == 0 && undelivered(&app) == 0);
     let told = hooked.types("crm");
-    assert_eq!(told, ["delivery.retried", "user.created", "user.created"]);
+    assert_eq!(told, ["user.created", "user.created"], "that it was tried again is told to nobody either");
 }
 
 #[test]
@@ -230,6 +231,24 @@ fn after_a_day_it_is_given_up() {
         given_up(&app) == 1
     });
     assert_eq!(app.events("delivery.failed"), 1);
+}
+
+#[test]
+fn the_status_alone_says_that_it_arrived() {
+    let hooked = Hooked::new();
+    let app = hooked.told(r#"["group.changed"]"#);
+    for (name, answer) in [
+        ("too large", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nx"),
+        ("packed", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"),
+        ("cut off", "HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nx"),
+        ("no chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz"),
+    ] {
+        let before = hooked.hits("crm").len();
+        hooked.receiver.sends(|_| answer.as_bytes().to_vec());
+        app.sql(&event("group.changed"));
+        within(PATIENCE, name, || hooked.hits("crm").len() > before && undelivered(&app) == 0);
+        assert_eq!((hooked.hits("crm").len(), given_up(&app)), (before + 1, 0), "{name}");
+    }
 }
 
 /// Whatever commits is told, whatever rolls back is not, whoever began first.
@@ -350,6 +369,14 @@ fn one_that_is_not_configured_any_more_is_told_nothing() {
     assert_eq!(given_up(&beside), 1);
     app.sql(&event("group.changed"));
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
+    let retry = || app.db.blocking(|conn| outbox::retry(conn, None, app.clock.now())).expect("a retry");
+    assert_eq!(retry(), 0, "nobody would ever deliver it");
+    // Of an event whose transaction had begun when the receiver went.
+    app.sql(
+        "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at) SELECT kind, lane, payload, now(), now() FROM outbox",
+    );
+    let _beside = TestApp::with(&Options { beside: Some(&app), ..Options::default() });
+    assert_eq!(given_up(&app), 2);
     let _again = TestApp::with(&Options {
         beside: Some(&app),
         config: &hooked.webhook("crm", r#"["user.*", "group.changed"]"#, ""),
@@ -357,7 +384,8 @@ fn one_that_is_not_configured_any_more_is_told_nothing() {
         ..Options::default()
     });
     app.sql(&event("group.changed"));
-    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2, "told from now on");
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 3, "told from now on");
+    assert_eq!(retry(), 2, "there is somebody again");
 }
 
 /// Each mistake stops the start, and all are told at once.

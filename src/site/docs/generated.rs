@@ -49,7 +49,8 @@ pub fn events() -> String {
          so that a removal can still be read), the caller's network (`address_class`, a /24 or /56; the full address is not \
          kept), the request's id, and `detail`, a JSON object with further facts. No row holds a secret or an e-mail address. \
          The rows have no foreign keys: they outlive the account they tell of.\n\nEvery kind can be sent to a server of yours as a \
-         [webhook](../operations/webhooks.md); only `delivery.failed` about a webhook's own message is sent to none."
+         [webhook](../operations/webhooks.md); only `delivery.failed` about a webhook's own message and `delivery.retried` are sent to \
+         none."
     );
     for kind in EventKind::ALL {
         let _ = writeln!(page, "| `{}` | {} |", kind.as_str(), kind.meaning());

@@ -1,0 +1,76 @@
+//! The outbox itself: what its queries read, and whose word counts on what became of an attempt.
+
+use chrono::Duration;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use passmint::storage::outbox::{self, Claimed, Filter, Wanted};
+use passmint::storage::{StorageError, sweep};
+
+use crate::support::TestApp;
+
+#[derive(QueryableByName)]
+struct Scans {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// What waits, in a lane that no server has a line for.
+fn fill(app: &TestApp, rows: u32, state: &str) {
+    app.sql(&format!(
+        "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at, delivered_at, given_up_at)
+         SELECT 'test', 'test/x', '{{}}', now(), now(), {state} FROM generate_series(1, {rows})"
+    ));
+}
+
+/// What was delivered stays for a day, and is by far the most.
+#[test]
+fn what_was_delivered_is_not_read_to_find_what_was_not() {
+    let app = TestApp::spawn();
+    fill(&app, 50_000, "now(), NULL");
+    fill(&app, 100, "NULL, NULL");
+    fill(&app, 100, "NULL, now()");
+    app.sql("ANALYZE outbox");
+    let now = app.clock.now();
+    let scans = app.db.blocking_tx(|conn| {
+        assert_eq!(outbox::count(conn)?, (100, 100));
+        for given_up in [None, Some(true), Some(false)] {
+            assert_eq!(outbox::undelivered(conn, &Filter { kind: None, given_up }, None, 10)?.len(), 10);
+        }
+        let wanted = Wanted { kinds: &["other"], lanes: None, most: 10, now, leased_until: now };
+        assert_eq!(outbox::claim(conn, &wanted)?.len(), 0);
+        assert_eq!(outbox::claim_any_of(conn, "test/x", 10, now, now)?.len(), 10);
+        sweep::sweep(conn, now, None)?;
+        let scans = "SELECT seq_scan AS n FROM pg_stat_xact_user_tables WHERE relname = 'outbox'";
+        Ok(diesel::sql_query(scans).get_result::<Scans>(conn)?.n)
+    });
+    assert_eq!(scans.expect("the queries run"), 0, "reads of the whole table");
+}
+
+/// Attempts are counted anew when an operator has a message tried again, so their number alone does not say whose it is.
+#[test]
+fn what_was_in_flight_when_a_message_was_tried_again_says_nothing_of_it() {
+    let app = TestApp::spawn();
+    fill(&app, 1, "NULL, NULL");
+    let begun = app.clock.now();
+    let at = |seconds| begun + Duration::seconds(seconds);
+    let claim = |conn: &mut PgConnection, seconds| -> Result<Claimed, StorageError> {
+        let mut claimed = outbox::claim_any_of(conn, "test/x", 1, at(seconds), at(seconds + 30))?;
+        Ok(claimed.pop().expect("it is due"))
+    };
+    let (early, late) = app
+        .db
+        .blocking(|conn| {
+            let held = claim(conn, 0)?;
+            assert_eq!(outbox::retry(conn, Some(held.id), at(1))?, 1);
+            let early = outbox::failed(conn, &held, "late word", None, at(2))?;
+            let anew = claim(conn, 2)?;
+            assert_eq!((held.id, held.attempt), (anew.id, anew.attempt));
+            let late = outbox::failed(conn, &held, "late word", None, at(3))?;
+            assert_eq!(outbox::count(conn)?, (1, 0));
+            assert!(outbox::failed(conn, &anew, "its own", None, at(4))?);
+            assert_eq!(outbox::count(conn)?, (0, 1));
+            Ok((early, late))
+        })
+        .expect("the queries run");
+    assert!(!early && !late, "before and after it is claimed again");
+}
