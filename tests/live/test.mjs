@@ -8,6 +8,7 @@ import { check, finish } from "./harness.mjs";
 import { openid } from "./openid.mjs";
 import { server } from "./server.mjs";
 import { targets } from "./targets.mjs";
+import { receiver } from "./webhooks.mjs";
 
 const account = JSON.parse(readFileSync(process.env.SERVICE_ACCOUNT_FILE, "utf8"));
 const { PART: part, PASSMINT_URL: url } = process.env;
@@ -19,7 +20,9 @@ async function whole(name, body) {
 }
 
 if (part !== "targets") await emulator(account);
+let receives;
 if (part === "all") {
+  receives = await receiver(Number(process.env.WEBHOOK_PORT), process.env.WEBHOOK_SECRET_FILE);
   await whole("the browser", () => server(url, account));
   const clients = JSON.parse(readFileSync(process.env.CLIENTS_FILE, "utf8"));
   await whole("the relying party", () => openid(url, clients));
@@ -27,4 +30,5 @@ if (part === "all") {
   await whole("the example", () => beside(process.env.NOTES_URL));
 }
 if (part !== "emulator") await whole("the bridges' targets", () => targets(url));
+if (receives) await whole("the webhooks", receives);
 finish();
