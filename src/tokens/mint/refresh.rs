@@ -1,0 +1,141 @@
+//! Refresh tokens: the first of a family, and its successors.
+//!
+//! What must always hold: a successor is the same, byte for byte, on every server and at every try.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::grant::{Grant, authentication};
+use super::{Mint, MintError};
+use crate::clock::Time;
+use crate::domain::client::{Client, ClientKind};
+use crate::domain::id::FamilyId;
+use crate::domain::scope::Scopes;
+use crate::domain::secret::TokenDigest;
+use crate::storage::sign_in::NewFamily;
+use crate::tokens::claims::{Confirmation, RefreshClaims};
+use crate::tokens::dpop::Jkt;
+use crate::tokens::keys::{Algorithm, Use};
+use crate::tokens::refresh::successor_jti;
+use crate::tokens::ring::SigningKey;
+use crate::tokens::typ;
+
+/// What the first refresh token of a family is made from.
+#[derive(Clone, Debug)]
+pub struct RefreshSeed {
+    family: FamilyId,
+    jti: String,
+    key: SigningKey,
+    expires_at: Time,
+    /// The audiences that access tokens of the family may have.
+    resources: Vec<String>,
+    /// The DPoP key that a public client's family is bound to.
+    pub jkt: Option<String>,
+}
+
+/// The next refresh token of a family, before the database agreed to it.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    /// Digest of its `jti`.
+    pub digest: TokenDigest,
+    /// Key id it will be signed with.
+    pub kid: String,
+}
+
+impl Mint {
+    /// Decides the first refresh token of a new family. One that is never replaced is printed with the family's end; that it
+    /// is not left unused for long, its row sees to.
+    pub fn new_family(
+        &self,
+        client: &Client,
+        family: FamilyId,
+        scopes: &Scopes,
+        audience: &[String],
+        now: Time,
+    ) -> Result<(NewFamily, RefreshSeed), MintError> {
+        let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
+        let jti = URL_SAFE_NO_PAD.encode(crate::random::bytes::<32>());
+        let ends_at = now + self.settings.refresh_absolute;
+        let expires_at = self.idle_end(now).min(ends_at);
+        let row = NewFamily {
+            id: family,
+            scope: scopes.to_string(),
+            audience: audience.to_vec(),
+            leaf: TokenDigest::of(&jti),
+            leaf_key: key.kid().to_owned(),
+            leaf_expires_at: expires_at,
+            ends_at,
+            jkt: None,
+        };
+        let expires_at = if client.rotates_refresh_tokens() { expires_at } else { ends_at };
+        Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
+    }
+
+    /// When a refresh token ends that was used now and is not used again, unless its family ends before.
+    pub fn idle_end(&self, now: Time) -> Time {
+        now + self.settings.refresh_idle
+    }
+
+    /// Decides the successor of a genuine refresh token.
+    pub fn successor(&self, presented: &RefreshClaims, family: FamilyId) -> Result<Successor, MintError> {
+        let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
+        let jti = successor_jti(self.keys.successor_key(), &presented.jti, family);
+        Ok(Successor { digest: TokenDigest::of(&jti), kid: key.kid().to_owned() })
+    }
+
+    /// Prints the successor of a genuine refresh token, as it was decided: the same bytes on every server, at every try.
+    pub fn print_successor(
+        &self,
+        presented: &RefreshClaims,
+        family: FamilyId,
+        kid: &str,
+        (issued_at, expires_at): (Time, Time),
+    ) -> Result<String, MintError> {
+        let ring = self.keys.ring();
+        let usage = Use::Refresh;
+        let missing = || MintError::NoKey { usage: usage.to_string(), algorithm: Algorithm::HS256 };
+        let key = ring.signing_by_kid(&usage, kid).ok_or_else(missing)?;
+        let claims = RefreshClaims {
+            jti: successor_jti(self.keys.successor_key(), &presented.jti, family),
+            iat: issued_at.timestamp(),
+            exp: expires_at.timestamp(),
+            ..presented.clone()
+        };
+        Ok(self.signer.sign(key, typ::REFRESH, &claims)?)
+    }
+
+    pub(super) fn first_refresh_token(
+        &self,
+        grant: &Grant<'_>,
+        seed: &RefreshSeed,
+        now: Time,
+    ) -> Result<String, MintError> {
+        let claims = RefreshClaims {
+            v: 1,
+            iss: self.settings.issuer.clone(),
+            aud: self.settings.issuer.clone(),
+            // Clients can read it, so it says no more than the other tokens.
+            sub: self.subject_of(grant.client, grant.user.id),
+            client_id: grant.client.id.clone(),
+            jti: seed.jti.clone(),
+            fid: seed.family.to_string(),
+            sid: Some(grant.session.to_string()),
+            scope: grant.scopes.to_string(),
+            resources: seed.resources.clone(),
+            iat: now.timestamp(),
+            exp: seed.expires_at.timestamp(),
+            authentication: authentication(grant),
+            cnf: seed.jkt.clone().map(|jkt| Confirmation { jkt }),
+            claims: grant.requested.clone(),
+        };
+        Ok(self.signer.sign(&seed.key, typ::REFRESH, &claims)?)
+    }
+}
+
+/// Binds a new family to the DPoP key of a public client, which has nothing else to prove itself with (RFC 9449 §5).
+pub fn bind_family(client: &Client, key: Option<&Jkt>, row: &mut NewFamily, seed: &mut RefreshSeed) {
+    if client.definition.kind == ClientKind::Public {
+        row.jkt = key.map(|key| key.as_str().to_owned());
+        seed.jkt.clone_from(&row.jkt);
+    }
+}
