@@ -11,7 +11,19 @@ use serde_json::json;
 use crate::authenticator::Authenticator;
 use crate::support::{API_SECRET, Browser, Options, Reply, Request, TestApp};
 
-const BRIDGE: &str = "[bridges.backend]\npreset = \"jwt\"\naudience = \"https://backend.example\"";
+/// A bridge, and a backend that redeems signed operations.
+const MORE: &str = r#"
+[bridges.backend]
+preset = "jwt"
+audience = "https://backend.example"
+
+[clients.teller]
+kind = "confidential"
+first_party = true
+secret_digest = "API_DIGEST"
+grants = ["client_credentials"]
+scopes = ["transactions"]
+"#;
 
 /// What is sent along.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +68,7 @@ const ROWS: &[Row] = &[
     row("GET /v1/passkeys",                          Nothing,         ["-",                   "403 insufficient_scope", "200",                    "200",                    ""]),
     row("PATCH /v1/passkeys/{id}",                   Json(r#"{"name":"New name"}"#), ["-",    "403 insufficient_scope", "200",                    "200",                    "404 not_found"]),
     row("DELETE /v1/passkeys/{id}",                  Nothing,         ["-",                   "403 insufficient_scope", "409 last_sign_in_method", "409 last_sign_in_method", "404 not_found"]),
-    row("POST /v1/passkeys/transactions/options",    Json(r#"{"operation":{"kind":"x","title":"X"},"clientId":"api"}"#), ["-", "403 insufficient_scope", "403 insufficient_scope", "200",                  ""]),
+    row("POST /v1/passkeys/transactions/options",    Json(r#"{"operation":{"kind":"x","title":"X"},"clientId":"teller"}"#), ["-", "403 insufficient_scope", "403 insufficient_scope", "200",                  ""]),
     row("POST /v1/passkeys/transactions/verify",     NO_CEREMONY,     ["-",                   "403 insufficient_scope", "403 insufficient_scope", "410 ceremony_expired_or_used", ""]),
     row("POST /v1/transactions/redeem", Json("{}"), ["-", "-", "-", "-", ""]),
     row("GET /v1/action-tokens", Nothing, ["-", "-", "-", "-", ""]),
@@ -330,7 +342,7 @@ pub fn csrf_of(browser: &mut Browser) -> String {
 
 #[test]
 fn every_route_gives_every_caller_what_its_row_says() {
-    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let app = TestApp::with(&Options { config: MORE, ..Options::default() });
     for route in ROUTES {
         let row = row_of(route.method, route.path);
         for (caller, expected) in [
@@ -480,7 +492,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 /// RFC 9110 §9.3.2: the headers that GET would have, and no body.
 #[test]
 fn head_answers_as_get_does_without_the_body() {
-    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let app = TestApp::with(&Options { config: MORE, ..Options::default() });
     let cast = Cast::new(&app);
     // Different in every answer: the time, the request's id, and a page's nonce and cookies.
     let lasting = |reply: &Reply| -> BTreeSet<(String, String)> {
@@ -515,7 +527,7 @@ fn head_answers_as_get_does_without_the_body() {
 /// Every answer of one server, by route, in every class of status that a route can give.
 #[test]
 fn the_header_policy_holds_for_every_class_of_status() {
-    let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });
+    let app = TestApp::with(&Options { config: MORE, ..Options::default() });
     let cast = Cast::new(&app);
     let mut seen = BTreeSet::new();
     let mut check = |reply: Reply, path: &str, statuses: &[u16]| {
