@@ -44,7 +44,7 @@ pub enum Bridges {
         #[arg(long)]
         json: bool,
     },
-    /// Show one bridge: its settings, its key, and what is wrong with it.
+    /// Show one bridge: its settings, its key, what is wrong with it, and what to paste on the other side.
     Show {
         /// The bridge's name.
         name: String,
@@ -78,6 +78,9 @@ pub enum Bridges {
         /// For this person instead of the three samples: a real token, good at the target until it ends.
         #[arg(long, value_name = "ID")]
         user: Option<UserId>,
+        /// What the caller would say under a name that the bridge declares; a list or a flag as JSON.
+        #[arg(long = "input", value_name = "NAME=VALUE", requires = "user")]
+        inputs: Vec<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -113,7 +116,10 @@ impl Bridges {
             Self::Delete { name } => remove(settings, &name),
             Self::Disable { name } => turn(settings, &name, false),
             Self::Enable { name } => turn(settings, &name, true),
-            Self::Test { name, user, json } => test::test(settings, &name, user, json),
+            Self::Test { name, user, inputs, json } => {
+                let person = user.map(|id| test::Person { id, inputs: &inputs });
+                test::test(settings, &name, person, json)
+            }
         }
     }
 }
@@ -239,6 +245,11 @@ fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
     if as_json {
         let mut document = json!(BridgeView::from(row));
         document["outOfUse"] = json!(faults);
+        if let Ok(ready) = &ready {
+            let told = |(place, language, text)| json!({ "place": place, "language": language, "text": text });
+            let other_side = ready.bridge.other_side(&all.home.issuer);
+            document["otherSide"] = other_side.into_iter().map(told).collect();
+        }
         return print::json(&document);
     }
     let address = |path: &str| format!("{}/v1/bridges/{name}/{path}", all.home.issuer);
@@ -255,6 +266,9 @@ fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
     print::line(serde_json::to_string_pretty(&row.definition).unwrap_or_default());
     for fault in &faults {
         print::line(format!("out of use: {fault}"));
+    }
+    for (place, _, text) in ready.iter().flat_map(|ready| ready.bridge.other_side(&all.home.issuer)) {
+        print::line(format!("\n{place}:\n\n{text}"));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! `passmint bridges test`.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Known as KnownBridges, find, known};
+use crate::bridge::Inputs;
+use crate::bridge::facts::Kind;
 use crate::bridge::trial::{Trial, decoded};
 use crate::bridge::{Facts, Known, MintRequest, Needs, directory};
 use crate::cli::Outcome;
@@ -15,12 +17,36 @@ use crate::domain::id::{SessionId, UserId};
 use crate::storage::bridges::StoredBridge;
 use crate::storage::{audit, credentials, users};
 
+/// Whom a real token is for, and what the caller would say.
+#[derive(Clone, Copy)]
+pub struct Person<'a> {
+    /// They.
+    pub id: UserId,
+    /// `name=value`.
+    pub inputs: &'a [String],
+}
+
+impl Person<'_> {
+    /// What is said, by name: text as it stands where the bridge wants text, and JSON where it wants anything else.
+    fn inputs(&self, declared: &Inputs) -> Result<Map<String, Value>, String> {
+        let read = |input: &String| {
+            let (name, text) =
+                input.split_once('=').ok_or_else(|| format!("`--input {input}` has no `=`: write name=value"))?;
+            let is_text = declared.find(name).is_none_or(|input| input.kind() == Kind::Text);
+            let json = || serde_json::from_str(text).unwrap_or_else(|_| text.into());
+            Ok((name.to_owned(), if is_text { text.into() } else { json() }))
+        };
+        self.inputs.iter().map(read).collect()
+    }
+}
+
 /// Renders, checks, signs and shows.
-pub fn test(settings: &Settings, name: &str, user: Option<UserId>, json: bool) -> Outcome {
+pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: bool) -> Outcome {
     let desk = settings.desk()?;
     let all = known(&desk)?;
     let row = find(&all.rows, name)?;
-    let trials = trials(&desk, &all, row, user)?;
+    let trials = trials(&desk, &all, row, person)?;
+    let user = person.map(|person| person.id);
     if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice()) {
         // A real token is witnessed like any other.
         let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
@@ -32,12 +58,19 @@ pub fn test(settings: &Settings, name: &str, user: Option<UserId>, json: bool) -
 }
 
 /// The samples, or one person; also of a bridge that is off: before it is let go again is when one wants to see it.
-fn trials(desk: &Desk, all: &KnownBridges, row: &StoredBridge, user: Option<UserId>) -> Result<Vec<Trial>, String> {
+fn trials(
+    desk: &Desk,
+    all: &KnownBridges,
+    row: &StoredBridge,
+    person: Option<Person<'_>>,
+) -> Result<Vec<Trial>, String> {
     let bridges = all.directory(desk)?;
     let ready = all.ready(&bridges, row, desk.now).map_err(|mistakes| mistakes.join("\n"))?;
-    let Some(user) = user else { return Ok(Trial::samples(&bridges, &ready)) };
-    let facts = facts_of(desk, &row.name, user)?;
-    Ok(vec![Trial::of(user.to_string(), &bridges, &ready, &facts, desk.now)])
+    let Some(person) = person else { return Ok(Trial::samples(&bridges, &ready)) };
+    let declared = ready.bridge.inputs();
+    let inputs = declared.accept(Some(&person.inputs(declared)?)).map_err(|refusal| refusal.to_string())?;
+    let facts = Facts { inputs, ..facts_of(desk, &row.name, person.id)? };
+    Ok(vec![Trial::of(person.id.to_string(), &bridges, &ready, &facts, desk.now)])
 }
 
 /// Tries the samples of one bridge, for the doctor; gives the length of the longest token.

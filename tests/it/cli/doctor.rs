@@ -109,6 +109,40 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
     assert!(operator.refused(&["bridges", "test", "none"]).contains("no bridge is named `none`; there is demo"));
 }
 
+/// What a bridge asks its caller for is said on the command line too.
+#[test]
+fn a_bridge_is_tried_with_what_its_caller_would_say() {
+    const ROOM: &str = "[bridges.room]\npreset = \"jwt\"\naudience = \"https://rooms.example\"\n\
+                        inputs = { room = { charset = \"text\" }, seats = { type = \"number\", required = false } }\n\
+                        claims = { room = \"{{ input.room }}\", seats = \"{{ input.seats ? }}\" }\n";
+    let app = TestApp::with(&Options { config: ROOM, ..Options::default() });
+    let operator = Operator::of(&app);
+    operator.write("passmint.toml", ROOM);
+    let (mut browser, _) = app.person();
+    let id = browser.get("/v1/session").expect(200).json()["user"]["id"].as_str().unwrap().to_owned();
+    let with = |inputs: &[&'static str]| {
+        let mut call = vec!["bridges", "test", "room", "--user", &id];
+        call.extend(inputs.iter().flat_map(|input| ["--input", *input]));
+        call.into_iter().map(ToOwned::to_owned).collect::<Vec<String>>()
+    };
+    let call = with(&["room=the blue one", "seats=4"]);
+    let claims = operator.json(&call.iter().map(String::as_str).collect::<Vec<_>>())[0]["claims"].clone();
+    assert_eq!((&claims["room"], &claims["seats"]), (&"the blue one".into(), &4.into()));
+    for (inputs, wrong) in [
+        (&[][..], "`room`"),
+        (&["room=x", "door=1"], "door"),
+        (&["room"], "write name=value"),
+        (&["room=1", "seats=many"], "seats"),
+    ] {
+        let call = with(inputs);
+        let refusal = operator.refused(&call.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(refusal.contains(wrong), "{refusal}");
+    }
+    let shown = operator.ok(&["bridges", "show", "room"]);
+    assert!(shown.contains("The key set:") && shown.contains("/v1/bridges/room/jwks.json"), "{shown}");
+    assert_eq!(operator.json(&["bridges", "show", "room"])["otherSide"][0]["language"], "text");
+}
+
 #[test]
 fn tables_are_taken_away_only_on_purpose() {
     let database = Database::empty();
