@@ -1,8 +1,11 @@
-//! A rule about one claim: where it is, what it has to be, and what it may not say.
+//! A rule about one claim: where it is, what it has to be, and what it may not say; asked at the saving and at each minting.
 
 use serde_json::Value;
 
 use super::shape::Shape;
+use super::{Plan, Problems, Violation};
+use crate::bridge::spec::Problem;
+use crate::bridge::template::Template;
 
 /// The rule.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +91,38 @@ fn find_text(value: &Value, wanted: &impl Fn(&str) -> bool) -> Option<String> {
         Value::Array(items) => items.iter().find_map(|item| find_text(item, wanted)),
         Value::Object(members) => members.values().find_map(|member| find_text(member, wanted)),
         _ => None,
+    }
+}
+
+/// Checks at the saving that what is needed is there, spelt right, and that nobody chooses what the token allows.
+pub fn vet_claims(rules: &[Claim], template: &Template, problems: &mut Problems) {
+    for rule in rules {
+        let place = format!("claims.{}", rule.place());
+        if let Some(found) = template.misspelt(rule.path) {
+            problems.add(&place, Problem::Misspelt(found.to_owned()));
+        } else if rule.needed && !template.has(rule.path) {
+            problems.add(&place, Problem::Required(rule.shape.words));
+        } else if rule.rights && template.is_chosen(rule.path) {
+            problems.add(&place, Problem::Chosen);
+        }
+    }
+}
+
+/// Checks finished claims.
+pub fn check_claims(rules: &[Claim], plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
+    for rule in rules {
+        check_claim(rule, plan, claims, broken);
+    }
+}
+
+fn check_claim(rule: &Claim, plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
+    match at(claims, rule.path) {
+        None if rule.needed => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
+        Some(value) if !(rule.shape.holds)(value) => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
+        Some(value) if !plan.dangerous => {
+            broken.extend(rule.too_powerful(value).map(|value| Violation::Powerful(rule.place(), value)));
+        }
+        None | Some(_) => {}
     }
 }
 

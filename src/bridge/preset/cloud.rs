@@ -82,6 +82,7 @@ principal_tags = { Team = ["{{ user.groups | in('platform', 'data') | first ?? '
     lifetime: Lifetime::HOUR,
     claims: &[claim(&[TAGS], shape::OBJECT).rights()],
     also: tags,
+    by_discovery: true,
     ..PLAIN
 };
 
@@ -194,6 +195,7 @@ jwt:
         claim(&["preferred_username"], shape::TEXT).powerful(&["system:*"]),
         claim(&["email"], shape::TEXT),
     ],
+    by_discovery: true,
     ..PLAIN
 };
 

@@ -10,8 +10,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};
 
 use super::about::{About, Snippet, Verified};
-use super::claim::{Claim, at, claim};
-use super::target::{Lifetime, check_claims, vet_claims};
+use super::claim::{Claim, at, check_claims, claim, vet_claims};
+use super::target::Lifetime;
 use super::{NatsAccount, Parts, Plan, Preset, Problems, Violation, settle_lifetime, settle_max_bytes, shape};
 use crate::bridge::key::Material;
 use crate::bridge::nkey::{self, Role};

@@ -70,6 +70,7 @@ MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
     audience: Audience::Said("MINIO_IDENTITY_OPENID_CLIENT_ID"),
     lifetime: Lifetime::HOUR,
     claims: &[claim(&["policy"], shape::TEXT_OR_TEXTS).powerful(&["consoleAdmin", "diagnostics"])],
+    by_discovery: true,
     ..PLAIN
 };
 

@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::about::About;
-use super::claim::{Claim, at};
+use super::claim::{Claim, at, check_claims, vet_claims};
 use super::shape::{self, Shape};
 use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
 use crate::bridge::facts::Fact;
-use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
+use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
 /// Written by the engine alone, or with a meaning that a bridge cannot vouch for (delegation RFC 8693 §4.1 and §4.4, key
@@ -48,6 +48,8 @@ pub struct Target {
     pub forms: &'static [AudienceForm],
     /// What it does with `kid`.
     pub kid: Kid,
+    /// Whether it finds keys through the issuer's discovery document alone, where only this server's own are.
+    pub by_discovery: bool,
     /// How long a token lives.
     pub lifetime: Lifetime,
     /// Who the token is about.
@@ -138,6 +140,7 @@ pub const PLAIN: Target = Target {
     audience: Audience::Said("the one `aud` the target expects"),
     forms: &[AudienceForm::String, AudienceForm::Array],
     kid: Kid::Any,
+    by_discovery: false,
     lifetime: Lifetime::DAY,
     subject: Subject::USER,
     defaults: "{}",
@@ -170,6 +173,9 @@ impl Preset for Target {
         }
         if self.subject.usual.is_none() && spec.subject.is_none() {
             problems.add("subject", Problem::Required(self.subject.shape.words));
+        }
+        if self.by_discovery && spec.key != Some(KeySource::Provider) {
+            problems.add("key", Problem::Locked(KeySource::Provider.as_str().to_owned()));
         }
         self.refuse_what_is_locked(&spec.claims, problems);
         let algorithm = self.algorithm_of(spec);
@@ -354,27 +360,6 @@ fn vet_claims_about_the_sign_in(template: &Template, problems: &mut Problems) {
     }
 }
 
-/// Checks at the saving that what is needed is there, spelt right, and that nobody chooses what the token allows.
-pub fn vet_claims(rules: &[Claim], template: &Template, problems: &mut Problems) {
-    for rule in rules {
-        let place = format!("claims.{}", rule.place());
-        if let Some(found) = template.misspelt(rule.path) {
-            problems.add(&place, Problem::Misspelt(found.to_owned()));
-        } else if rule.needed && !template.has(rule.path) {
-            problems.add(&place, Problem::Required(rule.shape.words));
-        } else if rule.rights && template.is_chosen(rule.path) {
-            problems.add(&place, Problem::Chosen);
-        }
-    }
-}
-
-/// Checks finished claims.
-pub fn check_claims(rules: &[Claim], plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
-    for rule in rules {
-        check_claim(rule, plan, claims, broken);
-    }
-}
-
 fn check_header(plan: &Plan, header: &Value, broken: &mut Vec<Violation>) {
     if header["alg"] != plan.algorithm.as_str() {
         broken.push(Violation::Header("alg"));
@@ -382,17 +367,6 @@ fn check_header(plan: &Plan, header: &Value, broken: &mut Vec<Violation>) {
     let typ = header.get("typ").map_or(Some(Typ::None), |typ| typ.as_str().and_then(Typ::parse));
     if typ != Some(plan.typ) || header["typ"] == "none" {
         broken.push(Violation::Header("typ"));
-    }
-}
-
-fn check_claim(rule: &Claim, plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
-    match at(claims, rule.path) {
-        None if rule.needed => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
-        Some(value) if !(rule.shape.holds)(value) => broken.push(Violation::Shape(rule.place(), rule.shape.words)),
-        Some(value) if !plan.dangerous => {
-            broken.extend(rule.too_powerful(value).map(|value| Violation::Powerful(rule.place(), value)));
-        }
-        None | Some(_) => {}
     }
 }
 

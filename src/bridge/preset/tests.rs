@@ -3,6 +3,7 @@ use serde_json::json;
 use super::PresetKind as P;
 use super::*;
 use crate::bridge::facts::Facts;
+use crate::bridge::spec::KeySource;
 use crate::bridge::{Bridge, RenderError, sample};
 
 /// The preset's example with another value at one place of what is written, or without it (`null`).
@@ -303,6 +304,17 @@ fn services_refuse_what_would_harm_them() {
         (P::Ejabberd, &["subject"], Value::Null, "a full JID"),
         (P::Ejabberd, &["subject"], json!("{{ user.id }}"), "a full JID"),
     ]);
+}
+
+/// Where a target finds keys through our discovery document alone, it would never find the bridge's own.
+#[test]
+fn a_target_that_knows_our_keys_alone_gets_no_others() {
+    for kind in [PresetKind::AwsSts, PresetKind::AzureFic, PresetKind::Minio] {
+        for key in [None, Some(KeySource::Own)] {
+            let told = refusal(BridgeDefinition { key, ..example::definition(kind).unwrap() });
+            assert!(told.contains("locks it to `provider`"), "{}: {told}", kind.as_str());
+        }
+    }
 }
 
 /// What the preset refuses as too powerful can be meant.

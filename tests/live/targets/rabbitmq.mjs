@@ -23,7 +23,7 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     assert.deepEqual(body.tags, ["management"]);
   });
 
-  await check("rabbitmq: a token for another broker, a broken one and an access token of ours are refused", async () => {
+  await check("rabbitmq: a token for another broker, a broken one and those for other targets are refused", async () => {
     const good = await mint("rabbitmq");
     for (const token of [await mint("rabbitmq-elsewhere"), `${good.slice(0, -4)}AAAA`, await mint("proxy"), await mint("postgrest")]) {
       assert.equal((await whoami(token)).status, 401, token);
