@@ -629,6 +629,21 @@ fn a_bridge_gives_its_custom_token() {
     app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
 }
 
+/// An exchange is no way round the limit that a bridge has for each person.
+#[test]
+fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
+    let settings = [("limits.enabled", "true"), ("limits.bridges_per_minute", "1"), ("limits.bridges_burst", "2")];
+    let app = TestApp::with(&Options { config: CONFIG, settings: &settings, ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let once = || ask(&app, "orders", &tokens.access, &[("audience", "target")]);
+    for _ in 0..2 {
+        once().expect(200);
+    }
+    let refused = once();
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{}", refused.body);
+    ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
+}
+
 #[test]
 fn each_client_knows_a_person_by_its_own_name() {
     let app = spawn();
