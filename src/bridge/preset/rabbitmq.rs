@@ -3,7 +3,7 @@
 //! Permissions are words of `scope`: `<resource server>.<read|write|configure>:<vhost>/<name>[/<routing key>]`, where a part
 //! may be a pattern. The plugin takes a token without `exp` as one that never ends.
 //!
-//! Source: RabbitMQ's documentation of the plugin; run against 3.10.8 and 4.0.5.
+//! Source: RabbitMQ's documentation of the plugin; run against 3.10.8.
 
 use serde_json::Value;
 

@@ -1,5 +1,6 @@
 // Services that cannot run here, by their own server libraries: LiveKit, Stream.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { decodeJwt } from "jose";
 import { TokenVerifier } from "livekit-server-sdk";
 import { StreamChat } from "stream-chat";
@@ -30,5 +31,10 @@ export async function libraries({ user, mint, kept, call }) {
     const theirs = decodeJwt(client.createToken(user, claims.exp, claims.iat));
     for (const [name, value] of Object.entries(theirs)) assert.deepEqual(claims[name], value, name);
     assert.equal(claims.server, undefined);
+    // What Stream's servers check it by: the same secret signs it, and no other does.
+    const [head, body, signature] = ours.split(".");
+    const signed = (secret) => createHmac("sha256", secret).update(`${head}.${body}`).digest("base64url");
+    assert.equal(signature, signed(kept.secrets.stream));
+    assert.notEqual(signature, signed("x".repeat(48)));
   });
 }
