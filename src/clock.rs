@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 
 /// A moment, always UTC.
 pub type Time = DateTime<Utc>;
@@ -23,10 +23,10 @@ impl Clock {
         Self::default()
     }
 
-    /// The current time.
+    /// The current time, as precise as the database keeps it: to the microsecond.
     pub fn now(&self) -> Time {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
-        let system = Utc::now();
+        let system = Utc::now().trunc_subsecs(6);
         system + Duration::milliseconds(self.offset_ms.load(Ordering::Relaxed))
     }
 

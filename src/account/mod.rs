@@ -19,7 +19,7 @@ use crate::domain::user::User;
 use crate::hooks::shown::Shown;
 use crate::logout::backchannel;
 use crate::outbox::Outbox;
-use crate::storage::sessions::TokenIds;
+use crate::storage::sessions::{LiveOfToken, TokenIds};
 use crate::storage::{Db, StorageError, audit, hook_results, sessions};
 
 /// The room.
@@ -57,7 +57,7 @@ impl Accounts {
     /// The live session of a genuine access token and its owner; none when the token was revoked.
     pub async fn by_token(&self, token: TokenIds) -> Result<Option<(Session, User)>, StorageError> {
         let now = self.clock.now();
-        self.db.run(move |conn| sessions::find_live_of_token(conn, &token, now)).await
+        self.db.ask(LiveOfToken { token, now }).await
     }
 
     /// A person's live sessions, last seen first.

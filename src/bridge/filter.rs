@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::composition::Composition;
 use super::facts::{Datum, Kind};
+use crate::domain::text::hex;
 
 /// One step of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,12 +270,7 @@ fn join(items: &[String], separator: &str) -> Result<String, FilterFailure> {
 }
 
 fn sha256_hex(text: &str) -> String {
-    use std::fmt::Write as _;
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
 #[cfg(test)]

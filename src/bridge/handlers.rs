@@ -12,7 +12,7 @@ use crate::account::guards::{Identity, Via};
 use crate::clients::Clients;
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
-use crate::storage::{Db, audit, credentials};
+use crate::storage::{Db, credentials};
 use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
@@ -99,7 +99,7 @@ pub async fn token(
     };
     let minted = desk.bridges.mint(&name, &request, now).await?;
     let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);
-    desk.db.run(move |conn| audit::insert(conn, &event)).await?;
+    desk.db.ask(event).await?;
     Ok(HttpResponse::Ok().json(BridgeTokenResponse {
         bridge: minted.bridge,
         token: minted.token,

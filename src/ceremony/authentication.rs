@@ -28,7 +28,7 @@ use crate::domain::session::Session;
 use crate::domain::text::Email;
 use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::{audit, users};
+use crate::storage::users;
 
 /// The first call of a sign-in.
 pub struct BeginSignIn<'a> {
@@ -242,7 +242,7 @@ impl Ceremonies {
             ..Event::new(EventKind::CeremonyRefused, self.clock.now(), origin)
         };
         metrics::counter!("passmint_ceremonies_refused_total").increment(1);
-        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.db.ask(event).await?;
         result
     }
 

@@ -23,7 +23,7 @@ use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
-use crate::storage::{StorageError, audit, users};
+use crate::storage::{StorageError, users};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{ActionOutcome, SignedOperation, bind_family};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
@@ -275,7 +275,7 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<(), CeremonyError> {
         let event = token.event(user.id, session.id, session.client.as_deref(), session.now, origin);
-        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.db.ask(event).await?;
         Ok(())
     }
 

@@ -156,7 +156,7 @@ impl Ceremonies {
             detail: json!({ "reason": why }),
             ..Event::new(EventKind::ResultRefused, self.clock.now(), origin)
         };
-        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.db.ask(event).await?;
         redeemed
     }
 

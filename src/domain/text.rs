@@ -1,4 +1,4 @@
-//! What people type: names and e-mail addresses, checked once.
+//! What people type: names and e-mail addresses, checked once. And how bytes are written for them.
 
 use std::fmt;
 
@@ -19,6 +19,12 @@ pub enum TextError {
     /// Not an address.
     #[error("is not an e-mail address")]
     NotAnEmail,
+}
+
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A name that is shown to people: a person's, or a passkey's.

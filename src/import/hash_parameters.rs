@@ -1,12 +1,11 @@
 //! What all password hashes of one Firebase project need beside themselves: its signer key above all, a secret.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use super::bytes;
 use crate::domain::secret::Secret;
+use crate::domain::text::hex;
 
 /// The parameters of Firebase's scrypt, as its console shows them.
 #[derive(Clone, Debug)]
@@ -49,10 +48,7 @@ impl FirebaseParameters {
     /// Their name in each hash: the same parameters have the same one, and it tells nothing of them.
     pub fn id(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.text().expose().as_bytes());
-        digest.as_ref()[..12].iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&digest.as_ref()[..12])
     }
 
     /// What is sealed.

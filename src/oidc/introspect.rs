@@ -19,7 +19,8 @@ use crate::domain::refresh::Decision;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
-use crate::storage::{StorageError, refresh_tokens, revoked_tokens, sessions};
+use crate::storage::sessions::LiveOfToken;
+use crate::storage::{StorageError, refresh_tokens, revoked_tokens};
 use crate::tokens::claims::{AccessClaims, RefreshClaims};
 use crate::tokens::verifier::places;
 use crate::web::Caller;
@@ -112,10 +113,10 @@ async fn person(
     claims: &AccessClaims,
     now: Time,
 ) -> Result<Option<Holder>, StorageError> {
-    let Some(ids) = claims.ids() else { return Ok(None) };
-    let found = room.db.run(move |conn| sessions::find_owner_of_token(conn, &ids, now)).await?;
+    let Some(token) = claims.ids() else { return Ok(None) };
+    let found = room.db.ask(LiveOfToken { token, now }).await?;
     let same = |user: &User| room.mint.subject_of(client, user.id) == claims.sub;
-    Ok(found.filter(same).map(|user| Holder::Person(Box::new(user))))
+    Ok(found.map(|(_, user)| user).filter(same).map(|user| Holder::Person(Box::new(user))))
 }
 
 /// When the token ends that would be taken for fresh ones now, if it is left unused; none of any other.

@@ -23,7 +23,6 @@ use crate::domain::forward::{Needed, ProtectedHost, RequestPath, SHORTEST_MAX_AG
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::forward_auth::cookies::HostCookies;
 use crate::forward_auth::{ForwardAuth, Room};
-use crate::storage::audit;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::form::Form;
@@ -313,7 +312,7 @@ impl Rooms {
             subject_name: Some(host.name.clone()),
             ..Event::new(EventKind::ForwardDenied, self.site.clock.now(), &caller.provenance)
         };
-        self.guard.accounts.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.guard.accounts.db.ask(event).await?;
         Err(Failure::new(Kind::Forbidden, "This account may not use this app."))
     }
 

@@ -1,16 +1,22 @@
 //! The audit trail.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
+use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::schema::audit_events;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{Id, UserId};
+use crate::statement;
 
-#[derive(Insertable)]
+#[derive(Insertable, Serialize)]
 #[diesel(table_name = audit_events)]
 struct NewRow<'a> {
     at: Time,
@@ -25,22 +31,56 @@ struct NewRow<'a> {
     detail: &'a Value,
 }
 
-/// Writes one event. Call it in the transaction of its cause.
+impl<'a> From<&'a Event> for NewRow<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            at: event.at,
+            kind: event.kind.as_str(),
+            user_id: event.user.map(Id::uuid),
+            session_id: event.session.map(Id::uuid),
+            client_id: event.client.as_deref(),
+            subject: event.subject.as_deref(),
+            subject_name: event.subject_name.as_deref(),
+            address_class: event.origin.address_class.as_deref(),
+            request_id: event.origin.request_id.as_deref(),
+            detail: &event.detail,
+        }
+    }
+}
+
+/// Writes one event. Call it in the transaction of its cause; an event whose cause is no change of the database is asked to
+/// be written with [`Db::ask`](super::Db::ask).
 pub fn insert(conn: &mut PgConnection, event: &Event) -> Result<(), StorageError> {
-    let row = NewRow {
-        at: event.at,
-        kind: event.kind.as_str(),
-        user_id: event.user.map(Id::uuid),
-        session_id: event.session.map(Id::uuid),
-        client_id: event.client.as_deref(),
-        subject: event.subject.as_deref(),
-        subject_name: event.subject_name.as_deref(),
-        address_class: event.origin.address_class.as_deref(),
-        request_id: event.origin.request_id.as_deref(),
-        detail: &event.detail,
-    };
-    diesel::insert_into(audit_events::table).values(row).execute(conn)?;
+    diesel::insert_into(audit_events::table).values(NewRow::from(event)).execute(conn)?;
     Ok(())
+}
+
+statement! {
+    InsertAll { events: String => Text } -> BigInt,
+    ", written AS (
+        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
+        SELECT at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail
+        FROM json_to_recordset($1::json) AS event (n int, at timestamptz, kind text, user_id uuid, session_id uuid,
+            client_id text, subject text, subject_name text, address_class text, request_id text, detail jsonb)
+        ORDER BY n
+        RETURNING id
+    )
+    SELECT count(*) FROM written"
+}
+
+impl Batch for Event {
+    type Answer = ();
+    const LOCKS: bool = false;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.events
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
+        let events = batch::rows(all.iter().map(NewRow::from))?;
+        let _written: i64 = InsertAll { events }.get_result(conn)?;
+        Ok(vec![Some(()); all.len()])
+    }
 }
 
 /// One event as its owner may see it.

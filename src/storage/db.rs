@@ -10,6 +10,7 @@ use diesel::{Connection as _, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StorageError;
+use super::batch::Queues;
 
 /// How the pool behaves.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Db {
     permits: Arc<Semaphore>,
     wait: Duration,
     answer_within: Duration,
+    queues: Arc<Queues>,
+    lanes: usize,
 }
 
 /// What a piece of work may take beyond its wait for a connection and one statement's longest time: the way there and back.
@@ -78,9 +81,11 @@ impl ManageConnection for Manager {
 impl Db {
     /// Opens the pool. Does not wait for a connection: an unreachable database is an error of the first query.
     pub fn open(settings: &DbSettings) -> Result<Self, StorageError> {
+        // Nearly all that is asked is found by an index. A plan that was made while a table was small, and walks through it,
+        // would be kept while it grows; where there is no index it is walked through all the same.
         let prepare = format!(
             "SET application_name = 'passmint'; SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET lock_timeout = {}; \
-             SET idle_in_transaction_session_timeout = 5000",
+             SET idle_in_transaction_session_timeout = 5000; SET enable_seqscan = off; SET jit = off",
             settings.statement_timeout.as_millis(),
             settings.lock_timeout.as_millis(),
         );
@@ -99,6 +104,8 @@ impl Db {
             permits: Arc::new(Semaphore::new(settings.pool as usize)),
             wait: settings.wait,
             answer_within: settings.wait + settings.statement_timeout + ON_THE_WAY,
+            queues: Arc::default(),
+            lanes: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)),
         })
     }
 
@@ -204,6 +211,21 @@ impl Db {
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         self.blocking(|conn| conn.transaction(work))
+    }
+
+    /// Where callers wait to ask together; see [`batch`](super::batch).
+    pub(super) fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// Most batches of a kind that are under way at once.
+    pub(super) const fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Longest that a caller waits for an answer.
+    pub(super) const fn answer_within(&self) -> Duration {
+        self.answer_within
     }
 
     /// Connections open and idle, for the metrics.

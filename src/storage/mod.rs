@@ -9,6 +9,7 @@
 pub mod action_tokens;
 pub mod audit;
 pub mod authorization_codes;
+pub mod batch;
 pub mod bridges;
 pub mod ceremonies;
 pub mod changes;

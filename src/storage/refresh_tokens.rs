@@ -1,21 +1,25 @@
 //! Refresh families: one row each, one live leaf.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
+use super::batch::{self, Batch, Bytea, Locked, Queue, Queues};
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
 use super::sessions::claims_of;
-use super::users::{self as people, UserRow};
+use super::users::{self as people, UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Family, Standing};
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::{User, UserStatus};
-use crate::statement;
+use crate::{batch_statement, statement};
 
 /// A rotation about to be made.
 #[derive(Clone, Debug)]
@@ -49,54 +53,79 @@ pub struct Rotated {
     pub hook_claims: Map<String, Value>,
 }
 
-type UserColumns = (
-    SqlUuid,
-    Binary,
-    Nullable<Text>,
-    Nullable<Timestamptz>,
-    Nullable<Text>,
-    Nullable<Text>,
-    Text,
-    BigInt,
-    Timestamptz,
-    Timestamptz,
-    Jsonb,
-);
+#[derive(Serialize)]
+struct RotationRow<'a> {
+    family: Uuid,
+    presented: Bytea<'a>,
+    client: &'a str,
+    successor: Bytea<'a>,
+    key: Option<&'a str>,
+    expires_at: Time,
+    now: Time,
+}
 
-statement! {
-    Rotate {
-        family: Uuid => SqlUuid, presented: Vec<u8> => Binary, client: String => Text, successor: Vec<u8> => Binary,
-        key: Option<String> => Nullable<Text>, expires_at: Time => Timestamptz, now: Time => Timestamptz,
-    } -> (Timestamptz, Bool, Nullable<Jsonb>, UserColumns),
-    "UPDATE refresh_tokens
-     SET previous_digest = leaf_digest, rotated_at = $7, leaf_digest = $4, leaf_key = coalesce($5, leaf_key), leaf_issued_at = $7,
-         leaf_expires_at = least($6, refresh_tokens.ends_at), generation = generation + 1
-     FROM sessions JOIN users ON users.id = sessions.user_id
-     WHERE family = $1 AND leaf_digest = $2 AND refresh_tokens.client_id = $3 AND refresh_tokens.revoked_at IS NULL
-       AND leaf_expires_at > $7 AND refresh_tokens.ends_at > $7
-       AND sessions.id = refresh_tokens.session_id AND sessions.revoked_at IS NULL AND sessions.ends_at > $7
-       AND users.status = 'active'
-     RETURNING leaf_expires_at, refresh_tokens.offline, sessions.hook_claims, users.id, users.user_handle, users.email, users.email_verified_at, users.name,
-         users.locale, users.status, users.epoch, users.created_at, users.updated_at, users.profile"
+batch_statement! {
+    RotateTogether, RotateAlone -> (Integer, Timestamptz, Bool, Nullable<Jsonb>, UserColumns),
+    concat!(
+        ", rotation AS (
+            SELECT * FROM json_to_recordset($1::json) AS rotation (n int, family uuid, presented bytea, client text,
+                successor bytea, key text, expires_at timestamptz, now timestamptz)
+        ), users AS MATERIALIZED (
+            SELECT rotation.*, hook_claims, ", user_columns!(), " FROM rotation
+            CROSS JOIN LATERAL (
+                SELECT session_id FROM refresh_tokens
+                WHERE family = rotation.family AND leaf_digest = presented AND client_id = client AND revoked_at IS NULL
+                  AND leaf_expires_at > now AND ends_at > now
+                FOR NO KEY UPDATE"
+    ),
+    concat!(
+        "   ) AS live
+            CROSS JOIN LATERAL (
+                SELECT * FROM sessions WHERE id = session_id AND revoked_at IS NULL AND ends_at > now OFFSET 0
+            ) AS sessions
+            CROSS JOIN LATERAL (SELECT * FROM users WHERE id = user_id AND status = 'active' OFFSET 0) AS users
+        ), rotated AS (
+            UPDATE refresh_tokens
+            SET previous_digest = leaf_digest, rotated_at = rotation.now, leaf_digest = successor,
+                leaf_key = coalesce(key, leaf_key), leaf_issued_at = rotation.now,
+                leaf_expires_at = least(rotation.expires_at, refresh_tokens.ends_at), generation = generation + 1
+            FROM users AS rotation
+            WHERE refresh_tokens.family = rotation.family AND refresh_tokens.family = ANY (ARRAY(SELECT family FROM users))
+            RETURNING n, leaf_expires_at, offline
+        )
+        SELECT n, rotated.leaf_expires_at, rotated.offline, hook_claims, ", user_columns!(), " FROM rotated JOIN users USING (n)"
+    )
 }
 
 /// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
 /// exactly one of any number of callers succeeds.
-pub fn rotate(conn: &mut PgConnection, rotation: &Rotation) -> Result<Option<Rotated>, StorageError> {
-    let statement = Rotate {
-        family: rotation.family.uuid(),
-        presented: rotation.presented.as_bytes().to_vec(),
-        client: rotation.client.clone(),
-        successor: rotation.successor.as_bytes().to_vec(),
-        key: rotation.successor_key.clone(),
-        expires_at: rotation.successor_expires_at,
-        now: rotation.now,
-    };
-    let row: Option<(Time, bool, Option<Value>, UserRow)> = statement.get_result(conn).optional()?;
-    row.map(|(leaf_expires_at, offline, claims, user)| {
-        Ok(Rotated { leaf_expires_at, offline, user: user.try_into()?, hook_claims: claims_of(claims) })
-    })
-    .transpose()
+impl Batch for Rotation {
+    type Answer = Rotated;
+    const LOCKS: bool = true;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.rotations
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Rotated>>, StorageError> {
+        let rows = batch::rows(all.iter().map(|rotation| RotationRow {
+            family: rotation.family.uuid(),
+            presented: Bytea(rotation.presented.as_bytes()),
+            client: &rotation.client,
+            successor: Bytea(rotation.successor.as_bytes()),
+            key: rotation.successor_key.as_deref(),
+            expires_at: rotation.successor_expires_at,
+            now: rotation.now,
+        }))?;
+        let rotated: Vec<(i32, Time, bool, Option<Value>, UserRow)> = match locked {
+            Locked::Skipped => RotateTogether { rows }.load(conn)?,
+            Locked::Awaited => RotateAlone { rows }.load(conn)?,
+        };
+        let rotated = rotated.into_iter().map(|(n, leaf_expires_at, offline, claims, user)| {
+            Ok((n, Rotated { leaf_expires_at, offline, user: user.try_into()?, hook_claims: claims_of(claims) }))
+        });
+        Ok(batch::in_order(all.len(), rotated.collect::<Result<Vec<_>, StorageError>>()?))
+    }
 }
 
 #[derive(Queryable, Selectable)]

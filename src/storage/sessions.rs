@@ -1,19 +1,24 @@
 //! Sessions.
 
-use diesel::dsl::{auto_type, exists, not};
+use std::sync::Arc;
+
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
+use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::credentials::Texts;
-use super::schema::{revoked_tokens, sessions, users};
-use super::users::UserRow;
+use super::schema::{sessions, users};
+use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::id::{Id, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 use crate::domain::user::{User, UserStatus};
+use crate::statement;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
@@ -87,40 +92,92 @@ pub fn find_live(
 }
 
 /// The live session that a genuine access token lives with, and its owner; none when the token itself or its grant was
-/// revoked. The one question behind every place that relies on an access token.
+/// revoked. The one question behind every place that relies on an access token, asked with [`Db::ask`](super::Db::ask).
+#[derive(Clone, Copy, Debug)]
+pub struct LiveOfToken {
+    /// What is in the token.
+    pub token: TokenIds,
+    /// Now.
+    pub now: Time,
+}
+
+#[derive(Serialize)]
+struct TokenRow {
+    session: Uuid,
+    jti: Option<Uuid>,
+    grant_id: Option<Uuid>,
+    now: Time,
+}
+
+type SessionColumns = (
+    SqlUuid,
+    SqlUuid,
+    Nullable<Text>,
+    Nullable<SqlUuid>,
+    Text,
+    Array<Text>,
+    Nullable<Text>,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Jsonb>,
+);
+
+statement! {
+    FindLiveOfTokens { tokens: String => Text } -> (Integer, SessionColumns, UserColumns),
+    concat!(
+        ", token AS (
+            SELECT * FROM json_to_recordset($1::json) AS token (n int, session uuid, jti uuid, grant_id uuid, now timestamptz)
+        )
+        SELECT n, sessions.id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,
+            sessions.created_at, last_seen_at, expires_at, ends_at, user_agent, address_class, hook_claims, ",
+        user_columns!(),
+        " FROM token
+        CROSS JOIN LATERAL (
+            SELECT * FROM sessions
+            WHERE id = token.session AND revoked_at IS NULL AND ends_at > token.now
+              AND NOT EXISTS (SELECT FROM revoked_tokens WHERE id = token.jti)
+              AND NOT EXISTS (SELECT FROM revoked_tokens WHERE id = token.grant_id)
+            OFFSET 0
+        ) AS sessions
+        CROSS JOIN LATERAL (SELECT * FROM users WHERE id = sessions.user_id AND status = 'active' OFFSET 0) AS users"
+    )
+}
+
+impl Batch for LiveOfToken {
+    type Answer = (Session, User);
+    const LOCKS: bool = false;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.live_of_token
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
+        let tokens = batch::rows(all.iter().map(|LiveOfToken { token, now }| TokenRow {
+            session: token.session.uuid(),
+            jti: token.jti,
+            grant_id: token.grant,
+            now: *now,
+        }))?;
+        let found: Vec<(i32, Row, UserRow)> = FindLiveOfTokens { tokens }.load(conn)?;
+        let found = found.into_iter().map(|(n, session, user)| Ok((n, (session.into(), user.try_into()?))));
+        let found = found.collect::<Result<Vec<_>, StorageError>>()?;
+        Ok(batch::in_order(all.len(), found))
+    }
+}
+
+/// The same on a connection that is held anyway.
 pub fn find_live_of_token(
     conn: &mut PgConnection,
     token: &TokenIds,
     now: Time,
 ) -> Result<Option<(Session, User)>, StorageError> {
-    let row: Option<(Row, UserRow)> =
-        live_of_token(*token, now).select((Row::as_select(), UserRow::as_select())).first(conn).optional()?;
-    row.map(|(session, user)| Ok((session.into(), user.try_into()?))).transpose()
-}
-
-/// The same where only the owner matters, which is half the columns.
-pub fn find_owner_of_token(conn: &mut PgConnection, token: &TokenIds, now: Time) -> Result<Option<User>, StorageError> {
-    let row: Option<UserRow> = live_of_token(*token, now).select(UserRow::as_select()).first(conn).optional()?;
-    row.map(TryInto::try_into).transpose()
-}
-
-/// One comparison for each id instead of one with a list of them: of a statement with a list diesel would write the text anew
-/// at every call, only to find that it is prepared already.
-#[auto_type(no_type_alias)]
-fn live_of_token(token: TokenIds, now: Time) -> _ {
-    let session: Uuid = token.session.uuid();
-    let (token, grant): (Option<Uuid>, Option<Uuid>) = (token.jti, token.grant);
-    let active: &'static str = UserStatus::Active.as_str();
-    let token_revoked = revoked_tokens::table.filter(revoked_tokens::id.nullable().eq(token));
-    let grant_revoked = revoked_tokens::table.filter(revoked_tokens::id.nullable().eq(grant));
-    sessions::table
-        .inner_join(users::table)
-        .filter(sessions::id.eq(session))
-        .filter(not(exists(token_revoked)))
-        .filter(not(exists(grant_revoked)))
-        .filter(sessions::revoked_at.is_null())
-        .filter(sessions::ends_at.gt(now))
-        .filter(users::status.eq(active))
+    LiveOfToken { token: *token, now }.one(conn)
 }
 
 /// Whose a session is, whatever its state.

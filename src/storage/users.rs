@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -30,6 +30,30 @@ pub(super) struct UserRow {
     updated_at: Time,
     profile: Value,
 }
+
+/// The columns of [`UserRow`], for statements written by hand.
+pub(super) type UserColumns = (
+    SqlUuid,
+    Binary,
+    Nullable<Text>,
+    Nullable<Timestamptz>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Text,
+    BigInt,
+    Timestamptz,
+    Timestamptz,
+    Jsonb,
+);
+
+/// Their names, in a statement that knows the table as `users`.
+macro_rules! user_columns {
+    () => {
+        "users.id, users.user_handle, users.email, users.email_verified_at, users.name, users.locale, users.status, \
+         users.epoch, users.created_at, users.updated_at, users.profile"
+    };
+}
+pub(super) use user_columns;
 
 impl TryFrom<UserRow> for User {
     type Error = StorageError;

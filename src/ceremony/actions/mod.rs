@@ -30,7 +30,7 @@ use crate::domain::client::Client;
 use crate::domain::id::UserId;
 use crate::domain::secret::PlainToken;
 use crate::domain::user::User;
-use crate::storage::{StorageError, action_tokens, audit, credentials, users};
+use crate::storage::{StorageError, action_tokens, credentials, users};
 
 /// A request that proves its right by an action token.
 #[derive(Clone, Copy)]
@@ -160,7 +160,7 @@ impl Ceremonies {
             event.subject = Some(token.id.to_string());
             event.detail["action"] = token.action.as_str().into();
         }
-        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.db.ask(event).await?;
         result
     }
 }

@@ -31,7 +31,7 @@ impl Ceremonies {
             detail: serde_json::json!({ "reason": why }),
             ..Event::new(EventKind::ResultRefused, self.clock.now(), origin)
         };
-        self.db.run(move |conn| audit::insert(conn, &event)).await?;
+        self.db.ask(event).await?;
         redeemed
     }
 

@@ -10,6 +10,7 @@ use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::domain::client::ClientKind;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::domain::text;
 use crate::storage::clients;
 
 /// Makes a secret, stores nothing. Needs neither configuration nor database.
@@ -61,9 +62,5 @@ pub fn show(secret: &PlainToken, as_json: bool) -> Outcome {
 
 /// The digest as the configuration takes it.
 pub fn hex(digest: &TokenDigest) -> String {
-    use std::fmt::Write as _;
-    digest.as_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    text::hex(digest.as_bytes())
 }

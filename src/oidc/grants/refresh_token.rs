@@ -143,7 +143,7 @@ pub async fn refresh(
         .then(|| room.mint.successor(&presented.claims, presented.family))
         .transpose()?;
     let rotation = rotation(room, client, &presented, successor.as_ref(), now);
-    let rotated = room.db.run(move |conn| refresh_tokens::rotate(conn, &rotation)).await?;
+    let rotated = room.db.ask(rotation).await?;
     let (leaf, user) = match rotated {
         Some(Rotated { leaf_expires_at: expires_at, offline, user, hook_claims }) => {
             let kid = successor.map(|successor| successor.kid);

@@ -9,7 +9,6 @@
 //!     .s.PGSQL.5432        the socket, unless its path would be too long
 //! ```
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -20,6 +19,7 @@ use aws_lc_rs::digest;
 use super::error::ClusterError;
 use super::files;
 use super::owner::Owner;
+use crate::domain::text::hex;
 
 /// Where root keeps the clusters of checkouts that PostgreSQL's user cannot enter.
 const STATE: &str = "/var/lib/passmint";
@@ -106,10 +106,7 @@ fn resolved(path: &Path) -> Result<PathBuf, ClusterError> {
 
 fn hash(path: &Path) -> String {
     let digest = digest::digest(&digest::SHA256, path.as_os_str().as_bytes());
-    digest.as_ref().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&digest.as_ref()[..8])
 }
 
 /// Whether a socket in `directory` has a path that the kernel takes, and that neither libpq (a comma separates hosts) nor

@@ -4,12 +4,12 @@
 //! page from before an upgrade gets a 404 for its old name rather than a file that does not fit it. To add one: a line in
 //! `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use actix_web::ResponseError as _;
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::domain::text::hex;
 use crate::web::error::{Failure, Kind, Problem};
 
 /// Where the files are served: `GET /assets/{name}`.
@@ -70,10 +70,7 @@ static URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
 
 /// Leaks three short strings, once in the life of the process: they are needed until its end.
 fn named(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Named {
-    let mut hash = String::with_capacity(12);
-    for byte in &digest(&SHA256, bytes).as_ref()[..6] {
-        let _ = write!(hash, "{byte:02x}");
-    }
+    let hash = hex(&digest(&SHA256, bytes).as_ref()[..6]);
     let url: &'static str = format!("{PREFIX}{stem}.{hash}.{extension}").leak();
     let etag: &'static str = format!("\"{hash}\"").leak();
     Named { name: &url[PREFIX.len()..], url, asset: Asset { bytes, content_type, etag } }

@@ -27,7 +27,8 @@ use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::sign_in::ForeignSession;
-use crate::storage::{StorageError, audit, consents, sessions, users};
+use crate::storage::sessions::LiveOfToken;
+use crate::storage::consents;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 use crate::web::error::{Failure, Kind};
@@ -189,40 +190,21 @@ async fn alive(
     (subject, actor): (&Opened, Option<&OpenedActor>),
     now: Time,
 ) -> Result<Person, ExchangeError> {
-    let ids = owner.ids;
-    let members = client.definition.allowed_groups.clone();
-    let actor_lives = actor.map(|actor| actor.lives.clone());
-    let consenting = owner.consents_for(subject.policy.kind);
-    let found = room
-        .db
-        .run(move |conn| {
-            let Some((session, user)) = sessions::find_live_of_token(conn, &ids, now)? else { return Ok(None) };
-            if let Some(client) = &consenting
-                && consents::find(conn, user.id, client)?.is_none()
-            {
-                return Ok(None);
-            }
-            let is_member = members.is_empty() || users::is_in_any(conn, user.id, &members)?;
-            let acting = actor_lives.map(|lives| lives.find(conn, now)).transpose()?;
-            Ok::<_, StorageError>(Some((session, user, is_member, acting)))
-        })
-        .await?;
-    let (session, user, is_member, acting) = found.ok_or(ExchangeError::Ended)?;
-    if !owner.is(room, &user) {
-        return Err(ExchangeError::Ended);
+    let found = room.db.ask(LiveOfToken { token: owner.ids, now }).await?;
+    let (session, user) = found.filter(|(_, user)| owner.is(room, user)).ok_or(ExchangeError::Ended)?;
+    if let Some(allowing) = owner.consents_for(subject.policy.kind) {
+        let id = user.id;
+        let allowed = room.db.run(move |conn| consents::find(conn, id, &allowing)).await?;
+        allowed.ok_or(ExchangeError::Ended)?;
     }
-    if !is_member {
+    if !room.may_use(client, user.id).await? {
         return Err(ExchangeError::NotInGroup);
     }
-    match (actor, acting) {
-        (Some(actor), Some(found)) if !actor.lives.is(room, &found) => Err(ExchangeError::ActorEnded),
-        _ => {
-            // The session may have been renewed since, with another passkey than the token tells of.
-            let is_same = subject.authentication.auth_time == Some(session.auth_time.timestamp());
-            let passkey = session.passkey.filter(|_| is_same);
-            Ok(Person { user, session: session.id, passkey, hook_claims: Map::new() })
-        }
-    }
+    require_alive(room, actor, now).await?;
+    // The session may have been renewed since, with another passkey than the token tells of.
+    let is_same = subject.authentication.auth_time == Some(session.auth_time.timestamp());
+    let passkey = session.passkey.filter(|_| is_same);
+    Ok(Person { user, session: session.id, passkey, hook_claims: Map::new() })
 }
 
 /// The actor must be alive where the subject has no session of ours to look at in the same visit.
@@ -284,7 +266,7 @@ async fn own_token(
     let for_others = issued.token_type == NOT_APPLICABLE;
     if !granted.narrows_own || for_others {
         let event = witnessed(decided, issued.jti.clone());
-        room.db.run(move |conn| audit::insert(conn, &event)).await?;
+        room.db.ask(event).await?;
     }
     Ok(ExchangeResponse {
         access_token: issued.token,

@@ -106,7 +106,10 @@ pub(super) enum Found {
 impl Lives {
     pub(super) fn find(&self, conn: &mut PgConnection, now: Time) -> Result<Found, StorageError> {
         match self {
-            Self::Person(owner) => sessions::find_owner_of_token(conn, &owner.ids, now).map(Found::Person),
+            Self::Person(owner) => {
+                let found = sessions::find_live_of_token(conn, &owner.ids, now)?;
+                Ok(Found::Person(found.map(|(_, user)| user)))
+            }
             Self::Client(jti) => revoked_tokens::contains(conn, *jti).map(Found::Client),
         }
     }

@@ -1,0 +1,251 @@
+//! Many callers, one statement: what is asked of the database while it is busy is asked together as soon as it is free.
+//!
+//! Nobody waits for company. A question that comes alone goes at once, alone; those that come while it is under way make the
+//! next batch. So a lightly loaded server is as quick as without, and a loaded one pays for planning, messages, threads and
+//! the write to the disk once for a batch instead of once for each.
+//!
+//! What must always hold: a batch is one statement, so it is done whole or not at all; it waits for nobody's lock while it holds
+//! others (`SKIP LOCKED`), so it can take part in no deadlock; and what it leaves alone — locked rows, conditions that do not
+//! hold, the second of two for one row — is tried again by itself, where its caller alone waits and learns why not.
+//!
+//! To add a question: a type with [`Batch`], and its [`Queue`] in [`Queues`]. Its statement ([`batch_statement!`]) reads its rows
+//! from JSON ([`rows`]), finds each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a lock, which PostgreSQL cannot turn
+//! round into a walk through the whole table, and changes only rows that it has locked so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use diesel::PgConnection;
+use diesel::r2d2::R2D2Connection as _;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::db::Db;
+use super::refresh_tokens::Rotation;
+use super::sessions::LiveOfToken;
+use super::{StorageError, error};
+use crate::domain::audit::Event;
+use crate::domain::text::hex;
+
+/// Most that are asked together: beyond some dozens there is nothing left to share.
+const MOST: usize = 64;
+
+/// What a statement does about rows that somebody else has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// Leaves them alone.
+    Skipped,
+    /// Waits for them.
+    Awaited,
+}
+
+/// One question of a kind that can be asked for many at once.
+pub trait Batch: Send + Sized + 'static {
+    /// What is answered where the question's conditions hold.
+    type Answer: Send + 'static;
+
+    /// Whether its statement locks rows. What locks none is answered for good at the first try.
+    const LOCKS: bool;
+
+    /// Where the callers of this kind wait.
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>>;
+
+    /// Asks for all in one statement. Answers in the order of `all`, `None` where a condition does not hold, and for what is
+    /// locked and skipped.
+    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked)
+    -> Result<Vec<Option<Self::Answer>>, StorageError>;
+
+    /// Asks for this one on a connection that is held anyway.
+    fn one(self, conn: &mut PgConnection) -> Result<Option<Self::Answer>, StorageError> {
+        Ok(Self::all(conn, &[self], Locked::Awaited)?.pop().flatten())
+    }
+}
+
+/// Defines both forms of a statement, of which the first skips locked rows and the second waits for them. Its text is in two
+/// parts, of which the first ends with the locking clause. Of its one parameter, `$1`, it makes rows by `json_to_recordset`.
+#[macro_export]
+macro_rules! batch_statement {
+    ($together:ident, $alone:ident -> $answer:ty, $locking:expr, $rest:expr) => {
+        $crate::statement! { $together { rows: String => diesel::sql_types::Text } -> $answer, concat!($locking, " SKIP LOCKED ", $rest) }
+        $crate::statement! { $alone { rows: String => diesel::sql_types::Text } -> $answer, concat!($locking, " ", $rest) }
+    };
+}
+
+/// Bytes as `bytea` reads them from text.
+pub(super) struct Bytea<'a>(pub &'a [u8]);
+
+impl Serialize for Bytea<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("\\x{}", hex(self.0)))
+    }
+}
+
+/// The queues of all kinds.
+#[derive(Default)]
+pub struct Queues {
+    pub(super) events: Arc<Queue<Event>>,
+    pub(super) live_of_token: Arc<Queue<LiveOfToken>>,
+    pub(super) rotations: Arc<Queue<Rotation>>,
+}
+
+/// The callers of one kind that wait.
+pub struct Queue<B: Batch>(Mutex<Waiting<B>>);
+
+struct Waiting<B: Batch> {
+    callers: VecDeque<Caller<B>>,
+    /// Batches under way.
+    lanes: usize,
+}
+
+struct Caller<B: Batch> {
+    question: B,
+    reply: oneshot::Sender<Reply<B>>,
+}
+
+/// What a caller hears.
+enum Reply<B: Batch> {
+    Answer(Option<B::Answer>),
+    /// The question back: the batch left it alone.
+    LeftAlone(B),
+    /// The database was lost, or could not be reached.
+    Failed(StorageError),
+}
+
+impl<B: Batch> Default for Queue<B> {
+    fn default() -> Self {
+        Self(Mutex::new(Waiting { callers: VecDeque::new(), lanes: 0 }))
+    }
+}
+
+impl<B: Batch> Queue<B> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a caller; gives the lane that has to be opened for it, if one may be.
+    fn join(self: &Arc<Self>, caller: Caller<B>, most_lanes: usize) -> Option<Lane<B>> {
+        let mut waiting = self.lock();
+        waiting.callers.push_back(caller);
+        (waiting.lanes < most_lanes).then(|| {
+            waiting.lanes += 1;
+            Lane { queue: Arc::clone(self), is_open: true }
+        })
+    }
+}
+
+/// One worker at a queue, until it is empty.
+struct Lane<B: Batch> {
+    queue: Arc<Queue<B>>,
+    is_open: bool,
+}
+
+impl<B: Batch> Lane<B> {
+    fn run(mut self, db: &Db) {
+        while let Some(callers) = self.next() {
+            serve(db, callers);
+        }
+    }
+
+    /// The next batch. The lane closes under the same lock that finds nobody waiting, so nobody is left behind.
+    fn next(&mut self) -> Option<Vec<Caller<B>>> {
+        let mut waiting = self.queue.lock();
+        if waiting.callers.is_empty() {
+            waiting.lanes -= 1;
+            self.is_open = false;
+            return None;
+        }
+        let most = waiting.callers.len().min(MOST);
+        Some(waiting.callers.drain(..most).collect())
+    }
+}
+
+/// A lane that a panic took away must not count for ever.
+impl<B: Batch> Drop for Lane<B> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.queue.lock().lanes -= 1;
+        }
+    }
+}
+
+fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
+    let (questions, replies): (Vec<B>, Vec<_>) = callers.into_iter().map(|one| (one.question, one.reply)).unzip();
+    let asked = db.blocking(|conn| match B::all(conn, &questions, Locked::Skipped) {
+        Err(fault) if conn.ping().is_err() => Err(fault),
+        Err(fault) => {
+            // One of them may be to blame; by itself it will be told.
+            tracing::warn!(error = error::in_one_line(&fault), size = questions.len(), "a batch failed, its parts go on alone");
+            Ok(None)
+        }
+        done => done.map(Some),
+    });
+    let answers = match asked {
+        Ok(answers) => answers,
+        Err(fault) => return fail(replies, &fault),
+    };
+    let is_final = answers.is_some() && !B::LOCKS;
+    let mut answers = answers.unwrap_or_default().into_iter();
+    for (question, reply) in questions.into_iter().zip(replies) {
+        let told = match answers.next().flatten() {
+            None if !is_final => Reply::LeftAlone(question),
+            answer => Reply::Answer(answer),
+        };
+        // A caller that left hears nothing.
+        let _ = reply.send(told);
+    }
+}
+
+/// The same fault for all. Of a lost connection nobody knows whether the batch was done, so nothing is tried again.
+fn fail<B: Batch>(replies: Vec<oneshot::Sender<Reply<B>>>, fault: &StorageError) {
+    tracing::warn!(error = error::in_one_line(fault), size = replies.len(), "a batch could not be asked");
+    for reply in replies {
+        let fault = match fault {
+            StorageError::NoConnection(_) => StorageError::NoConnection(None),
+            _ => StorageError::NoAnswer,
+        };
+        let _ = reply.send(Reply::Failed(fault));
+    }
+}
+
+impl Db {
+    /// Asks a question together with whoever asks one of its kind at the same time. `None` when a condition does not hold.
+    ///
+    /// # Errors
+    /// As [`Db::run`] has them.
+    pub async fn ask<B: Batch>(&self, question: B) -> Result<Option<B::Answer>, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        if let Some(lane) = B::queue(self.queues()).join(Caller { question, reply }, self.lanes()) {
+            let db = self.clone();
+            tokio::task::spawn_blocking(move || lane.run(&db));
+        }
+        let reply = tokio::time::timeout(self.answer_within(), answer).await.map_err(|_| StorageError::NoAnswer)?;
+        match reply.map_err(|_| StorageError::Stopping)? {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::LeftAlone(question) => self.run(move |conn| question.one(conn)).await,
+            Reply::Failed(fault) => Err(fault),
+        }
+    }
+}
+
+/// Rows for `json_to_recordset`, each with its number `n`.
+pub(super) fn rows<T: Serialize>(all: impl Iterator<Item = T>) -> Result<String, StorageError> {
+    #[derive(Serialize)]
+    struct Numbered<T> {
+        n: usize,
+        #[serde(flatten)]
+        row: T,
+    }
+    let all: Vec<_> = all.enumerate().map(|(n, row)| Numbered { n, row }).collect();
+    serde_json::to_string(&all).map_err(|fault| StorageError::corrupt("json_to_recordset", all.len(), fault))
+}
+
+/// Answers by their numbers, in the order of the questions.
+pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (i32, A)>) -> Vec<Option<A>> {
+    let mut all: Vec<Option<A>> = std::iter::repeat_with(|| None).take(size).collect();
+    for (n, answer) in answers {
+        if let Some(place) = usize::try_from(n).ok().and_then(|n| all.get_mut(n)) {
+            *place = Some(answer);
+        }
+    }
+    all
+}
