@@ -207,11 +207,9 @@ impl Ceremonies {
                 origin: origin.clone(),
             },
         );
-        let opens_session = matches!(ceremony.purpose, Purpose::SignIn { .. });
-        let settled = if opens_session && self.hooks.are_asked(ceremony.wanted.client()) {
-            self.settle_with_hooks(answered).await?
+        let settled = if matches!(ceremony.purpose, Purpose::SignIn { .. }) {
+            self.settle_sign_in(answered).await?
         } else {
-            // Look-up, signature and write in one go off the server's threads: handing over costs more than the look-up.
             self.db.offload(move |_| room.settle(&answered)).await??
         };
         self.deliver(&ceremony.wanted, client.as_deref(), settled, origin).await

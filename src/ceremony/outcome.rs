@@ -23,7 +23,7 @@ use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
-use crate::storage::{StorageError, users};
+use crate::storage::users;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{ActionOutcome, SignedOperation, bind_family};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
@@ -178,25 +178,31 @@ impl Ceremonies {
         ceremony: (&Wanted, Option<&Client>),
         session: &NewSession,
         (user, passkey): (&User, &StoredPasskey),
-        known: impl FnOnce() -> Result<Known, StorageError>,
+        known: Known,
     ) -> Result<(), CeremonyError> {
         let (wanted, Some(client)) = ceremony else { return Ok(()) };
+        if !Self::must_rehearse(wanted, client) {
+            return Ok(());
+        }
         let groups = &client.definition.allowed_groups;
-        let bridge = match wanted {
-            Wanted::Bridge { bridge, inputs, .. } => Some((bridge, inputs)),
-            Wanted::Tokens { .. } if !groups.is_empty() => None,
-            _ => return Ok(()),
-        };
-        let known = known()?;
         if !groups.is_empty() && !known.is_in_any(groups) {
             return Err(CeremonyError::SignInRefused("the person is in no group that may use the client"));
         }
-        match bridge {
-            Some((bridge, inputs)) => {
+        match wanted {
+            Wanted::Bridge { bridge, inputs, .. } => {
                 let request = MintRequest { inputs: inputs.as_ref(), ..mint_request(session, client, user, passkey) };
                 Ok(self.bridges.rehearse(bridge, &request, known, session.now)?)
             }
-            None => Ok(()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what is known of a person decides about what is wanted for a client.
+    pub(super) fn must_rehearse(wanted: &Wanted, client: &Client) -> bool {
+        match wanted {
+            Wanted::Bridge { .. } => true,
+            Wanted::Tokens { .. } => !client.definition.allowed_groups.is_empty(),
+            _ => false,
         }
     }
 

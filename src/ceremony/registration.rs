@@ -284,7 +284,7 @@ impl Ceremonies {
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
         // Nobody else knows anything of somebody who is just being made.
-        self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), || Ok(Known::default()))?;
+        self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), Known::default())?;
         let mut event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
         if self.hooks.are_asked(ceremony.wanted.client()) {
             let passed = self.ask_hooks(&ceremony.wanted, (&user, &[], Newcomer::Yes), &strength, origin).await?;

@@ -1,5 +1,7 @@
-//! The heart of a finish: look up, verify, record — on one blocking thread, with no connection held while the signature is
-//! verified.
+//! The heart of a finish: look up, verify, record. No connection is held while the signature is verified.
+//!
+//! A sign-in, which is most of what happens here, looks up and records together with others; what is rarer does all of it on one
+//! blocking thread.
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use webauthn_rs_core::proto::{AuthenticationState, UserVerificationPolicy};
 
 use super::Ceremonies;
 use super::error::CeremonyError;
-use super::outcome::Settled;
+use super::outcome::{Plan, Settled};
 use super::relying_party::RelyingParty;
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Wanted};
@@ -22,8 +24,8 @@ use crate::domain::client::Client;
 use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::user::{User, UserStatus};
 use crate::hooks::before::{Passed, SignIn};
-use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::sign_in::{self, VerifiedAssertion};
+use crate::storage::credentials::{self, FindPasskey, StoredPasskey};
+use crate::storage::sign_in::{self, NewSignIn, VerifiedAssertion};
 use crate::storage::{StorageError, audit, sessions, unusable_passkeys, users};
 use crate::tokens::dpop::Jkt;
 
@@ -58,32 +60,98 @@ impl Proven {
     }
 }
 
+/// What an answer with a good signature is.
+enum Judged {
+    Proven(Proven),
+    /// Somebody may hold a copy of the passkey.
+    CounterFell(StoredPasskey, User),
+}
+
+/// A write that is decided.
+struct Prepared {
+    proven: Proven,
+    plan: Plan,
+    write: VerifiedAssertion,
+    event: Event,
+}
+
 impl Ceremonies {
-    /// Finds the passkey, verifies the answer and records the sign-in or step-up. Blocks.
+    /// Finds the passkey, verifies the answer and records what it is for, but for a sign-in. Blocks.
     pub(super) fn settle(&self, answered: &Answered) -> Result<Settled, CeremonyError> {
         let proven = self.prove(answered)?;
-        self.record(answered, proven, Passed::default())
+        self.record(answered, proven)
     }
 
-    /// The same with hooks that are asked in between, while nothing of the database and no thread is held. What they waited for
-    /// may have changed everything: the write repeats every condition.
-    pub(super) async fn settle_with_hooks(self: &Arc<Self>, answered: Answered) -> Result<Settled, CeremonyError> {
+    /// Settles a sign-in: look-up and write are asked together with those of others. Hooks are asked in between, while nothing
+    /// of the database is held; what they waited for may have changed everything: the write repeats every condition.
+    pub(super) async fn settle_sign_in(self: &Arc<Self>, answered: Answered) -> Result<Settled, CeremonyError> {
         let answered = Arc::new(answered);
-        let (room, asked) = (Arc::clone(self), Arc::clone(&answered));
-        let (proven, groups) = self
-            .db
-            .offload(move |_| {
-                let proven = room.prove(&asked)?;
-                let owner = proven.user.id;
-                let groups = room.db.blocking(|conn| users::groups_of(conn, owner))?;
-                Ok::<_, CeremonyError>((proven, groups))
-            })
-            .await??;
-        let strength = proven.strength(&answered.assertion);
+        let party = self.party_asked(&answered)?;
+        let question =
+            FindPasskey { rp_id: party.rp_id.clone(), credential_id: answered.assertion.credential_id.clone() };
+        let judged = match self.db.ask(question).await? {
+            Some(found) => self.judge(&answered, found)?,
+            None => return Err(self.off_thread(&answered, |room, answered| room.not_found(answered)).await?),
+        };
+        let proven = match judged {
+            Judged::Proven(proven) => proven,
+            Judged::CounterFell(passkey, user) => {
+                let suspend = move |room: &Self, answered: &Answered| {
+                    room.suspend(&passkey, &user, answered.assertion.sign_count, &answered.origin)
+                };
+                return Err(self.off_thread(&answered, suspend).await?);
+            }
+        };
+        let passed = self.ask_hooks_if_any(&answered, &proven).await?;
+        self.record_sign_in(&answered, proven, &passed).await
+    }
+
+    async fn ask_hooks_if_any(&self, answered: &Answered, proven: &Proven) -> Result<Passed, CeremonyError> {
+        let Answered { ceremony, assertion, origin, .. } = answered;
+        if !self.hooks.are_asked(ceremony.wanted.client()) {
+            return Ok(Passed::default());
+        }
+        let owner = proven.user.id;
+        let groups = self.db.run(move |conn| users::groups_of(conn, owner)).await?;
         let who = (&proven.user, groups.as_slice(), Newcomer::No);
-        let passed = self.ask_hooks(&answered.ceremony.wanted, who, &strength, &answered.origin).await?;
-        let room = Arc::clone(self);
-        self.db.offload(move |_| room.record(&answered, proven, passed)).await?
+        self.ask_hooks(&ceremony.wanted, who, &proven.strength(assertion), origin).await
+    }
+
+    async fn record_sign_in(
+        self: &Arc<Self>,
+        answered: &Arc<Answered>,
+        proven: Proven,
+        passed: &Passed,
+    ) -> Result<Settled, CeremonyError> {
+        let Prepared { proven, mut plan, write, mut event } = self.prepare(answered, proven, EventKind::SignedIn)?;
+        plan.session.hook_claims.clone_from(&passed.claims);
+        passed.note_failed(&mut event);
+        let Proven { passkey, user, .. } = proven;
+        let (wanted, client) = (&answered.ceremony.wanted, answered.client.as_deref());
+        if client.is_some_and(|client| Self::must_rehearse(wanted, client)) {
+            let owner = user.id;
+            let known = self.db.run(move |conn| Known::of(conn, owner, Needs::ALL)).await?;
+            self.rehearse((wanted, client), &plan.session, (&user, &passkey), known)?;
+        }
+        let new = NewSignIn { assertion: write, session: plan.session.clone(), family: plan.family.clone(), event };
+        let Some(ids) = self.db.ask(new).await? else {
+            let why = move |room: &Self, answered: &Answered| {
+                room.why_not_written(&passkey, &user, answered.assertion.sign_count, &answered.origin)
+            };
+            return Err(self.off_thread(answered, why).await?);
+        };
+        let signal = Signal::new(&user, &passkey.rp_id, ids.iter().map(Vec::as_slice));
+        Ok(Settled { plan, user, passkey, signal })
+    }
+
+    /// Finds out, off the server's threads, why a sign-in is refused.
+    async fn off_thread(
+        self: &Arc<Self>,
+        answered: &Arc<Answered>,
+        why: impl FnOnce(&Self, &Answered) -> Result<CeremonyError, CeremonyError> + Send + 'static,
+    ) -> Result<CeremonyError, CeremonyError> {
+        let (room, answered) = (Arc::clone(self), Arc::clone(answered));
+        self.db.offload(move |_| why(&room, &answered)).await?
     }
 
     /// Asks the hooks about a sign-in or sign-up that is proven, and not written.
@@ -111,22 +179,38 @@ impl Ceremonies {
         self.hooks.ask(&sign_in).await.map_err(|refusal| CeremonyError::Hook { user: known, refusal })
     }
 
+    fn party_asked(&self, answered: &Answered) -> Result<&RelyingParty, CeremonyError> {
+        self.profiles.named(&answered.ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)
+    }
+
     /// Finds the passkey and verifies the answer. Blocks.
     fn prove(&self, answered: &Answered) -> Result<Proven, CeremonyError> {
-        let Answered { ceremony, assertion, origin, .. } = answered;
-        let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
-        let (state, discoverable, expected) = match &ceremony.purpose {
-            Purpose::SignIn { state, offered } => (state, offered.is_none(), None),
-            Purpose::StepUp { state, user, .. } => (state, false, Some(*user)),
-            Purpose::Prove { state, permit, .. } => (state, false, Some(permit.user)),
-            Purpose::Sign { state, signing, .. } => (state, false, Some(signing.user)),
+        let rp_id = &self.party_asked(answered)?.rp_id;
+        let assertion = &answered.assertion;
+        let found = self.db.blocking(|conn| credentials::find_with_owner(conn, rp_id, &assertion.credential_id))?;
+        let Some(found) = found else { return Err(self.not_found(answered)?) };
+        match self.judge(answered, found)? {
+            Judged::Proven(proven) => Ok(proven),
+            Judged::CounterFell(passkey, user) => {
+                Err(self.suspend(&passkey, &user, assertion.sign_count, &answered.origin)?)
+            }
+        }
+    }
+
+    /// Verifies the answer against the passkey that was found.
+    fn judge(&self, answered: &Answered, (passkey, user): (StoredPasskey, User)) -> Result<Judged, CeremonyError> {
+        let Answered { ceremony, assertion, .. } = answered;
+        let (state, expected) = match &ceremony.purpose {
+            Purpose::SignIn { state, .. } => (state, None),
+            Purpose::StepUp { state, user, .. } => (state, Some(*user)),
+            Purpose::Prove { state, permit, .. } => (state, Some(permit.user)),
+            Purpose::Sign { state, signing, .. } => (state, Some(signing.user)),
             Purpose::SignUp { .. } | Purpose::Add { .. } | Purpose::Enrol { .. } => {
                 return Err(CeremonyError::Foreign("kind"));
             }
         };
-        let (passkey, user) = self.find(assertion, party, discoverable)?;
-        check_handle(assertion, &passkey, discoverable)?;
-        let user_verified = self.verify(assertion, state, party, &passkey)?;
+        check_handle(assertion, &passkey, is_discoverable(ceremony))?;
+        let user_verified = self.verify(assertion, state, self.party_asked(answered)?, &passkey)?;
         if expected.is_some_and(|expected| expected != user.id) {
             return Err(CeremonyError::Foreign("person"));
         }
@@ -139,32 +223,51 @@ impl Ceremonies {
         }
         let rule = passkey.counter_rule(self.policy.synced_counter);
         if !rule.accepts(passkey.sign_count, assertion.sign_count) {
-            return Err(self.suspend(&passkey, &user, assertion.sign_count, origin)?);
+            return Ok(Judged::CounterFell(passkey, user));
         }
-        Ok(Proven { passkey, user, rule, user_verified })
+        Ok(Judged::Proven(Proven { passkey, user, rule, user_verified }))
     }
 
-    /// Writes what was proven. Blocks.
-    fn record(&self, answered: &Answered, proven: Proven, passed: Passed) -> Result<Settled, CeremonyError> {
+    /// Decides all that is written of what was proven.
+    fn prepare(&self, answered: &Answered, mut proven: Proven, kind: EventKind) -> Result<Prepared, CeremonyError> {
         let Answered { ceremony, client, key, assertion, origin } = answered;
         let strength = proven.strength(assertion);
-        let Proven { mut passkey, user, rule, user_verified } = proven;
+        let Proven { passkey, user, rule, user_verified } = &mut proven;
         let now = self.clock.now();
         let regressed = !CounterRule::rises(passkey.sign_count, assertion.sign_count);
         passkey.backup_eligible = assertion.flags.backup_eligible;
         passkey.backup_state = assertion.flags.backup_state;
         passkey.last_used_at = Some(now);
         let mut plan = self.plan(&ceremony.wanted, (client.as_deref(), key.as_ref()), &strength, now)?;
+        if let Purpose::StepUp { session, .. } = &ceremony.purpose {
+            plan.session.id = *session;
+        }
         let write = VerifiedAssertion {
             passkey: passkey.id,
             user: user.id,
             epoch: user.epoch,
             sign_count: assertion.sign_count,
-            rule,
-            user_verified,
+            rule: *rule,
+            user_verified: *user_verified,
             backup_eligible: passkey.backup_eligible,
             backup_state: passkey.backup_state,
         };
+        let mut event = Self::sign_in_event(kind, &plan.session, user, passkey, origin);
+        if passkey.first_use_pending {
+            event.detail["firstUseSinceImport"] = json!(true);
+        }
+        if regressed && (*rule == CounterRule::First || self.policy.synced_counter == SyncedCounter::Warn) {
+            event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
+        }
+        Ok(Prepared { proven, plan, write, event })
+    }
+
+    /// Writes what was proven. Blocks.
+    fn record(&self, answered: &Answered, proven: Proven) -> Result<Settled, CeremonyError> {
+        let Answered { ceremony, client, assertion, origin, .. } = answered;
+        let strength = proven.strength(assertion);
+        let Prepared { proven, plan, write, event } = self.prepare(answered, proven, EventKind::SteppedUp)?;
+        let Proven { passkey, user, .. } = proven;
         match &ceremony.purpose {
             Purpose::Prove { permit, .. } => {
                 return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
@@ -174,29 +277,12 @@ impl Ceremonies {
             }
             _ => {}
         }
-        let kind = match &ceremony.purpose {
-            Purpose::StepUp { session, .. } => {
-                plan.session.id = *session;
-                EventKind::SteppedUp
-            }
-            _ => EventKind::SignedIn,
-        };
-        plan.session.hook_claims.clone_from(&passed.claims);
-        let mut event = Self::sign_in_event(kind, &plan.session, &user, &passkey, origin);
-        if passkey.first_use_pending {
-            event.detail["firstUseSinceImport"] = json!(true);
+        let (wanted, client) = (&ceremony.wanted, client.as_deref());
+        if client.is_some_and(|client| Self::must_rehearse(wanted, client)) {
+            let known = self.db.blocking(|conn| Known::of(conn, user.id, Needs::ALL))?;
+            self.rehearse((wanted, client), &plan.session, (&user, &passkey), known)?;
         }
-        passed.note_failed(&mut event);
-        if regressed && (rule == CounterRule::First || self.policy.synced_counter == SyncedCounter::Warn) {
-            event.detail["counterWentBack"] = json!({ "stored": passkey.sign_count, "received": assertion.sign_count });
-        }
-        self.rehearse((&ceremony.wanted, client.as_deref()), &plan.session, (&user, &passkey), || {
-            self.db.blocking(|conn| Known::of(conn, user.id, Needs::ALL))
-        })?;
-        let written = self.db.blocking(|conn| match kind {
-            EventKind::SteppedUp => sign_in::step_up(conn, &write, &plan.session, &event),
-            _ => sign_in::sign_in(conn, &write, &plan.session, plan.family.as_ref(), &event),
-        })?;
+        let written = self.db.blocking(|conn| sign_in::step_up(conn, &write, &plan.session, &event))?;
         let Some(ids) = written else {
             return Err(self.why_not_written(&passkey, &user, assertion.sign_count, origin)?);
         };
@@ -261,31 +347,18 @@ impl Ceremonies {
         Ok(CeremonyError::Refused("the counter did not rise"))
     }
 
-    fn find(
-        &self,
-        assertion: &Assertion,
-        party: &RelyingParty,
-        discoverable: bool,
-    ) -> Result<(StoredPasskey, User), CeremonyError> {
-        let found =
-            self.db.blocking(|conn| credentials::find_with_owner(conn, &party.rp_id, &assertion.credential_id))?;
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        if !discoverable {
+    /// Why there is no passkey to an answer. Blocks.
+    fn not_found(&self, answered: &Answered) -> Result<CeremonyError, CeremonyError> {
+        if !is_discoverable(&answered.ceremony) {
             // After an e-mail was typed this would tell decoys from real ones.
-            return Err(CeremonyError::Refused("an offered credential is not stored"));
+            return Ok(CeremonyError::Refused("an offered credential is not stored"));
         }
+        let (rp_id, id) = (&self.party_asked(answered)?.rp_id, &answered.assertion.credential_id);
         // Not unknown, and so no reason to have it deleted from its passkey manager.
-        let kept =
-            self.db.blocking(|conn| unusable_passkeys::is_stored(conn, &party.rp_id, &assertion.credential_id))?;
-        if kept {
-            return Err(CeremonyError::Refused("an imported passkey of an algorithm that is not supported"));
+        if self.db.blocking(|conn| unusable_passkeys::is_stored(conn, rp_id, id))? {
+            return Ok(CeremonyError::Refused("an imported passkey of an algorithm that is not supported"));
         }
-        Err(CeremonyError::UnknownPasskey {
-            rp_id: party.rp_id.clone(),
-            credential_id: assertion.credential_id.clone(),
-        })
+        Ok(CeremonyError::UnknownPasskey { rp_id: rp_id.clone(), credential_id: id.clone() })
     }
 
     /// Verifies the signature and the flags; gives whether the person was verified.
@@ -320,6 +393,11 @@ impl Ceremonies {
         }
         Ok(result.user_verified())
     }
+}
+
+/// Whether no passkeys were offered, so that the answer tells who it is.
+fn is_discoverable(ceremony: &Ceremony) -> bool {
+    matches!(&ceremony.purpose, Purpose::SignIn { offered: None, .. })
 }
 
 /// A sign-in without a user name must bring the handle, and any handle must be the one the passkey was made under.

@@ -250,7 +250,7 @@ statement! {
 }
 
 /// Records an assertion for a token and uses the token up, in one statement. Answers as
-/// [`sign_in`](super::sign_in::sign_in) does.
+/// [`NewSignIn`](super::sign_in::NewSignIn) does.
 pub fn prove(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,

@@ -4,14 +4,18 @@
 //! A session is looked for by its id alone, and whose it is compared afterwards: given both to choose from, PostgreSQL goes
 //! through all sessions of the person, for as long as it has no statistics that tell it better.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Bool, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::schema::{authorization_codes, users};
-use super::users::UserRow;
+use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::schema::authorization_codes;
+use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::audit::Event;
 use crate::domain::authorization::{CodeGrant, Consent, StoredCode};
@@ -131,32 +135,52 @@ pub struct FoundCode {
     pub session: SessionId,
 }
 
-/// A code, whatever its state.
-pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<FoundCode>, StorageError> {
-    type Row = (Uuid, String, Uuid, Value, Time, Option<Time>);
-    let row: Option<(Row, UserRow)> = authorization_codes::table
-        .inner_join(users::table.on(users::id.eq(authorization_codes::user_id)))
-        .filter(authorization_codes::digest.eq(digest.as_bytes().as_slice()))
-        .select((
-            (
-                authorization_codes::grant_id,
-                authorization_codes::client_id,
-                authorization_codes::session_id,
-                authorization_codes::request,
-                authorization_codes::expires_at,
-                authorization_codes::used_at,
-            ),
-            UserRow::as_select(),
-        ))
-        .first(conn)
-        .optional()?;
-    row.map(|((grant_id, client, session, request, expires_at, used_at), user)| {
-        let grant = serde_json::from_value(request)
-            .map_err(|error| StorageError::corrupt("authorization_codes", grant_id, error))?;
-        let code = StoredCode { grant_id: grant_id.into(), client, grant, expires_at, used: used_at.is_some() };
-        Ok(FoundCode { code, user: user.try_into()?, session: session.into() })
-    })
-    .transpose()
+/// Asks for a code, whatever its state, by its digest.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct FindCode {
+    /// Its digest.
+    #[serde(serialize_with = "batch::digest")]
+    pub digest: TokenDigest,
+}
+
+statement! {
+    FindCodes { asked: String => Text }
+        -> (Integer, (SqlUuid, Text, SqlUuid, Json, Timestamptz, Nullable<Timestamptz>), UserColumns),
+    concat!(
+        ", asked AS (
+            SELECT * FROM json_to_recordset($1::json) AS asked (n int, digest bytea)
+        )
+        SELECT n, grant_id, client_id, session_id, request, expires_at, used_at, ", user_columns!(), " FROM asked
+        CROSS JOIN LATERAL (SELECT * FROM authorization_codes AS code WHERE code.digest = asked.digest OFFSET 0) AS code
+        CROSS JOIN LATERAL (SELECT * FROM users WHERE id = user_id OFFSET 0) AS users"
+    )
+}
+
+type CodeRow = (Uuid, String, Uuid, Value, Time, Option<Time>);
+
+impl Batch for FindCode {
+    type Answer = FoundCode;
+    const LOCKS: bool = false;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.found_codes
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<FoundCode>>, StorageError> {
+        let found: Vec<(i32, CodeRow, UserRow)> = FindCodes { asked: batch::rows(all.iter())? }.load(conn)?;
+        let found = found.into_iter().map(|(n, code, user)| Ok((n, found_code(code, user)?)));
+        Ok(batch::in_order(all.len(), found.collect::<Result<Vec<_>, StorageError>>()?))
+    }
+}
+
+fn found_code(
+    (grant_id, client, session, request, expires_at, used_at): CodeRow,
+    user: UserRow,
+) -> Result<FoundCode, StorageError> {
+    let grant = serde_json::from_value(request)
+        .map_err(|error| StorageError::corrupt("authorization_codes", grant_id, error))?;
+    let code = StoredCode { grant_id: grant_id.into(), client, grant, expires_at, used: used_at.is_some() };
+    Ok(FoundCode { code, user: user.try_into()?, session: session.into() })
 }
 
 /// Uses a code up for nothing: one try for each.

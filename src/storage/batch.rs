@@ -17,14 +17,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::PgConnection;
 use diesel::r2d2::R2D2Connection as _;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::oneshot;
 
+use super::authorization_codes::FindCode;
+use super::credentials::FindPasskey;
 use super::db::Db;
+use super::redemptions::{OfCode, OfDevice};
 use super::refresh_tokens::Rotation;
 use super::sessions::LiveOfToken;
+use super::sign_in::NewSignIn;
 use super::{StorageError, error};
 use crate::domain::audit::Event;
+use crate::domain::secret::TokenDigest;
 use crate::domain::text::hex;
 
 /// Most that are asked together: beyond some dozens there is nothing left to share.
@@ -52,8 +57,7 @@ pub trait Batch: Send + Sized + 'static {
 
     /// Asks for all in one statement. Answers in the order of `all`, `None` where a condition does not hold, and for what is
     /// locked and skipped.
-    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked)
-    -> Result<Vec<Option<Self::Answer>>, StorageError>;
+    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError>;
 
     /// Asks for this one on a connection that is held anyway.
     fn one(self, conn: &mut PgConnection) -> Result<Option<Self::Answer>, StorageError> {
@@ -61,31 +65,45 @@ pub trait Batch: Send + Sized + 'static {
     }
 }
 
-/// Defines both forms of a statement, of which the first skips locked rows and the second waits for them. Its text is in two
-/// parts, of which the first ends with the locking clause. Of its one parameter, `$1`, it makes rows by `json_to_recordset`.
+/// Defines both forms of a statement, of which the first skips locked rows and the second waits for them. Its text is cut after
+/// each locking clause. Of its one parameter, `$1`, it makes rows by `json_to_recordset`.
 #[macro_export]
 macro_rules! batch_statement {
-    ($together:ident, $alone:ident -> $answer:ty, $locking:expr, $rest:expr) => {
-        $crate::statement! { $together { rows: String => diesel::sql_types::Text } -> $answer, concat!($locking, " SKIP LOCKED ", $rest) }
-        $crate::statement! { $alone { rows: String => diesel::sql_types::Text } -> $answer, concat!($locking, " ", $rest) }
+    ($together:ident, $alone:ident -> $answer:ty, $first:expr, $($next:expr),+ $(,)?) => {
+        $crate::statement! { $together { rows: String => diesel::sql_types::Text } -> $answer, concat!($first, $(" SKIP LOCKED ", $next),+) }
+        $crate::statement! { $alone { rows: String => diesel::sql_types::Text } -> $answer, concat!($first, $(" ", $next),+) }
     };
 }
 
-/// Bytes as `bytea` reads them from text.
-pub(super) struct Bytea<'a>(pub &'a [u8]);
+/// Writes bytes as `bytea` reads them from text.
+pub(super) fn bytea<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("\\x{}", hex(bytes)))
+}
 
-impl Serialize for Bytea<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("\\x{}", hex(self.0)))
+/// The same of a digest.
+pub(super) fn digest<S: Serializer>(digest: &TokenDigest, serializer: S) -> Result<S::Ok, S::Error> {
+    bytea(digest.as_bytes(), serializer)
+}
+
+/// The same of a digest that need not be there.
+pub(super) fn optional_digest<S: Serializer>(digest: &Option<TokenDigest>, serializer: S) -> Result<S::Ok, S::Error> {
+    match digest {
+        Some(digest) => self::digest(digest, serializer),
+        None => serializer.serialize_none(),
     }
 }
 
 /// The queues of all kinds.
 #[derive(Default)]
 pub struct Queues {
+    pub(super) codes: Arc<Queue<OfCode>>,
+    pub(super) devices: Arc<Queue<OfDevice>>,
     pub(super) events: Arc<Queue<Event>>,
+    pub(super) found_codes: Arc<Queue<FindCode>>,
     pub(super) live_of_token: Arc<Queue<LiveOfToken>>,
+    pub(super) passkeys: Arc<Queue<FindPasskey>>,
     pub(super) rotations: Arc<Queue<Rotation>>,
+    pub(super) sign_ins: Arc<Queue<NewSignIn>>,
 }
 
 /// The callers of one kind that wait.
@@ -174,7 +192,11 @@ fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
         Err(fault) if conn.ping().is_err() => Err(fault),
         Err(fault) => {
             // One of them may be to blame; by itself it will be told.
-            tracing::warn!(error = error::in_one_line(&fault), size = questions.len(), "a batch failed, its parts go on alone");
+            tracing::warn!(
+                error = error::in_one_line(&fault),
+                size = questions.len(),
+                "a batch failed, its parts go on alone"
+            );
             Ok(None)
         }
         done => done.map(Some),

@@ -1,18 +1,23 @@
 //! Passkeys, and the index that finds their owner.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Integer, Text};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::schema::{credential_index, credentials, users};
-use super::users::UserRow;
+use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::schema::{credential_index, credentials};
+use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::id::{PasskeyId, UserId};
 use crate::domain::user::User;
+use crate::statement;
 
 /// A passkey as stored.
 #[derive(Clone, Debug)]
@@ -198,20 +203,58 @@ impl TryFrom<Row> for StoredPasskey {
     }
 }
 
-/// The passkey with this credential id under this RP id, and its owner.
+/// The passkey with this credential id under this RP id, and its owner, asked for with [`Db::ask`](super::Db::ask).
+#[derive(Clone, Debug, Serialize)]
+pub struct FindPasskey {
+    /// The RP id.
+    pub rp_id: String,
+    /// The credential id.
+    #[serde(serialize_with = "batch::bytea")]
+    pub credential_id: Vec<u8>,
+}
+
+statement! {
+    FindPasskeys { asked: String => Text } -> (Integer, credentials::SqlType, UserColumns),
+    concat!(
+        ", asked AS (
+            SELECT * FROM json_to_recordset($1::json) AS asked (n int, rp_id text, credential_id bytea)
+        )
+        SELECT n, passkeys.id, user_id, passkeys.rp_id, passkeys.credential_id, passkeys.user_handle, passkey, algorithm,
+            sign_count, user_verified, backup_eligible, backup_state, transports, aaguid, resident, attested, passkeys.name,
+            passkeys.created_at, last_used_at, suspended_at, suspended_reason, first_use_pending, backup_flags_known, ",
+        user_columns!(),
+        " FROM asked
+        CROSS JOIN LATERAL (
+            SELECT credential FROM credential_index AS entry
+            WHERE entry.rp_id = asked.rp_id AND entry.credential_id = asked.credential_id OFFSET 0
+        ) AS entry
+        CROSS JOIN LATERAL (SELECT * FROM credentials WHERE id = entry.credential OFFSET 0) AS passkeys
+        CROSS JOIN LATERAL (SELECT * FROM users WHERE id = passkeys.user_id OFFSET 0) AS users"
+    )
+}
+
+impl Batch for FindPasskey {
+    type Answer = (StoredPasskey, User);
+    const LOCKS: bool = false;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.passkeys
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
+        let found: Vec<(i32, Row, UserRow)> = FindPasskeys { asked: batch::rows(all.iter())? }.load(conn)?;
+        let found = found.into_iter().map(|(n, passkey, user)| Ok((n, (passkey.try_into()?, user.try_into()?))));
+        Ok(batch::in_order(all.len(), found.collect::<Result<Vec<_>, StorageError>>()?))
+    }
+}
+
+/// The same on a connection that is held anyway.
 pub fn find_with_owner(
     conn: &mut PgConnection,
     rp_id: &str,
     credential_id: &[u8],
 ) -> Result<Option<(StoredPasskey, User)>, StorageError> {
-    let row: Option<(Row, UserRow)> = credential_index::table
-        .inner_join(credentials::table.inner_join(users::table))
-        .filter(credential_index::rp_id.eq(rp_id))
-        .filter(credential_index::credential_id.eq(credential_id))
-        .select((Row::as_select(), UserRow::as_select()))
-        .first(conn)
-        .optional()?;
-    row.map(|(passkey, user)| Ok((passkey.try_into()?, user.try_into()?))).transpose()
+    FindPasskey { rp_id: rp_id.to_owned(), credential_id: credential_id.to_vec() }.one(conn)
 }
 
 /// Every passkey of these people, under one RP id or all, oldest first. Suspended ones too.

@@ -2,23 +2,26 @@
 //!
 //! One statement uses it up — if nothing that it hangs on ended since it was read — and begins the refresh family, the session
 //! that outlives the browser's, and the audit trail from the row it changed. No row: another caller was first, or something
-//! ended; nothing was written.
+//! ended; nothing was written. It does so for as many as are asked for at once, see [`batch`](super::batch).
 //!
-//! To add a kind: a [`redemption!`] with the `UPDATE` that uses it up.
+//! To add a kind: a [`redemption!`] with its table, and its queue.
+
+use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Integer, Jsonb, Nullable};
+use serde::Serialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::StorageError;
+use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::sessions::claims_of;
 use super::sign_in::NewFamily;
+use crate::batch_statement;
 use crate::clock::Time;
 use crate::domain::audit::Event;
-use crate::domain::id::{Id, SessionId, UserId};
+use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
-use crate::statement;
 
 /// A redemption about to be made.
 #[derive(Clone, Debug)]
@@ -47,102 +50,157 @@ pub struct Redemption {
     pub tells_client: bool,
     /// Now.
     pub now: Time,
+    /// What is written down.
+    pub event: Event,
 }
 
-/// Defines the statement of one kind, and the function that runs it. In `$used` are `alive` (the browser's session), `$1` the
-/// digest, `$2` the client and `$5` the time; it returns `grant_id`.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(serialize_with = "batch::digest")]
+    digest: TokenDigest,
+    client: &'a str,
+    person: UserId,
+    browser: SessionId,
+    now: Time,
+    offline: Option<SessionId>,
+    acr: &'a str,
+    amr: &'a [String],
+    class: Option<&'a str>,
+    auth_time: Time,
+    family: Option<FamilyId>,
+    scope: Option<&'a str>,
+    audience: Option<&'a [String]>,
+    #[serde(serialize_with = "batch::optional_digest")]
+    leaf: Option<TokenDigest>,
+    leaf_key: Option<&'a str>,
+    leaf_expires_at: Option<Time>,
+    family_ends_at: Option<Time>,
+    jkt: Option<&'a str>,
+    tells_client: bool,
+    kind: &'static str,
+    asked_from: Option<&'a str>,
+    request_id: Option<&'a str>,
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a Redemption> for Row<'a> {
+    fn from(redemption: &'a Redemption) -> Self {
+        let (family, event) = (redemption.family.as_ref(), &redemption.event);
+        Self {
+            digest: redemption.digest,
+            client: &redemption.client,
+            person: redemption.user,
+            browser: redemption.session,
+            now: redemption.now,
+            offline: redemption.offline,
+            acr: &redemption.acr,
+            amr: &redemption.amr,
+            class: redemption.credential_class.as_deref(),
+            auth_time: redemption.auth_time,
+            family: family.map(|family| family.id),
+            scope: family.map(|family| family.scope.as_str()),
+            audience: family.map(|family| family.audience.as_slice()),
+            leaf: family.map(|family| family.leaf),
+            leaf_key: family.map(|family| family.leaf_key.as_str()),
+            leaf_expires_at: family.map(|family| family.leaf_expires_at),
+            family_ends_at: family.map(|family| family.ends_at),
+            jkt: family.and_then(|family| family.jkt.as_deref()),
+            tells_client: redemption.tells_client,
+            kind: event.kind.as_str(),
+            asked_from: event.origin.address_class.as_deref(),
+            request_id: event.origin.request_id.as_deref(),
+            detail: &event.detail,
+        }
+    }
+}
+
+/// Defines one kind, by its table and what must hold in it beside that it is unused and unexpired.
 macro_rules! redemption {
-    ($(#[$doc:meta])* $function:ident, $name:ident, $used:literal) => {
-        statement! {
-            $name {
-                digest: Vec<u8> => Binary, client: String => Text, user: Uuid => SqlUuid, session: Uuid => SqlUuid,
-                now: Time => Timestamptz, offline: Option<Uuid> => Nullable<SqlUuid>,
-                acr: String => Text, amr: Vec<String> => Array<Text>, class: Option<String> => Nullable<Text>,
-                auth_time: Time => Timestamptz, family: Option<Uuid> => Nullable<SqlUuid>,
-                scope: Option<String> => Nullable<Text>, audience: Vec<String> => Array<Text>,
-                leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
-                leaf_expires_at: Option<Time> => Nullable<Timestamptz>, ends_at: Option<Time> => Nullable<Timestamptz>,
-                jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool, kind: String => Text,
-                address_class: Option<String> => Nullable<Text>, request_id: Option<String> => Nullable<Text>,
-                detail: Value => Jsonb,
-            } -> Nullable<Jsonb>,
+    ($(#[$doc:meta])* $kind:ident, $together:ident, $alone:ident, $queue:ident, $table:literal, $condition:literal) => {
+        batch_statement! {
+            $together, $alone -> (Integer, Nullable<Jsonb>),
+            ", asked AS (
+                SELECT * FROM json_to_recordset($1::json) AS asked (n int, digest bytea, client text, person uuid,
+                    browser uuid, now timestamptz, offline uuid, acr text, amr text[], class text, auth_time timestamptz,
+                    family uuid, scope text, audience text[], leaf bytea, leaf_key text, leaf_expires_at timestamptz,
+                    family_ends_at timestamptz, jkt text, tells_client bool, kind text, asked_from text, request_id text,
+                    detail jsonb)
+            ), live AS MATERIALIZED (
+                SELECT asked.*, credential, user_agent, address_class, hook_claims FROM asked
+                JOIN LATERAL (
+                    SELECT * FROM sessions WHERE id = browser AND revoked_at IS NULL AND ends_at > now FOR SHARE",
+            "   ) AS alive ON alive.user_id = person
+                CROSS JOIN LATERAL (SELECT id FROM users WHERE id = person AND status = 'active' FOR SHARE",
             concat!(
-                ", alive AS (
-                    SELECT sessions.id, user_id, credential, user_agent, address_class, hook_claims
-                    FROM sessions JOIN users ON users.id = sessions.user_id
-                    WHERE sessions.id = $4 AND revoked_at IS NULL AND ends_at > $5 AND status = 'active'
-                    FOR SHARE
-                ), used AS (", $used, "),
-                offline AS (
-                    INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time,
-                        verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class, hook_claims)
-                    SELECT $6, user_id, $2, credential, $7, $8, $9, $10, $10, $5, $5, $17, $17, user_agent, address_class,
-                        hook_claims
-                    FROM alive, used WHERE $6 IS NOT NULL
-                ), family AS (
-                    INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest,
-                        leaf_key, leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, offline)
-                    SELECT $11, user_id, coalesce($6, id), $2, $12, $13, $14, $15, $5, $16, $5, $17, $18, $6 IS NOT NULL
-                    FROM alive, used WHERE $11 IS NOT NULL
-                ), told AS (
-                    INSERT INTO session_clients (session_id, client_id, first_at) SELECT $4, $2, $5 FROM used WHERE $19
-                    ON CONFLICT DO NOTHING
-                ), event AS (
-                    INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, address_class,
-                        request_id, detail)
-                    SELECT $5, $20, $3, $4, $2, grant_id::text, $21, $22, $23 FROM used
-                )
-                SELECT hook_claims FROM used, alive"
+                ") AS owner
+                CROSS JOIN LATERAL (
+                    SELECT FROM ", $table, " AS allowed
+                    WHERE allowed.digest = asked.digest AND client_id = client AND session_id = browser
+                      AND allowed.user_id = person AND used_at IS NULL AND allowed.expires_at > now ", $condition, "
+                    FOR NO KEY UPDATE"
+            ),
+            concat!(
+                ") AS allowed
+            ), used AS (
+                UPDATE ", $table, " AS allowed SET used_at = now FROM live
+                WHERE allowed.digest = live.digest AND allowed.digest = ANY (ARRAY(SELECT digest FROM live))
+                RETURNING n, grant_id
+            ), done AS MATERIALIZED (
+                SELECT live.*, grant_id FROM live JOIN used USING (n)
+            ), outliving AS (
+                INSERT INTO sessions (id, user_id, client_id, credential, acr, amr, credential_class, auth_time, verified_at,
+                    created_at, last_seen_at, expires_at, ends_at, user_agent, address_class, hook_claims)
+                SELECT offline, person, client, credential, acr, amr, class, auth_time, auth_time, now, now, family_ends_at,
+                    family_ends_at, user_agent, address_class, hook_claims
+                FROM done WHERE offline IS NOT NULL
+            ), begun AS (
+                INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
+                    leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, offline)
+                SELECT family, person, coalesce(offline, browser), client, scope, audience, leaf, leaf_key, now,
+                    leaf_expires_at, now, family_ends_at, jkt, offline IS NOT NULL
+                FROM done WHERE family IS NOT NULL
+            ), told AS (
+                INSERT INTO session_clients (session_id, client_id, first_at)
+                SELECT browser, client, now FROM done WHERE tells_client
+                ON CONFLICT DO NOTHING
+            ), event AS (
+                INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, address_class, request_id, detail)
+                SELECT now, kind, person, browser, client, grant_id::text, asked_from, request_id, detail FROM done
             )
+            SELECT n, hook_claims FROM done"
+            ),
         }
 
         $(#[$doc])*
-        pub fn $function(conn: &mut PgConnection, redemption: &Redemption, event: &Event) -> Result<Option<Map<String, Value>>, StorageError> {
-            let family = redemption.family.as_ref();
-            let statement = $name {
-                digest: redemption.digest.as_bytes().to_vec(),
-                client: redemption.client.clone(),
-                user: redemption.user.uuid(),
-                session: redemption.session.uuid(),
-                now: redemption.now,
-                offline: redemption.offline.map(Id::uuid),
-                acr: redemption.acr.clone(),
-                amr: redemption.amr.clone(),
-                class: redemption.credential_class.clone(),
-                auth_time: redemption.auth_time,
-                family: family.map(|family| family.id.uuid()),
-                scope: family.map(|family| family.scope.clone()),
-                audience: family.map(|family| family.audience.clone()).unwrap_or_default(),
-                leaf: family.map(|family| family.leaf.as_bytes().to_vec()),
-                leaf_key: family.map(|family| family.leaf_key.clone()),
-                leaf_expires_at: family.map(|family| family.leaf_expires_at),
-                ends_at: family.map(|family| family.ends_at),
-                jkt: family.and_then(|family| family.jkt.clone()),
-                tells_client: redemption.tells_client,
-                kind: event.kind.as_str().to_owned(),
-                address_class: event.origin.address_class.clone(),
-                request_id: event.origin.request_id.clone(),
-                detail: event.detail.clone(),
-            };
-            Ok(statement.get_result::<Option<Value>>(conn).optional()?.map(claims_of))
+        #[derive(Clone, Debug)]
+        pub struct $kind(pub Redemption);
+
+        impl Batch for $kind {
+            type Answer = Map<String, Value>;
+            const LOCKS: bool = true;
+
+            fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+                &queues.$queue
+            }
+
+            fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
+                let rows = batch::rows(all.iter().map(|Self(redemption)| Row::from(redemption)))?;
+                let used: Vec<(i32, Option<Value>)> = match locked {
+                    Locked::Skipped => $together { rows }.load(conn)?,
+                    Locked::Awaited => $alone { rows }.load(conn)?,
+                };
+                Ok(batch::in_order(all.len(), used.into_iter().map(|(n, claims)| (n, claims_of(claims)))))
+            }
         }
     };
 }
 
 redemption! {
     /// Uses an authorization code up; of any number of callers one gets something: what hooks added to the session.
-    of_code, RedeemCode,
-    "UPDATE authorization_codes SET used_at = $5 FROM alive
-     WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND authorization_codes.user_id = alive.user_id
-       AND used_at IS NULL AND expires_at > $5
-     RETURNING grant_id"
+    OfCode, RedeemCodes, RedeemCode, codes, "authorization_codes", ""
 }
 
 redemption! {
     /// Uses a waiting device up; of any number of callers one gets something: what hooks added to the session.
-    of_device, RedeemDevice,
-    "UPDATE device_codes SET used_at = $5 FROM alive
-     WHERE digest = $1 AND client_id = $2 AND session_id = alive.id AND device_codes.user_id = alive.user_id
-       AND decision = 'allowed' AND used_at IS NULL AND expires_at > $5
-     RETURNING grant_id"
+    OfDevice, RedeemDevices, RedeemDevice, devices, "device_codes", "AND decision = 'allowed'"
 }

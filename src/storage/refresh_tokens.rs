@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Bytea, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
 use super::sessions::claims_of;
@@ -56,9 +56,11 @@ pub struct Rotated {
 #[derive(Serialize)]
 struct RotationRow<'a> {
     family: Uuid,
-    presented: Bytea<'a>,
+    #[serde(serialize_with = "batch::digest")]
+    presented: TokenDigest,
     client: &'a str,
-    successor: Bytea<'a>,
+    #[serde(serialize_with = "batch::digest")]
+    successor: TokenDigest,
     key: Option<&'a str>,
     expires_at: Time,
     now: Time,
@@ -110,9 +112,9 @@ impl Batch for Rotation {
     fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Rotated>>, StorageError> {
         let rows = batch::rows(all.iter().map(|rotation| RotationRow {
             family: rotation.family.uuid(),
-            presented: Bytea(rotation.presented.as_bytes()),
+            presented: rotation.presented,
             client: &rotation.client,
-            successor: Bytea(rotation.successor.as_bytes()),
+            successor: rotation.successor,
             key: rotation.successor_key.as_deref(),
             expires_at: rotation.successor_expires_at,
             now: rotation.now,

@@ -1,22 +1,26 @@
-//! The write of a finished authentication: one cached statement.
+//! The write of a finished authentication: one cached statement, for as many as finish at once.
 //!
 //! Its conditions repeat what was read before the signature was checked — passkey neither suspended nor overtaken by
 //! another counter, person active and under the same epoch — and the session, the refresh family and the audit event are
 //! inserted from the row it changed. No row: refused, and nothing was written.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
+use super::batch::{self, Batch, Locked, Queue, Queues};
 use crate::clock::Time;
 use crate::domain::audit::{Event, Provenance};
 use crate::domain::counter::CounterRule;
 use crate::domain::id::{FamilyId, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::UserStatus;
-use crate::statement;
+use crate::{batch_statement, statement};
 
 /// A verified assertion about to be recorded.
 #[derive(Clone, Debug)]
@@ -91,98 +95,172 @@ pub struct NewFamily {
     pub jkt: Option<String>,
 }
 
-statement! {
-    SignIn {
-        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
-        sign_count: i64 => BigInt, may_repeat: bool => Bool, user_verified: bool => Bool,
-        backup_eligible: bool => Bool, backup_state: bool => Bool,
-        session: Uuid => SqlUuid, cookie: Option<Vec<u8>> => Nullable<Binary>, client: Option<String> => Nullable<Text>,
-        acr: String => Text, amr: Vec<String> => Array<Text>, class: String => Text,
-        now: Time => Timestamptz, expires_at: Time => Timestamptz, ends_at: Time => Timestamptz,
-        user_agent: Option<String> => Nullable<Text>, address_class: Option<String> => Nullable<Text>,
-        family: Option<Uuid> => Nullable<SqlUuid>, scope: Option<String> => Nullable<Text>,
-        audience: Vec<String> => Array<Text>, leaf: Option<Vec<u8>> => Nullable<Binary>, leaf_key: Option<String> => Nullable<Text>,
-        leaf_expires_at: Option<Time> => Nullable<Timestamptz>, family_ends_at: Option<Time> => Nullable<Timestamptz>,
-        kind: String => Text, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-        jkt: Option<String> => Nullable<Text>, tells_client: bool => Bool, hook_claims: Option<Value> => Nullable<Jsonb>,
-    } -> Array<Binary>,
-    ", person AS (
-        SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
-    ), passkey AS (
+/// A sign-in about to be recorded: asked for with [`Db::ask`](super::Db::ask).
+///
+/// Gives every credential id its owner has under that RP id (for the signals to the passkey manager); none when a condition no
+/// longer holds.
+#[derive(Clone, Debug)]
+pub struct NewSignIn {
+    /// What was verified.
+    pub assertion: VerifiedAssertion,
+    /// The session that it opens.
+    pub session: NewSession,
+    /// The refresh family that begins in it.
+    pub family: Option<NewFamily>,
+    /// What is written down.
+    pub event: Event,
+}
+
+#[derive(Serialize)]
+struct SignInRow<'a> {
+    passkey: PasskeyId,
+    person: UserId,
+    epoch: i64,
+    counter: u32,
+    may_repeat: bool,
+    verified: bool,
+    eligible: bool,
+    backed_up: bool,
+    session: SessionId,
+    #[serde(serialize_with = "batch::optional_digest")]
+    cookie: Option<TokenDigest>,
+    client: Option<&'a str>,
+    acr: &'a str,
+    amr: &'a [String],
+    class: &'a str,
+    now: Time,
+    expires_at: Time,
+    ends_at: Time,
+    tells_client: bool,
+    hook_claims: Option<&'a Map<String, Value>>,
+    family: Option<FamilyId>,
+    scope: Option<&'a str>,
+    audience: Option<&'a [String]>,
+    #[serde(serialize_with = "batch::optional_digest")]
+    leaf: Option<TokenDigest>,
+    leaf_key: Option<&'a str>,
+    leaf_expires_at: Option<Time>,
+    family_ends_at: Option<Time>,
+    jkt: Option<&'a str>,
+    kind: &'static str,
+    user_agent: Option<&'a str>,
+    address_class: Option<&'a str>,
+    request_id: Option<&'a str>,
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a NewSignIn> for SignInRow<'a> {
+    fn from(new: &'a NewSignIn) -> Self {
+        let NewSignIn { assertion, session, family, event } = new;
+        let family = family.as_ref();
+        Self {
+            passkey: assertion.passkey,
+            person: assertion.user,
+            epoch: assertion.epoch,
+            counter: assertion.sign_count,
+            may_repeat: assertion.rule == CounterRule::MayRepeat,
+            verified: assertion.user_verified,
+            eligible: assertion.backup_eligible,
+            backed_up: assertion.backup_state,
+            session: session.id,
+            cookie: session.cookie,
+            client: session.client.as_deref(),
+            acr: &session.acr,
+            amr: &session.amr,
+            class: &session.credential_class,
+            now: session.now,
+            expires_at: session.expires_at,
+            ends_at: session.ends_at,
+            tells_client: session.tells_client,
+            hook_claims: Some(&session.hook_claims).filter(|claims| !claims.is_empty()),
+            family: family.map(|family| family.id),
+            scope: family.map(|family| family.scope.as_str()),
+            audience: family.map(|family| family.audience.as_slice()),
+            leaf: family.map(|family| family.leaf),
+            leaf_key: family.map(|family| family.leaf_key.as_str()),
+            leaf_expires_at: family.map(|family| family.leaf_expires_at),
+            family_ends_at: family.map(|family| family.ends_at),
+            jkt: family.and_then(|family| family.jkt.as_deref()),
+            kind: event.kind.as_str(),
+            user_agent: event.origin.user_agent.as_deref(),
+            address_class: event.origin.address_class.as_deref(),
+            request_id: event.origin.request_id.as_deref(),
+            detail: &event.detail,
+        }
+    }
+}
+
+batch_statement! {
+    SignInTogether, SignInAlone -> (Integer, Array<Binary>),
+    ", asked AS (
+        SELECT * FROM json_to_recordset($1::json) AS asked (n int, passkey uuid, person uuid, epoch bigint, counter bigint,
+            may_repeat bool, verified bool, eligible bool, backed_up bool, session uuid, cookie bytea, client text, acr text,
+            amr text[], class text, now timestamptz, expires_at timestamptz, ends_at timestamptz, tells_client bool,
+            hook_claims jsonb, family uuid, scope text, audience text[], leaf bytea, leaf_key text,
+            leaf_expires_at timestamptz, family_ends_at timestamptz, jkt text, kind text, user_agent text,
+            address_class text, request_id text, detail jsonb)
+    ), live AS MATERIALIZED (
+        SELECT asked.*, held.rp_id, held.name FROM asked
+        CROSS JOIN LATERAL (
+            SELECT id FROM users WHERE id = person AND status = 'active' AND users.epoch = asked.epoch FOR SHARE",
+    "   ) AS owner
+        JOIN LATERAL (
+            SELECT user_id, rp_id, name FROM credentials
+            WHERE id = asked.passkey AND suspended_at IS NULL
+              AND (may_repeat OR first_use_pending OR sign_count < counter OR (sign_count = 0 AND counter = 0))
+            FOR NO KEY UPDATE",
+    "   ) AS held ON held.user_id = owner.id
+    ), used AS (
         UPDATE credentials
-        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END,
-            user_verified = user_verified OR $6, backup_eligible = $7, backup_state = $8, last_used_at = $15,
-            first_use_pending = false, backup_flags_known = true
-        FROM person
-        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
-        RETURNING credentials.id, user_id, rp_id, name
+        SET sign_count = CASE WHEN first_use_pending THEN counter ELSE greatest(sign_count, counter) END,
+            user_verified = user_verified OR verified, backup_eligible = eligible, backup_state = backed_up,
+            last_used_at = now, first_use_pending = false, backup_flags_known = true
+        FROM live
+        WHERE credentials.id = live.passkey AND credentials.id = ANY (ARRAY(SELECT passkey FROM live))
+        RETURNING n
+    ), done AS MATERIALIZED (
+        SELECT live.* FROM live JOIN used USING (n)
     ), session AS (
         INSERT INTO sessions (id, user_id, token_digest, client_id, credential, acr, amr, credential_class, auth_time,
-            verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class,
-            hook_claims)
-        SELECT $9, user_id, $10, $11, id, $12, $13, $14, $15, $15, $15, $15, $16, $17, $18, $19, $32 FROM passkey
-        RETURNING id
+            verified_at, created_at, last_seen_at, expires_at, ends_at, user_agent, address_class, hook_claims)
+        SELECT session, person, cookie, client, passkey, acr, amr, class, now, now, now, now, expires_at, ends_at,
+            user_agent, address_class, hook_claims
+        FROM done
     ), family AS (
         INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
             leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt)
-        SELECT $20, user_id, $9, $11, $21, $22, $23, $24, $15, $25, $15, $26, $30 FROM passkey WHERE $20 IS NOT NULL
+        SELECT family, person, session, client, scope, audience, leaf, leaf_key, now, leaf_expires_at, now,
+            family_ends_at, jkt
+        FROM done WHERE family IS NOT NULL
     ), told AS (
-        INSERT INTO session_clients (session_id, client_id, first_at) SELECT id, $11, $15 FROM session WHERE $31
+        INSERT INTO session_clients (session_id, client_id, first_at) SELECT session, client, now FROM done WHERE tells_client
     ), event AS (
-        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
-        SELECT $15, $27, user_id, $9, $11, id::text, name, $19, $28, $29 FROM passkey
+        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class,
+            request_id, detail)
+        SELECT now, kind, person, session, client, passkey::text, name, address_class, request_id, detail FROM done
     )
-    SELECT ARRAY(
-        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
-        ORDER BY credentials.created_at)
-    FROM session"
+    SELECT n, ARRAY(
+        SELECT credential_id FROM credentials
+        WHERE credentials.user_id = person AND credentials.rp_id = done.rp_id ORDER BY created_at)
+    FROM done"
 }
 
-/// Records an assertion and opens its session. Gives every credential id its owner has under that RP id (for the signals
-/// to the passkey manager); none when a condition no longer holds.
-pub fn sign_in(
-    conn: &mut PgConnection,
-    assertion: &VerifiedAssertion,
-    session: &NewSession,
-    family: Option<&NewFamily>,
-    event: &Event,
-) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
-    let statement = SignIn {
-        passkey: assertion.passkey.uuid(),
-        user: assertion.user.uuid(),
-        epoch: assertion.epoch,
-        sign_count: i64::from(assertion.sign_count),
-        may_repeat: assertion.rule == CounterRule::MayRepeat,
-        user_verified: assertion.user_verified,
-        backup_eligible: assertion.backup_eligible,
-        backup_state: assertion.backup_state,
-        session: session.id.uuid(),
-        cookie: session.cookie.as_ref().map(|digest| digest.as_bytes().to_vec()),
-        client: session.client.clone(),
-        acr: session.acr.clone(),
-        amr: session.amr.clone(),
-        class: session.credential_class.clone(),
-        now: session.now,
-        expires_at: session.expires_at,
-        ends_at: session.ends_at,
-        user_agent: event.origin.user_agent.clone(),
-        address_class: event.origin.address_class.clone(),
-        family: family.map(|family| family.id.uuid()),
-        scope: family.map(|family| family.scope.clone()),
-        audience: family.map(|family| family.audience.clone()).unwrap_or_default(),
-        leaf: family.map(|family| family.leaf.as_bytes().to_vec()),
-        leaf_key: family.map(|family| family.leaf_key.clone()),
-        leaf_expires_at: family.map(|family| family.leaf_expires_at),
-        family_ends_at: family.map(|family| family.ends_at),
-        kind: event.kind.as_str().to_owned(),
-        request_id: event.origin.request_id.clone(),
-        detail: event.detail.clone(),
-        jkt: family.and_then(|family| family.jkt.clone()),
-        tells_client: session.tells_client,
-        hook_claims: stored_hook_claims(&session.hook_claims),
-    };
-    Ok(statement.get_result(conn).optional()?)
+impl Batch for NewSignIn {
+    type Answer = Vec<Vec<u8>>;
+    const LOCKS: bool = true;
+
+    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
+        &queues.sign_ins
+    }
+
+    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
+        let rows = batch::rows(all.iter().map(SignInRow::from))?;
+        let written: Vec<(i32, Vec<Vec<u8>>)> = match locked {
+            Locked::Skipped => SignInTogether { rows }.load(conn)?,
+            Locked::Awaited => SignInAlone { rows }.load(conn)?,
+        };
+        Ok(batch::in_order(all.len(), written))
+    }
 }
 
 statement! {
@@ -226,7 +304,7 @@ statement! {
     FROM session"
 }
 
-/// Records an assertion and renews an existing session under a new cookie. Answers as [`sign_in`] does.
+/// Records an assertion and renews an existing session under a new cookie. Answers as [`NewSignIn`] does.
 pub fn step_up(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,
@@ -288,7 +366,7 @@ statement! {
     FROM passkey"
 }
 
-/// Records an assertion of a verified person in a live session, which it neither renews nor changes. Answers as [`sign_in`]
+/// Records an assertion of a verified person in a live session, which it neither renews nor changes. Answers as [`NewSignIn`]
 /// does.
 pub fn sign(
     conn: &mut PgConnection,

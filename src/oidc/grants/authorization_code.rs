@@ -1,10 +1,8 @@
-//! The code grant (RFC 6749 §4.1.3): one SELECT, a pure decision, one statement that uses the code up.
+//! The code grant (RFC 6749 §4.1.3): one look-up, a pure decision, one statement that uses the code up.
 //!
 //! What must always hold: a code is good for one try; a second one revokes what the first gave, and nothing else.
 
-use std::sync::Arc;
-
-use diesel::{Connection as _, PgConnection};
+use diesel::PgConnection;
 use serde_json::{Map, Value, json};
 
 use super::refresh_token::narrowed_audience;
@@ -16,9 +14,9 @@ use crate::domain::id::{Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
-use crate::storage::authorization_codes::{self, FoundCode};
-use crate::storage::redemptions::{self, Redemption};
-use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens, users};
+use crate::storage::authorization_codes::{self, FindCode, FoundCode};
+use crate::storage::redemptions::{OfCode, Redemption};
+use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
@@ -87,47 +85,25 @@ impl From<CodeError> for Failure {
 
 /// Exchanges a code for tokens.
 pub async fn redeem(
-    room: &Arc<Oidc>,
+    room: &Oidc,
     client: &AuthenticatedClient,
     asked: &Asked<'_>,
     origin: &Provenance,
 ) -> Result<TokenSet, CodeError> {
     client.may_use(GrantType::AuthorizationCode).map_err(|_| CodeError::NotAllowed)?;
     let code = PlainToken::parse(TokenKind::AuthorizationCode, asked.code).ok_or(CodeError::Unknown)?;
-    let exchange = Exchange {
-        room: Arc::clone(room),
-        client: client.clone(),
-        digest: code.digest(),
-        redirect_uri: asked.redirect_uri.map(ToOwned::to_owned),
-        verifier: asked.verifier.map(ToOwned::to_owned),
-        resources: asked.resources.iter().map(|resource| (*resource).to_owned()).collect(),
-        key: asked.key.cloned(),
-        now: room.clock.now(),
-        origin: origin.clone(),
-    };
-    let now = exchange.now;
-    let redeemed = room
-        .db
-        .run(move |conn| match exchange.run(conn) {
-            Err(CodeError::Storage(fault)) => Err(fault),
-            decided => Ok(decided),
-        })
-        .await??;
-    redeemed.tokens(room, client, asked.key, now)
+    let exchange = Exchange { room, client, asked, digest: code.digest(), now: room.clock.now(), origin };
+    exchange.run().await?.tokens(room, client, asked.key, exchange.now)
 }
 
-/// One try of a code, with all that decides about it. It asks twice, on one connection and in one visit of the thread that
-/// may wait for answers: going there costs more than a question does.
-struct Exchange {
-    room: Arc<Oidc>,
-    client: AuthenticatedClient,
+/// One try of a code, with all that decides about it.
+struct Exchange<'a> {
+    room: &'a Oidc,
+    client: &'a AuthenticatedClient,
+    asked: &'a Asked<'a>,
     digest: TokenDigest,
-    redirect_uri: Option<String>,
-    verifier: Option<String>,
-    resources: Vec<String>,
-    key: Option<Jkt>,
     now: Time,
-    origin: Provenance,
+    origin: &'a Provenance,
 }
 
 /// A code that was used up for its tokens.
@@ -143,67 +119,60 @@ struct Redeemed {
     hook_claims: Map<String, Value>,
 }
 
-impl Exchange {
-    fn run(&self, conn: &mut PgConnection) -> Result<Redeemed, CodeError> {
-        let found = authorization_codes::find(conn, &self.digest)?.ok_or(CodeError::Unknown)?;
-        let presented = Presented {
-            client: &self.client.id,
-            redirect_uri: self.redirect_uri.as_deref(),
-            verifier: self.verifier.as_deref(),
-        };
+impl Exchange<'_> {
+    async fn run(&self) -> Result<Redeemed, CodeError> {
+        let found = self.find().await?;
+        let presented =
+            Presented { client: &self.client.id, redirect_uri: self.asked.redirect_uri, verifier: self.asked.verifier };
         match found.code.decide(&presented, self.now) {
-            Decision::Redeem if !self.proves_key_of(&found) => self.burn(conn, CodeError::OtherKey),
-            Decision::Redeem => self.give(conn, found),
-            Decision::Replayed => self.replayed(conn, &found),
-            Decision::Refused(refusal) => self.burn(conn, refusal.into()),
+            Decision::Redeem if !self.proves_key_of(&found) => self.burn(CodeError::OtherKey).await,
+            Decision::Redeem => self.give(found).await,
+            Decision::Replayed => self.replayed(&found).await,
+            Decision::Refused(refusal) => self.burn(refusal.into()).await,
         }
+    }
+
+    async fn find(&self) -> Result<FoundCode, CodeError> {
+        self.room.db.ask(FindCode { digest: self.digest }).await?.ok_or(CodeError::Unknown)
     }
 
     /// Whether the request proves the key that the code is bound to, if it is to one.
     fn proves_key_of(&self, found: &FoundCode) -> bool {
         let bound = found.code.grant.dpop_jkt.as_deref();
-        bound.is_none_or(|bound| self.key.as_ref().is_some_and(|key| key.as_str() == bound))
+        bound.is_none_or(|bound| self.asked.key.is_some_and(|key| key.as_str() == bound))
     }
 
-    fn burn(&self, conn: &mut PgConnection, error: CodeError) -> Result<Redeemed, CodeError> {
-        authorization_codes::burn(conn, &self.digest, self.now)?;
+    async fn burn(&self, error: CodeError) -> Result<Redeemed, CodeError> {
+        let (digest, now) = (self.digest, self.now);
+        self.room.db.run(move |conn| authorization_codes::burn(conn, &digest, now)).await?;
         Err(error)
     }
 
-    fn give(&self, conn: &mut PgConnection, found: FoundCode) -> Result<Redeemed, CodeError> {
-        let (mint, client, grant) = (&self.room.mint, &self.client, &found.code.grant);
-        let asked: Vec<&str> = self.resources.iter().map(String::as_str).collect();
-        let audience =
-            narrowed_audience(&self.room, client, &grant.resources, &asked).map_err(|_| CodeError::Target)?;
+    async fn give(&self, found: FoundCode) -> Result<Redeemed, CodeError> {
+        let (mint, client, grant) = (&self.room.mint, self.client, &found.code.grant);
+        let audience = narrowed_audience(self.room, client, &grant.resources, self.asked.resources)
+            .map_err(|_| CodeError::Target)?;
         // What the client lost since is not given any more.
-        let members = &client.definition.allowed_groups;
-        let is_member = members.is_empty() || users::is_in_any(conn, found.user.id, members)?;
-        if !is_member || client.grant_scopes(Some(&grant.scopes)).is_err() {
+        if !self.room.may_use(client, found.user.id).await? || client.grant_scopes(Some(&grant.scopes)).is_err() {
             return Err(CodeError::Ended);
         }
         mint.ready(client, &grant.scopes, &audience)?;
-        let needs_groups = mint.needs_groups(client, &grant.scopes);
-        let groups = if needs_groups { users::groups_of(conn, found.user.id)? } else { Vec::new() };
+        let groups = self.room.groups_for_id_token(client, &grant.scopes, found.user.id).await?;
         let (redemption, seed) = self.plan(&found)?;
         let session = redemption.offline.unwrap_or(found.session);
-        let event = Event {
-            client: Some(client.id.clone()),
-            detail: json!({ "scope": grant.scopes.to_string() }),
-            ..self.event(EventKind::CodeRedeemed, &found)
-        };
-        let Some(hook_claims) = redemptions::of_code(conn, &redemption, &event)? else {
-            return self.why_not(conn);
+        let Some(hook_claims) = self.room.db.ask(OfCode(redemption)).await? else {
+            return self.why_not().await;
         };
         Ok(Redeemed { found, audience, session, seed, groups, hook_claims })
     }
 
     /// Decides ids and keys before anything is written.
     fn plan(&self, found: &FoundCode) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
-        let (client, grant, now) = (&self.client, &found.code.grant, self.now);
+        let (client, grant, now) = (self.client, &found.code.grant, self.now);
         let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
             let (mut family, mut seed) =
-                self.room.mint.new_family(&self.client, found.code.grant_id, &grant.scopes, &grant.resources, now)?;
-            bind_family(client, self.key.as_ref(), &mut family, &mut seed);
+                self.room.mint.new_family(client, found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+            bind_family(client, self.asked.key, &mut family, &mut seed);
             (Some(family), Some(seed))
         } else {
             (None, None)
@@ -223,17 +192,22 @@ impl Exchange {
             // It was noted when the code was given.
             tells_client: false,
             now,
+            event: Event {
+                client: Some(client.id.clone()),
+                detail: json!({ "scope": grant.scopes.to_string() }),
+                ..self.event(EventKind::CodeRedeemed, found)
+            },
         };
         Ok((redemption, seed))
     }
 
     /// The statement changed nothing: another caller was first, or something ended in between.
-    fn why_not(&self, conn: &mut PgConnection) -> Result<Redeemed, CodeError> {
-        let found = authorization_codes::find(conn, &self.digest)?.ok_or(CodeError::Unknown)?;
-        if found.code.used { self.replayed(conn, &found) } else { Err(CodeError::Ended) }
+    async fn why_not(&self) -> Result<Redeemed, CodeError> {
+        let found = self.find().await?;
+        if found.code.used { self.replayed(&found).await } else { Err(CodeError::Ended) }
     }
 
-    fn replayed(&self, conn: &mut PgConnection, found: &FoundCode) -> Result<Redeemed, CodeError> {
+    async fn replayed(&self, found: &FoundCode) -> Result<Redeemed, CodeError> {
         let (grant_id, now) = (found.code.grant_id, self.now);
         let event = Event {
             client: Some(found.code.client.clone()),
@@ -241,12 +215,13 @@ impl Exchange {
             ..self.event(EventKind::CodeReplayed, found)
         };
         metrics::counter!("passmint_code_replays_total").increment(1);
-        conn.transaction(|conn| {
+        let revoke = move |conn: &mut PgConnection| {
             let ended = refresh_tokens::revoke(conn, grant_id, None, "its code was replayed", now)?;
             // A client that may not refresh has no family; its access tokens know the grant all the same.
             let refused = revoked_tokens::insert(conn, Id::uuid(grant_id), now + chrono::Duration::days(1))?;
             if ended || refused { audit::insert(conn, &event) } else { Ok(()) }
-        })?;
+        };
+        self.room.db.tx(revoke).await?;
         Err(CodeError::Replayed)
     }
 
@@ -255,7 +230,7 @@ impl Exchange {
             user: Some(found.user.id),
             session: Some(found.session),
             subject: Some(found.code.grant_id.to_string()),
-            ..Event::new(kind, self.now, &self.origin)
+            ..Event::new(kind, self.now, self.origin)
         }
     }
 }

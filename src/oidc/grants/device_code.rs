@@ -17,7 +17,7 @@ use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::device_codes::{self, DeviceRequest, StoredDevice};
-use crate::storage::redemptions::{self, Redemption};
+use crate::storage::redemptions::{OfDevice, Redemption};
 use crate::storage::sessions::TokenIds;
 use crate::storage::sign_in::NewFamily;
 use crate::storage::{StorageError, sessions};
@@ -222,9 +222,9 @@ async fn redeem(
         auth_time: browser.auth_time,
         tells_client: allowed.device.request.scopes.contains("openid"),
         now,
+        event: Event::new(EventKind::DeviceRedeemed, now, origin),
     };
-    let event = Event::new(EventKind::DeviceRedeemed, now, origin);
-    let won = room.db.run(move |conn| redemptions::of_device(conn, &redemption, &event)).await?;
+    let won = room.db.ask(OfDevice(redemption)).await?;
     // Another poll was first, or the session ended since it was read.
     if won.is_some() { Ok(()) } else { Err(DeviceError::Used) }
 }
