@@ -27,7 +27,7 @@ use crate::domain::text::{DisplayName, Email};
 use crate::domain::user::{User, UserStatus, anonymous_label};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::users::NewUser;
-use crate::storage::{StorageError, audit, sessions, sign_in, users};
+use crate::storage::{StorageError, audit, first_sessions, sessions, users};
 use crate::tokens::dpop::Jkt;
 
 /// The first call of a sign-up.
@@ -307,7 +307,7 @@ impl Ceremonies {
                     },
                 )?;
                 credentials::insert(conn, &stored)?;
-                sign_in::open_first(conn, owner.id, stored.id, &session, family.as_ref(), &event)
+                first_sessions::open_first(conn, owner.id, stored.id, &session, family.as_ref(), &event)
             })
             .await;
         inserted.map_err(taken_already)?;

@@ -25,8 +25,8 @@ use crate::domain::counter::{CounterRule, SyncedCounter};
 use crate::domain::user::{User, UserStatus};
 use crate::hooks::before::{Passed, SignIn};
 use crate::storage::credentials::{self, FindPasskey, StoredPasskey};
-use crate::storage::sign_in::{self, NewSignIn, VerifiedAssertion};
-use crate::storage::{StorageError, audit, sessions, unusable_passkeys, users};
+use crate::storage::sign_in::{NewSignIn, VerifiedAssertion};
+use crate::storage::{StorageError, assertions, audit, sessions, unusable_passkeys, users};
 use crate::tokens::dpop::Jkt;
 
 /// A read answer to a ceremony that was consumed and whose binding was checked.
@@ -91,7 +91,7 @@ impl Ceremonies {
             FindPasskey { rp_id: party.rp_id.clone(), credential_id: answered.assertion.credential_id.clone() };
         let judged = match self.db.ask(question).await? {
             Some(found) => self.judge(&answered, found)?,
-            None => return Err(self.off_thread(&answered, |room, answered| room.not_found(answered)).await?),
+            None => return Err(self.off_thread(&answered, Self::not_found).await?),
         };
         let proven = match judged {
             Judged::Proven(proven) => proven,
@@ -282,7 +282,7 @@ impl Ceremonies {
             let known = self.db.blocking(|conn| Known::of(conn, user.id, Needs::ALL))?;
             self.rehearse((wanted, client), &plan.session, (&user, &passkey), known)?;
         }
-        let written = self.db.blocking(|conn| sign_in::step_up(conn, &write, &plan.session, &event))?;
+        let written = self.db.blocking(|conn| assertions::step_up(conn, &write, &plan.session, &event))?;
         let Some(ids) = written else {
             return Err(self.why_not_written(&passkey, &user, assertion.sign_count, origin)?);
         };

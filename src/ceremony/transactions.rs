@@ -22,9 +22,10 @@ use crate::domain::operation::Operation;
 use crate::domain::scope::TRANSACTIONS;
 use crate::domain::session::Session;
 use crate::domain::user::User;
+use crate::storage::assertions;
 use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
-use crate::storage::sign_in::{self, VerifiedAssertion};
+use crate::storage::sign_in::VerifiedAssertion;
 use crate::storage::used_jti::{self, Kind, Spent};
 use crate::tokens::claims::{Authentication, TransactionProofClaims};
 use crate::tokens::mint::SignedOperation;
@@ -119,7 +120,7 @@ impl Ceremonies {
             }),
             ..Event::new(EventKind::TransactionSigned, now, origin)
         };
-        let written = self.db.blocking(|conn| sign_in::sign(conn, write, signing.session, &event))?;
+        let written = self.db.blocking(|conn| assertions::sign(conn, write, signing.session, &event))?;
         let Some(ids) = written else {
             return Err(self.why_not_written(&passkey, &user, write.sign_count, origin)?);
         };

@@ -86,6 +86,7 @@ pub(super) fn digest<S: Serializer>(digest: &TokenDigest, serializer: S) -> Resu
 }
 
 /// The same of a digest that need not be there.
+#[expect(clippy::ref_option, reason = "serde gives it so")]
 pub(super) fn optional_digest<S: Serializer>(digest: &Option<TokenDigest>, serializer: S) -> Result<S::Ok, S::Error> {
     match digest {
         Some(digest) => self::digest(digest, serializer),

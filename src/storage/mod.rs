@@ -7,6 +7,7 @@
 //! `take_` consumes).
 
 pub mod action_tokens;
+pub mod assertions;
 pub mod audit;
 pub mod authorization_codes;
 pub mod batch;
@@ -22,6 +23,7 @@ pub mod db;
 pub mod device_codes;
 pub mod error;
 pub mod event_receivers;
+pub mod first_sessions;
 pub mod forward_codes;
 pub mod forward_sessions;
 pub mod groups;

@@ -7,20 +7,18 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Integer};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::StorageError;
 use super::batch::{self, Batch, Locked, Queue, Queues};
+use crate::batch_statement;
 use crate::clock::Time;
-use crate::domain::audit::{Event, Provenance};
+use crate::domain::audit::Event;
 use crate::domain::counter::CounterRule;
 use crate::domain::id::{FamilyId, PasskeyId, SessionId, UserId};
 use crate::domain::secret::TokenDigest;
-use crate::domain::user::UserStatus;
-use crate::{batch_statement, statement};
 
 /// A verified assertion about to be recorded.
 #[derive(Clone, Debug)]
@@ -70,7 +68,8 @@ pub struct NewSession {
     pub hook_claims: Map<String, Value>,
 }
 
-fn stored_hook_claims(claims: &Map<String, Value>) -> Option<Value> {
+/// What hooks add, as the column has it.
+pub(super) fn stored_hook_claims(claims: &Map<String, Value>) -> Option<Value> {
     (!claims.is_empty()).then(|| Value::Object(claims.clone()))
 }
 
@@ -261,264 +260,4 @@ impl Batch for NewSignIn {
         };
         Ok(batch::in_order(all.len(), written))
     }
-}
-
-statement! {
-    StepUp {
-        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
-        sign_count: i64 => BigInt, may_repeat: bool => Bool, user_verified: bool => Bool,
-        backup_eligible: bool => Bool, backup_state: bool => Bool,
-        session: Uuid => SqlUuid, cookie: Vec<u8> => Binary,
-        acr: String => Text, amr: Vec<String> => Array<Text>, class: String => Text, now: Time => Timestamptz,
-        kind: String => Text, address_class: Option<String> => Nullable<Text>,
-        request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> Array<Binary>,
-    ", person AS (
-        SELECT users.id FROM users JOIN sessions ON sessions.user_id = users.id
-        WHERE users.id = $2 AND status = 'active' AND epoch = $3
-          AND sessions.id = $9 AND revoked_at IS NULL AND sessions.expires_at > $14
-        FOR SHARE OF users FOR UPDATE OF sessions
-    ), passkey AS (
-        UPDATE credentials
-        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END,
-            user_verified = user_verified OR $6, backup_eligible = $7, backup_state = $8, last_used_at = $14,
-            first_use_pending = false, backup_flags_known = true
-        FROM person
-        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
-        RETURNING credentials.id, user_id, rp_id, name
-    ), session AS (
-        UPDATE sessions
-        SET token_digest = $10, credential = passkey.id, acr = $11, amr = $12, credential_class = $13,
-            auth_time = $14, verified_at = $14, last_seen_at = $14
-        FROM passkey
-        WHERE sessions.id = $9 AND sessions.user_id = passkey.user_id
-        RETURNING sessions.id
-    ), event AS (
-        INSERT INTO audit_events (at, kind, user_id, session_id, subject, subject_name, address_class, request_id, detail)
-        SELECT $14, $15, passkey.user_id, session.id, passkey.id::text, passkey.name, $16, $17, $18 FROM passkey, session
-    )
-    SELECT ARRAY(
-        SELECT credential_id FROM credentials JOIN passkey ON passkey.user_id = credentials.user_id AND passkey.rp_id = credentials.rp_id
-        ORDER BY credentials.created_at)
-    FROM session"
-}
-
-/// Records an assertion and renews an existing session under a new cookie. Answers as [`NewSignIn`] does.
-pub fn step_up(
-    conn: &mut PgConnection,
-    assertion: &VerifiedAssertion,
-    session: &NewSession,
-    event: &Event,
-) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
-    let Some(cookie) = &session.cookie else { return Ok(None) };
-    let statement = StepUp {
-        passkey: assertion.passkey.uuid(),
-        user: assertion.user.uuid(),
-        epoch: assertion.epoch,
-        sign_count: i64::from(assertion.sign_count),
-        may_repeat: assertion.rule == CounterRule::MayRepeat,
-        user_verified: assertion.user_verified,
-        backup_eligible: assertion.backup_eligible,
-        backup_state: assertion.backup_state,
-        session: session.id.uuid(),
-        cookie: cookie.as_bytes().to_vec(),
-        acr: session.acr.clone(),
-        amr: session.amr.clone(),
-        class: session.credential_class.clone(),
-        now: session.now,
-        kind: event.kind.as_str().to_owned(),
-        address_class: event.origin.address_class.clone(),
-        request_id: event.origin.request_id.clone(),
-        detail: event.detail.clone(),
-    };
-    Ok(statement.get_result(conn).optional()?)
-}
-
-statement! {
-    SignOperation {
-        passkey: Uuid => SqlUuid, user: Uuid => SqlUuid, epoch: i64 => BigInt,
-        sign_count: i64 => BigInt, may_repeat: bool => Bool, backup_eligible: bool => Bool, backup_state: bool => Bool,
-        session: Uuid => SqlUuid, now: Time => Timestamptz, client: Option<String> => Nullable<Text>,
-        kind: String => Text, subject: Option<String> => Nullable<Text>, subject_name: Option<String> => Nullable<Text>,
-        address_class: Option<String> => Nullable<Text>, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
-    } -> Array<Binary>,
-    ", person AS (
-        SELECT users.id FROM users JOIN sessions ON sessions.user_id = users.id
-        WHERE users.id = $2 AND status = 'active' AND epoch = $3
-          AND sessions.id = $8 AND revoked_at IS NULL AND sessions.expires_at > $9
-        FOR SHARE
-    ), passkey AS (
-        UPDATE credentials
-        SET sign_count = CASE WHEN first_use_pending THEN $4 ELSE greatest(sign_count, $4) END, user_verified = true,
-            backup_eligible = $6, backup_state = $7, last_used_at = $9, first_use_pending = false, backup_flags_known = true
-        FROM person
-        WHERE credentials.id = $1 AND user_id = person.id AND suspended_at IS NULL
-          AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
-        RETURNING credentials.id, user_id, rp_id
-    ), event AS (
-        INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, subject_name, address_class, request_id, detail)
-        SELECT $9, $11, user_id, $8, $10, $12, $13, $14, $15, $16 FROM passkey
-    )
-    SELECT ARRAY(
-        SELECT credential_id FROM credentials
-        WHERE credentials.user_id = passkey.user_id AND credentials.rp_id = passkey.rp_id ORDER BY created_at)
-    FROM passkey"
-}
-
-/// Records an assertion of a verified person in a live session, which it neither renews nor changes. Answers as [`NewSignIn`]
-/// does.
-pub fn sign(
-    conn: &mut PgConnection,
-    assertion: &VerifiedAssertion,
-    session: SessionId,
-    event: &Event,
-) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
-    let statement = SignOperation {
-        passkey: assertion.passkey.uuid(),
-        user: assertion.user.uuid(),
-        epoch: assertion.epoch,
-        sign_count: i64::from(assertion.sign_count),
-        may_repeat: assertion.rule == CounterRule::MayRepeat,
-        backup_eligible: assertion.backup_eligible,
-        backup_state: assertion.backup_state,
-        session: session.uuid(),
-        now: event.at,
-        client: event.client.clone(),
-        kind: event.kind.as_str().to_owned(),
-        subject: event.subject.clone(),
-        subject_name: event.subject_name.clone(),
-        address_class: event.origin.address_class.clone(),
-        request_id: event.origin.request_id.clone(),
-        detail: event.detail.clone(),
-    };
-    Ok(statement.get_result(conn).optional()?)
-}
-
-/// A session that a trusted issuer's token gives: of no factor of ours, and of no use but for the token that is issued in it.
-#[derive(Clone, Debug)]
-pub struct ForeignSession {
-    /// Its id.
-    pub id: SessionId,
-    /// The client that it is for; none where nothing is issued in it.
-    pub client: Option<String>,
-    /// When the person signed in, if the issuer says so.
-    pub auth_time: Option<Time>,
-    /// Now.
-    pub now: Time,
-    /// Its end.
-    pub ends_at: Time,
-    /// Where the request came from.
-    pub origin: Provenance,
-}
-
-/// Opens it with what hooks add to its tokens, if the person is active; `false` when not.
-pub fn open_foreign(
-    conn: &mut PgConnection,
-    user: UserId,
-    session: &ForeignSession,
-    hook_claims: &Map<String, Value>,
-) -> Result<bool, StorageError> {
-    use super::schema::{sessions, users};
-    let active: Option<Uuid> = users::table
-        .find(user.uuid())
-        .filter(users::status.eq(UserStatus::Active.as_str()))
-        .select(users::id)
-        .for_share()
-        .first(conn)
-        .optional()?;
-    if active.is_none() {
-        return Ok(false);
-    }
-    diesel::insert_into(sessions::table)
-        .values((
-            (
-                sessions::id.eq(session.id.uuid()),
-                sessions::user_id.eq(user.uuid()),
-                sessions::client_id.eq(&session.client),
-                sessions::acr.eq("0"),
-                sessions::amr.eq(Vec::<String>::new()),
-                // One that nobody tells of is as old as can be, so that no limit of age is ever met by it.
-                sessions::auth_time.eq(session.auth_time.unwrap_or(Time::UNIX_EPOCH)),
-                // What somebody else verified is never fresh here.
-                sessions::verified_at.eq(Time::UNIX_EPOCH),
-            ),
-            (
-                sessions::created_at.eq(session.now),
-                sessions::last_seen_at.eq(session.now),
-                sessions::expires_at.eq(session.ends_at),
-                sessions::ends_at.eq(session.ends_at),
-                sessions::user_agent.eq(&session.origin.user_agent),
-                sessions::address_class.eq(&session.origin.address_class),
-                sessions::hook_claims.eq(stored_hook_claims(hook_claims)),
-            ),
-        ))
-        .execute(conn)?;
-    Ok(true)
-}
-
-/// Opens the session of a person who has just been created, in the transaction that creates them.
-pub fn open_first(
-    conn: &mut PgConnection,
-    user: UserId,
-    passkey: PasskeyId,
-    session: &NewSession,
-    family: Option<&NewFamily>,
-    event: &Event,
-) -> Result<(), StorageError> {
-    use super::schema::{refresh_tokens, session_clients, sessions};
-    diesel::insert_into(sessions::table)
-        .values((
-            (
-                sessions::id.eq(session.id.uuid()),
-                sessions::user_id.eq(user.uuid()),
-                sessions::token_digest.eq(session.cookie.as_ref().map(|digest| digest.as_bytes().to_vec())),
-                sessions::client_id.eq(&session.client),
-                sessions::credential.eq(passkey.uuid()),
-                sessions::acr.eq(&session.acr),
-                sessions::amr.eq(&session.amr),
-                sessions::credential_class.eq(&session.credential_class),
-            ),
-            (
-                sessions::auth_time.eq(session.now),
-                sessions::verified_at.eq(session.now),
-                sessions::created_at.eq(session.now),
-                sessions::last_seen_at.eq(session.now),
-                sessions::expires_at.eq(session.expires_at),
-                sessions::ends_at.eq(session.ends_at),
-                sessions::user_agent.eq(&event.origin.user_agent),
-                sessions::address_class.eq(&event.origin.address_class),
-                sessions::hook_claims.eq(stored_hook_claims(&session.hook_claims)),
-            ),
-        ))
-        .execute(conn)?;
-    if let (true, Some(client)) = (session.tells_client, &session.client) {
-        diesel::insert_into(session_clients::table)
-            .values((
-                session_clients::session_id.eq(session.id.uuid()),
-                session_clients::client_id.eq(client),
-                session_clients::first_at.eq(session.now),
-            ))
-            .execute(conn)?;
-    }
-    if let (Some(family), Some(client)) = (family, &session.client) {
-        diesel::insert_into(refresh_tokens::table)
-            .values((
-                refresh_tokens::family.eq(family.id.uuid()),
-                refresh_tokens::user_id.eq(user.uuid()),
-                refresh_tokens::session_id.eq(session.id.uuid()),
-                refresh_tokens::client_id.eq(client),
-                refresh_tokens::scope.eq(&family.scope),
-                refresh_tokens::audience.eq(&family.audience),
-                refresh_tokens::leaf_digest.eq(family.leaf.as_bytes().as_slice()),
-                refresh_tokens::leaf_key.eq(&family.leaf_key),
-                refresh_tokens::leaf_issued_at.eq(session.now),
-                refresh_tokens::leaf_expires_at.eq(family.leaf_expires_at),
-                refresh_tokens::created_at.eq(session.now),
-                refresh_tokens::ends_at.eq(family.ends_at),
-                refresh_tokens::jkt.eq(&family.jkt),
-            ))
-            .execute(conn)?;
-    }
-    super::audit::insert(conn, event)
 }

@@ -16,11 +16,13 @@ mod support;
 mod actions;
 /// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
 mod admin;
-/// The authorization endpoint: what is refused where, who is asked what, how answers travel.
 mod attacks;
+/// The authorization endpoint: what is refused where, who is asked what, how answers travel.
 mod authorize;
 /// What strangers send: broken, huge, slow or hostile requests on every route.
 mod bad_input;
+/// What is asked of the database together.
+mod batches;
 /// Behaviours that the product was asked for and that no other file is about.
 mod behaviours;
 /// A database that no longer answers and does not say so.

@@ -17,7 +17,7 @@ use crate::domain::text::Email;
 use crate::domain::trust::{Mapping, Trust};
 use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
 use crate::hooks::before::Refusal;
-use crate::storage::sign_in::{ForeignSession, open_foreign};
+use crate::storage::first_sessions::{ForeignSession, open_foreign};
 use crate::storage::used_jti::{self, Kind, Spent};
 use crate::storage::{Db, StorageError, audit, people, users};
 

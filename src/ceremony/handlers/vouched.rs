@@ -17,7 +17,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::SessionId;
 use crate::domain::trust::FRESH_FOR_ENROLMENT;
-use crate::storage::sign_in::ForeignSession;
+use crate::storage::first_sessions::ForeignSession;
 use crate::web::error::{Failure, Kind};
 use crate::web::origin::origin;
 

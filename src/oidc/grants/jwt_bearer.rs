@@ -16,7 +16,7 @@ use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::storage::StorageError;
-use crate::storage::sign_in::ForeignSession;
+use crate::storage::first_sessions::ForeignSession;
 use crate::tokens::claims::Authentication;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::Exchange;
