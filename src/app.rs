@@ -17,6 +17,7 @@ use crate::admin::Administration;
 use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
+use crate::bridge::callout;
 use crate::bridge::handlers::BridgeDesk;
 use crate::bridge::trusted::TrustedIssuers;
 use crate::clock::Clock;
@@ -59,6 +60,7 @@ pub struct App {
     admin: Option<TcpListener>,
     shared: Shared,
     background: Background,
+    callout: callout::service::Service,
     certificate: Option<Arc<Certificate>>,
     metrics: Option<PrometheusHandle>,
     cluster: Option<Cluster>,
@@ -126,9 +128,10 @@ impl App {
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
         let (shared, mut background) = furnish(&config, clock, &rooms);
+        let callout = answering_nats(&shared, clock, &rooms);
         background.certificate.clone_from(&certificate);
         let Rooms { db, cluster, .. } = rooms;
-        Ok(Self { config, public, admin, shared, background, certificate, metrics, cluster, db })
+        Ok(Self { config, public, admin, shared, background, callout, certificate, metrics, cluster, db })
     }
 
     /// Where the public listener is.
@@ -151,7 +154,7 @@ impl App {
     /// # Errors
     /// When the listeners fail.
     pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
-        let Self { config, public, admin, shared, background, certificate, metrics, cluster, db } = self;
+        let Self { config, public, admin, shared, background, callout, certificate, metrics, cluster, db } = self;
         let health = shared.health.clone();
         let server_id = background.server;
         let mut server = public_server(&config, public, &shared, certificate.as_ref())?;
@@ -160,6 +163,7 @@ impl App {
         let outbox = Arc::clone(&background.outbox);
         let courier = actix_web::rt::spawn(Arc::clone(&outbox).run());
         let keeper = actix_web::rt::spawn(background.run());
+        let answering = actix_web::rt::spawn(callout.run());
         actix_web::rt::spawn(stop_when(stop, handle.clone(), health));
         if let Some(admin) = admin {
             actix_web::rt::spawn(admin);
@@ -171,6 +175,7 @@ impl App {
                 server.await.and(Err(fault))
             }
         };
+        answering.abort();
         outbox.stop();
         // What is in flight may arrive; what does not is delivered by another server, or after the next start.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(6), courier).await;
@@ -403,6 +408,17 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         },
     };
     (shared, background)
+}
+
+fn answering_nats(shared: &Shared, clock: &Clock, rooms: &Rooms) -> callout::service::Service {
+    let desk = callout::answer::Desk {
+        guard: shared.guard.get_ref().clone(),
+        bridges: Arc::clone(&rooms.bridges),
+        limits: Arc::clone(&shared.limits),
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+    };
+    callout::service::Service::new(desk, &rooms.outbound)
 }
 
 fn limits(config: &Config) -> Limits {

@@ -1,149 +1,23 @@
-//! The bridges of a running server: which there are, with which key each signs, and the minting itself.
+//! The bridges of a running server: which there are, and with which key each signs. What they mint, [`super::minting`] makes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use diesel::PgConnection;
-use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::key::key_algorithm;
 use super::stored::{self, Fault, Home, Ready};
-use super::{
-    Bridge, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, Key, KidPolicy, Needs, PasskeyFacts, Person,
-    RenderError, Request, SessionFacts, Typ, UserFacts,
-};
+use super::{Bridge, BridgeError, Key, Needs, Way};
 use crate::clients::Clients;
 use crate::clock::Time;
-use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::client::Client;
-use crate::domain::id::{SessionId, UserId};
-use crate::domain::scope::Scopes;
-use crate::domain::user::User;
 use crate::resources::Resources;
 use crate::storage::bridges::{self as stored_bridges, StoredBridge};
-use crate::storage::credentials::StoredPasskey;
-use crate::storage::{Db, StorageError, users};
+use crate::storage::{Db, StorageError};
 use crate::tokens::keys::Use;
 use crate::tokens::ring::SigningKey;
-use crate::tokens::signer::{self, Signer};
+use crate::tokens::signer::Signer;
 use crate::tokens::{Keys, MintError};
-
-/// Why no custom token was made.
-#[derive(Debug, thiserror::Error)]
-pub enum BridgeError {
-    /// No bridge of that name, or it is switched off.
-    #[error("there is no such bridge")]
-    Unknown,
-    /// The rule of the bridge refuses.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// What the caller said is not what the bridge asks for.
-    #[error(transparent)]
-    Inputs(#[from] InputRefusal),
-    /// The template cannot be filled for this person, or its result breaks a rule of the target.
-    #[error("the token cannot be rendered: {0}")]
-    Render(#[from] RenderError),
-    /// With the keys of our own tokens its audience may be no client or API of ours, nor another bridge's.
-    #[error("the audience is a client, an API or another bridge of this server, and the key that of its own tokens")]
-    OwnAudience,
-    /// The key is missing or does not sign.
-    #[error(transparent)]
-    Mint(#[from] MintError),
-    /// The database failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-/// Who asks for a custom token, and on the strength of what.
-#[derive(Clone, Copy, Debug)]
-pub struct MintRequest<'a> {
-    /// Whose token.
-    pub user: &'a User,
-    /// In which session.
-    pub session: SessionId,
-    /// Its authentication context class reference.
-    pub acr: &'a str,
-    /// Its methods.
-    pub amr: &'a [String],
-    /// When the person authenticated.
-    pub auth_time: Time,
-    /// The passkey they used, where it is known.
-    pub passkey: Option<&'a StoredPasskey>,
-    /// The client that asks.
-    pub client: &'a Client,
-    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
-    pub scopes: &'a Scopes,
-    /// What the caller says under the names that the bridge declares.
-    pub inputs: Option<&'a Map<String, Value>>,
-    /// Longest life of the token, where it comes of another one that ends.
-    pub longest: Option<chrono::Duration>,
-}
-
-/// A custom token.
-#[derive(Clone, Debug)]
-pub struct BridgeToken {
-    /// The bridge's name.
-    pub bridge: String,
-    /// The token.
-    pub token: String,
-    /// Its life, in seconds.
-    pub expires_in: i64,
-    /// Its id, for the audit trail.
-    pub id: uuid::Uuid,
-}
-
-impl BridgeToken {
-    /// The event of its minting.
-    pub fn event(
-        &self,
-        user: UserId,
-        session: SessionId,
-        client: Option<&str>,
-        now: Time,
-        origin: &Provenance,
-    ) -> Event {
-        Event {
-            user: Some(user),
-            session: Some(session),
-            client: client.map(ToOwned::to_owned),
-            subject: Some(self.id.to_string()),
-            subject_name: Some(self.bridge.clone()),
-            ..Event::new(EventKind::BridgeMinted, now, origin)
-        }
-    }
-}
-
-/// What is stored of a person for other systems.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    links: BTreeMap<String, String>,
-    groups: Vec<String>,
-}
-
-impl Known {
-    /// Reads what is needed of it.
-    pub fn of(conn: &mut PgConnection, owner: UserId, needs: Needs) -> Result<Self, StorageError> {
-        let links = if needs.links { users::external_ids_of(conn, owner)? } else { BTreeMap::new() };
-        let groups = if needs.groups { users::groups_of(conn, owner)? } else { Vec::new() };
-        Ok(Self { links, groups })
-    }
-
-    /// What a bridge's rule asks of the person of a request.
-    pub fn person<'a>(&'a self, request: &MintRequest<'a>) -> Person<'a> {
-        let email_verified = request.user.email.is_some() && request.user.email_verified_at.is_some();
-        Person { groups: &self.groups, amr: request.amr, email_verified }
-    }
-
-    /// Whether the person is in one of these groups.
-    pub fn is_in_any(&self, groups: &[String]) -> bool {
-        self.groups.iter().any(|own| groups.contains(own))
-    }
-}
 
 /// A row of the database, and what became of it.
 struct Entry {
@@ -163,11 +37,11 @@ pub struct Bridges {
     /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
     turn: Mutex<()>,
     home: Home,
-    keys: Arc<Keys>,
+    pub(super) keys: Arc<Keys>,
     clients: Arc<Clients>,
     resources: Arc<Resources>,
-    db: Db,
-    signer: Signer,
+    pub(super) db: Db,
+    pub(super) signer: Signer,
 }
 
 impl Bridges {
@@ -246,13 +120,25 @@ impl Bridges {
         }
     }
 
-    /// The names of all bridges that mint, in order.
+    /// The names of all bridges whose tokens whoever asks is given, in order.
     pub fn names(&self) -> Vec<String> {
         let entries = self.entries.load();
-        let on = entries.values().filter(|entry| matches!(entry.state, State::On(_)));
+        let on = entries
+            .values()
+            .filter(|entry| matches!(&entry.state, State::On(ready) if ready.bridge.way() == Way::Token));
         let mut names: Vec<String> = on.map(|entry| entry.row.name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// The bridges that are on and answer in this way.
+    pub fn of_way(&self, way: Way) -> Vec<Arc<Ready>> {
+        let entries = self.entries.load();
+        let ready = |entry: &Entry| match &entry.state {
+            State::On(ready) if ready.bridge.way() == way => Some(Arc::clone(ready)),
+            _ => None,
+        };
+        entries.values().filter_map(ready).collect()
     }
 
     /// What must be read for a token of this bridge.
@@ -260,77 +146,13 @@ impl Bridges {
         Ok(self.get(name)?.needs)
     }
 
-    fn get(&self, name: &str) -> Result<Arc<Ready>, BridgeError> {
+    /// The same, or the error that says so.
+    pub(super) fn get(&self, name: &str) -> Result<Arc<Ready>, BridgeError> {
         self.find(name).ok_or(BridgeError::Unknown)
     }
 
-    /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
-    /// written in vain. Minting asks both again.
-    pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
-        let entry = self.get(name)?;
-        entry.bridge.permits(request)?;
-        self.keys.require_fresh()?;
-        self.require_foreign_audience(&entry.bridge)?;
-        self.key_of(&entry).map(drop).map_err(Into::into)
-    }
-
-    /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
-    /// [`Bridges::ready`].
-    pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
-        let entry = self.get(name)?;
-        entry.bridge.permits_person(&known.person(request))?;
-        let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
-        let facts = Facts { inputs: entry.bridge.inputs().accept(request.inputs)?, ..facts(request, scopes, known) };
-        entry.bridge.render(&facts, now, crate::random::uuid()).map(drop).map_err(Into::into)
-    }
-
-    /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
-    pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
-        let entry = self.get(name)?;
-        self.keys.require_fresh()?;
-        let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
-        entry.bridge.permits(&Request {
-            client_id: &request.client.id,
-            scopes: &scopes,
-            acr: Some(request.acr),
-            auth_time: request.auth_time,
-            now,
-        })?;
-        let inputs = entry.bridge.inputs().accept(request.inputs)?;
-        let owner = request.user.id;
-        self.require_foreign_audience(&entry.bridge)?;
-        let known = match entry.needs {
-            // Most bridges ask for nothing that the session does not tell.
-            Needs { links: false, groups: false, .. } => Known::default(),
-            needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
-        };
-        entry.bridge.permits_person(&known.person(request))?;
-        let minted = self.sign(&entry, &Facts { inputs, ..facts(request, scopes, known) }, now)?;
-        metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
-        Ok(minted)
-    }
-
-    /// Renders, checks and signs without asking the bridge's rule: for `passmint bridges test` and `passmint doctor`.
-    pub fn try_out(&self, ready: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
-        self.sign(ready, facts, now)
-    }
-
-    fn sign(&self, entry: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
-        let id = crate::random::uuid();
-        let rendered = entry.bridge.render(facts, now, id)?;
-        let key = self.key_of(entry)?;
-        let typ = Some(rendered.header.typ).filter(|typ| *typ != Typ::None).map(Typ::as_str);
-        let kid = match &rendered.header.kid {
-            KidPolicy::Auto => Some(key.kid()),
-            KidPolicy::Fixed(kid) => Some(kid.as_str()),
-            KidPolicy::Omit => None,
-        };
-        let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
-        let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
-        Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
-    }
-
-    fn key_of(&self, entry: &Ready) -> Result<SigningKey, MintError> {
+    /// The key that signs for a bridge now.
+    pub(super) fn key_of(&self, entry: &Ready) -> Result<SigningKey, MintError> {
         let (usage, algorithm) = match (&entry.imported, entry.bridge.key()) {
             (Some(imported), _) => return Ok(imported.signing.clone()),
             (None, Key::Provider(algorithm)) => (Use::Tokens, key_algorithm(algorithm)),
@@ -344,7 +166,7 @@ impl Bridges {
     /// What the keys of our own tokens sign must never be read as an ID token by one of our own clients (OpenID Connect Core
     /// §3.1.3.7), as an access token by an API of ours, or as the token of another bridge: such an audience is refused, also
     /// one that became theirs after the bridge was saved.
-    fn require_foreign_audience(&self, bridge: &Bridge) -> Result<(), BridgeError> {
+    pub(super) fn require_foreign_audience(&self, bridge: &Bridge) -> Result<(), BridgeError> {
         if !matches!(bridge.key(), Key::Provider(_)) {
             return Ok(());
         }
@@ -375,43 +197,4 @@ fn out_of_use(name: &str, fault: Fault, old: Option<&Entry>) -> State {
         );
     }
     State::OutOfUse(fault)
-}
-
-/// What a bridge is told about a request, but for the caller's inputs.
-pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
-    let user = request.user;
-    let Known { links, groups } = known;
-    Facts {
-        inputs: BTreeMap::new(),
-        longest: request.longest.map(|longest| longest.num_seconds()),
-        user: UserFacts {
-            id: user.id.to_string(),
-            email: user.email.clone(),
-            email_verified: user.email_verified_at.is_some(),
-            name: user.name.clone(),
-            username: None,
-            locale: user.locale.clone(),
-            created_at: user.created_at,
-            groups,
-        },
-        links,
-        session: SessionFacts {
-            id: Some(request.session.to_string()),
-            acr: Some(request.acr.to_owned()),
-            amr: request.amr.to_vec(),
-            auth_time: request.auth_time,
-        },
-        passkey: request.passkey.map(|passkey| PasskeyFacts {
-            id_hash: URL_SAFE_NO_PAD.encode(digest(&SHA256, &passkey.credential_id)),
-            aaguid: passkey.aaguid.map(|aaguid| aaguid.to_string()),
-            uv: request.amr.iter().any(|method| method == "user"),
-            be: passkey.backup_eligible,
-            bs: passkey.backup_state,
-            transports: passkey.transports.clone(),
-            rp_id: passkey.rp_id.clone(),
-            created_at: passkey.created_at,
-        }),
-        client: ClientFacts { id: request.client.id.clone(), name: Some(request.client.definition.name.clone()) },
-        grant: GrantFacts { scopes, audience: Vec::new() },
-    }
 }

@@ -32,6 +32,8 @@ pub struct Facts {
     pub grant: GrantFacts,
     /// What the caller gave, checked against the bridge's declarations.
     pub inputs: BTreeMap<String, Datum>,
+    /// The key that the target binds this token to, where it said one. No template sees it.
+    pub bound_key: Option<String>,
     /// Longest life of the token in seconds, where something else than the bridge bounds it too.
     pub longest: Option<i64>,
 }

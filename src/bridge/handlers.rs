@@ -12,7 +12,7 @@ use crate::account::guards::{Identity, Via};
 use crate::clients::Clients;
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
-use crate::storage::{Db, credentials};
+use crate::storage::Db;
 use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
@@ -75,14 +75,9 @@ pub async fn token(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Token, caller.network)?;
     let (client, scopes) = asking(&desk, &identity)?;
-    let session = identity.session;
+    let session = &identity.session;
     let owner = identity.user.id;
-    let used = session.passkey;
-    let passkeys = match (desk.bridges.needs(&name).map_err(Failure::from)?.passkey, used) {
-        (true, Some(_)) => desk.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?,
-        _ => Vec::new(),
-    };
-    let passkey = passkeys.iter().find(|passkey| Some(passkey.id) == used);
+    let passkey = desk.bridges.passkey_used(&name, &identity).await.map_err(Failure::from)?;
     limits.check_mint(owner, &name)?;
     let now = desk.clock.now();
     let request = MintRequest {
@@ -91,7 +86,7 @@ pub async fn token(
         acr: &session.acr,
         amr: &session.amr,
         auth_time: session.auth_time,
-        passkey,
+        passkey: passkey.as_ref(),
         client: &client,
         scopes: &scopes,
         inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()),
@@ -125,6 +120,7 @@ impl From<BridgeError> for Failure {
     fn from(error: BridgeError) -> Self {
         match error {
             BridgeError::Unknown => Self::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
+            BridgeError::OtherWay(way) => Self::new(Kind::InvalidRequest, way.elsewhere()),
             BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge(_) | Denied::UserVerification)) => {
                 let words = "This bridge wants a fresh sign-in with a passkey.";
                 let failure = Self::new(Kind::ReauthenticationRequired, words).because(denied);

@@ -1,6 +1,6 @@
 //! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
 //!
-//! Pure but for [`directory`], which loads facts, signs and is what other rooms call. A [`BridgeDefinition`] (what the operator wrote) becomes a
+//! Pure but for [`directory`] and [`minting`], which load facts, sign and are what other rooms call, and for [`callout`], which answers NATS. A [`BridgeDefinition`] (what the operator wrote) becomes a
 //! [`Bridge`] or a list of problems; a bridge answers whether a request may mint ([`Bridge::permits`]) and renders
 //! ([`Bridge::render`]) the header and claims that the tokens room then signs with the key [`Bridge::key`] names.
 //!
@@ -12,6 +12,7 @@
 //! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`], [`input`] and
 //! [`expression`].
 
+pub mod callout;
 mod charset;
 mod composition;
 pub mod declared;
@@ -22,7 +23,8 @@ pub mod filter;
 pub mod handlers;
 pub mod input;
 pub mod key;
-mod nkey;
+mod minting;
+pub mod nkey;
 pub mod preset;
 pub mod published;
 mod rule;
@@ -39,15 +41,16 @@ pub mod trusted;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::directory::{BridgeError, BridgeToken, Bridges, Known, MintRequest};
+pub use self::directory::Bridges;
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
 use self::facts::{Context, Datum, Fact, Kind};
 pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
+pub use self::minting::{BridgeError, BridgeToken, Known, MintRequest, facts as facts_of};
 use self::preset::about::{Values, Verified};
 use self::preset::{Parts, Plan, Problems};
-pub use self::preset::{PresetKind, Violation};
+pub use self::preset::{PresetKind, Violation, Way};
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
 pub use self::service_account::{ServiceAccount, ServiceAccountError};
@@ -69,6 +72,8 @@ pub struct Bridge {
     allow: Allow,
     key: KeySource,
     material: Option<Material>,
+    url: Option<String>,
+    bearer_audience: Option<String>,
 }
 
 /// The key a bridge's tokens are signed with.
@@ -153,6 +158,7 @@ impl Bridge {
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
+        check_way(&spec, rules.way(), &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
         // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
         if serde_json::to_string(&spec).is_ok_and(|text| text.contains("\\u0000")) {
@@ -195,6 +201,8 @@ impl Bridge {
             allow: spec.allow,
             key,
             material: spec.material,
+            url: spec.url,
+            bearer_audience: spec.bearer_audience,
         };
         bridge.render_samples(&mut problems);
         if problems.is_empty() { Ok(bridge) } else { Err(named(problems)) }
@@ -208,6 +216,35 @@ impl Bridge {
     /// Its preset.
     pub const fn preset(&self) -> PresetKind {
         self.preset
+    }
+
+    /// How what it makes reaches its target.
+    pub fn way(&self) -> Way {
+        self.preset.rules().way()
+    }
+
+    /// Refuses another way than its own.
+    ///
+    /// # Errors
+    /// [`BridgeError::OtherWay`].
+    pub fn require_way(&self, way: Way) -> Result<(), BridgeError> {
+        let own = self.way();
+        if own == way { Ok(()) } else { Err(BridgeError::OtherWay(own)) }
+    }
+
+    /// The address of its target, for the ways that need one.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// Whom the access token must be for that the target passes on; this server where nothing is said.
+    pub fn bearer_audience(&self) -> Option<&str> {
+        self.bearer_audience.as_deref()
+    }
+
+    /// What its preset made of its settings.
+    pub(self) const fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The key its tokens are signed with.
@@ -229,7 +266,9 @@ impl Bridge {
     pub fn other_side(&self, server: &str) -> Vec<(&'static str, &'static str, String)> {
         let plan = &self.plan;
         let (issuer, audience, algorithm) = (plan.issuer.as_str(), plan.audience.as_str(), plan.algorithm.as_str());
-        let values = Values { name: &self.name, server, issuer, audience, algorithm };
+        let nats_user =
+            plan.nats.as_ref().and_then(callout::Identity::of).map(|one| one.public().to_owned()).unwrap_or_default();
+        let values = Values { name: &self.name, server, issuer, audience, algorithm, nats_user: &nats_user };
         let snippets = self.preset.about().other_side;
         snippets.iter().map(|snippet| (snippet.place, snippet.language, snippet.render(&values))).collect()
     }
@@ -292,7 +331,8 @@ impl Bridge {
         let context = Context { facts, now: iat, exp: iat + lifetime };
         let claims =
             self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
-        let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti };
+        let bound_key = facts.bound_key.clone();
+        let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti, bound_key };
         let claims = Value::Object(rules.assemble(plan, parts));
         let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
         let bytes = compact_bytes(&header, &claims);
@@ -393,6 +433,27 @@ fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expressi
     };
     problems.add("subject", problem);
     None
+}
+
+/// What only some ways have a use for.
+fn check_way(spec: &BridgeDefinition, way: Way, problems: &mut Problems) {
+    match (way, &spec.url) {
+        (Way::Token, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
+        (Way::NatsCallout, None) => {
+            problems.add("url", Problem::Required("the address of NATS, such as `tls://nats.example.com:4222`"));
+        }
+        (Way::NatsCallout, Some(url)) if callout::Address::parse(url).is_none() => {
+            problems.add("url", Problem::Form("`tls://host:port`, or `nats://host:port` in a private network"));
+        }
+        (Way::Token, None) | (Way::NatsCallout, Some(_)) => {}
+    }
+    if let Some(audience) = &spec.bearer_audience {
+        if way != Way::NatsCallout {
+            problems.add("bearer_audience", Problem::Unused("no access token comes by another program"));
+        } else if !(1..=512).contains(&audience.len()) || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+            problems.add("bearer_audience", Problem::Form("up to 512 visible ASCII characters"));
+        }
+    }
 }
 
 fn check_allow(allow: &Allow, problems: &mut Problems) {

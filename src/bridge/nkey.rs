@@ -14,6 +14,8 @@ pub enum Role {
     Account,
     /// A user: `U…`.
     User,
+    /// A server: `N…`.
+    Server,
 }
 
 impl Role {
@@ -21,6 +23,7 @@ impl Role {
         match self {
             Self::Account => 0,
             Self::User => 20 << 3,
+            Self::Server => 13 << 3,
         }
     }
 }
@@ -35,8 +38,14 @@ pub fn public(role: Role, key: &[u8; 32]) -> String {
 
 /// Whether `text` is the public key of that role, with a right checksum, in the one way to write it.
 pub fn is_public(role: Role, text: &str) -> bool {
-    let bytes = decode(text).filter(|bytes| bytes.len() == 35);
-    bytes.and_then(|bytes| whole(&bytes).map(|body| body[0] == role.prefix())) == Some(true)
+    key_of(role, text).is_some()
+}
+
+/// The key in the text of a public key of that role; `None` for anything else.
+pub fn key_of(role: Role, text: &str) -> Option<[u8; 32]> {
+    let bytes = decode(text).filter(|bytes| bytes.len() == 35)?;
+    let body = whole(&bytes).filter(|body| body[0] == role.prefix())?;
+    body[1..].try_into().ok()
 }
 
 /// The Ed25519 seed of an account in its text form, `SA…`; `None` for anything else.

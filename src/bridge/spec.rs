@@ -59,6 +59,12 @@ pub struct BridgeDefinition {
     /// `firebase`: the Identity Platform tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
+    /// Where the target is, for presets that go there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `nats-callout`: whom the access token must be for that people connect with; this server where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_audience: Option<String>,
     /// Who may mint.
     #[serde(default, skip_serializing_if = "Allow::is_default")]
     pub allow: Allow,
@@ -97,6 +103,8 @@ impl BridgeDefinition {
             claims: Value::Null,
             inputs: Value::Null,
             tenant_id: None,
+            url: None,
+            bearer_audience: None,
             allow: Allow::default(),
             key: None,
             dangerous: false,

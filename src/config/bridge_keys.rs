@@ -129,6 +129,18 @@ pub(super) const SECTION: Section = Section {
              `number`, `flag`, `list`), `charset` (`name`, `path`, `text`, `nkey`), `one_of`, `max_length`, `max_items`, `required`.",
         ),
         key(
+            "bridges.<name>.url",
+            Kind::Text("URL"),
+            Fallback::Unset,
+            "Where the target is, for presets that go there; for `nats-callout` `tls://host:port`.",
+        ),
+        key(
+            "bridges.<name>.bearer_audience",
+            Kind::Text("audience"),
+            Fallback::Derived("this server's issuer"),
+            "For `nats-callout`: whom the access token must be for that people connect with.",
+        ),
+        key(
             "bridges.<name>.allow.clients",
             Kind::List("client id"),
             Fallback::Value(""),

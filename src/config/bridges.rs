@@ -74,6 +74,8 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
         subject: reader.text_as(&key("subject"), |text| Ok(text.to_owned())),
         claims: table(reader, &key("claims"), "write one claim per line under its own heading"),
         inputs: table(reader, &key("inputs"), "write one table per input, named bridges.<name>.inputs.<input>"),
+        url: reader.text_as(&key("url"), text::identifier),
+        bearer_audience: reader.text_as(&key("bearer_audience"), text::identifier),
         allow: allow(reader, name),
         key: reader.optional_choice(&key("key")),
         dangerous: reader.switch(&key("dangerous")),

@@ -31,6 +31,8 @@ mod black_hole;
 mod bridges;
 /// The pages in a real browser: what people see and press, and what they are told when something goes wrong.
 mod browser;
+/// NATS asks Passmint about its connections.
+mod callout;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.

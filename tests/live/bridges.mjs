@@ -1,11 +1,12 @@
-// Prints the TOML of the bridges whose tokens are handed to real programs, and writes keys and secrets: bridges.mjs <directory>
+// Prints the TOML of the bridges whose tokens are handed to real programs, and writes keys and secrets:
+// bridges.mjs <directory> <port of NATS> <port of another NATS>
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeAccount, encodeOperator } from "@nats-io/jwt";
 import { createAccount, createOperator } from "@nats-io/nkeys";
 
-const directory = process.argv[2];
+const [directory, natsPort, briefNatsPort] = process.argv.slice(2);
 const write = (name, text) => {
   writeFileSync(join(directory, name), text, { mode: 0o600 });
   return join(directory, name);
@@ -29,7 +30,7 @@ const nats = {
   accountKey: account.getPublicKey(),
   account: await encodeAccount("APP", account, { signing_keys: [signing.getPublicKey()], limits }, { signer: operator }),
 };
-write("bridges.json", JSON.stringify({ nats, secrets }));
+write("bridges.json", JSON.stringify({ nats, secrets, natsPorts: { callout: Number(natsPort), "callout-brief": Number(briefNatsPort) } }));
 const permissions = `pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
 sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
 resp = { max = 1, ttl = 5000000000 }`;
@@ -127,6 +128,15 @@ ${seed("stranger", stranger)}
 [bridges.nats-stranger.claims]
 ${permissions}
 
+${["callout", "callout-brief"].map((name, index) => `[bridges.${name}]
+preset = "nats-callout"
+url = "${[`nats://127.0.0.1:${natsPort}`, `tls://localhost:${briefNatsPort}`][index]}"
+audience = "APP"
+${index === 1 ? 'lifetime = "10s"' : ""}
+${seed(name, createAccount())}
+[bridges.${name}.claims]
+${permissions}
+`).join("\n")}
 [bridges.proxy]
 preset = "jwt"
 audience = "proxy"

@@ -8,6 +8,7 @@ import { check } from "./harness.mjs";
 import { work } from "./program.mjs";
 import { libraries } from "./targets/libraries.mjs";
 import { nats } from "./targets/nats.mjs";
+import { callout } from "./targets/nats-callout.mjs";
 import { postgres } from "./targets/postgres.mjs";
 import { proxies } from "./targets/proxies.mjs";
 import { rabbitmq } from "./targets/rabbitmq.mjs";
@@ -35,14 +36,20 @@ export async function targets(origin) {
       const token = await mint(bridge);
       return new Promise((resolve) => setTimeout(() => resolve(token), 12_000));
     };
-    const context = { origin, user, mint, expired, kept, call };
+    /** The tokens of the app of the quick start, in a sign-in of its own. */
+    const tokens = async (scope) => {
+      const result = await ceremony(page, "authentication", { result: { kind: "tokens", clientId: "quickstart", scope } });
+      assert.equal(result.verified?.status, 200, JSON.stringify(result));
+      return result.verified.body;
+    };
+    const context = { origin, user, mint, expired, kept, call, tokens };
 
     await check("a person in none of the groups that a bridge names gets no token", async () => {
       const { status, body } = await call("for-nobody");
       assert.equal(status, 403, JSON.stringify(body));
     });
     // Each brings its own programs, so that they can wait for expiry together.
-    await Promise.all([libraries, postgres, rabbitmq, nats, proxies].map((target) =>
+    await Promise.all([libraries, postgres, rabbitmq, nats, callout, proxies].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {
     await close();

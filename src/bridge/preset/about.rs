@@ -50,7 +50,7 @@ impl Verified {
     }
 }
 
-/// Something to paste. `{issuer}`, `{audience}`, `{algorithm}`, `{jwks_url}`, `{name}` and `{server}` stand for the
+/// Something to paste. `{issuer}`, `{audience}`, `{algorithm}`, `{jwks_url}`, `{nats_user}`, `{name}` and `{server}` stand for the
 /// bridge's own values.
 #[derive(Clone, Copy, Debug)]
 pub struct Snippet {
@@ -71,6 +71,7 @@ pub struct Values<'a> {
     pub issuer: &'a str,
     pub audience: &'a str,
     pub algorithm: &'a str,
+    pub nats_user: &'a str,
 }
 
 impl Snippet {
@@ -83,6 +84,7 @@ impl Snippet {
             .replace("{issuer}", values.issuer)
             .replace("{audience}", values.audience)
             .replace("{algorithm}", values.algorithm)
+            .replace("{nats_user}", values.nats_user)
             .replace("{name}", values.name)
     }
 }

@@ -45,7 +45,7 @@ pub fn definition(kind: PresetKind) -> Result<BridgeDefinition, String> {
 
 fn material(kind: PresetKind, definition: &BridgeDefinition) -> Result<Material, String> {
     let key = match (kind, definition.algorithm) {
-        (PresetKind::NatsUser, _) => KeyMaterial::from_ed25519_seed(&[7; 32]),
+        (PresetKind::NatsUser | PresetKind::NatsCallout, _) => KeyMaterial::from_ed25519_seed(&[7; 32]),
         (PresetKind::SupabaseKey, _) | (_, Some(Algorithm::Es256)) => KeyMaterial::generate(KeyAlgorithm::ES256),
         _ => KeyMaterial::from_secret(vec![7; 32]),
     };

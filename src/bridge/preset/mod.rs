@@ -17,6 +17,7 @@ pub mod jwt;
 mod mail;
 mod mercure;
 mod nats;
+mod nats_callout;
 mod postgres;
 mod rabbitmq;
 mod realtime;
@@ -27,6 +28,7 @@ mod surrealdb;
 pub mod target;
 mod told;
 
+use aws_lc_rs::hmac;
 use chrono::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -64,6 +66,8 @@ words! {
         RabbitmqMqtt = "rabbitmq-mqtt",
         /// A user of NATS in operator mode.
         NatsUser = "nats-user",
+        /// NATS with its users in the configuration, which asks by auth callout.
+        NatsCallout = "nats-callout",
         /// Convex.
         Convex = "convex",
         /// A record of SurrealDB.
@@ -132,6 +136,7 @@ impl PresetKind {
             Self::Rabbitmq => &rabbitmq::RABBITMQ,
             Self::RabbitmqMqtt => &rabbitmq::RABBITMQ_MQTT,
             Self::NatsUser => &nats::NatsUser,
+            Self::NatsCallout => &nats_callout::NatsCallout,
             Self::Convex => &services::CONVEX,
             Self::SurrealdbRecord => &surrealdb::RECORD,
             Self::SurrealdbSystem => &surrealdb::SYSTEM,
@@ -158,10 +163,34 @@ impl PresetKind {
     }
 }
 
+/// How what a bridge makes reaches its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Whoever asks is given a token.
+    Token,
+    /// A server of NATS asks, and is answered.
+    NatsCallout,
+}
+
+impl Way {
+    /// Where to ask instead, for whoever asked in another way.
+    pub const fn elsewhere(self) -> &'static str {
+        match self {
+            Self::Token => "This bridge gives its token to whoever asks for it: use POST /v1/bridges/{name}/token.",
+            Self::NatsCallout => "This bridge answers servers of NATS alone: connect to NATS with the access token.",
+        }
+    }
+}
+
 /// What one kind of target demands.
 pub trait Preset: Sync {
     /// What people are told about it.
     fn about(&self) -> &About;
+
+    /// How what it makes reaches the target.
+    fn way(&self) -> Way {
+        Way::Token
+    }
 
     /// Its rules, each with a name; empty where they are told on a page of their own.
     fn in_words(&self) -> Vec<(&'static str, String)> {
@@ -227,6 +256,16 @@ pub struct NatsAccount {
     pub secret: Secret<Vec<u8>>,
 }
 
+impl NatsAccount {
+    /// 32 bytes for one purpose, from which nobody gets back to the key.
+    pub fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+        Secret::new(bytes)
+    }
+}
+
 /// What a token is assembled from.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -240,6 +279,8 @@ pub struct Parts {
     pub exp: i64,
     /// `jti`.
     pub jti: Uuid,
+    /// The key that the target binds the token to.
+    pub bound_key: Option<String>,
 }
 
 /// A rule of a target that a token breaks.

@@ -5,7 +5,6 @@
 //!
 //! Source: github.com/nats-io/jwt v2; run against nats-server 2.9.10.
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};
 
@@ -66,7 +65,8 @@ const connection = await wsconnect({
     ],
 };
 
-const CLAIMS: &[Claim] = &[
+/// What a user may do.
+pub(super) const PERMISSIONS: &[Claim] = &[
     claim(&["pub"], shape::OBJECT).needed(),
     claim(&["pub", "allow"], shape::SOME_TEXTS).needed().rights(),
     claim(&["pub", "deny"], shape::TEXTS),
@@ -79,8 +79,9 @@ const CLAIMS: &[Claim] = &[
     claim(&["payload"], shape::NUMBER),
     claim(&["tags"], shape::TEXTS),
     claim(&["allowed_connection_types"], shape::TEXTS),
-    claim(&["user_nkey"], shape::TEXT),
 ];
+/// The key that a user brings.
+const OWN_KEY: &[Claim] = &[claim(&["user_nkey"], shape::TEXT)];
 const LIMITS: [&str; 3] = ["subs", "data", "payload"];
 const MEMBERS: [&str; 7] = ["jti", "iat", "exp", "iss", "sub", "name", "nats"];
 
@@ -94,65 +95,25 @@ impl Preset for NatsUser {
     }
 
     fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
-        let account = spec.material.as_ref().and_then(account);
-        if account.is_none() {
-            problems.add(
-                "key",
-                Problem::Required("the seed (SA…) of the account or of a signing key of it, in `key_file`"),
-            );
+        if spec.audience.is_some() {
+            problems.add("audience", Problem::Unused(NO_SUCH_THING));
         }
-        let own = account.as_ref().map_or_else(String::new, |account| account.public.clone());
-        let issuer = spec.issuer.clone().unwrap_or_else(|| own.clone());
+        let plan = settle(spec, Lifetime::DAY, problems);
+        let issuer = spec.issuer.clone().unwrap_or_else(|| plan.issuer.clone());
         if spec.issuer.is_some() && !nkey::is_public(Role::Account, &issuer) {
             problems.add("issuer", Problem::Form("the account's public key, A…: what a signing key signs for"));
         }
-        for (place, is_given) in [
-            ("audience", spec.audience.is_some()),
-            ("audience_form", spec.audience_form.is_some()),
-            ("tenant_id", spec.tenant_id.is_some()),
-            ("kid", spec.kid.is_some()),
-        ] {
-            if is_given {
-                problems.add(place, Problem::Unused("NATS has no such thing in a user's JWT"));
-            }
-        }
-        if spec.algorithm.is_some_and(|algorithm| algorithm != Algorithm::Ed25519Nkey) {
-            problems.add("algorithm", Problem::Locked(Algorithm::Ed25519Nkey.as_str().to_owned()));
-        }
-        if spec.typ.is_some_and(|typ| typ != Typ::Jwt) {
-            problems.add("typ", Problem::Locked(Typ::Jwt.as_str().to_owned()));
-        }
-        Plan {
-            issuer,
-            audience: String::new(),
-            audience_form: AudienceForm::String,
-            algorithm: Algorithm::Ed25519Nkey,
-            typ: Typ::Jwt,
-            kid: KidPolicy::Omit,
-            lifetime: settle_lifetime(spec, Lifetime::DAY, problems),
-            max_bytes: settle_max_bytes(spec, problems),
-            subject_max: 128,
-            tenant_id: None,
-            dangerous: spec.dangerous,
-            nats: account,
-        }
+        Plan { issuer, ..plan }
     }
 
     fn vet(&self, template: &Template, problems: &mut Problems) {
-        for name in template.names().filter(|name| !CLAIMS.iter().any(|rule| rule.path[0] == *name)) {
-            problems.add(&format!("claims.{name}"), Problem::Unused("NATS would not read it"));
-        }
-        vet_claims(CLAIMS, template, problems);
+        vet(&[PERMISSIONS, OWN_KEY], template, problems);
     }
 
     fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
         let mut nats = parts.claims;
         let given = nats.remove("user_nkey");
-        for limit in LIMITS {
-            nats.entry(limit).or_insert_with(|| json!(-1));
-        }
-        nats.insert("type".to_owned(), json!("user"));
-        nats.insert("version".to_owned(), json!(2));
+        complete(&mut nats);
         let own = plan.nats.as_ref().map(|account| account.public.as_str()).unwrap_or_default();
         if plan.issuer != own {
             nats.insert("issuer_account".to_owned(), json!(plan.issuer));
@@ -169,45 +130,115 @@ impl Preset for NatsUser {
     }
 
     fn check(&self, plan: &Plan, header: &Value, claims: &Value) -> Vec<Violation> {
-        let mut broken = Vec::new();
-        let mut must = |holds: bool, violation: Violation| {
-            if !holds {
-                broken.push(violation);
-            }
-        };
-        must(*header == json!({ "alg": "ed25519-nkey", "typ": "JWT" }), Violation::Header("alg"));
-        let Some(members) = claims.as_object() else { return vec![Violation::Claim("object")] };
-        for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
-            must(false, Violation::Unexpected(name.clone()));
-        }
+        let mut broken = check_user(plan, header, claims, &MEMBERS);
         let own = plan.nats.as_ref().map(|account| account.public.as_str());
-        must(claims["iss"].as_str() == own, Violation::Claim("iss"));
-        must(claims["sub"].as_str().is_some_and(|user| nkey::is_public(Role::User, user)), Violation::Claim("sub"));
-        let life = claims["exp"].as_i64().zip(claims["iat"].as_i64()).and_then(|(exp, iat)| exp.checked_sub(iat));
-        must(life.is_some_and(|life| (1..=plan.lifetime).contains(&life)), Violation::Lifetime);
-        let nats = &claims["nats"];
-        must(nats["type"] == "user" && nats["version"] == 2, Violation::Claim("nats"));
         let account = (Some(plan.issuer.as_str()) != own).then_some(plan.issuer.as_str());
-        must(nats.get("issuer_account").and_then(Value::as_str) == account, Violation::Claim("nats.issuer_account"));
-        for limit in LIMITS {
-            must(
-                at(nats, &[limit]).is_some_and(|limit| limit.as_i64().is_some_and(|n| n == -1 || n > 0)),
-                Violation::Claim(limit),
-            );
+        if claims["nats"].get("issuer_account").and_then(Value::as_str) != account {
+            broken.push(Violation::Claim("nats.issuer_account"));
         }
-        for (place, list) in [("pub.allow", &nats["pub"]["allow"]), ("sub.allow", &nats["sub"]["allow"])] {
-            let everybodys =
-                list.as_array().into_iter().flatten().filter_map(Value::as_str).find(|text| is_everybodys(text));
-            if let Some(subject) = everybodys.filter(|_| !plan.dangerous) {
-                must(false, Violation::Powerful(place.to_owned(), subject.to_owned()));
-            }
-        }
-        for list in [&nats["pub"], &nats["sub"]].into_iter().flat_map(|both| [&both["allow"], &both["deny"]]) {
-            must(list.is_null() || shape::items(list, is_subject), Violation::Rule(SUBJECTS));
-        }
-        check_claims(&CLAIMS[..CLAIMS.len() - 1], plan, nats, &mut broken);
         broken
     }
+}
+
+/// The words for what NATS has no place for.
+pub(super) const NO_SUCH_THING: &str = "NATS has no such thing in a user's JWT";
+
+/// What the JWT of any user is settled to; its issuer is the key itself.
+pub(super) fn settle(spec: &BridgeDefinition, lifetime: Lifetime, problems: &mut Problems) -> Plan {
+    let account = spec.material.as_ref().and_then(account);
+    if account.is_none() {
+        problems
+            .add("key", Problem::Required("the seed (SA…) of the account or of a signing key of it, in `key_file`"));
+    }
+    for (place, is_given) in [
+        ("audience_form", spec.audience_form.is_some()),
+        ("tenant_id", spec.tenant_id.is_some()),
+        ("kid", spec.kid.is_some()),
+    ] {
+        if is_given {
+            problems.add(place, Problem::Unused(NO_SUCH_THING));
+        }
+    }
+    if spec.algorithm.is_some_and(|algorithm| algorithm != Algorithm::Ed25519Nkey) {
+        problems.add("algorithm", Problem::Locked(Algorithm::Ed25519Nkey.as_str().to_owned()));
+    }
+    if spec.typ.is_some_and(|typ| typ != Typ::Jwt) {
+        problems.add("typ", Problem::Locked(Typ::Jwt.as_str().to_owned()));
+    }
+    Plan {
+        issuer: account.as_ref().map_or_else(String::new, |account| account.public.clone()),
+        audience: String::new(),
+        audience_form: AudienceForm::String,
+        algorithm: Algorithm::Ed25519Nkey,
+        typ: Typ::Jwt,
+        kid: KidPolicy::Omit,
+        lifetime: settle_lifetime(spec, lifetime, problems),
+        max_bytes: settle_max_bytes(spec, problems),
+        subject_max: 128,
+        tenant_id: None,
+        dangerous: spec.dangerous,
+        nats: account,
+    }
+}
+
+/// Refuses names that NATS would not read, and holds the others to their rules.
+pub(super) fn vet(rules: &[&[Claim]], template: &Template, problems: &mut Problems) {
+    let is_known = |name: &str| rules.iter().copied().flatten().any(|rule| rule.path[0] == name);
+    for name in template.names().filter(|name| !is_known(name)) {
+        problems.add(&format!("claims.{name}"), Problem::Unused("NATS would not read it"));
+    }
+    for rules in rules {
+        vet_claims(rules, template, problems);
+    }
+}
+
+/// Says what the template leaves open: no limits, and what kind of claims these are.
+pub(super) fn complete(nats: &mut Map<String, Value>) {
+    for limit in LIMITS {
+        nats.entry(limit).or_insert_with(|| json!(-1));
+    }
+    nats.insert("type".to_owned(), json!("user"));
+    nats.insert("version".to_owned(), json!(2));
+}
+
+/// The rules of every user's JWT.
+pub(super) fn check_user(plan: &Plan, header: &Value, claims: &Value, names: &[&str]) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    let mut must = |holds: bool, violation: Violation| {
+        if !holds {
+            broken.push(violation);
+        }
+    };
+    must(*header == json!({ "alg": "ed25519-nkey", "typ": "JWT" }), Violation::Header("alg"));
+    let Some(members) = claims.as_object() else { return vec![Violation::Claim("object")] };
+    for name in members.keys().filter(|name| !names.contains(&name.as_str())) {
+        must(false, Violation::Unexpected(name.clone()));
+    }
+    let own = plan.nats.as_ref().map(|account| account.public.as_str());
+    must(claims["iss"].as_str() == own, Violation::Claim("iss"));
+    must(claims["sub"].as_str().is_some_and(|user| nkey::is_public(Role::User, user)), Violation::Claim("sub"));
+    let life = claims["exp"].as_i64().zip(claims["iat"].as_i64()).and_then(|(exp, iat)| exp.checked_sub(iat));
+    must(life.is_some_and(|life| (1..=plan.lifetime).contains(&life)), Violation::Lifetime);
+    let nats = &claims["nats"];
+    must(nats["type"] == "user" && nats["version"] == 2, Violation::Claim("nats"));
+    for limit in LIMITS {
+        must(
+            at(nats, &[limit]).is_some_and(|limit| limit.as_i64().is_some_and(|n| n == -1 || n > 0)),
+            Violation::Claim(limit),
+        );
+    }
+    for (place, list) in [("pub.allow", &nats["pub"]["allow"]), ("sub.allow", &nats["sub"]["allow"])] {
+        let everybodys =
+            list.as_array().into_iter().flatten().filter_map(Value::as_str).find(|text| is_everybodys(text));
+        if let Some(subject) = everybodys.filter(|_| !plan.dangerous) {
+            must(false, Violation::Powerful(place.to_owned(), subject.to_owned()));
+        }
+    }
+    for list in [&nats["pub"], &nats["sub"]].into_iter().flat_map(|both| [&both["allow"], &both["deny"]]) {
+        must(list.is_null() || shape::items(list, is_subject), Violation::Rule(SUBJECTS));
+    }
+    check_claims(PERMISSIONS, plan, nats, &mut broken);
+    broken
 }
 
 const SUBJECTS: &str = "a subject is words with dots between them; `*` is a word, `>` the last";
@@ -240,9 +271,8 @@ fn account(material: &Material) -> Option<NatsAccount> {
 }
 
 /// The user key of a person: a real one, of which nobody has the private half.
-fn user_key(account: &NatsAccount, subject: &str) -> Option<String> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, account.secret.expose());
-    let seed = hmac::sign(&key, format!("passmint nats user v1\0{subject}").as_bytes());
-    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).ok()?;
+pub(super) fn user_key(account: &NatsAccount, subject: &str) -> Option<String> {
+    let seed = account.derive(&format!("passmint nats user v1\0{subject}"));
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;
     Some(nkey::public(Role::User, pair.public_key().as_ref().try_into().ok()?))
 }

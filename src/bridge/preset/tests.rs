@@ -4,7 +4,7 @@ use super::PresetKind as P;
 use super::*;
 use crate::bridge::facts::Facts;
 use crate::bridge::spec::KeySource;
-use crate::bridge::{Bridge, RenderError, sample};
+use crate::bridge::{Bridge, RenderError, nkey, sample};
 
 /// The preset's example with another value at one place of what is written, or without it (`null`).
 fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition {
@@ -14,6 +14,8 @@ fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition 
         ["audience"] => definition.audience = value.as_str().map(ToOwned::to_owned),
         ["issuer"] => definition.issuer = value.as_str().map(ToOwned::to_owned),
         ["algorithm"] => definition.algorithm = value.as_str().and_then(Algorithm::parse),
+        ["url"] => definition.url = value.as_str().map(ToOwned::to_owned),
+        ["bearer_audience"] => definition.bearer_audience = value.as_str().map(ToOwned::to_owned),
         ["typ"] => definition.typ = value.as_str().and_then(Typ::parse),
         ["kid"] => definition.kid = value.as_str().map(KidPolicy::read),
         ["lifetime"] => definition.lifetime = value.as_i64().map(Duration::seconds),
@@ -139,6 +141,33 @@ fn the_golden_nats_token() {
     assert_ne!(other.claims["sub"], claims["sub"], "another person, another key");
 }
 
+/// The user is bound to the key that the server of NATS made, and to the account.
+#[test]
+fn the_golden_nats_callout_token() {
+    let bridge = example::bridge(PresetKind::NatsCallout).unwrap();
+    let id = sample::full(&[]).user.id;
+    let key = nkey::public(nkey::Role::User, &[9; 32]);
+    let facts = Facts { bound_key: Some(key.clone()), longest: Some(60), ..sample::full(&[]) };
+    let token = bridge.render(&facts, sample::moment(), Uuid::nil()).unwrap();
+    assert_eq!(token.header.to_json(Some("k")), json!({ "alg": "ed25519-nkey", "typ": "JWT" }));
+    assert_eq!(
+        token.claims,
+        json!({
+            "jti": "0".repeat(32), "iat": 1_767_225_600, "exp": 1_767_225_660, "sub": key, "aud": "APP", "name": id,
+            "iss": "ADVEU3DD4KOFECV66VIHWEZOYX4ZKR3WV27L464SIIPOU2IUI3JCZW22",
+            "nats": {
+                "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1,
+                "pub": { "allow": [format!("usr.{id}.>")] },
+                "sub": { "allow": [format!("usr.{id}.>"), format!("_INBOX_{id}.>")] },
+            },
+        })
+    );
+    let [_, (_, _, config), _] = &bridge.other_side(example::SERVER)[..] else { panic!("three places") };
+    for line in ["{ nkey: UAJXSXVG", "issuer: ADVEU3DD", "auth_users: [ UAJXSXVG", "  APP: {}", "account: AUTH"] {
+        assert!(config.contains(line), "{line} in {config}");
+    }
+}
+
 /// With a key that the caller has, the token alone is worth nothing.
 #[test]
 fn a_nats_user_may_bring_a_key() {
@@ -248,6 +277,30 @@ fn brokers_refuse_what_would_harm_them() {
         (P::NatsUser, &["audience"], json!("x"), "NATS has no such thing"),
         (P::NatsUser, &["algorithm"], json!("EdDSA"), "locks it to `ed25519-nkey`"),
         (P::NatsUser, &["key"], Value::Null, "the seed"),
+        (P::NatsUser, &["url"], json!("tls://nats.example.com"), "nobody is asked"),
+        (P::NatsUser, &["bearer_audience"], json!("x"), "no access token comes by another program"),
+        (P::NatsCallout, &["key"], Value::Null, "the seed"),
+        (P::NatsCallout, &["url"], Value::Null, "the address of NATS"),
+        (P::NatsCallout, &["url"], json!("https://nats.example.com"), "`tls://host:port`"),
+        (P::NatsCallout, &["url"], json!("tls://user:secret@nats.example.com"), "`tls://host:port`"),
+        (P::NatsCallout, &["bearer_audience"], json!("a b"), "visible ASCII"),
+        (P::NatsCallout, &["audience"], Value::Null, "the account of NATS"),
+        (P::NatsCallout, &["audience"], json!("$SYS"), "an account's name"),
+        (P::NatsCallout, &["audience"], json!("A P P"), "an account's name"),
+        (
+            P::NatsCallout,
+            &["issuer"],
+            json!("AAEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSCIJBEEQSRYX"),
+            "is the issuer",
+        ),
+        (P::NatsCallout, &["algorithm"], json!("EdDSA"), "locks it to `ed25519-nkey`"),
+        (P::NatsCallout, &["typ"], json!("none"), "locks it"),
+        (P::NatsCallout, &["kid"], json!("x"), "NATS has no such thing"),
+        (P::NatsCallout, &["user_nkey"], json!("{{ input.user_nkey }}"), "claims.user_nkey"),
+        (P::NatsCallout, &["bearer_token"], json!(true), "NATS would not read it"),
+        (P::NatsCallout, &["pub", "allow"], json!([">"]), "only with `dangerous"),
+        (P::NatsCallout, &["sub", "allow"], json!([]), "at least one text"),
+        (P::NatsCallout, &["sub", "allow"], json!(["{{ user.name }}"]), "decides what the token allows"),
     ]);
 }
 

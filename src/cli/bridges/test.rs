@@ -6,7 +6,7 @@ use super::{Known as KnownBridges, find, known};
 use crate::bridge::Inputs;
 use crate::bridge::facts::Kind;
 use crate::bridge::trial::{Trial, decoded};
-use crate::bridge::{Facts, Known, MintRequest, Needs, directory};
+use crate::bridge::{Facts, Known, MintRequest, Needs, facts_of as facts};
 use crate::cli::Outcome;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
@@ -108,7 +108,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         inputs: None,
         longest: None,
     };
-    Ok(directory::facts(&request, scopes, known))
+    Ok(facts(&request, scopes, known))
 }
 
 /// The client that the token says it is for.

@@ -20,6 +20,7 @@
 mod cluster;
 mod http;
 pub mod jose;
+pub mod nats;
 pub mod oidc;
 pub mod program;
 pub mod receiver;

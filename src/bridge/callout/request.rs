@@ -1,0 +1,111 @@
+//! What a server of NATS asks: a JWT of its own about one connection.
+//!
+//! What must always hold: the question is signed by the server that it names, is meant for whoever answers callouts, and is
+//! not over. That only servers write on the subject, NATS itself sees to.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::bridge::nkey::{self, Role};
+use crate::clock::Time;
+use crate::domain::secret::Secret;
+use crate::tokens::verifier::json::parse_object;
+
+/// Whom a question is for.
+const AUDIENCE: &str = "nats-authorization-request";
+/// Seconds that clocks may differ.
+const LEEWAY: i64 = 30;
+
+/// A question, verified.
+#[derive(Debug)]
+pub struct Asked {
+    /// The server, `N…`.
+    pub server: String,
+    /// The key that it made for the connection, `U…`.
+    pub user: String,
+    /// What the connection came with as its token or password.
+    pub token: Option<Secret<String>>,
+    /// Where the connection comes from.
+    pub host: Option<IpAddr>,
+}
+
+/// Why a question is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoQuestion {
+    /// No JWT of NATS.
+    #[error("it is no JWT of NATS")]
+    Form,
+    /// The signature is not of the server that it names.
+    #[error("it is not signed by the server that it names")]
+    Signature,
+    /// A JWT for something else.
+    #[error("it is a JWT for something else")]
+    Kind,
+    /// It is over, or of the future.
+    #[error("it is not of this moment")]
+    Time,
+    /// It names no connection.
+    #[error("it names no user key")]
+    User,
+}
+
+impl Asked {
+    /// Reads and verifies a question.
+    ///
+    /// # Errors
+    /// [`NoQuestion`].
+    pub fn read(payload: &[u8], now: Time) -> Result<Self, NoQuestion> {
+        let text = std::str::from_utf8(payload).map_err(|_| NoQuestion::Form)?;
+        let parts: Vec<&str> = text.split('.').collect();
+        let [header, claims, signature] = parts[..] else { return Err(NoQuestion::Form) };
+        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| NoQuestion::Form);
+        let object = |part: &str| parse_object(&decoded(part)?).map_err(|_| NoQuestion::Form);
+        let (head, claims, signature) = (object(header)?, object(claims)?, decoded(signature)?);
+        if head.get("alg").and_then(Value::as_str) != Some("ed25519-nkey") {
+            return Err(NoQuestion::Form);
+        }
+        let server = text_at(&claims, "iss").ok_or(NoQuestion::Form)?;
+        let key = nkey::key_of(Role::Server, server).ok_or(NoQuestion::Form)?;
+        let signed = &text[..text.len() - parts[2].len() - 1];
+        UnparsedPublicKey::new(&ED25519, key)
+            .verify(signed.as_bytes(), &signature)
+            .map_err(|_| NoQuestion::Signature)?;
+        Self::of_claims(&claims, server, now.timestamp())
+    }
+
+    fn of_claims(claims: &Map<String, Value>, server: &str, now: i64) -> Result<Self, NoQuestion> {
+        let nats = claims.get("nats").and_then(Value::as_object).ok_or(NoQuestion::Kind)?;
+        let own = nats.get("server_id").and_then(|id| id["id"].as_str()) == Some(server);
+        if text_at(claims, "aud") != Some(AUDIENCE) || text_at(nats, "type") != Some("authorization_request") || !own {
+            return Err(NoQuestion::Kind);
+        }
+        let seconds = |name| claims.get(name).and_then(Value::as_i64);
+        let begun = seconds("iat").is_some_and(|iat| iat <= now + LEEWAY);
+        if !begun || seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) {
+            return Err(NoQuestion::Time);
+        }
+        let user =
+            text_at(nats, "user_nkey").filter(|user| nkey::is_public(Role::User, user)).ok_or(NoQuestion::User)?;
+        let said =
+            |name: &str| nats.get("connect_opts").and_then(|said| said[name].as_str()).filter(|text| !text.is_empty());
+        let host = nats.get("client_info").and_then(|client| client["host"].as_str());
+        Ok(Self {
+            server: server.to_owned(),
+            user: user.to_owned(),
+            token: said("auth_token").or_else(|| said("pass")).map(|token| Secret::new(token.to_owned())),
+            host: host.and_then(|host| host.parse().ok()),
+        })
+    }
+}
+
+fn text_at<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    members.get(name).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+//! Keeps a connection for each bridge that answers a NATS, for as long as the bridge is on and unchanged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::answer::Desk;
+use super::connection::{Connection, ConnectionError};
+use super::{Address, Identity};
+use crate::bridge::Way;
+use crate::bridge::stored::Ready;
+use crate::outbound::Outbound;
+
+/// How often the bridges are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Shortest and longest time between two tries.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// The keeper of the connections.
+pub struct Service {
+    desk: Desk,
+    outbound: Outbound,
+    kept: HashMap<String, Kept>,
+}
+
+/// A connection under way, and the bridge as it was when it was begun.
+struct Kept {
+    of: Arc<Ready>,
+    task: JoinHandle<()>,
+}
+
+/// The connection ends with whoever keeps it.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Service {
+    /// No connection yet.
+    pub fn new(desk: Desk, outbound: &Outbound) -> Self {
+        Self { desk, outbound: outbound.apart(), kept: HashMap::new() }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(mut self) {
+        loop {
+            self.follow();
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Ends what is for no bridge any more, or for another than it was, and begins what is missing.
+    fn follow(&mut self) {
+        let wanted = self.desk.bridges.of_way(Way::NatsCallout);
+        self.kept.retain(|name, kept| wanted.iter().any(|one| one.bridge.name() == name && Arc::ptr_eq(one, &kept.of)));
+        for ready in wanted {
+            let name = ready.bridge.name().to_owned();
+            if self.kept.contains_key(&name) {
+                continue;
+            }
+            let line = Line { desk: self.desk.clone(), outbound: self.outbound.clone(), ready: Arc::clone(&ready) };
+            let task = tokio::spawn(line.keep());
+            self.kept.insert(name, Kept { of: ready, task });
+        }
+    }
+}
+
+/// One bridge's line to its NATS.
+struct Line {
+    desk: Desk,
+    outbound: Outbound,
+    ready: Arc<Ready>,
+}
+
+impl Line {
+    /// Connects, answers, and connects again, later each time it fails.
+    async fn keep(self) {
+        let name = self.ready.bridge.name();
+        let connected = metrics::gauge!("passmint_nats_connected", "bridge" => name.to_owned());
+        // Also when the task is dropped.
+        let _down = Down(connected.clone());
+        let (mut wait, mut told) = (WAIT.0, String::new());
+        loop {
+            let error = match self.open().await {
+                Ok(connection) => {
+                    tracing::info!(bridge.name = name, "connected to NATS; its questions are answered");
+                    connected.set(1.0);
+                    (wait, told) = (WAIT.0, String::new());
+                    let (desk, bridge) = (self.desk.clone(), name.to_owned());
+                    connection
+                        .serve(move |question| {
+                            let (desk, bridge) = (desk.clone(), bridge.clone());
+                            async move { desk.answer(&bridge, &question).await }
+                        })
+                        .await
+                }
+                Err(error) => error,
+            };
+            connected.set(0.0);
+            // The same words once, not at every try.
+            let words = error.to_string();
+            if words != told {
+                tracing::warn!(bridge.name = name, reason = words, "no connection to NATS; it is tried again");
+                told = words;
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(WAIT.1);
+        }
+    }
+
+    async fn open(&self) -> Result<Connection, ConnectionError> {
+        let bridge = &self.ready.bridge;
+        let address = bridge.url().and_then(Address::parse);
+        let identity = bridge.plan().nats.as_ref().and_then(Identity::of);
+        // A bridge of this kind is not made without both.
+        let (Some(address), Some(identity)) = (address, identity) else { return Err(ConnectionError::Closed) };
+        Connection::open(&self.outbound, &address, &identity).await
+    }
+}
+
+struct Down(metrics::Gauge);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        self.0.set(0.0);
+    }
+}

@@ -1,0 +1,284 @@
+//! The minting itself: the rule, the facts, the template, the target's rules, the signature.
+//!
+//! What must always hold: any doubt means no token; and a bridge answers in its one way ([`Way`]), so that what is made for one
+//! place is never handed out at another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel::PgConnection;
+use serde_json::{Map, Value};
+
+use super::preset::Way;
+use super::stored::Ready;
+use super::{
+    Bridges, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, KidPolicy, Needs, PasskeyFacts, Person, RenderError,
+    Request, SessionFacts, Typ, UserFacts,
+};
+use crate::account::guards::Identity;
+use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::domain::client::Client;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::scope::Scopes;
+use crate::domain::user::User;
+use crate::storage::credentials::StoredPasskey;
+use crate::storage::{StorageError, credentials, users};
+use crate::tokens::MintError;
+use crate::tokens::signer;
+
+/// Why no custom token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// No bridge of that name, or it is switched off.
+    #[error("there is no such bridge")]
+    Unknown,
+    /// What it makes is not handed out in this way.
+    #[error("{}", .0.elsewhere())]
+    OtherWay(Way),
+    /// The rule of the bridge refuses.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// What the caller said is not what the bridge asks for.
+    #[error(transparent)]
+    Inputs(#[from] InputRefusal),
+    /// The template cannot be filled for this person, or its result breaks a rule of the target.
+    #[error("the token cannot be rendered: {0}")]
+    Render(#[from] RenderError),
+    /// With the keys of our own tokens its audience may be no client or API of ours, nor another bridge's.
+    #[error("the audience is a client, an API or another bridge of this server, and the key that of its own tokens")]
+    OwnAudience,
+    /// The key is missing or does not sign.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Who asks for a custom token, and on the strength of what.
+#[derive(Clone, Copy, Debug)]
+pub struct MintRequest<'a> {
+    /// Whose token.
+    pub user: &'a User,
+    /// In which session.
+    pub session: SessionId,
+    /// Its authentication context class reference.
+    pub acr: &'a str,
+    /// Its methods.
+    pub amr: &'a [String],
+    /// When the person authenticated.
+    pub auth_time: Time,
+    /// The passkey they used, where it is known.
+    pub passkey: Option<&'a StoredPasskey>,
+    /// The client that asks.
+    pub client: &'a Client,
+    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
+    pub scopes: &'a Scopes,
+    /// What the caller says under the names that the bridge declares.
+    pub inputs: Option<&'a Map<String, Value>>,
+    /// Longest life of the token, where it comes of another one that ends.
+    pub longest: Option<chrono::Duration>,
+}
+
+/// A custom token.
+#[derive(Clone, Debug)]
+pub struct BridgeToken {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The token.
+    pub token: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// Its id, for the audit trail.
+    pub id: uuid::Uuid,
+}
+
+impl BridgeToken {
+    /// The event of its minting.
+    pub fn event(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: Option<&str>,
+        now: Time,
+        origin: &Provenance,
+    ) -> Event {
+        Event {
+            user: Some(user),
+            session: Some(session),
+            client: client.map(ToOwned::to_owned),
+            subject: Some(self.id.to_string()),
+            subject_name: Some(self.bridge.clone()),
+            ..Event::new(EventKind::BridgeMinted, now, origin)
+        }
+    }
+}
+
+/// What is stored of a person for other systems.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    links: BTreeMap<String, String>,
+    groups: Vec<String>,
+}
+
+impl Known {
+    /// Reads what is needed of it.
+    pub fn of(conn: &mut PgConnection, owner: UserId, needs: Needs) -> Result<Self, StorageError> {
+        let links = if needs.links { users::external_ids_of(conn, owner)? } else { BTreeMap::new() };
+        let groups = if needs.groups { users::groups_of(conn, owner)? } else { Vec::new() };
+        Ok(Self { links, groups })
+    }
+
+    /// What a bridge's rule asks of the person of a request.
+    pub fn person<'a>(&'a self, request: &MintRequest<'a>) -> Person<'a> {
+        let email_verified = request.user.email.is_some() && request.user.email_verified_at.is_some();
+        Person { groups: &self.groups, amr: request.amr, email_verified }
+    }
+
+    /// Whether the person is in one of these groups.
+    pub fn is_in_any(&self, groups: &[String]) -> bool {
+        self.groups.iter().any(|own| groups.contains(own))
+    }
+}
+
+impl Bridges {
+    /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
+    /// written in vain. Minting asks both again.
+    pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
+        let entry = self.get(name)?;
+        entry.bridge.require_way(Way::Token)?;
+        entry.bridge.permits(request)?;
+        self.keys.require_fresh()?;
+        self.require_foreign_audience(&entry.bridge)?;
+        self.key_of(&entry).map(drop).map_err(Into::into)
+    }
+
+    /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
+    /// [`Bridges::ready`].
+    pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
+        let entry = self.get(name)?;
+        entry.bridge.permits_person(&known.person(request))?;
+        let scopes = request.scopes.iter().map(ToOwned::to_owned).collect();
+        let facts = Facts { inputs: entry.bridge.inputs().accept(request.inputs)?, ..facts(request, scopes, known) };
+        entry.bridge.render(&facts, now, crate::random::uuid()).map(drop).map_err(Into::into)
+    }
+
+    /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
+    pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
+        let (entry, facts) = self.allowed(name, Way::Token, request, now).await?;
+        let minted = self.sign(&entry, &facts, now)?;
+        count(name);
+        Ok(minted)
+    }
+
+    /// The bridge and all it is told, when its rule permits this request in this way.
+    pub(super) async fn allowed(
+        &self,
+        name: &str,
+        way: Way,
+        request: &MintRequest<'_>,
+        now: Time,
+    ) -> Result<(Arc<Ready>, Facts), BridgeError> {
+        let entry = self.get(name)?;
+        entry.bridge.require_way(way)?;
+        self.keys.require_fresh()?;
+        let scopes: Vec<String> = request.scopes.iter().map(ToOwned::to_owned).collect();
+        entry.bridge.permits(&Request {
+            client_id: &request.client.id,
+            scopes: &scopes,
+            acr: Some(request.acr),
+            auth_time: request.auth_time,
+            now,
+        })?;
+        let inputs = entry.bridge.inputs().accept(request.inputs)?;
+        let owner = request.user.id;
+        self.require_foreign_audience(&entry.bridge)?;
+        let known = match entry.needs {
+            // Most bridges ask for nothing that the session does not tell.
+            Needs { links: false, groups: false, .. } => Known::default(),
+            needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
+        };
+        entry.bridge.permits_person(&known.person(request))?;
+        Ok((entry, Facts { inputs, ..facts(request, scopes, known) }))
+    }
+
+    /// The passkey that a session was opened with, where the bridge asks for what is known of it.
+    pub async fn passkey_used(&self, name: &str, of: &Identity) -> Result<Option<StoredPasskey>, BridgeError> {
+        let (owner, used) = (of.user.id, of.session.passkey);
+        if !self.needs(name)?.passkey || used.is_none() {
+            return Ok(None);
+        }
+        let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
+        Ok(passkeys.into_iter().find(|passkey| Some(passkey.id) == used))
+    }
+
+    /// Renders, checks and signs without asking the bridge's rule: for `passmint bridges test` and `passmint doctor`.
+    pub fn try_out(&self, ready: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+        self.sign(ready, facts, now)
+    }
+
+    /// Renders, checks and signs.
+    pub(super) fn sign(&self, entry: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+        let id = crate::random::uuid();
+        let rendered = entry.bridge.render(facts, now, id)?;
+        let key = self.key_of(entry)?;
+        let typ = Some(rendered.header.typ).filter(|typ| *typ != Typ::None).map(Typ::as_str);
+        let kid = match &rendered.header.kid {
+            KidPolicy::Auto => Some(key.kid()),
+            KidPolicy::Fixed(kid) => Some(kid.as_str()),
+            KidPolicy::Omit => None,
+        };
+        let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
+        let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
+        Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
+    }
+}
+
+/// Counts what was made.
+pub(super) fn count(name: &str) {
+    metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
+}
+
+/// What a bridge is told about a request, but for the caller's inputs.
+pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
+    let user = request.user;
+    let Known { links, groups } = known;
+    Facts {
+        inputs: BTreeMap::new(),
+        bound_key: None,
+        longest: request.longest.map(|longest| longest.num_seconds()),
+        user: UserFacts {
+            id: user.id.to_string(),
+            email: user.email.clone(),
+            email_verified: user.email_verified_at.is_some(),
+            name: user.name.clone(),
+            username: None,
+            locale: user.locale.clone(),
+            created_at: user.created_at,
+            groups,
+        },
+        links,
+        session: SessionFacts {
+            id: Some(request.session.to_string()),
+            acr: Some(request.acr.to_owned()),
+            amr: request.amr.to_vec(),
+            auth_time: request.auth_time,
+        },
+        passkey: request.passkey.map(|passkey| PasskeyFacts {
+            id_hash: URL_SAFE_NO_PAD.encode(digest(&SHA256, &passkey.credential_id)),
+            aaguid: passkey.aaguid.map(|aaguid| aaguid.to_string()),
+            uv: request.amr.iter().any(|method| method == "user"),
+            be: passkey.backup_eligible,
+            bs: passkey.backup_state,
+            transports: passkey.transports.clone(),
+            rp_id: passkey.rp_id.clone(),
+            created_at: passkey.created_at,
+        }),
+        client: ClientFacts { id: request.client.id.clone(), name: Some(request.client.definition.name.clone()) },
+        grant: GrantFacts { scopes, audience: Vec::new() },
+    }
+}

@@ -1,0 +1,139 @@
+//! NATS by auth callout: the server asks us for every connection, and is answered with the JWT of a user.
+//!
+//! The user is bound to the key that the server made for this very connection, and placed in the account that `audience`
+//! names. How the server is talked to is in [`crate::bridge::callout`].
+//!
+//! Source: docs.nats.io, auth callout; nats-server `server/auth_callout.go`; run against nats-server 2.15.1.
+
+use serde_json::{Map, Value, json};
+
+use super::about::{About, Snippet, Verified};
+use super::nats::{PERMISSIONS, check_user, complete, settle, user_key, vet};
+use super::target::Lifetime;
+use super::{Parts, Plan, Preset, Problems, Violation, Way, is_plain};
+use crate::bridge::spec::{BridgeDefinition, Problem};
+use crate::bridge::template::Template;
+
+const ABOUT: About = About {
+    title: "NATS, auth callout",
+    page: "nats",
+    summary: "Lets people into a NATS whose accounts are in its configuration, by the access token of Passmint that they connect with: \
+              NATS asks Passmint about every connection. Nothing stands between the two.",
+    verified: Verified::Live("nats-server 2.15.1"),
+    key_lag: 0,
+    example: r#"[bridges.nats]
+preset = "nats-callout"
+url = "tls://nats.example.com:4222"
+audience = "APP"                                  # the account that people are placed in
+key_file = "/run/secrets/nats-callout.nk"         # the seed (SA…) that signs the answers
+
+[bridges.nats.claims]
+pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
+sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
+"#,
+    other_side: &[
+        Snippet {
+            place: "Make the seed",
+            language: "sh",
+            text: "nk -gen account > nats-callout.nk      # or: nsc generate nkey --account",
+        },
+        Snippet {
+            place: "The configuration of NATS (2.10 or later); both keys are derived from the seed",
+            language: "text",
+            text: "accounts {
+  AUTH: { users: [ { nkey: {nats_user} } ] }
+  {audience}: {}
+  SYS: {}
+}
+system_account: SYS
+authorization {
+  timeout: 5
+  auth_callout {
+    issuer: {issuer}
+    auth_users: [ {nats_user} ]
+    account: AUTH
+  }
+}",
+        },
+        Snippet {
+            place: "The app: an access token with the bridge's scope, as the token or as the password",
+            language: "js",
+            text: "import { tokenAuthenticator, wsconnect } from \"@nats-io/nats-core\";
+
+const connection = await wsconnect({
+  servers: \"wss://nats.example.com\",
+  authenticator: tokenAuthenticator(() => accessToken),
+  inboxPrefix: `_INBOX_${userId}`,
+});",
+        },
+    ],
+    notes: &[
+        "Passmint connects to `url` as the one user of the account `AUTH`, proves its key, and waits for questions. Every replica does; NATS asks \
+         one of them. The address goes through the guard of all outbound requests: one in a private network wants \
+         `outbound.allow_private_addresses`, and only there `nats://` goes without TLS.",
+        "A connection lives as long as the access token it was opened with, and never longer than `lifetime`: NATS closes it then, and the \
+         app connects again with a fresh one.",
+        "The access token must be for Passmint itself, or, with `bearer_audience`, for that resource and nobody else: then whoever \
+         reads along at NATS holds a token that is worth nothing elsewhere. A token that is bound to a key (DPoP) is refused: NATS cannot prove the key.",
+        "`allow` says who may connect, as for every bridge. A bridge that is stopped takes its connection with it, so NATS refuses \
+         everybody whom it has not let in yet.",
+        "People whom NATS itself shall check stay out of this: list them in `auth_users`, beside Passmint's.",
+    ],
+};
+const MEMBERS: [&str; 8] = ["jti", "iat", "exp", "iss", "sub", "aud", "name", "nats"];
+
+/// The preset `nats-callout`.
+#[derive(Clone, Copy, Debug)]
+pub struct NatsCallout;
+
+impl Preset for NatsCallout {
+    fn about(&self) -> &About {
+        &ABOUT
+    }
+
+    fn way(&self) -> Way {
+        Way::NatsCallout
+    }
+
+    fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
+        if spec.issuer.is_some() {
+            problems.add("issuer", Problem::Unused("the key of `key_file` is the issuer"));
+        }
+        let audience = spec.audience.clone().unwrap_or_default();
+        if spec.audience.is_none() {
+            problems.add("audience", Problem::Required("the account of NATS that people are placed in"));
+        } else if !is_plain(&audience, 255) || audience.starts_with('$') {
+            problems.add(
+                "audience",
+                Problem::Form("an account's name in NATS, without spaces, and none that begins with `$`"),
+            );
+        }
+        Plan { audience, ..settle(spec, Lifetime::CONNECTION, problems) }
+    }
+
+    fn vet(&self, template: &Template, problems: &mut Problems) {
+        vet(&[PERMISSIONS], template, problems);
+    }
+
+    fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
+        let mut nats = parts.claims;
+        complete(&mut nats);
+        let account = plan.nats.as_ref();
+        // Where no server asked (a trial), a key of which nobody has the private half.
+        let user = parts.bound_key.or_else(|| user_key(account?, &parts.subject));
+        let claims = json!({
+            "jti": parts.jti.simple().to_string(), "iat": parts.iat, "exp": parts.exp,
+            "iss": account.map(|account| account.public.as_str()), "sub": user, "aud": plan.audience, "name": parts.subject,
+            "nats": nats,
+        });
+        claims.as_object().cloned().unwrap_or_default()
+    }
+
+    fn check(&self, plan: &Plan, header: &Value, claims: &Value) -> Vec<Violation> {
+        let mut broken = check_user(plan, header, claims, &MEMBERS);
+        if claims["aud"] != *plan.audience {
+            broken.push(Violation::Claim("aud"));
+        }
+        broken
+    }
+}
