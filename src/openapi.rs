@@ -38,6 +38,8 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
         account::consents::list,
         account::consents::remove,
         bridge::handlers::token,
+        bridge::channel::handlers::channel,
+        bridge::channel::handlers::user,
         forward_auth::verify::forwarded,
         forward_auth::verify::original,
         forward_auth::keys::jwks,

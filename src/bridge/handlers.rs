@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{BridgeError, Bridges, Denied, MintRequest};
+use super::{BridgeError, BridgeToken, Bridges, Denied, MintRequest};
 use crate::account::guards::{Identity, Via};
 use crate::clients::Clients;
+use crate::clock::Time;
+use crate::domain::audit::Event;
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
 use crate::storage::Db;
+use crate::storage::credentials::StoredPasskey;
 use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
@@ -73,28 +76,11 @@ pub async fn token(
     name: web::Path<String>,
     body: OptionalJson<BridgeTokenRequest>,
 ) -> Result<HttpResponse, Problem> {
-    limits.check(Class::Token, caller.network)?;
-    let (client, scopes) = asking(&desk, &identity)?;
-    let session = &identity.session;
-    let owner = identity.user.id;
-    let passkey = desk.bridges.passkey_used(&name, &identity).await.map_err(Failure::from)?;
-    limits.check_mint(owner, &name)?;
+    let asking = Asking::of(&desk, &limits, &caller, identity, &name).await?;
     let now = desk.clock.now();
-    let request = MintRequest {
-        user: &identity.user,
-        session: session.id,
-        acr: &session.acr,
-        amr: &session.amr,
-        auth_time: session.auth_time,
-        passkey: passkey.as_ref(),
-        client: &client,
-        scopes: &scopes,
-        inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()),
-        longest: None,
-    };
+    let request = MintRequest { inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()), ..asking.request() };
     let minted = desk.bridges.mint(&name, &request, now).await?;
-    let event = minted.event(owner, session.id, Some(&client.id), now, &caller.provenance);
-    desk.db.ask(event).await?;
+    desk.db.ask(asking.event(&minted, now, &caller)).await?;
     Ok(HttpResponse::Ok().json(BridgeTokenResponse {
         bridge: minted.bridge,
         token: minted.token,
@@ -102,7 +88,55 @@ pub async fn token(
     }))
 }
 
-fn asking(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes), Failure> {
+/// Who asks a bridge for something, by cookie or access token.
+pub(super) struct Asking {
+    identity: Identity,
+    client: Client,
+    scopes: Scopes,
+    passkey: Option<StoredPasskey>,
+}
+
+impl Asking {
+    /// Reads what a request for that bridge goes by, and counts it.
+    pub(super) async fn of(
+        desk: &BridgeDesk,
+        limits: &Limits,
+        caller: &Caller,
+        identity: Identity,
+        name: &str,
+    ) -> Result<Self, Failure> {
+        limits.check(Class::Token, caller.network)?;
+        let (client, scopes) = client_of(desk, &identity)?;
+        let passkey = desk.bridges.passkey_used(name, &identity).await?;
+        limits.check_mint(identity.user.id, name)?;
+        Ok(Self { identity, client, scopes, passkey })
+    }
+
+    /// The request, without inputs.
+    pub(super) fn request(&self) -> MintRequest<'_> {
+        let session = &self.identity.session;
+        MintRequest {
+            user: &self.identity.user,
+            session: session.id,
+            acr: &session.acr,
+            amr: &session.amr,
+            auth_time: session.auth_time,
+            passkey: self.passkey.as_ref(),
+            client: &self.client,
+            scopes: &self.scopes,
+            inputs: None,
+            longest: None,
+        }
+    }
+
+    /// What is written down of it.
+    pub(super) fn event(&self, minted: &BridgeToken, now: Time, caller: &Caller) -> Event {
+        let Identity { user, session, .. } = &self.identity;
+        minted.event(user.id, session.id, Some(&self.client.id), now, &caller.provenance)
+    }
+}
+
+fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes), Failure> {
     match &identity.via {
         Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone())),
         Via::Bearer { client, scopes } => {
@@ -140,6 +174,9 @@ impl From<BridgeError> for Failure {
             }
             BridgeError::Inputs(refusal) => {
                 Self::new(Kind::InvalidRequest, format!("This bridge refuses what was asked: {refusal}."))
+            }
+            BridgeError::Channel => {
+                Self::new(Kind::Forbidden, "This channel is none of this account's.").because(error)
             }
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)

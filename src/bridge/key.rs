@@ -3,8 +3,9 @@
 //! What must always hold: an imported key is written in one tagged form ([`KeyUpload`]), so that nothing is guessed when it
 //! is opened again; nothing of it reaches a message; and a key that is accepted signs, tried when it is read.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Ty
 use crate::domain::secret::Secret;
 use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyError, KeyMaterial};
 
+/// A shorter secret protects nothing, whoever gave it out.
+const MIN_SECRET: usize = 16;
 /// A longer file or member holds no key.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
@@ -23,6 +26,8 @@ pub const MAX_KEY_BYTES: usize = 64 * 1024;
 pub enum Material {
     /// A private key, or a secret shared with the target.
     Key(KeyMaterial),
+    /// A secret that its target gave out and that is too short for HS256 (RFC 7518 §3.2): only for presets that are no JWT.
+    Short(Secret<Vec<u8>>),
     /// A Google service account, with its RSA key.
     ServiceAccount(ServiceAccount),
 }
@@ -32,6 +37,7 @@ impl Material {
     pub const fn algorithm(&self) -> KeyAlgorithm {
         match self {
             Self::Key(key) => key.algorithm(),
+            Self::Short(_) => KeyAlgorithm::HS256,
             Self::ServiceAccount(_) => KeyAlgorithm::RS256,
         }
     }
@@ -40,6 +46,11 @@ impl Material {
     pub fn id(&self) -> String {
         match self {
             Self::Key(key) => key.thumbprint(),
+            // As of any shared secret: an HMAC under it, because a plain digest could be tried against guesses more cheaply.
+            Self::Short(secret) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+                URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"passmint kid v1"))
+            }
             Self::ServiceAccount(account) => account.private_key_id().to_owned(),
         }
     }
@@ -48,8 +59,20 @@ impl Material {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Key(key) if matches!(key.algorithm(), KeyAlgorithm::HS256) => "secret",
+            Self::Short(_) => "secret",
             Self::Key(_) => "private key",
             Self::ServiceAccount(_) => "service account",
+        }
+    }
+}
+
+impl Material {
+    /// The bytes of a shared secret; none of any other key.
+    pub fn shared_secret(&self) -> Option<&[u8]> {
+        match self {
+            Self::Key(key) if key.public().is_none() => Some(key.secret().expose()),
+            Self::Short(secret) => Some(secret.expose()),
+            Self::Key(_) | Self::ServiceAccount(_) => None,
         }
     }
 }
@@ -132,9 +155,10 @@ impl KeyUpload {
     /// # Errors
     /// [`MaterialError`] by what is wrong.
     pub fn read(&self) -> Result<Material, MaterialError> {
-        let secret = |bytes: Vec<u8>| match KeyMaterial::from_secret(bytes) {
-            Ok(key) => Ok(Material::Key(key)),
-            Err(_) => Err(MaterialError::ShortSecret),
+        let secret = |bytes: Vec<u8>| match (KeyMaterial::from_secret(bytes.clone()), Secret::new(bytes)) {
+            (Ok(key), _) => Ok(Material::Key(key)),
+            (Err(_), bytes) if bytes.expose().len() >= MIN_SECRET => Ok(Material::Short(bytes)),
+            (Err(_), _) => Err(MaterialError::ShortSecret),
         };
         match self {
             Self::Pem(text) | Self::Secret(text) | Self::SecretBase64(text) if text.len() > MAX_KEY_BYTES => {
@@ -201,6 +225,10 @@ pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut P
         (KeySource::Imported, Some(material)) if material.algorithm() != key_algorithm(plan.algorithm) => {
             let (key, bridge) = (material.algorithm(), plan.algorithm.as_str());
             problems.add("key", Problem::Key(format!("the imported key is for {key}, the bridge signs with {bridge}")));
+        }
+        // An HMAC-SHA-256 of a JWT wants as many bytes as the digest has; what other targets give out is theirs to choose.
+        (KeySource::Imported, Some(Material::Short(_))) if !definition.preset.rules().way().takes_short_secrets() => {
+            problems.add("key", Problem::Key(MaterialError::ShortSecret.to_string()));
         }
         (KeySource::Own | KeySource::Provider, Some(_)) => {
             problems.add("key", Problem::Unused("an imported key beside another one"));

@@ -52,7 +52,7 @@ fn each_wrong_key_is_refused_by_name_and_without_its_content() {
         ("another document", KeyUpload::of_file("{\"a\":1}").map(drop), Error::Unknown),
         ("large", KeyUpload::of_file(&large).map(drop), Error::TooLarge),
         ("large secret", KeyUpload::Secret(large.clone()).read().map(drop), Error::TooLarge),
-        ("short secret", KeyUpload::Secret("x".repeat(31)).read().map(drop), Error::ShortSecret),
+        ("short secret", KeyUpload::Secret("x".repeat(15)).read().map(drop), Error::ShortSecret),
         ("no base64", KeyUpload::SecretBase64("*".repeat(44)).read().map(drop), Error::Base64),
         (
             "public PEM",

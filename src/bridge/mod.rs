@@ -13,6 +13,7 @@
 //! [`expression`].
 
 pub mod callout;
+pub mod channel;
 mod charset;
 mod composition;
 pub mod declared;
@@ -232,6 +233,11 @@ impl Bridge {
         if own == way { Ok(()) } else { Err(BridgeError::OtherWay(own)) }
     }
 
+    /// The secret that it shares with its target; none where its key is another one.
+    pub(self) fn shared_secret(&self) -> Option<&[u8]> {
+        self.material.as_ref()?.shared_secret()
+    }
+
     /// The address of its target, for the ways that need one.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
@@ -438,14 +444,14 @@ fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expressi
 /// What only some ways have a use for.
 fn check_way(spec: &BridgeDefinition, way: Way, problems: &mut Problems) {
     match (way, &spec.url) {
-        (Way::Token, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
+        (Way::Token | Way::Channels, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
         (Way::NatsCallout, None) => {
             problems.add("url", Problem::Required("the address of NATS, such as `tls://nats.example.com:4222`"));
         }
         (Way::NatsCallout, Some(url)) if callout::Address::parse(url).is_none() => {
             problems.add("url", Problem::Form("`tls://host:port`, or `nats://host:port` in a private network"));
         }
-        (Way::Token, None) | (Way::NatsCallout, Some(_)) => {}
+        (Way::Token | Way::Channels, None) | (Way::NatsCallout, Some(_)) => {}
     }
     if let Some(audience) = &spec.bearer_audience {
         if way != Way::NatsCallout {

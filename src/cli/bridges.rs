@@ -260,7 +260,10 @@ fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
         ("declared by", declared_by(row)),
         ("signs with", ready.as_ref().map_or_else(|_| "-".to_owned(), |ready| signs_with(&ready.bridge))),
         ("imported key", row.key_id.clone().unwrap_or_else(|| "-".to_owned())),
-        ("tokens from", address("token")),
+        (
+            "asked at",
+            ready.as_ref().ok().and_then(|ready| ready.bridge.way().path()).map_or_else(|| "-".to_owned(), address),
+        ),
         ("public keys", address("jwks.json")),
     ]);
     print::line(serde_json::to_string_pretty(&row.definition).unwrap_or_default());

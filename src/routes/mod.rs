@@ -95,6 +95,8 @@ routes! {
     DELETE "/v1/me/consents/{client}"               Browser   => account::consents::remove;
 
     POST   "/v1/bridges/{name}/token"               SignedIn  => bridge::handlers::token;
+    POST   "/v1/bridges/{name}/pusher/auth"         SignedIn  => bridge::channel::handlers::channel;
+    POST   "/v1/bridges/{name}/pusher/user-auth"    SignedIn  => bridge::channel::handlers::user;
     GET    "/v1/bridges/{name}/jwks.json"           Public    => bridge::published::jwks;
     GET    "/v1/bridges/{name}/keys/{file}"         Public    => bridge::published::pem;
 

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
-use super::error::{Failure, Kind, OAuthFailure};
+use super::error::{Failure, Kind, OAuthFailure, Problem};
 use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
@@ -81,6 +81,21 @@ pub struct OAuthForm(pub Form);
 impl FromRequest for OAuthForm {
     type Error = OAuthFailure;
     type Future = LocalBoxFuture<'static, Result<Self, OAuthFailure>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = has_type(request, "application/x-www-form-urlencoded");
+        let query = !request.query_string().is_empty();
+        let body = Body::of(request, payload);
+        Box::pin(async move { Ok(Self(parse(typed, query, body).await?)) })
+    }
+}
+
+/// A form posted to a path of `/v1`, whose refusals are problem documents.
+#[derive(Debug)]
+pub struct ApiForm(pub Form);
+
+impl FromRequest for ApiForm {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let query = !request.query_string().is_empty();

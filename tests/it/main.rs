@@ -91,6 +91,8 @@ mod pairwise;
 mod passkey_grant;
 /// Authorization requests that clients send ahead.
 mod pushed;
+/// Pusher's channels are signed.
+mod pusher;
 /// What must happen once, asked for by many at the same time and at several servers.
 mod races;
 /// Refresh tokens: rotation, retries, reuse, ends, restarts.

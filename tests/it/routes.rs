@@ -83,6 +83,8 @@ const ROWS: &[Row] = &[
     row("DELETE /v1/me/sessions/{id}",               Nothing,         ["-",                   "-",                      "-",                      "200",                    "404 not_found"]),
     row("GET /v1/me/activity",                       Nothing,         ["-",                   "-",                      "-",                      "200",                    ""]),
     row("POST /v1/bridges/{name}/token",             Nothing,         ["-",                   "403 insufficient_scope", "200",                    "200",                    ""]),
+    row("POST /v1/bridges/{name}/pusher/auth",       Form("socket_id=1.1&channel_name=private-x"), ["-", "400 invalid_request", "400 invalid_request", "400 invalid_request", ""]),
+    row("POST /v1/bridges/{name}/pusher/user-auth",  Form("socket_id=1.1"), ["-",             "400 invalid_request",    "400 invalid_request",    "400 invalid_request",    ""]),
     row("GET /v1/bridges/{name}/jwks.json",          Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /v1/bridges/{name}/keys/{file}",        Nothing,         ["404 not_found",       "404 not_found",          "404 not_found",          "404 not_found",          ""]),
     row("GET /v1/me/consents",                       Nothing,         ["-",                   "-",                      "-",                      "200",                    ""]),

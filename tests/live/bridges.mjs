@@ -20,7 +20,7 @@ const key = write("bridges.pem", rsa.privateKey.export({ type: "pkcs8", format: 
 write("bridges.pub.pem", rsa.publicKey.export({ type: "spki", format: "pem" }));
 const signed = `key_file = "${key}"\nalgorithm = "RS256"\nkid = "live"`;
 
-const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex") };
+const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex"), pusher: randomBytes(10).toString("hex") };
 const secret = (name) => `secret_file = "${write(`${name}.secret`, `${secrets[name]}\n`)}"`;
 
 const [operator, account, signing, stranger] = [createOperator(), createAccount(), createAccount(), createAccount()];
@@ -69,6 +69,14 @@ video = { roomJoin = true, room = "{{ input.room }}" }
 [bridges.stream]
 preset = "stream"
 ${secret("stream")}
+
+[bridges.pusher]
+preset = "pusher"
+issuer = "live-app-key"
+${secret("pusher")}
+[bridges.pusher.claims]
+channels = ["{{ tmpl('private-user-{}', user.id) }}", "{{ tmpl('private-user-{}-*', user.id) }}", "presence-lobby"]
+user_info = { name = "{{ user.name ? }}" }
 
 [bridges.rabbitmq]
 preset = "rabbitmq"

@@ -10,6 +10,7 @@ import { libraries } from "./targets/libraries.mjs";
 import { nats } from "./targets/nats.mjs";
 import { callout } from "./targets/nats-callout.mjs";
 import { postgres } from "./targets/postgres.mjs";
+import { pusher } from "./targets/pusher.mjs";
 import { proxies } from "./targets/proxies.mjs";
 import { rabbitmq } from "./targets/rabbitmq.mjs";
 
@@ -49,7 +50,7 @@ export async function targets(origin) {
       assert.equal(status, 403, JSON.stringify(body));
     });
     // Each brings its own programs, so that they can wait for expiry together.
-    await Promise.all([libraries, postgres, rabbitmq, nats, callout, proxies].map((target) =>
+    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, proxies].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {
     await close();

@@ -19,6 +19,7 @@ mod mercure;
 mod nats;
 mod nats_callout;
 mod postgres;
+pub mod pusher;
 mod rabbitmq;
 mod realtime;
 mod services;
@@ -80,6 +81,8 @@ words! {
         Stream = "stream",
         /// Ably.
         Ably = "ably",
+        /// Pusher Channels.
+        Pusher = "pusher",
         /// Centrifugo.
         Centrifugo = "centrifugo",
         /// Mercure 0.x.
@@ -143,6 +146,7 @@ impl PresetKind {
             Self::Livekit => &realtime::LIVEKIT,
             Self::Stream => &realtime::STREAM,
             Self::Ably => &realtime::ABLY,
+            Self::Pusher => &pusher::Pusher,
             Self::Centrifugo => &realtime::CENTRIFUGO,
             Self::Mercure0 => &mercure::V0,
             Self::Mercure1 => &mercure::V1,
@@ -170,13 +174,35 @@ pub enum Way {
     Token,
     /// A server of NATS asks, and is answered.
     NatsCallout,
+    /// Whoever asks names a channel, and is given a signature for it.
+    Channels,
 }
 
 impl Way {
+    /// Where to ask, below `/v1/bridges/{name}/`; none: nobody asks over HTTP.
+    pub const fn path(self) -> Option<&'static str> {
+        match self {
+            Self::Token => Some("token"),
+            Self::Channels => Some("pusher/auth"),
+            Self::NatsCallout => None,
+        }
+    }
+
+    /// Whether what is made is a signed token, and not what another message is made of.
+    pub const fn is_token(self) -> bool {
+        matches!(self, Self::Token | Self::NatsCallout)
+    }
+
+    /// Whether its secret may be shorter than HS256 wants (RFC 7518 §3.2).
+    pub const fn takes_short_secrets(self) -> bool {
+        matches!(self, Self::Channels)
+    }
+
     /// Where to ask instead, for whoever asked in another way.
     pub const fn elsewhere(self) -> &'static str {
         match self {
             Self::Token => "This bridge gives its token to whoever asks for it: use POST /v1/bridges/{name}/token.",
+            Self::Channels => "This bridge signs channels: use POST /v1/bridges/{name}/pusher/auth.",
             Self::NatsCallout => "This bridge answers servers of NATS alone: connect to NATS with the access token.",
         }
     }

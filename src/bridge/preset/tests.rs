@@ -49,7 +49,8 @@ fn every_example_is_a_bridge_that_mints_for_every_sample_it_wants() {
     for kind in PresetKind::ALL.iter().copied().filter(|kind| kind.about().page != "firebase") {
         let bridge = example::bridge(kind).unwrap_or_else(|mistakes| panic!("{}: {mistakes}", kind.as_str()));
         let token = example::token(&bridge).unwrap_or_else(|mistake| panic!("{}: {mistake}", kind.as_str()));
-        assert!(token.expires_in >= 10, "{}", kind.as_str());
+        let lives = kind.rules().way().is_token();
+        assert_eq!(token.expires_in >= 10, lives, "{}", kind.as_str());
         for (place, _, text) in bridge.other_side(example::SERVER) {
             for hole in ["{jwks_url}", "{issuer}", "{audience}", "{algorithm}", "{name}", "{server}"] {
                 assert!(!text.contains(hole), "{}, {place}: {hole} is not filled", kind.as_str());
@@ -139,6 +140,22 @@ fn the_golden_nats_token() {
     other.user.id = Uuid::nil().to_string();
     let other = bridge.render(&other, sample::moment(), Uuid::nil()).unwrap();
     assert_ne!(other.claims["sub"], claims["sub"], "another person, another key");
+}
+
+#[test]
+fn the_golden_pusher_channels() {
+    let bridge = example::bridge(PresetKind::Pusher).unwrap();
+    let id = sample::full(&[]).user.id;
+    let decided = example::token(&bridge).unwrap();
+    assert_eq!(
+        decided.claims,
+        json!({
+            "user_id": id, "user_info": { "name": "Ada Example" },
+            "channels": [format!("private-user-{id}"), format!("private-user-{id}-*"), "presence-lobby"],
+        })
+    );
+    let bare = bridge.render(&sample::bare(), sample::moment(), Uuid::nil()).unwrap();
+    assert_eq!(bare.claims["user_info"], json!({}), "no name, none told");
 }
 
 /// The user is bound to the key that the server of NATS made, and to the account.
@@ -322,6 +339,28 @@ fn services_refuse_what_would_harm_them() {
         (P::Ably, &["x-ably-capability"], json!({ "chat": ["subscribe"] }), "JSON text"),
         (P::Ably, &["x-ably-clientId"], json!("*"), "claim `x-ably-clientId` must be"),
         (P::Ably, &["kid"], Value::Null, "the name of the API key"),
+        (P::Pusher, &["channels"], json!(["private-*"]), "only with `dangerous"),
+        (P::Pusher, &["channels"], json!(["private-user-*", "presence-*"]), "only with `dangerous"),
+        (P::Pusher, &["channels"], json!(["public"]), "a channel is `private-…`"),
+        (P::Pusher, &["channels"], json!(["private-encrypted-x"]), "a channel is `private-…`"),
+        (P::Pusher, &["channels"], json!(["private-x*"]), "a channel is `private-…`"),
+        (P::Pusher, &["channels"], json!(["private-a b"]), "a channel is `private-…`"),
+        (P::Pusher, &["channels"], json!(["private-a:presence-b"]), "a channel is `private-…`"),
+        (P::Pusher, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
+        (P::Pusher, &["channels"], json!([]), "at least one text"),
+        (P::Pusher, &["channels"], Value::Null, "claims.channels"),
+        (P::Pusher, &["Channels"], json!(["private-x"]), "upper and lower case"),
+        (P::Pusher, &["user_id"], json!("x"), "Pusher would not read it"),
+        (P::Pusher, &["user_info"], json!("x"), "must be an object"),
+        (P::Pusher, &["user_info"], json!({ "x": "y".repeat(1024) }), "at most 1,024 bytes"),
+        (P::Pusher, &["issuer"], Value::Null, "the app's key"),
+        (P::Pusher, &["issuer"], json!("key:x"), "the app's key"),
+        (P::Pusher, &["audience"], json!("x"), "has no such thing"),
+        (P::Pusher, &["lifetime"], json!(60), "has no such thing"),
+        (P::Pusher, &["kid"], json!("x"), "has no such thing"),
+        (P::Pusher, &["algorithm"], json!("ES256"), "locks it to `HS256`"),
+        (P::Pusher, &["key"], Value::Null, "import it"),
+        (P::Pusher, &["url"], json!("https://x.example"), "nobody is asked"),
         (P::Centrifugo, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
         (P::Centrifugo, &["expire_at"], json!(0), "reserved"),
         (P::Mercure0, &["mercure", "publish"], json!(["*"]), "only with `dangerous"),
@@ -367,6 +406,17 @@ fn a_target_that_knows_our_keys_alone_gets_no_others() {
             let told = refusal(BridgeDefinition { key, ..example::definition(kind).unwrap() });
             assert!(told.contains("locks it to `provider`"), "{}: {told}", kind.as_str());
         }
+    }
+}
+
+/// A secret that is too short for a JWT is taken where none is made.
+#[test]
+fn short_secrets_are_for_what_is_no_jwt() {
+    let short = crate::bridge::KeyUpload::Secret("7ad3773142a6692b25b8".to_owned()).read().unwrap();
+    let told = |kind| refusal(BridgeDefinition { material: Some(short.clone()), ..example::definition(kind).unwrap() });
+    assert_eq!(told(PresetKind::Pusher), "accepted");
+    for kind in [PresetKind::Livekit, PresetKind::SupabaseSecret, PresetKind::Mercure0] {
+        assert!(told(kind).contains("at least 32 bytes"), "{}: {}", kind.as_str(), told(kind));
     }
 }
 

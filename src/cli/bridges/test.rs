@@ -6,7 +6,7 @@ use super::{Known as KnownBridges, find, known};
 use crate::bridge::Inputs;
 use crate::bridge::facts::Kind;
 use crate::bridge::trial::{Trial, decoded};
-use crate::bridge::{Facts, Known, MintRequest, Needs, facts_of as facts};
+use crate::bridge::{BridgeToken, Facts, Known, MintRequest, Needs, facts_of as facts};
 use crate::cli::Outcome;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
@@ -47,7 +47,10 @@ pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: b
     let row = find(&all.rows, name)?;
     let trials = trials(&desk, &all, row, person)?;
     let user = person.map(|person| person.id);
-    if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice()) {
+    let gives = |minted: &BridgeToken| !decoded(&minted.token).0.is_null();
+    if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice())
+        && gives(minted)
+    {
         // A real token is witnessed like any other.
         let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
         event.session = None;
@@ -161,9 +164,11 @@ fn show(trial: &Trial, real: bool) {
         Ok(minted) => {
             let (header, claims) = decoded(&minted.token);
             print::line(format!("{whom}: {} bytes, for {} s", minted.token.len(), minted.expires_in));
-            print::line(format!("{header}"));
+            if !header.is_null() {
+                print::line(format!("{header}"));
+            }
             print::line(serde_json::to_string_pretty(&claims).unwrap_or_default());
-            print::line(format!("{}\n", minted.token));
+            print::line(if header.is_null() { String::new() } else { format!("{}\n", minted.token) });
         }
         Err(_) => print::line(format!("{whom}: no token: {}\n", trial.error().unwrap_or_default())),
     }

@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use crate::bridge::PresetKind;
 use crate::bridge::preset::about::{About, Verified};
 use crate::bridge::preset::example;
+use crate::bridge::{PresetKind, Way};
 
 /// Pages that are written by hand.
 const BY_HAND: [&str; 2] = ["firebase", "jwt"];
@@ -78,7 +78,7 @@ fn describe(page: &mut String, kind: PresetKind, first: bool) {
     let _ = write!(page, "## `{}`\n\n{}\n\n{}\n\n", kind.as_str(), about.summary, sureness(about.verified));
     let server = if first { format!("public_url = \"{}\"\n\n", example::SERVER) } else { String::new() };
     let _ = write!(page, "```toml\n{server}{}```\n\n", about.example);
-    page.push_str("A client that may ask for the token has the bridge's scope, `bridge:<name>`.\n\n");
+    page.push_str("A client that may ask has the bridge's scope, `bridge:<name>`.\n\n");
     match example::bridge(kind).and_then(|bridge| example::token(&bridge).map(|token| (bridge, token))) {
         Ok((bridge, token)) => {
             if !about.other_side.is_empty() {
@@ -87,9 +87,12 @@ fn describe(page: &mut String, kind: PresetKind, first: bool) {
             for (place, language, text) in bridge.other_side(example::SERVER) {
                 let _ = write!(page, "{place}:\n\n```{language}\n{text}\n```\n\n");
             }
-            let header = token.header.to_json(Some("…"));
             let claims = serde_json::to_string_pretty(&token.claims).unwrap_or_default();
-            let _ = write!(page, "**The token**, for a sample user:\n\n```json\n{header}\n{claims}\n```\n\n");
+            let (what, header) = match kind.rules().way() {
+                Way::Token | Way::NatsCallout => ("The token", format!("{}\n", token.header.to_json(Some("…")))),
+                Way::Channels => ("What decides", String::new()),
+            };
+            let _ = write!(page, "**{what}**, for a sample user:\n\n```json\n{header}{claims}\n```\n\n");
         }
         Err(mistake) => {
             let _ = write!(page, "The example is wrong: {mistake}\n\n");

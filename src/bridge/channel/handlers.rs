@@ -1,0 +1,109 @@
+//! `POST /v1/bridges/{name}/pusher/auth` and `…/user-auth`: what Pusher's client libraries call.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Asked, Signed, is_channel, is_socket};
+use crate::account::guards::Identity;
+use crate::bridge::handlers::{Asking, BridgeDesk};
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind, Problem};
+use crate::web::form::ApiForm;
+use crate::web::limits::Limits;
+
+/// A form of Pusher's client libraries.
+#[derive(Debug, ToSchema)]
+pub struct ChannelForm {
+    /// The id of the connection, two numbers with a dot between them.
+    pub socket_id: String,
+    /// The channel; not for user authentication.
+    pub channel_name: Option<String>,
+}
+
+/// The signature for a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChannelAnswer {
+    /// `key:signature`
+    pub auth: String,
+    /// What the others in a presence channel are told, as JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_data: Option<String>,
+}
+
+/// The signature for a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserAnswer {
+    /// `key:signature`
+    pub auth: String,
+    /// Who the person is, as JSON text.
+    pub user_data: String,
+}
+
+/// Authorizes a channel of Pusher for the signed-in person.
+///
+/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+#[utoipa::path(post, path = "/v1/bridges/{name}/pusher/auth", tag = "Bridges", params(("name" = String, Path)),
+    request_body(content = ChannelForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = ChannelAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`")))]
+pub async fn channel(
+    desk: web::Data<BridgeDesk>,
+    limits: web::Data<Limits>,
+    identity: Identity,
+    caller: Caller,
+    name: web::Path<String>,
+    form: ApiForm,
+) -> Result<HttpResponse, Problem> {
+    let channel = form.0.get("channel_name")?;
+    if !is_channel(channel) {
+        let words = "`channel_name` is a private or presence channel, and not an encrypted one.";
+        return Err(Failure::new(Kind::InvalidRequest, words).into());
+    }
+    let place = (name.as_str(), Asked::Channel(channel));
+    let Signed { auth, told, .. } = signed((&desk, &limits), identity, &caller, place, &form).await?;
+    Ok(HttpResponse::Ok().json(ChannelAnswer { auth, channel_data: told }))
+}
+
+/// Signs the person in to a connection of Pusher.
+///
+/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+#[utoipa::path(post, path = "/v1/bridges/{name}/pusher/user-auth", tag = "Bridges", params(("name" = String, Path)),
+    request_body(content = ChannelForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = UserAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`")))]
+pub async fn user(
+    desk: web::Data<BridgeDesk>,
+    limits: web::Data<Limits>,
+    identity: Identity,
+    caller: Caller,
+    name: web::Path<String>,
+    form: ApiForm,
+) -> Result<HttpResponse, Problem> {
+    let place = (name.as_str(), Asked::User);
+    let Signed { auth, told, .. } = signed((&desk, &limits), identity, &caller, place, &form).await?;
+    Ok(HttpResponse::Ok().json(UserAnswer { auth, user_data: told.unwrap_or_default() }))
+}
+
+async fn signed(
+    (desk, limits): (&BridgeDesk, &Limits),
+    identity: Identity,
+    caller: &Caller,
+    (name, asked): (&str, Asked<'_>),
+    form: &ApiForm,
+) -> Result<Signed, Failure> {
+    let socket = form.0.get("socket_id")?;
+    if !is_socket(socket) {
+        return Err(Failure::new(Kind::InvalidRequest, "`socket_id` is two numbers with a dot between them."));
+    }
+    let asking = Asking::of(desk, limits, caller, identity, name).await?;
+    let now = desk.clock.now();
+    let signed = desk.bridges.sign_channel(name, &asking.request(), (socket, asked), now).await?;
+    let mut event = asking.event(&signed.minted, now, caller);
+    event.detail = match asked {
+        Asked::Channel(channel) => serde_json::json!({ "channel": channel }),
+        Asked::User => serde_json::json!({ "channel": null }),
+    };
+    desk.db.ask(event).await?;
+    Ok(signed)
+}

@@ -1,0 +1,247 @@
+//! Signatures for sockets and channels, as Pusher's client libraries ask for them.
+//!
+//! What must always hold: what is signed is put together of a socket's id, a channel's name and a document, between colons;
+//! neither of the first two can hold a colon, so one signature never stands for two things.
+//!
+//! Source: pusher.com/docs/channels/library_auth_reference/auth-signatures.
+
+pub mod handlers;
+
+use aws_lc_rs::hmac;
+
+use super::preset::{Way, pusher};
+use super::{BridgeError, BridgeToken, Bridges, MintRequest};
+use crate::clock::Time;
+use crate::domain::text::hex;
+use crate::tokens::MintError;
+
+/// Pusher's limit for a channel's name.
+const MOST_NAME: usize = 164;
+const KINDS: [&str; 2] = ["private-", "presence-"];
+/// Its key is made by whoever authorizes it, which we do not.
+const ENCRYPTED: &str = "private-encrypted-";
+/// What may stand in a name beside letters and digits (pusher.com/docs/channels/using_channels/channels).
+const MARKS: &[u8] = b"_-=@,.;";
+
+/// Whether a text is the id of a socket: two numbers with a dot between them.
+pub fn is_socket(text: &str) -> bool {
+    let number = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('.').is_some_and(|(first, second)| number(first) && number(second))
+}
+
+/// Whether a text is the key of an app.
+pub fn is_key(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Whether a text names a channel that wants a signature.
+pub fn is_channel(text: &str) -> bool {
+    text.len() <= MOST_NAME
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || MARKS.contains(&byte))
+        && KINDS.iter().any(|kind| text.starts_with(kind) && text.len() > kind.len())
+        && !text.starts_with(ENCRYPTED)
+}
+
+/// Which channels a person has: one, or all that begin so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern<'a> {
+    /// This one.
+    Name(&'a str),
+    /// All that begin with this.
+    Beginning(&'a str),
+}
+
+impl<'a> Pattern<'a> {
+    /// Reads a name, or a name with `*` in place of its end. Before the `*` stands a mark, so that the channels of `…-1`
+    /// are not those of `…-12`.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let Some(beginning) = text.strip_suffix('*') else { return is_channel(text).then_some(Self::Name(text)) };
+        let marked = beginning.bytes().last().is_some_and(|last| MARKS.contains(&last));
+        let whole = KINDS.contains(&beginning) || is_channel(beginning);
+        (marked && whole && beginning != ENCRYPTED).then_some(Self::Beginning(beginning))
+    }
+
+    /// Whether it names every channel of a kind.
+    pub fn is_everybodys(self) -> bool {
+        matches!(self, Self::Beginning(beginning) if KINDS.contains(&beginning))
+    }
+
+    /// Whether a channel is one of these.
+    pub fn holds(self, channel: &str) -> bool {
+        match self {
+            Self::Name(name) => name == channel,
+            Self::Beginning(beginning) => channel.len() > beginning.len() && channel.starts_with(beginning),
+        }
+    }
+}
+
+/// What is signed for.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// To subscribe to a channel.
+    Channel(&'a str),
+    /// To be this person on a connection.
+    User,
+}
+
+/// A signature, and what was signed with it.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// `key:signature`
+    pub auth: String,
+    /// What is told of the person: to a presence channel, and about a connection.
+    pub told: Option<String>,
+    /// For the audit trail.
+    pub minted: BridgeToken,
+}
+
+/// The signature of a text, in hexadecimal.
+pub fn sign(secret: &[u8], text: &str) -> String {
+    hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes()).as_ref())
+}
+
+impl Bridges {
+    /// Signs for a socket, when the bridge's rule permits the request and the channel is one of the person's.
+    ///
+    /// # Errors
+    /// [`BridgeError`]; [`BridgeError::Channel`] for somebody else's channel.
+    pub async fn sign_channel(
+        &self,
+        name: &str,
+        request: &MintRequest<'_>,
+        (socket, asked): (&str, Asked<'_>),
+        now: Time,
+    ) -> Result<Signed, BridgeError> {
+        let (entry, facts) = self.allowed(name, Way::Channels, request, now).await?;
+        let id = crate::random::uuid();
+        let rendered = entry.bridge.render(&facts, now, id)?;
+        let claims = &rendered.claims;
+        let (text, told) = match asked {
+            Asked::User => {
+                let told = pusher::told(claims, "id");
+                (format!("{socket}::user::{told}"), Some(told))
+            }
+            Asked::Channel(channel) => {
+                let mut channels = claims["channels"].as_array().into_iter().flatten().filter_map(|one| one.as_str());
+                if !channels.any(|one| Pattern::parse(one).is_some_and(|pattern| pattern.holds(channel))) {
+                    return Err(BridgeError::Channel);
+                }
+                let told = channel.starts_with("presence-").then(|| pusher::told(claims, "user_id"));
+                let end = told.as_ref().map(|told| format!(":{told}")).unwrap_or_default();
+                (format!("{socket}:{channel}{end}"), told)
+            }
+        };
+        // A bridge of this kind is not made without a secret.
+        let missing =
+            || MintError::NoKey { usage: format!("bridge:{name}"), algorithm: crate::tokens::keys::Algorithm::HS256 };
+        let secret = entry.bridge.shared_secret().ok_or_else(missing)?;
+        let auth = format!("{}:{}", entry.bridge.plan().issuer, sign(secret, &text));
+        super::minting::count(name);
+        let minted = BridgeToken { bridge: name.to_owned(), token: auth.clone(), expires_in: 0, id };
+        Ok(Signed { auth, told, minted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of Pusher's documentation of auth signatures.
+    #[test]
+    fn signatures_are_pushers() {
+        let secret = b"7ad3773142a6692b25b8";
+        assert_eq!(
+            sign(secret, "1234.1234:private-foobar"),
+            "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"
+        );
+        assert_eq!(
+            sign(secret, "1234.1234:presence-foobar:{\"user_id\":10,\"user_info\":{\"name\":\"Mr. Channels\"}}"),
+            "31935e7d86dba64c2a90aed31fdc61869f9b22ba9d8863bba239c03ca481bc80"
+        );
+        assert_eq!(
+            sign(secret, "1234.1234::user::{\"id\":\"12345\"}"),
+            "4708d583dada6a56435fb8bc611c77c359a31eebde13337c16ab43aa6de336ba"
+        );
+    }
+
+    #[test]
+    fn a_socket_is_two_numbers() {
+        for text in ["1234.1234", "0.0", "12345678901234567890.1"] {
+            assert!(is_socket(text), "{text}");
+        }
+        for text in [
+            "",
+            ".",
+            "1",
+            "1.",
+            ".1",
+            "1.1.1",
+            "1:1",
+            "1.1:private-x",
+            "a.1",
+            "1.1\n",
+            "+1.1",
+            "１.1",
+            "1 .1",
+            "123456789012345678901.1",
+        ] {
+            assert!(!is_socket(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_channel_is_private_or_presence_and_never_encrypted() {
+        for text in ["private-x", "presence-x", "private-cache-x", "presence-a_b-c=d@e,f.g;h", "private--"] {
+            assert!(is_channel(text), "{text}");
+        }
+        for text in [
+            "",
+            "x",
+            "private-",
+            "presence-",
+            "Private-x",
+            "private-encrypted-x",
+            "private-encrypted-",
+            "private-x:1",
+            "private-x y",
+            "private-*",
+            "private-ü",
+            "#server-to-user-1",
+            "private-x\n",
+            &format!("private-{}", "x".repeat(157)),
+        ] {
+            assert!(!is_channel(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_holds_what_it_says() {
+        for (pattern, channel, held) in [
+            ("private-user-1", "private-user-1", true),
+            ("private-user-1", "private-user-12", false),
+            ("private-user-1", "presence-user-1", false),
+            ("private-user-1-*", "private-user-1-x", true),
+            ("private-user-1-*", "private-user-1-", false),
+            ("private-user-1-*", "private-user-12-x", false),
+            ("private-*", "private-anything", true),
+            ("private-*", "presence-anything", false),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().holds(channel), held, "{pattern} {channel}");
+        }
+        for text in [
+            "*",
+            "private*",
+            "private-user-1*",
+            "private-*-x",
+            "private-encrypted-*",
+            "private-encrypted-x-*",
+            "private-a**",
+            "x-*",
+        ] {
+            assert_eq!(Pattern::parse(text), None, "{text}");
+        }
+        assert!(Pattern::parse("presence-*").unwrap().is_everybodys());
+        assert!(!Pattern::parse("presence-a-*").unwrap().is_everybodys());
+    }
+}
