@@ -285,8 +285,8 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     db.blocking(|conn| Ok(relying_parties::settle(conn, config)))??;
 
     let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
-    let bridges =
-        Arc::new(Bridges::new(home, Arc::clone(&keys), (Arc::clone(&clients), Arc::clone(&resources)), db.clone()));
+    let directory = Bridges::new(home, Arc::clone(&keys), (Arc::clone(&clients), Arc::clone(&resources)), db.clone());
+    let bridges = Arc::new(directory.asking(&outbound));
     bridges.replace(db.blocking(stored::bridges::all)?, now);
     let ceremonies = Arc::new(Ceremonies {
         policy: policy(config),

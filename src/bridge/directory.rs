@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
+use super::call;
 use super::key::key_algorithm;
 use super::stored::{self, Fault, Home, Ready};
 use super::{Bridge, BridgeError, Key, Needs, Way};
 use crate::clients::Clients;
 use crate::clock::Time;
+use crate::outbound::Outbound;
 use crate::resources::Resources;
 use crate::storage::bridges::{self as stored_bridges, StoredBridge};
 use crate::storage::{Db, StorageError};
@@ -42,6 +44,9 @@ pub struct Bridges {
     resources: Arc<Resources>,
     pub(super) db: Db,
     pub(super) signer: Signer,
+    /// Asks targets that make their tokens themselves; none at the command line.
+    pub(super) outbound: Option<Outbound>,
+    pub(super) calls: Semaphore,
 }
 
 impl Bridges {
@@ -56,7 +61,15 @@ impl Bridges {
             resources,
             db,
             signer: Signer::new(),
+            outbound: None,
+            calls: Semaphore::new(call::AT_ONCE),
         }
+    }
+
+    /// The same, able to ask targets.
+    #[must_use]
+    pub fn asking(self, outbound: &Outbound) -> Self {
+        Self { outbound: Some(outbound.apart()), ..self }
     }
 
     /// Puts these rows in place of all: at the start, when nobody else reads them. One that cannot be used is told in the log, once, and keeps nothing else from working.
@@ -125,7 +138,7 @@ impl Bridges {
         let entries = self.entries.load();
         let on = entries
             .values()
-            .filter(|entry| matches!(&entry.state, State::On(ready) if ready.bridge.way() == Way::Token));
+            .filter(|entry| matches!(&entry.state, State::On(ready) if ready.bridge.way().gives_tokens()));
         let mut names: Vec<String> = on.map(|entry| entry.row.name.clone()).collect();
         names.sort();
         names

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{BridgeError, BridgeToken, Bridges, Denied, MintRequest};
+use super::{BridgeError, BridgeToken, Bridges, CallError, Denied, MintRequest};
 use crate::account::guards::{Identity, Via};
 use crate::clients::Clients;
 use crate::clock::Time;
@@ -57,8 +57,11 @@ pub struct BridgeTokenResponse {
     pub bridge: String,
     /// The token, for the bridge's target alone.
     pub token: String,
-    /// Its life, in seconds.
+    /// Its life, in seconds; 0 where it does not end by itself.
     pub expires_in: i64,
+    /// Whom it is for at the target, where the target's client library asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 /// Mints a custom token for the signed-in person.
@@ -85,6 +88,7 @@ pub async fn token(
         bridge: minted.bridge,
         token: minted.token,
         expires_in: minted.expires_in,
+        subject: minted.subject,
     }))
 }
 
@@ -184,6 +188,10 @@ impl From<BridgeError> for Failure {
             BridgeError::OwnAudience => {
                 Self::new(Kind::Forbidden, "This bridge makes no tokens for an app of this server.").because(error)
             }
+            BridgeError::Call(error @ CallError::Person(_)) => {
+                Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
+            }
+            BridgeError::Call(error) => Self::unavailable(error),
             BridgeError::Mint(error) => Self::unavailable(error),
             BridgeError::Storage(error) => error.into(),
         }

@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use super::preset::Way;
 use super::stored::Ready;
 use super::{
-    Bridges, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, KidPolicy, Needs, PasskeyFacts, Person, RenderError,
-    Request, SessionFacts, Typ, UserFacts,
+    Bridges, CallError, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, KidPolicy, Needs, PasskeyFacts, Person,
+    RenderError, Request, SessionFacts, Typ, UserFacts,
 };
 use crate::account::guards::Identity;
 use crate::clock::Time;
@@ -51,6 +51,9 @@ pub enum BridgeError {
     /// The channel is none of those that the template says.
     #[error("the channel is not among the person's")]
     Channel,
+    /// The target gave nothing.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// With the keys of our own tokens its audience may be no client or API of ours, nor another bridge's.
     #[error("the audience is a client, an API or another bridge of this server, and the key that of its own tokens")]
     OwnAudience,
@@ -98,6 +101,8 @@ pub struct BridgeToken {
     pub expires_in: i64,
     /// Its id, for the audit trail.
     pub id: uuid::Uuid,
+    /// Whom it is for at the target, where the target's client library asks.
+    pub subject: Option<String>,
 }
 
 impl BridgeToken {
@@ -153,11 +158,11 @@ impl Bridges {
     /// written in vain. Minting asks both again.
     pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
         let entry = self.get(name)?;
-        entry.bridge.require_way(Way::Token)?;
+        entry.bridge.require_tokens()?;
         entry.bridge.permits(request)?;
         self.keys.require_fresh()?;
         self.require_foreign_audience(&entry.bridge)?;
-        self.key_of(&entry).map(drop).map_err(Into::into)
+        if entry.bridge.way().is_token() { self.key_of(&entry).map(drop).map_err(Into::into) } else { Ok(()) }
     }
 
     /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
@@ -170,10 +175,16 @@ impl Bridges {
         entry.bridge.render(&facts, now, crate::random::uuid()).map(drop).map_err(Into::into)
     }
 
-    /// Makes a custom token: rule, template, target's rules, signature. Any doubt means no token.
+    /// Makes a custom token: rule, template, target's rules, signature, or in its place the target's own answer. Any doubt means
+    /// no token.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
-        let (entry, facts) = self.allowed(name, Way::Token, request, now).await?;
-        let minted = self.sign(&entry, &facts, now)?;
+        let ready = self.get(name)?;
+        ready.bridge.require_tokens()?;
+        let (entry, facts) = self.allowed(name, ready.bridge.way(), request, now).await?;
+        let minted = match entry.bridge.way() {
+            Way::Call => self.call(&entry, &facts, now).await?,
+            _ => self.sign(&entry, &facts, now)?,
+        };
         count(name);
         Ok(minted)
     }
@@ -228,7 +239,7 @@ impl Bridges {
         let id = crate::random::uuid();
         let rendered = ready.bridge.render(facts, now, id)?;
         let (bridge, token) = (ready.bridge.name().to_owned(), rendered.claims.to_string());
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id })
+        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None })
     }
 
     /// Renders, checks and signs.
@@ -244,7 +255,8 @@ impl Bridges {
         };
         let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
         let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
-        Ok(BridgeToken { bridge: entry.bridge.name().to_owned(), token, expires_in: rendered.expires_in, id })
+        let bridge = entry.bridge.name().to_owned();
+        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None })
     }
 }
 

@@ -12,6 +12,7 @@
 //! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`], [`input`] and
 //! [`expression`].
 
+mod call;
 pub mod callout;
 pub mod channel;
 mod charset;
@@ -42,6 +43,7 @@ pub mod trusted;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::call::CallError;
 pub use self::directory::Bridges;
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
@@ -50,7 +52,7 @@ pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
 pub use self::minting::{BridgeError, BridgeToken, Known, MintRequest, facts as facts_of};
 use self::preset::about::{Values, Verified};
-use self::preset::{Parts, Plan, Problems};
+use self::preset::{Parts, Plan, Preset, Problems};
 pub use self::preset::{PresetKind, Violation, Way};
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
@@ -159,7 +161,7 @@ impl Bridge {
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
-        check_way(&spec, rules.way(), &mut problems);
+        check_way(&spec, rules, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
         // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
         if serde_json::to_string(&spec).is_ok_and(|text| text.contains("\\u0000")) {
@@ -222,6 +224,15 @@ impl Bridge {
     /// How what it makes reaches its target.
     pub fn way(&self) -> Way {
         self.preset.rules().way()
+    }
+
+    /// Refuses to give a token where none is given.
+    ///
+    /// # Errors
+    /// [`BridgeError::OtherWay`].
+    pub fn require_tokens(&self) -> Result<(), BridgeError> {
+        let own = self.way();
+        if own.gives_tokens() { Ok(()) } else { Err(BridgeError::OtherWay(own)) }
     }
 
     /// Refuses another way than its own.
@@ -442,7 +453,8 @@ fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expressi
 }
 
 /// What only some ways have a use for.
-fn check_way(spec: &BridgeDefinition, way: Way, problems: &mut Problems) {
+fn check_way(spec: &BridgeDefinition, rules: &dyn Preset, problems: &mut Problems) {
+    let way = rules.way();
     match (way, &spec.url) {
         (Way::Token | Way::Channels, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
         (Way::NatsCallout, None) => {
@@ -451,7 +463,16 @@ fn check_way(spec: &BridgeDefinition, way: Way, problems: &mut Problems) {
         (Way::NatsCallout, Some(url)) if callout::Address::parse(url).is_none() => {
             problems.add("url", Problem::Form("`tls://host:port`, or `nats://host:port` in a private network"));
         }
-        (Way::Token | Way::Channels, None) | (Way::NatsCallout, Some(_)) => {}
+        (Way::Call, None) if rules.call().is_none_or(|target| target.usual_url.is_none()) => {
+            problems.add("url", Problem::Required("the address of the target's API"));
+        }
+        (Way::Call, Some(url)) if !call::is_url(url) => {
+            problems.add(
+                "url",
+                Problem::Form("`https://…` (`http://…` in a private network), without user name and query"),
+            );
+        }
+        (Way::Call, _) | (Way::Token | Way::Channels, None) | (Way::NatsCallout, Some(_)) => {}
     }
     if let Some(audience) = &spec.bearer_audience {
         if way != Way::NatsCallout {

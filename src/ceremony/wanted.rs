@@ -80,6 +80,7 @@ pub fn resolve(
         WantedRequest::Bridge { client_id, bridge, scope, inputs } => {
             let client = first_party(clients, client_id, origin)?;
             let target = bridges.find(bridge).ok_or(BridgeError::Unknown)?;
+            target.bridge.require_tokens()?;
             if client.definition.kind == ClientKind::Confidential {
                 // It would have to end at the token endpoint, which gives no custom tokens.
                 return Err(CeremonyError::Invalid(

@@ -41,7 +41,8 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.secret_file",
             Kind::Path,
             Fallback::Unset,
-            "A secret shared with the target, for HS256: at least 32 bytes; a line end after it is not part of it.",
+            "A secret shared with the target, for HS256: at least 32 bytes; for `pusher`, `appwrite` and `instantdb` what these \
+             gave out. A line end after it is not part of it.",
         ),
         key(
             "bridges.<name>.dangerous",
@@ -132,7 +133,7 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.url",
             Kind::Text("URL"),
             Fallback::Unset,
-            "Where the target is, for presets that go there; for `nats-callout` `tls://host:port`.",
+            "Where the target is, for presets that go there: `tls://host:port` for `nats-callout`, the API's address for `appwrite` and `instantdb`.",
         ),
         key(
             "bridges.<name>.bearer_audience",

@@ -33,6 +33,8 @@ mod bridges;
 mod browser;
 /// NATS asks Passmint about its connections.
 mod callout;
+/// Targets that make their tokens themselves.
+mod calls;
 /// Passkey ceremonies over HTTP: what works.
 mod ceremonies;
 /// The commands, run as an operator runs them: what they print and refuse, and that running servers follow.

@@ -46,7 +46,8 @@ fn asked(app: &TestApp, access: &str, path: &str, form: &[(&str, &str)]) -> Repl
 
 fn signature(text: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), text.as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    let hex: String = tag.as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
     format!("app-key:{hex}")
 }
 

@@ -138,7 +138,7 @@ impl Bridges {
         let secret = entry.bridge.shared_secret().ok_or_else(missing)?;
         let auth = format!("{}:{}", entry.bridge.plan().issuer, sign(secret, &text));
         super::minting::count(name);
-        let minted = BridgeToken { bridge: name.to_owned(), token: auth.clone(), expires_in: 0, id };
+        let minted = BridgeToken { bridge: name.to_owned(), token: auth.clone(), expires_in: 0, id, subject: None };
         Ok(Signed { auth, told, minted })
     }
 }

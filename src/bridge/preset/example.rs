@@ -47,7 +47,7 @@ fn material(kind: PresetKind, definition: &BridgeDefinition) -> Result<Material,
     let key = match (kind, definition.algorithm) {
         (PresetKind::NatsUser | PresetKind::NatsCallout, _) => KeyMaterial::from_ed25519_seed(&[7; 32]),
         (PresetKind::SupabaseKey, _) | (_, Some(Algorithm::Es256)) => KeyMaterial::generate(KeyAlgorithm::ES256),
-        _ => KeyMaterial::from_secret(vec![7; 32]),
+        _ => KeyMaterial::from_secret(vec![b'7'; 32]),
     };
     key.map(Material::Key).map_err(|error| error.to_string())
 }

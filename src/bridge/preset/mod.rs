@@ -8,6 +8,8 @@
 //! then `passmint docs bridges DIRECTORY` writes its page.
 
 pub mod about;
+mod backends;
+pub mod call;
 mod claim;
 mod cloud;
 pub mod example;
@@ -113,6 +115,10 @@ words! {
         Dovecot = "dovecot",
         /// ejabberd.
         Ejabberd = "ejabberd",
+        /// Appwrite.
+        Appwrite = "appwrite",
+        /// InstantDB.
+        Instantdb = "instantdb",
         /// A plain JSON Web Token.
         Jwt = "jwt",
     }
@@ -162,6 +168,8 @@ impl PresetKind {
             Self::Kafka => &services::KAFKA,
             Self::Dovecot => &mail::DOVECOT,
             Self::Ejabberd => &mail::EJABBERD,
+            Self::Appwrite => &backends::APPWRITE,
+            Self::Instantdb => &backends::INSTANTDB,
             Self::Jwt => &jwt::JWT,
         }
     }
@@ -176,13 +184,15 @@ pub enum Way {
     NatsCallout,
     /// Whoever asks names a channel, and is given a signature for it.
     Channels,
+    /// The target is asked for a token of its own, which whoever asks is given.
+    Call,
 }
 
 impl Way {
     /// Where to ask, below `/v1/bridges/{name}/`; none: nobody asks over HTTP.
     pub const fn path(self) -> Option<&'static str> {
         match self {
-            Self::Token => Some("token"),
+            Self::Token | Self::Call => Some("token"),
             Self::Channels => Some("pusher/auth"),
             Self::NatsCallout => None,
         }
@@ -195,13 +205,20 @@ impl Way {
 
     /// Whether its secret may be shorter than HS256 wants (RFC 7518 §3.2).
     pub const fn takes_short_secrets(self) -> bool {
-        matches!(self, Self::Channels)
+        matches!(self, Self::Channels | Self::Call)
+    }
+
+    /// Whether whoever asks is given a token.
+    pub const fn gives_tokens(self) -> bool {
+        matches!(self, Self::Token | Self::Call)
     }
 
     /// Where to ask instead, for whoever asked in another way.
     pub const fn elsewhere(self) -> &'static str {
         match self {
-            Self::Token => "This bridge gives its token to whoever asks for it: use POST /v1/bridges/{name}/token.",
+            Self::Token | Self::Call => {
+                "This bridge gives its token to whoever asks for it: use POST /v1/bridges/{name}/token."
+            }
             Self::Channels => "This bridge signs channels: use POST /v1/bridges/{name}/pusher/auth.",
             Self::NatsCallout => "This bridge answers servers of NATS alone: connect to NATS with the access token.",
         }
@@ -216,6 +233,11 @@ pub trait Preset: Sync {
     /// How what it makes reaches the target.
     fn way(&self) -> Way {
         Way::Token
+    }
+
+    /// What it is asked for, and how, where it makes its tokens itself.
+    fn call(&self) -> Option<&call::CallTarget> {
+        None
     }
 
     /// Its rules, each with a name; empty where they are told on a page of their own.
@@ -379,7 +401,7 @@ fn is_reserved(name: &str, reserved: &[&str]) -> bool {
 /// The lifetime in seconds.
 fn settle_lifetime(spec: &BridgeDefinition, bounds: Lifetime, problems: &mut Problems) -> i64 {
     let lifetime = spec.lifetime.map_or(bounds.usual, |lifetime| lifetime.num_seconds());
-    if !(10..=bounds.most).contains(&lifetime) {
+    if !(bounds.least..=bounds.most).contains(&lifetime) {
         problems.add("lifetime", Problem::Form(bounds.words));
     }
     lifetime

@@ -21,13 +21,13 @@ const ABOUT: About = About {
               NATS asks Passmint about every connection. Nothing stands between the two.",
     verified: Verified::Live("nats-server 2.15.1"),
     key_lag: 0,
-    example: r#"[bridges.nats]
+    example: r#"[bridges.nats-callout]
 preset = "nats-callout"
 url = "tls://nats.example.com:4222"
 audience = "APP"                                  # the account that people are placed in
 key_file = "/run/secrets/nats-callout.nk"         # the seed (SA…) that signs the answers
 
-[bridges.nats.claims]
+[bridges.nats-callout.claims]
 pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
 sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
 "#,

@@ -96,6 +96,8 @@ pub enum Kid {
 /// How long a token lives, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetime {
+    /// The least.
+    pub least: i64,
     /// Where the operator says nothing.
     pub usual: i64,
     /// The most.
@@ -106,9 +108,9 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// Up to an hour.
-    pub const HOUR: Self = Self { usual: 600, most: 3600, words: "between 10 seconds and 1 hour" };
+    pub const HOUR: Self = Self { least: 10, usual: 600, most: 3600, words: "between 10 seconds and 1 hour" };
     /// Up to a day.
-    pub const DAY: Self = Self { usual: 600, most: 86_400, words: "between 10 seconds and 24 hours" };
+    pub const DAY: Self = Self { least: 10, usual: 600, most: 86_400, words: "between 10 seconds and 24 hours" };
     /// Up to a day, and by default as long as a connection should live.
     pub const CONNECTION: Self = Self { usual: 1800, ..Self::DAY };
 }

@@ -49,8 +49,8 @@ fn every_example_is_a_bridge_that_mints_for_every_sample_it_wants() {
     for kind in PresetKind::ALL.iter().copied().filter(|kind| kind.about().page != "firebase") {
         let bridge = example::bridge(kind).unwrap_or_else(|mistakes| panic!("{}: {mistakes}", kind.as_str()));
         let token = example::token(&bridge).unwrap_or_else(|mistake| panic!("{}: {mistake}", kind.as_str()));
-        let lives = kind.rules().way().is_token();
-        assert_eq!(token.expires_in >= 10, lives, "{}", kind.as_str());
+        let endless = matches!(kind, P::Pusher | P::Instantdb);
+        assert_eq!(token.expires_in >= 10, !endless, "{}", kind.as_str());
         for (place, _, text) in bridge.other_side(example::SERVER) {
             for hole in ["{jwks_url}", "{issuer}", "{audience}", "{algorithm}", "{name}", "{server}"] {
                 assert!(!text.contains(hole), "{}, {place}: {hole} is not filled", kind.as_str());
@@ -156,6 +156,84 @@ fn the_golden_pusher_channels() {
     );
     let bare = bridge.render(&sample::bare(), sample::moment(), Uuid::nil()).unwrap();
     assert_eq!(bare.claims["user_info"], json!({}), "no name, none told");
+}
+
+#[test]
+fn the_golden_requests_of_backends() {
+    let user = sample::full(&[]).user;
+    let asked = |definition: BridgeDefinition| {
+        let bridge = Bridge::new(definition).unwrap();
+        let document = example::token(&bridge).unwrap().claims;
+        let request = bridge.preset().rules().call().unwrap().request;
+        request(bridge.audience(), &document)
+    };
+    assert_eq!(
+        asked(example::definition(P::Appwrite).unwrap()),
+        call::Call {
+            path: "/users/8f14e45f-ceea-467a-9f1d-8b5a3a5d2c11/tokens".to_owned(),
+            credential: ("X-Appwrite-Key", ""),
+            headers: vec![("X-Appwrite-Project", "my-project".to_owned())],
+            body: json!({ "length": 64, "expire": 300 }),
+            user: "8f14e45f-ceea-467a-9f1d-8b5a3a5d2c11".to_owned(),
+        }
+    );
+    let instant = |subject: &str, user: &str, body| {
+        assert_eq!(
+            asked(changed(P::Instantdb, &["subject"], &json!(subject))),
+            call::Call {
+                path: "/admin/refresh_tokens".to_owned(),
+                credential: ("Authorization", "Bearer "),
+                headers: vec![("App-Id", "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40".to_owned())],
+                body,
+                user: user.to_owned(),
+            }
+        );
+    };
+    instant("{{ user.id }}", &user.id, json!({ "id": user.id }));
+    instant("{{ user.email }}", "ada@example.com", json!({ "email": "ada@example.com" }));
+}
+
+/// An answer counts only when it is about the person that was asked for.
+#[test]
+fn the_answers_of_backends_are_read_strictly() {
+    let given = |kind: PresetKind, document: Value, answer: Value| {
+        (kind.rules().call().unwrap().given)(&document, answer.as_object().unwrap())
+    };
+    let (long, asked) = ("s".repeat(64), json!({ "userId": "u", "length": 64, "expire": 300 }));
+    let appwrite = |answer| given(P::Appwrite, asked.clone(), answer);
+    assert_eq!(appwrite(json!({ "userId": "u", "secret": long, "expire": "x" })), Some(long.clone()));
+    for answer in [
+        json!({}),
+        json!({ "secret": long }),
+        json!({ "userId": "v", "secret": long }),
+        json!({ "userId": "u", "secret": "" }),
+        json!({ "userId": "u", "secret": "s".repeat(63) }),
+        json!({ "userId": "u", "secret": 5 }),
+        json!({ "userId": "u", "secret": [long] }),
+    ] {
+        assert_eq!(appwrite(answer.clone()), None, "{answer}");
+    }
+    let token = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40";
+    let by_id = |answer| given(P::Instantdb, json!({ "id": "u" }), answer);
+    let by_email = |answer| given(P::Instantdb, json!({ "email": "ada@example.com" }), answer);
+    let user =
+        |id: &str, email: &str, token: Value| json!({ "user": { "id": id, "email": email, "refresh_token": token } });
+    assert_eq!(by_id(user("u", "x", json!(token))).as_deref(), Some(token));
+    assert_eq!(by_email(user("v", "Ada@example.com", json!(token))).as_deref(), Some(token));
+    for answer in [
+        json!({}),
+        json!({ "user": token }),
+        json!({ "refresh_token": token }),
+        user("v", "", json!(token)),
+        user("u", "", Value::Null),
+        user("u", "", json!("short")),
+    ] {
+        assert_eq!(by_id(answer.clone()), None, "{answer}");
+    }
+    for answer in [user("u", "eve@example.com", json!(token)), json!({ "user": { "id": "u", "refresh_token": token } })]
+    {
+        assert_eq!(by_email(answer.clone()), None, "{answer}");
+    }
 }
 
 /// The user is bound to the key that the server of NATS made, and to the account.
@@ -361,6 +439,26 @@ fn services_refuse_what_would_harm_them() {
         (P::Pusher, &["algorithm"], json!("ES256"), "locks it to `HS256`"),
         (P::Pusher, &["key"], Value::Null, "import it"),
         (P::Pusher, &["url"], json!("https://x.example"), "nobody is asked"),
+        (P::Appwrite, &["url"], Value::Null, "the address of the target's API"),
+        (P::Appwrite, &["url"], json!("cloud.appwrite.io"), "`https://…`"),
+        (P::Appwrite, &["url"], json!("https://key@cloud.appwrite.io"), "`https://…`"),
+        (P::Appwrite, &["audience"], Value::Null, "the project's id"),
+        (P::Appwrite, &["audience"], json!("a\r\nX-Appwrite-Key: x"), "letters, digits"),
+        (P::Appwrite, &["length"], json!(6), "from 32 to 128"),
+        (P::Appwrite, &["length"], json!(129), "from 32 to 128"),
+        (P::Appwrite, &["length"], json!("64"), "from 32 to 128"),
+        (P::Appwrite, &["expire"], json!(60), "no part of the request"),
+        (P::Appwrite, &["userId"], json!("x"), "no part of the request"),
+        (P::Appwrite, &["lifetime"], json!(30), "between 60 seconds and 1 hour"),
+        (P::Appwrite, &["subject"], json!("{{ user.email }}"), "claim `subject` must be"),
+        (P::Appwrite, &["algorithm"], json!("HS256"), "makes the token itself"),
+        (P::Appwrite, &["issuer"], json!("x"), "makes the token itself"),
+        (P::Appwrite, &["key"], Value::Null, "import it"),
+        (P::Instantdb, &["url"], json!("ftp://api.instantdb.com"), "`https://…`"),
+        (P::Instantdb, &["audience"], json!("my-app"), "a UUID"),
+        (P::Instantdb, &["id"], json!("x"), "no part of the request"),
+        (P::Instantdb, &["lifetime"], json!(60), "makes the token itself"),
+        (P::Instantdb, &["bearer_audience"], json!("x"), "no access token comes by another program"),
         (P::Centrifugo, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
         (P::Centrifugo, &["expire_at"], json!(0), "reserved"),
         (P::Mercure0, &["mercure", "publish"], json!(["*"]), "only with `dangerous"),

@@ -166,8 +166,11 @@ pub enum SignedInResponse {
         bridge: String,
         /// The token.
         token: String,
-        /// Its life, in seconds.
+        /// Its life, in seconds; 0 where it does not end by itself.
         expires_in: i64,
+        /// Whom it is for at the target, where the target's client library asks.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
         /// Who.
         user: UserView,
         /// What to tell the passkey manager.
@@ -221,9 +224,14 @@ impl SignedInResponse {
                 user,
                 signals,
             },
-            Given::Bridge(token) => {
-                Self::Bridge { bridge: token.bridge, token: token.token, expires_in: token.expires_in, user, signals }
-            }
+            Given::Bridge(token) => Self::Bridge {
+                bridge: token.bridge,
+                token: token.token,
+                expires_in: token.expires_in,
+                subject: token.subject,
+                user,
+                signals,
+            },
             Given::Result(result) => Self::Result {
                 action: result.action,
                 return_to: result.back(),

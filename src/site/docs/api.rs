@@ -50,6 +50,8 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("post /v1/passkeys/authentication/verify", r#"{"ceremonyId":"pmc_…","credential":{…}}"#),
     ("post /v1/bridges/{name}/token", r#"{"inputs":{"room":"blue"}}"#),
+    ("post /v1/bridges/{name}/pusher/auth", "socket_id=1234.5678 channel_name=private-user-…"),
+    ("post /v1/bridges/{name}/pusher/user-auth", "socket_id=1234.5678"),
     (
         "post /v1/passkeys/transactions/options",
         r#"{"operation":{"kind":"payment","title":"Pay 100.00 EUR to Acme","details":[{"label":"To","value":"Acme"}]},"clientId":"bank"}"#,

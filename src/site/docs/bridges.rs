@@ -91,6 +91,7 @@ fn describe(page: &mut String, kind: PresetKind, first: bool) {
             let (what, header) = match kind.rules().way() {
                 Way::Token | Way::NatsCallout => ("The token", format!("{}\n", token.header.to_json(Some("…")))),
                 Way::Channels => ("What decides", String::new()),
+                Way::Call => ("What the target is asked", String::new()),
             };
             let _ = write!(page, "**{what}**, for a sample user:\n\n```json\n{header}{claims}\n```\n\n");
         }

@@ -54,7 +54,7 @@ impl Nats {
 
     /// Lets the next connection in, whose user must be this one and prove it.
     pub fn accept(&self, user: &str) -> Line {
-        let nonce = format!("nonce-{}", uuid::Uuid::new_v4());
+        let nonce = format!("nonce-{}", passmint::random::uuid());
         let info = json!({ "server_id": self.id, "version": "2.12.0", "nonce": nonce, "max_payload": 1_048_576 });
         let mut line = Line { stream: self.greet(&info), asked: 0, connected: Value::Null };
         let said = line.line();

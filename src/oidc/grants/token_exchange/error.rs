@@ -1,7 +1,7 @@
 //! Why nothing is exchanged, in the words of RFC 8693 §2.2.2.
 
-use crate::bridge::BridgeError;
 use crate::bridge::trusted::{NotArrived, TrustError};
+use crate::bridge::{BridgeError, CallError};
 use crate::domain::exchange::Refusal;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
@@ -98,6 +98,9 @@ impl From<ExchangeError> for Failure {
         let (kind, words) = match error {
             ExchangeError::Storage(error) => return error.into(),
             ExchangeError::Mint(error) => return Self::unavailable(error),
+            ExchangeError::Bridge(BridgeError::Call(fault)) if !matches!(fault, CallError::Person(_)) => {
+                return Self::unavailable(fault);
+            }
             ExchangeError::TooMany(failure) => return failure,
             ExchangeError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),
             ExchangeError::NotAllowed | ExchangeError::Refused(Refusal::Client) => {

@@ -1,0 +1,127 @@
+//! Asking a target for a token of its own, with an administrator's credential.
+//!
+//! What must always hold: the request goes through the guarded outbound room; of the answer nothing is believed but what the
+//! preset says; and neither the credential nor the answer reaches an error or a log.
+
+use url::Url;
+
+use super::stored::Ready;
+use super::{BridgeError, BridgeToken, Bridges, Facts};
+use crate::clock::Time;
+use crate::domain::secret::Secret;
+use crate::outbound::key_sets::is_json;
+use crate::outbound::{OutboundError, Post};
+use crate::tokens::verifier::json::parse_object;
+
+/// Calls under way at the same time, of all bridges.
+pub(super) const AT_ONCE: usize = 32;
+/// Longest token that a target may give.
+const MOST_TOKEN: usize = 4096;
+
+/// Why a target gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It cannot be reached, or does not answer as it should.
+    #[error("the target was asked in vain: {0}")]
+    Outbound(OutboundError),
+    /// It has no such person, or wants none.
+    #[error("the target refuses the person (status {0})")]
+    Person(u16),
+    /// It gave something else.
+    #[error("the target's answer is not what was asked for")]
+    Answer,
+    /// Too many others are asking.
+    #[error("too many calls are under way")]
+    Busy,
+    /// Nobody is asked from here.
+    #[error("there is nobody to ask")]
+    Nobody,
+}
+
+impl From<OutboundError> for CallError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Status(status @ (400 | 404 | 422)) => Self::Person(status),
+            other => Self::Outbound(other),
+        }
+    }
+}
+
+/// Whether a text is where such a target can be: `https`, or `http` for a private one, and nothing after the path.
+pub fn is_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "https" | "http")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+impl Bridges {
+    /// Asks the target of a bridge for a token.
+    pub(super) async fn call(&self, entry: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
+        let id = crate::random::uuid();
+        let rendered = entry.bridge.render(facts, now, id)?;
+        let (subject, token) = self.ask(entry, &rendered.claims).await?;
+        let bridge = entry.bridge.name().to_owned();
+        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: Some(subject) })
+    }
+
+    async fn ask(&self, entry: &Ready, document: &serde_json::Value) -> Result<(String, String), CallError> {
+        let bridge = &entry.bridge;
+        let (Some(target), Some(outbound)) = (bridge.preset().rules().call(), &self.outbound) else {
+            return Err(CallError::Nobody);
+        };
+        // A bridge of this kind is not made without either.
+        let base = bridge.url().or(target.usual_url).ok_or(CallError::Nobody)?;
+        let secret =
+            bridge.shared_secret().and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(CallError::Nobody)?;
+        let call = (target.request)(bridge.audience(), document);
+        let (header, before) = call.credential;
+        let credential = Secret::new(format!("{before}{secret}"));
+        let mut headers = call.headers;
+        headers.push(("Accept", "application/json".to_owned()));
+        headers.push((header, credential.expose().clone()));
+        let url = format!("{}{}", base.trim_end_matches('/'), call.path);
+        let post =
+            Post { headers: &headers, ..Post::new(&url, "application/json", call.body.to_string().into(), "bridge") };
+        let answer = {
+            let _turn = self.calls.try_acquire().map_err(|_| CallError::Busy)?;
+            outbound.post(post).await?
+        };
+        if !answer.media_type.as_deref().is_some_and(is_json) {
+            return Err(CallError::Answer);
+        }
+        let members = parse_object(&answer.body).map_err(|_| CallError::Answer)?;
+        let token = (target.given)(document, &members).ok_or(CallError::Answer)?;
+        let sound = token.len() <= MOST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound { Ok((call.user, token)) } else { Err(CallError::Answer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_plain_one() {
+        for text in ["https://cloud.appwrite.io/v1", "https://api.instantdb.com", "http://127.0.0.1:80/v1/"] {
+            assert!(is_url(text), "{text}");
+        }
+        for text in [
+            "",
+            "cloud.appwrite.io",
+            "ftp://x.example",
+            "file:///etc/passwd",
+            "https://",
+            "https://user@x.example",
+            "https://user:secret@x.example",
+            "https://x.example/v1?key=x",
+            "https://x.example/#x",
+        ] {
+            assert!(!is_url(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Services that give out tokens of their own when an administrator asks: Appwrite, InstantDB.
+//!
+//! Source: appwrite.io/docs/references, Users, "Create token"; instantdb.com/docs/http-api, "Custom auth".
+
+use serde_json::{Map, Value, json};
+
+use super::about::{About, Snippet, Verified};
+use super::call::{Call, CallTarget};
+use super::claim::claim;
+use super::shape::{self, Shape};
+use super::target::Lifetime;
+
+/// Appwrite's ids: at most 36 characters, the first a letter or digit.
+const APPWRITE_ID: Shape = Shape {
+    words: "1 to 36 letters, digits and `_.-`, the first a letter or digit",
+    holds: |value| {
+        shape::word(value, 36, b"_.-")
+            && value.as_str().is_some_and(|text| text.starts_with(|first: char| first.is_ascii_alphanumeric()))
+    },
+};
+/// As it is: six characters where nothing is asked for, and that can be guessed.
+const LENGTH: Shape = Shape {
+    words: "a whole number from 32 to 128",
+    holds: |value| value.as_i64().is_some_and(|length| (32..=128).contains(&length)),
+};
+
+/// Appwrite.
+pub static APPWRITE: CallTarget = CallTarget {
+    about: About {
+        title: "Appwrite",
+        page: "appwrite",
+        summary: "A token of Appwrite's own, which the app makes a session of: Passmint asks Appwrite for it with an API key.",
+        verified: Verified::Source("Appwrite's reference of `POST /users/{userId}/tokens`"),
+        key_lag: 0,
+        example: r#"[bridges.appwrite]
+preset = "appwrite"
+url = "https://fra.cloud.appwrite.io/v1"          # the API endpoint
+audience = "my-project"                           # the project's id
+secret_file = "/run/secrets/appwrite-key"         # an API key with the scope `users.write` and no other
+subject = "{{ link('appwrite') ?? user.id }}"     # the user's id there
+"#,
+        other_side: &[Snippet {
+            place: "The app",
+            language: "js",
+            text: "const { token, subject } = await post(\"{server}/v1/bridges/{name}/token\");
+await account.createSession({ userId: subject, secret: token });",
+        }],
+        notes: &[
+            "The user has to be there already, under the id that `subject` says: bring the ids along as links, or make users with the ids of Passmint, which fit.",
+            "The secret has 64 characters, and never fewer than 32: where nothing is asked for Appwrite makes six, which can be guessed.",
+            "`lifetime` is how long the secret waits for its one use: 60 seconds to an hour. The session that is made of it is Appwrite's.",
+            "The API key is sealed, goes to `url` alone, and is in no answer, error or log.",
+        ],
+    },
+    usual_url: None,
+    audience: ("the project's id", APPWRITE_ID),
+    subject: APPWRITE_ID,
+    subject_max: 36,
+    lifetime: Some(Lifetime { least: 60, usual: 300, most: 3600, words: "between 60 seconds and 1 hour" }),
+    defaults: r#"{ "length": 64 }"#,
+    claims: &[claim(&["length"], LENGTH).needed()],
+    document: |mut document, user, life| {
+        document.insert("userId".to_owned(), user.into());
+        document.insert("expire".to_owned(), life.into());
+        document
+    },
+    request: |project, document| {
+        let user = text(&document["userId"]);
+        Call {
+            path: format!("/users/{user}/tokens"),
+            credential: ("X-Appwrite-Key", ""),
+            headers: vec![("X-Appwrite-Project", project.to_owned())],
+            body: json!({ "length": document["length"], "expire": document["expire"] }),
+            user,
+        }
+    },
+    given: |document, answer| {
+        let secret = answer.get("secret")?.as_str()?;
+        let length = usize::try_from(document["length"].as_i64()?).ok()?;
+        (answer.get("userId") == document.get("userId") && secret.len() >= length).then(|| secret.to_owned())
+    },
+};
+
+/// A user of InstantDB: by id, or by e-mail address.
+const INSTANT_USER: Shape = Shape {
+    words: "a UUID in lower case, or a verified e-mail address (`{{ user.email }}`)",
+    holds: |value| (shape::UUID.holds)(value) || value.as_str().is_some_and(is_address),
+};
+
+/// InstantDB.
+pub static INSTANTDB: CallTarget = CallTarget {
+    about: About {
+        title: "InstantDB",
+        page: "instantdb",
+        summary: "A refresh token of InstantDB's own, which the app signs in with: Passmint asks InstantDB for it with the app's admin token.",
+        verified: Verified::Source("InstantDB's HTTP API of custom auth"),
+        key_lag: 0,
+        example: r#"[bridges.instantdb]
+preset = "instantdb"
+audience = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40"  # the app's id
+secret_file = "/run/secrets/instantdb-admin-token"
+"#,
+        other_side: &[Snippet {
+            place: "The app",
+            language: "js",
+            text: "const { token } = await post(\"{server}/v1/bridges/{name}/token\");
+await db.auth.signInWithToken(token);",
+        }],
+        notes: &[
+            "Where nothing is said users have Passmint's ids; one that is not there yet is made. With `subject = \"{{ user.email }}\"` they are known by their \
+             address, which has to be verified.",
+            "The admin token can do everything in the app. It is sealed, goes to `url` alone (`https://api.instantdb.com` where nothing is said), and is in no answer, error or log.",
+            "A refresh token of InstantDB does not end by itself; `expiresIn` is 0. To shut somebody out, sign them out there (`POST /admin/sign_out`).",
+        ],
+    },
+    usual_url: Some("https://api.instantdb.com"),
+    audience: ("the app's id", shape::UUID),
+    subject: INSTANT_USER,
+    subject_max: 255,
+    lifetime: None,
+    defaults: "{}",
+    claims: &[],
+    document: |_, user, _| {
+        let name = if is_address(&user) { "email" } else { "id" };
+        Map::from_iter([(name.to_owned(), user.into())])
+    },
+    request: |app, document| Call {
+        path: "/admin/refresh_tokens".to_owned(),
+        credential: ("Authorization", "Bearer "),
+        headers: vec![("App-Id", app.to_owned())],
+        body: document.clone(),
+        user: text(document.get("id").unwrap_or(&document["email"])),
+    },
+    given: |document, answer| {
+        let user = answer.get("user")?;
+        let same = match (document.get("id"), document["email"].as_str()) {
+            (Some(id), _) => user.get("id") == Some(id),
+            (None, Some(email)) => user["email"].as_str().is_some_and(|told| told.eq_ignore_ascii_case(email)),
+            (None, None) => false,
+        };
+        let token = user["refresh_token"].as_str()?;
+        (same && token.len() >= 16).then(|| token.to_owned())
+    },
+};
+
+/// Enough of an address to tell it from an id: something, `@`, something.
+fn is_address(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty() && !domain.contains('@'))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
