@@ -237,6 +237,10 @@ pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut P
             problems.add("key", Problem::Required("HS256 signs with a secret that the target has: import it"));
         }
         (KeySource::Provider, None) => check_provider(definition, plan, problems),
+        (KeySource::Own, None) if matches!(plan.kid, KidPolicy::Fixed(_)) => {
+            let words = "with a key of the bridge's own `auto` or `omit`: it rotates, and two keys would have one name";
+            problems.add("kid", Problem::Form(words));
+        }
         (KeySource::Imported | KeySource::Own, _) => {}
     }
 }

@@ -83,6 +83,7 @@ fn the_key_must_be_there_and_fit() {
     };
     let es256 = || Some(made(KeyAlgorithm::ES256));
     let hs256 = |key, material| BridgeDefinition { algorithm: Some(Algorithm::Hs256), ..with(key, material) };
+    let kid = |key, material| BridgeDefinition { kid: Some(KidPolicy::Fixed("k".to_owned())), ..with(key, material) };
     for (name, definition, wrong) in [
         ("its own, by default", with(None, None), None),
         ("its own", with(Some(KeySource::Own), None), None),
@@ -96,6 +97,8 @@ fn the_key_must_be_there_and_fit() {
         ("a secret for ES256", with(None, Some(made(KeyAlgorithm::HS256))), Some("key")),
         ("a key pair for HS256", hs256(None, es256()), Some("key")),
         ("HS256 and no secret", hs256(None, None), Some("key")),
+        ("a kid that every own key would have", kid(None, None), Some("kid")),
+        ("a kid of an imported key", kid(None, es256()), None),
         ("HS256 by the provider", hs256(Some(KeySource::Provider), None), Some("key")),
         (
             "Firebase by the provider",
@@ -165,4 +168,25 @@ fn a_definition_survives_its_one_form() {
     let endless = json!({ "preset": "jwt", "audience": "a", "issuer": "b", "lifetime": i64::MAX });
     let endless: BridgeDefinition = serde_json::from_value(endless).unwrap();
     assert_eq!(places(BridgeDefinition { name: "x".to_owned(), ..endless }), ["lifetime"], "no panic");
+}
+
+/// A key that was written in the wrong place is not repeated, whatever the mistake.
+#[test]
+fn what_does_not_read_is_named_and_never_repeated() {
+    const KEY: &str = "hunter2hunter2hunter2hunter2hunter2";
+    for (written, words) in [
+        (json!({ "preset": "jwt", "key": KEY }), "`key` does not read: expected one of `own`"),
+        (json!({ "preset": KEY }), "`preset` does not read: expected one of `firebase`"),
+        (json!({ "preset": "jwt", "dangerous": KEY }), "`dangerous` does not read: expected a boolean"),
+        (json!({ "preset": "jwt", "allow": KEY }), "`allow` does not read"),
+        (json!({ "preset": "jwt", "lifetime": KEY }), "`lifetime` does not read"),
+        (json!({ "preset": "jwt", "secret": KEY }), "`secret` does not read: expected one of"),
+        (json!({ "preset": "jwt", (KEY): true }), "a member does not read"),
+        (json!({ "audience": KEY }), "missing field `preset`"),
+        (json!(KEY), "it is no object of settings"),
+    ] {
+        let told = BridgeDefinition::read(written.clone()).expect_err("no definition");
+        assert!(told.starts_with(words) && !told.contains("hunter2"), "{written}: {told}");
+    }
+    assert!(BridgeDefinition::read(json!({ "preset": "jwt", "lifetime": "2m" })).is_ok());
 }

@@ -114,6 +114,36 @@ impl BridgeDefinition {
         }
     }
 
+    /// Reads what is written as JSON.
+    ///
+    /// # Errors
+    /// Which member does not read, and what is expected there. What stands there is never repeated: it may be a key in the
+    /// wrong place.
+    pub fn read(document: Value) -> Result<Self, String> {
+        let whole = document.clone();
+        serde_json::from_value(document).map_err(|error| {
+            let reads = |name: &str, value: &Value| {
+                let mut one = serde_json::json!({ "preset": PresetKind::Jwt });
+                one[name] = value.clone();
+                serde_json::from_value::<Self>(one).is_ok()
+            };
+            let members = whole.as_object();
+            let culprit = members.and_then(|all| all.iter().find(|(name, value)| !reads(name, value)));
+            // serde's own words come last, after what was sent.
+            let expected = error.to_string().rsplit_once("expected ").map(|(_, words)| format!(": expected {words}"));
+            match culprit {
+                Some((name, _)) if is_plain_name(name) => {
+                    format!("`{name}` does not read{}", expected.unwrap_or_default())
+                }
+                Some(_) => "a member does not read".to_owned(),
+                None => match error.to_string() {
+                    text if text.starts_with("missing field") => text,
+                    _ => "it is no object of settings".to_owned(),
+                },
+            }
+        })
+    }
+
     /// The service account whose key was imported.
     pub const fn service_account(&self) -> Option<&ServiceAccount> {
         match &self.material {
@@ -127,6 +157,10 @@ impl BridgeDefinition {
         let unsaid = if self.material.is_some() { KeySource::Imported } else { KeySource::Own };
         self.key.unwrap_or(unsaid)
     }
+}
+
+fn is_plain_name(name: &str) -> bool {
+    name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a function of a reference")]

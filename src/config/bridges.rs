@@ -77,7 +77,8 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
         url: reader.text_as(&key("url"), text::identifier),
         bearer_audience: reader.text_as(&key("bearer_audience"), text::identifier),
         allow: allow(reader, name),
-        key: reader.optional_choice(&key("key")),
+        // What is stored of the bridge says it too: the file itself is known to this server alone.
+        key: reader.optional_choice(&key("key")).or_else(|| key_file.as_ref().map(|_| KeySource::Imported)),
         dangerous: reader.switch(&key("dangerous")),
         allow_unverified: reader.switch(&key("allow_unverified")),
         ..BridgeDefinition::new(name, preset)

@@ -122,6 +122,8 @@ fn appwrite_is_asked_for_a_long_secret_of_the_person() {
         0
     );
     assert_eq!(set.app.count(&format!("SELECT count(*) AS n FROM bridges b WHERE b::text LIKE '%{KEY}%'")), 0);
+    let imported = "SELECT count(*) AS n FROM bridges WHERE definition->>'key' = 'imported'";
+    assert_eq!(set.app.count(imported), 4, "the file leaves a trace, not its content");
     set.app.request("GET", "/v1/bridges/appwrite/jwks.json").send().expect(404);
 }
 

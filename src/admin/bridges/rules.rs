@@ -49,9 +49,8 @@ pub struct Checked {
 impl Draft {
     /// Reads the settings of a bridge of that name; a member that is unknown or of the wrong type is named.
     pub fn read(name: &str, definition: Value, key: Option<KeyUpload>) -> Result<Self, Failure> {
-        let read: BridgeDefinition = serde_json::from_value(definition).map_err(|error| {
-            // serde's words name the member; the values in them are the caller's own settings, never a key.
-            let what = format!("does not read ({error})");
+        let read = BridgeDefinition::read(definition).map_err(|mistake| {
+            let what = format!("does not read ({mistake})");
             wrong_field("definition", what, "see the settings of bridges in the reference")
         })?;
         Ok(Self { definition: BridgeDefinition { name: name.to_owned(), ..read }, key })

@@ -11,6 +11,10 @@ fn render(spec: BridgeDefinition) -> (Value, Value) {
     (rendered.header.to_json(Some("k1")), rendered.claims)
 }
 
+fn imported() -> Material {
+    Material::Key(KeyMaterial::generate(crate::tokens::keys::Algorithm::ES256).unwrap())
+}
+
 #[test]
 fn the_golden_token() {
     let (header, claims) = render(jwt_spec(json!({
@@ -43,7 +47,12 @@ fn header_and_audience_take_the_form_the_target_wants() {
     assert_eq!(header, json!({ "alg": "EdDSA" }));
     assert_eq!(claims["aud"], json!(["https://api.example.com"]));
     let fixed = KidPolicy::Fixed("app.key".to_owned());
-    let (header, _) = render(BridgeDefinition { typ: Some(Typ::AtJwt), kid: Some(fixed), ..jwt_spec(Value::Null) });
+    let (header, _) = render(BridgeDefinition {
+        typ: Some(Typ::AtJwt),
+        kid: Some(fixed),
+        material: Some(imported()),
+        ..jwt_spec(Value::Null)
+    });
     assert_eq!(header, json!({ "alg": "ES256", "typ": "at+jwt", "kid": "app.key" }));
 }
 
@@ -78,7 +87,15 @@ fn each_wrong_field_is_refused_at_its_place() {
             "audience",
         ),
         ("tenant", BridgeDefinition { tenant_id: text("t"), ..jwt_spec(Value::Null) }, "tenant_id"),
-        ("kid", BridgeDefinition { kid: Some(KidPolicy::Fixed("a\n".to_owned())), ..jwt_spec(Value::Null) }, "kid"),
+        (
+            "kid",
+            BridgeDefinition {
+                kid: Some(KidPolicy::Fixed("a\n".to_owned())),
+                material: Some(imported()),
+                ..jwt_spec(Value::Null)
+            },
+            "kid",
+        ),
         ("cap", BridgeDefinition { max_bytes: Some(100_000), ..jwt_spec(Value::Null) }, "max_bytes"),
         (
             "long life",
