@@ -16,6 +16,7 @@ mod call;
 pub mod callout;
 pub mod channel;
 mod charset;
+mod checks;
 mod composition;
 pub mod declared;
 pub mod directory;
@@ -44,15 +45,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::call::CallError;
+use self::checks::{check_allow, check_way, is_subject, parse_inputs, parse_subject};
 pub use self::directory::Bridges;
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
-use self::facts::{Context, Datum, Fact, Kind};
+use self::facts::{Context, Datum, Fact};
 pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
 pub use self::minting::{BridgeError, BridgeToken, Known, MintRequest, facts as facts_of};
 use self::preset::about::{Values, Verified};
-use self::preset::{Parts, Plan, Preset, Problems};
+use self::preset::{Parts, Plan, Problems};
 pub use self::preset::{PresetKind, Violation, Way};
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
@@ -415,88 +417,6 @@ fn compact_bytes(header: &Header, claims: &Value) -> usize {
 pub fn is_bridge_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 63 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '_' || c == '-')
-}
-
-/// Targets put subjects into SQL, file names, topics and patterns; these characters are harmless in all of them.
-fn is_subject(subject: &str, max: usize) -> bool {
-    (1..=max).contains(&subject.len())
-        && subject.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~@:|/+=#,".contains(&byte))
-}
-
-/// Facts that are one user's alone. A name is not: people choose it.
-const IDENTIFYING: [Fact; 2] = [Fact::UserId, Fact::UserEmail];
-
-fn parse_inputs(declared: &Value, problems: &mut Problems) -> Inputs {
-    Inputs::parse(declared).unwrap_or_else(|found| {
-        for (place, problem) in found {
-            problems.add(&place, problem.into());
-        }
-        Inputs::default()
-    })
-}
-
-fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Option<Expression> {
-    let problem = match Expression::parse(text.unwrap_or("{{ user.id }}"), &Inputs::default()) {
-        Ok(Some(expression)) if !expression.is_only_of(&IDENTIFYING) => Problem::Form(
-            "made of `user.id`, `user.email` and `link('…')` alone: anything else may be the same for two users, or \
-             chosen by one",
-        ),
-        Ok(Some(expression)) if expression.kind() == Kind::Text && !expression.is_optional() => {
-            return Some(expression);
-        }
-        Ok(Some(_)) => Problem::Form("an expression of text, without `?`: every token has a subject"),
-        Ok(None) => Problem::Form("an expression `{{ … }}`: one fixed subject would make all users one"),
-        Err(problem) => problem.into(),
-    };
-    problems.add("subject", problem);
-    None
-}
-
-/// What only some ways have a use for.
-fn check_way(spec: &BridgeDefinition, rules: &dyn Preset, problems: &mut Problems) {
-    let way = rules.way();
-    match (way, &spec.url) {
-        (Way::Token | Way::Channels, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
-        (Way::NatsCallout, None) => {
-            problems.add("url", Problem::Required("the address of NATS, such as `tls://nats.example.com:4222`"));
-        }
-        (Way::NatsCallout, Some(url)) if callout::Address::parse(url).is_none() => {
-            problems.add("url", Problem::Form("`tls://host:port`, or `nats://host:port` in a private network"));
-        }
-        (Way::Call, None) if rules.call().is_none_or(|target| target.usual_url.is_none()) => {
-            problems.add("url", Problem::Required("the address of the target's API"));
-        }
-        (Way::Call, Some(url)) if !call::is_url(url) => {
-            problems.add(
-                "url",
-                Problem::Form("`https://…` (`http://…` in a private network), without user name and query"),
-            );
-        }
-        (Way::Call, _) | (Way::Token | Way::Channels, None) | (Way::NatsCallout, Some(_)) => {}
-    }
-    if let Some(audience) = &spec.bearer_audience {
-        if way != Way::NatsCallout {
-            problems.add("bearer_audience", Problem::Unused("no access token comes by another program"));
-        } else if !(1..=512).contains(&audience.len()) || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
-            problems.add("bearer_audience", Problem::Form("up to 512 visible ASCII characters"));
-        }
-    }
-}
-
-fn check_allow(allow: &Allow, problems: &mut Problems) {
-    let plain = |text: &String| (1..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !allow.clients.iter().all(plain) {
-        problems.add("allow.clients", Problem::Form("client ids of visible ASCII"));
-    }
-    if !allow.scopes_any.iter().all(plain) {
-        problems.add("allow.scopes", Problem::Form("scopes of visible ASCII"));
-    }
-    if allow.groups_any.iter().any(|group| group.trim().is_empty() || group.chars().any(char::is_control)) {
-        problems.add("allow.groups", Problem::Form("names of groups, on one line"));
-    }
-    if allow.max_auth_age.is_some_and(|age| age < chrono::Duration::seconds(10)) {
-        problems.add("allow.max_auth_age", Problem::Form("at least 10 seconds"));
-    }
 }
 
 #[cfg(test)]
