@@ -1,12 +1,12 @@
 // Prints the TOML of the bridges whose tokens are handed to real programs, and writes keys and secrets:
-// bridges.mjs <directory> <port of NATS> <port of another NATS>
+// bridges.mjs <directory> <port of NATS> <port of another NATS> <port of backends>
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeAccount, encodeOperator } from "@nats-io/jwt";
 import { createAccount, createOperator } from "@nats-io/nkeys";
 
-const [directory, natsPort, briefNatsPort] = process.argv.slice(2);
+const [directory, natsPort, briefNatsPort, backendsPort] = process.argv.slice(2);
 const write = (name, text) => {
   writeFileSync(join(directory, name), text, { mode: 0o600 });
   return join(directory, name);
@@ -20,7 +20,7 @@ const key = write("bridges.pem", rsa.privateKey.export({ type: "pkcs8", format: 
 write("bridges.pub.pem", rsa.publicKey.export({ type: "spki", format: "pem" }));
 const signed = `key_file = "${key}"\nalgorithm = "RS256"\nkid = "live"`;
 
-const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex"), pusher: randomBytes(10).toString("hex") };
+const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex"), pusher: randomBytes(10).toString("hex"), backends: `standard_${randomBytes(32).toString("hex")}` };
 const secret = (name) => `secret_file = "${write(`${name}.secret`, `${secrets[name]}\n`)}"`;
 
 const [operator, account, signing, stranger] = [createOperator(), createAccount(), createAccount(), createAccount()];
@@ -30,7 +30,7 @@ const nats = {
   accountKey: account.getPublicKey(),
   account: await encodeAccount("APP", account, { signing_keys: [signing.getPublicKey()], limits }, { signer: operator }),
 };
-write("bridges.json", JSON.stringify({ nats, secrets, natsPorts: { callout: Number(natsPort), "callout-brief": Number(briefNatsPort) } }));
+write("bridges.json", JSON.stringify({ nats, secrets, natsPorts: { callout: Number(natsPort), "callout-brief": Number(briefNatsPort) }, backendsPort: Number(backendsPort) }));
 const permissions = `pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
 sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
 resp = { max = 1, ttl = 5000000000 }`;
@@ -77,6 +77,18 @@ ${secret("pusher")}
 [bridges.pusher.claims]
 channels = ["{{ tmpl('private-user-{}', user.id) }}", "{{ tmpl('private-user-{}-*', user.id) }}", "presence-lobby"]
 user_info = { name = "{{ user.name ? }}" }
+
+[bridges.appwrite]
+preset = "appwrite"
+url = "http://127.0.0.1:${backendsPort}/v1"
+audience = "my-project"
+${secret("backends")}
+
+[bridges.instantdb]
+preset = "instantdb"
+url = "http://127.0.0.1:${backendsPort}"
+audience = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40"
+${secret("backends")}
 
 [bridges.rabbitmq]
 preset = "rabbitmq"

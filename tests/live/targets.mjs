@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { ceremony, open } from "./browser.mjs";
 import { check } from "./harness.mjs";
 import { work } from "./program.mjs";
+import { backends } from "./targets/backends.mjs";
 import { libraries } from "./targets/libraries.mjs";
 import { nats } from "./targets/nats.mjs";
 import { callout } from "./targets/nats-callout.mjs";
@@ -50,7 +51,7 @@ export async function targets(origin) {
       assert.equal(status, 403, JSON.stringify(body));
     });
     // Each brings its own programs, so that they can wait for expiry together.
-    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, proxies].map((target) =>
+    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {
     await close();

@@ -30,7 +30,7 @@ pub static APPWRITE: CallTarget = CallTarget {
         title: "Appwrite",
         page: "appwrite",
         summary: "A token of Appwrite's own, which the app makes a session of: Passmint asks Appwrite for it with an API key.",
-        verified: Verified::Source("Appwrite's reference of `POST /users/{userId}/tokens`"),
+        verified: Verified::Source("Appwrite's reference; the same request as node-appwrite 27.1"),
         key_lag: 0,
         example: r#"[bridges.appwrite]
 preset = "appwrite"
@@ -93,7 +93,7 @@ pub static INSTANTDB: CallTarget = CallTarget {
         title: "InstantDB",
         page: "instantdb",
         summary: "A refresh token of InstantDB's own, which the app signs in with: Passmint asks InstantDB for it with the app's admin token.",
-        verified: Verified::Source("InstantDB's HTTP API of custom auth"),
+        verified: Verified::Source("InstantDB's HTTP API; the same request as @instantdb/admin 1.0.67"),
         key_lag: 0,
         example: r#"[bridges.instantdb]
 preset = "instantdb"
