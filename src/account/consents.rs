@@ -49,6 +49,7 @@ impl Accounts {
                 let devices = device_codes::end_all_of(conn, owner, &client, now)?;
                 for grant in codes.into_iter().chain(devices) {
                     revoked_tokens::insert(conn, Id::uuid(grant), now + chrono::Duration::days(1))?;
+                    refresh_tokens::revoke_descendants(conn, grant, now)?;
                 }
                 audit::insert(conn, &Event { detail: json!({ "grants": families.len() }), ..event })?;
                 Ok(true)

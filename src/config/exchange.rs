@@ -10,7 +10,7 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::text;
 use super::trusted_issuers::TrustedIssuer;
-use crate::domain::exchange::{self, Issuer, Rule};
+use crate::domain::exchange::{self, Issuer, Issues, Rule};
 use crate::domain::scope::Scopes;
 
 choices! {
@@ -137,6 +137,14 @@ pub(super) const SECTION: Section = Section {
             doc: "The longest life of what comes out, which never outlives the exchanged token either.",
         },
         Key {
+            path: "exchange_rules.<name>.refreshable",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether a confidential client that has the grant `refresh_token` gets a refresh token with the access token. \
+                  It lives with the session of the exchanged token, and no longer than the token of a trusted issuer; each use \
+                  asks this rule again.",
+        },
+        Key {
             path: "exchange_rules.<name>.actor",
             kind: Kind::Choice(Acting::WORDS),
             default: Fallback::Value("forbidden"),
@@ -186,6 +194,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, trusted: &[TrustedIssuer]) ->
         lifetime: reader.duration(&key("lifetime")),
         actor: in_domain(reader.choice::<Acting>(&key("actor")).as_str()).unwrap_or_default(),
         impersonation: reader.switch(&key("impersonation")),
+        refreshable: reader.switch(&key("refreshable")),
         chain: reader.integer::<u8>(&key("chain")).into(),
         name: name.clone(),
     };
@@ -227,6 +236,11 @@ fn check(reader: &mut Reader<'_>, rule: &Rule) {
             reader.mistake(&key(field), Wrong::new("has \"offline_access\"", cure));
         }
     }
+    let is_access = |kind: &Issues| matches!(kind, Issues::AccessToken | Issues::Jwt);
+    if rule.refreshable && !rule.issues.iter().any(is_access) {
+        let wrong = Wrong::new("is on, and no access token comes out", "add access_token to issues, or leave it out");
+        reader.contradiction(&key("refreshable"), &[&key("issues")], wrong);
+    }
     if rule.new_scopes.iter().any(exchange::stays_with_its_client) {
         let cure = "leave it out: nobody gets it by an exchange";
         reader.mistake(&key("new_scopes"), Wrong::new("has \"passkeys\" or a scope of administration", cure));
@@ -236,7 +250,7 @@ fn check(reader: &mut Reader<'_>, rule: &Rule) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::exchange::{ActorRule, Issues, SubjectKind};
+    use crate::domain::exchange::{ActorRule, SubjectKind};
 
     #[test]
     fn every_word_has_its_value_in_the_domain() {

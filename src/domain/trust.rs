@@ -89,12 +89,17 @@ pub enum TrustRefusal {
 }
 
 impl Trust {
+    /// Whether it has not ended by itself.
+    pub fn is_in_force(&self, now: Time) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// Judges the claims of a token that was verified.
     ///
     /// # Errors
     /// [`TrustRefusal`].
     pub fn judge(&self, claims: &Map<String, Value>, now: Time) -> Result<(), TrustRefusal> {
-        if self.expires_at.is_some_and(|end| now >= end) {
+        if !self.is_in_force(now) {
             return Err(TrustRefusal::Ended);
         }
         let iat = claims.get("iat").and_then(Value::as_i64).unwrap_or_default();

@@ -31,6 +31,8 @@ pub const ID_JAG_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 pub mod token_type {
     /// An access token.
     pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+    /// A refresh token.
+    pub const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
     /// An ID token.
     pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
     /// A JWT.
@@ -52,6 +54,9 @@ pub struct ExchangeResponse {
     pub token_type: &'static str,
     /// Its life, in seconds.
     pub expires_in: i64,
+    /// Single use, where the rule is refreshable; present it here again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// Its scopes, when it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,

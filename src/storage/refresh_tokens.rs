@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
 use super::sessions::claims_of;
+use super::sign_in::NewFamily;
 use super::users::{self as people, UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::id::{FamilyId, SessionId, UserId};
@@ -237,19 +238,20 @@ statement! {
     Revoke { family: Uuid => SqlUuid, client: Option<String> => Nullable<Text>, reason: String => Text, now: Time => Timestamptz } -> SqlUuid,
     ", gone AS (
         UPDATE refresh_tokens SET revoked_at = $4, revoked_reason = $3
-        WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family, session_id
+        WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family, session_id, borrows_session
     ), ended AS (
         UPDATE sessions SET revoked_at = $4 FROM gone
-        WHERE sessions.id = gone.session_id AND sessions.token_digest IS NULL AND sessions.revoked_at IS NULL
+        WHERE sessions.id = gone.session_id AND NOT gone.borrows_session
+          AND sessions.token_digest IS NULL AND sessions.revoked_at IS NULL
     ), refused AS (
         INSERT INTO revoked_tokens (id, until) SELECT family, $4 + interval '1 day' FROM gone ON CONFLICT DO NOTHING
     )
     SELECT family FROM gone"
 }
 
-/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session. Its access
-/// tokens, which live a day at most, are refused at once. `false` when there is none or it was revoked before. Call it in the transaction that
-/// writes the event.
+/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session; with it all
+/// that was exchanged for tokens of it. Its access tokens, which live a day at most, are refused at once. `false` when there is
+/// none or it was revoked before. Call it in the transaction that writes the event.
 pub fn revoke(
     conn: &mut PgConnection,
     family: FamilyId,
@@ -259,5 +261,95 @@ pub fn revoke(
 ) -> Result<bool, StorageError> {
     let statement =
         Revoke { family: family.uuid(), client: client.map(ToOwned::to_owned), reason: reason.to_owned(), now };
+    let revoked = statement.get_result::<Uuid>(conn).optional()?.is_some();
+    if revoked {
+        revoke_descendants(conn, family, now)?;
+    }
+    Ok(revoked)
+}
+
+/// Why a family ended that hung on another grant.
+const PARENT_ENDED: &str = "the grant that it came from was revoked";
+
+/// Revokes what was exchanged for tokens of a grant, and what was exchanged for tokens of that. Call it in the transaction
+/// that revokes the grant.
+pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -> Result<(), StorageError> {
+    lock_descendants(conn, grant.uuid())?;
+    // A statement for itself, which sees what was begun until the lock was had.
+    let children: Vec<Uuid> = refresh_tokens::table
+        .filter(refresh_tokens::parent.eq(grant.uuid()))
+        .filter(refresh_tokens::revoked_at.is_null())
+        .select(refresh_tokens::family)
+        .load(conn)?;
+    children.into_iter().try_for_each(|child| revoke(conn, child.into(), None, PARENT_ENDED, now).map(drop))
+}
+
+/// Keeps the beginning of a family by an exchange and the end of its parent apart, until the transaction ends: one of them
+/// sees the other.
+fn lock_descendants(conn: &mut PgConnection, parent: Uuid) -> Result<(), StorageError> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+        .bind::<SqlUuid, _>(parent)
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Where a family hangs that an exchange begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Stem {
+    /// The session of the subject token, with which it lives.
+    pub session: SessionId,
+    /// Whether that session was there before, and does not end with the family.
+    pub borrowed: bool,
+    /// The grant of the subject token, with which it ends.
+    pub parent: Option<Uuid>,
+}
+
+statement! {
+    Begin {
+        family: Uuid => SqlUuid, session: Uuid => SqlUuid, borrowed: bool => Bool, parent: Option<Uuid> => Nullable<SqlUuid>,
+        client: String => Text, scope: String => Text, audience: Vec<String> => Array<Text>, leaf: Vec<u8> => Binary,
+        leaf_key: String => Text, leaf_expires_at: Time => Timestamptz, ends_at: Time => Timestamptz,
+        jkt: Option<String> => Nullable<Text>, now: Time => Timestamptz,
+    } -> SqlUuid,
+    ", alive AS (
+        SELECT sessions.id, user_id FROM sessions JOIN users ON users.id = sessions.user_id
+        WHERE sessions.id = $2 AND revoked_at IS NULL AND ends_at > $13 AND status = 'active'
+          AND NOT EXISTS (SELECT FROM revoked_tokens WHERE revoked_tokens.id = $4)
+          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE refresh_tokens.family = $4 AND refresh_tokens.revoked_at IS NOT NULL)
+        FOR SHARE
+    )
+    INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
+        leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, parent, borrows_session)
+    SELECT $1, user_id, id, $5, $6, $7, $8, $9, $13, $10, $13, $11, $12, $4, $3 FROM alive
+    RETURNING family"
+}
+
+/// Begins a family by an exchange, if the session, the person and the grant of the subject token are still alive; `false` when
+/// not. Call it in the transaction that writes the event.
+pub fn begin_exchanged(
+    conn: &mut PgConnection,
+    family: &NewFamily,
+    client: &str,
+    stem: &Stem,
+    now: Time,
+) -> Result<bool, StorageError> {
+    if let Some(parent) = stem.parent {
+        lock_descendants(conn, parent)?;
+    }
+    let statement = Begin {
+        family: family.id.uuid(),
+        session: stem.session.uuid(),
+        borrowed: stem.borrowed,
+        parent: stem.parent,
+        client: client.to_owned(),
+        scope: family.scope.clone(),
+        audience: family.audience.clone(),
+        leaf: family.leaf.as_bytes().to_vec(),
+        leaf_key: family.leaf_key.clone(),
+        leaf_expires_at: family.leaf_expires_at,
+        ends_at: family.ends_at,
+        jkt: family.jkt.clone(),
+        now,
+    };
     Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
 }

@@ -194,6 +194,8 @@ diesel::table! {
         revoked_reason -> Nullable<Text>,
         jkt -> Nullable<Text>,
         offline -> Bool,
+        parent -> Nullable<Uuid>,
+        borrows_session -> Bool,
     }
 }
 

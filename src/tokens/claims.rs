@@ -16,6 +16,7 @@ use crate::clock::Time;
 use crate::domain::action::{Action, ExternalId};
 pub use crate::domain::authentication::CredentialClass;
 use crate::domain::claims::RequestedClaims;
+use crate::domain::exchange::Origin;
 use crate::domain::operation::Operation;
 use crate::storage::sessions::TokenIds;
 
@@ -355,6 +356,9 @@ pub struct RefreshClaims {
     /// Claims that were asked for one by one.
     #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
     pub claims: RequestedClaims,
+    /// The exchange that the family came from, whose rule each use asks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Box<Origin>>,
 }
 
 /// Claims beside the fixed ones. Names that tokens are judged by cannot be among them: written twice into one object,

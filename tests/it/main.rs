@@ -59,6 +59,7 @@ mod discovery;
 mod dpop;
 /// Tokens exchanged for tokens: what comes out, what ends with what, and what is refused.
 mod exchange;
+mod exchange_refresh;
 /// The FAPI 2.0 profiles: the whole way, and everything weaker refused.
 mod fapi;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.

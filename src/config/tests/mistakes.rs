@@ -535,6 +535,11 @@ fn exchange_rules_and_trusted_issuers() {
             "exchange_rules.x.new_audiences (passmint.toml:4): has \"b\", which is among audiences too; keep one of the two",
         ),
         (
+            "nothing to refresh",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissues = [\"id_token\"]\nrefreshable = true",
+            "exchange_rules.x.refreshable (passmint.toml:4): is on, and no access token comes out; add access_token to issues, or leave it out",
+        ),
+        (
             "an issuer of nobody",
             "[exchange_rules.x]\nclients = [\"a\"]\nissuers = [\"y\"]",
             "exchange_rules.x.issuers (passmint.toml:3): \"y\" is no trusted issuer; write self, or declare it",

@@ -5,7 +5,7 @@ use chrono::Duration;
 use super::{
     Actor, ActorRule, Issuer, Issues, LONGEST_CHAIN, Rule, Subject, SubjectKind, Wanted, stays_with_its_client,
 };
-use crate::domain::client::{Client, ClientKind};
+use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::scope::Scopes;
 
 /// What a client asks for.
@@ -43,6 +43,8 @@ pub struct Granted {
     pub impersonates: bool,
     /// Whether the token stays with the client it was given to, and has nothing that it had not.
     pub narrows_own: bool,
+    /// Whether a refresh token comes along, or alone.
+    pub refreshable: bool,
 }
 
 /// Why nothing may be issued; the later, the more of a rule did fit.
@@ -98,12 +100,12 @@ pub fn decide(rules: &[Rule], subject: &Subject, asked: &Asked<'_>) -> Result<Gr
     Err(nearest)
 }
 
-fn ensure(holds: bool, otherwise: Refusal) -> Result<(), Refusal> {
+pub(super) fn ensure(holds: bool, otherwise: Refusal) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 
 impl Rule {
-    fn grant(&self, subject: &Subject, asked: &Asked<'_>) -> Result<Granted, Refusal> {
+    pub(super) fn grant(&self, subject: &Subject, asked: &Asked<'_>) -> Result<Granted, Refusal> {
         let client = asked.client;
         ensure(self.clients.contains(&client.id), Refusal::Client)?;
         let is_listed = self.issuers.contains(&subject.issuer) && self.subject_kinds.contains(&subject.kind);
@@ -112,7 +114,7 @@ impl Rule {
         ensure(self.is_entitled(subject, asked, own), Refusal::NotForClient)?;
         let stays = own && asked.actor.is_none();
         ensure(is_confidential(client) || stays, Refusal::Public)?;
-        ensure(self.gives(asked.wanted), Refusal::Kind)?;
+        ensure(self.gives(asked), Refusal::Kind)?;
         if *asked.wanted == Wanted::Own(Issues::IdJag) {
             // It says that the person signed in to this very client.
             ensure(stays && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
@@ -124,7 +126,9 @@ impl Rule {
         let life = self.lifetime.min(subject.left);
         let widens = audience.iter().any(|one| !subject.audience.contains(one)) || !scopes.is_subset(&subject.scopes);
         let narrows_own = stays && !widens;
-        Ok(Granted { rule: self.name.clone(), audience, scopes, life, act, impersonates, narrows_own })
+        let is_access = matches!(asked.wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::RefreshToken));
+        let refreshable = is_access && self.refreshes(client);
+        Ok(Granted { rule: self.name.clone(), audience, scopes, life, act, impersonates, narrows_own, refreshable })
     }
 
     /// Whether the client has any business with the subject token: it is for the client, was given to it, or names it.
@@ -139,11 +143,18 @@ impl Rule {
         own || is_for(&asked.client.id) || for_us || named()
     }
 
-    fn gives(&self, wanted: &Wanted) -> bool {
-        match wanted {
+    fn gives(&self, asked: &Asked<'_>) -> bool {
+        match asked.wanted {
+            Wanted::Own(Issues::RefreshToken) => self.refreshes(asked.client),
             Wanted::Own(kind) => self.issues.contains(kind),
             Wanted::Bridge(name) => self.bridges.contains(name),
         }
+    }
+
+    /// Whether what the client gets may be refreshed: by a client that proves who it is, and has the grant for it.
+    fn refreshes(&self, client: &Client) -> bool {
+        let is_access = self.issues.iter().any(|kind| matches!(kind, Issues::AccessToken | Issues::Jwt));
+        self.refreshable && is_access && is_confidential(client) && client.may_use(GrantType::RefreshToken).is_ok()
     }
 
     /// Who acts in the new token. A client that goes on with another's token without an actor token is written down itself.
@@ -177,16 +188,15 @@ impl Rule {
                 ensure(targets.iter().all(|one| one == name), Refusal::Target)?;
                 return Ok(vec![name.clone()]);
             }
-            Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::IdJag) => {}
+            Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::IdJag | Issues::RefreshToken) => {}
         }
-        let kept = |one: &String| self.audiences.contains(one) && subject.audience.contains(one);
-        let new = |one: &String| self.new_audiences.contains(one) && is_confidential(asked.client);
         if targets.is_empty() {
-            let kept: Vec<String> = subject.audience.iter().filter(|one| kept(one)).cloned().collect();
+            let kept: Vec<String> =
+                subject.audience.iter().filter(|one| self.audiences.contains(one)).cloned().collect();
             ensure(!kept.is_empty(), Refusal::Target)?;
             return Ok(kept);
         }
-        ensure(targets.iter().all(|one| kept(one) || new(one)), Refusal::Target)?;
+        ensure(targets.iter().all(|one| self.gives_audience(one, subject, asked.client)), Refusal::Target)?;
         let mut audience: Vec<String> = Vec::new();
         for one in targets {
             if !audience.contains(one) {
@@ -196,22 +206,16 @@ impl Rule {
         Ok(audience)
     }
 
+    /// Whether the new token may be for `one`: it is kept, or new.
+    pub(super) fn gives_audience(&self, one: &String, subject: &Subject, client: &Client) -> bool {
+        let kept = self.audiences.contains(one) && subject.audience.contains(one);
+        kept || (self.new_audiences.contains(one) && is_confidential(client))
+    }
+
     /// What was asked for, all of it or nothing; without a word of it, what the subject token has and may pass on.
     fn scopes(&self, subject: &Subject, asked: &Asked<'_>, stays: bool) -> Result<Scopes, Refusal> {
-        let bridge = match asked.wanted {
-            Wanted::Bridge(name) => Some(format!("bridge:{name}")),
-            Wanted::Own(_) => None,
-        };
-        let of_client = &asked.client.definition.scopes;
-        let may_have = |scope: &str| {
-            let kept = subject.scopes.contains(scope) && self.scopes.grants(scope);
-            // The scope of the bridge itself is what the rule grants by naming the bridge.
-            let new = self.new_scopes.grants(scope) || bridge.as_deref() == Some(scope);
-            let new = new && is_confidential(asked.client);
-            // A session cannot be prolonged by an exchange.
-            let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(stays && kept));
-            (kept || new) && of_client.grants(scope) && !is_apart
-        };
+        let bridge = bridge_scope(asked.wanted);
+        let may_have = |scope: &str| self.gives_scope(scope, subject, asked, stays);
         let scopes = match asked.scopes {
             Some(wanted) => {
                 ensure(wanted.iter().all(may_have), Refusal::Scope)?;
@@ -222,6 +226,29 @@ impl Rule {
         let is_id_token = *asked.wanted == Wanted::Own(Issues::IdToken);
         ensure(!is_id_token || scopes.contains("openid"), Refusal::Scope)?;
         Ok(scopes)
+    }
+
+    /// What the rule still gives of scopes that it gave once.
+    pub(super) fn still_given(&self, subject: &Subject, asked: &Asked<'_>, scopes: &Scopes) -> Scopes {
+        let stays = is_own(subject, &asked.client.id) && asked.actor.is_none();
+        scopes.iter().filter(|scope| self.gives_scope(scope, subject, asked, stays)).collect()
+    }
+
+    fn gives_scope(&self, scope: &str, subject: &Subject, asked: &Asked<'_>, stays: bool) -> bool {
+        let kept = subject.scopes.contains(scope) && self.scopes.grants(scope);
+        // The scope of the bridge itself is what the rule grants by naming the bridge.
+        let new = self.new_scopes.grants(scope) || bridge_scope(asked.wanted).as_deref() == Some(scope);
+        let new = new && is_confidential(asked.client);
+        // A session cannot be prolonged by an exchange.
+        let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(stays && kept));
+        (kept || new) && asked.client.definition.scopes.grants(scope) && !is_apart
+    }
+}
+
+fn bridge_scope(wanted: &Wanted) -> Option<String> {
+    match wanted {
+        Wanted::Bridge(name) => Some(format!("bridge:{name}")),
+        Wanted::Own(_) => None,
     }
 }
 

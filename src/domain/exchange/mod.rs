@@ -7,14 +7,16 @@
 
 mod actor;
 mod decide;
+mod renew;
 #[cfg(test)]
 mod tests;
 
 pub use actor::{Actor, ActorFault, MayAct};
 pub use decide::{Asked, Granted, Refusal, decide};
+pub use renew::{Origin, renew};
 
 use chrono::Duration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::scope::{Scopes, is_admin};
 
@@ -22,7 +24,8 @@ use super::scope::{Scopes, is_admin};
 pub const LONGEST_CHAIN: usize = 4;
 
 /// Who signed a subject token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Issuer {
     /// We.
     Own,
@@ -31,7 +34,7 @@ pub enum Issuer {
 }
 
 /// What kind of token a subject token is (RFC 8693 §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// An access token.
@@ -56,6 +59,9 @@ pub enum Issues {
     Jwt,
     /// An identity assertion for another authorization server, in exchange for an ID token of the client's own.
     IdJag,
+    /// A refresh token alone; given where a rule is refreshable, and never listed.
+    #[serde(skip)]
+    RefreshToken,
 }
 
 /// What is asked for, with the name where a custom token is.
@@ -112,6 +118,8 @@ pub struct Rule {
     pub actor: ActorRule,
     /// Whether the client may go on in a person's name without an actor token: it is written into the token itself.
     pub impersonation: bool,
+    /// Whether a refresh token comes along, which lives with the session of the subject token.
+    pub refreshable: bool,
     /// Most actors that the new token may name; never more than [`LONGEST_CHAIN`].
     pub chain: usize,
 }

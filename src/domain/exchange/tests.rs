@@ -6,26 +6,26 @@ use serde_json::json;
 use super::*;
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
 
-const ISSUER: &str = "https://id.example";
-const ORDERS: &str = "https://orders.example";
-const STOCK: &str = "https://stock.example";
+pub(super) const ISSUER: &str = "https://id.example";
+pub(super) const ORDERS: &str = "https://orders.example";
+pub(super) const STOCK: &str = "https://stock.example";
 
-fn scopes(text: &str) -> Scopes {
+pub(super) fn scopes(text: &str) -> Scopes {
     Scopes::parse(text).unwrap()
 }
 
-fn client(id: &str, kind: ClientKind) -> Client {
+pub(super) fn client(id: &str, kind: ClientKind) -> Client {
     let all = scopes("openid profile read write new passkeys admin offline_access bridge:*");
     let definition = ClientDefinition { kind, scopes: all, ..ClientDefinition::default() };
     Client { id: id.to_owned(), definition, secret: None, previous_secret: None, unverified_since: None }
 }
 
-fn own(values: &[&str]) -> Vec<String> {
+pub(super) fn own(values: &[&str]) -> Vec<String> {
     values.iter().map(|one| (*one).to_owned()).collect()
 }
 
 /// What an API's client may do with a token that an app sent to the API.
-fn rule() -> Rule {
+pub(super) fn rule() -> Rule {
     Rule {
         name: "orders".to_owned(),
         clients: own(&["orders", "spa"]),
@@ -41,11 +41,12 @@ fn rule() -> Rule {
         lifetime: Duration::minutes(5),
         actor: ActorRule::Allowed,
         impersonation: true,
+        refreshable: false,
         chain: 3,
     }
 }
 
-fn subject() -> Subject {
+pub(super) fn subject() -> Subject {
     Subject {
         issuer: Issuer::Own,
         kind: SubjectKind::AccessToken,
@@ -58,7 +59,7 @@ fn subject() -> Subject {
     }
 }
 
-fn actor(sub: &str) -> Actor {
+pub(super) fn actor(sub: &str) -> Actor {
     Actor { sub: sub.to_owned(), iss: None, client_id: Some("orders".to_owned()), act: None }
 }
 
@@ -431,6 +432,7 @@ fn rules() -> impl Strategy<Value = Rule> {
             lifetime: Duration::seconds(life),
             actor: [ActorRule::Forbidden, ActorRule::Allowed, ActorRule::Required][usize::from(actor)],
             impersonation,
+            refreshable: false,
             chain,
         }
     })

@@ -219,6 +219,7 @@ impl Exchange<'_> {
             let ended = refresh_tokens::revoke(conn, grant_id, None, "its code was replayed", now)?;
             // A client that may not refresh has no family; its access tokens know the grant all the same.
             let refused = revoked_tokens::insert(conn, Id::uuid(grant_id), now + chrono::Duration::days(1))?;
+            refresh_tokens::revoke_descendants(conn, grant_id, now)?;
             if ended || refused { audit::insert(conn, &event) } else { Ok(()) }
         };
         self.room.db.tx(revoke).await?;

@@ -10,6 +10,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
 use crate::domain::client::{Client, GrantType};
+use crate::domain::exchange::Granted;
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
 use crate::domain::scope::Scopes;
@@ -17,12 +18,13 @@ use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
+use crate::oidc::grants::token_exchange::{NotRenewed, renew};
 use crate::storage::refresh_tokens::{self, Rotated, Rotation, StoredFamily};
 use crate::storage::{StorageError, audit, signing_keys};
 use crate::tokens::claims::RefreshClaims;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::keys::Use;
-use crate::tokens::mint::Successor;
+use crate::tokens::mint::{Exchange, Successor};
 use crate::tokens::verifier::places;
 use crate::tokens::{Grant, MintError, TokenSet};
 use crate::web::error::{Failure, Kind};
@@ -57,6 +59,9 @@ pub enum RefreshError {
     /// The person may not use the client any more.
     #[error("the person is not in a group that may use this client")]
     NotInGroup,
+    /// The exchange that the family came from would not be made today.
+    #[error(transparent)]
+    NotRenewed(NotRenewed),
     /// The grant is not the client's.
     #[error("this client may not refresh")]
     NotAllowed,
@@ -66,6 +71,15 @@ pub enum RefreshError {
     /// A fault of ours.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<NotRenewed> for RefreshError {
+    fn from(error: NotRenewed) -> Self {
+        match error {
+            NotRenewed::Storage(fault) => Self::Storage(fault),
+            other => Self::NotRenewed(other),
+        }
+    }
 }
 
 impl From<RefreshError> for Failure {
@@ -99,6 +113,8 @@ struct Wanted<'a> {
     scopes: Scopes,
     audience: Vec<String>,
     key: Option<&'a Jkt>,
+    /// What the rule of the exchange gives today, where the family came from one.
+    exchange: Option<Granted>,
 }
 
 /// What a client sends.
@@ -132,7 +148,14 @@ pub async fn refresh(
     {
         return Err(RefreshError::OtherKey);
     }
-    let wanted = narrowed(room, client, &presented, asked)?;
+    let exchange = match presented.claims.exchange.as_deref() {
+        Some(origin) => {
+            let given = (presented.claims.resources.as_slice(), &presented.scopes);
+            Some(renew(room, client, origin, given, presented.family, now).await?)
+        }
+        None => None,
+    };
+    let wanted = narrowed(room, client, &presented, asked, exchange)?;
     if !may_still_use(room, client, presented.family).await? {
         return Err(RefreshError::NotInGroup);
     }
@@ -182,16 +205,19 @@ fn narrowed<'a>(
     client: &Client,
     presented: &Presented,
     asked: &Asked<'a>,
+    exchange: Option<Granted>,
 ) -> Result<Wanted<'a>, RefreshError> {
     let scopes = match asked.scope {
         None => &presented.scopes,
         Some(asked) if asked.is_subset(&presented.scopes) => asked,
         Some(_) => return Err(RefreshError::Wider),
     };
-    let audience = narrowed_audience(room, client, &presented.claims.resources, asked.resources)?;
+    let resources = exchange.as_ref().map_or(&presented.claims.resources, |granted| &granted.audience);
+    let audience = narrowed_audience(room, client, resources, asked.resources)?;
+    let allowed = exchange.as_ref().map_or_else(|| scopes.clone(), |granted| scopes.granted_by(&granted.scopes));
     // A token for one of several resources does not carry the others' scopes.
-    let scopes = room.mint.resources().effective(&scopes.granted_by(&client.definition.scopes), &audience);
-    Ok(Wanted { scopes, audience, key: asked.key })
+    let scopes = room.mint.resources().effective(&allowed.granted_by(&client.definition.scopes), &audience);
+    Ok(Wanted { scopes, audience, key: asked.key, exchange })
 }
 
 /// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
@@ -330,6 +356,13 @@ fn issue(
     leaf: &Leaf,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
+    let print = |kid: &String| {
+        room.mint.print_successor(&presented.claims, presented.family, kid, (leaf.issued_at, leaf.expires_at))
+    };
+    let printed = leaf.kid.as_ref().map(print).transpose()?;
+    if let Some(granted) = &wanted.exchange {
+        return exchanged(room, client, (presented, wanted), (user, leaf, granted), printed, now);
+    }
     let authentication = &presented.claims.authentication;
     let auth_time = authentication.at().unwrap_or(leaf.issued_at);
     let grant = Grant {
@@ -351,9 +384,39 @@ fn issue(
         nonce: None,
         hook_claims: &leaf.hook_claims,
     };
-    let print = |kid: &String| {
-        room.mint.print_successor(&presented.claims, presented.family, kid, (leaf.issued_at, leaf.expires_at))
-    };
-    let printed = leaf.kid.as_ref().map(print).transpose()?;
     Ok(room.mint.access_and_id(&grant, printed, now)?)
+}
+
+/// The fresh access token of an exchange: what the rule gives, and no ID token.
+fn exchanged(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    (presented, wanted): (&Presented, &Wanted<'_>),
+    (user, leaf, granted): (&User, &Leaf, &Granted),
+    refresh_token: Option<String>,
+    now: Time,
+) -> Result<TokenSet, RefreshError> {
+    let exchange = Exchange {
+        user: user.id,
+        client,
+        session: presented.session,
+        grant_id: Some(&presented.claims.fid),
+        jkt: wanted.key.map(Jkt::as_str),
+        audience: &wanted.audience,
+        scopes: &wanted.scopes,
+        authentication: &presented.claims.authentication,
+        act: granted.act.as_ref(),
+        may_act: presented.claims.exchange.as_deref().and_then(|origin| origin.may_act.as_ref()),
+        life: granted.life.min(leaf.expires_at - now),
+        hook_claims: &leaf.hook_claims,
+    };
+    let issued = room.mint.exchanged_access(&exchange, now)?;
+    Ok(TokenSet {
+        access_token: issued.token,
+        token_type: issued.token_type,
+        expires_in: issued.expires_in,
+        id_token: None,
+        refresh_token,
+        scope: issued.scope,
+    })
 }

@@ -7,10 +7,12 @@ use chrono::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::refresh::{First, RefreshSeed};
 use super::{Mint, MintError, id_algorithm, token_id, token_type};
 use crate::clock::Time;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
-use crate::domain::exchange::{Actor, MayAct};
+use crate::domain::exchange::{Actor, MayAct, Origin};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, Extra, IdClaims};
@@ -90,6 +92,33 @@ impl Mint {
         };
         let token = self.sign_access(&claims, exchange.audience)?;
         Ok(Exchanged { token, jti, token_type: token_type(exchange.jkt), expires_in: claims.exp - claims.iat, scope })
+    }
+
+    /// Makes the first refresh token of a family that the exchange begins. Its `jti` is secret, so it is known by its family.
+    pub fn exchanged_refresh(
+        &self,
+        exchange: &Exchange<'_>,
+        origin: Origin,
+        seed: &RefreshSeed,
+        now: Time,
+    ) -> Result<Exchanged, MintError> {
+        self.keys.require_fresh()?;
+        let first = First {
+            sub: self.subject_of(exchange.client, exchange.user),
+            client: exchange.client,
+            session: exchange.session,
+            scope: exchange.scopes.to_string(),
+            authentication: exchange.authentication.clone(),
+            claims: RequestedClaims::default(),
+            exchange: Some(origin),
+        };
+        Ok(Exchanged {
+            token: self.print_first(first, seed, now)?,
+            jti: exchange.grant_id.unwrap_or_default().to_owned(),
+            token_type: NOT_APPLICABLE,
+            expires_in: seed.expires_at().timestamp() - now.timestamp(),
+            scope: exchange.scopes.to_string(),
+        })
     }
 
     /// Makes an ID token for the client.

@@ -8,12 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::grant::{Grant, authentication};
 use super::{Mint, MintError};
 use crate::clock::Time;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, ClientKind};
-use crate::domain::id::FamilyId;
+use crate::domain::exchange::Origin;
+use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::storage::sign_in::NewFamily;
-use crate::tokens::claims::{Confirmation, RefreshClaims};
+use crate::tokens::claims::{Authentication, Confirmation, RefreshClaims};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::refresh::successor_jti;
@@ -110,25 +112,68 @@ impl Mint {
         seed: &RefreshSeed,
         now: Time,
     ) -> Result<String, MintError> {
+        let first = First {
+            sub: self.subject_of(grant.client, grant.user.id),
+            client: grant.client,
+            session: grant.session,
+            scope: grant.scopes.to_string(),
+            authentication: authentication(grant),
+            claims: grant.requested.clone(),
+            exchange: None,
+        };
+        self.print_first(first, seed, now)
+    }
+
+    pub(super) fn print_first(&self, first: First<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {
         let claims = RefreshClaims {
             v: 1,
             iss: self.settings.issuer.clone(),
             aud: self.settings.issuer.clone(),
             // Clients can read it, so it says no more than the other tokens.
-            sub: self.subject_of(grant.client, grant.user.id),
-            client_id: grant.client.id.clone(),
+            sub: first.sub,
+            client_id: first.client.id.clone(),
             jti: seed.jti.clone(),
             fid: seed.family.to_string(),
-            sid: Some(grant.session.to_string()),
-            scope: grant.scopes.to_string(),
+            sid: Some(first.session.to_string()),
+            scope: first.scope,
             resources: seed.resources.clone(),
             iat: now.timestamp(),
             exp: seed.expires_at.timestamp(),
-            authentication: authentication(grant),
+            authentication: first.authentication,
             cnf: seed.jkt.clone().map(|jkt| Confirmation { jkt }),
-            claims: grant.requested.clone(),
+            claims: first.claims,
+            exchange: first.exchange.map(Box::new),
         };
         Ok(self.signer.sign(&seed.key, typ::REFRESH, &claims)?)
+    }
+}
+
+/// What the first refresh token of a family says, beside what its seed knows.
+pub(super) struct First<'a> {
+    pub(super) sub: String,
+    pub(super) client: &'a Client,
+    pub(super) session: SessionId,
+    pub(super) scope: String,
+    pub(super) authentication: Authentication,
+    pub(super) claims: RequestedClaims,
+    pub(super) exchange: Option<Origin>,
+}
+
+impl RefreshSeed {
+    /// When the first token ends.
+    pub const fn expires_at(&self) -> Time {
+        self.expires_at
+    }
+}
+
+/// Binds a family that an exchange begins to the key that the request proves, and lets it end with what was exchanged.
+pub fn bound_by_exchange(key: Option<&Jkt>, end: Option<Time>, (row, seed): (&mut NewFamily, &mut RefreshSeed)) {
+    row.jkt = key.map(|key| key.as_str().to_owned());
+    seed.jkt.clone_from(&row.jkt);
+    if let Some(end) = end {
+        row.ends_at = row.ends_at.min(end);
+        row.leaf_expires_at = row.leaf_expires_at.min(end);
+        seed.expires_at = seed.expires_at.min(end);
     }
 }
 

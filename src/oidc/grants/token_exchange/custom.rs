@@ -38,6 +38,7 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
         issued_token_type: token_type::BRIDGE,
         token_type: NOT_APPLICABLE,
         expires_in: minted.expires_in,
+        refresh_token: None,
         scope: None,
     })
 }

@@ -8,10 +8,14 @@
 mod custom;
 mod error;
 mod presented;
+mod refreshable;
 
 pub use self::error::ExchangeError;
 use self::presented::{Newcomer, Opened, OpenedActor, Owner, Whose};
+use self::refreshable::Begun;
+pub use self::refreshable::{NotRenewed, renew};
 
+use chrono::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::bridge::trusted::{Arrival, Asking, arrive};
@@ -19,7 +23,7 @@ use crate::clock::Time;
 use crate::config::AuthorizationServer;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
-use crate::domain::exchange::{self, Granted, Issues, Wanted};
+use crate::domain::exchange::{self, Granted, Issues, Refusal, Wanted};
 use crate::domain::id::{PasskeyId, SessionId};
 use crate::domain::scope::Scopes;
 use crate::domain::user::User;
@@ -90,6 +94,7 @@ impl<'a> Asked<'a> {
             (None, [one]) if bridge(one) => Ok(Wanted::Bridge(one.clone())),
             (None | Some(token_type::ACCESS_TOKEN), _) => Ok(Wanted::Own(Issues::AccessToken)),
             (Some(token_type::JWT), _) => Ok(Wanted::Own(Issues::Jwt)),
+            (Some(token_type::REFRESH_TOKEN), _) => Ok(Wanted::Own(Issues::RefreshToken)),
             (Some(token_type::ID_TOKEN), _) => Ok(Wanted::Own(Issues::IdToken)),
             (Some(token_type::ID_JAG), _) => Ok(Wanted::Own(Issues::IdJag)),
             (Some(token_type::BRIDGE), [one]) => Ok(Wanted::Bridge(one.clone())),
@@ -103,6 +108,7 @@ impl<'a> Asked<'a> {
 struct Decided<'a> {
     client: &'a AuthenticatedClient,
     subject: &'a Opened,
+    actor: Option<&'a OpenedActor>,
     granted: &'a Granted,
     key: Option<&'a Jkt>,
     person: &'a Person,
@@ -145,7 +151,7 @@ pub async fn exchange(
         actor: actor.as_ref().map(|actor| &actor.actor),
     };
     let mut granted = exchange::decide(&room.exchange_rules, &subject.policy, &request)?;
-    if matches!(wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt)) {
+    if matches!(wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::RefreshToken)) {
         fit_resources(room, client, asked, &mut granted)?;
     }
     let person = match &subject.whose {
@@ -153,10 +159,19 @@ pub async fn exchange(
         Whose::Foreign(newcomer) => {
             require_alive(room, actor.as_ref(), now).await?;
             let result = if matches!(wanted, Wanted::Bridge(_)) { "bridge" } else { "tokens" };
-            arrived(room, client, (newcomer, &granted, result), now).await?
+            arrived(room, client, (newcomer, subject.policy.left), (&granted, result), now).await?
         }
     };
-    let decided = Decided { client, subject: &subject, granted: &granted, key, person: &person, now, origin };
+    let decided = Decided {
+        client,
+        subject: &subject,
+        actor: actor.as_ref(),
+        granted: &granted,
+        key,
+        person: &person,
+        now,
+        origin,
+    };
     let response = match &wanted {
         Wanted::Own(kind) => own_token(room, &decided, *kind, &asked.resources).await,
         Wanted::Bridge(name) => custom::token(room, &decided, name).await,
@@ -219,7 +234,8 @@ async fn require_alive(room: &Oidc, actor: Option<&OpenedActor>, now: Time) -> R
 async fn arrived(
     room: &Oidc,
     client: &AuthenticatedClient,
-    (newcomer, granted, result): (&Newcomer, &Granted, &'static str),
+    (newcomer, left): (&Newcomer, Duration),
+    (granted, result): (&Granted, &'static str),
     now: Time,
 ) -> Result<Person, ExchangeError> {
     let session = ForeignSession {
@@ -227,7 +243,8 @@ async fn arrived(
         client: Some(client.id.clone()),
         auth_time: newcomer.signed_in_at,
         now,
-        ends_at: now + granted.life,
+        // What may be refreshed lives as long as the token of the trusted issuer, and never longer.
+        ends_at: now + if granted.refreshable { left } else { granted.life },
         origin: newcomer.arrival.event.origin.clone(),
     };
     let arrival = Arrival { session: Some(session), ..newcomer.arrival.clone() };
@@ -243,11 +260,13 @@ async fn own_token(
     resources: &[String],
 ) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { subject, granted, now, .. } = *decided;
+    let family = granted.refreshable.then(|| refreshable::begin(room, decided)).transpose()?;
+    let grant_id = family.as_ref().map(Begun::id);
     let exchange = Exchange {
         user: decided.person.user.id,
         client: decided.client,
         session: decided.person.session,
-        grant_id: subject.grant_id.as_deref(),
+        grant_id: grant_id.as_deref().or(subject.grant_id.as_deref()),
         jkt: decided.key.map(Jkt::as_str),
         audience: &granted.audience,
         scopes: &granted.scopes,
@@ -257,22 +276,31 @@ async fn own_token(
         life: granted.life,
         hook_claims: &decided.person.hook_claims,
     };
-    let (issued, issued_token_type) = match kind {
-        Issues::AccessToken => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN),
-        Issues::Jwt => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT),
-        Issues::IdToken => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN),
-        Issues::IdJag => (assertion(room, &exchange, resources, now)?, token_type::ID_JAG),
+    let refresh = family.as_ref().map(|begun| begun.print(room, &exchange, now)).transpose()?;
+    let (issued, issued_token_type, refresh_token) = match (kind, refresh) {
+        (Issues::RefreshToken, Some(alone)) => (alone, token_type::REFRESH_TOKEN, None),
+        (Issues::RefreshToken, None) => return Err(Refusal::Kind.into()),
+        (Issues::AccessToken, with) => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN, with),
+        (Issues::Jwt, with) => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT, with),
+        (Issues::IdToken, _) => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN, None),
+        (Issues::IdJag, _) => (assertion(room, &exchange, resources, now)?, token_type::ID_JAG, None),
     };
     let for_others = issued.token_type == NOT_APPLICABLE;
-    if !granted.narrows_own || for_others {
-        let event = witnessed(decided, issued.jti.clone());
-        room.db.ask(event).await?;
+    let event =
+        (!granted.narrows_own || for_others || family.is_some()).then(|| witnessed(decided, issued.jti.clone()));
+    match (family, event) {
+        (Some(family), Some(event)) => family.write(room, event, now).await?,
+        (None, Some(event)) => {
+            room.db.ask(event).await?;
+        }
+        (_, None) => {}
     }
     Ok(ExchangeResponse {
         access_token: issued.token,
         issued_token_type,
         token_type: issued.token_type,
         expires_in: issued.expires_in,
+        refresh_token: refresh_token.map(|refresh| refresh.token),
         scope: Some(issued.scope).filter(|scope| !scope.is_empty()),
     })
 }
@@ -320,5 +348,6 @@ fn detail(decided: &Decided<'_>) -> serde_json::Value {
         "scope": granted.scopes.to_string(),
         "act": granted.act,
         "impersonates": granted.impersonates,
+        "refreshable": granted.refreshable,
     })
 }
