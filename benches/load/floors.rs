@@ -220,6 +220,7 @@ fn refresh_claims(now: Time) -> RefreshClaims {
         authentication: authentication(now),
         cnf: None,
         claims: RequestedClaims::default(),
+        exchange: None,
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Client, ClientKind};
 use super::id::{ActionTokenId, UserId};
+use super::operation::Operation;
 use super::scope::{ACTION_TOKENS, ACTION_TOKENS_ENROL_OVER};
 use super::user::{User, UserStatus};
 use crate::clock::Time;
@@ -38,11 +39,13 @@ pub enum Action {
     List,
     /// Remove one of them.
     Delete,
+    /// Sign one operation.
+    Sign,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Enrol, Self::SignIn, Self::StepUp, Self::List, Self::Delete];
+    pub const ALL: [Self; 6] = [Self::Enrol, Self::SignIn, Self::StepUp, Self::List, Self::Delete, Self::Sign];
 
     /// The stored text, also the one in results.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Action {
             Self::StepUp => "step_up",
             Self::List => "list",
             Self::Delete => "delete",
+            Self::Sign => "sign",
         }
     }
 
@@ -97,6 +101,8 @@ pub struct ActionToken {
     pub over_existing: bool,
     /// The name that the backend called the person by.
     pub external_id: Option<ExternalId>,
+    /// What is signed, for [`Action::Sign`].
+    pub operation: Option<Operation>,
     /// The person's epoch when it was made.
     pub epoch: i64,
     /// How many ceremonies were begun with it.
@@ -190,6 +196,8 @@ impl ActionToken {
             return Err(ActionRefusal::Action);
         }
         match origin {
+            // What is signed must be shown by us, so that nobody shows one operation and has another signed.
+            other if self.action == Action::Sign && other != Some(own) => Err(ActionRefusal::Origin),
             None if self.origin.is_some() => Err(ActionRefusal::Origin),
             None => Ok(()),
             Some(origin) if owns(self.origin.as_deref(), client, origin, own) => Ok(()),
@@ -205,7 +213,7 @@ impl ActionToken {
     /// Whether somebody who may use the client, or may not, may have what this permits: to prove who one is to a client is to
     /// use it.
     pub fn judge_member(&self, may_use: bool) -> Result<(), ActionRefusal> {
-        let uses = matches!(self.action, Action::SignIn | Action::StepUp);
+        let uses = matches!(self.action, Action::SignIn | Action::StepUp | Action::Sign);
         if may_use || !uses { Ok(()) } else { Err(ActionRefusal::Group) }
     }
 
@@ -272,6 +280,7 @@ mod tests {
             return_to: None,
             over_existing: false,
             external_id: None,
+            operation: None,
             epoch: 3,
             ceremonies: 0,
             created_at: Time::UNIX_EPOCH,
@@ -303,7 +312,11 @@ mod tests {
     fn it_is_for_one_action_and_for_its_clients_origins() {
         let bound = |origin: &str| ActionToken { origin: Some(origin.into()), ..token() };
         let shop = Some("https://shop.example");
+        let sign = || ActionToken { action: Action::Sign, ..token() };
         for (name, token, actions, origin, verdict) in [
+            ("an operation on our page", sign(), [Action::Sign], Some(OWN), Ok(())),
+            ("an operation elsewhere", sign(), [Action::Sign], shop, Err(ActionRefusal::Origin)),
+            ("an operation on no page", sign(), [Action::Sign], None, Err(ActionRefusal::Origin)),
             ("the client's page", token(), [Action::Enrol], shop, Ok(())),
             ("our page", token(), [Action::Enrol], Some(OWN), Ok(())),
             ("no page", token(), [Action::Enrol], None, Ok(())),
@@ -351,7 +364,7 @@ mod tests {
             assert_eq!(token().judge_person(&user, administers), verdict, "{name}");
         }
         for action in Action::ALL {
-            let proves = matches!(action, Action::SignIn | Action::StepUp);
+            let proves = matches!(action, Action::SignIn | Action::StepUp | Action::Sign);
             let token = ActionToken { action, ..token() };
             assert_eq!(token.judge_member(false).is_err(), proves, "{action}");
             assert_eq!(token.judge_member(true), Ok(()), "{action}");

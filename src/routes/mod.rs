@@ -201,6 +201,9 @@ routes! {
     GET    "/enrol"                                 Page => site::enrol::start;
     POST   "/enrol"                                 Page => site::enrol::ask;
     GET    "/enrol/done"                            Page => site::enrol::done;
+    GET    "/approve"                               Page => site::approve::start;
+    POST   "/approve"                               Page => site::approve::ask;
+    GET    "/approve/done"                          Page => site::approve::done;
     GET    "/developer"                             Page => site::developer::panel;
     GET    "/assets/{name}"                         Page => furniture::pages::assets::serve;
 

@@ -3,22 +3,27 @@
 //! What must always hold: looking at the page uses nothing up and counts nothing, so that a mail scanner that opens it does no
 //! harm; the button is the API's own two calls.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
 use super::{Site, account_card, app_identity};
-use crate::account::guards::Guard;
+use crate::account::guards::{Guard, Identity};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::handlers::Room;
 use crate::ceremony::handlers::backend::SentToken;
-use crate::domain::action::{Action, ActionRefusal};
+use crate::domain::action::{Action, ActionRefusal, ActionToken};
+use crate::domain::client::Client;
+use crate::domain::user::User;
 use crate::web::Caller;
 use crate::web::error::Failure;
-use crate::web::form::PageForm;
+use crate::web::form::{Form, PageForm};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::require_same_origin;
 use crate::web::pages::enrol::{Enrol, EnrolDone, EnrolRefused, EnrolStart, LinkProblem};
+use crate::web::pages::scopes::AppIdentity;
 use crate::web::pages::{Boot, PageKind};
 
 /// Takes the token from what follows the # of the address: the module posts it.
@@ -47,26 +52,16 @@ pub async fn ask(
 ) -> HttpResponse {
     let result = async {
         limits.check(Class::Start, caller.network)?;
-        require_same_origin(request.headers(), &guard.public_origin)?;
-        let typed = form.0.find("token").unwrap_or_default();
-        let here = guard.signed_in_here(&request).await?;
-        let token = SentToken::typed(typed);
-        let mut presented =
-            token.presented(&request, here.as_ref().map(|identity| identity.user.id), &caller.provenance)?;
-        presented.origin = Some(&guard.public_origin);
-        let (token, client, user) = match room.look_at_action(presented, &[Action::Enrol]).await {
-            Ok(found) => found,
-            Err(CeremonyError::Action(refusal)) => return refused(&site, &request, refusal),
-            Err(other) => return Err(other.into()),
+        let looked = match look(&request, (&site, &guard, &room), &caller, (&form.0, Action::Enrol)).await? {
+            Ok(looked) => looked,
+            Err(refused) => return Ok(refused),
         };
-        let host =
-            token.return_to.as_deref().and_then(|address| Url::parse(address).ok()?.host_str().map(str::to_owned));
         let boot = Boot { page: PageKind::Action, ..Boot::default() };
         let view = Enrol {
-            frame: site.frame(&request, here.as_ref(), boot),
-            app: app_identity(&client, host),
-            account: account_card(&user),
-            token: typed.trim().to_owned(),
+            frame: site.frame(&request, looked.here.as_ref(), boot),
+            app: looked.app(),
+            account: account_card(&looked.user),
+            token: looked.typed,
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
     }
@@ -74,13 +69,56 @@ pub async fn ask(
     site.answer(&request, result)
 }
 
-fn refused(site: &Site, request: &HttpRequest, refusal: ActionRefusal) -> Result<HttpResponse, Failure> {
-    let problem = match refusal {
-        ActionRefusal::Session => LinkProblem::OtherAccount,
-        ActionRefusal::EnrolOver => LinkProblem::HasPasskey,
+/// What a link is for.
+pub(super) struct Looked {
+    pub(super) token: ActionToken,
+    pub(super) client: Arc<Client>,
+    pub(super) user: User,
+    /// Who is signed in in this browser.
+    pub(super) here: Option<Identity>,
+    /// The token as it was sent.
+    pub(super) typed: String,
+}
+
+impl Looked {
+    /// How the app is shown: with the host that the person goes back to.
+    pub(super) fn app(&self) -> AppIdentity {
+        let back = self.token.return_to.as_deref().and_then(|address| Url::parse(address).ok());
+        app_identity(&self.client, back.and_then(|address| address.host_str().map(str::to_owned)))
+    }
+}
+
+/// Looks at the token of a form, for a page about `action`; or gives the page that says why not.
+pub(super) async fn look(
+    request: &HttpRequest,
+    (site, guard, room): (&Site, &Guard, &Room),
+    caller: &Caller,
+    (form, action): (&Form, Action),
+) -> Result<Result<Looked, HttpResponse>, Failure> {
+    require_same_origin(request.headers(), &guard.public_origin)?;
+    let typed = form.find("token").unwrap_or_default().trim().to_owned();
+    let here = guard.signed_in_here(request).await?;
+    let token = SentToken::typed(&typed);
+    let session = here.as_ref().map(|identity| identity.user.id);
+    let mut presented = token.presented(request, session, &caller.provenance)?;
+    presented.origin = Some(&guard.public_origin);
+    match room.look_at_action(presented, &[action]).await {
+        Ok((token, client, user)) => Ok(Ok(Looked { token, client, user, here, typed })),
+        Err(refusal @ (CeremonyError::Action(_) | CeremonyError::NoPasskeyYet)) => {
+            refused(site, request, refusal).map(Err)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn refused(site: &Site, request: &HttpRequest, refusal: CeremonyError) -> Result<HttpResponse, Failure> {
+    let problem = match &refusal {
+        CeremonyError::Action(ActionRefusal::Session) => LinkProblem::OtherAccount,
+        CeremonyError::Action(ActionRefusal::EnrolOver) => LinkProblem::HasPasskey,
+        CeremonyError::NoPasskeyYet => LinkProblem::NoPasskey,
         _ => LinkProblem::Over,
     };
-    let failure = Failure::from(CeremonyError::Action(refusal));
+    let failure = Failure::from(refusal);
     let view = EnrolRefused { frame: site.frame(request, None, Boot::default()), problem };
     Site::page(&view, &view.frame.nonce.clone(), failure.kind().status())
 }

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod approve;
 pub mod apps;
 pub mod authorize;
 pub mod developer;

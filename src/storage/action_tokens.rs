@@ -35,6 +35,7 @@ struct Row {
     expires_at: Time,
     used_at: Option<Time>,
     revoked_at: Option<Time>,
+    operation: Option<Value>,
 }
 
 impl TryFrom<Row> for ActionToken {
@@ -43,7 +44,13 @@ impl TryFrom<Row> for ActionToken {
         let action = Action::parse(&row.action).ok_or_else(|| {
             StorageError::corrupt("action_tokens", row.id, format!("unknown action {:?}", row.action))
         })?;
+        let operation = row
+            .operation
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| StorageError::corrupt("action_tokens", row.id, error))?;
         Ok(Self {
+            operation,
             id: row.id.into(),
             client: row.client_id,
             user: row.user_id.into(),
@@ -66,6 +73,8 @@ impl TryFrom<Row> for ActionToken {
 /// Stores a token.
 pub fn insert(conn: &mut PgConnection, token: &ActionToken, digest: &TokenDigest) -> Result<(), StorageError> {
     let external = token.external_id.as_ref();
+    let operation = token.operation.as_ref().map(serde_json::to_value).transpose();
+    let operation = operation.map_err(|error| StorageError::corrupt("action_tokens", token.id, error))?;
     diesel::insert_into(tokens::table)
         .values((
             (
@@ -82,6 +91,7 @@ pub fn insert(conn: &mut PgConnection, token: &ActionToken, digest: &TokenDigest
                 tokens::over_existing.eq(token.over_existing),
                 tokens::external_source.eq(external.map(|name| &name.source)),
                 tokens::external_id.eq(external.map(|name| &name.id)),
+                tokens::operation.eq(operation),
                 tokens::epoch.eq(token.epoch),
                 tokens::created_at.eq(token.created_at),
                 tokens::expires_at.eq(token.expires_at),
@@ -204,6 +214,35 @@ pub fn redeem(
     Ok(redeemed == 1)
 }
 
+/// What was signed with a token, for its client, once: the token, and what the ceremony proved. None when nothing was signed
+/// with it, it is another client's, or its result was redeemed before.
+pub fn fetch_signed(
+    conn: &mut PgConnection,
+    client: &str,
+    id: ActionTokenId,
+    now: Time,
+) -> Result<Option<(ActionToken, Value)>, StorageError> {
+    let row: Option<(Row, Option<Value>)> = diesel::update(
+        tokens::table
+            .find(id.uuid())
+            .filter(tokens::client_id.eq(client))
+            .filter(tokens::proved.is_not_null())
+            .filter(tokens::redeemed_at.is_null()),
+    )
+    .set(tokens::redeemed_at.eq(now))
+    .returning((Row::as_returning(), tokens::proved))
+    .get_result(conn)
+    .optional()?;
+    row.map(|(row, proved)| Ok((row.try_into()?, proved.unwrap_or_default()))).transpose()
+}
+
+/// Whether the result of a client's token was redeemed.
+pub fn was_redeemed(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<bool, StorageError> {
+    let redeemed =
+        tokens::table.find(id.uuid()).filter(tokens::client_id.eq(client)).filter(tokens::redeemed_at.is_not_null());
+    Ok(diesel::select(diesel::dsl::exists(redeemed)).get_result(conn)?)
+}
+
 /// Whom a system knows by a name.
 pub fn find_external(conn: &mut PgConnection, name: &ExternalId) -> Result<Option<UserId>, StorageError> {
     let found: Option<Uuid> =
@@ -218,6 +257,8 @@ statement! {
         backup_eligible: bool => Bool, backup_state: bool => Bool, now: Time => Timestamptz,
         token: Uuid => SqlUuid, result: Uuid => SqlUuid, client: Option<String> => Nullable<Text>, kind: String => Text,
         address_class: Option<String> => Nullable<Text>, request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
+        subject: Option<String> => Nullable<Text>, subject_name: Option<String> => Nullable<Text>,
+        proved: Option<Value> => Nullable<Jsonb>,
     } -> Array<Binary>,
     // The passkey's row is locked before the token is used up, and changed after: if either is not as it was read, nothing
     // is written.
@@ -229,7 +270,7 @@ statement! {
           AND ($5 OR first_use_pending OR sign_count < $4 OR (sign_count = 0 AND $4 = 0))
         FOR UPDATE OF credentials
     ), token AS (
-        UPDATE action_tokens SET used_at = $9, result_id = $11 FROM passkey
+        UPDATE action_tokens SET used_at = $9, result_id = $11, proved = $19 FROM passkey
         WHERE action_tokens.id = $10 AND action_tokens.user_id = passkey.user_id
           AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $9
         RETURNING passkey.id, passkey.user_id, passkey.rp_id, passkey.name
@@ -241,7 +282,7 @@ statement! {
         FROM token WHERE credentials.id = token.id
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, client_id, subject, subject_name, address_class, request_id, detail)
-        SELECT $9, $13, user_id, $12, id::text, name, $14, $15, $16 FROM token
+        SELECT $9, $13, user_id, $12, $17, coalesce($18, name), $14, $15, $16 FROM token
     )
     SELECT ARRAY(
         SELECT credential_id FROM credentials
@@ -249,12 +290,23 @@ statement! {
     FROM token"
 }
 
+/// How a token is used up by an assertion.
+#[derive(Clone, Debug)]
+pub struct Used {
+    /// The token.
+    pub token: ActionTokenId,
+    /// The id of what its client gets.
+    pub result: Uuid,
+    /// What was proved, where the backend may fetch it.
+    pub proved: Option<Value>,
+}
+
 /// Records an assertion for a token and uses the token up, in one statement. Answers as
 /// [`NewSignIn`](super::sign_in::NewSignIn) does.
 pub fn prove(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,
-    (token, result): (ActionTokenId, Uuid),
+    used: &Used,
     event: &Event,
 ) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
     let statement = Prove {
@@ -267,13 +319,16 @@ pub fn prove(
         backup_eligible: assertion.backup_eligible,
         backup_state: assertion.backup_state,
         now: event.at,
-        token: token.uuid(),
-        result,
+        token: used.token.uuid(),
+        result: used.result,
         client: event.client.clone(),
         kind: event.kind.as_str().to_owned(),
         address_class: event.origin.address_class.clone(),
         request_id: event.origin.request_id.clone(),
         detail: event.detail.clone(),
+        subject: event.subject.clone(),
+        subject_name: event.subject_name.clone(),
+        proved: used.proved.clone(),
     };
     Ok(statement.get_result(conn).optional()?)
 }

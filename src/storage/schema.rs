@@ -467,6 +467,8 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         result_id -> Nullable<Uuid>,
         redeemed_at -> Nullable<Timestamptz>,
+        operation -> Nullable<Jsonb>,
+        proved -> Nullable<Jsonb>,
     }
 }
 

@@ -228,6 +228,12 @@ pub struct ActionResultClaims {
     /// The name that the client called the person by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
+    /// What was signed, where something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// SHA-256 of its canonical form, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation_hash: Option<String>,
     /// SHA-256 of the passkey's credential id, base64url: the same passkey is known again, and nothing else of it is told.
     pub credential: String,
     /// What the ceremony proved.

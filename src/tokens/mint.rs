@@ -27,7 +27,7 @@ use crate::resources::Resources;
 
 pub use self::exchanged::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 pub use self::grant::{ClientGrant, Grant, TokenSet};
-pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation};
+pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation, name_of_passkey};
 pub use self::refresh::{RefreshSeed, Successor, bind_family, bound_by_exchange};
 
 /// Why nothing could be issued: a fault of ours, answered as 503.

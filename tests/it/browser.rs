@@ -4,6 +4,7 @@
 //! page before it says `desk.touches()`. Each test fails on any error in the console that it did not announce.
 
 mod account;
+mod approve;
 mod authorize;
 mod device;
 mod enrol;

@@ -146,6 +146,7 @@ impl Ceremonies {
             token: token.id,
             action: token.action,
             external_id: token.external_id,
+            operation: None,
             credential_id: passkey.credential_id.clone(),
             // A passkey was made; nobody was recognised by one.
             authentication: Authentication {

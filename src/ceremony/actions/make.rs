@@ -13,6 +13,7 @@ use crate::domain::action::{Action, ActionToken, ExternalId, MAILED_LIFE, SHORTE
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::{ActionTokenId, Id, UserId};
+use crate::domain::operation::Operation;
 use crate::domain::scope::{ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER, ACTION_TOKENS_VERIFIED_EMAIL, Scopes};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::standard_claims::StandardClaims;
@@ -20,7 +21,13 @@ use crate::domain::user::UserStatus;
 use crate::storage::{StorageError, action_tokens, audit, credentials, people, users};
 
 /// Where our own page takes a token from the address, after `#`.
-pub const ENROL_PAGE: &str = "/enrol";
+const fn page_of(action: Action) -> Option<&'static str> {
+    match action {
+        Action::Enrol => Some("/enrol"),
+        Action::Sign => Some("/approve"),
+        Action::SignIn | Action::StepUp | Action::List | Action::Delete => None,
+    }
+}
 
 /// What a backend asks for.
 #[derive(Clone, Debug)]
@@ -39,6 +46,8 @@ pub struct NewAction {
     pub life: Option<Duration>,
     /// Whether it travels by mail, and may live longer.
     pub mailed: bool,
+    /// What is signed, for [`Action::Sign`].
+    pub operation: Option<Operation>,
 }
 
 /// A person, as a backend names them.
@@ -95,6 +104,17 @@ impl Ceremonies {
         let now = self.clock.now();
         let relying_party = self.party_for(client, &new)?;
         let life = life(&new)?;
+        match (&new.operation, new.action) {
+            (Some(operation), Action::Sign) => operation.check().map_err(CeremonyError::Operation)?,
+            (None, Action::Sign) => return Err(CeremonyError::Invalid("`sign` wants an `operation`.")),
+            (Some(_), _) => return Err(CeremonyError::Invalid("An `operation` is for `sign` alone.")),
+            (None, _) => {}
+        }
+        if new.action == Action::Sign && !self.has_own_page(&relying_party, new.origin.as_deref()) {
+            return Err(CeremonyError::Invalid(
+                "An operation is signed on our own page: it must be an origin of the relying party, and `origin` no other.",
+            ));
+        }
         if let Whom::Called(name, claims) = &new.whom {
             if name.source != client.id && !rights.anyone {
                 return Err(CeremonyError::MissingScope(ACTION_TOKENS_ANYONE));
@@ -113,6 +133,7 @@ impl Ceremonies {
             return_to: new.return_to.clone(),
             over_existing: rights.enrol_over,
             external_id: None,
+            operation: new.operation.clone(),
             epoch: 0,
             ceremonies: 0,
             created_at: now,
@@ -146,10 +167,16 @@ impl Ceremonies {
 
     /// The link of our own page, where the token may be used there.
     fn link(&self, token: &ActionToken, secret: &PlainToken) -> Option<String> {
+        let here = self.has_own_page(&token.relying_party, token.origin.as_deref());
+        let page = page_of(token.action).filter(|_| here)?;
+        Some(format!("{}{page}#{}", self.mint.issuer(), secret.expose()))
+    }
+
+    /// Whether a token of this relying party, bound to this origin where it names one, may be used on our own page.
+    fn has_own_page(&self, relying_party: &str, bound: Option<&str>) -> bool {
         let own = self.mint.issuer();
-        let here = self.profiles.named(&token.relying_party)?.has_origin(own)
-            && token.origin.as_ref().is_none_or(|origin| origin == own);
-        (here && token.action == Action::Enrol).then(|| format!("{own}{ENROL_PAGE}#{}", secret.expose()))
+        bound.is_none_or(|origin| origin == own)
+            && self.profiles.named(relying_party).is_some_and(|party| party.has_origin(own))
     }
 
     async fn store_action(
@@ -228,15 +255,15 @@ impl Ceremonies {
 
 /// How long it lives: minutes, unless it has to travel by mail.
 fn life(new: &NewAction) -> Result<Duration, CeremonyError> {
-    if new.mailed && new.action != Action::Enrol {
-        return Err(CeremonyError::Invalid("Only an enrolment may be `mailed`."));
+    if new.mailed && page_of(new.action).is_none() {
+        return Err(CeremonyError::Invalid("Only what has a page of ours may be `mailed`: `enrol` and `sign`."));
     }
     let most = if new.mailed { MAILED_LIFE } else { USUAL_LIFE };
     let life = new.life.unwrap_or(most);
     if (SHORTEST_LIFE..=most).contains(&life) {
         Ok(life)
     } else {
-        Err(CeremonyError::Invalid("`expiresIn` must be 30 to 300 seconds, or up to 86400 for a mailed enrolment."))
+        Err(CeremonyError::Invalid("`expiresIn` must be 30 to 300 seconds, or up to 86400 when it is mailed."))
     }
 }
 

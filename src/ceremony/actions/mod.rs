@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 pub use make::{Made, NewAction, Rights, Whom};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Ceremonies;
@@ -31,6 +32,7 @@ use crate::domain::id::UserId;
 use crate::domain::secret::PlainToken;
 use crate::domain::user::User;
 use crate::storage::{StorageError, action_tokens, credentials, users};
+use crate::tokens::claims::Authentication;
 
 /// A request that proves its right by an action token.
 #[derive(Clone, Copy)]
@@ -82,10 +84,13 @@ impl Ceremonies {
     async fn would_begin(&self, permitted: &Permitted, origin: Option<&str>) -> Result<(), CeremonyError> {
         let (token, owner) = (&permitted.token, permitted.user.id);
         token.judge_begin(self.clock.now())?;
-        self.party_of(token, origin)?;
+        let party = self.party_of(token, origin)?;
         if token.action == Action::Enrol {
             let existing = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
             token.judge_enrolment(&permitted.client, existing.len())?;
+        }
+        if token.action == Action::Sign && self.listed_of(vec![owner], &party.rp_id).await?.is_empty() {
+            return Err(CeremonyError::NoPasskeyYet);
         }
         Ok(())
     }
@@ -163,6 +168,16 @@ impl Ceremonies {
         self.db.ask(event).await?;
         result
     }
+}
+
+/// What a signature proved, kept until the backend fetches it.
+#[derive(Serialize, Deserialize)]
+struct Proved {
+    /// SHA-256 of the passkey's credential id, base64url.
+    credential: String,
+    /// What the ceremony proved.
+    #[serde(flatten)]
+    authentication: Authentication,
 }
 
 /// A person as far as tokens about them ask.

@@ -1,7 +1,7 @@
-//! Proving to a backend who one is: to sign in there, or once more before something that matters.
+//! Proving to a backend who one is: to sign in there, once more before something that matters, or to sign an operation.
 
 use serde_json::json;
-use webauthn_rs_core::proto::PublicKeyCredentialRequestOptions;
+use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
 
 use super::super::Ceremonies;
 use super::super::authentication::{Begun, listed};
@@ -10,16 +10,16 @@ use super::super::options;
 use super::super::outcome::{Plan, Planned, Settled};
 use super::super::signals::Signal;
 use super::super::state::{Ceremony, Permit, Purpose, Wanted};
-use super::{Presented, Standing, event_of};
+use super::{Presented, Proved, Standing, event_of};
 use crate::domain::action::{Action, ActionRefusal, ActionToken};
 use crate::domain::audit::{EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::user::User;
-use crate::storage::action_tokens;
+use crate::storage::action_tokens::{self, Used};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::sign_in::VerifiedAssertion;
 use crate::tokens::claims::Authentication;
-use crate::tokens::mint::ActionOutcome;
+use crate::tokens::mint::{ActionOutcome, name_of_passkey};
 
 impl Ceremonies {
     /// Begins a sign-in or step-up for a backend.
@@ -37,7 +37,7 @@ impl Ceremonies {
         token: Option<&ActionToken>,
         presented: &Presented<'_>,
     ) -> Result<Begun<PublicKeyCredentialRequestOptions>, CeremonyError> {
-        let permitted = self.permitted(token, presented, &[Action::SignIn, Action::StepUp]).await?;
+        let permitted = self.permitted(token, presented, &[Action::SignIn, Action::StepUp, Action::Sign]).await?;
         let party = self.party_of(&permitted.token, presented.origin)?;
         let (owner, rp_id) = (permitted.user.id, party.rp_id.clone());
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], Some(&rp_id))).await?;
@@ -45,7 +45,11 @@ impl Ceremonies {
             return Err(CeremonyError::NoPasskeyYet);
         }
         let offered = listed(&passkeys);
-        let (options, state) = options::request(party, &self.policy, &offered)?;
+        let (mut options, state) = options::request(party, &self.policy, &offered)?;
+        if permitted.token.action == Action::Sign {
+            // Presence alone signs nothing.
+            options.user_verification = UserVerificationPolicy::Required;
+        }
         self.reserve(&permitted.token).await?;
         let offered = offered.into_iter().map(|listed| listed.id).collect();
         let (handle, deadline) = self
@@ -71,6 +75,9 @@ impl Ceremonies {
         strength: &Strength,
         origin: &Provenance,
     ) -> Result<Settled, CeremonyError> {
+        if permit.action == Action::Sign && !write.user_verified {
+            return Err(CeremonyError::UserVerificationMissing);
+        }
         let now = plan.session.now;
         let found = self.db.blocking(|conn| {
             let Some(token) = action_tokens::get(conn, permit.token)? else { return Ok(None) };
@@ -85,7 +92,7 @@ impl Ceremonies {
         let authentication = Authentication {
             auth_time: Some(now.timestamp()),
             // Whom to sign in, the backend said: that is its session's strength, and none of ours.
-            acr: Some(if permit.action == Action::StepUp { strength.acr } else { "0" }.to_owned()),
+            acr: Some(if permit.action == Action::SignIn { "0" } else { strength.acr }.to_owned()),
             amr: strength.amr.iter().map(|method| (*method).to_owned()).collect(),
             credential_class: Some(strength.class),
         };
@@ -94,13 +101,29 @@ impl Ceremonies {
             token: token.id,
             action: token.action,
             external_id: token.external_id.clone(),
+            operation: token.operation.clone(),
             credential_id: passkey.credential_id.clone(),
             authentication,
         };
         let mut event = event_of(EventKind::ActionTokenUsed, &token, now, origin);
         event.detail["class"] = json!(strength.class.as_str());
         event.detail["passkey"] = json!(passkey.id.to_string());
-        let written = self.db.blocking(|conn| action_tokens::prove(conn, write, (token.id, outcome.id), &event))?;
+        event.subject = Some(passkey.id.to_string());
+        if let Some(operation) = &token.operation {
+            event.kind = EventKind::TransactionSigned;
+            event.subject = Some(operation.hash());
+            event.subject_name = Some(operation.title.clone());
+        }
+        let proved = match token.action {
+            Action::Sign => serde_json::to_value(Proved {
+                credential: name_of_passkey(&outcome.credential_id),
+                authentication: outcome.authentication.clone(),
+            })
+            .ok(),
+            _ => None,
+        };
+        let used = Used { token: token.id, result: outcome.id, proved };
+        let written = self.db.blocking(|conn| action_tokens::prove(conn, write, &used, &event))?;
         let Some(ids) = written else {
             let after = self.db.blocking(|conn| action_tokens::get(conn, permit.token))?;
             if let Some(Err(refusal)) = after.map(|token| token.judge(now)) {

@@ -7,14 +7,76 @@ use uuid::Uuid;
 
 use super::super::Ceremonies;
 use super::super::error::CeremonyError;
+use super::Proved;
+use crate::domain::action::ActionToken;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::ActionTokenId;
-use crate::storage::{action_tokens, audit};
+use crate::domain::operation::Operation;
+use crate::storage::{StorageError, action_tokens, audit};
 use crate::tokens::claims::ActionResultClaims;
+use crate::tokens::mint::RESULT_LIFE;
 use crate::tokens::verifier::places;
 
 impl Ceremonies {
+    /// What was signed with one of a client's tokens, told once, without the browser that could have brought it: no session
+    /// hangs on it, and it says itself what was signed. None when nothing was signed yet.
+    pub async fn fetch_signed(
+        &self,
+        client: &Client,
+        id: ActionTokenId,
+        origin: &Provenance,
+    ) -> Result<Option<ActionResultClaims>, CeremonyError> {
+        let now = self.clock.now();
+        let (name, provenance) = (client.id.clone(), origin.clone());
+        let fetched = self
+            .db
+            .tx(move |conn| {
+                let Some((token, proved)) = action_tokens::fetch_signed(conn, &name, id, now)? else {
+                    return action_tokens::was_redeemed(conn, &name, id).map(Err);
+                };
+                let event = Event {
+                    user: Some(token.user),
+                    client: Some(name),
+                    subject: Some(id.to_string()),
+                    detail: serde_json::json!({ "fetched": true }),
+                    ..Event::new(EventKind::ResultRedeemed, now, &provenance)
+                };
+                audit::insert(conn, &event)?;
+                let proved: Proved = serde_json::from_value(proved)
+                    .map_err(|error| StorageError::corrupt("action_tokens", id, error))?;
+                Ok(Ok((token, proved)))
+            })
+            .await?;
+        match fetched {
+            Ok((token, proved)) => Ok(Some(self.fetched(client, token, proved))),
+            Err(false) => Ok(None),
+            Err(true) => {
+                let refused = Err(CeremonyError::Result("it was redeemed before".to_owned()));
+                self.witness_result(client, id, refused, origin).await
+            }
+        }
+    }
+
+    fn fetched(&self, client: &Client, token: ActionToken, proved: Proved) -> ActionResultClaims {
+        let signed_at = token.used_at.unwrap_or(token.created_at).timestamp();
+        ActionResultClaims {
+            iss: self.mint.issuer().to_owned(),
+            sub: self.mint.subject_of(client, token.user),
+            aud: client.id.as_str().into(),
+            iat: signed_at,
+            exp: signed_at + RESULT_LIFE.num_seconds(),
+            jti: token.id.to_string(),
+            action: token.action,
+            action_token: token.id.to_string(),
+            external_id: token.external_id,
+            operation_hash: token.operation.as_ref().map(Operation::hash),
+            operation: token.operation,
+            credential: proved.credential,
+            authentication: proved.authentication,
+        }
+    }
+
     /// Redeems the result of one of a client's tokens. A refusal leaves an event in the audit trail.
     pub async fn redeem_result(
         &self,
@@ -24,6 +86,17 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<ActionResultClaims, CeremonyError> {
         let redeemed = self.redeem(client, id, result, origin).await;
+        self.witness_result(client, id, redeemed, origin).await
+    }
+
+    /// Passes on what came of a result; a refusal is first written down.
+    async fn witness_result<T>(
+        &self,
+        client: &Client,
+        id: ActionTokenId,
+        redeemed: Result<T, CeremonyError>,
+        origin: &Provenance,
+    ) -> Result<T, CeremonyError> {
         let Err(CeremonyError::Result(why)) = &redeemed else { return redeemed };
         let event = Event {
             client: Some(client.id.clone()),

@@ -11,6 +11,7 @@ use super::Room;
 use super::backend::{self, MakeActions};
 
 type Backend = backend::Backend<MakeActions>;
+use super::transactions::OperationBody;
 use crate::admin::pages::{Page, Query};
 use crate::ceremony::actions::{Made, NewAction, Rights, Whom};
 use crate::domain::action::{Action, ActionToken, ExternalId};
@@ -30,7 +31,7 @@ const LONGEST_NAME: usize = 256;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MakeActionToken {
-    /// `enrol`, `sign_in`, `step_up`, `list` or `delete`.
+    /// `enrol`, `sign_in`, `step_up`, `list`, `delete` or `sign`.
     #[schema(value_type = String)]
     pub action: Action,
     /// For whom.
@@ -44,12 +45,15 @@ pub struct MakeActionToken {
     /// Where our own page sends the person afterwards: one of the client's redirect URIs, byte for byte.
     #[serde(default)]
     pub return_to: Option<String>,
-    /// Its life in seconds: 30 to 300, or up to 86400 for a mailed enrolment; the longest when left out.
+    /// Its life in seconds: 30 to 300, or up to 86400 when it is mailed; the longest when left out.
     #[serde(default)]
     pub expires_in: Option<i64>,
-    /// It travels by mail. For `enrol` only.
+    /// It travels by mail. For `enrol` and `sign` only.
     #[serde(default)]
     pub mailed: bool,
+    /// What is signed. For `sign` only.
+    #[serde(default)]
+    pub operation: Option<OperationBody>,
 }
 
 /// A person, by our id or by a name of another system's; never both.
@@ -143,7 +147,7 @@ pub struct MadeActionToken {
     pub made: ActionTokenView,
     /// The token, for `Authorization: ActionToken …`. In this answer and nowhere else.
     pub token: String,
-    /// The address of our own page that takes it, for an enrolment.
+    /// The address of our own page that takes it, for `enrol` and `sign`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Whether the person was made with it.
@@ -166,6 +170,7 @@ pub async fn make(backend: Backend, room: Room, body: Json<MakeActionToken>) -> 
         // No life is longer than a day, so one that does not fit is as wrong as one that is too long.
         life: body.expires_in.map(|seconds| Duration::try_seconds(seconds).unwrap_or(Duration::MAX)),
         mailed: body.mailed,
+        operation: body.operation.map(Into::into),
     };
     let made = room.make_action(&backend.client, Rights::of(&backend.scopes), new, &backend.provenance).await?;
     let Made { token, secret, made_person, link } = made;
@@ -201,8 +206,9 @@ pub async fn revoke(backend: Backend, room: Room, id: web::Path<String>) -> Resu
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedeemResult {
-    /// The result, as the browser brought it.
-    pub result: String,
+    /// The result, as the browser brought it. For `sign` it may be left out: what was signed is then fetched by the backend.
+    #[serde(default)]
+    pub result: Option<String>,
 }
 
 /// What a result says, told once.
@@ -219,9 +225,15 @@ pub struct RedeemedResult {
     /// The name that the client called them by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<NameElsewhere>,
+    /// What was signed, where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationBody>,
+    /// SHA-256 of its canonical form, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_hash: Option<String>,
     /// SHA-256 of the passkey's credential id, base64url.
     pub credential: String,
-    /// `0` but for a step-up, where it is what the ceremony proved.
+    /// What the ceremony proved; `0` for `enrol` and `sign_in`.
     pub acr: String,
     /// What happened (RFC 8176).
     pub amr: Vec<String>,
@@ -239,6 +251,8 @@ impl From<ActionResultClaims> for RedeemedResult {
             action_token: claims.action_token,
             sub: claims.sub,
             external_id: claims.external_id.map(|name| NameElsewhere { source: Some(name.source), id: name.id }),
+            operation: claims.operation.map(Into::into),
+            operation_hash: claims.operation_hash,
             credential: claims.credential,
             acr: authentication.acr.unwrap_or_else(|| "0".to_owned()),
             amr: authentication.amr,
@@ -254,7 +268,7 @@ impl From<ActionResultClaims> for RedeemedResult {
 /// Redeems the result of an action: verifies it, and burns it. Of any number of requests with one result, one is answered.
 #[utoipa::path(post, path = "/v1/action-tokens/{id}/result", tag = "Action tokens", params(("id" = String, Path)),
     request_body = RedeemResult,
-    responses((status = 200, body = RedeemedResult), (status = 400, description = "`result_refused`"), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = RedeemedResult), (status = 400, description = "`result_refused`"), (status = 404, description = "`not_found`; nothing was signed yet")))]
 pub async fn redeem(
     backend: Backend,
     room: Room,
@@ -262,7 +276,14 @@ pub async fn redeem(
     body: Json<RedeemResult>,
 ) -> Result<web::Json<RedeemedResult>, Problem> {
     let id = parse_id(&id)?;
-    let claims = room.redeem_result(&backend.client, id, &body.0.result, &backend.provenance).await?;
+    let claims = match body.0.result {
+        Some(result) => room.redeem_result(&backend.client, id, &result, &backend.provenance).await?,
+        None => {
+            let fetched = room.fetch_signed(&backend.client, id, &backend.provenance).await?;
+            fetched
+                .ok_or_else(|| Failure::new(Kind::NotFound, "Nothing was signed with this action token, or not yet."))?
+        }
+    };
     Ok(web::Json(claims.into()))
 }
 

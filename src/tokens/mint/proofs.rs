@@ -33,6 +33,8 @@ pub struct ActionOutcome {
     pub action: Action,
     /// The name that the client called the person by.
     pub external_id: Option<ExternalId>,
+    /// What was signed, where something was.
+    pub operation: Option<Operation>,
     /// The passkey's credential id.
     pub credential_id: Vec<u8>,
     /// What the ceremony proved.
@@ -79,6 +81,8 @@ impl Mint {
             action: outcome.action,
             action_token: outcome.token.to_string(),
             external_id: outcome.external_id.clone(),
+            operation_hash: outcome.operation.as_ref().map(Operation::hash),
+            operation: outcome.operation.clone(),
             credential: name_of_passkey(&outcome.credential_id),
             authentication: outcome.authentication.clone(),
         };
@@ -113,6 +117,6 @@ impl Mint {
 }
 
 /// What a client is told of a passkey: it is known again by it, and nothing else is told.
-fn name_of_passkey(credential_id: &[u8]) -> String {
+pub fn name_of_passkey(credential_id: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, credential_id))
 }

@@ -66,6 +66,8 @@ pub enum LinkProblem {
     OtherAccount,
     /// The account has a passkey, and the link may not add another.
     HasPasskey,
+    /// The account has no passkey to approve with.
+    NoPasskey,
 }
 
 impl LinkProblem {
@@ -74,6 +76,7 @@ impl LinkProblem {
             Self::Over => t.enrol_over_title,
             Self::OtherAccount => t.enrol_other_title,
             Self::HasPasskey => t.enrol_have_title,
+            Self::NoPasskey => t.approve_none_title,
         }
     }
 
@@ -82,6 +85,7 @@ impl LinkProblem {
             Self::Over => t.enrol_over_text,
             Self::OtherAccount => t.enrol_other_text,
             Self::HasPasskey => t.enrol_have_text,
+            Self::NoPasskey => t.approve_none_text,
         }
     }
 }

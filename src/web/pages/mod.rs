@@ -8,6 +8,7 @@
 //! `messages/english.rs`, and a line in the list that the tests of this room walk.
 
 pub mod account;
+pub mod approve;
 pub mod apps;
 pub mod assets;
 pub mod authorize_error;

@@ -85,6 +85,14 @@ fn the_pages_of_a_link() {
     desk.open(made["link"].as_str().unwrap());
     desk.reads("h1", "This link is over");
     measure(&desk, "enrol-over");
+    let lines: Vec<Value> =
+        (0..6).map(|n| json!({ "label": format!("Line {n}"), "value": format!("{LONG} {LONG}") })).collect();
+    let operation = json!({ "kind": "x", "title": format!("{} {}", LONG, "and something more"), "details": lines });
+    let user = json!({ "externalId": { "id": "4711" } });
+    let made = shop.ask(&json!({ "action": "sign", "user": user, "operation": operation })).expect(201).json();
+    desk.open(made["link"].as_str().unwrap());
+    desk.reads("h1", "Approve with your passkey");
+    measure(&desk, "approve");
 }
 
 #[test]

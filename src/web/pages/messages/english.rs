@@ -235,6 +235,15 @@ texts! {
         enrol_have_title: "There is a passkey already",
         enrol_have_text: "This account has a passkey, and the link may not add another. Sign in with it. Nothing was changed.",
 
+        // Approving an operation.
+        approve_title: "Approve with your passkey",
+        approve_button: "Approve with a passkey",
+        approve_warning: "Read it again. Approve only what you started yourself. Support staff never ask for this.",
+        approve_start_text: "Open the link that you were given once more, or paste its last part here, what comes after the #.",
+        approve_none_title: "There is no passkey to approve with",
+        approve_none_text: "This account has no passkey here yet. Nothing was approved.",
+        approve_done_title: "Approved",
+
         // Apps.
         apps: "Apps",
         apps_title: "Apps",
@@ -337,6 +346,7 @@ texts! {
         sign_in_to_app(app, host): "to continue to {app} at {host}",
         wrong_address_cure(address): "Open {address} instead.",
         enrol_lede(app): "{app} lets you make a passkey.",
+        approve_lede(app): "{app} asks you to approve this:",
         kept_provider(provider): "Saved in {provider}; works on the devices that share it",
         last_used_from(place): "from {place}",
         rename_lede(name): "It is called {name} now.",

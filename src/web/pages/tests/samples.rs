@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::account::{Activity, Done, Entry, Happened, Overview, Said, SessionCard, Sessions};
+use super::super::approve::{Approve, ApproveDone, ApproveStart, Line};
 use super::super::confirm::{Confirm, Reason};
 use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
@@ -219,6 +220,15 @@ fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
         account: account(),
         token: "pmt_token".into(),
     };
+    let approve = |operation: &str, value: &str| Approve {
+        frame: frame_for(PageKind::Action),
+        app: app("Acme Shop"),
+        account: account(),
+        operation: operation.into(),
+        details: vec![Line { label: "Amount".into(), value: value.into() }],
+        token: "pmt_token".into(),
+        cancel: "https://shop.example/?error=access_denied".into(),
+    };
     let refused = |problem| EnrolRefused { frame: frame(), problem }.render();
     vec![
         ("enrol-start", EnrolStart { frame: frame_for(PageKind::Plain) }.render()),
@@ -228,6 +238,12 @@ fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
         ("enrol-over", refused(LinkProblem::Over)),
         ("enrol-other", refused(LinkProblem::OtherAccount)),
         ("enrol-have", refused(LinkProblem::HasPasskey)),
+        ("approve-none", refused(LinkProblem::NoPasskey)),
+        ("approve-start", ApproveStart { frame: frame_for(PageKind::Plain) }.render()),
+        ("approve", approve("Pay 100.00 EUR to Acme", "100.00 EUR").render()),
+        ("approve-hostile", approve(HOSTILE, HOSTILE).render()),
+        ("approve-bare", Approve { details: vec![], ..approve("Delete the archive", "") }.render()),
+        ("approve-done", ApproveDone { frame: frame() }.render()),
     ]
 }
 

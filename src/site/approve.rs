@@ -1,0 +1,72 @@
+//! The page on which somebody reads one operation and signs it with a passkey, by a link of the app that asks.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::Url;
+
+use super::enrol::look;
+use super::{Site, account_card};
+use crate::account::guards::Guard;
+use crate::ceremony::handlers::Room;
+use crate::domain::action::Action;
+use crate::web::Caller;
+use crate::web::error::{Failure, Kind};
+use crate::web::form::PageForm;
+use crate::web::limits::{Class, Limits};
+use crate::web::pages::approve::{Approve, ApproveDone, ApproveStart, Line};
+use crate::web::pages::{Boot, PageKind};
+
+/// Takes the token from what follows the # of the address: the module posts it.
+pub async fn start(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let view = ApproveStart { frame: site.frame(&request, None, Boot::default()) };
+    let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
+    site.answer(&request, page)
+}
+
+/// Afterwards, where no app waits.
+pub async fn done(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let view = ApproveDone { frame: site.frame(&request, None, Boot::default()) };
+    let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
+    site.answer(&request, page)
+}
+
+/// Who asks for what, for which account, and the button; or why not.
+pub async fn ask(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    limits: web::Data<Limits>,
+    caller: Caller,
+    form: PageForm,
+) -> HttpResponse {
+    let result = async {
+        limits.check(Class::Start, caller.network)?;
+        let looked = match look(&request, (&site, &guard, &room), &caller, (&form.0, Action::Sign)).await? {
+            Ok(looked) => looked,
+            Err(refused) => return Ok(refused),
+        };
+        let missing = || Failure::new(Kind::Internal, "The operation is missing.");
+        let operation = looked.token.operation.clone().ok_or_else(missing)?;
+        let boot = Boot { page: PageKind::Action, ..Boot::default() };
+        let view = Approve {
+            frame: site.frame(&request, looked.here.as_ref(), boot),
+            app: looked.app(),
+            account: account_card(&looked.user),
+            operation: operation.title,
+            details: operation.details.into_iter().map(|one| Line { label: one.label, value: one.value }).collect(),
+            cancel: looked.token.return_to.as_deref().and_then(denied).unwrap_or_else(|| "/".to_owned()),
+            token: looked.typed,
+        };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// The app's own address, told that the person said no.
+fn denied(return_to: &str) -> Option<String> {
+    let mut address = Url::parse(return_to).ok()?;
+    address.query_pairs_mut().append_pair("error", "access_denied");
+    Some(address.into())
+}
