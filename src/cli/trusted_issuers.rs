@@ -113,6 +113,7 @@ const fn word(kind: SubjectKind) -> &'static str {
         SubjectKind::IdToken => "id_token",
         SubjectKind::AccessToken => "access_token",
         SubjectKind::IdJag => "id_jag",
+        SubjectKind::TxnToken => "txn_token",
     }
 }
 

@@ -10,7 +10,7 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::text;
 use super::trusted_issuers::TrustedIssuer;
-use crate::domain::exchange::{self, Issuer, Issues, Rule};
+use crate::domain::exchange::{self, Issuer, Issues, Rule, SubjectKind};
 use crate::domain::scope::Scopes;
 
 choices! {
@@ -22,6 +22,8 @@ choices! {
         IdToken = "id_token",
         /// Another JWT, of a trusted issuer.
         Jwt = "jwt",
+        /// A transaction token, to be replaced.
+        TxnToken = "txn_token",
     }
 }
 
@@ -36,6 +38,8 @@ choices! {
         Jwt = "jwt",
         /// An identity assertion for another authorization server.
         IdJag = "id_jag",
+        /// A transaction token for a trust domain.
+        TxnToken = "txn_token",
     }
 }
 
@@ -79,7 +83,8 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Choices(Taken::WORDS),
             default: Fallback::Value("access_token"),
             doc: "Which kinds of tokens are taken. An ID token is taken of the client that it is for, and has no scopes to \
-                  keep; `jwt` is for tokens of trusted issuers.",
+                  keep; `jwt` is for tokens of trusted issuers, `txn_token` for replacing \
+                  [transaction tokens](../flows/transaction-tokens.md).",
         },
         Key {
             path: "exchange_rules.<name>.subject_audiences",
@@ -121,7 +126,9 @@ pub(super) const SECTION: Section = Section {
             default: Fallback::Value("access_token"),
             doc: "What may come out. An ID token is for the client itself and wants the scope `openid`. `id_jag` \
                   is an identity assertion for one of the [authorization servers](#authorization-servers), in exchange for an \
-                  ID token of the client's own.",
+                  ID token of the client's own; `txn_token` a [transaction token](../flows/transaction-tokens.md) for one of \
+                  the `new_audiences`, which are then names of trust domains, with scopes of `scopes` alone, for at most five \
+                  minutes.",
         },
         Key {
             path: "exchange_rules.<name>.bridges",
@@ -236,6 +243,17 @@ fn check(reader: &mut Reader<'_>, rule: &Rule) {
             reader.mistake(&key(field), Wrong::new("has \"offline_access\"", cure));
         }
     }
+    if rule.issues.contains(&Issues::TxnToken) && rule.new_audiences.is_empty() {
+        let wrong = Wrong::new("has \"txn_token\", and no trust domain is named", "name it in new_audiences");
+        reader.contradiction(&key("issues"), &[&key("new_audiences")], wrong);
+    }
+    if rule.subject_kinds.contains(&SubjectKind::TxnToken) && !rule.issues.contains(&Issues::TxnToken) {
+        let wrong = Wrong::new(
+            "has \"txn_token\", which gives nothing but another",
+            "add txn_token to issues, or leave it out",
+        );
+        reader.contradiction(&key("subject_types"), &[&key("issues")], wrong);
+    }
     let is_access = |kind: &Issues| matches!(kind, Issues::AccessToken | Issues::Jwt);
     if rule.refreshable && !rule.issues.iter().any(is_access) {
         let wrong = Wrong::new("is on, and no access token comes out", "add access_token to issues, or leave it out");
@@ -250,7 +268,7 @@ fn check(reader: &mut Reader<'_>, rule: &Rule) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::exchange::{ActorRule, SubjectKind};
+    use crate::domain::exchange::ActorRule;
 
     #[test]
     fn every_word_has_its_value_in_the_domain() {

@@ -39,6 +39,8 @@ pub mod token_type {
     pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
     /// An identity assertion grant (draft-ietf-oauth-identity-assertion-authz-grant).
     pub const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
+    /// A transaction token (draft-ietf-oauth-transaction-tokens).
+    pub const TXN_TOKEN: &str = "urn:ietf:params:oauth:token-type:txn_token";
     /// The custom token of a bridge; ours alone.
     pub const BRIDGE: &str = "urn:passmint:params:oauth:token-type:bridge";
 }

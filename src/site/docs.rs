@@ -93,6 +93,7 @@ guides! {
     "refresh"             "Flow: refresh"                "docs/flows/refresh.md";
     "custom-token"        "Flow: custom token"           "docs/flows/custom-token.md";
     "token-exchange"      "Flow: token exchange"         "docs/flows/token-exchange.md";
+    "transaction-tokens"  "Flow: transaction tokens"     "docs/flows/transaction-tokens.md";
     "trusted-issuers"     "Flow: trusted issuers"        "docs/flows/trusted-issuers.md";
     "jwt-bearer"          "Flow: tokens of others"       "docs/flows/jwt-bearer.md";
     "id-jag"              "Flow: identity assertions"    "docs/flows/id-jag.md";

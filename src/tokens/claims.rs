@@ -271,6 +271,44 @@ pub struct TransactionProofClaims {
     pub authentication: Authentication,
 }
 
+/// A transaction token (draft-ietf-oauth-transaction-tokens-10): what the workloads of a trust domain tell each other of one
+/// call. It opens nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransactionClaims {
+    /// Our issuer URL.
+    pub iss: String,
+    /// The person, by their account's id.
+    pub sub: String,
+    /// The trust domain.
+    pub aud: Audiences,
+    /// Issued (`NumericDate`).
+    pub iat: i64,
+    /// Ends (`NumericDate`).
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+    /// The transaction's id, the same in every replacement.
+    pub txn: String,
+    /// What the transaction is for: scopes, separated by spaces.
+    pub scope: String,
+    /// The client that asked for this token.
+    pub req_wl: String,
+    /// The circumstances of the request.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub rctx: Map<String, Value>,
+    /// Its details.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub tctx: Map<String, Value>,
+    /// Every client that asked for it or for one before it, the latest outermost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
+    /// The session that it belongs to.
+    pub sid: String,
+    /// The grant of the token that it was first asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+}
+
 /// An ID token (OpenID Connect Core §2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdClaims {

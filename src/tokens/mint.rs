@@ -5,6 +5,7 @@ mod exchanged;
 mod grant;
 mod proofs;
 mod refresh;
+mod transaction;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use self::exchanged::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 pub use self::grant::{ClientGrant, Grant, TokenSet};
 pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation, name_of_passkey};
 pub use self::refresh::{RefreshSeed, Successor, bind_family, bound_by_exchange};
+pub use self::transaction::Transaction;
 
 /// Why nothing could be issued: a fault of ours, answered as 503.
 #[derive(Debug, thiserror::Error)]

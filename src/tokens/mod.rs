@@ -53,6 +53,8 @@ pub mod typ {
     pub const ACTION_RESULT: &str = "action-result+jwt";
     /// That a person signed one operation, for the client that does it; ours alone.
     pub const TRANSACTION_PROOF: &str = "transaction-proof+jwt";
+    /// Transaction token (draft-ietf-oauth-transaction-tokens-10): neither a credential nor an access token.
+    pub const TRANSACTION: &str = "txntoken+jwt";
     /// Signed introspection answer (RFC 9701 §5).
     pub const INTROSPECTION: &str = "token-introspection+jwt";
     /// What a protected host is told of a person in a signed header; ours alone.

@@ -123,6 +123,7 @@ mod substitution;
 /// TLS in the server itself.
 mod tls;
 /// Operations that people sign with a passkey, and the proofs of it.
+mod transaction_tokens;
 mod transactions;
 /// Tokens of others: whose are believed, whom they mean, and what is refused.
 mod trusted_issuers;

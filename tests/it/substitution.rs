@@ -60,6 +60,14 @@ subject_types = ["jwt"]
 new_audiences = ["ORIGIN"]
 impersonation = true
 
+[exchange_rules.swap-txn]
+clients = ["swap"]
+subject_types = ["access_token", "txn_token"]
+subject_audiences = ["ORIGIN", "shop.internal"]
+new_audiences = ["shop.internal"]
+scopes = ["openid"]
+issues = ["txn_token"]
+
 [exchange_rules.swap-id]
 clients = ["swap"]
 subject_types = ["id_token"]
@@ -94,6 +102,7 @@ struct Cast {
     apis: Tokens,
     custom: String,
     mimic: String,
+    transaction: String,
     given: Given,
     /// The proof of an operation that the person signed, and the access token of the backend that redeems it.
     proof: String,
@@ -187,10 +196,12 @@ impl Cast {
             request.send().expect(200).json()["token"].as_str().unwrap().to_owned()
         };
         let (custom, mimic) = (mint("target"), mint("mimic"));
+        let transaction = transaction(app, &own.access, "access_token").expect(200).json()["access_token"].clone();
+        let transaction = transaction.as_str().unwrap().to_owned();
         let given = Given::new(app, &mut browser, key);
         let proof = transactions::signed(&mut browser, &mut passkey);
         let teller = transactions::access(app, "teller");
-        Self { browser, passkey, own, apis, custom, mimic, given, proof, teller }
+        Self { browser, passkey, own, apis, custom, mimic, transaction, given, proof, teller }
     }
 
     fn pre_session(&self) -> String {
@@ -208,6 +219,7 @@ impl Cast {
             ("refresh token of another client", self.apis.refresh.clone()),
             ("custom token", self.custom.clone()),
             ("custom token made to look like ours", self.mimic.clone()),
+            ("transaction token", self.transaction.clone()),
             ("session cookie", self.browser.session().unwrap().to_owned()),
             ("pre-session", self.pre_session()),
             ("client secret", API_SECRET.to_owned()),
@@ -310,6 +322,10 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     ("code grant", &["authorization code"], |app, _, token| granted(&oidc::present(app, "spa", token))),
     ("exchange of an access token", &["access token"], |app, _, token| swapped(app, token, "access_token", &[])),
     ("exchange of an ID token", &["ID token"], |app, _, token| swapped(app, token, "id_token", &[])),
+    ("exchange of a transaction token", &["transaction token"], |app, _, token| {
+        taken(&transaction(app, token, "txn_token"), 400)
+    }),
+    ("refresh token of an exchange", &[], |app, _, token| taken(&transaction(app, token, "refresh_token"), 400)),
     ("actor of an exchange", &["token of a client for itself"], |app, cast, token| {
         let kind = format!("{TOKEN_TYPE}access_token");
         let actor = [("actor_token", token), ("actor_token_type", kind.as_str())];
@@ -389,6 +405,22 @@ fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> boo
     let is_given = taken(&reply, 400);
     assert!(is_given || reply.json()["error"] == "invalid_request", "{}", reply.body);
     is_given
+}
+
+/// The client `swap` asks for a transaction token.
+fn transaction(app: &TestApp, token: &str, kind: &str) -> Reply {
+    let (kind, requested) = (format!("{TOKEN_TYPE}{kind}"), format!("{TOKEN_TYPE}txn_token"));
+    app.token_by(
+        "swap",
+        &[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", &kind),
+            ("requested_token_type", &requested),
+            ("audience", "shop.internal"),
+            ("scope", "openid"),
+        ],
+    )
 }
 
 fn handle(begun: &Value, token: &str) -> String {

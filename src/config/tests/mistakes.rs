@@ -535,6 +535,16 @@ fn exchange_rules_and_trusted_issuers() {
             "exchange_rules.x.new_audiences (passmint.toml:4): has \"b\", which is among audiences too; keep one of the two",
         ),
         (
+            "a transaction token for nowhere",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissues = [\"txn_token\"]",
+            "exchange_rules.x.issues (passmint.toml:3): has \"txn_token\", and no trust domain is named; name it in new_audiences",
+        ),
+        (
+            "a transaction token for something else",
+            "[exchange_rules.x]\nclients = [\"a\"]\nsubject_types = [\"txn_token\"]",
+            "exchange_rules.x.subject_types (passmint.toml:3): has \"txn_token\", which gives nothing but another; add txn_token to issues, or leave it out",
+        ),
+        (
             "nothing to refresh",
             "[exchange_rules.x]\nclients = [\"a\"]\nissues = [\"id_token\"]\nrefreshable = true",
             "exchange_rules.x.refreshable (passmint.toml:4): is on, and no access token comes out; add access_token to issues, or leave it out",

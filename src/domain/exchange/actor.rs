@@ -46,6 +46,12 @@ impl Actor {
         Ok(actor)
     }
 
+    /// The clients of ours that the chain names, the latest first.
+    pub fn clients(&self) -> impl Iterator<Item = &str> {
+        let chain = std::iter::successors(Some(self), |actor| actor.act.as_deref());
+        chain.filter(|actor| actor.iss.is_none()).filter_map(|actor| actor.client_id.as_deref())
+    }
+
     /// How many actors the chain names.
     pub fn depth(&self) -> usize {
         std::iter::successors(Some(self), |actor| actor.act.as_deref()).count()

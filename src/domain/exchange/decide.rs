@@ -3,10 +3,13 @@
 use chrono::Duration;
 
 use super::{
-    Actor, ActorRule, Issuer, Issues, LONGEST_CHAIN, Rule, Subject, SubjectKind, Wanted, stays_with_its_client,
+    Actor, ActorRule, Issuer, Issues, LONGEST_CHAIN, LONGEST_TRANSACTION, Rule, Subject, SubjectKind, Wanted,
+    stays_with_its_client,
 };
 use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::scope::Scopes;
+
+const TRANSACTION: Wanted = Wanted::Own(Issues::TxnToken);
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +115,9 @@ impl Rule {
         ensure(is_listed, Refusal::Subject)?;
         let own = is_own(subject, &client.id);
         ensure(self.is_entitled(subject, asked, own), Refusal::NotForClient)?;
-        let stays = own && asked.actor.is_none();
+        let is_transaction = *asked.wanted == TRANSACTION;
+        // Whoever asks for a transaction token is written into it, also for a token of its own.
+        let stays = own && asked.actor.is_none() && !is_transaction;
         ensure(is_confidential(client) || stays, Refusal::Public)?;
         ensure(self.gives(asked), Refusal::Kind)?;
         if *asked.wanted == Wanted::Own(Issues::IdJag) {
@@ -120,10 +125,14 @@ impl Rule {
             ensure(stays && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
             ensure(asked.targets.len() == 1, Refusal::Target)?;
         }
+        if is_transaction || subject.kind == SubjectKind::TxnToken {
+            ensure(is_transaction && tells_scopes(subject), Refusal::Subject)?;
+        }
         let (act, impersonates) = self.acting(subject, asked, stays)?;
         let audience = self.audience(subject, asked)?;
         let scopes = self.scopes(subject, asked, stays)?;
-        let life = self.lifetime.min(subject.left);
+        let longest = if is_transaction { LONGEST_TRANSACTION.min(self.lifetime) } else { self.lifetime };
+        let life = longest.min(subject.left);
         let widens = audience.iter().any(|one| !subject.audience.contains(one)) || !scopes.is_subset(&subject.scopes);
         let narrows_own = stays && !widens;
         let is_access = matches!(asked.wanted, Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::RefreshToken));
@@ -169,7 +178,8 @@ impl Rule {
         let acting = acting_party(asked);
         let permitted = subject.may_act.as_ref().is_none_or(|may| may.permits(&acting, asked.issuer));
         ensure(permitted, Refusal::MayAct)?;
-        let impersonates = asked.actor.is_none();
+        // Nobody can be anybody by a transaction token: it opens nothing.
+        let impersonates = asked.actor.is_none() && *asked.wanted != TRANSACTION;
         ensure(!impersonates || self.impersonation, Refusal::Impersonation)?;
         let act = acting.after(subject.act.as_ref());
         ensure(act.depth() <= self.chain.min(LONGEST_CHAIN), Refusal::Chain)?;
@@ -187,6 +197,12 @@ impl Rule {
             Wanted::Bridge(name) => {
                 ensure(targets.iter().all(|one| one == name), Refusal::Target)?;
                 return Ok(vec![name.clone()]);
+            }
+            Wanted::Own(Issues::TxnToken) => {
+                let [domain] = targets else { return Err(Refusal::Target) };
+                let stays = subject.kind != SubjectKind::TxnToken || subject.audience.contains(domain);
+                ensure(stays && self.new_audiences.contains(domain), Refusal::Target)?;
+                return Ok(vec![domain.clone()]);
             }
             Wanted::Own(Issues::AccessToken | Issues::Jwt | Issues::IdJag | Issues::RefreshToken) => {}
         }
@@ -225,6 +241,7 @@ impl Rule {
         };
         let is_id_token = *asked.wanted == Wanted::Own(Issues::IdToken);
         ensure(!is_id_token || scopes.contains("openid"), Refusal::Scope)?;
+        ensure(*asked.wanted != TRANSACTION || !scopes.is_empty(), Refusal::Scope)?;
         Ok(scopes)
     }
 
@@ -238,7 +255,8 @@ impl Rule {
         let kept = subject.scopes.contains(scope) && self.scopes.grants(scope);
         // The scope of the bridge itself is what the rule grants by naming the bridge.
         let new = self.new_scopes.grants(scope) || bridge_scope(asked.wanted).as_deref() == Some(scope);
-        let new = new && is_confidential(asked.client);
+        // A transaction token never says more than the token that it is asked for with.
+        let new = new && is_confidential(asked.client) && *asked.wanted != TRANSACTION;
         // A session cannot be prolonged by an exchange.
         let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(stays && kept));
         (kept || new) && asked.client.definition.scopes.grants(scope) && !is_apart
@@ -250,6 +268,11 @@ fn bridge_scope(wanted: &Wanted) -> Option<String> {
         Wanted::Bridge(name) => Some(format!("bridge:{name}")),
         Wanted::Own(_) => None,
     }
+}
+
+/// Whether it is known what may be done by the token; where it is not, that is not everything.
+const fn tells_scopes(subject: &Subject) -> bool {
+    matches!((&subject.issuer, subject.kind), (Issuer::Own, SubjectKind::AccessToken | SubjectKind::TxnToken))
 }
 
 fn is_confidential(client: &Client) -> bool {

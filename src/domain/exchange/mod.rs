@@ -10,10 +10,12 @@ mod decide;
 mod renew;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use actor::{Actor, ActorFault, MayAct};
 pub use decide::{Asked, Granted, Refusal, decide};
 pub use renew::{Origin, renew};
+pub use transaction::{LONGEST_LIFE as LONGEST_TRANSACTION, Told, ToldFault};
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,8 @@ pub enum SubjectKind {
     Jwt,
     /// An identity assertion of a trusted issuer, for one client: a grant, never a subject token.
     IdJag,
+    /// A transaction token of ours, which gives nothing but another that replaces it.
+    TxnToken,
 }
 
 /// What may come out.
@@ -59,6 +63,8 @@ pub enum Issues {
     Jwt,
     /// An identity assertion for another authorization server, in exchange for an ID token of the client's own.
     IdJag,
+    /// A transaction token, for one trust domain.
+    TxnToken,
     /// A refresh token alone; given where a rule is refreshable, and never listed.
     #[serde(skip)]
     RefreshToken,

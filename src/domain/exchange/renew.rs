@@ -59,9 +59,8 @@ impl Origin {
 
     /// Every client of ours that has acted or was given the subject token: if one of them is gone, so is the right.
     pub fn clients(&self) -> impl Iterator<Item = &str> {
-        let chain = std::iter::successors(self.act.as_ref(), |actor| actor.act.as_deref());
-        let ours = chain.filter(|actor| actor.iss.is_none()).filter_map(|actor| actor.client_id.as_deref());
-        ours.chain(self.client.as_deref().filter(|_| self.issuer == Issuer::Own))
+        let acted = self.act.iter().flat_map(Actor::clients);
+        acted.chain(self.client.as_deref().filter(|_| self.issuer == Issuer::Own))
     }
 
     fn subject(&self) -> Subject {

@@ -6,7 +6,8 @@ use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, 
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;
 use crate::tokens::claims::{
-    AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims, TransactionProofClaims,
+    AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims, TransactionClaims,
+    TransactionProofClaims,
 };
 use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::{Algorithm, Use};
@@ -141,6 +142,25 @@ pub fn transaction_proof(
     verify(token, &expected, now)
 }
 
+/// A transaction token of ours that is to be replaced by another; whom it is for the caller compares. Nowhere else is one
+/// taken.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn replaced_transaction(
+    ring: &KeyRing,
+    issuer: &str,
+    token: &str,
+    now: Time,
+) -> Result<Verified<TransactionClaims>, Refusal> {
+    let expected = Expectation {
+        audience: Audience::CheckedByCaller,
+        required: &["sub", "iat", "jti", "txn", "scope", "req_wl", "sid"],
+        ..own(ring, &Use::Tokens, &ASYMMETRIC, &[typ::TRANSACTION], issuer)
+    };
+    verify(token, &expected, now)
+}
+
 /// What a place expects of a trusted issuer's token.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign<'a> {
@@ -172,6 +192,8 @@ pub fn foreign(
             SubjectKind::AccessToken => &[typ::ACCESS],
             SubjectKind::IdToken | SubjectKind::Jwt => &[NO_TYPE, "JWT"],
             SubjectKind::IdJag => &[typ::ID_JAG],
+            // Those of others are for their own trust domains.
+            SubjectKind::TxnToken => &[],
         },
         issuer: place.issuer,
         audience: Audience::AnyOf(place.audiences),

@@ -2,7 +2,7 @@
 
 use crate::bridge::trusted::{NotArrived, TrustError};
 use crate::bridge::{BridgeError, CallError};
-use crate::domain::exchange::Refusal;
+use crate::domain::exchange::{Refusal, ToldFault};
 use crate::storage::StorageError;
 use crate::tokens::MintError;
 use crate::tokens::verifier;
@@ -65,6 +65,9 @@ pub enum ExchangeError {
     /// A scope without its resource.
     #[error("a scope belongs to a resource that is not asked for")]
     Scope,
+    /// What is told of a transaction cannot be taken.
+    #[error("what is told of the transaction: {0}")]
+    Told(#[from] ToldFault),
     /// The bridge refuses.
     #[error(transparent)]
     Bridge(BridgeError),
@@ -90,6 +93,8 @@ impl From<BridgeError> for ExchangeError {
 }
 
 const TARGET: &str = "A token for this audience is not given to this client in exchange.";
+const TOLD: &str = "request_context and request_details must each be a JSON object of at most 2048 bytes, without the token that is \
+                    exchanged; a replacement may add to what the transaction token says, and change nothing.";
 const SCOPE: &str = "A scope is not held by the subject token, or not allowed by the rules of the exchange.";
 
 /// What is said of a person's token never tells the person's state.
@@ -125,6 +130,7 @@ impl From<ExchangeError> for Failure {
             ExchangeError::Refused(Refusal::Target) | ExchangeError::Target => (Kind::InvalidTarget, TARGET),
             ExchangeError::Bridge(_) => (Kind::InvalidTarget, "The bridge gives no token for this sign-in."),
             ExchangeError::Refused(Refusal::Scope) | ExchangeError::Scope => (Kind::InvalidScope, SCOPE),
+            ExchangeError::Told(_) => (Kind::InvalidRequest, TOLD),
             ExchangeError::OtherKey => {
                 (Kind::InvalidRequest, "The token is bound to a DPoP key, and the request does not prove that key.")
             }

@@ -23,7 +23,7 @@ use crate::clock::Time;
 use crate::config::AuthorizationServer;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
-use crate::domain::exchange::{self, Granted, Issues, Refusal, Wanted};
+use crate::domain::exchange::{self, Granted, Issues, Refusal, Told, ToldFault, Wanted};
 use crate::domain::id::{PasskeyId, SessionId};
 use crate::domain::scope::Scopes;
 use crate::domain::user::User;
@@ -34,7 +34,8 @@ use crate::storage::consents;
 use crate::storage::first_sessions::ForeignSession;
 use crate::storage::sessions::LiveOfToken;
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
+use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE, Transaction};
+use crate::tokens::verifier::json;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
@@ -56,6 +57,8 @@ pub struct Asked<'a> {
     targets: Vec<String>,
     /// `resource` of an identity assertion: names of the other server's things.
     resources: Vec<String>,
+    /// `request_context` and `request_details` of a transaction token.
+    told: [Option<&'a str>; 2],
 }
 
 impl<'a> Asked<'a> {
@@ -77,7 +80,13 @@ impl<'a> Asked<'a> {
         if form.find("requested_token_type") != Some(token_type::ID_JAG) {
             audiences.append(&mut resources);
         }
+        let is_transaction = form.find("requested_token_type") == Some(token_type::TXN_TOKEN);
+        if is_transaction {
+            // What the transaction is for (draft-ietf-oauth-transaction-tokens-10).
+            form.get("scope")?;
+        }
         Ok(Self {
+            told: ["request_context", "request_details"].map(|name| form.find(name).filter(|_| is_transaction)),
             subject: Presented { token: form.get("subject_token")?, kind: form.get("subject_token_type")? },
             actor,
             requested: form.find("requested_token_type"),
@@ -97,6 +106,7 @@ impl<'a> Asked<'a> {
             (Some(token_type::REFRESH_TOKEN), _) => Ok(Wanted::Own(Issues::RefreshToken)),
             (Some(token_type::ID_TOKEN), _) => Ok(Wanted::Own(Issues::IdToken)),
             (Some(token_type::ID_JAG), _) => Ok(Wanted::Own(Issues::IdJag)),
+            (Some(token_type::TXN_TOKEN), _) => Ok(Wanted::Own(Issues::TxnToken)),
             (Some(token_type::BRIDGE), [one]) => Ok(Wanted::Bridge(one.clone())),
             (Some(token_type::BRIDGE), _) => Err(ExchangeError::OneBridge),
             (Some(_), _) => Err(ExchangeError::RequestedType),
@@ -173,7 +183,7 @@ pub async fn exchange(
         origin,
     };
     let response = match &wanted {
-        Wanted::Own(kind) => own_token(room, &decided, *kind, &asked.resources).await,
+        Wanted::Own(kind) => own_token(room, &decided, *kind, asked).await,
         Wanted::Bridge(name) => custom::token(room, &decided, name).await,
     }?;
     metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
@@ -257,7 +267,7 @@ async fn own_token(
     room: &Oidc,
     decided: &Decided<'_>,
     kind: Issues,
-    resources: &[String],
+    asked: &Asked<'_>,
 ) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { subject, granted, now, .. } = *decided;
     let family = granted.refreshable.then(|| refreshable::begin(room, decided)).transpose()?;
@@ -283,7 +293,8 @@ async fn own_token(
         (Issues::AccessToken, with) => (room.mint.exchanged_access(&exchange, now)?, token_type::ACCESS_TOKEN, with),
         (Issues::Jwt, with) => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT, with),
         (Issues::IdToken, _) => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN, None),
-        (Issues::IdJag, _) => (assertion(room, &exchange, resources, now)?, token_type::ID_JAG, None),
+        (Issues::IdJag, _) => (assertion(room, &exchange, &asked.resources, now)?, token_type::ID_JAG, None),
+        (Issues::TxnToken, _) => (transaction(room, &exchange, subject, asked, now)?, token_type::TXN_TOKEN, None),
     };
     let for_others = issued.token_type == NOT_APPLICABLE;
     let event =
@@ -321,6 +332,28 @@ fn assertion(
     };
     let assertion = Assertion { client_id, known_as: known_as.as_deref(), resources };
     Ok(room.mint.id_jag(exchange, &assertion, now)?)
+}
+
+/// A transaction token: of a new transaction, or in the place of another.
+fn transaction(
+    room: &Oidc,
+    exchange: &Exchange<'_>,
+    subject: &Opened,
+    asked: &Asked<'_>,
+    now: Time,
+) -> Result<Exchanged, ExchangeError> {
+    let read = |text: Option<&str>| match text {
+        Some(text) => json::parse_object(text.as_bytes()).map_err(|_| ToldFault::Malformed),
+        None => Ok(Map::new()),
+    };
+    let [context, details] = asked.told;
+    let told = Told { context: read(context)?, details: read(details)? };
+    let (id, before) = match &subject.transaction {
+        Some((id, before)) => (Some(id.as_str()), before.clone()),
+        None => (None, Told::default()),
+    };
+    let told = told.after(&before, asked.subject.token)?;
+    Ok(room.mint.transaction_token(exchange, &Transaction { id, told: &told }, now)?)
 }
 
 /// The event of an exchange, `issued` being the id of what came out. A client that only narrows a token of its own changes

@@ -14,7 +14,7 @@ use crate::bridge::trusted::{Arrival, Believed};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
-use crate::domain::exchange::{Actor, Issuer, MayAct, Subject, SubjectKind};
+use crate::domain::exchange::{Actor, Issuer, MayAct, Subject, SubjectKind, Told};
 use crate::domain::scope::Scopes;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
@@ -22,7 +22,7 @@ use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::token_type;
 use crate::storage::sessions::{self, TokenIds};
 use crate::storage::{StorageError, revoked_tokens};
-use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, IdClaims};
+use crate::tokens::claims::{AccessClaims, Authentication, Confirmation, IdClaims, TransactionClaims};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::verifier::{self, Refusal, places};
 
@@ -39,6 +39,8 @@ pub(super) struct Opened {
     pub(super) grant_id: Option<String>,
     /// Its id.
     pub(super) jti: String,
+    /// The transaction that it tells of, by its id.
+    pub(super) transaction: Option<(String, Told)>,
 }
 
 /// Where the person of a subject token is found.
@@ -57,11 +59,12 @@ pub(super) struct Newcomer {
     pub(super) signed_in_at: Option<Time>,
 }
 
-/// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`.
+/// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`. A transaction token has no
+/// client, and names the account itself.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) ids: TokenIds,
-    client: Arc<Client>,
+    client: Option<Arc<Client>>,
     sub: String,
 }
 
@@ -69,12 +72,15 @@ impl Owner {
     /// The client that the person must still allow. An access token ends with its grant; an ID token names none, and is asked
     /// for what the grant hung on.
     pub(super) fn consents_for(&self, kind: SubjectKind) -> Option<String> {
-        let asks = kind == SubjectKind::IdToken && !self.client.definition.first_party;
-        asks.then(|| self.client.id.clone())
+        let client = self.client.as_ref().filter(|client| !client.definition.first_party);
+        client.filter(|_| kind == SubjectKind::IdToken).map(|client| client.id.clone())
     }
 
     pub(super) fn is(&self, room: &Oidc, user: &User) -> bool {
-        room.mint.subject_of(&self.client, user.id) == self.sub
+        match &self.client {
+            Some(client) => room.mint.subject_of(client, user.id) == self.sub,
+            None => user.id.to_string() == self.sub,
+        }
     }
 }
 
@@ -135,6 +141,7 @@ pub(super) async fn subject(
         token_type::ACCESS_TOKEN => SubjectKind::AccessToken,
         token_type::ID_TOKEN => SubjectKind::IdToken,
         token_type::JWT => SubjectKind::Jwt,
+        token_type::TXN_TOKEN => SubjectKind::TxnToken,
         _ => return Err(ExchangeError::TakenType),
     };
     let named = verifier::claimed_issuer(presented.token).map_err(ExchangeError::Subject)?;
@@ -159,8 +166,44 @@ fn own(room: &Oidc, kind: SubjectKind, token: &str, key: Option<&Jkt>, now: Time
                 places::exchanged_id_token(&ring, issuer, token, now).map_err(ExchangeError::Subject)?.into_claims();
             id_token(room, claims, now)
         }
+        SubjectKind::TxnToken => {
+            let claims =
+                places::replaced_transaction(&ring, issuer, token, now).map_err(ExchangeError::Subject)?.into_claims();
+            transaction_token(room, claims, now)
+        }
         SubjectKind::Jwt | SubjectKind::IdJag => Err(ExchangeError::TakenType),
     }
+}
+
+/// A transaction token, of which every client that asked for it must still be one of ours.
+fn transaction_token(room: &Oidc, claims: TransactionClaims, now: Time) -> Result<Opened, ExchangeError> {
+    let act = acts(claims.act.as_ref())?;
+    if act.iter().flat_map(Actor::clients).any(|id| room.clients.find(id).is_none()) {
+        return Err(ExchangeError::ClientGone);
+    }
+    let session = claims.sid.parse().map_err(|_| ExchangeError::Unusable)?;
+    let grant = claims.grant_id.as_deref().and_then(|id| id.parse().ok());
+    Ok(Opened {
+        policy: Subject {
+            issuer: Issuer::Own,
+            kind: SubjectKind::TxnToken,
+            client: None,
+            audience: claims.aud.iter().map(ToOwned::to_owned).collect(),
+            scopes: Scopes::parse(&claims.scope).map_err(|_| ExchangeError::Unusable)?,
+            left: left(claims.exp, now),
+            act,
+            may_act: None,
+        },
+        whose: Whose::Own(Owner {
+            ids: TokenIds { session, jti: claims.jti.parse().ok(), grant },
+            client: None,
+            sub: claims.sub,
+        }),
+        authentication: Authentication::default(),
+        grant_id: claims.grant_id,
+        jti: claims.jti,
+        transaction: Some((claims.txn, Told { context: claims.rctx, details: claims.tctx })),
+    })
 }
 
 /// A token of a trusted issuer says who somebody is. What it says of scopes is worth nothing here.
@@ -210,6 +253,7 @@ fn foreign(
         },
         grant_id: None,
         jti: believed.text("jti").unwrap_or_default().to_owned(),
+        transaction: None,
     })
 }
 
@@ -228,10 +272,11 @@ fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, 
             act: acts(claims.act.as_ref())?,
             may_act: may_act(claims.may_act.as_ref())?,
         },
-        whose: Whose::Own(Owner { ids, client, sub: claims.sub }),
+        whose: Whose::Own(Owner { ids, client: Some(client), sub: claims.sub }),
         authentication: claims.authentication,
         grant_id: claims.grant_id,
         jti: claims.jti,
+        transaction: None,
     })
 }
 
@@ -256,12 +301,13 @@ fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, Exchange
         },
         whose: Whose::Own(Owner {
             ids: TokenIds { session, jti: claims.jti.parse().ok(), grant: None },
-            client,
+            client: Some(client),
             sub: claims.sub,
         }),
         authentication: claims.authentication,
         grant_id: None,
         jti: claims.jti,
+        transaction: None,
     })
 }
 
@@ -287,7 +333,7 @@ pub(super) fn actor(
     let lives = match (claims.ids(), claims.jti.parse()) {
         (Some(ids), _) => {
             let client = room.clients.find(&claims.client_id).ok_or(ExchangeError::ClientGone)?;
-            Lives::Person(Owner { ids, client, sub: claims.sub.clone() })
+            Lives::Person(Owner { ids, client: Some(client), sub: claims.sub.clone() })
         }
         (None, Ok(jti)) if claims.sub == client.id => Lives::Client(jti),
         _ => return Err(ExchangeError::Unusable),
