@@ -428,6 +428,7 @@ fn limits(config: &Config) -> Limits {
         verify: rate(&config.limits.verifies),
         token: rate(&config.limits.tokens),
         mint: rate(&config.limits.bridges),
+        failed_exchange: rate(&config.limits.failed_exchanges),
     };
     Limits::new(config.limits.enabled, rates)
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::StartError;
 use crate::bridge::trusted::{Declared, KeyOrigin};
 use crate::bridge::{Bridge, BridgeDefinition, Key, KeyUpload, Material, ServiceAccount};
@@ -11,6 +13,7 @@ use crate::config::{self, Config, DeclaredBridge, KeyFile};
 use crate::domain::client::Client;
 use crate::domain::secret::Secret;
 use crate::tokens::jwks::KeySet;
+use crate::tokens::keys::PublicKey;
 
 /// The clients.
 pub fn clients(config: &Config) -> Vec<Client> {
@@ -111,10 +114,29 @@ pub fn trusted_issuers(config: &Config) -> Result<Vec<Declared>, StartError> {
     if mistakes.is_empty() { Ok(declared) } else { Err(StartError::TrustedIssuers(mistakes.join("\n"))) }
 }
 
+/// One key as text, or several by their names.
+fn pem_keys(pem: &Value) -> Result<KeySet, String> {
+    let read = |text: &Value, name: &str| {
+        let text = text.as_str().ok_or_else(|| format!("{name} is not text"))?;
+        PublicKey::from_pem(text).map_err(|error| format!("{name} is no public key in PEM: {error}"))
+    };
+    match pem {
+        Value::Object(table) => {
+            let keys: Vec<_> =
+                table.iter().map(|(kid, text)| Ok((kid.as_str(), read(text, kid)?))).collect::<Result<_, String>>()?;
+            KeySet::of_named(keys.iter().map(|(kid, key)| (*kid, key))).map_err(|error| error.to_string())
+        }
+        one => read(one, "it").map(|key| KeySet::of_one(&key)),
+    }
+}
+
 fn trusted_keys(declared: &config::TrustedIssuer) -> Result<KeyOrigin, String> {
     let given = |document: &[u8]| KeySet::parse(document).map(|set| KeyOrigin::Given(Arc::new(set)));
     if let Some(jwks) = &declared.jwks {
         return given(jwks.to_string().as_bytes()).map_err(|error| format!("jwks: {error}"));
+    }
+    if let Some(pem) = &declared.pem {
+        return pem_keys(pem).map(|set| KeyOrigin::Given(Arc::new(set))).map_err(|error| format!("pem: {error}"));
     }
     if let Some(path) = &declared.jwks_file {
         let document =

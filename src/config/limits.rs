@@ -27,6 +27,8 @@ pub struct Limits {
     pub tokens: Bucket,
     /// For custom tokens, by person and bridge.
     pub bridges: Bucket,
+    /// For exchanges that fail for their tokens, by client and issuer.
+    pub failed_exchanges: Bucket,
     /// The longest request body, in bytes.
     pub body: u64,
     /// How long the headers of a request may take to arrive.
@@ -97,6 +99,19 @@ pub(super) const SECTION: Section = Section {
             "30",
             "Custom tokens of one bridge that one person may ask for at once.",
         ),
+        number(
+            "limits.failed_exchanges_per_minute",
+            1_000_000,
+            "300",
+            "Tokens of one issuer that one client may present in vain each minute, in an exchange or as a grant. Beyond that its \
+             next ones are not looked at for a while, good or bad. A token that is genuine and merely over does not count.",
+        ),
+        number(
+            "limits.failed_exchanges_burst",
+            1_000_000,
+            "100",
+            "Tokens of one issuer that one client may present in vain at once.",
+        ),
         Key {
             path: "limits.body",
             kind: Kind::Size("1KiB", "32KiB"),
@@ -118,6 +133,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
         verifies: bucket(reader, "verifies"),
         tokens: bucket(reader, "tokens"),
         bridges: bucket(reader, "bridges"),
+        failed_exchanges: bucket(reader, "failed_exchanges"),
         body: reader.size("limits.body"),
         header_timeout: reader.duration("limits.header_timeout"),
         body_timeout: reader.duration("limits.body_timeout"),

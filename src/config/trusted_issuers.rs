@@ -70,6 +70,8 @@ pub struct TrustedIssuer {
     pub jwks_uri: Option<String>,
     /// Its keys.
     pub jwks: Option<Value>,
+    /// Its keys as PEM: one text, or several by their names.
+    pub pem: Option<Value>,
     /// The file of its keys.
     pub jwks_file: Option<PathBuf>,
 }
@@ -97,6 +99,13 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Tree,
             default: Fallback::Unset,
             doc: "Its public keys themselves, a JWK Set, instead of an address.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.pem",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "Its public keys as PEM (`BEGIN PUBLIC KEY`), instead of an address: one as text, which fits whatever `kid` its \
+                  tokens name, or several by their `kid`, `{ k1 = \"-----BEGIN…\" }`.",
         },
         Key {
             path: "trusted_issuers.<name>.jwks_file",
@@ -296,6 +305,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
     let read = TrustedIssuer {
         jwks_uri: reader.text_as(&key("jwks_uri"), address),
         jwks: reader.tree(&key("jwks")),
+        pem: reader.tree(&key("pem")),
         jwks_file: reader.path(&key("jwks_file")),
         grant,
         trust,
@@ -306,17 +316,21 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
 
 fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {
     let key = |field: &str| format!("trusted_issuers.{}.{field}", read.trust.name);
-    let given: Vec<&str> =
-        [("jwks_uri", read.jwks_uri.is_some()), ("jwks", read.jwks.is_some()), ("jwks_file", read.jwks_file.is_some())]
-            .into_iter()
-            .filter_map(|(field, is_given)| is_given.then_some(field))
-            .collect();
+    let given: Vec<&str> = [
+        ("jwks_uri", read.jwks_uri.is_some()),
+        ("jwks", read.jwks.is_some()),
+        ("pem", read.pem.is_some()),
+        ("jwks_file", read.jwks_file.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(field, is_given)| is_given.then_some(field))
+    .collect();
     if let [first, second, ..] = given.as_slice() {
         let wrong = Wrong::new(format!("is given together with {second}"), "keep one of them");
         reader.contradiction(&key(first), &[&key(second)], wrong);
     }
     if given.is_empty() && address(&read.trust.issuer).is_err() {
-        let cure = "give jwks_uri, jwks or jwks_file: such an issuer has no discovery document";
+        let cure = "give jwks_uri, jwks, pem or jwks_file: such an issuer has no discovery document";
         reader.contradiction(&key("issuer"), &[], Wrong::new("is no https address", cure));
     }
     let as_grant = |kind: &SubjectKind| matches!(kind, SubjectKind::Jwt | SubjectKind::IdJag);

@@ -8,6 +8,7 @@ use super::wire::{self, ExchangeResponse, TokenResponse};
 use super::{Oidc, Room, grants};
 use crate::domain::scope::Scopes;
 use crate::dpop;
+use crate::oidc::grants::presenters::Presented;
 use crate::oidc::grants::token_exchange;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
@@ -156,11 +157,15 @@ pub async fn post(
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?
         }
         TokenRequest::Bearer { assertion, scope, resources } => {
+            let presented = Presented::begin(&room, &client, assertion)?;
             let asked = grants::jwt_bearer::Asked { assertion, scope: scope.as_ref(), resources: &resources, key };
-            grants::jwt_bearer::grant(&room, &client, &asked, &caller.provenance).await?
+            let granted = grants::jwt_bearer::grant(&room, &client, &asked, &caller.provenance).await;
+            granted.inspect_err(|error| presented.count_if(error.is_in_vain()))?
         }
         TokenRequest::Exchange(asked) => {
-            let given = token_exchange::exchange(&room, &client, &asked, key, &caller.provenance).await?;
+            let presented = Presented::begin(&room, &client, asked.subject_token())?;
+            let given = token_exchange::exchange(&room, &client, &asked, key, &caller.provenance).await;
+            let given = given.inspect_err(|error| presented.count_if(error.is_in_vain()))?;
             return Ok(answered(&room, &Answer::Exchanged(given)));
         }
     };

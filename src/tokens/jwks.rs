@@ -73,6 +73,8 @@ pub enum KeySetError {
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Vec<(Option<String>, VerifyingKey)>,
+    /// Whether keys have no names at all, so that whatever a token calls its key means them.
+    nameless: bool,
 }
 
 impl KeySet {
@@ -96,21 +98,47 @@ impl KeySet {
             return Err(KeySetError::TooLarge);
         }
         let keys: Vec<_> = members.iter().filter_map(usable).flatten().collect();
-        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys, nameless: false }) }
+    }
+
+    /// One public key, whatever tokens call it.
+    pub fn of_one(key: &PublicKey) -> Self {
+        Self { keys: of_key(None, key), nameless: true }
+    }
+
+    /// Public keys by their names.
+    ///
+    /// # Errors
+    /// [`KeySetError::TooLarge`], [`KeySetError::Empty`].
+    pub fn of_named<'a>(named: impl IntoIterator<Item = (&'a str, &'a PublicKey)>) -> Result<Self, KeySetError> {
+        let keys: Vec<_> = named.into_iter().flat_map(|(kid, key)| of_key(Some(kid), key)).collect();
+        match keys.len() {
+            0 => Err(KeySetError::Empty),
+            // An RSA key stands twice.
+            many if many > 2 * Self::MAX_KEYS => Err(KeySetError::TooLarge),
+            _ => Ok(Self { keys, nameless: false }),
+        }
     }
 
     /// The one key that a header means. With a `kid`: the key of that name and algorithm; without: the only key of that
     /// algorithm. Two candidates are none, because the order of a document must not decide.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
-        let mut candidates = self
-            .keys
-            .iter()
-            .filter(|(name, key)| key.algorithm() == algorithm && (kid.is_none() || name.as_deref() == kid));
+        let mut candidates = self.keys.iter().filter(|(name, key)| {
+            key.algorithm() == algorithm && (self.nameless || kid.is_none() || name.as_deref() == kid)
+        });
         match (candidates.next(), candidates.next()) {
             (Some((_, key)), None) => Some(key),
             _ => None,
         }
     }
+}
+
+fn of_key(kid: Option<&str>, key: &PublicKey) -> Vec<(Option<String>, VerifyingKey)> {
+    let name = kid.unwrap_or_default();
+    let named = |algorithm: &Algorithm| {
+        (kid.map(ToOwned::to_owned), VerifyingKey::foreign_for(name.to_owned(), key, *algorithm))
+    };
+    key.algorithms().iter().map(named).collect()
 }
 
 /// The key as often as there are algorithms it may be used with: an RSA key without `alg` fits two.
@@ -164,6 +192,21 @@ mod tests {
     fn two_keys_with_one_kid_are_none() {
         assert!(set(&[jwk(Some("a")), jwk(Some("a"))]).unwrap().find(Some("a"), Algorithm::ES256).is_none());
         assert!(set(&[jwk(None)]).unwrap().find(None, Algorithm::ES256).is_some(), "a single nameless key");
+    }
+
+    #[test]
+    fn a_single_key_fits_every_name_and_named_keys_their_own() {
+        let key = |algorithm| KeyMaterial::generate(algorithm).unwrap().public().unwrap();
+        let (one, other) = (key(Algorithm::ES256), key(Algorithm::RS256));
+        let single = KeySet::of_one(&one);
+        assert!(
+            single.find(Some("whatever"), Algorithm::ES256).is_some() && single.find(None, Algorithm::ES256).is_some()
+        );
+        assert!(single.find(None, Algorithm::RS256).is_none());
+        let named = KeySet::of_named([("a", &one), ("b", &other)]).unwrap();
+        assert!(named.find(Some("a"), Algorithm::ES256).is_some() && named.find(Some("b"), Algorithm::PS256).is_some());
+        assert!(named.find(Some("b"), Algorithm::ES256).is_none() && named.find(Some("c"), Algorithm::RS256).is_none());
+        assert_eq!(KeySet::of_named([]).unwrap_err(), KeySetError::Empty);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! The table of buckets is swept of full ones every minute, so its size follows the callers of the last minutes. The
 //! counts are this server's own; with several servers each allows the whole rate.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -51,6 +53,8 @@ pub struct Rates {
     pub token: Rate,
     /// Custom tokens, for each person and bridge.
     pub mint: Rate,
+    /// Tokens that are presented in vain, for each client and issuer.
+    pub failed_exchange: Rate,
 }
 
 /// The limits of one server.
@@ -59,8 +63,15 @@ pub struct Limits {
     verify: DefaultKeyedRateLimiter<Network>,
     token: DefaultKeyedRateLimiter<Network>,
     mint: DefaultKeyedRateLimiter<(UserId, String)>,
+    failed_exchange: DefaultKeyedRateLimiter<Presenter>,
+    /// Who presented too much in vain, and until when nothing more of theirs is looked at.
+    held_off: Mutex<HashMap<Presenter, Instant>>,
     enabled: bool,
 }
+
+/// Who presents tokens, and whose: a client's id and the name of a trusted issuer. Both are names of our own, so that made-up
+/// ones fill no table.
+pub type Presenter = (String, String);
 
 impl Limits {
     /// Limits at these rates; `enabled: false` lets everything through.
@@ -70,6 +81,8 @@ impl Limits {
             verify: RateLimiter::keyed(rates.verify.quota()),
             token: RateLimiter::keyed(rates.token.quota()),
             mint: RateLimiter::keyed(rates.mint.quota()),
+            failed_exchange: RateLimiter::keyed(rates.failed_exchange.quota()),
+            held_off: Mutex::default(),
             enabled,
         }
     }
@@ -102,6 +115,25 @@ impl Limits {
         })
     }
 
+    /// Whether a client's tokens of an issuer are looked at now. Asked before they are, so that one that was guessed right is
+    /// refused like the others.
+    pub fn check_presenter(&self, presenter: &Presenter) -> Result<(), Failure> {
+        let until = self.held_off.lock().unwrap_or_else(PoisonError::into_inner).get(presenter).copied();
+        let wait = until.and_then(|until| until.checked_duration_since(Instant::now()));
+        match wait {
+            Some(wait) if self.enabled => Err(refusal("Too many tokens of this issuer were presented in vain.", wait)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a token that was presented in vain; `true` when it was one too many, so that the next are not looked at.
+    pub fn count_in_vain(&self, presenter: &Presenter) -> bool {
+        let Err(not_until) = self.failed_exchange.check_key(presenter) else { return false };
+        let until = Instant::now() + not_until.wait_time_from(DefaultClock::default().now());
+        self.held_off.lock().unwrap_or_else(PoisonError::into_inner).insert(presenter.clone(), until);
+        self.enabled
+    }
+
     /// Forgets full buckets. To be called about once a minute.
     pub fn sweep(&self) {
         for limiter in [&self.start, &self.verify, &self.token] {
@@ -110,6 +142,10 @@ impl Limits {
         }
         self.mint.retain_recent();
         self.mint.shrink_to_fit();
+        self.failed_exchange.retain_recent();
+        self.failed_exchange.shrink_to_fit();
+        let now = Instant::now();
+        self.held_off.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| *until > now);
     }
 }
 
@@ -120,13 +156,20 @@ fn refusal(what: &str, wait: Duration) -> Failure {
 }
 
 #[cfg(test)]
+impl Rates {
+    const fn all(rate: Rate) -> Self {
+        Self { start: rate, verify: rate, token: rate, mint: rate, failed_exchange: rate }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_bucket_empties_for_its_own_network_and_class_only() {
         let rate = Rate { per_minute: 1, burst: 3 };
-        let limits = Limits::new(true, Rates { start: rate, verify: rate, token: rate, mint: rate });
+        let limits = Limits::new(true, Rates::all(rate));
         let network = |text: &str| Network::of(text.parse().unwrap());
         for _ in 0..3 {
             limits.check(Class::Start, network("192.0.2.1")).unwrap();
@@ -141,7 +184,7 @@ mod tests {
     #[test]
     fn custom_tokens_are_counted_by_person_and_bridge() {
         let rate = Rate { per_minute: 1, burst: 2 };
-        let limits = Limits::new(true, Rates { start: rate, verify: rate, token: rate, mint: rate });
+        let limits = Limits::new(true, Rates::all(rate));
         let (ada, bob) = (UserId::random(), UserId::random());
         limits.check_mint(ada, "a").unwrap();
         limits.check_mint(ada, "a").unwrap();
@@ -151,9 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn tokens_in_vain_are_counted_by_client_and_issuer_and_hold_the_next_off() {
+        let rate = Rate { per_minute: 1, burst: 2 };
+        let limits = Limits::new(true, Rates::all(rate));
+        let by = |client: &str, issuer: &str| (client.to_owned(), issuer.to_owned());
+        let guesser = by("a", "x");
+        assert!(!limits.count_in_vain(&guesser) && !limits.count_in_vain(&guesser));
+        limits.check_presenter(&guesser).unwrap();
+        assert!(limits.count_in_vain(&guesser), "one too many");
+        let refused = limits.check_presenter(&guesser).unwrap_err();
+        assert_eq!(refused.kind(), Kind::RateLimited);
+        assert!((1..=61).contains(&refused.wait().unwrap()));
+        for other in [by("a", "y"), by("b", "x")] {
+            limits.check_presenter(&other).unwrap();
+        }
+        limits.sweep();
+        assert!(limits.check_presenter(&guesser).is_err(), "it is not forgotten before its time");
+    }
+
+    #[test]
     fn switched_off_it_lets_everything_through() {
         let rate = Rate { per_minute: 1, burst: 1 };
-        let limits = Limits::new(false, Rates { start: rate, verify: rate, token: rate, mint: rate });
+        let limits = Limits::new(false, Rates::all(rate));
         for _ in 0..10 {
             limits.check(Class::Token, Network::of("192.0.2.1".parse().unwrap())).unwrap();
         }

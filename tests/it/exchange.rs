@@ -644,6 +644,37 @@ fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
     ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
 }
 
+/// Security rule 107 and its like: guessing is counted for each client and issuer, and a good guess is refused like the bad.
+#[test]
+fn tokens_in_vain_hold_the_next_off() {
+    let settings = [
+        ("limits.enabled", "true"),
+        ("limits.failed_exchanges_per_minute", "1"),
+        ("limits.failed_exchanges_burst", "3"),
+    ];
+    let app = TestApp::with(&Options { config: CONFIG, settings: &settings, ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let good = || ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]);
+    let (head, body) = (header(&tokens.access), claims(&tokens.access));
+    let forged = Key::p256().sign(&json!({ "alg": "ES256", "kid": head["kid"], "typ": "at+jwt" }), &body);
+    let bad = |client: &str| ask(&app, client, &forged, &[("audience", STOCK)]);
+    // What a rule refuses of a good token is no guess.
+    for _ in 0..5 {
+        ask(&app, "orders", &tokens.access, &[("audience", PRICES)]).expect_oauth(400, "invalid_target");
+    }
+    for _ in 0..4 {
+        good().expect(200);
+        bad("orders").expect_oauth(400, "invalid_request");
+    }
+    for reply in [bad("orders"), good()] {
+        assert_eq!(reply.status, 429, "{}", reply.body);
+        assert!(reply.header("retry-after").is_some_and(|wait| (1..=61).contains(&wait.parse::<u64>().unwrap())));
+    }
+    bad("stranger").expect_oauth(400, "invalid_request");
+    let other = ask(&app, "orders", "garbage", &[("audience", STOCK)]);
+    other.expect_oauth(400, "invalid_request");
+}
+
 #[test]
 fn each_client_knows_a_person_by_its_own_name() {
     let app = spawn();

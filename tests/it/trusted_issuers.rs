@@ -3,6 +3,7 @@
 mod hooks;
 
 use chrono::Duration;
+use passmint::tokens::keys::PublicKey;
 use serde_json::{Value, json};
 
 use crate::cli::Operator;
@@ -122,6 +123,24 @@ fn is_active(app: &TestApp, token: &str) -> bool {
     let request = app.request("POST", "/oauth/introspect").form(&[("token", token)]);
     let told = request.header("Authorization", &basic("gate", API_SECRET)).send().expect(200).json();
     told["active"] == true
+}
+
+/// One key as PEM fits whatever name a token gives it; several have the names that tokens must give.
+#[test]
+fn keys_may_be_given_as_pem() {
+    let (key, other) = (Key::p256(), Key::p256());
+    let pem = |key: &Key| PublicKey::from_jwk(&key.named("k1")).unwrap().to_pem();
+    let one = format!("pem = '''\n{}'''", pem(&key));
+    let named = format!("pem = {{ k1 = {:?}, k2 = {:?} }}", pem(&key), pem(&other));
+    for (name, keys, takes_any_name) in [("one", one, true), ("named", named, false)] {
+        let app = TestApp::with(&Options { config: &partner(&keys, "subject = \"create\""), ..Options::default() });
+        given(exchange(&app, "gate", &token(&app, &key, "p-1"), &[]));
+        exchange(&app, "gate", &token(&app, &Key::p256(), "p-1"), &[]).expect_oauth(400, "invalid_request");
+        let (mut head, body) = parts(&app, "p-2");
+        head["kid"] = json!("another");
+        let reply = exchange(&app, "gate", &key.sign(&head, &body), &[]);
+        assert_eq!(reply.status == 200, takes_any_name, "{name}: {}", reply.body);
+    }
 }
 
 #[test]

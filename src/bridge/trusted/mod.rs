@@ -56,6 +56,13 @@ pub enum TrustError {
     Refused(#[from] TrustRefusal),
 }
 
+impl TrustError {
+    /// Whether the token was no good, other than being over: keys that cannot be had are nobody's guess.
+    pub const fn is_in_vain(&self) -> bool {
+        !matches!(self, Self::Keys(_) | Self::Token(Refusal::Expired) | Self::Refused(_))
+    }
+}
+
 /// A token of a trusted issuer that is believed.
 #[derive(Clone, Debug)]
 #[must_use = "a believed token is there to be used"]

@@ -567,7 +567,7 @@ fn exchange_rules_and_trusted_issuers() {
         (
             "nothing to discover",
             "[trusted_issuers.x]\nissuer = \"partner\"",
-            "trusted_issuers.x.issuer (passmint.toml:2): is no https address; give jwks_uri, jwks or jwks_file: such an issuer has no discovery document",
+            "trusted_issuers.x.issuer (passmint.toml:2): is no https address; give jwks_uri, jwks, pem or jwks_file: such an issuer has no discovery document",
         ),
         (
             "two of one name",

@@ -71,6 +71,17 @@ pub enum BearerError {
     Storage(#[from] StorageError),
 }
 
+impl BearerError {
+    /// Whether the assertion was no good, other than being over: what somebody who guesses gets.
+    pub const fn is_in_vain(&self) -> bool {
+        match self {
+            Self::Trust(error) => error.is_in_vain(),
+            Self::Client | Self::Form(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<BearerError> for Failure {
     fn from(error: BearerError) -> Self {
         let (kind, words) = match error {

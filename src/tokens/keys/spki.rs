@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::PublicKey;
+use super::{KeyError, PublicKey};
 
 /// SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING of an uncompressed point } (RFC 5480 §2).
 const P256_HEAD: [u8; 26] = [
@@ -31,6 +31,25 @@ impl PublicKey {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
+    /// Reads one PEM block `PUBLIC KEY`.
+    ///
+    /// # Errors
+    /// [`KeyError::Form`] for anything else: another label, several blocks, a kind or curve that we do not use, another
+    /// encoding of the same key; [`KeyError::Weak`].
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let spki = block(pem).ok_or(KeyError::Form)?;
+        let key = if let Some(point) = spki.strip_prefix(P256_HEAD.as_slice()) {
+            Self::p256_from_point(point)
+        } else if let Some(x) = spki.strip_prefix(ED25519_HEAD.as_slice()) {
+            Self::ed25519(x)
+        } else {
+            let (n, e) = rsa_numbers(&spki).ok_or(KeyError::Form)?;
+            Self::rsa(n, e)
+        }?;
+        // There is one DER of a key: what is read must be what would be written.
+        if key.to_spki() == spki { Ok(key) } else { Err(KeyError::Form) }
+    }
+
     fn to_spki(&self) -> Vec<u8> {
         match self {
             Self::P256 { x, y } => [&P256_HEAD, [4].as_slice(), x, y].concat(),
@@ -42,6 +61,40 @@ impl PublicKey {
             }
         }
     }
+}
+
+/// The one block `PUBLIC KEY` of a text, by its content.
+fn block(pem: &str) -> Option<Vec<u8>> {
+    let (before, rest) = pem.split_once("-----BEGIN PUBLIC KEY-----")?;
+    let (body, after) = rest.split_once("-----END PUBLIC KEY-----")?;
+    if before.contains("-----") || after.contains("-----") {
+        return None;
+    }
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(body).ok()
+}
+
+/// The content of an element with this tag, and what follows it.
+fn content(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[found, first], rest) = bytes.split_first_chunk::<2>()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
+        0x82 => (usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])), rest.get(2..)?),
+        _ => return None,
+    };
+    (found == tag && length <= rest.len()).then(|| rest.split_at(length))
+}
+
+/// The modulus and the exponent of an RSA key.
+fn rsa_numbers(spki: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (outer, _) = content(0x30, spki)?;
+    let (bits, _) = content(0x03, outer.strip_prefix(RSA_ALGORITHM.as_slice())?)?;
+    let (key, _) = content(0x30, bits.strip_prefix(&[0])?)?;
+    let (n, rest) = content(0x02, key)?;
+    let (e, _) = content(0x02, rest)?;
+    let bare = |number: &[u8]| number.strip_prefix(&[0]).unwrap_or(number).to_vec();
+    Some((bare(n), bare(e)))
 }
 
 /// An INTEGER that is not negative.
@@ -99,6 +152,37 @@ mod tests {
             };
             assert_eq!(der(&key.public().unwrap().to_pem()), expected.as_ref(), "{algorithm}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_nothing_else_is() {
+        let keys = [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA]
+            .map(|algorithm| KeyMaterial::generate(algorithm).unwrap().public().unwrap());
+        for key in &keys {
+            let pem = key.to_pem();
+            assert_eq!(&PublicKey::from_pem(&pem).unwrap(), key);
+            assert_eq!(&PublicKey::from_pem(&format!("  {}\r\n", pem.replace('\n', "\r\n"))).unwrap(), key);
+            for (name, spoilt) in [
+                ("nothing", String::new()),
+                ("another label", pem.replace("PUBLIC", "PRIVATE")),
+                ("two blocks", format!("{pem}{pem}")),
+                ("no end", pem.replace("-----END", "")),
+                ("cut", pem.replacen('A', "", 1)),
+                ("more bytes", pem.replace("-----END", "AAAA\n-----END")),
+            ] {
+                assert_eq!(PublicKey::from_pem(&spoilt), Err(KeyError::Form), "{name}");
+            }
+            // Every changed byte is refused, or is another key.
+            let written = der(&pem);
+            for at in 0..written.len() {
+                let mut other = written.clone();
+                other[at] ^= 1;
+                let text = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(&other));
+                assert_ne!(PublicKey::from_pem(&text).as_ref(), Ok(key), "byte {at}");
+            }
+        }
+        let weak = PublicKey::Rsa { n: vec![0xc1; 128], e: vec![1, 0, 1] }.to_pem();
+        assert_eq!(PublicKey::from_pem(&weak), Err(KeyError::Weak));
     }
 
     #[test]

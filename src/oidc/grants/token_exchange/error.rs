@@ -82,6 +82,19 @@ pub enum ExchangeError {
     Storage(#[from] StorageError),
 }
 
+impl ExchangeError {
+    /// Whether a token was no good, other than being over: what somebody who guesses gets.
+    pub const fn is_in_vain(&self) -> bool {
+        use verifier::Refusal::Expired;
+        match self {
+            Self::Subject(refusal) | Self::Actor(refusal) => !matches!(refusal, Expired),
+            Self::Trust(error) => error.is_in_vain(),
+            Self::Unusable | Self::OthersActor | Self::OtherKey => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<BridgeError> for ExchangeError {
     fn from(error: BridgeError) -> Self {
         match error {

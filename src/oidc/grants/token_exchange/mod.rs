@@ -96,6 +96,11 @@ impl<'a> Asked<'a> {
         })
     }
 
+    /// The token that is to be exchanged.
+    pub const fn subject_token(&self) -> &str {
+        self.subject.token
+    }
+
     /// What is to come out; an access token when nothing is said, but for the one audience that is a bridge's name.
     fn wanted(&self, room: &Oidc) -> Result<Wanted, ExchangeError> {
         let bridge = |name: &String| room.ceremonies.bridges.find(name).is_some();
