@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_single_key_fits_every_name_and_named_keys_their_own() {
-        let key = |algorithm| KeyMaterial::generate(algorithm).unwrap().public().unwrap();
+        let key = |algorithm| KeyMaterial::generate(algorithm).unwrap().public().cloned().unwrap();
         let (one, other) = (key(Algorithm::ES256), key(Algorithm::RS256));
         let single = KeySet::of_one(&one);
         assert!(

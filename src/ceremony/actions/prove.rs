@@ -122,8 +122,8 @@ impl Ceremonies {
             .ok(),
             _ => None,
         };
-        let used = Used { token: token.id, result: outcome.id, proved };
-        let written = self.db.blocking(|conn| action_tokens::prove(conn, write, &used, &event))?;
+        let ending = Used { token: token.id, result: outcome.id, proved };
+        let written = self.db.blocking(|conn| action_tokens::prove(conn, write, &ending, &event))?;
         let Some(ids) = written else {
             let after = self.db.blocking(|conn| action_tokens::get(conn, permit.token))?;
             if let Some(Err(refusal)) = after.map(|token| token.judge(now)) {

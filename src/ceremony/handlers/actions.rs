@@ -276,13 +276,11 @@ pub async fn redeem(
     body: Json<RedeemResult>,
 ) -> Result<web::Json<RedeemedResult>, Problem> {
     let id = parse_id(&id)?;
-    let claims = match body.0.result {
-        Some(result) => room.redeem_result(&backend.client, id, &result, &backend.provenance).await?,
-        None => {
-            let fetched = room.fetch_signed(&backend.client, id, &backend.provenance).await?;
-            fetched
-                .ok_or_else(|| Failure::new(Kind::NotFound, "Nothing was signed with this action token, or not yet."))?
-        }
+    let claims = if let Some(result) = body.0.result {
+        room.redeem_result(&backend.client, id, &result, &backend.provenance).await?
+    } else {
+        let fetched = room.fetch_signed(&backend.client, id, &backend.provenance).await?;
+        fetched.ok_or_else(|| Failure::new(Kind::NotFound, "Nothing was signed with this action token, or not yet."))?
     };
     Ok(web::Json(claims.into()))
 }

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again_and_nothing_else_is() {
         let keys = [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA]
-            .map(|algorithm| KeyMaterial::generate(algorithm).unwrap().public().unwrap());
+            .map(|algorithm| KeyMaterial::generate(algorithm).unwrap().public().cloned().unwrap());
         for key in &keys {
             let pem = key.to_pem();
             assert_eq!(&PublicKey::from_pem(&pem).unwrap(), key);
