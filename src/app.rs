@@ -35,6 +35,7 @@ use crate::oidc::Oidc;
 use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::discovery::{Capabilities, Published};
 use crate::oidc::registration::{Policy, Registration};
+use crate::outbound::logos::Logos;
 use crate::outbox::{Handlers, Outbox};
 use crate::routes;
 use crate::routes::fallback;
@@ -354,6 +355,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         ceremonies: Arc::clone(&rooms.ceremonies),
         registration: Arc::clone(&registration),
         client_keys: ClientKeys::new(&rooms.outbound, clock.clone()),
+        logos: Logos::new(&rooms.outbound, clock.clone()),
         dpop,
         trusted_issuers: Arc::clone(&rooms.trusted_issuers),
         authorization_servers: config.authorization_servers.clone(),

@@ -92,7 +92,7 @@ pub(super) const SECTION: Section = Section {
         "frontchannel_logout_session_required": Kind::Switch, OFF, "Whether the app wants `iss` and `sid` there.";
         "initiate_login_uri": Kind::Text("URI"), UNSET, "Where a sign-in that begins elsewhere is sent.";
         "client_uri": Kind::Text("URI"), UNSET, "The app's home page, linked where people are asked to allow it.";
-        "logo_uri": Kind::Text("URI"), UNSET, "The app's logo, https, shown where people are asked to allow it.";
+        "logo_uri": Kind::Text("URI"), UNSET, "The app's logo: PNG, WebP, JPEG or GIF of 64 KiB at most, over https. The server fetches it, at most once a day, and shows it where people are asked to allow the app; no browser asks for it there.";
         "policy_uri": Kind::Text("URI"), UNSET, "The app's privacy statement, linked there too.";
         "tos_uri": Kind::Text("URI"), UNSET, "The app's terms of service, linked there too.";
         "contacts": Kind::List("e-mail address"), EMPTY, "E-mail addresses of those who run the app.";

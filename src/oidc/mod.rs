@@ -37,6 +37,7 @@ use crate::domain::scope::Scopes;
 use crate::dpop::Dpop;
 use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::registration::Registration;
+use crate::outbound::logos::Logos;
 use crate::storage::{Db, StorageError, users};
 use crate::tokens::Mint;
 use crate::web::limits::Limits;
@@ -57,6 +58,8 @@ pub struct Oidc {
     pub registration: Arc<Registration>,
     /// The public keys of clients.
     pub client_keys: ClientKeys,
+    /// Their logos, for the page that asks.
+    pub logos: Logos,
     /// Proofs of possession.
     pub dpop: Arc<Dpop>,
     /// Others whose tokens are believed.

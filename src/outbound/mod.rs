@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod key_sets;
+pub mod logos;
 pub mod stream;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};

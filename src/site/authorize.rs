@@ -227,7 +227,7 @@ impl Desk<'_> {
             (Step::SignIn | Step::CreateAccount, _) | (_, None) => self.sign_in(handle, pending).await,
             (Step::Reauthenticate, Some(identity)) => self.confirm(handle, identity).await,
             (Step::ChooseAccount, Some(identity)) => self.choose(handle, pending, identity),
-            (Step::Consent(new), Some(identity)) => self.consent(handle, pending, identity, &new),
+            (Step::Consent(new), Some(identity)) => self.consent(handle, pending, identity, &new).await,
         }
     }
 
@@ -375,7 +375,7 @@ impl Desk<'_> {
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
     }
 
-    fn consent(
+    async fn consent(
         &self,
         handle: &str,
         pending: &Pending,
@@ -386,7 +386,7 @@ impl Desk<'_> {
         let scopes = scope_items(pending, Some(new), self.room.mint.resources());
         let view = Consent {
             frame: self.site.frame(self.request, Some(identity), Boot::default()),
-            app: app(pending),
+            app: self.app(pending).await,
             account: account_card(&identity.user),
             another: Some(format!("{}/another", path(handle))),
             action: path(handle),
@@ -395,6 +395,16 @@ impl Desk<'_> {
             resources: pending.request.resources.iter().filter(|one| *one != issuer).cloned().collect(),
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+
+    /// The app that asks, with its logo.
+    async fn app(&self, pending: &Pending) -> AppIdentity {
+        let client = &pending.client;
+        let logo = match &client.definition.logo_uri {
+            Some(uri) => self.room.logos.of(&client.id, uri).await,
+            None => None,
+        };
+        AppIdentity { logo, ..app_identity(client, Some(pending.request.to.place())) }
     }
 }
 
@@ -416,9 +426,6 @@ fn chip(pending: &Pending) -> AppChip {
     AppChip { name: pending.client.definition.name.clone(), host: pending.request.to.place() }
 }
 
-fn app(pending: &Pending) -> AppIdentity {
-    app_identity(&pending.client, Some(pending.request.to.place()))
-}
 
 /// The scopes of a request for its page, and those that it asks claims of by name. What makes the sign-in itself cannot be
 /// left out, and neither can claims; everything else can.

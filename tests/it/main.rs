@@ -79,6 +79,7 @@ mod keys;
 /// How much one caller may ask for.
 mod limits;
 /// Signing out because an app asks, and telling apps that somebody signed out.
+mod logos;
 mod logout;
 /// The schema: there and back again, and the same in the code.
 mod migrations;

@@ -136,7 +136,7 @@ pub struct AppIdentity {
     pub name: String,
     /// The host its answer goes to: the domain that we know, not the app's own claim. None for a device.
     pub host: Option<String>,
-    /// Where its logo is: a path of ours that serves a checked copy. Nothing is ever loaded from elsewhere.
+    /// Its logo itself, a checked copy, as a `data:` URL. Nothing is ever loaded from elsewhere.
     pub logo: Option<String>,
     /// Its home page, complete.
     pub home: Option<String>,

@@ -45,7 +45,7 @@ fn hostile() -> AppIdentity {
     AppIdentity {
         name: HOSTILE.into(),
         host: Some("a-very-long-name-that-does-not-want-to-end.and-goes-on.example".into()),
-        logo: Some("/assets/clients/logo.png".into()),
+        logo: Some("data:image/png;base64,iVBORw0KGgo=".into()),
         trust: Trust::Unverified(now() - Duration::days(2)),
         ..acme()
     }
