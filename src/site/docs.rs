@@ -151,6 +151,7 @@ guides! {
     "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => |_| events();
     "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
     "specs"               "Specifications"               "docs/reference/specs.md";
+    "conformance"         "Conformance"                  "docs/reference/conformance.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
 }
 

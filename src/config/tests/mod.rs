@@ -1,5 +1,6 @@
 //! The loader as a whole: precedence, descriptions, arbitrary input; `mistakes` has the table of messages.
 
+mod conformance;
 mod mistakes;
 mod precedence;
 

@@ -1,0 +1,65 @@
+// The conformance suite's REST API, as far as it is needed here.
+export class Suite {
+  constructor(address) {
+    this.address = address;
+  }
+
+  async call(method, path, query = {}, body = undefined) {
+    const url = new URL(`/api/${path}`, this.address);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
+    const headers = { "content-type": typeof body === "string" ? "text/plain" : "application/json" };
+    const response = await fetch(url, { method, headers, body: typeof body === "object" ? JSON.stringify(body) : body });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${url.pathname}: ${response.status} ${text.slice(0, 500)}`);
+    return text ? JSON.parse(text) : undefined;
+  }
+
+  /** Makes a plan; gives its `id` and its `modules`. */
+  plan(planName, variant, configuration) {
+    return this.call("POST", "plan", { planName, variant: variant && JSON.stringify(variant) }, configuration);
+  }
+
+  /** Starts a module of a plan; gives its id. */
+  async start(plan, test, variant) {
+    return (await this.call("POST", "runner", { test, plan, variant: JSON.stringify(variant ?? {}) })).id;
+  }
+
+  /** Goes on with a module that waited to be started. */
+  go(id) {
+    return this.call("POST", `runner/${id}`);
+  }
+
+  /** The `status` of a module, and the `next` page that its browser shall open. */
+  async state(id) {
+    const { status } = await this.call("GET", `info/${id}`);
+    if (status !== "WAITING") return { status };
+    const { browser } = await this.call("GET", `runner/${id}`);
+    return { status, next: browser?.urlsWithMethod?.[0] };
+  }
+
+  visited(id, url) {
+    return this.call("POST", `runner/browser/${id}/visit`, { url });
+  }
+
+  /** The places in the log that still want a picture. */
+  async pictures(id) {
+    const log = await this.call("GET", `log/${id}`);
+    return log.filter(({ upload }) => upload).map(({ upload }) => upload);
+  }
+
+  send(id, place, png) {
+    return this.call("POST", `log/${id}/images/${place}`, {}, `data:image/png;base64,${png.toString("base64")}`);
+  }
+
+  /** The end of a module: its `result`, and what was `told` that is not a success. */
+  async result(id) {
+    const { status, result } = await this.call("GET", `info/${id}`);
+    const log = await this.call("GET", `log/${id}`);
+    const told = log.filter((line) => ["WARNING", "FAILURE"].includes(line.result) || line.src === "-ERROR-")
+      .map(({ result, src, msg, requirements }) => `${result} ${src}: ${msg} [${requirements ?? ""}]`);
+    return { id, result: status === "FINISHED" ? result : `${status}`, told };
+  }
+}
+
+/** Whether a module has come to its end. */
+export const ended = (status) => status === "FINISHED" || status === "INTERRUPTED";
