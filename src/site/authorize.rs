@@ -426,7 +426,6 @@ fn chip(pending: &Pending) -> AppChip {
     AppChip { name: pending.client.definition.name.clone(), host: pending.request.to.place() }
 }
 
-
 /// The scopes of a request for its page, and those that it asks claims of by name. What makes the sign-in itself cannot be
 /// left out, and neither can claims; everything else can.
 fn scope_items(pending: &Pending, new: Option<&Scopes>, resources: &Resources) -> Vec<ScopeItem> {

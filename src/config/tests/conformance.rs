@@ -24,7 +24,11 @@ fn the_suite_and_the_server_know_the_same_clients() {
             let Some(id) = played["client_id"].as_str() else { continue };
             let client = config.client(id).unwrap_or_else(|| panic!("{name}: no client {id}"));
             if let Some(secret) = played["client_secret"].as_str() {
-                assert_eq!(client.secret, PlainToken::parse(TokenKind::ClientSecret, secret).map(|token| token.digest()), "{name}: {id}");
+                assert_eq!(
+                    client.secret,
+                    PlainToken::parse(TokenKind::ClientSecret, secret).map(|token| token.digest()),
+                    "{name}: {id}"
+                );
             } else {
                 let mut key = played["jwks"]["keys"][0].clone();
                 assert!(key["d"].is_string(), "{name}: {id} has a private key");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 /** How long a page may take to lead on, in milliseconds. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 export class Person {
   /** At the browser, with the passkey of the file; without one they sign up first, and `whoever` is told their id. */
@@ -105,7 +105,7 @@ export class Person {
   async takesBackWhatWasAllowed() {
     await this.page.goto(`${this.issuer}/account/apps`);
     if (await this.sees("#pk button[type=submit]")) await this.presses("#pk button[type=submit]");
-    await this.page.goto(`${this.issuer}/account/apps`);
+    await this.page.waitForURL(`${this.issuer}/account/apps`);
     while (await this.sees(".btn-remove")) await this.presses(".btn-remove");
   }
 

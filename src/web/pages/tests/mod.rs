@@ -100,7 +100,10 @@ fn what_people_wrote_is_never_markup() {
     for (name, html) in pages() {
         let images = html.split("<img").skip(1);
         for image in images {
-            assert!(image.starts_with(r#" class="logo" src="data:image/png;base64,"#), "{name}: pictures are our own: {image:.40}");
+            assert!(
+                image.starts_with(r#" class="logo" src="data:image/png;base64,"#),
+                "{name}: pictures are our own: {image:.40}"
+            );
         }
         let modules = 1 + html.matches(assets::urls().action).count();
         assert_eq!(html.matches("</script>").count(), modules + 1, "{name}: the modules, and the data for them");
