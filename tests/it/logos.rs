@@ -49,7 +49,7 @@ fn a_logo_is_part_of_the_page_and_fetched_once_a_day() {
 fn what_is_no_bitmap_is_not_shown_and_left_alone_for_a_while() {
     let letter = "aria-hidden=\"true\"";
     let svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_vec();
-    let large = [PNG, &[0; 64 * 1024]].concat();
+    let large = [PNG, &vec![0; 64 * 1024]].concat();
     for (content_type, body) in [("image/svg+xml", svg.clone()), ("image/png", svg), ("image/png", large)] {
         let receiver = Receiver::start();
         receiver.sends(move |_| http(200, content_type, &body));

@@ -190,6 +190,9 @@ fn it_ends_with_the_session_and_the_clients_in_it() {
     });
 }
 
+/// What is said, the client, its subject token and type, what else it sends, and the error.
+type Row<'a> = (&'a str, &'a str, (&'a str, &'a str), Vec<(&'a str, &'a str)>, &'a str);
+
 #[test]
 fn refusals_by_name() {
     let app = spawn();
@@ -199,7 +202,7 @@ fn refusals_by_name() {
     let machine = given(app.token_by("gateway", &[("grant_type", "client_credentials")]));
     let (large, holding) =
         (format!(r#"{{"x":"{}"}}"#, "y".repeat(2048)), format!(r#"{{"bearer":"{}"}}"#, tokens.access));
-    let rows: Vec<(&str, &str, (&str, &str), Vec<(&str, &str)>, &str)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("a workload that no rule names", "mail", access, vec![], "unauthorized_client"),
         ("a workload for another rule's tokens", "stock", access, vec![], "invalid_request"),
         ("a gateway does not replace", "gateway", (&token, "txn_token"), vec![], "invalid_request"),

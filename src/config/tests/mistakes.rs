@@ -515,9 +515,7 @@ fn all_mistakes_are_told_together() {
 }
 
 #[test]
-fn exchange_rules_and_trusted_issuers() {
-    const PARTNER: &str = "[trusted_issuers.x]\nissuer = \"https://p.example\"\n";
-    let issuer = |more: &str| format!("{PARTNER}{more}");
+fn exchange_rules() {
     check_files(&[
         (
             "a right over accounts",
@@ -559,6 +557,14 @@ fn exchange_rules_and_trusted_issuers() {
             "[registration]\ngrants = [\"token_exchange\"]",
             "registration.grants (passmint.toml:2): has \"token_exchange\"; leave it out: who exchanges tokens is named by rules, and so declared",
         ),
+    ]);
+}
+
+#[test]
+fn trusted_issuers() {
+    const PARTNER: &str = "[trusted_issuers.x]\nissuer = \"https://p.example\"\n";
+    let issuer = |more: &str| format!("{PARTNER}{more}");
+    check_files(&[
         (
             "trust in oneself",
             "[trusted_issuers.x]\nissuer = \"http://localhost:8080\"",

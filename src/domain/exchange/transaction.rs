@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn refusals_by_name() {
         type Change = fn(&mut Case);
-        let cases: [(&str, fn() -> Case, Change, Refusal); 17] = [
+        type Row = (&'static str, fn() -> Case, Change, Refusal);
+        let cases: [Row; 17] = [
             ("not given", case, |c| c.rule.issues = vec![Issues::AccessToken], Refusal::Kind),
             ("another client", case, |c| c.client.id = "x".into(), Refusal::Client),
             ("a public client", case, |c| c.client = client("orders", ClientKind::Public), Refusal::Public),
