@@ -34,6 +34,8 @@ use crate::domain::text::hex;
 
 /// Most that are asked together: beyond some dozens there is nothing left to share.
 const MOST: usize = 64;
+/// Longest queue: a database that does not answer must not fill the memory with questions.
+const LONGEST: usize = 4096;
 
 /// What a statement does about rows that somebody else has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,13 @@ struct Caller<B: Batch> {
     reply: oneshot::Sender<Reply<B>>,
 }
 
+impl<B: Batch> Caller<B> {
+    /// Whether it waits still. For one that gave up nothing may be done any more: it would be done behind its back.
+    fn is_there(&self) -> bool {
+        !self.reply.is_closed()
+    }
+}
+
 /// What a caller hears.
 enum Reply<B: Batch> {
     Answer(Option<B::Answer>),
@@ -142,13 +151,19 @@ impl<B: Batch> Queue<B> {
     }
 
     /// Queues a caller; gives the lane that has to be opened for it, if one may be.
-    fn join(self: &Arc<Self>, caller: Caller<B>, most_lanes: usize) -> Option<Lane<B>> {
+    fn join(self: &Arc<Self>, caller: Caller<B>, most_lanes: usize) -> Result<Option<Lane<B>>, StorageError> {
         let mut waiting = self.lock();
+        if waiting.callers.len() >= LONGEST {
+            waiting.callers.retain(Caller::is_there);
+            if waiting.callers.len() >= LONGEST {
+                return Err(StorageError::NoConnection(None));
+            }
+        }
         waiting.callers.push_back(caller);
-        (waiting.lanes < most_lanes).then(|| {
+        Ok((waiting.lanes < most_lanes).then(|| {
             waiting.lanes += 1;
             Lane { queue: Arc::clone(self), is_open: true }
-        })
+        }))
     }
 }
 
@@ -168,13 +183,14 @@ impl<B: Batch> Lane<B> {
     /// The next batch. The lane closes under the same lock that finds nobody waiting, so nobody is left behind.
     fn next(&mut self) -> Option<Vec<Caller<B>>> {
         let mut waiting = self.queue.lock();
-        if waiting.callers.is_empty() {
+        let waited = std::iter::from_fn(|| waiting.callers.pop_front()).filter(Caller::is_there);
+        let batch: Vec<_> = waited.take(MOST).collect();
+        if batch.is_empty() {
             waiting.lanes -= 1;
             self.is_open = false;
             return None;
         }
-        let most = waiting.callers.len().min(MOST);
-        Some(waiting.callers.drain(..most).collect())
+        Some(batch)
     }
 }
 
@@ -237,7 +253,7 @@ impl Db {
     /// As [`Db::run`] has them.
     pub async fn ask<B: Batch>(&self, question: B) -> Result<Option<B::Answer>, StorageError> {
         let (reply, answer) = oneshot::channel();
-        if let Some(lane) = B::queue(self.queues()).join(Caller { question, reply }, self.lanes()) {
+        if let Some(lane) = B::queue(self.queues()).join(Caller { question, reply }, self.lanes())? {
             let db = self.clone();
             tokio::task::spawn_blocking(move || lane.run(&db));
         }
@@ -271,4 +287,73 @@ pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (i32, A
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Asked(usize);
+
+    impl Batch for Asked {
+        type Answer = ();
+        const LOCKS: bool = false;
+
+        fn queue(_: &Queues) -> &Arc<Queue<Self>> {
+            unreachable!("these queues are of the tests' own")
+        }
+
+        fn all(_: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
+            Ok(all.iter().map(|_| Some(())).collect())
+        }
+    }
+
+    fn join(queue: &Arc<Queue<Asked>>, number: usize) -> (Option<Lane<Asked>>, oneshot::Receiver<Reply<Asked>>) {
+        let (reply, answer) = oneshot::channel();
+        (queue.join(Caller { question: Asked(number), reply }, 1).unwrap(), answer)
+    }
+
+    fn numbers(batch: Option<Vec<Caller<Asked>>>) -> Vec<usize> {
+        batch.unwrap_or_default().iter().map(|caller| caller.question.0).collect()
+    }
+
+    #[test]
+    fn one_lane_serves_all_that_come_and_then_closes() {
+        let queue = Arc::new(Queue::default());
+        let (lane, _first) = join(&queue, 0);
+        let mut lane = lane.expect("the first opens a lane");
+        let others: Vec<_> = (1..=MOST).map(|number| join(&queue, number)).collect();
+        assert!(others.iter().all(|(lane, _)| lane.is_none()), "there is one");
+        assert_eq!(numbers(lane.next()), (0..MOST).collect::<Vec<_>>());
+        assert_eq!(numbers(lane.next()), [MOST]);
+        assert!(lane.next().is_none());
+        assert!(join(&queue, 0).0.is_some(), "the next opens another");
+    }
+
+    #[test]
+    fn for_those_who_gave_up_nothing_is_done() {
+        let queue = Arc::new(Queue::default());
+        let (lane, first) = join(&queue, 0);
+        let (_, _second) = join(&queue, 1);
+        drop(first);
+        assert_eq!(numbers(lane.unwrap().next()), [1]);
+    }
+
+    #[test]
+    fn a_lane_that_a_panic_took_away_is_replaced() {
+        let queue = Arc::new(Queue::default());
+        drop(join(&queue, 0).0.unwrap());
+        assert!(join(&queue, 1).0.is_some());
+    }
+
+    #[test]
+    fn a_queue_is_never_longer_than_can_be_waited_for() {
+        let queue = Arc::new(Queue::default());
+        let mut waiting: Vec<_> = (0..LONGEST).map(|number| join(&queue, number)).collect();
+        let (reply, _answer) = oneshot::channel();
+        let refused = queue.join(Caller { question: Asked(0), reply }, 1);
+        assert!(matches!(refused, Err(StorageError::NoConnection(None))));
+        waiting.pop();
+        join(&queue, LONGEST);
+    }
 }
