@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
-use super::enrol::look;
+use super::links::{self, look};
 use super::{Site, account_card};
 use crate::account::guards::Guard;
 use crate::ceremony::handlers::Room;
@@ -13,21 +13,18 @@ use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
 use crate::web::limits::{Class, Limits};
-use crate::web::pages::approve::{Approve, ApproveDone, ApproveStart, Line};
+use crate::web::pages::approve::{Approve, Line};
+use crate::web::pages::links::Link;
 use crate::web::pages::{Boot, PageKind};
 
-/// Takes the token from what follows the # of the address: the module posts it.
+/// The page that takes the token out of the address.
 pub async fn start(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let view = ApproveStart { frame: site.frame(&request, None, Boot::default()) };
-    let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
-    site.answer(&request, page)
+    links::start(&request, &site, Link::Approve)
 }
 
 /// Afterwards, where no app waits.
 pub async fn done(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let view = ApproveDone { frame: site.frame(&request, None, Boot::default()) };
-    let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
-    site.answer(&request, page)
+    links::done(&request, &site, Link::Approve)
 }
 
 /// Who asks for what, for which account, and the button; or why not.

@@ -14,6 +14,7 @@ pub mod docs;
 pub mod enrol;
 mod form;
 pub mod forward_auth;
+mod links;
 pub mod logout;
 pub mod passkeys;
 pub mod session_check;

@@ -8,20 +8,6 @@ use askama::Template;
 use super::scopes::AppIdentity;
 use super::{AccountCard, Frame};
 
-/// `GET /approve`: takes the token out of the address, or from a person who pastes it.
-#[derive(Clone, Debug, Template)]
-#[template(path = "approve_start.html")]
-pub struct ApproveStart {
-    /// The frame.
-    pub frame: Frame,
-}
-
-impl ApproveStart {
-    fn title(&self) -> &'static str {
-        self.frame.t().approve_title
-    }
-}
-
 /// One line of what is approved.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -54,19 +40,5 @@ pub struct Approve {
 impl Approve {
     fn title(&self) -> &'static str {
         self.frame.t().approve_title
-    }
-}
-
-/// `GET /approve/done`: for links without a return address.
-#[derive(Clone, Debug, Template)]
-#[template(path = "approve_done.html")]
-pub struct ApproveDone {
-    /// The frame.
-    pub frame: Frame,
-}
-
-impl ApproveDone {
-    fn title(&self) -> &'static str {
-        self.frame.t().approve_done_title
     }
 }

@@ -221,17 +221,19 @@ texts! {
         device_denied_text: "The device got nothing.",
         device_close: "You can close this page.",
 
+        // Links of an app.
+        link_start_text: "Open the link that you were given once more, or paste its last part here, what comes after the #.",
+        link_code: "Last part of the link",
+        link_over_title: "This link is over",
+        link_over_text: "It was used already, has expired or was taken back. Ask for a new one where you got it. Nothing was changed.",
+        link_other_title: "This link is for another account",
+        link_other_text: "Somebody else is signed in here. Sign out first, then open the link again. Nothing was changed.",
+
         // Making a passkey by a link of an app.
         enrol_title: "Make a passkey",
         enrol_text: "Then sign in with your fingerprint, face or screen lock instead of a password.",
         enrol_for: "For this account:",
-        enrol_start_text: "Open the link that you were given once more, or paste its last part here, what comes after the #.",
-        enrol_code: "Last part of the link",
         enrol_done_title: "Your passkey is ready",
-        enrol_over_title: "This link is over",
-        enrol_over_text: "It was used already, has expired or was taken back. Ask for a new one where you got it. Nothing was changed.",
-        enrol_other_title: "This link is for another account",
-        enrol_other_text: "Somebody else is signed in here. Sign out first, then open the link again. Nothing was changed.",
         enrol_have_title: "There is a passkey already",
         enrol_have_text: "This account has a passkey, and the link may not add another. Sign in with it. Nothing was changed.",
 
@@ -239,7 +241,6 @@ texts! {
         approve_title: "Approve with your passkey",
         approve_button: "Approve with a passkey",
         approve_warning: "Read it again. Approve only what you started yourself. Support staff never ask for this.",
-        approve_start_text: "Open the link that you were given once more, or paste its last part here, what comes after the #.",
         approve_none_title: "There is no passkey to approve with",
         approve_none_text: "This account has no passkey here yet. Nothing was approved.",
         approve_done_title: "Approved",

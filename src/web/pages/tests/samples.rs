@@ -6,12 +6,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::account::{Activity, Done, Entry, Happened, Overview, Said, SessionCard, Sessions};
-use super::super::approve::{Approve, ApproveDone, ApproveStart, Line};
+use super::super::approve::{Approve, Line};
 use super::super::confirm::{Confirm, Reason};
 use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
-use super::super::enrol::{Enrol, EnrolDone, EnrolRefused, EnrolStart, LinkProblem};
+use super::super::enrol::Enrol;
 use super::super::error::{ErrorPage, Kind};
+use super::super::links::{Link, LinkDone, LinkProblem, LinkRefused, LinkStart};
 use super::super::logout::SignedOut;
 use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
 use super::super::scopes::{AppIdentity, Trust};
@@ -229,21 +230,21 @@ fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
         token: "pmt_token".into(),
         cancel: "https://shop.example/?error=access_denied".into(),
     };
-    let refused = |problem| EnrolRefused { frame: frame(), problem }.render();
+    let refused = |problem| LinkRefused { frame: frame(), problem }.render();
     vec![
-        ("enrol-start", EnrolStart { frame: frame_for(PageKind::Plain) }.render()),
+        ("enrol-start", LinkStart { frame: frame_for(PageKind::Plain), link: Link::Enrol }.render()),
         ("enrol", asked("Acme Shop").render()),
         ("enrol-hostile", asked(HOSTILE).render()),
-        ("enrol-done", EnrolDone { frame: frame() }.render()),
+        ("enrol-done", LinkDone { frame: frame(), link: Link::Enrol }.render()),
         ("enrol-over", refused(LinkProblem::Over)),
         ("enrol-other", refused(LinkProblem::OtherAccount)),
         ("enrol-have", refused(LinkProblem::HasPasskey)),
         ("approve-none", refused(LinkProblem::NoPasskey)),
-        ("approve-start", ApproveStart { frame: frame_for(PageKind::Plain) }.render()),
+        ("approve-start", LinkStart { frame: frame_for(PageKind::Plain), link: Link::Approve }.render()),
         ("approve", approve("Pay 100.00 EUR to Acme", "100.00 EUR").render()),
         ("approve-hostile", approve(HOSTILE, HOSTILE).render()),
         ("approve-bare", Approve { details: vec![], ..approve("Delete the archive", "") }.render()),
-        ("approve-done", ApproveDone { frame: frame() }.render()),
+        ("approve-done", LinkDone { frame: frame(), link: Link::Approve }.render()),
     ]
 }
 
