@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 use super::StorageError;
 use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::sessions::claims_of;
-use super::sign_in::NewFamily;
+use super::sign_in::{FamilyRow, NewFamily};
 use crate::batch_statement;
 use crate::clock::Time;
 use crate::domain::audit::Event;
-use crate::domain::id::{FamilyId, SessionId, UserId};
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::TokenDigest;
 
 /// A redemption about to be made.
@@ -67,15 +67,8 @@ struct Row<'a> {
     amr: &'a [String],
     class: Option<&'a str>,
     auth_time: Time,
-    family: Option<FamilyId>,
-    scope: Option<&'a str>,
-    audience: Option<&'a [String]>,
-    #[serde(serialize_with = "batch::optional_digest")]
-    leaf: Option<TokenDigest>,
-    leaf_key: Option<&'a str>,
-    leaf_expires_at: Option<Time>,
-    family_ends_at: Option<Time>,
-    jkt: Option<&'a str>,
+    #[serde(flatten)]
+    family: Option<FamilyRow<'a>>,
     tells_client: bool,
     kind: &'static str,
     asked_from: Option<&'a str>,
@@ -85,7 +78,7 @@ struct Row<'a> {
 
 impl<'a> From<&'a Redemption> for Row<'a> {
     fn from(redemption: &'a Redemption) -> Self {
-        let (family, event) = (redemption.family.as_ref(), &redemption.event);
+        let event = &redemption.event;
         Self {
             digest: redemption.digest,
             client: &redemption.client,
@@ -97,14 +90,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             amr: &redemption.amr,
             class: redemption.credential_class.as_deref(),
             auth_time: redemption.auth_time,
-            family: family.map(|family| family.id),
-            scope: family.map(|family| family.scope.as_str()),
-            audience: family.map(|family| family.audience.as_slice()),
-            leaf: family.map(|family| family.leaf),
-            leaf_key: family.map(|family| family.leaf_key.as_str()),
-            leaf_expires_at: family.map(|family| family.leaf_expires_at),
-            family_ends_at: family.map(|family| family.ends_at),
-            jkt: family.and_then(|family| family.jkt.as_deref()),
+            family: redemption.family.as_ref().map(FamilyRow::from),
             tells_client: redemption.tells_client,
             kind: event.kind.as_str(),
             asked_from: event.origin.address_class.as_deref(),

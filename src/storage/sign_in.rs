@@ -110,6 +110,35 @@ pub struct NewSignIn {
     pub event: Event,
 }
 
+/// A family as the statements read it that begin one.
+#[derive(Serialize)]
+pub(super) struct FamilyRow<'a> {
+    family: FamilyId,
+    scope: &'a str,
+    audience: &'a [String],
+    #[serde(serialize_with = "batch::digest")]
+    leaf: TokenDigest,
+    leaf_key: &'a str,
+    leaf_expires_at: Time,
+    family_ends_at: Time,
+    jkt: Option<&'a str>,
+}
+
+impl<'a> From<&'a NewFamily> for FamilyRow<'a> {
+    fn from(family: &'a NewFamily) -> Self {
+        Self {
+            family: family.id,
+            scope: &family.scope,
+            audience: &family.audience,
+            leaf: family.leaf,
+            leaf_key: &family.leaf_key,
+            leaf_expires_at: family.leaf_expires_at,
+            family_ends_at: family.ends_at,
+            jkt: family.jkt.as_deref(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct SignInRow<'a> {
     passkey: PasskeyId,
@@ -132,15 +161,8 @@ struct SignInRow<'a> {
     ends_at: Time,
     tells_client: bool,
     hook_claims: Option<&'a Map<String, Value>>,
-    family: Option<FamilyId>,
-    scope: Option<&'a str>,
-    audience: Option<&'a [String]>,
-    #[serde(serialize_with = "batch::optional_digest")]
-    leaf: Option<TokenDigest>,
-    leaf_key: Option<&'a str>,
-    leaf_expires_at: Option<Time>,
-    family_ends_at: Option<Time>,
-    jkt: Option<&'a str>,
+    #[serde(flatten)]
+    family: Option<FamilyRow<'a>>,
     kind: &'static str,
     user_agent: Option<&'a str>,
     address_class: Option<&'a str>,
@@ -151,7 +173,6 @@ struct SignInRow<'a> {
 impl<'a> From<&'a NewSignIn> for SignInRow<'a> {
     fn from(new: &'a NewSignIn) -> Self {
         let NewSignIn { assertion, session, family, event } = new;
-        let family = family.as_ref();
         Self {
             passkey: assertion.passkey,
             person: assertion.user,
@@ -172,14 +193,7 @@ impl<'a> From<&'a NewSignIn> for SignInRow<'a> {
             ends_at: session.ends_at,
             tells_client: session.tells_client,
             hook_claims: Some(&session.hook_claims).filter(|claims| !claims.is_empty()),
-            family: family.map(|family| family.id),
-            scope: family.map(|family| family.scope.as_str()),
-            audience: family.map(|family| family.audience.as_slice()),
-            leaf: family.map(|family| family.leaf),
-            leaf_key: family.map(|family| family.leaf_key.as_str()),
-            leaf_expires_at: family.map(|family| family.leaf_expires_at),
-            family_ends_at: family.map(|family| family.ends_at),
-            jkt: family.and_then(|family| family.jkt.as_deref()),
+            family: family.as_ref().map(FamilyRow::from),
             kind: event.kind.as_str(),
             user_agent: event.origin.user_agent.as_deref(),
             address_class: event.origin.address_class.as_deref(),
