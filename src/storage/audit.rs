@@ -71,6 +71,8 @@ statement! {
 impl Batch for Event {
     type Answer = ();
     const LOCKS: bool = false;
+    // The refusal was given, or the token is out there, whether or not its caller still listens.
+    const EVEN_IF_GONE: bool = true;
 
     fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
         &queues.events

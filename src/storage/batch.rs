@@ -4,16 +4,18 @@
 //! next batch. So a lightly loaded server is as quick as without, and a loaded one pays for planning, messages, threads and
 //! the write to the disk once for a batch instead of once for each.
 //!
-//! What must always hold: a batch is one statement, so it is done whole or not at all; it waits for nobody's lock while it holds
-//! others (`SKIP LOCKED`), so it can take part in no deadlock; and what it leaves alone — locked rows, conditions that do not
-//! hold, the second of two for one row — is tried again by itself, where its caller alone waits and learns why not.
+//! What must always hold: a batch is one statement, so it is done whole or not at all; it waits for nobody's row while it holds
+//! others (`SKIP LOCKED`), so batches cannot lock each other out; what it leaves alone — locked rows, conditions that do not
+//! hold, the second of two for one row — is tried again by itself, where its caller alone waits and learns why not; and a batch
+//! that hangs holds up nobody but its own callers.
 //!
 //! To add a question: a type with [`Batch`], and its [`Queue`] in [`Queues`]. Its statement ([`batch_statement!`]) reads its rows
 //! from JSON ([`rows`]), finds each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a lock, which PostgreSQL cannot turn
 //! round into a walk through the whole table, and changes only rows that it has locked so.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::PgConnection;
 use diesel::r2d2::R2D2Connection as _;
@@ -53,6 +55,9 @@ pub trait Batch: Send + Sized + 'static {
 
     /// Whether its statement locks rows. What locks none is answered for good at the first try.
     const LOCKS: bool;
+
+    /// Whether it is done also for a caller that gave up: what tells of something that has happened already.
+    const EVEN_IF_GONE: bool = false;
 
     /// Where the callers of this kind wait.
     fn queue(queues: &Queues) -> &Arc<Queue<Self>>;
@@ -114,8 +119,10 @@ pub struct Queue<B: Batch>(Mutex<Waiting<B>>);
 
 struct Waiting<B: Batch> {
     callers: VecDeque<Caller<B>>,
-    /// Batches under way.
-    lanes: usize,
+    /// The lanes at work, each with the time at which it took its last batch.
+    lanes: HashMap<u64, Instant>,
+    /// Lanes ever opened: the next one's number.
+    opened: u64,
 }
 
 struct Caller<B: Batch> {
@@ -124,9 +131,10 @@ struct Caller<B: Batch> {
 }
 
 impl<B: Batch> Caller<B> {
-    /// Whether it waits still. For one that gave up nothing may be done any more: it would be done behind its back.
+    /// Whether it is to be served. For one that gave up nothing may be done any more, as a rule: it would be done behind its
+    /// back.
     fn is_there(&self) -> bool {
-        !self.reply.is_closed()
+        B::EVEN_IF_GONE || !self.reply.is_closed()
     }
 }
 
@@ -141,7 +149,7 @@ enum Reply<B: Batch> {
 
 impl<B: Batch> Default for Queue<B> {
     fn default() -> Self {
-        Self(Mutex::new(Waiting { callers: VecDeque::new(), lanes: 0 }))
+        Self(Mutex::new(Waiting { callers: VecDeque::new(), lanes: HashMap::new(), opened: 0 }))
     }
 }
 
@@ -150,8 +158,14 @@ impl<B: Batch> Queue<B> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a caller; gives the lane that has to be opened for it, if one may be.
-    fn join(self: &Arc<Self>, caller: Caller<B>, most_lanes: usize) -> Result<Option<Lane<B>>, StorageError> {
+    /// Queues a caller; gives the lane that has to be opened for it, if one may be. A lane whose batch has been under way for
+    /// longer than `patience` has lost its database, and another takes its place.
+    fn join(
+        self: &Arc<Self>,
+        caller: Caller<B>,
+        most_lanes: usize,
+        patience: Duration,
+    ) -> Result<Option<Lane<B>>, StorageError> {
         let mut waiting = self.lock();
         if waiting.callers.len() >= LONGEST {
             waiting.callers.retain(Caller::is_there);
@@ -160,9 +174,12 @@ impl<B: Batch> Queue<B> {
             }
         }
         waiting.callers.push_back(caller);
-        Ok((waiting.lanes < most_lanes).then(|| {
-            waiting.lanes += 1;
-            Lane { queue: Arc::clone(self), is_open: true }
+        waiting.lanes.retain(|_, since| since.elapsed() < patience);
+        Ok((waiting.lanes.len() < most_lanes).then(|| {
+            waiting.opened += 1;
+            let number = waiting.opened;
+            waiting.lanes.insert(number, Instant::now());
+            Lane { queue: Arc::clone(self), number }
         }))
     }
 }
@@ -170,26 +187,27 @@ impl<B: Batch> Queue<B> {
 /// One worker at a queue, until it is empty.
 struct Lane<B: Batch> {
     queue: Arc<Queue<B>>,
-    is_open: bool,
+    number: u64,
 }
 
 impl<B: Batch> Lane<B> {
-    fn run(mut self, db: &Db) {
+    fn run(self, db: &Db) {
         while let Some(callers) = self.next() {
             serve(db, callers);
         }
     }
 
     /// The next batch. The lane closes under the same lock that finds nobody waiting, so nobody is left behind.
-    fn next(&mut self) -> Option<Vec<Caller<B>>> {
+    fn next(&self) -> Option<Vec<Caller<B>>> {
         let mut waiting = self.queue.lock();
         let waited = std::iter::from_fn(|| waiting.callers.pop_front()).filter(Caller::is_there);
         let batch: Vec<_> = waited.take(MOST).collect();
         if batch.is_empty() {
-            waiting.lanes -= 1;
-            self.is_open = false;
+            waiting.lanes.remove(&self.number);
             return None;
         }
+        // One that had been given up and goes on counts again.
+        waiting.lanes.insert(self.number, Instant::now());
         Some(batch)
     }
 }
@@ -197,9 +215,7 @@ impl<B: Batch> Lane<B> {
 /// A lane that a panic took away must not count for ever.
 impl<B: Batch> Drop for Lane<B> {
     fn drop(&mut self) {
-        if self.is_open {
-            self.queue.lock().lanes -= 1;
-        }
+        self.queue.lock().lanes.remove(&self.number);
     }
 }
 
@@ -253,7 +269,8 @@ impl Db {
     /// As [`Db::run`] has them.
     pub async fn ask<B: Batch>(&self, question: B) -> Result<Option<B::Answer>, StorageError> {
         let (reply, answer) = oneshot::channel();
-        if let Some(lane) = B::queue(self.queues()).join(Caller { question, reply }, self.lanes())? {
+        let caller = Caller { question, reply };
+        if let Some(lane) = B::queue(self.queues()).join(caller, self.lanes(), self.answer_within())? {
             let db = self.clone();
             tokio::task::spawn_blocking(move || lane.run(&db));
         }
@@ -293,6 +310,8 @@ pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (i32, A
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     struct Asked(usize);
 
     impl Batch for Asked {
@@ -309,8 +328,16 @@ mod tests {
     }
 
     fn join(queue: &Arc<Queue<Asked>>, number: usize) -> (Option<Lane<Asked>>, oneshot::Receiver<Reply<Asked>>) {
+        join_within(queue, number, PATIENCE)
+    }
+
+    fn join_within(
+        queue: &Arc<Queue<Asked>>,
+        number: usize,
+        patience: Duration,
+    ) -> (Option<Lane<Asked>>, oneshot::Receiver<Reply<Asked>>) {
         let (reply, answer) = oneshot::channel();
-        (queue.join(Caller { question: Asked(number), reply }, 1).unwrap(), answer)
+        (queue.join(Caller { question: Asked(number), reply }, 1, patience).unwrap(), answer)
     }
 
     fn numbers(batch: Option<Vec<Caller<Asked>>>) -> Vec<usize> {
@@ -321,7 +348,7 @@ mod tests {
     fn one_lane_serves_all_that_come_and_then_closes() {
         let queue = Arc::new(Queue::default());
         let (lane, _first) = join(&queue, 0);
-        let mut lane = lane.expect("the first opens a lane");
+        let lane = lane.expect("the first opens a lane");
         let others: Vec<_> = (1..=MOST).map(|number| join(&queue, number)).collect();
         assert!(others.iter().all(|(lane, _)| lane.is_none()), "there is one");
         assert_eq!(numbers(lane.next()), (0..MOST).collect::<Vec<_>>());
@@ -340,6 +367,21 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_that_hangs_holds_up_only_its_own_batch() {
+        let queue = Arc::new(Queue::default());
+        let (hanging, _first) = join(&queue, 0);
+        let hanging = hanging.unwrap();
+        assert_eq!(numbers(hanging.next()), [0]);
+        let (other, _second) = join_within(&queue, 1, Duration::ZERO);
+        let other = other.expect("another in its place");
+        assert_eq!(numbers(other.next()), [1]);
+        // It comes back, finds nothing to do, and takes nobody's place away.
+        assert!(hanging.next().is_none());
+        drop(hanging);
+        assert!(join(&queue, 2).0.is_none(), "the other is at work");
+    }
+
+    #[test]
     fn a_lane_that_a_panic_took_away_is_replaced() {
         let queue = Arc::new(Queue::default());
         drop(join(&queue, 0).0.unwrap());
@@ -351,7 +393,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut waiting: Vec<_> = (0..LONGEST).map(|number| join(&queue, number)).collect();
         let (reply, _answer) = oneshot::channel();
-        let refused = queue.join(Caller { question: Asked(0), reply }, 1);
+        let refused = queue.join(Caller { question: Asked(0), reply }, 1, PATIENCE);
         assert!(matches!(refused, Err(StorageError::NoConnection(None))));
         waiting.pop();
         join(&queue, LONGEST);

@@ -1,4 +1,5 @@
-//! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads.
+//! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads, but for the few
+//! lanes of [`batch`](super::batch).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -223,13 +223,16 @@ batch_statement! {
               AND (may_repeat OR first_use_pending OR sign_count < counter OR (sign_count = 0 AND counter = 0))
             FOR NO KEY UPDATE",
     "   ) AS held ON held.user_id = owner.id
+    ), lowest AS (
+        -- Of two answers of one passkey the other goes alone, after this one: in the other order it would look like a clone's.
+        SELECT DISTINCT ON (passkey) * FROM live ORDER BY passkey, counter, n
     ), used AS (
         UPDATE credentials
         SET sign_count = CASE WHEN first_use_pending THEN counter ELSE greatest(sign_count, counter) END,
             user_verified = user_verified OR verified, backup_eligible = eligible, backup_state = backed_up,
             last_used_at = now, first_use_pending = false, backup_flags_known = true
-        FROM live
-        WHERE credentials.id = live.passkey AND credentials.id = ANY (ARRAY(SELECT passkey FROM live))
+        FROM lowest AS live
+        WHERE credentials.id = live.passkey AND credentials.id = ANY (ARRAY(SELECT passkey FROM lowest))
         RETURNING n
     ), done AS MATERIALIZED (
         SELECT live.* FROM live JOIN used USING (n)
