@@ -12,26 +12,30 @@ use super::StorageError;
 use super::batch::{self, Batch, Locked, Queue, Queues};
 use super::credentials::Texts;
 use super::schema::{refresh_tokens, sessions, users};
-use super::sessions::claims_of;
+use super::sessions::{self as session_rows, claims_of};
 use super::sign_in::NewFamily;
 use super::users::{self as people, UserColumns, UserRow, user_columns};
 use crate::clock::Time;
+use crate::domain::exchange::Origin;
 use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::refresh::{Family, Standing};
+use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::{User, UserStatus};
 use crate::{batch_statement, statement};
 
 /// A rotation about to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rotation {
     /// The family.
     pub family: FamilyId,
     /// The client that presented the token.
     pub client: String,
     /// Digest of the presented token's `jti`.
+    #[serde(serialize_with = "batch::digest")]
     pub presented: TokenDigest,
     /// Digest of its successor's; the same again for a token that stays.
+    #[serde(serialize_with = "batch::digest")]
     pub successor: TokenDigest,
     /// Key id the successor will be signed with; none for a token that stays.
     pub successor_key: Option<String>,
@@ -54,25 +58,12 @@ pub struct Rotated {
     pub hook_claims: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct RotationRow<'a> {
-    family: Uuid,
-    #[serde(serialize_with = "batch::digest")]
-    presented: TokenDigest,
-    client: &'a str,
-    #[serde(serialize_with = "batch::digest")]
-    successor: TokenDigest,
-    key: Option<&'a str>,
-    expires_at: Time,
-    now: Time,
-}
-
 batch_statement! {
     RotateTogether, RotateAlone -> (Integer, Timestamptz, Bool, Nullable<Jsonb>, UserColumns),
     concat!(
         ", rotation AS (
             SELECT * FROM json_to_recordset($1::json) AS rotation (n int, family uuid, presented bytea, client text,
-                successor bytea, key text, expires_at timestamptz, now timestamptz)
+                successor bytea, successor_key text, successor_expires_at timestamptz, now timestamptz)
         ), users AS MATERIALIZED (
             SELECT rotation.*, hook_claims, ", user_columns!(), " FROM rotation
             CROSS JOIN LATERAL (
@@ -90,8 +81,8 @@ batch_statement! {
         ), rotated AS (
             UPDATE refresh_tokens
             SET previous_digest = leaf_digest, rotated_at = rotation.now, leaf_digest = successor,
-                leaf_key = coalesce(key, leaf_key), leaf_issued_at = rotation.now,
-                leaf_expires_at = least(rotation.expires_at, refresh_tokens.ends_at), generation = generation + 1
+                leaf_key = coalesce(successor_key, leaf_key), leaf_issued_at = rotation.now,
+                leaf_expires_at = least(successor_expires_at, refresh_tokens.ends_at), generation = generation + 1
             FROM users AS rotation
             WHERE refresh_tokens.family = rotation.family AND refresh_tokens.family = ANY (ARRAY(SELECT family FROM users))
             RETURNING n, leaf_expires_at, offline
@@ -103,31 +94,25 @@ batch_statement! {
 /// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
 /// exactly one of any number of callers succeeds.
 impl Batch for Rotation {
-    type Answer = Rotated;
+    /// A person's row that does not read is the fault of that one alone: the others' tokens are rotated already.
+    type Answer = Result<Rotated, StorageError>;
     const LOCKS: bool = true;
 
     fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
         &queues.rotations
     }
 
-    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Rotated>>, StorageError> {
-        let rows = batch::rows(all.iter().map(|rotation| RotationRow {
-            family: rotation.family.uuid(),
-            presented: rotation.presented,
-            client: &rotation.client,
-            successor: rotation.successor,
-            key: rotation.successor_key.as_deref(),
-            expires_at: rotation.successor_expires_at,
-            now: rotation.now,
-        }))?;
+    fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
+        let rows = batch::rows(all.iter())?;
         let rotated: Vec<(i32, Time, bool, Option<Value>, UserRow)> = match locked {
             Locked::Skipped => RotateTogether { rows }.load(conn)?,
             Locked::Awaited => RotateAlone { rows }.load(conn)?,
         };
         let rotated = rotated.into_iter().map(|(n, leaf_expires_at, offline, claims, user)| {
-            Ok((n, Rotated { leaf_expires_at, offline, user: user.try_into()?, hook_claims: claims_of(claims) }))
+            let user = User::try_from(user);
+            (n, user.map(|user| Rotated { leaf_expires_at, offline, user, hook_claims: claims_of(claims) }))
         });
-        Ok(batch::in_order(all.len(), rotated.collect::<Result<Vec<_>, StorageError>>()?))
+        Ok(batch::in_order(all.len(), rotated))
     }
 }
 
@@ -188,6 +173,46 @@ pub fn owner(conn: &mut PgConnection, id: FamilyId) -> Result<Option<UserId>, St
     let owner: Option<Uuid> =
         refresh_tokens::table.find(id.uuid()).select(refresh_tokens::user_id).first(conn).optional()?;
     Ok(owner.map(Into::into))
+}
+
+/// An exchange that was made.
+#[derive(Clone, Debug)]
+pub struct MadeExchange {
+    /// By this client.
+    pub client: String,
+    /// For these audiences.
+    pub audience: Vec<String>,
+    /// With these scopes.
+    pub scopes: Scopes,
+    /// What it was made of.
+    pub origin: Origin,
+}
+
+statement! {
+    ExchangesBefore { family: Uuid => SqlUuid } -> (SqlUuid, Text, Array<Text>, Text, Jsonb),
+    "SELECT family, client_id, audience, scope, origin FROM (
+        WITH RECURSIVE before AS (
+            SELECT parent, 1 AS step FROM refresh_tokens WHERE family = $1
+            UNION ALL
+            SELECT later.parent, step + 1 FROM refresh_tokens AS later JOIN before ON later.family = before.parent
+        )
+        SELECT * FROM before
+    ) AS before
+    JOIN refresh_tokens ON family = before.parent
+    WHERE origin IS NOT NULL ORDER BY step"
+}
+
+/// The exchanges that gave the grants that a family came from, the nearest first: each must still hold.
+pub fn exchanges_before(conn: &mut PgConnection, id: FamilyId) -> Result<Vec<MadeExchange>, StorageError> {
+    type Found = (Uuid, String, Vec<String>, String, Value);
+    let rows: Vec<Found> = ExchangesBefore { family: id.uuid() }.load(conn)?;
+    let read = |(family, client, audience, scope, origin): Found| {
+        let corrupt = |fault: &dyn std::fmt::Display| StorageError::corrupt("refresh_tokens", family, fault);
+        let scopes = Scopes::parse(&scope).map_err(|fault| corrupt(&fault))?;
+        let origin = serde_json::from_value(origin).map_err(|fault| corrupt(&fault))?;
+        Ok(MadeExchange { client, audience, scopes, origin })
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// A family, whatever its state.
@@ -271,13 +296,14 @@ pub fn revoke(
 /// Why a family ended that hung on another grant.
 const PARENT_ENDED: &str = "the grant that it came from was revoked";
 
-/// Revokes what was exchanged for tokens of a grant, and what was exchanged for tokens of that. Call it in the transaction
+/// Revokes what was exchanged for tokens of a grant or with one of them as the actor's, and what was exchanged for tokens of
+/// that. Call it in the transaction
 /// that revokes the grant.
 pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -> Result<(), StorageError> {
     lock_descendants(conn, grant.uuid())?;
     // A statement for itself, which sees what was begun until the lock was had.
     let children: Vec<Uuid> = refresh_tokens::table
-        .filter(refresh_tokens::parent.eq(grant.uuid()))
+        .filter(refresh_tokens::parent.eq(grant.uuid()).or(refresh_tokens::actor_grant.eq(grant.uuid())))
         .filter(refresh_tokens::revoked_at.is_null())
         .select(refresh_tokens::family)
         .load(conn)?;
@@ -294,7 +320,7 @@ fn lock_descendants(conn: &mut PgConnection, parent: Uuid) -> Result<(), Storage
 }
 
 /// Where a family hangs that an exchange begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stem {
     /// The session of the subject token, with which it lives.
     pub session: SessionId,
@@ -302,6 +328,10 @@ pub struct Stem {
     pub borrowed: bool,
     /// The grant of the subject token, with which it ends.
     pub parent: Option<Uuid>,
+    /// The grant of the actor token, with which it ends too.
+    pub actor_grant: Option<Uuid>,
+    /// The exchange: what is exchanged further for tokens of the family hangs on it as well.
+    pub origin: Origin,
 }
 
 statement! {
@@ -309,18 +339,19 @@ statement! {
         family: Uuid => SqlUuid, session: Uuid => SqlUuid, borrowed: bool => Bool, parent: Option<Uuid> => Nullable<SqlUuid>,
         client: String => Text, scope: String => Text, audience: Vec<String> => Array<Text>, leaf: Vec<u8> => Binary,
         leaf_key: String => Text, leaf_expires_at: Time => Timestamptz, ends_at: Time => Timestamptz,
-        jkt: Option<String> => Nullable<Text>, now: Time => Timestamptz,
+        jkt: Option<String> => Nullable<Text>, now: Time => Timestamptz, actor_grant: Option<Uuid> => Nullable<SqlUuid>,
+        origin: Value => Jsonb,
     } -> SqlUuid,
     ", alive AS (
         SELECT sessions.id, user_id FROM sessions JOIN users ON users.id = sessions.user_id
         WHERE sessions.id = $2 AND revoked_at IS NULL AND ends_at > $13 AND status = 'active'
-          AND NOT EXISTS (SELECT FROM revoked_tokens WHERE revoked_tokens.id = $4)
-          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE refresh_tokens.family = $4 AND refresh_tokens.revoked_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM revoked_tokens WHERE revoked_tokens.id IN ($4, $14))
+          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE refresh_tokens.family IN ($4, $14) AND refresh_tokens.revoked_at IS NOT NULL)
         FOR SHARE
     )
     INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
-        leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, parent, borrows_session)
-    SELECT $1, user_id, id, $5, $6, $7, $8, $9, $13, $10, $13, $11, $12, $4, $3 FROM alive
+        leaf_issued_at, leaf_expires_at, created_at, ends_at, jkt, parent, borrows_session, actor_grant, origin)
+    SELECT $1, user_id, id, $5, $6, $7, $8, $9, $13, $10, $13, $11, $12, $4, $3, $14, $15 FROM alive
     RETURNING family"
 }
 
@@ -333,9 +364,14 @@ pub fn begin_exchanged(
     stem: &Stem,
     now: Time,
 ) -> Result<bool, StorageError> {
-    if let Some(parent) = stem.parent {
-        lock_descendants(conn, parent)?;
+    // In the order in which a revocation locks: the session, then what hangs on a grant.
+    if !session_rows::hold_live(conn, stem.session, now)? {
+        return Ok(false);
     }
+    let mut grants: Vec<Uuid> = stem.parent.into_iter().chain(stem.actor_grant).collect();
+    grants.sort_unstable();
+    grants.into_iter().try_for_each(|grant| lock_descendants(conn, grant))?;
+    let origin = serde_json::to_value(&stem.origin);
     let statement = Begin {
         family: family.id.uuid(),
         session: stem.session.uuid(),
@@ -350,6 +386,8 @@ pub fn begin_exchanged(
         ends_at: family.ends_at,
         jkt: family.jkt.clone(),
         now,
+        actor_grant: stem.actor_grant,
+        origin: origin.map_err(|fault| StorageError::corrupt("refresh_tokens", family.id, fault))?,
     };
     Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
 }

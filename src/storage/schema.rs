@@ -196,6 +196,8 @@ diesel::table! {
         offline -> Bool,
         parent -> Nullable<Uuid>,
         borrows_session -> Bool,
+        actor_grant -> Nullable<Uuid>,
+        origin -> Nullable<Jsonb>,
     }
 }
 

@@ -251,7 +251,7 @@ fn it_ends_with_the_session_the_account_and_what_it_came_from() {
 fn it_ends_when_the_person_allows_the_app_no_more() {
     const RULE: &str = "[exchange_rules.shop]\nclients = [\"shop\"]\nsubject_types = [\"access_token\", \"id_token\"]\n\
                         new_audiences = [\"https://more.example\"]\n\
-                        new_scopes = [\"openid\"]\nrefreshable = true\n";
+                        new_scopes = [\"openid\"]\nactor = \"allowed\"\nrefreshable = true\n";
     let shop = oidc::CLIENTS.find("[clients.shop]").unwrap();
     let (before, after) = oidc::CLIENTS.split_at(shop);
     let after = after.replacen("\"refresh_token\"]", "\"refresh_token\", \"token_exchange\"]", 1);
@@ -282,6 +282,24 @@ fn it_ends_when_the_person_allows_the_app_no_more() {
     for token in [by_access, by_id] {
         refresh(&token).expect_oauth(400, "invalid_grant");
     }
+
+    // The person who acts allows it no more, and stays signed in.
+    let again = oidc::redeem(&app, "shop", &allow(&mut browser, &Ask::of("shop")));
+    let (mut agent, _) = app.person();
+    let acting = oidc::redeem(&app, "shop", &allow(&mut agent, &Ask::of("shop")));
+    let (_, token) = pair(by_shop(&[
+        ("grant_type", EXCHANGE),
+        ("subject_token", &again.access),
+        ("subject_token_type", ACCESS),
+        ("actor_token", &acting.access),
+        ("actor_token_type", ACCESS),
+        ("audience", "https://more.example"),
+        ("scope", "openid"),
+    ]));
+    let (access, token) = pair(refresh(&token));
+    assert_eq!(claims(&access)["act"]["sub"], claims(&acting.access)["sub"]);
+    agent.call("DELETE", "/v1/me/consents/shop", None).expect(200);
+    refresh(&token).expect_oauth(400, "invalid_grant");
 }
 
 /// The rule is asked again by each use: on a server with another configuration, the same token gets what that one says.
@@ -349,8 +367,18 @@ fn it_ends_with_the_clients_and_the_person_who_act() {
     let (access, token) = pair(ask(&app, "orders", &tokens.access, &acting));
     assert_eq!(claims(&access)["act"]["sub"], claims(&agent.access)["sub"]);
     let (_, token) = pair(refresh(&app, "orders", &token));
+    let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
+    let (_, further) = pair(refresh(&app, "stock", &further));
     revoke(&app, "orders", &agent.refresh);
     refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
+    refresh(&app, "stock", &further).expect_oauth(400, "invalid_grant");
+
+    // What was exchanged further hangs on the rule of the exchange before it, too.
+    let (access, _) = to_stock(&app, &tokens);
+    let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
+    let without = app.twin_with(&format!("{CONFIG}{NEXT}"));
+    refresh(&without, "stock", &further).expect_oauth(400, "invalid_grant");
+    refresh(&app, "stock", &further).expect(200);
 
     let (access, _) = to_stock(&app, &tokens);
     let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
@@ -380,25 +408,34 @@ fn of_64_at_once_on_two_servers_all_get_one_successor() {
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE client_id = 'orders' AND generation = 1"), 3);
 }
 
-/// The parent is revoked while others exchange its tokens: whoever comes between, nothing of it is left alive.
+/// The parent is revoked while others exchange its tokens: whoever comes between, nothing of it is left alive. Once it lives in
+/// a borrowed session, and once its own session ends with it.
 #[test]
 fn nothing_outlives_a_grant_that_is_revoked_while_it_is_exchanged() {
     let app = spawn();
-    for round in 0..5 {
+    for round in 0..6 {
         let (_, _, tokens) = person(&app);
+        // A refreshed token names its grant.
+        let tokens = Tokens::of(&app.client("page").refresh(&tokens.refresh).expect(200).json());
         let (access, token) = to_stock(&app, &tokens);
+        let of_the_app = round % 2 == 0;
+        let (client, subject, target) =
+            if of_the_app { ("orders", &tokens.access, STOCK) } else { ("stock", &access, PRICES) };
         let exchanged = at_once(16, |number| {
-            if number == 7 {
-                revoke(&app, "orders", &token);
-                return None;
+            match (number, of_the_app) {
+                (7, true) => drop(app.client("page").revoke(&tokens.refresh).expect(200)),
+                (7, false) => revoke(&app, "orders", &token),
+                _ => {
+                    let reply = ask(&app, client, subject, &[("audience", target)]);
+                    return (reply.status == 200).then(|| pair(reply).1);
+                }
             }
-            let reply = ask(&app, "stock", &access, &[("audience", PRICES)]);
-            (reply.status == 200).then(|| pair(reply).1)
+            None
         });
         for late in exchanged.into_iter().flatten() {
-            refresh(&app, "stock", &late).expect_oauth(400, "invalid_grant");
+            refresh(&app, client, &late).expect_oauth(400, "invalid_grant");
         }
-        let alive = "SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL AND client_id = 'stock'";
+        let alive = "SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL AND client_id <> 'page'";
         assert_eq!(app.count(alive), 0, "round {round}");
     }
 }

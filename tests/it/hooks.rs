@@ -107,6 +107,53 @@ fn what_a_hook_adds_is_in_every_token_and_stays() {
     assert_eq!(hooked.asked().len(), asked, "a refresh is no sign-in");
 }
 
+/// What a hook says is for the app that the person signed in to, not for whom its tokens are handed on to.
+#[test]
+fn what_is_exchanged_for_our_tokens_has_none_of_it_and_nor_has_its_refresh() {
+    const FURTHER: &str = r#"
+[clients.page]
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid", "read"]
+audiences = ["https://orders.example"]
+
+[clients.orders]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["token_exchange", "refresh_token"]
+scopes = ["read"]
+audiences = ["https://stock.example"]
+
+[exchange_rules.days]
+clients = ["orders"]
+subject_audiences = ["https://orders.example"]
+new_audiences = ["https://stock.example"]
+scopes = ["read"]
+impersonation = true
+refreshable = true
+"#;
+    let hooked = Hooked::new(FURTHER);
+    hooked.adds(&json!({ "plan": "pro" }));
+    let (_, mut passkey) = hooked.app.person();
+    let tokens = redeemed(&hooked.app.client("page").sign_in(&mut passkey, "openid read").expect(200));
+    let name = hooked.claim();
+    assert!(claims(&tokens.access).get(&name).is_some());
+    let exchange = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", &tokens.access),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ("audience", "https://stock.example"),
+    ];
+    let given = hooked.app.token_by("orders", &exchange).expect(200).json();
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", given["refresh_token"].as_str().unwrap())];
+    let again = hooked.app.token_by("orders", &refresh).expect(200).json();
+    for told in [given, again] {
+        let access = claims(told["access_token"].as_str().unwrap());
+        assert_eq!((access["aud"].as_str(), access.get(&name)), (Some("https://stock.example"), None));
+    }
+}
+
 #[test]
 fn what_a_hook_added_to_a_browsers_session_reaches_its_apps() {
     let hooked = Hooked::new("");

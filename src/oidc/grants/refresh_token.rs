@@ -10,7 +10,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
 use crate::domain::client::{Client, GrantType};
-use crate::domain::exchange::Granted;
+use crate::domain::exchange::{Granted, Issuer};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
 use crate::domain::scope::Scopes;
@@ -142,7 +142,8 @@ pub async fn refresh(
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    // Families of public clients only are bound; a confidential client proves itself, and may change keys (RFC 9449 §5).
+    // Families of public clients are bound, and those of exchanges that proved a key; any other confidential client proves
+    // itself, and may change keys (RFC 9449 §5).
     if let Some(bound) = &presented.claims.cnf
         && asked.key.is_none_or(|key| key.as_str() != bound.jkt)
     {
@@ -166,7 +167,7 @@ pub async fn refresh(
         .then(|| room.mint.successor(&presented.claims, presented.family))
         .transpose()?;
     let rotation = rotation(room, client, &presented, successor.as_ref(), now);
-    let rotated = room.db.ask(rotation).await?;
+    let rotated = room.db.ask(rotation).await?.transpose()?;
     let (leaf, user) = match rotated {
         Some(Rotated { leaf_expires_at: expires_at, offline, user, hook_claims }) => {
             let kid = successor.map(|successor| successor.kid);
@@ -396,6 +397,10 @@ fn exchanged(
     refresh_token: Option<String>,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
+    // An exchange for a token of ours gave none of what hooks added to the person's own session.
+    let origin = presented.claims.exchange.as_deref();
+    let is_foreign = origin.is_some_and(|origin| origin.issuer != Issuer::Own);
+    let none = Map::new();
     let exchange = Exchange {
         user: user.id,
         client,
@@ -406,9 +411,9 @@ fn exchanged(
         scopes: &wanted.scopes,
         authentication: &presented.claims.authentication,
         act: granted.act.as_ref(),
-        may_act: presented.claims.exchange.as_deref().and_then(|origin| origin.may_act.as_ref()),
+        may_act: origin.and_then(|origin| origin.may_act.as_ref()),
         life: granted.life.min(leaf.expires_at - now),
-        hook_claims: &leaf.hook_claims,
+        hook_claims: if is_foreign { &leaf.hook_claims } else { &none },
     };
     let issued = room.mint.exchanged_access(&exchange, now)?;
     Ok(TokenSet {

@@ -10,8 +10,8 @@ use crate::tokens::typ;
 /// What a transaction token is made from, beside the exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction<'a> {
-    /// The transaction's id, where the token replaces another; none: a new one.
-    pub id: Option<&'a str>,
+    /// The transaction's id: that of the token which this one replaces, or a new one.
+    pub id: &'a str,
     /// What is told of it.
     pub told: &'a Told,
 }
@@ -35,7 +35,7 @@ impl Mint {
             iat: now.timestamp(),
             exp: (now + exchange.life).timestamp(),
             jti: jti.clone(),
-            txn: transaction.id.map_or_else(token_id, ToOwned::to_owned),
+            txn: transaction.id.to_owned(),
             scope: scope.clone(),
             req_wl: exchange.client.id.clone(),
             rctx: transaction.told.context.clone(),

@@ -31,7 +31,7 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
     let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;
     let minting = minted.event(owner, person.session, Some(&client.id), now, decided.origin);
     let minting = Event { detail: detail(decided), ..minting };
-    let exchange = witnessed(decided, minted.id.to_string());
+    let exchange = witnessed(decided, minted.id.to_string(), None);
     room.db.tx(move |conn| audit::insert(conn, &minting).and_then(|()| audit::insert(conn, &exchange))).await?;
     Ok(ExchangeResponse {
         access_token: minted.token,

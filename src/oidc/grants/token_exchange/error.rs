@@ -83,13 +83,13 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
-    /// Whether a token was no good, other than being over: what somebody who guesses gets.
+    /// Whether a token was no good, other than being over: what somebody who guesses gets. One that is genuine and of no use
+    /// here was not guessed.
     pub const fn is_in_vain(&self) -> bool {
         use verifier::Refusal::Expired;
         match self {
             Self::Subject(refusal) | Self::Actor(refusal) => !matches!(refusal, Expired),
             Self::Trust(error) => error.is_in_vain(),
-            Self::Unusable | Self::OthersActor | Self::OtherKey => true,
             _ => false,
         }
     }

@@ -292,6 +292,7 @@ async fn own_token(
         hook_claims: &decided.person.hook_claims,
     };
     let refresh = family.as_ref().map(|begun| begun.print(room, &exchange, now)).transpose()?;
+    let txn = (kind == Issues::TxnToken).then(|| subject.transaction_id());
     let (issued, issued_token_type, refresh_token) = match (kind, refresh) {
         (Issues::RefreshToken, Some(alone)) => (alone, token_type::REFRESH_TOKEN, None),
         (Issues::RefreshToken, None) => return Err(Refusal::Kind.into()),
@@ -299,11 +300,14 @@ async fn own_token(
         (Issues::Jwt, with) => (room.mint.exchanged_access(&exchange, now)?, token_type::JWT, with),
         (Issues::IdToken, _) => (room.mint.exchanged_id(&exchange, now)?, token_type::ID_TOKEN, None),
         (Issues::IdJag, _) => (assertion(room, &exchange, &asked.resources, now)?, token_type::ID_JAG, None),
-        (Issues::TxnToken, _) => (transaction(room, &exchange, subject, asked, now)?, token_type::TXN_TOKEN, None),
+        (Issues::TxnToken, _) => {
+            let id = txn.as_deref().unwrap_or_default();
+            (transaction(room, &exchange, (subject, id), asked, now)?, token_type::TXN_TOKEN, None)
+        }
     };
     let for_others = issued.token_type == NOT_APPLICABLE;
-    let event =
-        (!granted.narrows_own || for_others || family.is_some()).then(|| witnessed(decided, issued.jti.clone()));
+    let event = (!granted.narrows_own || for_others || family.is_some())
+        .then(|| witnessed(decided, issued.jti.clone(), txn.as_deref()));
     match (family, event) {
         (Some(family), Some(event)) => family.write(room, event, now).await?,
         (None, Some(event)) => {
@@ -343,7 +347,7 @@ fn assertion(
 fn transaction(
     room: &Oidc,
     exchange: &Exchange<'_>,
-    subject: &Opened,
+    (subject, id): (&Opened, &str),
     asked: &Asked<'_>,
     now: Time,
 ) -> Result<Exchanged, ExchangeError> {
@@ -353,21 +357,22 @@ fn transaction(
     };
     let [context, details] = asked.told;
     let told = Told { context: read(context)?, details: read(details)? };
-    let (id, before) = match &subject.transaction {
-        Some((id, before)) => (Some(id.as_str()), before.clone()),
-        None => (None, Told::default()),
-    };
+    let before = subject.transaction.as_ref().map_or_else(Told::default, |(_, before)| before.clone());
     let told = told.after(&before, asked.subject.token)?;
     Ok(room.mint.transaction_token(exchange, &Transaction { id, told: &told }, now)?)
 }
 
-/// The event of an exchange, `issued` being the id of what came out. A client that only narrows a token of its own changes
-/// nothing for anybody, and has none.
-fn witnessed(decided: &Decided<'_>, issued: String) -> Event {
+/// The event of an exchange, `issued` being the id of what came out, and `txn` that of the transaction that workloads will log.
+/// A client that only narrows a token of its own changes nothing for anybody, and has none.
+fn witnessed(decided: &Decided<'_>, issued: String, txn: Option<&str>) -> Event {
     let kind = if decided.granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
+    let mut detail = detail(decided);
+    if let Some(txn) = txn {
+        detail["txn"] = txn.into();
+    }
     Event {
         subject: Some(issued),
-        detail: detail(decided),
+        detail,
         user: Some(decided.person.user.id),
         session: Some(decided.person.session),
         client: Some(decided.client.id.clone()),
@@ -376,7 +381,7 @@ fn witnessed(decided: &Decided<'_>, issued: String) -> Event {
 }
 
 /// What the audit trail tells of an exchange beside who and when.
-fn detail(decided: &Decided<'_>) -> serde_json::Value {
+fn detail(decided: &Decided<'_>) -> Value {
     let Decided { granted, subject, .. } = *decided;
     json!({
         "rule": granted.rule,

@@ -43,6 +43,13 @@ pub(super) struct Opened {
     pub(super) transaction: Option<(String, Told)>,
 }
 
+impl Opened {
+    /// The transaction that the next token tells of: the same again, or a new one.
+    pub(super) fn transaction_id(&self) -> String {
+        self.transaction.as_ref().map_or_else(|| crate::random::uuid().to_string(), |(id, _)| id.clone())
+    }
+}
+
 /// Where the person of a subject token is found.
 #[derive(Debug)]
 pub(super) enum Whose {

@@ -1,7 +1,8 @@
 //! Exchanges that may be refreshed: a family begins with them, and each use of it asks their rule again.
 //!
 //! What must always hold: a family is bound to the session, the client, the key and the chain of actors of its exchange; it
-//! ends with that session, with the grant of the subject token, with the session of a person who acts, and with the rule.
+//! ends with that session, with the grant of the subject token, with session and grant of a person who acts, and with the rule.
+//! What is exchanged further for its tokens hangs on all of that too.
 
 use diesel::PgConnection;
 
@@ -24,7 +25,6 @@ use crate::tokens::mint::{Exchange, Exchanged, RefreshSeed, bound_by_exchange};
 pub(super) struct Begun {
     row: NewFamily,
     seed: RefreshSeed,
-    origin: Origin,
     stem: Stem,
     client: String,
 }
@@ -37,19 +37,19 @@ pub(super) fn begin(room: &Oidc, decided: &Decided<'_>) -> Result<Begun, Exchang
     let is_foreign = matches!(subject.whose, Whose::Foreign(_));
     let end = is_foreign.then(|| now + subject.policy.left);
     bound_by_exchange(decided.key, end, (&mut row, &mut seed));
-    let actor = decided.actor.map(|opened| {
-        let session = match &opened.lives {
-            Lives::Person(owner) => Some(owner.ids.session),
-            Lives::Client(_) => None,
-        };
-        (&opened.actor, session)
+    let acting = decided.actor.and_then(|opened| match &opened.lives {
+        Lives::Person(owner) => Some(owner.ids),
+        Lives::Client(_) => None,
     });
+    let actor = decided.actor.map(|opened| (&opened.actor, acting.map(|ids| ids.session)));
     let stem = Stem {
         session: decided.person.session,
         borrowed: !is_foreign,
         parent: subject.grant_id.as_deref().and_then(|id| id.parse().ok()),
+        actor_grant: acting.and_then(|ids| ids.grant),
+        origin: Origin::new(&granted.rule, &subject.policy, actor),
     };
-    Ok(Begun { row, seed, origin: Origin::new(&granted.rule, &subject.policy, actor), stem, client: client.id.clone() })
+    Ok(Begun { row, seed, stem, client: client.id.clone() })
 }
 
 impl Begun {
@@ -59,7 +59,7 @@ impl Begun {
     }
 
     pub(super) fn print(&self, room: &Oidc, exchange: &Exchange<'_>, now: Time) -> Result<Exchanged, ExchangeError> {
-        Ok(room.mint.exchanged_refresh(exchange, self.origin.clone(), &self.seed, now)?)
+        Ok(room.mint.exchanged_refresh(exchange, self.stem.origin.clone(), &self.seed, now)?)
     }
 
     /// Writes it with its event, if all that it hangs on is still alive.
@@ -102,7 +102,8 @@ pub enum NotRenewed {
     Storage(#[from] StorageError),
 }
 
-/// Asks again what the exchange asked: the rule, the clients, the issuer, the actor, and what the person allows.
+/// Asks again what the exchange asked: the rule, the clients, the issuer, the actor, and what the person allows; and the same
+/// of every exchange before it, whose tokens it was made of.
 ///
 /// # Errors
 /// [`NotRenewed`].
@@ -110,11 +111,46 @@ pub async fn renew(
     room: &Oidc,
     client: &Client,
     origin: &Origin,
-    (audience, scopes): (&[String], &Scopes),
+    given: (&[String], &Scopes),
     family: FamilyId,
     now: Time,
 ) -> Result<Granted, NotRenewed> {
-    let granted = exchange::renew(&room.exchange_rules, origin, (client, room.mint.issuer()), (audience, scopes))?;
+    let granted = still_given(room, client, origin, given, now)?;
+    let (owner, before) = room
+        .db
+        .run(move |conn| Ok((refresh_tokens::owner(conn, family)?, refresh_tokens::exchanges_before(conn, family)?)))
+        .await?;
+    let mut hanging = vec![Hanging::of(room, client, origin)];
+    for made in &before {
+        let by = room.clients.find(&made.client).ok_or(NotRenewed::ClientGone)?;
+        still_given(room, &by, &made.origin, (&made.audience, &made.scopes), now).map(drop)?;
+        hanging.push(Hanging::of(room, &by, &made.origin));
+    }
+    hanging.retain(|one| one.actor.is_some() || one.app.is_some());
+    if hanging.is_empty() {
+        return Ok(granted);
+    }
+    let (found, hanging) = room
+        .db
+        .run(move |conn| {
+            let found: Result<Vec<Found>, StorageError> =
+                hanging.iter().map(|one| one.look(conn, owner, now)).collect();
+            Ok((found?, hanging))
+        })
+        .await?;
+    hanging.iter().zip(&found).try_for_each(|(one, found)| one.require(room, found))?;
+    Ok(granted)
+}
+
+/// What the rule of an exchange still gives, while its clients and its issuer are there.
+fn still_given(
+    room: &Oidc,
+    client: &Client,
+    origin: &Origin,
+    given: (&[String], &Scopes),
+    now: Time,
+) -> Result<Granted, NotRenewed> {
+    let granted = exchange::renew(&room.exchange_rules, origin, (client, room.mint.issuer()), given)?;
     if origin.clients().any(|id| room.clients.find(id).is_none()) {
         return Err(NotRenewed::ClientGone);
     }
@@ -123,17 +159,7 @@ pub async fn renew(
     {
         return Err(NotRenewed::IssuerGone);
     }
-    let hangs = Hangs { actor: origin.actor_session, app: app_of_id_token(room, origin), family };
-    let found = room.db.run(move |conn| hangs.look(conn, now)).await?;
-    if origin.actor_session.is_some() && !is_actor(room, client, origin, found.actor) {
-        return Err(NotRenewed::ActorEnded);
-    }
-    if found.is_allowed { Ok(granted) } else { Err(NotRenewed::NotAllowed) }
-}
-
-fn is_actor(room: &Oidc, client: &Client, origin: &Origin, found: Option<UserId>) -> bool {
-    let named = origin.actor.as_ref().map(|actor| actor.sub.as_str());
-    found.is_some_and(|user| named == Some(room.mint.subject_of(client, user).as_str()))
+    Ok(granted)
 }
 
 /// The app whose ID token was exchanged, where people are asked about it: it names no grant that could have ended.
@@ -143,11 +169,12 @@ fn app_of_id_token(room: &Oidc, origin: &Origin) -> Option<String> {
     room.clients.find(app).filter(|app| !app.definition.first_party).map(|app| app.id.clone())
 }
 
-/// What the database must be asked.
-struct Hangs {
-    actor: Option<SessionId>,
+/// What the database must be asked about one exchange.
+struct Hanging {
+    /// The session of the person who acts, what they are called, and which client calls them so.
+    actor: Option<(SessionId, String, String)>,
+    /// An app that the owner must still allow.
     app: Option<String>,
-    family: FamilyId,
 }
 
 struct Found {
@@ -155,19 +182,37 @@ struct Found {
     is_allowed: bool,
 }
 
-impl Hangs {
-    fn look(&self, conn: &mut PgConnection, now: Time) -> Result<Found, StorageError> {
-        let owner_of = |conn: &mut PgConnection, session| {
-            sessions::find_live_of_token(conn, &TokenIds { session, jti: None, grant: None }, now)
+impl Hanging {
+    fn of(room: &Oidc, client: &Client, origin: &Origin) -> Self {
+        let named = origin.actor.as_ref().map(|actor| actor.sub.clone()).unwrap_or_default();
+        Self {
+            actor: origin.actor_session.map(|session| (session, named, client.id.clone())),
+            app: app_of_id_token(room, origin),
+        }
+    }
+
+    fn look(&self, conn: &mut PgConnection, owner: Option<UserId>, now: Time) -> Result<Found, StorageError> {
+        let actor = match &self.actor {
+            Some((session, ..)) => {
+                let token = TokenIds { session: *session, jti: None, grant: None };
+                sessions::find_live_of_token(conn, &token, now)?.map(|(_, user)| user.id)
+            }
+            None => None,
         };
-        let actor = self.actor.map(|session| owner_of(conn, session)).transpose()?.flatten();
-        let is_allowed = match &self.app {
-            None => true,
-            Some(app) => match refresh_tokens::owner(conn, self.family)? {
-                Some(owner) => consents::find(conn, owner, app)?.is_some(),
-                None => false,
-            },
+        let is_allowed = match (&self.app, owner) {
+            (None, _) => true,
+            (Some(app), Some(owner)) => consents::find(conn, owner, app)?.is_some(),
+            (Some(_), None) => false,
         };
-        Ok(Found { actor: actor.map(|(_, user)| user.id), is_allowed })
+        Ok(Found { actor, is_allowed })
+    }
+
+    fn require(&self, room: &Oidc, found: &Found) -> Result<(), NotRenewed> {
+        if let Some((_, named, client)) = &self.actor {
+            let client = room.clients.find(client).ok_or(NotRenewed::ClientGone)?;
+            let is_named = |user| room.mint.subject_of(&client, user) == *named;
+            found.actor.filter(|user| is_named(*user)).ok_or(NotRenewed::ActorEnded)?;
+        }
+        if found.is_allowed { Ok(()) } else { Err(NotRenewed::NotAllowed) }
     }
 }
