@@ -134,8 +134,9 @@ pub(super) const SECTION: Section = Section {
             path: "exchange_rules.<name>.bridges",
             kind: Kind::List("bridge"),
             default: Fallback::Value(""),
-            doc: "Bridges whose custom tokens may come out, with `audience=<bridge>`. The bridge's own rule is asked as well, \
-                  and its tokens live as long as the bridge says.",
+            doc: "Bridges whose custom tokens may come out, with `audience=<bridge>`. The bridge's own rule is asked as well. Its \
+                  tokens live as long as the bridge says, and for no longer than what is exchanged; a target that makes its \
+                  tokens itself, and none that short, is not asked.",
         },
         Key {
             path: "exchange_rules.<name>.lifetime",

@@ -103,14 +103,15 @@ pub(super) const SECTION: Section = Section {
             "limits.failed_exchanges_per_minute",
             1_000_000,
             "300",
-            "Tokens of one issuer that one client may present in vain each minute, in an exchange or as a grant. Beyond that its \
-             next ones are not looked at for a while, good or bad. A token that is genuine and merely over does not count.",
+            "Tokens of one trusted issuer that one client may present in vain each minute from one network, in an exchange or as a \
+             grant. Beyond that its next ones from there are not looked at for a while, good or bad. A token that is genuine and \
+             over, or of no use here, does not count.",
         ),
         number(
             "limits.failed_exchanges_burst",
             1_000_000,
             "100",
-            "Tokens of one issuer that one client may present in vain at once.",
+            "Tokens of one trusted issuer that one client may present in vain from one network at once.",
         ),
         Key {
             path: "limits.body",

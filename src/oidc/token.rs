@@ -157,13 +157,13 @@ pub async fn post(
             grants::passkey::finish(&room, &client, (ceremony, credential), key, &caller.provenance).await?
         }
         TokenRequest::Bearer { assertion, scope, resources } => {
-            let presented = Presented::begin(&room, &client, assertion)?;
+            let presented = Presented::begin(&room, &client, caller.network, assertion)?;
             let asked = grants::jwt_bearer::Asked { assertion, scope: scope.as_ref(), resources: &resources, key };
             let granted = grants::jwt_bearer::grant(&room, &client, &asked, &caller.provenance).await;
             granted.inspect_err(|error| presented.count_if(error.is_in_vain()))?
         }
         TokenRequest::Exchange(asked) => {
-            let presented = Presented::begin(&room, &client, asked.subject_token())?;
+            let presented = Presented::begin(&room, &client, caller.network, asked.subject_token())?;
             let given = token_exchange::exchange(&room, &client, &asked, key, &caller.provenance).await;
             let given = given.inspect_err(|error| presented.count_if(error.is_in_vain()))?;
             return Ok(answered(&room, &Answer::Exchanged(given)));

@@ -53,7 +53,7 @@ pub struct Rates {
     pub token: Rate,
     /// Custom tokens, for each person and bridge.
     pub mint: Rate,
-    /// Tokens that are presented in vain, for each client and issuer.
+    /// Tokens that are presented in vain, for each client, issuer and network.
     pub failed_exchange: Rate,
 }
 
@@ -69,9 +69,10 @@ pub struct Limits {
     enabled: bool,
 }
 
-/// Who presents tokens, and whose: a client's id and the name of a trusted issuer. Both are names of our own, so that made-up
-/// ones fill no table.
-pub type Presenter = (String, String);
+/// Who presents tokens, and whose: a client's id, the name of a trusted issuer, and the network that the request came from, so
+/// that nobody who merely names a public client holds it off for others. Client and issuer are names of our own, so that
+/// made-up ones fill no table.
+pub type Presenter = (String, String, Network);
 
 impl Limits {
     /// Limits at these rates; `enabled: false` lets everything through.
@@ -194,10 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn tokens_in_vain_are_counted_by_client_and_issuer_and_hold_the_next_off() {
+    fn tokens_in_vain_are_counted_by_client_issuer_and_network_and_hold_the_next_off() {
         let rate = Rate { per_minute: 1, burst: 2 };
         let limits = Limits::new(true, Rates::all(rate));
-        let by = |client: &str, issuer: &str| (client.to_owned(), issuer.to_owned());
+        let network = |text: &str| Network::of(text.parse().unwrap());
+        let by = |client: &str, issuer: &str| (client.to_owned(), issuer.to_owned(), network("192.0.2.1"));
         let guesser = by("a", "x");
         assert!(!limits.count_in_vain(&guesser) && !limits.count_in_vain(&guesser));
         limits.check_presenter(&guesser).unwrap();
@@ -205,7 +207,7 @@ mod tests {
         let refused = limits.check_presenter(&guesser).unwrap_err();
         assert_eq!(refused.kind(), Kind::RateLimited);
         assert!((1..=61).contains(&refused.wait().unwrap()));
-        for other in [by("a", "y"), by("b", "x")] {
+        for other in [by("a", "y"), by("b", "x"), ("a".to_owned(), "x".to_owned(), network("192.0.3.1"))] {
             limits.check_presenter(&other).unwrap();
         }
         limits.sweep();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
 use crate::authorize::allow;
-use crate::support::jose::Key;
+use crate::support::jose::{self, Key, fresh};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{INACTIVE, PASSKEY_GRANT, Tokens, basic, claims, header, within};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
@@ -622,9 +622,10 @@ fn a_bridge_gives_its_custom_token() {
     assert_eq!(app.events("token.impersonated"), 2, "and the person sees who went on in their name");
     app.advance(Duration::minutes(9));
     let told = ask(&app, "orders", &tokens.access, &[("audience", "target")]).expect(200).json();
-    assert_eq!(told["expires_in"], 60, "no longer than what was exchanged");
     let custom = claims(told["access_token"].as_str().unwrap());
-    assert_eq!(custom["exp"], claims(&tokens.access)["exp"]);
+    assert_eq!(custom["exp"], claims(&tokens.access)["exp"], "no longer than what was exchanged");
+    let life = custom["exp"].as_i64().zip(custom["iat"].as_i64()).map(|(exp, iat)| exp - iat);
+    assert!(told["expires_in"].as_i64() == life && life <= Some(60), "{told}");
     // Another client needs the scope of the bridge too.
     app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
 }
@@ -644,35 +645,74 @@ fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
     ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
 }
 
-/// Security rule 107 and its like: guessing is counted for each client and issuer, and a good guess is refused like the bad.
+/// Security rules 60 and 107: guessing is counted for each client, issuer and network, and a good guess is refused like the bad.
 #[test]
 fn tokens_in_vain_hold_the_next_off() {
+    const PARTNER: &str = "https://partner.example";
+    const HERE: &str = "203.0.113.1";
+    let key = Key::p256();
+    let keys = jose::as_toml(&[key.named("k1")]);
+    let config = format!(
+        "{CONFIG}\n[exchange_rules.partners]\nclients = [\"orders\", \"prices\"]\nissuers = [\"partner\"]\nsubject_types = [\"jwt\"]\n\
+         new_audiences = [\"{STOCK}\", \"https://orders.example\"]\nnew_scopes = [\"read\"]\nimpersonation = true\n\
+         [trusted_issuers.partner]\nissuer = \"{PARTNER}\"\n{keys}\nclients = [\"orders\", \"prices\"]\nscopes = [\"read\"]\n\
+         subject = \"create\"\n"
+    );
     let settings = [
         ("limits.enabled", "true"),
+        ("trusted_proxies", "127.0.0.1"),
         ("limits.failed_exchanges_per_minute", "1"),
         ("limits.failed_exchanges_burst", "3"),
     ];
-    let app = TestApp::with(&Options { config: CONFIG, settings: &settings, ..Options::default() });
-    let (_, _, tokens) = person(&app);
-    let good = || ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]);
-    let (head, body) = (header(&tokens.access), claims(&tokens.access));
-    let forged = Key::p256().sign(&json!({ "alg": "ES256", "kid": head["kid"], "typ": "at+jwt" }), &body);
-    let bad = |client: &str| ask(&app, client, &forged, &[("audience", STOCK)]);
+    let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
+    let (head, iat) = (json!({ "alg": "ES256", "kid": "k1", "typ": "JWT" }), app.clock.now().timestamp());
+    let by = |signer: &Key| {
+        let body =
+            json!({ "iss": PARTNER, "sub": "p-1", "aud": app.origin, "iat": iat, "exp": iat + 300, "jti": fresh() });
+        signer.sign(&head, &body)
+    };
+    let from = |network: &str, client: &str, subject: &str, (kind, audience): (&str, &str)| {
+        let form = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", subject),
+            ("subject_token_type", kind),
+            ("audience", audience),
+            ("scope", "read"),
+        ];
+        let request = app.request("POST", "/oauth/token").form(&form).header("X-Forwarded-For", network);
+        request.header("Authorization", &basic(client, API_SECRET)).send()
+    };
+    let good = || from(HERE, "orders", &by(&key), (JWT, STOCK));
+    let bad = || from(HERE, "orders", &by(&Key::p256()), (JWT, STOCK));
     // What a rule refuses of a good token is no guess.
     for _ in 0..5 {
-        ask(&app, "orders", &tokens.access, &[("audience", PRICES)]).expect_oauth(400, "invalid_target");
+        from(HERE, "orders", &by(&key), (JWT, PRICES)).expect_oauth(400, "invalid_target");
     }
     for _ in 0..4 {
         good().expect(200);
-        bad("orders").expect_oauth(400, "invalid_request");
+        bad().expect_oauth(400, "invalid_request");
     }
-    for reply in [bad("orders"), good()] {
+    for reply in [bad(), good()] {
         assert_eq!(reply.status, 429, "{}", reply.body);
         assert!(reply.header("retry-after").is_some_and(|wait| (1..=61).contains(&wait.parse::<u64>().unwrap())));
     }
-    bad("stranger").expect_oauth(400, "invalid_request");
-    let other = ask(&app, "orders", "garbage", &[("audience", STOCK)]);
-    other.expect_oauth(400, "invalid_request");
+    // Nobody else is held off: not from elsewhere, no other client, no other issuer.
+    from("198.51.100.1", "orders", &by(&key), (JWT, STOCK)).expect(200);
+    from(HERE, "prices", &by(&key), (JWT, "https://orders.example")).expect(200);
+    from(HERE, "orders", "garbage", (JWT, STOCK)).expect_oauth(400, "invalid_request");
+
+    // Forgeries of our own tokens, and genuine ones that cannot be exchanged, hold nobody off.
+    let (_, _, tokens) = person(&app);
+    let (head, body) = (header(&tokens.access), claims(&tokens.access));
+    let forged = Key::p256().sign(&json!({ "alg": "ES256", "kid": head["kid"], "typ": "at+jwt" }), &body);
+    let credentials = [("grant_type", "client_credentials"), ("scope", "read")];
+    let own = app.token_by("plain", &credentials).expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    for subject in [&forged, &own] {
+        for _ in 0..8 {
+            from(HERE, "orders", subject, (ACCESS, STOCK)).expect_oauth(400, "invalid_request");
+        }
+    }
+    from(HERE, "orders", &tokens.access, (ACCESS, STOCK)).expect(200);
 }
 
 #[test]

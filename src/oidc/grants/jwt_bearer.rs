@@ -76,7 +76,7 @@ impl BearerError {
     pub const fn is_in_vain(&self) -> bool {
         match self {
             Self::Trust(error) => error.is_in_vain(),
-            Self::Client | Self::Form(_) => true,
+            Self::Form(_) => true,
             _ => false,
         }
     }
