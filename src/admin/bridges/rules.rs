@@ -9,10 +9,11 @@ use serde_json::Value;
 use crate::admin::guard::Actor;
 use crate::admin::{Refusal, WrongField, wrong_field, wrong_fields};
 use crate::bridge::stored::{self, Home};
-use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material};
+use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material, PresetKind};
 use crate::clock::Time;
 use crate::storage::bridges::{KeyChange, StoredBridge};
-use crate::storage::{bridges, client_records, resources};
+use crate::storage::{bridges, client_records, resources, signing_keys};
+use crate::tokens::keys::Use;
 use crate::tokens::seal::MasterKey;
 use crate::web::error::{Failure, Kind};
 
@@ -68,11 +69,11 @@ impl Rules {
         now: Time,
     ) -> Result<Checked, Refusal> {
         let definition = BridgeDefinition { our_issuer: Some(self.home.issuer.clone()), ..draft.definition.clone() };
-        if definition.dangerous {
-            actor.require_fresh(self.fresh_within, now)?;
-        }
         let name = definition.name.clone();
         let (material, key) = self.key(&definition, draft.key.as_ref(), old)?;
+        if definition.dangerous || (material.is_none() && takes_trust_over(conn, &definition, old)?) {
+            actor.require_fresh(self.fresh_within, now)?;
+        }
         let document = serde_json::to_value(&definition)
             .map_err(|error| wrong_field("definition", format!("cannot be written ({error})"), "mend it"))?;
         let bridge = Bridge::new(BridgeDefinition { material, ..definition }).map_err(|problems| {
@@ -125,10 +126,49 @@ impl Rules {
         if matches!(definition.key, Some(KeySource::Own | KeySource::Provider)) {
             return Ok((None, KeyChange::Set(None)));
         }
+        require_same_target(definition, sealed)?;
         let material =
             stored::open(sealed, &self.master).map_err(|fault| Failure::unavailable(fault.reasons().join("; ")))?;
         Ok((material, KeyChange::Keep))
     }
+}
+
+/// The definition that a row holds; none of one that a newer server wrote.
+fn definition_of(stored: &StoredBridge) -> Option<BridgeDefinition> {
+    BridgeDefinition::read(stored.definition.clone()).ok()
+}
+
+/// An imported key was given for one target. Kept under another preset it would sign what that target's rules forbid, and kept
+/// under another address a shared secret would be sent there, although it is never shown.
+fn require_same_target(definition: &BridgeDefinition, old: &StoredBridge) -> Result<(), Failure> {
+    let is_same = definition_of(old).is_some_and(|old| old.preset == definition.preset && old.url == definition.url);
+    if is_same {
+        return Ok(());
+    }
+    let what = "has to come again: the one there is was given for another preset or address";
+    Err(wrong_field("key", what, "send the key with the new settings, or make another bridge"))
+}
+
+/// Whether a target that trusts the own keys of a bridge of this name would be told things under the rules of another preset.
+/// Its key set's address is made of the name, so a bridge that was deleted in between counts too, where the new preset has no
+/// rules of its own.
+fn takes_trust_over(
+    conn: &mut PgConnection,
+    new: &BridgeDefinition,
+    old: Option<&StoredBridge>,
+) -> Result<bool, Refusal> {
+    if matches!(new.key, Some(KeySource::Provider)) {
+        return Ok(false);
+    }
+    if let Some(old) = old {
+        return Ok(definition_of(old).is_none_or(|old| old.preset != new.preset));
+    }
+    if bridges::find(conn, &new.name)?.is_some() {
+        // It cannot be made anyway.
+        return Ok(false);
+    }
+    let usage = Use::Bridge(new.name.clone()).to_string();
+    Ok(new.preset == PresetKind::Jwt && signing_keys::all(conn)?.iter().any(|key| key.purpose == usage))
 }
 
 impl Actor {
@@ -141,12 +181,12 @@ impl Actor {
             (true, _) => Ok(()),
             (false, Some(at)) if now - at <= within => Ok(()),
             (false, Some(_)) => {
-                let detail = "A dangerous bridge wants a fresh sign-in. Sign in again, then repeat the request.";
+                let detail = "A dangerous bridge, or another preset under the same keys, wants a fresh sign-in. Sign in again, then repeat the request.";
                 Err(Failure::new(Kind::ReauthenticationRequired, detail).fresh_within(within))
             }
             (false, None) => {
-                let detail = "A dangerous bridge is for the configuration, the command line, or a person who signed in just \
-                              now; a program cannot make one.";
+                let detail = "A dangerous bridge, or another preset under the same keys, is for the configuration, the command line, \
+                              or a person who signed in just now; a program cannot make one.";
                 Err(Failure::new(Kind::Forbidden, detail))
             }
         }

@@ -22,6 +22,11 @@ fn plain() -> Value {
     json!({ "preset": "jwt", "audience": AUDIENCE, "lifetime": 120, "claims": { "role": "member" } })
 }
 
+/// Of a preset with rules of its own.
+fn ruled() -> Value {
+    json!({ "preset": "postgrest", "audience": AUDIENCE, "claims": { "role": "member" } })
+}
+
 fn with(more: &Value) -> Value {
     let mut definition = plain();
     definition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -90,6 +95,7 @@ fn from_first_to_last() {
         (&plain(), &json!(true), &json!("own"))
     );
     assert_eq!(view.get("outOfUse"), None);
+    assert_eq!(view["verified"], "live");
 
     // Its key is there with it: the first request mints.
     let said = checked(&ops.app, "made", &minted(&ops.app, &tokens, "made"));
@@ -123,7 +129,7 @@ fn from_first_to_last() {
     assert_eq!(ops.app.events("bridge.changed"), 3, "made, changed, deleted");
 
     // One of the same name is another bridge: it begins with another key, and the old one is worth nothing.
-    make(&ops, &plain()).expect(201);
+    make(&ops, &ruled()).expect(201);
     let fresh = header(&minted(&ops.app, &tokens, "made"))["kid"].as_str().unwrap().to_owned();
     assert_ne!(fresh, kid);
     assert!(!jwks(&ops.app, "made").expect(200).body.contains(&kid));
@@ -456,6 +462,43 @@ fn a_dangerous_bridge_wants_a_fresh_sign_in() {
     );
     put(&ops, MADE, &json!({ "definition": dangerous["definition"] })).expect_problem(403, "forbidden");
     put(&ops, MADE, &json!({ "definition": plain() })).expect(200);
+}
+
+/// An imported key was given for one target: it is neither sent elsewhere nor put under another preset's rules.
+#[test]
+fn an_imported_key_stays_with_its_target() {
+    let ops = Ops::new();
+    let secret = json!({ "secret": "correct-horse-battery-staple-twice" });
+    let signing = with(&json!({ "algorithm": "HS256" }));
+    ops.post(BRIDGES, &json!({ "name": "made", "definition": signing, "key": secret })).expect(201);
+    let instant =
+        |url: &str| json!({ "preset": "instantdb", "audience": "0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11", "url": url });
+    let elsewhere = [
+        json!({ "definition": instant("https://target.example") }),
+        json!({ "definition": { "preset": "supabase-secret", "url": "https://target.example" } }),
+    ];
+    for body in &elsewhere {
+        let refused = put(&ops, MADE, body).expect_problem(400, "invalid_field");
+        assert_eq!(refused.json()["errors"][0]["field"], "key", "{body}");
+    }
+    // With the key it is another bridge; then its address is what the key is for.
+    put(&ops, MADE, &json!({ "definition": instant("https://target.example"), "key": secret })).expect(200);
+    put(&ops, MADE, &json!({ "definition": instant("https://target.example") })).expect(200);
+    let refused = put(&ops, MADE, &json!({ "definition": instant("https://elsewhere.example") }));
+    assert_eq!(refused.expect_problem(400, "invalid_field").json()["errors"][0]["field"], "key");
+}
+
+/// Who trusts a bridge's own keys is not to be told things under another preset's rules, nor after a deletion, by a program.
+#[test]
+fn own_keys_do_not_change_their_preset_unseen() {
+    let ops = Ops::new();
+    make(&ops, &ruled()).expect(201);
+    put(&ops, MADE, &json!({ "definition": plain() })).expect_problem(403, "forbidden");
+    put(&ops, MADE, &json!({ "definition": ruled() })).expect(200);
+    within(Real::from_secs(5), "its key is there", || jwks(&ops.app, "made").status == 200);
+    ops.request("DELETE", MADE).header("If-Match", "*").send().expect(204);
+    make(&ops, &plain()).expect_problem(403, "forbidden");
+    make(&ops, &ruled()).expect(201);
 }
 
 /// A creation that is sent again makes one bridge; of a key only its public name is compared.
