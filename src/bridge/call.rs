@@ -5,6 +5,7 @@
 
 use url::Url;
 
+use super::preset::call::CallTarget;
 use super::stored::Ready;
 use super::{BridgeError, BridgeToken, Bridges, Facts};
 use crate::clock::Time;
@@ -13,8 +14,9 @@ use crate::outbound::key_sets::is_json;
 use crate::outbound::{OutboundError, Post};
 use crate::tokens::verifier::json::parse_object;
 
-/// Calls under way at the same time, of all bridges.
-pub(super) const AT_ONCE: usize = 32;
+/// Calls under way at the same time for one bridge. Each has its own places, so that a target that is slow, or hangs, leaves
+/// those of the others free.
+pub(super) const AT_ONCE: usize = 8;
 /// Longest token that a target may give.
 const MOST_TOKEN: usize = 4096;
 
@@ -30,7 +32,7 @@ pub enum CallError {
     /// It gave something else.
     #[error("the target's answer is not what was asked for")]
     Answer,
-    /// Too many others are asking.
+    /// Too many others are asking it.
     #[error("too many calls are under way")]
     Busy,
     /// Nobody is asked from here.
@@ -38,10 +40,11 @@ pub enum CallError {
     Nobody,
 }
 
-impl From<OutboundError> for CallError {
-    fn from(error: OutboundError) -> Self {
+impl CallError {
+    /// Why this target gave nothing: which statuses are about the person, each says for itself.
+    fn of(target: &CallTarget, error: OutboundError) -> Self {
         match error {
-            OutboundError::Status(status @ (400 | 404 | 422)) => Self::Person(status),
+            OutboundError::Status(status) if target.person_statuses.contains(&status) => Self::Person(status),
             other => Self::Outbound(other),
         }
     }
@@ -88,8 +91,8 @@ impl Bridges {
         let post =
             Post { headers: &headers, ..Post::new(&url, "application/json", call.body.to_string().into(), "bridge") };
         let answer = {
-            let _turn = self.calls.try_acquire().map_err(|_| CallError::Busy)?;
-            outbound.post(post).await?
+            let _turn = entry.calls.try_acquire().map_err(|_| CallError::Busy)?;
+            outbound.post(post).await.map_err(|error| CallError::of(target, error))?
         };
         if !answer.media_type.as_deref().is_some_and(is_json) {
             return Err(CallError::Answer);

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
-use super::call;
 use super::key::key_algorithm;
 use super::stored::{self, Fault, Home, Ready};
 use super::{Bridge, BridgeError, Key, Needs, Way};
@@ -46,7 +45,6 @@ pub struct Bridges {
     pub(super) signer: Signer,
     /// Asks targets that make their tokens themselves; none at the command line.
     pub(super) outbound: Option<Outbound>,
-    pub(super) calls: Semaphore,
 }
 
 impl Bridges {
@@ -62,7 +60,6 @@ impl Bridges {
             db,
             signer: Signer::new(),
             outbound: None,
-            calls: Semaphore::new(call::AT_ONCE),
         }
     }
 

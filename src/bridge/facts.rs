@@ -1,7 +1,7 @@
 //! What a bridge may say about a sign-in: the closed list of facts, each with its name and its kind.
 //!
 //! What must always hold: a fact that is not true for certain is *missing*, never guessed. An unverified e-mail address
-//! is never an identity, so `user.email` exists only when it was verified.
+//! is never an identity, so `user.email` exists only when it was verified, and so does `user.phone`.
 //!
 //! To add a fact: a field in the structs below, a variant and a row in [`Fact::ALL`], an arm in [`Context::look_up`], a
 //! line in the samples (`sample.rs`), and if people, clients or devices choose its text, an arm in [`Fact::is_chosen`].
@@ -47,6 +47,10 @@ pub struct UserFacts {
     pub email: Option<String>,
     /// Whether the address was proven.
     pub email_verified: bool,
+    /// The telephone number; visible to a template only while `phone_verified` holds.
+    pub phone: Option<String>,
+    /// Whether the number was proven.
+    pub phone_verified: bool,
     /// The name the person goes by.
     pub name: Option<String>,
     /// The user name, where the deployment has them.
@@ -167,6 +171,8 @@ pub enum Fact {
     UserId,
     UserEmail,
     UserEmailVerified,
+    UserPhone,
+    UserPhoneVerified,
     UserName,
     UserUsername,
     UserLocale,
@@ -194,10 +200,12 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact: as templates name it, and its kind.
-    pub const ALL: [(&'static str, Self, Kind); 26] = [
+    pub const ALL: [(&'static str, Self, Kind); 28] = [
         ("user.id", Self::UserId, Kind::Text),
         ("user.email", Self::UserEmail, Kind::Text),
         ("user.email_verified", Self::UserEmailVerified, Kind::Flag),
+        ("user.phone", Self::UserPhone, Kind::Text),
+        ("user.phone_verified", Self::UserPhoneVerified, Kind::Flag),
         ("user.name", Self::UserName, Kind::Text),
         ("user.username", Self::UserUsername, Kind::Text),
         ("user.locale", Self::UserLocale, Kind::Text),
@@ -239,6 +247,7 @@ impl Fact {
         matches!(
             self,
             Self::UserEmail
+                | Self::UserPhone
                 | Self::UserName
                 | Self::UserUsername
                 | Self::UserLocale
@@ -276,6 +285,8 @@ impl Context<'_> {
             Fact::UserId => text(Some(&user.id)),
             Fact::UserEmail => text(user.email.as_deref().filter(|_| user.email_verified)),
             Fact::UserEmailVerified => Ok(Some(Datum::Flag(user.email_verified && user.email.is_some()))),
+            Fact::UserPhone => text(user.phone.as_deref().filter(|_| user.phone_verified)),
+            Fact::UserPhoneVerified => Ok(Some(Datum::Flag(user.phone_verified && user.phone.is_some()))),
             Fact::UserName => text(user.name.as_deref()),
             Fact::UserUsername => text(user.username.as_deref()),
             Fact::UserLocale => text(user.locale.as_deref()),
@@ -362,13 +373,28 @@ mod tests {
     }
 
     #[test]
+    fn an_unverified_phone_is_missing() {
+        let mut facts = sample::full(&[]);
+        facts.user.phone_verified = false;
+        let context = Context { facts: &facts, now: 1, exp: 2 };
+        assert_eq!(context.look_up(Fact::UserPhone), Ok(None));
+        assert_eq!(context.look_up(Fact::UserPhoneVerified), Ok(Some(Datum::Flag(false))));
+        // Nor is a proof of no number one of anything.
+        let facts = Facts { user: UserFacts { phone: None, phone_verified: true, ..facts.user }, ..facts };
+        let context = Context { facts: &facts, now: 1, exp: 2 };
+        assert_eq!(context.look_up(Fact::UserPhoneVerified), Ok(Some(Datum::Flag(false))));
+    }
+
+    #[test]
     fn a_fact_of_ten_megabytes_is_refused() {
         let mut facts = sample::full(&[]);
         facts.user.name = Some("x".repeat(10_000_000));
+        facts.user.phone = Some("1".repeat(10_000_000));
         facts.user.groups = vec!["g".repeat(1000); 10_000];
         facts.links.insert("far".to_owned(), "y".repeat(10_000_000));
         let context = Context { facts: &facts, now: 1, exp: 2 };
         assert_eq!(context.look_up(Fact::UserName), Err(TooLong));
+        assert_eq!(context.look_up(Fact::UserPhone), Err(TooLong));
         assert_eq!(context.look_up(Fact::UserGroups), Err(TooLong));
         assert_eq!(context.link("far"), Err(TooLong));
     }

@@ -80,6 +80,7 @@ pub async fn token(
     body: OptionalJson<BridgeTokenRequest>,
 ) -> Result<HttpResponse, Problem> {
     let asking = Asking::of(&desk, &limits, &caller, identity, &name).await?;
+    limits.check_mint(asking.identity.user.id, &name)?;
     let now = desk.clock.now();
     let request = MintRequest { inputs: body.0.as_ref().and_then(|body| body.inputs.as_ref()), ..asking.request() };
     let minted = desk.bridges.mint(&name, &request, now).await?;
@@ -101,7 +102,8 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Reads what a request for that bridge goes by, and counts it.
+    /// Reads what a request for that bridge goes by, and counts it as one of its network. Whoever hands out tokens counts those
+    /// too. Signatures for channels are not counted: a page asks for one for each channel, all at once, and none works elsewhere.
     pub(super) async fn of(
         desk: &BridgeDesk,
         limits: &Limits,
@@ -112,7 +114,6 @@ impl Asking {
         limits.check(Class::Token, caller.network)?;
         let (client, scopes) = client_of(desk, &identity)?;
         let passkey = desk.bridges.passkey_used(name, &identity).await?;
-        limits.check_mint(identity.user.id, name)?;
         Ok(Self { identity, client, scopes, passkey })
     }
 

@@ -24,6 +24,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
+use crate::domain::standard_claims::fits;
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::{StorageError, credentials, users};
@@ -265,6 +266,12 @@ pub(super) fn count(name: &str) {
     metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
 }
 
+/// A standard claim of the person's profile, as long as it has the form of one: what was stored before a rule of ours is never
+/// passed on.
+fn standard_claim<'a>(user: &'a User, claim: &str) -> Option<&'a Value> {
+    user.profile.get(claim).filter(|value| fits(claim, value))
+}
+
 /// What a bridge is told about a request, but for the caller's inputs.
 pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
     let user = request.user;
@@ -277,6 +284,8 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
             id: user.id.to_string(),
             email: user.email.clone(),
             email_verified: user.email_verified_at.is_some(),
+            phone: standard_claim(user, "phone_number").and_then(Value::as_str).map(ToOwned::to_owned),
+            phone_verified: standard_claim(user, "phone_number_verified") == Some(&Value::Bool(true)),
             name: user.name.clone(),
             username: None,
             locale: user.locale.clone(),

@@ -346,7 +346,7 @@ impl Bridge {
     pub fn render(&self, facts: &Facts, now: Time, jti: Uuid) -> Result<Rendered, RenderError> {
         let (rules, plan) = (self.preset.rules(), &self.plan);
         let iat = now.timestamp();
-        let lifetime = facts.longest.map_or(plan.lifetime, |longest| plan.lifetime.min(longest));
+        let lifetime = self.lifetime(facts.longest)?;
         let context = Context { facts, now: iat, exp: iat + lifetime };
         let claims =
             self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
@@ -374,6 +374,18 @@ impl Bridge {
             ("bare", asking(sample::bare(), false)),
             ("awkward", asking(sample::awkward(&sources), true)),
         ]
+    }
+
+    /// Seconds from now to `exp`: as long as the bridge says, and no longer than what the token comes of lives on. A target that
+    /// makes its tokens itself is not asked for a life that it cannot give.
+    fn lifetime(&self, longest: Option<i64>) -> Result<i64, RenderError> {
+        let Some(longest) = longest else { return Ok(self.plan.lifetime) };
+        let lifetime = self.plan.lifetime.min(longest);
+        match self.preset.rules().call().map(|target| target.lifetime) {
+            Some(None) => Err(RenderError::Endless),
+            Some(Some(bounds)) if lifetime < bounds.least => Err(RenderError::TooBrief { least: bounds.least }),
+            _ => Ok(lifetime),
+        }
     }
 
     fn render_subject(&self, context: &Context<'_>) -> Result<String, RenderError> {

@@ -28,6 +28,8 @@ pub fn full(sources: &[&str]) -> Facts {
             id: "0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11".to_owned(),
             email: Some("ada@example.com".to_owned()),
             email_verified: true,
+            phone: Some("+44 20 7946 0000".to_owned()),
+            phone_verified: true,
             name: Some("Ada Example".to_owned()),
             username: Some("ada".to_owned()),
             locale: Some("en-GB".to_owned()),
@@ -65,6 +67,8 @@ pub fn bare() -> Facts {
     facts.links = BTreeMap::new();
     facts.user.email = None;
     facts.user.email_verified = false;
+    facts.user.phone = None;
+    facts.user.phone_verified = false;
     facts.user.name = None;
     facts.user.username = None;
     facts.user.locale = None;
@@ -83,10 +87,11 @@ pub fn asking(facts: Facts, inputs: BTreeMap<String, Datum>) -> Facts {
     Facts { inputs, ..facts }
 }
 
-/// A user with long and awkward values, all of them legitimate, and an address nobody proved.
+/// A user with long and awkward values, all of them legitimate, and an address and a telephone number nobody proved.
 pub fn awkward(sources: &[&str]) -> Facts {
     let mut facts = full(sources);
     facts.user.email_verified = false;
+    facts.user.phone_verified = false;
     facts.user.name = Some("Œuvre \"Þór\" O'Brien-Łukasiewicz \u{5d0}\u{5d1}".to_owned());
     facts.user.groups = (1..=12).map(|n| format!("group {n}, *")).collect();
     facts.passkey = facts.passkey.map(|passkey| PasskeyFacts { aaguid: None, transports: Vec::new(), ..passkey });

@@ -4,8 +4,11 @@
 //! the server, from working. An imported key opens only in its own row.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, key};
+use tokio::sync::Semaphore;
+
+use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, call, key};
 use crate::clock::Time;
 use crate::storage::bridges::{SealedBridgeKey, StoredBridge};
 use crate::tokens::jwks::{self, Jwks};
@@ -31,6 +34,8 @@ pub struct Ready {
     pub needs: Needs,
     /// The imported key it signs with; none when the key is one of ours, in the ring.
     pub imported: Option<ImportedKey>,
+    /// Places for calls to its target.
+    pub(super) calls: Arc<Semaphore>,
 }
 
 /// An imported key, prepared for use.
@@ -84,7 +89,7 @@ pub fn ready(row: &StoredBridge, home: &Home, master: &MasterKey, now: Time) -> 
         .map_err(|problems| Fault::Wrong(problems.iter().map(ToString::to_string).collect()))?;
     let imported = imported(&bridge, now)
         .map_err(|()| wrong(format!("bridge `{}`: its key cannot be used for signing", row.name)))?;
-    Ok(Ready { needs: bridge.needs(), bridge, imported })
+    Ok(Ready { needs: bridge.needs(), bridge, imported, calls: Arc::new(Semaphore::new(call::AT_ONCE)) })
 }
 
 /// The imported key of a row; none when it has none.

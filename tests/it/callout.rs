@@ -31,6 +31,10 @@ struct Set {
 
 impl Set {
     fn with(more: &str) -> Self {
+        Self::set_up(more, &[])
+    }
+
+    fn set_up(more: &str, limits: &[(&str, &str)]) -> Self {
         let nats = Nats::start();
         let directory = tempfile::tempdir().expect("a directory");
         let pair = Ed25519KeyPair::generate().expect("a key");
@@ -74,8 +78,8 @@ audience = "https://target.example"
             nats.url(),
             file.display()
         );
-        let settings = &[("outbound.allow_private_addresses", "true")];
-        let app = TestApp::with(&Options { config: &config, settings, ..Options::default() });
+        let settings = [&[("outbound.allow_private_addresses", "true")][..], limits].concat();
+        let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
         Self { app, nats, account, ours, _key: directory }
     }
 
@@ -171,6 +175,28 @@ fn everybody_else_is_refused_and_nothing_inside_is_told() {
     set.user(&mut line, &tokens.access);
     set.app.sql("UPDATE users SET status = 'disabled'");
     set.refused(&mut line, "a disabled person", token(&tokens.access), "not valid here");
+}
+
+/// Behind a balancer NATS sees one address for everybody: junk from there keeps nobody out. A person is counted all the same.
+#[test]
+fn others_junk_keeps_nobody_out() {
+    let limits = [
+        ("limits.enabled", "true"),
+        ("limits.tokens_per_minute", "1"),
+        ("limits.tokens_burst", "2"),
+        ("limits.bridges_per_minute", "1"),
+        ("limits.bridges_burst", "2"),
+    ];
+    let set = Set::set_up("", &limits);
+    let (_, _, tokens) = set.app.person_with_tokens("openid bridge:nats");
+    let mut line = set.line();
+    for _ in 0..5 {
+        set.refused(&mut line, "junk", json!({ "auth_token": "x" }), "not valid here");
+    }
+    for _ in 0..2 {
+        set.user(&mut line, &tokens.access);
+    }
+    set.refused(&mut line, "a mill", json!({ "auth_token": tokens.access }), "Too many tokens of this bridge");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Bridges whose target makes the token itself: what it is asked, what it gives, and everything that it could answer instead.
 //! The target is a real HTTP server on this machine that behaves as its makers document, or as nobody should.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -40,6 +42,28 @@ audience = "my-project"
 secret_file = "SECRET_FILE"
 [bridges.staff.allow]
 groups = ["staff"]
+
+[clients.page]
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid"]
+audiences = ["https://orders.example"]
+
+[clients.orders]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["token_exchange"]
+scopes = ["openid", "bridge:*"]
+
+[exchange_rules.orders]
+clients = ["orders"]
+subject_audiences = ["https://orders.example"]
+scopes = ["openid"]
+bridges = ["appwrite", "instantdb"]
+impersonation = true
 "#;
 
 struct Set {
@@ -173,7 +197,8 @@ fn every_other_answer_gives_nothing() {
         ("401", http(401, "application/json", br#"{"message":"secret words"}"#), 503),
         ("403", http(403, "application/json", b"{}"), 503),
         ("404: no such user", http(404, "application/json", br#"{"type":"user_not_found"}"#), 403),
-        ("400", http(400, "application/json", b"{}"), 403),
+        ("400", http(400, "application/json", b"{}"), 503),
+        ("422", http(422, "application/json", b"{}"), 503),
         ("429", http(429, "application/json", b"{}"), 503),
         ("500", http(500, "text/html", b"<h1>secret words</h1>"), 503),
         ("a redirect", redirect.into_bytes(), 503),
@@ -203,6 +228,78 @@ fn every_other_answer_gives_nothing() {
     let asked = set.target.hits().len();
     assert_eq!(set.ask(&tokens.access, "staff").status, 403);
     assert_eq!(set.target.hits().len(), asked);
+}
+
+/// InstantDB makes whoever is not there yet: whatever it refuses is not about the person.
+#[test]
+fn which_statuses_are_about_the_person_each_target_says_for_itself() {
+    let set = Set::with("true");
+    let (_, _, tokens) = set.app.person_with_tokens("openid bridge:appwrite bridge:instantdb");
+    for status in [400, 401, 404, 422] {
+        set.target.sends(move |_| http(status, "application/json", br#"{"type":"record-not-found"}"#));
+        assert_eq!(set.ask(&tokens.access, "instantdb").status, 503, "InstantDB, {status}");
+        let appwrite = if status == 404 { 403 } else { 503 };
+        assert_eq!(set.ask(&tokens.access, "appwrite").status, appwrite, "Appwrite, {status}");
+    }
+}
+
+/// What is made of a token that ends ends with it, or is not made: the target is not even asked.
+#[test]
+fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
+    let set = Set::with("true");
+    set.target.sends(|hit| if hit.line.starts_with("POST /admin/") { instantdb(hit) } else { appwrite(hit) });
+    let (_, mut passkey) = set.app.person();
+    let subject = set.app.client("page").sign_in(&mut passkey, "openid").expect(200).json();
+    let subject = subject["accessToken"].as_str().unwrap();
+    let exchange = |bridge: &str| {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", bridge),
+        ];
+        set.app.token_by("orders", &form)
+    };
+    exchange("instantdb").expect_oauth(400, "invalid_target");
+    assert_eq!(set.target.hits().len(), 0, "a token that never ends");
+    // Of ten minutes a good minute is left, then a little less than one.
+    set.app.advance(chrono::Duration::seconds(530));
+    let life = exchange("appwrite").expect(200).json()["expires_in"].as_i64().unwrap();
+    assert!((60..=70).contains(&life), "{life}");
+    assert_eq!(serde_json::from_str::<Value>(&set.target.hits()[0].body).unwrap()["expire"], life);
+    set.app.advance(chrono::Duration::seconds(11));
+    exchange("appwrite").expect_oauth(400, "invalid_target");
+    assert_eq!(set.target.hits().len(), 1, "less than Appwrite's shortest life is left");
+}
+
+/// A target that hangs takes its own places and no others.
+#[test]
+fn a_target_that_hangs_leaves_the_places_of_the_others_free() {
+    const PLACES: usize = 8;
+    let set = Set::with("true");
+    let (_, _, tokens) = set.app.person_with_tokens("openid bridge:appwrite bridge:instantdb");
+    let goes_on = Arc::new(AtomicBool::new(false));
+    let may_answer = Arc::clone(&goes_on);
+    set.target.sends(move |hit| {
+        if hit.line.starts_with("POST /admin/") {
+            return instantdb(hit);
+        }
+        while !may_answer.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        appwrite(hit)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..PLACES {
+            scope.spawn(|| set.ask(&tokens.access, "appwrite"));
+        }
+        within(Duration::from_secs(4), "all its places are taken", || set.target.hits().len() == PLACES);
+        assert_eq!(set.ask(&tokens.access, "appwrite").status, 503, "one more does not wait");
+        assert_eq!(set.target.hits().len(), PLACES, "nor is the target asked");
+        set.ask(&tokens.access, "instantdb").expect(200);
+        goes_on.store(true, Ordering::Relaxed);
+    });
+    set.ask(&tokens.access, "appwrite").expect(200);
 }
 
 #[test]

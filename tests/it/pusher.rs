@@ -33,11 +33,15 @@ audience = "https://target.example"
 "#;
 
 fn spawn() -> (TestApp, tempfile::TempDir) {
+    with(&[])
+}
+
+fn with(settings: &[(&str, &str)]) -> (TestApp, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).expect("written");
     let config = BRIDGES.replace("SECRET_FILE", &file.display().to_string());
-    (TestApp::with(&Options { config: &config, ..Options::default() }), directory)
+    (TestApp::with(&Options { config: &config, settings, ..Options::default() }), directory)
 }
 
 fn asked(app: &TestApp, access: &str, path: &str, form: &[(&str, &str)]) -> Reply {
@@ -84,6 +88,20 @@ fn a_person_subscribes_to_the_own_channels() {
     assert_eq!(answer["auth"], signature(&format!("12.34::user::{data}")));
     assert_eq!(app.events("bridge.minted"), 4);
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_events WHERE detail->>'channel' = 'presence-lobby'"), 1);
+}
+
+/// A page with many channels asks for all of them at once: signatures are no custom tokens, of which 30 are the default.
+#[test]
+fn a_page_with_many_channels_gets_all_its_signatures() {
+    let (app, _directory) = with(&[("limits.enabled", "true")]);
+    let (_, _, tokens) = app.person_with_tokens("openid bridge:pusher");
+    let id = claims(&tokens.access)["sub"].as_str().unwrap().to_owned();
+    for number in 0..40 {
+        let name = format!("private-user-{id}-{number}");
+        let form = [("socket_id", "12.34"), ("channel_name", name.as_str())];
+        let reply = asked(&app, &tokens.access, "pusher/pusher/auth", &form);
+        assert_eq!(reply.status, 200, "{number}: {}", reply.body);
+    }
 }
 
 #[test]

@@ -37,8 +37,9 @@ resp = { max = 1, ttl = 5000000000 }`;
 const seed = (name, pair) => `key_file = "${write(`${name}.nk`, text(pair.getSeed()))}"`;
 
 const scopes = `scope = [
-    "rabbitmq.tag:management", "rabbitmq.configure:%2F/mqtt-subscription-*", "rabbitmq.write:%2F/mqtt-subscription-*/*",
-    "rabbitmq.read:%2F/mqtt-subscription-*/*", "{{ tmpl('rabbitmq.write:%2F/amq.topic/{}.*', user.id) }}",
+    "rabbitmq.tag:management", "{{ tmpl('rabbitmq.configure:%2F/mqtt-subscription-{}*', user.id) }}",
+    "{{ tmpl('rabbitmq.write:%2F/mqtt-subscription-{}*/*', user.id) }}", "{{ tmpl('rabbitmq.read:%2F/mqtt-subscription-{}*/*', user.id) }}",
+    "{{ tmpl('rabbitmq.write:%2F/amq.topic/{}.*', user.id) }}",
     "{{ tmpl('rabbitmq.read:%2F/amq.topic/{}.*', user.id) }}",
 ]`;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::answer::Desk;
 use super::connection::{Connection, ConnectionError};
@@ -18,6 +18,8 @@ use crate::outbound::Outbound;
 const LOOK: Duration = Duration::from_secs(1);
 /// Shortest and longest time between two tries.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A connection that lived so long was one. A server that lets us in and drops us at once is not dialled each second.
+const LIVED: Duration = Duration::from_secs(30);
 
 /// The keeper of the connections.
 pub struct Service {
@@ -53,10 +55,14 @@ impl Service {
         }
     }
 
-    /// Ends what is for no bridge any more, or for another than it was, and begins what is missing.
+    /// Ends what is for no bridge any more, or for another than it was, and begins what is missing, also what ended by a fault
+    /// of ours.
     fn follow(&mut self) {
         let wanted = self.desk.bridges.of_way(Way::NatsCallout);
-        self.kept.retain(|name, kept| wanted.iter().any(|one| one.bridge.name() == name && Arc::ptr_eq(one, &kept.of)));
+        self.kept.retain(|name, kept| {
+            let is_wanted = wanted.iter().any(|one| one.bridge.name() == name && Arc::ptr_eq(one, &kept.of));
+            is_wanted && !kept.task.is_finished()
+        });
         for ready in wanted {
             let name = ready.bridge.name().to_owned();
             if self.kept.contains_key(&name) {
@@ -83,13 +89,14 @@ impl Line {
         let connected = metrics::gauge!("passmint_nats_connected", "bridge" => name.to_owned());
         // Also when the task is dropped.
         let _down = Down(connected.clone());
-        let (mut wait, mut told) = (WAIT.0, String::new());
+        let (mut wait, mut told) = (Duration::ZERO, String::new());
         loop {
+            let begun = Instant::now();
             let error = match self.open().await {
                 Ok(connection) => {
                     tracing::info!(bridge.name = name, "connected to NATS; its questions are answered");
                     connected.set(1.0);
-                    (wait, told) = (WAIT.0, String::new());
+                    told.clear();
                     let (desk, bridge) = (self.desk.clone(), name.to_owned());
                     connection
                         .serve(move |question| {
@@ -107,8 +114,8 @@ impl Line {
                 tracing::warn!(bridge.name = name, reason = words, "no connection to NATS; it is tried again");
                 told = words;
             }
+            wait = next_wait(wait, begun.elapsed());
             sleep(wait).await;
-            wait = (wait * 2).min(WAIT.1);
         }
     }
 
@@ -122,10 +129,30 @@ impl Line {
     }
 }
 
+/// How long to wait after a try that lasted so long, when the wait before it was `last`.
+fn next_wait(last: Duration, lasted: Duration) -> Duration {
+    if lasted >= LIVED { WAIT.0 } else { (last * 2).clamp(WAIT.0, WAIT.1) }
+}
+
 struct Down(metrics::Gauge);
 
 impl Drop for Down {
     fn drop(&mut self) {
         self.0.set(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_until_a_connection_has_lived() {
+        for (last, lasted, next) in
+            [(0, 0, 1), (1, 0, 2), (2, 29, 4), (16, 1, 30), (30, 0, 30), (30, 29, 30), (30, 30, 1), (0, 3600, 1)]
+        {
+            let seconds = Duration::from_secs;
+            assert_eq!(next_wait(seconds(last), seconds(lasted)), seconds(next), "{last} s, then {lasted} s");
+        }
     }
 }

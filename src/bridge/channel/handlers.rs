@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Asked, Signed, is_channel, is_socket};
+use super::{Asked, Channel, Signed, Socket};
 use crate::account::guards::Identity;
 use crate::bridge::handlers::{Asking, BridgeDesk};
 use crate::web::Caller;
@@ -55,11 +55,10 @@ pub async fn channel(
     name: web::Path<String>,
     form: ApiForm,
 ) -> Result<HttpResponse, Problem> {
-    let channel = form.0.get("channel_name")?;
-    if !is_channel(channel) {
+    let channel = Channel::parse(form.0.get("channel_name")?).ok_or_else(|| {
         let words = "`channel_name` is a private or presence channel, and not an encrypted one.";
-        return Err(Failure::new(Kind::InvalidRequest, words).into());
-    }
+        Failure::new(Kind::InvalidRequest, words)
+    })?;
     let place = (name.as_str(), Asked::Channel(channel));
     let Signed { auth, told, .. } = signed((&desk, &limits), identity, &caller, place, &form).await?;
     Ok(HttpResponse::Ok().json(ChannelAnswer { auth, channel_data: told }))
@@ -92,16 +91,14 @@ async fn signed(
     (name, asked): (&str, Asked<'_>),
     form: &ApiForm,
 ) -> Result<Signed, Failure> {
-    let socket = form.0.get("socket_id")?;
-    if !is_socket(socket) {
-        return Err(Failure::new(Kind::InvalidRequest, "`socket_id` is two numbers with a dot between them."));
-    }
+    let socket = Socket::parse(form.0.get("socket_id")?)
+        .ok_or_else(|| Failure::new(Kind::InvalidRequest, "`socket_id` is two numbers with a dot between them."))?;
     let asking = Asking::of(desk, limits, caller, identity, name).await?;
     let now = desk.clock.now();
     let signed = desk.bridges.sign_channel(name, &asking.request(), (socket, asked), now).await?;
     let mut event = asking.event(&signed.minted, now, caller);
     event.detail = match asked {
-        Asked::Channel(channel) => serde_json::json!({ "channel": channel }),
+        Asked::Channel(channel) => serde_json::json!({ "channel": channel.as_str() }),
         Asked::User => serde_json::json!({ "channel": null }),
     };
     desk.db.ask(event).await?;

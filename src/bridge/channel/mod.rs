@@ -1,7 +1,8 @@
 //! Signatures for sockets and channels, as Pusher's client libraries ask for them.
 //!
 //! What must always hold: what is signed is put together of a socket's id, a channel's name and a document, between colons;
-//! neither of the first two can hold a colon, so one signature never stands for two things.
+//! neither of the first two can hold a colon, so one signature never stands for two things. [`Socket`] and [`Channel`] are
+//! made of nothing else.
 //!
 //! Source: pusher.com/docs/channels/library_auth_reference/auth-signatures.
 
@@ -23,10 +24,47 @@ const ENCRYPTED: &str = "private-encrypted-";
 /// What may stand in a name beside letters and digits (pusher.com/docs/channels/using_channels/channels).
 const MARKS: &[u8] = b"_-=@,.;";
 
-/// Whether a text is the id of a socket: two numbers with a dot between them.
-pub fn is_socket(text: &str) -> bool {
-    let number = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.split_once('.').is_some_and(|(first, second)| number(first) && number(second))
+/// The id of a socket: two numbers with a dot between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket<'a>(&'a str);
+
+impl<'a> Socket<'a> {
+    /// Reads an id; `None` for anything else.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let number = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let (first, second) = text.split_once('.')?;
+        (number(first) && number(second)).then_some(Self(text))
+    }
+
+    /// Its text.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// The name of a channel that wants a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel<'a>(&'a str);
+
+impl<'a> Channel<'a> {
+    /// Reads a name; `None` for anything else.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let is_one = text.len() <= MOST_NAME
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || MARKS.contains(&byte))
+            && KINDS.iter().any(|kind| text.starts_with(kind) && text.len() > kind.len())
+            && !text.starts_with(ENCRYPTED);
+        is_one.then_some(Self(text))
+    }
+
+    /// Its text.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// Whether those in it see one another.
+    pub fn has_members(self) -> bool {
+        self.0.starts_with("presence-")
+    }
 }
 
 /// Whether a text is the key of an app.
@@ -35,19 +73,11 @@ pub fn is_key(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Whether a text names a channel that wants a signature.
-pub fn is_channel(text: &str) -> bool {
-    text.len() <= MOST_NAME
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || MARKS.contains(&byte))
-        && KINDS.iter().any(|kind| text.starts_with(kind) && text.len() > kind.len())
-        && !text.starts_with(ENCRYPTED)
-}
-
 /// Which channels a person has: one, or all that begin so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern<'a> {
     /// This one.
-    Name(&'a str),
+    Name(Channel<'a>),
     /// All that begin with this.
     Beginning(&'a str),
 }
@@ -56,9 +86,9 @@ impl<'a> Pattern<'a> {
     /// Reads a name, or a name with `*` in place of its end. Before the `*` stands a mark, so that the channels of `…-1`
     /// are not those of `…-12`.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let Some(beginning) = text.strip_suffix('*') else { return is_channel(text).then_some(Self::Name(text)) };
+        let Some(beginning) = text.strip_suffix('*') else { return Channel::parse(text).map(Self::Name) };
         let marked = beginning.bytes().last().is_some_and(|last| MARKS.contains(&last));
-        let whole = KINDS.contains(&beginning) || is_channel(beginning);
+        let whole = KINDS.contains(&beginning) || Channel::parse(beginning).is_some();
         (marked && whole && beginning != ENCRYPTED).then_some(Self::Beginning(beginning))
     }
 
@@ -68,10 +98,11 @@ impl<'a> Pattern<'a> {
     }
 
     /// Whether a channel is one of these.
-    pub fn holds(self, channel: &str) -> bool {
+    pub fn holds(self, channel: Channel<'_>) -> bool {
+        let text = channel.as_str();
         match self {
             Self::Name(name) => name == channel,
-            Self::Beginning(beginning) => channel.len() > beginning.len() && channel.starts_with(beginning),
+            Self::Beginning(beginning) => text.len() > beginning.len() && text.starts_with(beginning),
         }
     }
 }
@@ -80,7 +111,7 @@ impl<'a> Pattern<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
     /// To subscribe to a channel.
-    Channel(&'a str),
+    Channel(Channel<'a>),
     /// To be this person on a connection.
     User,
 }
@@ -110,13 +141,13 @@ impl Bridges {
         &self,
         name: &str,
         request: &MintRequest<'_>,
-        (socket, asked): (&str, Asked<'_>),
+        (socket, asked): (Socket<'_>, Asked<'_>),
         now: Time,
     ) -> Result<Signed, BridgeError> {
         let (entry, facts) = self.allowed(name, Way::Channels, request, now).await?;
         let id = crate::random::uuid();
         let rendered = entry.bridge.render(&facts, now, id)?;
-        let claims = &rendered.claims;
+        let (claims, socket) = (&rendered.claims, socket.as_str());
         let (text, told) = match asked {
             Asked::User => {
                 let told = pusher::told(claims, "id");
@@ -127,9 +158,9 @@ impl Bridges {
                 if !channels.any(|one| Pattern::parse(one).is_some_and(|pattern| pattern.holds(channel))) {
                     return Err(BridgeError::Channel);
                 }
-                let told = channel.starts_with("presence-").then(|| pusher::told(claims, "user_id"));
+                let told = channel.has_members().then(|| pusher::told(claims, "user_id"));
                 let end = told.as_ref().map(|told| format!(":{told}")).unwrap_or_default();
-                (format!("{socket}:{channel}{end}"), told)
+                (format!("{socket}:{}{end}", channel.as_str()), told)
             }
         };
         // A bridge of this kind is not made without a secret.
@@ -168,7 +199,7 @@ mod tests {
     #[test]
     fn a_socket_is_two_numbers() {
         for text in ["1234.1234", "0.0", "12345678901234567890.1"] {
-            assert!(is_socket(text), "{text}");
+            assert_eq!(Socket::parse(text).map(Socket::as_str), Some(text));
         }
         for text in [
             "",
@@ -186,14 +217,14 @@ mod tests {
             "1 .1",
             "123456789012345678901.1",
         ] {
-            assert!(!is_socket(text), "{text}");
+            assert_eq!(Socket::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_channel_is_private_or_presence_and_never_encrypted() {
         for text in ["private-x", "presence-x", "private-cache-x", "presence-a_b-c=d@e,f.g;h", "private--"] {
-            assert!(is_channel(text), "{text}");
+            assert_eq!(Channel::parse(text).map(Channel::as_str), Some(text));
         }
         for text in [
             "",
@@ -211,7 +242,7 @@ mod tests {
             "private-x\n",
             &format!("private-{}", "x".repeat(157)),
         ] {
-            assert!(!is_channel(text), "{text}");
+            assert_eq!(Channel::parse(text), None, "{text}");
         }
     }
 
@@ -227,7 +258,8 @@ mod tests {
             ("private-*", "private-anything", true),
             ("private-*", "presence-anything", false),
         ] {
-            assert_eq!(Pattern::parse(pattern).unwrap().holds(channel), held, "{pattern} {channel}");
+            let named = Channel::parse(channel).unwrap();
+            assert_eq!(Pattern::parse(pattern).unwrap().holds(named), held, "{pattern} {channel}");
         }
         for text in [
             "*",

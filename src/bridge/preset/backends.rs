@@ -74,6 +74,8 @@ await account.createSession({ userId: subject, secret: token });",
             user,
         }
     },
+    // `user_not_found`. A 400 is about how we ask: what a user's id may be was checked before.
+    person_statuses: &[404],
     given: |document, answer| {
         let secret = answer.get("secret")?.as_str()?;
         let length = usize::try_from(document["length"].as_i64()?).ok()?;
@@ -110,7 +112,8 @@ await db.auth.signInWithToken(token);",
             "Where nothing is said users have Passmint's ids; one that is not there yet is made. With `subject = \"{{ user.email }}\"` they are known by their \
              address, which has to be verified.",
             "The admin token can do everything in the app. It is sealed, goes to `url` alone (`https://api.instantdb.com` where nothing is said), and is in no answer, error or log.",
-            "A refresh token of InstantDB does not end by itself; `expiresIn` is 0. To shut somebody out, sign them out there (`POST /admin/sign_out`).",
+            "A refresh token of InstantDB does not end by itself; `expiresIn` is 0. To shut somebody out, sign them out there (`POST /admin/sign_out`). \
+             In a token exchange, where nothing outlives what is exchanged, none is given.",
         ],
     },
     usual_url: Some("https://api.instantdb.com"),
@@ -131,6 +134,8 @@ await db.auth.signInWithToken(token);",
         body: document.clone(),
         user: text(document.get("id").unwrap_or(&document["email"])),
     },
+    // It makes whoever is not there yet; what it refuses is the app, the credential or the request.
+    person_statuses: &[],
     given: |document, answer| {
         let user = answer.get("user")?;
         let same = match (document.get("id"), document["email"].as_str()) {

@@ -38,6 +38,8 @@ pub struct CallTarget {
     pub document: fn(Map<String, Value>, String, i64) -> Map<String, Value>,
     /// The request that such a document stands for.
     pub request: fn(audience: &str, document: &Value) -> Call,
+    /// The statuses by which it refuses the person. Any other is a fault: of ours, of its operator's, or its own.
+    pub person_statuses: &'static [u16],
     /// What was asked for, in an answer to such a document; `None` for any other answer.
     pub given: fn(document: &Value, answer: &Map<String, Value>) -> Option<String>,
 }

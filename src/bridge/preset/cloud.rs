@@ -107,7 +107,8 @@ key = "provider"
         }],
         notes: &[
             ISSUER_NOTE,
-            "A server that Google cannot reach: sign with the bridge's own key and upload its key set (`--jwk-json-path`), again at each rotation.",
+            "A server that Google cannot reach: leave `key` out, so that the bridge signs with a key of its own, and upload its key set \
+             (`/v1/bridges/<name>/jwks.json`, by `--jwk-json-path`), again at each rotation: a new key is in it six hours before it signs.",
             "`google.subject` has at most 127 characters.",
         ],
     },
@@ -116,6 +117,8 @@ key = "provider"
     subject: Subject { max: 127, ..Subject::USER },
     claims: &[],
     also: |_, _| None,
+    // Its key set can be uploaded as well.
+    by_discovery: false,
     ..AWS
 };
 
@@ -142,6 +145,7 @@ allow_unverified = true
     },
     algorithms: &[Algorithm::Rs256],
     audience: Audience::Usually("api://AzureADTokenExchange"),
+    by_discovery: true,
     ..GCP
 };
 

@@ -77,6 +77,12 @@ const connection = await wsconnect({
          reads along at NATS holds a token that is worth nothing elsewhere. A token that is bound to a key (DPoP) is refused: NATS cannot prove the key.",
         "`allow` says who may connect, as for every bridge. A bridge that is stopped takes its connection with it, so NATS refuses \
          everybody whom it has not let in yet.",
+        "Encrypted questions are not understood: with `xkey` in `auth_callout` the log says that a message where NATS asks is no question, and nobody \
+         is let in. Leave it out, and have `url` begin with `tls://`.",
+        "A NATS in operator mode is not for this preset: it refuses Passmint's key, the log says so (`no connection to NATS`, \
+         `Authorization Violation`), and nobody is let in. There people get JWTs of their own by the preset `nats-user`.",
+        "`handshake_first: true` in the `tls` of NATS is not supported: Passmint waits for NATS to speak first, and the log says that it does not \
+         answer in time, or that it ended the connection. Set it to `auto`, which serves both, or leave it out.",
         "People whom NATS itself shall check stay out of this: list them in `auth_users`, beside Passmint's.",
     ],
 };

@@ -47,6 +47,8 @@ pusher.subscribe(`private-user-${userId}`);",
         "Encrypted channels (`private-encrypted-`) are refused: their key would have to be made here as well.",
         "The signature is for one socket and never ends by itself: Pusher asks again when a connection is made anew. To shut somebody out at \
          once, also end their connections (`POST /apps/{app_id}/users/{user_id}/terminate_connections`).",
+        "Signatures do not count against `limits.bridges_burst`: a page asks for one for each of its channels, again after each loss of the \
+         connection. They count as requests of their network (`limits.tokens_burst`).",
         "A secret of at least 16 characters is taken, shorter than for JWTs, because Pusher gives out such ones.",
         "Servers that speak Pusher's protocol (soketi, Laravel Reverb) check the same signatures; they were not tried.",
     ],

@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::Plan;
 use super::about::{About, Snippet, Verified};
 use super::claim::{Claim, claim};
 use super::shape::{self, Shape};
@@ -24,8 +25,8 @@ const CLAIMS: &[Claim] = &[
 
 const NOTES: &[&str] = &[
     "`audience` is the broker's `resource_server_id`, and the beginning of every permission.",
-    "`%2F` is the vhost `/`. A pattern that gives everything is `rabbitmq.read:*/*`; the part that one user's permissions differ in is written \
-     with `tmpl`, so that no id becomes a pattern.",
+    "`%2F` is the vhost `/`. The part that one user's permissions differ in is written with `tmpl`, so that no id becomes a pattern. A name \
+     that everybody's MQTT queues match (`mqtt-subscription-*`, `*`) is refused without `dangerous = true`.",
     "`tag:administrator` is refused without `dangerous = true`. Without any tag the management API answers 401.",
     "A connection ends when its token does, unless the client sends a new one (AMQP `update-secret`): the default life is 30 minutes.",
     "The plugin takes only `https` for a key set's URL; elsewhere give it the key as a file.",
@@ -36,26 +37,47 @@ auth_oauth2.resource_server_id = {audience}
 auth_oauth2.jwks_url = {jwks_url}
 auth_oauth2.algorithms.1 = {algorithm}";
 
-/// Every word belongs to this broker and is a permission or a tag.
-fn permissions(claims: &Value, audience: &str, parts: std::ops::RangeInclusive<usize>) -> Option<&'static str> {
+/// What the queue of an MQTT client is called, before the client's id.
+const MQTT_QUEUE: &str = "mqtt-subscription-";
+
+/// Every word belongs to this broker and is a permission or a tag, and none is for the MQTT queues of everybody.
+fn permissions(claims: &Value, plan: &Plan, parts: std::ops::RangeInclusive<usize>) -> Option<&'static str> {
     let all: Vec<&str> = match &claims["scope"] {
         Value::String(text) => text.split(' ').collect(),
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         _ => return None,
     };
-    let is_permission = |text: &str| {
-        let Some(rest) = text.strip_prefix(audience).and_then(|rest| rest.strip_prefix('.')) else { return false };
-        match rest.split_once(':') {
-            Some(("tag", tag)) => ["administrator", "monitoring", "management", "policymaker"].contains(&tag),
-            Some(("read" | "write", place)) => is_place(place, &parts),
-            Some(("configure", place)) => is_place(place, &(2..=3)),
-            _ => false,
-        }
+    let is_permission = |text: &str| match right(text, &plan.audience) {
+        Some(("tag", tag)) => ["administrator", "monitoring", "management", "policymaker"].contains(&tag),
+        Some(("read" | "write", place)) => is_place(place, &parts),
+        Some(("configure", place)) => is_place(place, &(2..=3)),
+        _ => false,
     };
-    (!all.iter().all(|text| is_permission(text))).then_some(
-        "each permission is `<audience>.<read|write|configure>:<vhost>/<name>[/<routing key>]` or `<audience>.tag:<tag>`; for MQTT \
-         with the routing key",
+    if !all.iter().all(|text| is_permission(text)) {
+        return Some(
+            "each permission is `<audience>.<read|write|configure>:<vhost>/<name>[/<routing key>]` or `<audience>.tag:<tag>`; for MQTT \
+             with the routing key",
+        );
+    }
+    let is_everybodys =
+        |text: &str| right(text, &plan.audience).is_some_and(|(_, place)| holds_everybodys_queues(place));
+    (!plan.dangerous && all.iter().any(|text| is_everybodys(text))).then_some(
+        "a name that everybody's MQTT queues match (`mqtt-subscription-*`, `*`) only with `dangerous = true`: who may read them \
+         reads everybody's messages",
     )
+}
+
+/// What a word of this broker gives, and where.
+fn right<'a>(word: &'a str, audience: &str) -> Option<(&'a str, &'a str)> {
+    word.strip_prefix(audience)?.strip_prefix('.')?.split_once(':')
+}
+
+/// Whether the name in a place matches the MQTT queues of all clients. RabbitMQ asks for no routing key at a queue, so
+/// whatever comes after the name limits nothing. What is written in percent or as a variable may turn out as anything.
+fn holds_everybodys_queues(place: &str) -> bool {
+    let name = place.split('/').nth(1).unwrap_or_default();
+    let fixed = name.split(['*', '%', '{']).next().unwrap_or_default();
+    name.contains('*') && MQTT_QUEUE.starts_with(fixed)
 }
 
 /// Parts without anything that is not text, `*`, a percent-encoded byte or one of RabbitMQ's variables.
@@ -95,7 +117,7 @@ scope = [
     claims: CLAIMS,
     // The plugin adds the permissions in it to those of `scope`.
     reserved: &["authorization"],
-    also: |plan, claims| permissions(claims, &plan.audience, 2..=3),
+    also: |plan, claims| permissions(claims, plan, 2..=3),
     ..PLAIN
 };
 
@@ -113,15 +135,29 @@ audience = "rabbitmq"
 
 [bridges.mqtt.claims]
 scope = [
-    "rabbitmq.configure:%2F/mqtt-subscription-*",
-    "rabbitmq.write:%2F/mqtt-subscription-*/*",
-    "rabbitmq.read:%2F/mqtt-subscription-*/*",
+    "{{ tmpl('rabbitmq.configure:%2F/mqtt-subscription-{}*', user.id) }}",
+    "{{ tmpl('rabbitmq.write:%2F/mqtt-subscription-{}*/*', user.id) }}",
+    "{{ tmpl('rabbitmq.read:%2F/mqtt-subscription-{}*/*', user.id) }}",
     "{{ tmpl('rabbitmq.write:%2F/amq.topic/{}.*', user.id) }}",
     "{{ tmpl('rabbitmq.read:%2F/amq.topic/{}.*', user.id) }}",
 ]
 "#,
-        other_side: &[Snippet { place: "rabbitmq.conf", language: "ini", text: CONF }],
+        other_side: &[
+            Snippet { place: "rabbitmq.conf", language: "ini", text: CONF },
+            Snippet {
+                place: "The app: its MQTT client id begins with the user's id",
+                language: "js",
+                text: "const client = mqtt.connect(\"mqtts://rabbitmq.example.com\", {
+  clientId: `${userId}-${crypto.randomUUID()}`,
+  username: \"x\",
+  password: token,
+});",
+            },
+        ],
         notes: &[
+            "An MQTT client id has to begin with the user's id. RabbitMQ keeps the messages for a client in a queue that is named after \
+             its id (`mqtt-subscription-<client id>qos1`), and looks at no routing key there: who may read the queues of others reads \
+             their messages. With another client id a client connects, and is thrown out when it subscribes.",
             "A `/` of an MQTT topic is a `.` in the routing key: `<user id>.*` allows the topics `<user id>/…`.",
             "A permission with two parts lets a client connect and drops the connection at the first publish: it is refused here.",
             NOTES[0],
@@ -131,6 +167,6 @@ scope = [
             NOTES[4],
         ],
     },
-    also: |plan, claims| permissions(claims, &plan.audience, 3..=3),
+    also: |plan, claims| permissions(claims, plan, 3..=3),
     ..RABBITMQ
 };

@@ -154,6 +154,7 @@ groups = "{{ user.groups }}"
             NOTES[2],
             "A rotated key is published for 30 minutes before it signs: Supabase remembers keys that long.",
             "Without `role` a token counts as `anon`: the preset always writes it.",
+            "For the people who are in a project already, step by step: [the recipe](../recipes/firebase-and-supabase.md).",
         ],
     },
     forms: &[AudienceForm::String],

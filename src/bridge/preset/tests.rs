@@ -4,7 +4,7 @@ use super::PresetKind as P;
 use super::*;
 use crate::bridge::facts::Facts;
 use crate::bridge::spec::KeySource;
-use crate::bridge::{Bridge, RenderError, nkey, sample};
+use crate::bridge::{Bridge, Key, RenderError, nkey, sample};
 
 /// The preset's example with another value at one place of what is written, or without it (`null`).
 fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition {
@@ -123,9 +123,9 @@ fn the_golden_hasura_and_rabbitmq_tokens() {
     assert_eq!(
         token(PresetKind::RabbitmqMqtt)["scope"],
         json!([
-            "rabbitmq.configure:%2F/mqtt-subscription-*",
-            "rabbitmq.write:%2F/mqtt-subscription-*/*",
-            "rabbitmq.read:%2F/mqtt-subscription-*/*",
+            format!("rabbitmq.configure:%2F/mqtt-subscription-{id}*"),
+            format!("rabbitmq.write:%2F/mqtt-subscription-{id}*/*"),
+            format!("rabbitmq.read:%2F/mqtt-subscription-{id}*/*"),
             format!("rabbitmq.write:%2F/amq.topic/{id}.*"),
             format!("rabbitmq.read:%2F/amq.topic/{id}.*"),
         ])
@@ -363,6 +363,8 @@ fn brokers_refuse_what_would_harm_them() {
         (P::Rabbitmq, &["scope"], json!(["other.read:*/*"]), "each permission is"),
         (P::Rabbitmq, &["scope"], json!(["rabbitmq.read:only-vhost"]), "each permission is"),
         (P::Rabbitmq, &["scope"], json!(["rabbitmq.delete:*/*"]), "each permission is"),
+        (P::Rabbitmq, &["scope"], json!(["rabbitmq.read:*/*"]), "everybody's MQTT queues"),
+        (P::Rabbitmq, &["scope"], json!(["rabbitmq.read:%2F/mqtt-subscription-*"]), "everybody's MQTT queues"),
         (P::Rabbitmq, &["scope"], json!(["{{ user.name }}"]), "decides what the token allows"),
         (P::Rabbitmq, &["scope"], Value::Null, "claims.scope"),
         (
@@ -373,6 +375,9 @@ fn brokers_refuse_what_would_harm_them() {
         ),
         (P::RabbitmqMqtt, &["Authorization"], json!("{{ user.name ? }}"), "reserved"),
         (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.write:*/*"]), "each permission is"),
+        (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.configure:%2F/mqtt-subscription-*"]), "everybody's MQTT queues"),
+        (P::RabbitmqMqtt, &["scope"], json!("rabbitmq.read:%2F/mqtt-*qos1/*"), "everybody's MQTT queues"),
+        (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.read:%2F/mqtt%2Dsubscription-*/x"]), "everybody's MQTT queues"),
         (P::NatsUser, &["pub", "allow"], json!([">"]), "only with `dangerous"),
         (P::NatsUser, &["sub", "allow"], json!(["$SYS.>"]), "only with `dangerous"),
         (P::NatsUser, &["sub", "allow"], json!(["_INBOX.>"]), "only with `dangerous"),
@@ -524,6 +529,19 @@ fn a_target_that_knows_our_keys_alone_gets_no_others() {
     }
 }
 
+/// Google takes an uploaded key set as well, as its page says.
+#[test]
+fn for_google_a_bridge_may_sign_with_its_own_key() {
+    let key_of = |key| {
+        let definition = BridgeDefinition { key, ..example::definition(PresetKind::GcpWif).unwrap() };
+        let bridge = Bridge::new(definition).unwrap();
+        drop(example::token(&bridge).unwrap());
+        matches!(bridge.key(), Key::Own(Algorithm::Rs256))
+    };
+    assert!(key_of(None) && key_of(Some(KeySource::Own)));
+    assert!(!key_of(Some(KeySource::Provider)));
+}
+
 /// A secret that is too short for a JWT is taken where none is made.
 #[test]
 fn short_secrets_are_for_what_is_no_jwt() {
@@ -535,12 +553,39 @@ fn short_secrets_are_for_what_is_no_jwt() {
     }
 }
 
+/// An audience may hold a colon; what a permission gives is found behind it all the same.
+#[test]
+fn a_colon_in_the_audience_hides_no_permission() {
+    let permission = |name: &str| {
+        let scope = json!([format!("https://mq.example.read:%2F/{name}")]);
+        let definition = changed(PresetKind::Rabbitmq, &["scope"], &scope);
+        refusal(BridgeDefinition { audience: Some("https://mq.example".to_owned()), ..definition })
+    };
+    assert_eq!(permission("orders-*"), "accepted");
+    assert!(permission("mqtt-subscription-*").contains("everybody's MQTT queues"));
+}
+
+/// What is made of a token that ends ends with it, or is not asked for.
+#[test]
+fn a_backend_is_asked_for_no_life_that_it_cannot_give() {
+    let render = |kind: PresetKind, longest: i64| {
+        let facts = Facts { longest: Some(longest), ..sample::full(&["appwrite"]) };
+        example::bridge(kind).unwrap().render(&facts, sample::moment(), Uuid::nil())
+    };
+    assert_eq!(render(PresetKind::Instantdb, 3600), Err(RenderError::Endless));
+    assert_eq!(render(PresetKind::Appwrite, 59), Err(RenderError::TooBrief { least: 60 }));
+    for (longest, expire) in [(60, 60), (299, 299), (3600, 300)] {
+        assert_eq!(render(PresetKind::Appwrite, longest).unwrap().claims["expire"], json!(expire), "{longest}");
+    }
+}
+
 /// What the preset refuses as too powerful can be meant.
 #[test]
 fn a_powerful_value_can_be_meant() {
     for (kind, place, value) in [
         (PresetKind::SupabaseThirdParty, &["role"][..], json!("service_role")),
         (PresetKind::Rabbitmq, &["scope"], json!(["rabbitmq.tag:administrator"])),
+        (PresetKind::RabbitmqMqtt, &["scope"], json!(["rabbitmq.read:%2F/mqtt-subscription-*/*"])),
         (PresetKind::NatsUser, &["pub", "allow"], json!([">"])),
         (PresetKind::Livekit, &["video", "roomAdmin"], json!(true)),
         (PresetKind::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}")),

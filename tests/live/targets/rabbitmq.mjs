@@ -1,5 +1,6 @@
 // RabbitMQ with its OAuth 2 plugin: the token as bearer of the management API and as password of MQTT.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import mqtt from "mqtt";
@@ -30,8 +31,11 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     }
   });
 
-  const connect = (password) =>
-    mqtt.connectAsync(`mqtt://127.0.0.1:${broker.mqtt}`, { username: "x", password, reconnectPeriod: 0, connectTimeout: 10_000 });
+  // The broker names a client's queue after its id, and the token is good for the queues of its person alone.
+  const connect = (password, owner = user) =>
+    mqtt.connectAsync(`mqtt://127.0.0.1:${broker.mqtt}`, {
+      clientId: `${owner}-${randomUUID()}`, username: "x", password, reconnectPeriod: 0, connectTimeout: 10_000,
+    });
 
   await check("rabbitmq, mqtt: a person publishes and receives under the own topic", async () => {
     const client = await connect(await mint("mqtt"));
@@ -46,6 +50,15 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     const client = await connect(await mint("mqtt"));
     const closed = new Promise((resolve) => client.once("close", resolve));
     client.publish("00000000-0000-4000-8000-000000000001/hello", "hi", { qos: 1 }, () => {});
+    await closed;
+    await client.endAsync(true);
+  });
+
+  await check("rabbitmq, mqtt: under the client id of somebody else nobody subscribes", async () => {
+    const client = await connect(await mint("mqtt"), "00000000-0000-4000-8000-000000000001");
+    const closed = new Promise((resolve) => client.once("close", resolve));
+    // The topic is the own one: it is the other's queue that is refused.
+    client.subscribe(`${user}/#`, { qos: 1 }, () => {});
     await closed;
     await client.endAsync(true);
   });

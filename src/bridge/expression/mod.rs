@@ -11,9 +11,12 @@
 //!
 //! What must always hold: an expression is read once, when it is saved, and every mistake in it is found there; its kind
 //! is then known and never changes. There are no loops, and text is put together by `tmpl` and `each` alone, whose values
-//! can hold no structure (`composition.rs`). To add a source: a `Source` and an arm in `Reader::source` and
-//! `Alternative::evaluate`; filters live in `filter.rs`.
+//! can hold no structure (`composition.rs`). To add a source: a `Source` and an arm in `Reader::source` ([`reader`])
+//! and `Alternative::evaluate`; filters live in `filter.rs`.
 
+mod reader;
+
+use self::reader::Reader;
 use super::composition::Composition;
 use super::facts::{Context, Datum, Fact, Kind, TooLong};
 use super::filter::{Filter, FilterFailure, FilterProblem};
@@ -115,7 +118,7 @@ impl Expression {
         if inner.len() > MAX_BYTES {
             return Err(ExpressionProblem::TooLong);
         }
-        Reader { text: inner, at: 0, inputs }.expression().map(Some)
+        Reader::new(inner, inputs).expression().map(Some)
     }
 
     /// The kind of its value.
@@ -259,169 +262,6 @@ impl Alternative {
         }
         let filled = text.fill(&found).map(Datum::Text).map(Some);
         filled.ok_or_else(|| EvaluationError::Filter(self.name(), FilterFailure::Unsafe))
-    }
-}
-
-/// Reads left to right, never back.
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-    inputs: &'a Inputs,
-}
-
-impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn skip_spaces(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start_matches([' ', '\t']).len();
-    }
-
-    /// Takes `token` if it is next.
-    fn take(&mut self, token: &str) -> bool {
-        self.skip_spaces();
-        let found = self.rest().starts_with(token);
-        if found {
-            self.at += token.len();
-        }
-        found
-    }
-
-    fn expected<T>(&self, expected: &'static str) -> Result<T, ExpressionProblem> {
-        Err(ExpressionProblem::Syntax { at: self.text[..self.at].chars().count(), expected })
-    }
-
-    fn need(&mut self, token: &str, expected: &'static str) -> Result<(), ExpressionProblem> {
-        if self.take(token) { Ok(()) } else { self.expected(expected) }
-    }
-
-    fn word(&mut self) -> &'a str {
-        self.skip_spaces();
-        let rest = self.rest();
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-'));
-        let word = &rest[..end.unwrap_or(rest.len())];
-        self.at += word.len();
-        word
-    }
-
-    fn expression(mut self) -> Result<Expression, ExpressionProblem> {
-        let (first, kind) = self.alternative()?;
-        let mut alternatives = vec![first];
-        while self.take("??") {
-            let (next, next_kind) = self.alternative()?;
-            if next_kind != kind {
-                return Err(ExpressionProblem::Mixed(kind, next_kind));
-            }
-            alternatives.push(next);
-        }
-        let optional = self.take("?");
-        self.skip_spaces();
-        if !self.rest().is_empty() {
-            return self.expected("`|`, `??`, `?` or the end");
-        }
-        Ok(Expression { alternatives, optional, kind })
-    }
-
-    fn alternative(&mut self) -> Result<(Alternative, Kind), ExpressionProblem> {
-        let (source, mut kind) = self.source()?;
-        let mut filters = Vec::new();
-        while self.take("|") {
-            let name = self.word();
-            if name.is_empty() {
-                return self.expected("a filter");
-            }
-            let arguments = if self.take("(") { self.arguments()? } else { Vec::new() };
-            let filter = Filter::parse(name, arguments)?;
-            let position = filters.len() + 1;
-            kind = filter.result(kind).ok_or(ExpressionProblem::FilterKind { position, kind })?;
-            filters.push(filter);
-        }
-        Ok((Alternative { source, filters }, kind))
-    }
-
-    fn source(&mut self) -> Result<(Source, Kind), ExpressionProblem> {
-        if let Some(text) = self.quoted()? {
-            return Ok((Source::Literal(Datum::Text(text)), Kind::Text));
-        }
-        let start = self.at;
-        let word = self.word();
-        match word {
-            "" => self.expected("a fact, `link('…')`, a quoted text or a number"),
-            "true" | "false" => Ok((Source::Literal(Datum::Flag(word == "true")), Kind::Flag)),
-            "link" => {
-                self.need("(", "`(`")?;
-                let Some(source) = self.quoted()?.filter(|source| !source.is_empty()) else {
-                    return self.expected("the source's name in quotes");
-                };
-                self.need(")", "`)`")?;
-                Ok((Source::Link(source), Kind::Text))
-            }
-            "tmpl" => self.composed(),
-            number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-                if let Ok(number) = number.parse() {
-                    return Ok((Source::Literal(Datum::Number(number)), Kind::Number));
-                }
-                self.at = start;
-                self.expected("a whole number")
-            }
-            name => match (name.strip_prefix("input."), Fact::find(name)) {
-                (Some(name), _) => match self.inputs.find(name) {
-                    Some(input) => {
-                        Ok((Source::Input { name: name.to_owned(), listed: input.is_listed() }, input.kind()))
-                    }
-                    None => Err(ExpressionProblem::UnknownInput(name.to_owned())),
-                },
-                (None, Some((fact, kind))) => Ok((Source::Fact(fact), kind)),
-                (None, None) => Err(ExpressionProblem::UnknownFact(name.to_owned())),
-            },
-        }
-    }
-
-    fn composed(&mut self) -> Result<(Source, Kind), ExpressionProblem> {
-        self.need("(", "`(`")?;
-        let Some(text) = self.quoted()? else { return self.expected("a quoted text with `{}`") };
-        let text = Composition::parse(&text).ok_or(ExpressionProblem::Tmpl)?;
-        let mut values = Vec::new();
-        while self.take(",") {
-            let (value, kind) = self.alternative()?;
-            if kind != Kind::Text {
-                return Err(ExpressionProblem::Tmpl);
-            }
-            values.push(value);
-        }
-        self.need(")", "`,` or `)`")?;
-        if values.len() != text.places() {
-            return Err(ExpressionProblem::Tmpl);
-        }
-        Ok((Source::Tmpl(text, values), Kind::Text))
-    }
-
-    fn arguments(&mut self) -> Result<Vec<String>, ExpressionProblem> {
-        let mut arguments = Vec::new();
-        loop {
-            match self.quoted()? {
-                Some(text) => arguments.push(text),
-                None => return self.expected("a quoted text"),
-            }
-            if self.take(")") {
-                return Ok(arguments);
-            }
-            self.need(",", "`,` or `)`")?;
-        }
-    }
-
-    fn quoted(&mut self) -> Result<Option<String>, ExpressionProblem> {
-        self.skip_spaces();
-        let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '\'' | '"')) else { return Ok(None) };
-        let body = &self.rest()[1..];
-        match body.find(quote) {
-            Some(end) => {
-                self.at += end + 2;
-                Ok(Some(body[..end].to_owned()))
-            }
-            None => self.expected("a closing quote for this text"),
-        }
     }
 }
 

@@ -1,0 +1,28 @@
+//! Durations: written as whole seconds, read also as the configuration has them (`"10m"`).
+
+use chrono::Duration;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+use crate::config;
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "seconds, or text with a unit such as \"10m\"")]
+enum Written {
+    Seconds(i64),
+    Text(String),
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.num_seconds()).serialize(to)
+}
+
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    match Option::<Written>::deserialize(from)? {
+        None => Ok(None),
+        // A number that no duration holds would panic in chrono: it is out of every range anyway.
+        Some(Written::Seconds(seconds)) => Ok(Some(Duration::seconds(seconds.clamp(-1, 1_000_000_000)))),
+        Some(Written::Text(text)) => config::duration(&text).map(Some).map_err(Error::custom),
+    }
+}
