@@ -6,6 +6,7 @@
 mod database;
 mod declared;
 mod master_key;
+mod mistakes;
 mod receivers;
 mod relying_parties;
 
@@ -16,14 +17,15 @@ use diesel::PgConnection;
 
 pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
 pub use declared::{
-    OWN_AUDIENCE, bridges as declared_bridges, clients as declared_clients, definitions as bridge_definitions,
+    Declarations, OWN_AUDIENCE, clients as declared_clients, definitions as bridge_definitions,
     material as declared_key, trusted_issuers as declared_trusted_issuers,
 };
 pub use master_key::{
     create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
     open as open_master_key,
 };
-pub use receivers::{endpoint as declared_endpoint, hooks as declared_hooks, webhooks as declared_webhooks};
+pub use mistakes::Fault;
+pub use receivers::{Hooks, endpoint as declared_endpoint};
 pub use relying_parties::guard as guard_relying_parties;
 
 use crate::bridge::stored::{Home, WantedKeys};
@@ -35,11 +37,11 @@ use crate::ceremony::policy::Policy;
 use crate::ceremony::store::{ChallengeStore, MemoryStore};
 use crate::clients::{self, Clients};
 use crate::clock::{Clock, Time};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problems};
 use crate::domain::session::SessionLifetimes;
 use crate::hooks::webhooks::{Sender, Webhook};
 use crate::hooks::{BeforeSignIn, after};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, SetupError};
 use crate::resources::{self, Resources};
 use crate::storage::cluster::{Cluster, ClusterError};
 use crate::storage::error::in_one_line;
@@ -70,15 +72,9 @@ pub enum StartError {
     /// A signing key cannot be opened.
     #[error("{0}. If the master key was changed by hand, put the old one back and use `passmint keys rewrap`")]
     Keys(#[from] KeysError),
-    /// A bridge is set up wrongly.
-    #[error("{0}")]
-    Bridges(String),
-    /// The keys of a trusted issuer cannot be used.
-    #[error("{0}")]
-    TrustedIssuers(String),
-    /// A webhook or hook is set up wrongly.
-    #[error("{0}")]
-    Hooks(String),
+    /// What the configuration names cannot be used: a bridge, a key, a secret.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// Passkeys are stored for an RP id that is not configured.
     #[error("{0}")]
     RelyingParties(String),
@@ -252,20 +248,18 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
 
 /// Builds all rooms. `source` names the configuration file, for the rows it declares.
 pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, StartError> {
-    let home = Home { issuer: config.issuer().to_owned(), key_files: declared::bridges(config)? };
-    let webhooks = receivers::webhooks(config)?;
-    let hooks = receivers::hooks(config)?;
+    let Declarations { key_files, webhooks, hooks, trusted_issuers } = Declarations::read(config)?;
+    let home = Home { issuer: config.issuer().to_owned(), key_files };
     let outbound = outbound(config)?;
-    let trusted = declared::trusted_issuers(config)?;
-    let trusted_issuers = Arc::new(TrustedIssuers::new(trusted, &outbound, clock));
+    let trusted_issuers = Arc::new(TrustedIssuers::new(trusted_issuers, &outbound, clock));
     let Database { db, cluster } = database::open(config)?;
+    db.blocking(|conn| Ok(database::check(conn)))??;
     let now = clock.now();
     let mut rotation = Rotation::new(config);
     let definitions = declared::definitions(config);
     let declared = declared::clients(config);
     let (clients, resources) = (Arc::new(Clients::default()), Arc::new(Resources::default()));
     let prepared = db.blocking(|conn| {
-        database::check(conn)?;
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
             clients::apply_configuration(conn, &declared, source, now)?;
@@ -328,14 +322,20 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
 
 /// What is fetched from others and sent to them goes through this.
 pub fn outbound(config: &Config) -> Result<Outbound, StartError> {
+    reach(config).map_err(|fault| StartError::Outbound(format!("outbound.{fault}")))
+}
+
+fn reach(config: &Config) -> Result<Outbound, Fault> {
+    const KEY: &str = "extra_ca_file";
+    const CURE: &str = "give it certificates in PEM, or leave it out";
     let extra_ca = match &config.outbound.extra_ca_file {
-        Some(file) => Some(std::fs::read(file).map_err(|error| {
-            StartError::Outbound(format!("outbound.extra_ca_file {} cannot be read: {error}", file.display()))
-        })?),
+        Some(file) => Some(std::fs::read(file).map_err(|error| Fault::unreadable(KEY, file, &error))?),
         None => None,
     };
-    Outbound::new(config.outbound.allow_private_addresses, extra_ca.as_deref())
-        .map_err(|error| StartError::Outbound(error.to_string()))
+    Outbound::new(config.outbound.allow_private_addresses, extra_ca.as_deref()).map_err(|error| match error {
+        SetupError::ExtraCa => Fault::new(KEY, "holds no certificates that can be used", CURE),
+        SetupError::Tls(error) => Fault::new(KEY, format!("does not go with TLS ({error})"), CURE),
+    })
 }
 
 fn prepare_keys(

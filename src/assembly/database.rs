@@ -93,21 +93,30 @@ fn pool(config: &Config, url: String, connections: u32) -> Result<Db, StorageErr
 
 /// What is wrong with the server's version or settings: first what stops the start, then what is only dangerous.
 pub fn problems_of_database(conn: &mut PgConnection) -> Result<Problems, StorageError> {
-    let mut problems = Problems { version: setting(conn, "server_version")?, ..Problems::default() };
-    if setting(conn, "server_version_num")?.parse().unwrap_or(0) < 140_000 {
-        problems.fatal = Some(format!("PostgreSQL {} is too old; version 14 or newer is needed", problems.version));
-    } else if setting(conn, "synchronous_commit")? == "off" {
-        problems.fatal = Some(
-            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on"
-                .to_owned(),
-        );
-    }
-    for name in ["fsync", "full_page_writes"] {
+    let (version, number) = (setting(conn, "server_version")?, setting(conn, "server_version_num")?);
+    let mut off = Vec::new();
+    for name in [SYNCHRONOUS_COMMIT, "fsync", "full_page_writes"] {
         if setting(conn, name)? == "off" {
-            problems.dangerous.push(name);
+            off.push(name);
         }
     }
-    Ok(problems)
+    Ok(judge(version, &number, off))
+}
+
+/// Without it the database says that something is kept before it is.
+const SYNCHRONOUS_COMMIT: &str = "synchronous_commit";
+
+fn judge(version: String, number: &str, off: Vec<&'static str>) -> Problems {
+    let fatal = if number.parse::<u32>().unwrap_or(0) < 140_000 {
+        Some(format!("PostgreSQL {version} is too old; version 14 or newer is needed"))
+    } else {
+        off.contains(&SYNCHRONOUS_COMMIT).then(|| {
+            "synchronous_commit is off: a used refresh token could come back to life in a crash; set it to on"
+                .to_owned()
+        })
+    };
+    let dangerous = off.into_iter().filter(|name| *name != SYNCHRONOUS_COMMIT).collect();
+    Problems { version, fatal, dangerous }
 }
 
 /// A PostgreSQL server, judged.
@@ -133,10 +142,31 @@ fn setting(conn: &mut PgConnection, name: &str) -> Result<String, StorageError> 
 }
 
 /// Refuses a server that is too old, or that forgets what it acknowledged.
-pub fn check(conn: &mut PgConnection) -> Result<(), StorageError> {
+pub fn check(conn: &mut PgConnection) -> Result<(), StartError> {
     let problems = problems_of_database(conn)?;
     for setting in problems.dangerous {
         tracing::warn!(setting, "PostgreSQL runs with a setting that can lose acknowledged changes in a crash");
     }
-    problems.fatal.map_or(Ok(()), |fatal| Err(StorageError::Migration(fatal)))
+    problems.fatal.map_or(Ok(()), |fatal| Err(StartError::Database(fatal)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_or_forgetful_server_is_refused_and_a_dangerous_one_named() {
+        for (name, (version, number), off, fatal, dangerous) in [
+            ("old", ("13.23", "130023"), &[][..], Some("PostgreSQL 13.23 is too old"), &[][..]),
+            ("of no known version", ("none", ""), &[], Some("is too old"), &[]),
+            ("the oldest that will do", ("14.0", "140000"), &[], None, &[]),
+            ("forgetful", ("16.1", "160001"), &["synchronous_commit"], Some("set it to on"), &[]),
+            ("dangerous", ("16.1", "160001"), &["fsync", "full_page_writes"], None, &["fsync", "full_page_writes"]),
+        ] {
+            let judged = judge(version.to_owned(), number, off.to_vec());
+            assert_eq!(judged.fatal.is_some(), fatal.is_some(), "{name}: {judged:?}");
+            assert!(judged.fatal.unwrap_or_default().contains(fatal.unwrap_or_default()), "{name}");
+            assert_eq!(judged.dangerous, dangerous, "{name}");
+        }
+    }
 }

@@ -1,19 +1,67 @@
 //! What the configuration declares, in the rooms' own types.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::StartError;
+use super::mistakes::{Fault, Mistakes};
+use super::receivers::{self, Hooks};
 use crate::bridge::trusted::{Declared, KeyOrigin};
-use crate::bridge::{Bridge, BridgeDefinition, Key, KeyUpload, Material, ServiceAccount};
-use crate::config::{self, Config, DeclaredBridge, KeyFile};
+use crate::bridge::{
+    Bridge, BridgeDefinition, Key, KeyUpload, Material, PresetKind, Problem as BridgeProblem, ServiceAccount,
+    SpecProblem,
+};
+use crate::config::{self, Config, DeclaredBridge, KeyFile, Problem};
 use crate::domain::client::Client;
 use crate::domain::secret::Secret;
+use crate::hooks::webhooks::Webhook;
 use crate::tokens::jwks::KeySet;
 use crate::tokens::keys::PublicKey;
+
+/// Everything of the configuration that only the rooms can judge, read and checked.
+pub struct Declarations {
+    /// The keys in the files that bridges name, by bridge.
+    pub key_files: HashMap<String, Material>,
+    /// The webhooks that are told.
+    pub webhooks: Vec<Webhook>,
+    /// The hooks that are called.
+    pub hooks: Hooks,
+    /// The trusted issuers, their given keys read.
+    pub trusted_issuers: Vec<Declared>,
+}
+
+impl Declarations {
+    /// Reads and checks all of it, but for what is switched off.
+    ///
+    /// # Errors
+    /// Every mistake in any of it, at once.
+    pub fn read(config: &Config) -> Result<Self, StartError> {
+        let (read, mistakes) = Self::gather(config);
+        mistakes.settle().map(|()| read)
+    }
+
+    /// What is wrong with it, for whoever has found other mistakes already.
+    pub fn mistakes(config: &Config) -> Vec<Problem> {
+        Self::gather(config).1.into_list()
+    }
+
+    fn gather(config: &Config) -> (Self, Mistakes<'_>) {
+        let mut mistakes = Mistakes::of(config);
+        let read = Self {
+            key_files: bridges(config, &mut mistakes),
+            webhooks: receivers::webhooks(config, &mut mistakes),
+            hooks: receivers::hooks(config, &mut mistakes),
+            trusted_issuers: believed(config, &mut mistakes),
+        };
+        mistakes.take("outbound", super::reach(config));
+        (read, mistakes)
+    }
+}
 
 /// The clients.
 pub fn clients(config: &Config) -> Vec<Client> {
@@ -27,30 +75,26 @@ pub fn clients(config: &Config) -> Vec<Client> {
     config.clients.iter().map(client).collect()
 }
 
-/// Checks the bridges that are switched on completely; all mistakes of all of them at once. Gives the keys in the files that
-/// the configuration names, by bridge.
-pub fn bridges(config: &Config) -> Result<HashMap<String, Material>, StartError> {
-    let (mut keys, mut mistakes) = (HashMap::new(), Vec::new());
+/// Checks the bridges that are switched on completely. Gives the keys in the files that the configuration names, by bridge.
+fn bridges(config: &Config, mistakes: &mut Mistakes<'_>) -> HashMap<String, Material> {
+    let mut keys = HashMap::new();
     let mut read: Vec<Bridge> = Vec::new();
     for declared in config.bridges.iter().filter(|declared| declared.enabled) {
+        let table = format!("bridges.{}", declared.definition.name);
         match bridge(declared, config) {
             Ok(bridge) => {
                 if let Some(other) = read.iter().find(|other| bridge.is_taken_for(other)) {
-                    mistakes.push(format!(
-                        "bridge `{}`: audience: {OWN_AUDIENCE}; it is that of `{}`",
-                        bridge.name(),
-                        other.name()
-                    ));
+                    mistakes.add(&table, shared_audience(&format!("that of the bridge `{}`", other.name())));
                 }
                 if let Key::Imported(material) = bridge.key() {
                     keys.insert(bridge.name().to_owned(), material.clone());
                 }
                 read.push(bridge);
             }
-            Err(problems) => mistakes.extend(problems),
+            Err(faults) => faults.into_iter().for_each(|fault| mistakes.add(&table, fault)),
         }
     }
-    if mistakes.is_empty() { Ok(keys) } else { Err(StartError::Bridges(mistakes.join("\n"))) }
+    keys
 }
 
 /// What the configuration says of every bridge, and whether it is switched on.
@@ -59,37 +103,80 @@ pub fn definitions(config: &Config) -> Vec<(BridgeDefinition, bool)> {
 }
 
 /// One bridge, checked completely; the error lists its mistakes.
-pub fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<String>> {
-    let name = &declared.definition.name;
-    let material = declared.key_file.as_ref().map(material).transpose();
-    let material = material.map_err(|mistake| vec![format!("bridge `{name}`: {mistake}")])?;
+fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<Fault>> {
+    let (material, unread) = match declared.key_file.as_ref().map(material).transpose() {
+        Ok(material) => (material, None),
+        Err(fault) => (None, Some(fault)),
+    };
     let definition =
         BridgeDefinition { material, our_issuer: Some(config.issuer().to_owned()), ..declared.definition.clone() };
-    let checked =
-        Bridge::new(definition).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>());
-    checked.and_then(|bridge| {
-        let is_resource = || config.resources.iter().any(|resource| resource.identifier == bridge.audience());
-        let own =
-            matches!(bridge.key(), Key::Provider(_)) && (config.client(bridge.audience()).is_some() || is_resource());
-        let mistake = || format!("bridge `{name}`: audience: {OWN_AUDIENCE}");
-        if own { Err(vec![mistake()]) } else { Ok(bridge) }
-    })
+    let checked = Bridge::new(definition);
+    if let Some(fault) = unread {
+        // The rest is checked as far as it does not hang on the key.
+        let others = checked.err().unwrap_or_default().into_iter().filter(|problem| !hangs_on_key(&problem.place));
+        return Err(std::iter::once(fault).chain(others.map(|problem| in_settings(problem, declared))).collect());
+    }
+    let bridge = checked.map_err(|all| all.into_iter().map(|one| in_settings(one, declared)).collect::<Vec<_>>())?;
+    let is_resource = || config.resources.iter().any(|resource| resource.identifier == bridge.audience());
+    let is_own =
+        matches!(bridge.key(), Key::Provider(_)) && (config.client(bridge.audience()).is_some() || is_resource());
+    if is_own { Err(vec![shared_audience("that of a client or an API of this server")]) } else { Ok(bridge) }
+}
+
+/// Whether what is found at this place of a bridge may come of its key not being there.
+fn hangs_on_key(place: &str) -> bool {
+    matches!(place, "key" | "service_account" | "issuer" | "algorithm")
+}
+
+/// A mistake in a bridge in the words of the configuration, which name a file where the bridge has a key.
+fn in_settings(problem: SpecProblem, declared: &DeclaredBridge) -> Fault {
+    let SpecProblem { place, problem, .. } = problem;
+    let key = match (place.as_str(), &declared.key_file) {
+        ("key", Some(file)) => setting_of(file).0.to_owned(),
+        ("service_account", _) => "service_account_file".to_owned(),
+        // Of the whole bridge.
+        ("name" | "definition", _) => String::new(),
+        _ => place,
+    };
+    let cure = where_to_look(&problem, declared.definition.preset);
+    Fault::new(key, problem.to_string(), cure)
+}
+
+fn where_to_look(problem: &BridgeProblem, preset: PresetKind) -> String {
+    match problem {
+        BridgeProblem::Template(_) | BridgeProblem::Expression(_) | BridgeProblem::Sample { .. } => {
+            "docs/flows/custom-token.md tells the facts and filters that there are".to_owned()
+        }
+        _ => format!("docs/bridges/{}.md shows what the preset takes", preset.about().page),
+    }
+}
+
+fn shared_audience(whose: &str) -> Fault {
+    Fault::new("audience", format!("is {whose}; {OWN_AUDIENCE}"), "choose another audience, or another key")
 }
 
 /// Why an audience is refused beside the keys of our own tokens.
 pub const OWN_AUDIENCE: &str = "with the provider's keys never a client or an API of this server, nor another bridge's: it would take the token for one of its own";
 
-/// The key in the file that the configuration names.
-pub fn material(file: &KeyFile) -> Result<Material, String> {
-    let (setting, path) = match file {
+/// The setting that names a file of a key, and the file.
+const fn setting_of(file: &KeyFile) -> (&'static str, &PathBuf) {
+    match file {
         KeyFile::ServiceAccount(path) => ("service_account_file", path),
         KeyFile::Key(path) => ("key_file", path),
         KeyFile::Secret(path) => ("secret_file", path),
+    }
+}
+
+/// The key in the file that the configuration names.
+pub fn material(file: &KeyFile) -> Result<Material, Fault> {
+    let (setting, path) = setting_of(file);
+    let cure = match file {
+        KeyFile::ServiceAccount(_) => "give it the JSON file of a service account's key, as Google's console makes it",
+        KeyFile::Key(_) => "give it a private key: PEM, JWK, an nkey seed, or the JSON file of a service account",
+        KeyFile::Secret(_) => "give it the secret that the target has",
     };
-    let told = |what: &dyn std::fmt::Display| format!("{setting} {}: {what}", path.display());
-    let bytes = fs::read(path)
-        .map(Secret::new)
-        .map_err(|error| format!("{setting} {} cannot be read: {error}", path.display()))?;
+    let told = |what: &dyn Display| Fault::new(setting, format!("{}: {what}", path.display()), cure);
+    let bytes = fs::read(path).map(Secret::new).map_err(|error| Fault::unreadable(setting, path, &error))?;
     let text = || std::str::from_utf8(bytes.expose()).map_err(|_| told(&"it is not text"));
     let upload = match file {
         KeyFile::Secret(_) => KeyUpload::of_secret(bytes.expose()),
@@ -102,16 +189,22 @@ pub fn material(file: &KeyFile) -> Result<Material, String> {
     upload.read().map_err(|error| told(&error))
 }
 
-/// The trusted issuers, their given keys read; all mistakes at once.
+/// The trusted issuers alone, for the commands that are about them; all their mistakes at once.
 pub fn trusted_issuers(config: &Config) -> Result<Vec<Declared>, StartError> {
-    let (mut declared, mut mistakes) = (Vec::new(), Vec::new());
+    let mut mistakes = Mistakes::of(config);
+    let declared = believed(config, &mut mistakes);
+    mistakes.settle().map(|()| declared)
+}
+
+fn believed(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Declared> {
+    let mut declared = Vec::new();
     for one in &config.trusted_issuers {
-        match trusted_keys(one) {
-            Ok(keys) => declared.push(Declared { trust: one.trust.clone(), keys, grant: one.grant.clone() }),
-            Err(mistake) => mistakes.push(format!("trusted issuer `{}`: {mistake}", one.trust.name)),
+        let table = format!("trusted_issuers.{}", one.trust.name);
+        if let Some(keys) = mistakes.take(&table, trusted_keys(one)) {
+            declared.push(Declared { trust: one.trust.clone(), keys, grant: one.grant.clone() });
         }
     }
-    if mistakes.is_empty() { Ok(declared) } else { Err(StartError::TrustedIssuers(mistakes.join("\n"))) }
+    declared
 }
 
 /// One key as text, or several by their names.
@@ -130,18 +223,21 @@ fn pem_keys(pem: &Value) -> Result<KeySet, String> {
     }
 }
 
-fn trusted_keys(declared: &config::TrustedIssuer) -> Result<KeyOrigin, String> {
-    let given = |document: &[u8]| KeySet::parse(document).map(|set| KeyOrigin::Given(Arc::new(set)));
+fn trusted_keys(declared: &config::TrustedIssuer) -> Result<KeyOrigin, Fault> {
+    let given = |key: &str, document: &[u8]| {
+        let read = KeySet::parse(document).map(|set| KeyOrigin::Given(Arc::new(set)));
+        read.map_err(|error| Fault::new(key, error.to_string(), "give it a JWK Set with the issuer's public keys"))
+    };
     if let Some(jwks) = &declared.jwks {
-        return given(jwks.to_string().as_bytes()).map_err(|error| format!("jwks: {error}"));
+        return given("jwks", jwks.to_string().as_bytes());
     }
     if let Some(pem) = &declared.pem {
-        return pem_keys(pem).map(|set| KeyOrigin::Given(Arc::new(set))).map_err(|error| format!("pem: {error}"));
+        let read = pem_keys(pem).map(|set| KeyOrigin::Given(Arc::new(set)));
+        return read.map_err(|what| Fault::new("pem", what, "give it public keys that begin with BEGIN PUBLIC KEY"));
     }
     if let Some(path) = &declared.jwks_file {
-        let document =
-            fs::read(path).map_err(|error| format!("jwks_file {} cannot be read: {error}", path.display()))?;
-        return given(&document).map_err(|error| format!("jwks_file {}: {error}", path.display()));
+        let document = fs::read(path).map_err(|error| Fault::unreadable("jwks_file", path, &error))?;
+        return given("jwks_file", &document);
     }
     Ok(declared.jwks_uri.clone().map_or(KeyOrigin::Discovery, KeyOrigin::At))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::StartError;
+use super::mistakes::{Fault, Mistakes};
 use crate::config::{self, Config};
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{Endpoint, SigningSecret};
@@ -11,17 +11,16 @@ use crate::hooks::after;
 use crate::hooks::before::{Hook, OnFailure};
 use crate::hooks::webhooks::Webhook;
 
-/// The webhooks that are told; all mistakes of all of them at once.
-pub fn webhooks(config: &Config) -> Result<Vec<Webhook>, StartError> {
+/// The webhooks that are told.
+pub(super) fn webhooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Webhook> {
     let mut webhooks = Vec::new();
-    let mut mistakes = Vec::new();
     for declared in config.webhooks.iter().filter(|webhook| webhook.enabled) {
-        match endpoint(&declared.endpoint) {
-            Ok(endpoint) => webhooks.push(Webhook { endpoint, events: declared.events.clone() }),
-            Err(mistake) => mistakes.push(format!("webhook `{}`: {mistake}", declared.endpoint.name)),
+        let table = format!("webhooks.{}", declared.endpoint.name);
+        if let Some(endpoint) = gathered(&declared.endpoint, &table, mistakes) {
+            webhooks.push(Webhook { endpoint, events: declared.events.clone() });
         }
     }
-    if mistakes.is_empty() { Ok(webhooks) } else { Err(StartError::Hooks(mistakes.join("\n"))) }
+    webhooks
 }
 
 /// The hooks that are called.
@@ -32,52 +31,57 @@ pub struct Hooks {
     pub after: Vec<after::Hook>,
 }
 
-/// The hooks that are called; all mistakes of all of them at once.
-pub fn hooks(config: &Config) -> Result<Hooks, StartError> {
+/// The hooks that are called.
+pub(super) fn hooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Hooks {
     let mut hooks = Hooks { before: Vec::new(), after: Vec::new() };
-    let mut mistakes = Vec::new();
     for declared in config.hooks.iter().filter(|hook| hook.enabled) {
-        match endpoint(&declared.endpoint) {
-            Ok(endpoint) if declared.when == config::When::AfterSignIn => {
-                hooks.after.push(after::Hook { endpoint, within: declared.timeout.to_std().unwrap_or_default() });
-            }
-            Ok(endpoint) => hooks.before.push(Hook {
+        let table = format!("hooks.{}", declared.endpoint.name);
+        let Some(endpoint) = gathered(&declared.endpoint, &table, mistakes) else { continue };
+        let within = declared.timeout.to_std().unwrap_or_default();
+        match declared.when {
+            config::When::AfterSignIn => hooks.after.push(after::Hook { endpoint, within }),
+            config::When::BeforeSignIn => hooks.before.push(Hook {
                 endpoint,
-                within: declared.timeout.to_std().unwrap_or_default(),
+                within,
                 on_failure: match declared.on_failure {
                     config::OnFailure::Deny => OnFailure::Deny,
                     config::OnFailure::Allow => OnFailure::Allow,
                 },
                 clients: declared.clients.clone(),
             }),
-            Err(mistake) => mistakes.push(format!("hook `{}`: {mistake}", declared.endpoint.name)),
         }
     }
-    if mistakes.is_empty() { Ok(hooks) } else { Err(StartError::Hooks(mistakes.join("\n"))) }
+    hooks
 }
 
 /// Somebody that signed messages are sent to, with the secrets that they are signed with.
-pub fn endpoint(declared: &config::Endpoint) -> Result<Endpoint, String> {
-    let mut secrets = vec![signing_secret("secret_file", &declared.secret_file)?];
-    if let Some(file) = &declared.previous_secret_file {
-        secrets.push(signing_secret("previous_secret_file", file)?);
-    }
-    Ok(Endpoint {
-        name: declared.name.clone(),
-        url: declared.url.clone(),
-        secrets,
-        personal_data: declared.personal_data,
-    })
+pub fn endpoint(declared: &config::Endpoint) -> Result<Endpoint, Fault> {
+    let secrets = secret_files(declared).map(|(key, file)| signing_secret(key, file)).collect::<Result<Vec<_>, _>>()?;
+    Ok(with_secrets(declared, secrets))
 }
 
-fn signing_secret(key: &str, path: &Path) -> Result<SigningSecret, String> {
-    let text = fs::read_to_string(path)
-        .map(Secret::new)
-        .map_err(|error| format!("{key} {} cannot be read: {error}", path.display()))?;
+/// The same among others: the mistakes in all its files are told.
+fn gathered(declared: &config::Endpoint, table: &str, mistakes: &mut Mistakes<'_>) -> Option<Endpoint> {
+    let read: Vec<Option<SigningSecret>> =
+        secret_files(declared).map(|(key, file)| mistakes.take(table, signing_secret(key, file))).collect();
+    let secrets = read.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(with_secrets(declared, secrets))
+}
+
+fn with_secrets(declared: &config::Endpoint, secrets: Vec<SigningSecret>) -> Endpoint {
+    Endpoint { name: declared.name.clone(), url: declared.url.clone(), secrets, personal_data: declared.personal_data }
+}
+
+/// The files of its secrets, each with the setting that names it.
+fn secret_files(declared: &config::Endpoint) -> impl Iterator<Item = (&'static str, &Path)> {
+    let previous = declared.previous_secret_file.as_deref().map(|file| ("previous_secret_file", file));
+    std::iter::once(("secret_file", declared.secret_file.as_path())).chain(previous)
+}
+
+fn signing_secret(key: &str, path: &Path) -> Result<SigningSecret, Fault> {
+    let text = fs::read_to_string(path).map(Secret::new).map_err(|error| Fault::unreadable(key, path, &error))?;
     SigningSecret::parse(text.expose()).ok_or_else(|| {
-        format!(
-            "{key} {} holds no secret of a webhook (whsec_ and the base64 of 24 to 64 bytes): make one with `passmint webhooks secret`",
-            path.display()
-        )
+        let what = format!("{} holds no secret of a webhook (whsec_ and the base64 of 24 to 64 bytes)", path.display());
+        Fault::new(key, what, "make one with `passmint webhooks secret`")
     })
 }

@@ -18,11 +18,11 @@ use super::presets;
 use super::print;
 use super::settings::Settings;
 use crate::admin::bridges::rules::{Draft, Rules};
-use crate::admin::bridges::{BridgeView, change, create, delete, lock, switch};
+use crate::admin::bridges::{BridgeView, change, create, delete, lock, preset_of, switch};
 use crate::admin::guard::Actor;
 use crate::assembly::{bridge_definitions, declared_key, open_master_key};
 use crate::bridge::stored::{self, Home, Ready};
-use crate::bridge::{Bridge, Bridges as Directory, Key, Material};
+use crate::bridge::{Bridge, Bridges as Directory, Key, Material, PresetKind};
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::storage::bridges::{self, StoredBridge};
@@ -157,7 +157,7 @@ pub fn known(desk: &Desk) -> Result<Known, String> {
         let (name, Some(file)) = (declared.definition.name.clone(), &declared.key_file) else { continue };
         match declared_key(file) {
             Ok(material) => drop(key_files.insert(name, material)),
-            Err(mistake) => drop(mistakes.insert(name, mistake)),
+            Err(mistake) => drop(mistakes.insert(name, mistake.to_string())),
         }
     }
     Ok(Known { rows, home: Home { issuer: desk.config.issuer().to_owned(), key_files }, mistakes })
@@ -199,6 +199,16 @@ fn state(row: &StoredBridge) -> String {
     }
 }
 
+fn preset_name(row: &StoredBridge) -> String {
+    row.definition["preset"].as_str().unwrap_or("?").to_owned()
+}
+
+/// How it is known that the preset's target takes its tokens.
+fn sureness(preset: PresetKind) -> String {
+    let verified = preset.about().verified;
+    format!("{}: {}", verified.as_str(), verified.with())
+}
+
 fn declared_by(row: &StoredBridge) -> String {
     row.managed_by.clone().unwrap_or_else(|| "administration".to_owned())
 }
@@ -215,11 +225,11 @@ fn list(settings: &Settings, as_json: bool) -> Outcome {
             Ok(ready) => signs_with(&ready.bridge),
             Err(mistakes) => format!("cannot be used: {}", mistakes.join("; ")),
         };
-        let preset = row.definition["preset"].as_str().unwrap_or("?").to_owned();
-        vec![row.name.clone(), preset, state(row), key, declared_by(row)]
+        let verified = preset_of(row).map_or("-", |preset| preset.about().verified.as_str()).to_owned();
+        vec![row.name.clone(), preset_name(row), verified, state(row), key, declared_by(row)]
     };
     let rows: Vec<_> = all.rows.iter().map(row).collect();
-    print::table(&["NAME", "PRESET", "STATE", "SIGNS WITH", "DECLARED BY"], &rows);
+    print::table(&["NAME", "PRESET", "VERIFIED", "STATE", "SIGNS WITH", "DECLARED BY"], &rows);
     Ok(())
 }
 
@@ -255,7 +265,8 @@ fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
     let address = |path: &str| format!("{}/v1/bridges/{name}/{path}", all.home.issuer);
     print::facts(&[
         ("name", row.name.clone()),
-        ("preset", row.definition["preset"].as_str().unwrap_or("?").to_owned()),
+        ("preset", preset_name(row)),
+        ("verified", preset_of(row).map_or_else(|| "-".to_owned(), sureness)),
         ("state", state(row)),
         ("declared by", declared_by(row)),
         ("signs with", ready.as_ref().map_or_else(|_| "-".to_owned(), |ready| signs_with(&ready.bridge))),

@@ -12,7 +12,7 @@ use crate::telemetry;
 
 /// Runs the server until it is told to stop.
 pub fn serve(settings: &Settings) -> Outcome {
-    let Loaded { config, source } = settings.load()?;
+    let Loaded { config, source } = settings.load_to_start()?;
     telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
     let public_url = config.issuer().to_owned();
     // On the main thread: the private cluster stops with the thread that started it.

@@ -6,8 +6,9 @@ use std::{env, fs, io};
 use clap::Args;
 
 use super::Outcome;
+use crate::assembly::Declarations;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseTls, Problems, Sources};
+use crate::config::{Config, DatabaseTls, Problem, Problems, Sources};
 use crate::web::tls::Certificate;
 
 /// The file that is read when none is named.
@@ -54,9 +55,18 @@ pub struct Loaded {
 impl Settings {
     /// Loads the configuration; the error names every mistake.
     pub fn load(&self) -> Result<Loaded, String> {
+        self.load_by(&|_| Vec::new())
+    }
+
+    /// The same for the server, which goes on to what the configuration names: the error names every mistake in that, too.
+    pub fn load_to_start(&self) -> Result<Loaded, String> {
+        self.load_by(&Declarations::mistakes)
+    }
+
+    fn load_by(&self, further: &dyn Fn(&Config) -> Vec<Problem>) -> Result<Loaded, String> {
         let file = self.file()?;
         let source = file.as_ref().map_or_else(|| "defaults".to_owned(), |(path, _)| path.display().to_string());
-        let config = self.read(file)?.map_err(|problems| problems.to_string())?;
+        let config = self.read(file, further)?.map_err(|problems| problems.to_string())?;
         Ok(Loaded { config, source })
     }
 
@@ -64,21 +74,26 @@ impl Settings {
     /// to the same rules as what stands in the file.
     pub fn load_with(&self, more: &str) -> Result<Result<Config, Problems>, String> {
         let (path, text) = self.file()?.unwrap_or_default();
-        self.read(Some((path, format!("{text}\n{more}"))))
+        self.read(Some((path, format!("{text}\n{more}"))), &|_| Vec::new())
     }
 
-    fn read(&self, file: Option<(PathBuf, String)>) -> Result<Result<Config, Problems>, String> {
+    fn read(
+        &self,
+        file: Option<(PathBuf, String)>,
+        further: &dyn Fn(&Config) -> Vec<Problem>,
+    ) -> Result<Result<Config, Problems>, String> {
         // A variable that is not text is none of ours, or is told as a value that is wrong.
         let environment = env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
-        Ok(Config::load(Sources {
+        let sources = Sources {
             file,
             environment,
             flags: self.flags()?,
             read_secret: &|path: &Path| fs::read_to_string(path),
             database_tls: DatabaseTls::of_this_build(),
-        }))
+        };
+        Ok(Config::load_with(sources, further))
     }
 
     fn file(&self) -> Result<Option<(PathBuf, String)>, String> {
@@ -113,10 +128,8 @@ impl Settings {
 
 /// `passmint check-config`.
 pub fn check(settings: &Settings) -> Outcome {
-    let loaded = settings.load()?;
-    let bridges = crate::assembly::declared_bridges(&loaded.config).map_err(|error| error.to_string())?;
-    crate::assembly::declared_webhooks(&loaded.config).map_err(|error| error.to_string())?;
-    crate::assembly::declared_hooks(&loaded.config).map_err(|error| error.to_string())?;
+    let loaded = settings.load_to_start()?;
+    Declarations::read(&loaded.config).map_err(|error| error.to_string())?;
     if let Some(files) = &loaded.config.tls {
         let host = loaded.config.server.public_url.host();
         let (_, warnings) = Certificate::open(files, host, Clock::system().now())?;
@@ -128,7 +141,7 @@ pub fn check(settings: &Settings) -> Outcome {
     eprintln!(
         "passmint: the configuration is good ({} client(s), {} bridge(s))",
         loaded.config.clients.len(),
-        bridges.len()
+        loaded.config.bridges.len()
     );
     Ok(())
 }

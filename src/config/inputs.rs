@@ -144,7 +144,8 @@ impl Inputs {
         let known: BTreeMap<String, String> = settable_paths().map(|path| (keys::variable(&path), path)).collect();
         // The common name of the variable is the weaker one: ours was set for us.
         let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
-        let ours = environment.iter().filter(|(name, _)| name.starts_with("PASSMINT_"));
+        // Where PostgreSQL's programs are is looked up by whoever starts them, and is no setting of the server's.
+        let ours = environment.iter().filter(|(name, _)| name.starts_with("PASSMINT_") && name != "PASSMINT_PG_BIN");
         for (name, value) in common.chain(ours) {
             let path = if name == "DATABASE_URL" { Some("database.url") } else { known.get(name).map(String::as_str) };
             let place = Place::Variable(name.clone());
@@ -186,10 +187,39 @@ impl Inputs {
         }
     }
 
+    /// Where everything was given, down to the leaves of free trees (`claims.roles[2]`): of values from several sources the
+    /// one in force.
+    pub(super) fn places(&self) -> BTreeMap<String, Place> {
+        let mut places = self.tables.clone();
+        for (path, given) in &self.given {
+            if let Some(given) = given.last() {
+                note_places(&mut places, path.clone(), given);
+            }
+        }
+        places
+    }
+
     fn word(&mut self, path: &str, value: &str, place: Place) {
         let given = Given { value: Value::Word(value.to_owned()), place };
         self.given.entry(path.to_owned()).or_default().push(given);
     }
+}
+
+fn note_places(places: &mut BTreeMap<String, Place>, path: String, given: &Given) {
+    match &given.value {
+        Value::Table(table) => {
+            for (name, inner) in table {
+                note_places(places, format!("{path}.{name}"), inner);
+            }
+        }
+        Value::List(list) => {
+            for (index, inner) in list.iter().enumerate() {
+                note_places(places, format!("{path}[{index}]"), inner);
+            }
+        }
+        _ => {}
+    }
+    places.insert(path, given.place.clone());
 }
 
 /// Every path that variables and flags may set: the keys outside named tables, and `…_file` of each secret.

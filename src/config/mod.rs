@@ -53,6 +53,7 @@ mod values;
 mod webhooks;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -157,6 +158,8 @@ pub struct Config {
     /// Every hook.
     pub hooks: Vec<Hook>,
     understood: Vec<Understood>,
+    /// Where everything stands that was given, by path.
+    places: BTreeMap<String, Place>,
 }
 
 /// Reads a duration as the configuration writes it: `90s`, `24h`, `30d`.
@@ -173,12 +176,27 @@ impl Config {
     /// # Errors
     /// All mistakes in all sources together.
     pub fn load(sources: Sources<'_>) -> Result<Self, Problems> {
+        Self::load_with(sources, &|_| Vec::new())
+    }
+
+    /// The same where the server starts from it. In a configuration with mistakes `further` looks for those that would be found
+    /// next, as far as defaults which stand in for what is wrong let it; in one without the start itself finds them.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and what `further` finds.
+    pub fn load_with(sources: Sources<'_>, further: &dyn Fn(&Self) -> Vec<Problem>) -> Result<Self, Problems> {
         let file = sources.file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
         let inputs = Inputs::gather(file, &sources.environment, &sources.flags);
         let mut reader = Reader::new(inputs, sources.read_secret);
         let mut config = Self::read(&mut reader, sources.database_tls);
-        let (problems, understood) = reader.finish();
+        config.places = reader.places();
+        let (mut problems, understood) = reader.finish();
         config.understood = understood;
+        if !problems.is_empty() {
+            let mut more = further(&config);
+            more.retain(|one| !problems.iter().any(|known| known.may_cause(one)));
+            problems.append(&mut more);
+        }
         match Problems::of(problems) {
             Some(problems) => Err(problems),
             None => Ok(config),
@@ -225,7 +243,7 @@ impl Config {
         let forward_auth = forward_auth::read(reader, &server);
         let webhooks = webhooks::read(reader, &outbound);
         let hooks = hooks::read(reader, &outbound);
-        let understood = Vec::new();
+        let (understood, places) = (Vec::new(), BTreeMap::new());
         Self {
             server,
             tls: server_tls,
@@ -252,6 +270,7 @@ impl Config {
             webhooks,
             hooks,
             understood,
+            places,
         }
     }
 
@@ -286,6 +305,19 @@ impl Config {
     /// Never on a loaded configuration: loading refuses one without a default.
     pub fn default_relying_party(&self) -> &RelyingParty {
         self.relying_parties.iter().find(|party| party.default).expect("loading made sure that one is the default")
+    }
+
+    /// Where a setting was given, or else the nearest thing that it is part of: for mistakes that show only when what it names
+    /// is opened.
+    pub(crate) fn place(&self, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            match (self.places.get(path), path.rfind(['.', '['])) {
+                (Some(place), _) => return place.clone(),
+                (None, Some(end)) => path = &path[..end],
+                (None, None) => return Place::Default,
+            }
+        }
     }
 
     /// What was understood: every setting as TOML, with where it came from; secrets as `***`.

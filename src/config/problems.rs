@@ -3,9 +3,9 @@
 //! Every [`Problem`] is one line: the key, where its value came from, what is wrong, and the cure. A secret's value is
 //! never part of one.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use crate::domain::client::fields::Fault;
 
@@ -49,6 +49,15 @@ pub struct Problem {
     pub wrong: Wrong,
 }
 
+impl Problem {
+    /// Whether another one may be no mistake at all, but come of the default that stands in for this one's value.
+    pub(super) fn may_cause(&self, other: &Self) -> bool {
+        // A named table, such as `bridges.demo`, is judged as a whole.
+        let is_beside = self.key.split('.').take(2).eq(other.key.split('.').take(2));
+        is_beside || (self.key == "public_url" && other.key.ends_with(".issuer"))
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = self.key.escape_debug();
@@ -75,6 +84,12 @@ impl Wrong {
     /// A mistake and its cure.
     pub(crate) fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what: what.into(), cure: cure.into() }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        let what = format!("the file {} cannot be read ({error})", quoted(&file.to_string_lossy()));
+        Self::new(what, "make sure that the file exists and that the server may read it")
     }
 
     /// A value that a rule of the domain refuses.
@@ -185,6 +200,21 @@ mod tests {
         assert_eq!(nearest("Realm", words), Some("realm"));
         assert_eq!(nearest("database", words), None);
         assert_eq!(nearest(&"x".repeat(100_000), words), None, "too long to compare");
+    }
+
+    #[test]
+    fn a_default_in_place_of_a_mistake_makes_no_others() {
+        let of = |key: &str| Problem { key: key.to_owned(), place: Place::Default, wrong: Wrong::new("is", "mend it") };
+        for (name, known, other, expected) in [
+            ("the same table", "bridges.demo.audience", "bridges.demo.claims.who", true),
+            ("the table itself", "bridges.demo.audience", "bridges.demo", true),
+            ("another table", "bridges.demo.audience", "bridges.other.audience", false),
+            ("a stranger", "tokens.access_ttl", "bridges.demo.audience", false),
+            ("the address decides the issuer", "public_url", "bridges.demo.issuer", true),
+            ("and nothing else", "public_url", "bridges.demo.secret_file", false),
+        ] {
+            assert_eq!(of(known).may_cause(&of(other)), expected, "{name}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! a stronger source overrides is checked all the same. Every value read is recorded with its origin for
 //! [`super::Config::describe`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,11 @@ impl<'a> Reader<'a> {
     pub(super) fn new(mut inputs: Inputs, read_secret: &'a dyn Fn(&Path) -> io::Result<String>) -> Self {
         let problems = std::mem::take(&mut inputs.problems);
         Self { inputs, read_secret, problems, understood: Vec::new(), asked: BTreeSet::new() }
+    }
+
+    /// Where everything was given.
+    pub(super) fn places(&self) -> BTreeMap<String, Place> {
+        self.inputs.places()
     }
 
     /// What was found: the mistakes, and the settings as understood.
@@ -284,16 +289,15 @@ impl<'a> Reader<'a> {
 
     /// Reads a file that holds a secret, without the line end that editors leave behind.
     pub(super) fn read_file(&mut self, key: &str, file: &Path, place: &Place) -> Option<String> {
-        let shown = quoted(&file.to_string_lossy());
         let wrong = match (self.read_secret)(file) {
             Ok(content) if !content.trim().is_empty() => {
                 return Some(content.trim_end_matches(['\r', '\n']).to_owned());
             }
-            Ok(_) => Wrong::new(format!("the file {shown} is empty"), "put the secret into it"),
-            Err(error) => {
-                let cure = "make sure that the file exists and that the server may read it";
-                Wrong::new(format!("the file {shown} cannot be read ({error})"), cure)
+            Ok(_) => {
+                let what = format!("the file {} is empty", quoted(&file.to_string_lossy()));
+                Wrong::new(what, "put the secret into it")
             }
+            Err(error) => Wrong::unreadable(file, &error),
         };
         self.problems.push(Problem { key: key.to_owned(), place: place.clone(), wrong });
         None

@@ -4,13 +4,14 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use passmint::tokens::seal::MasterKey;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authenticator::Authenticator;
@@ -35,13 +36,7 @@ fn every_mistake_of_the_configuration_is_told_at_once() {
                 [clients.web]\nkind = \"public\"\ngrants = [\"teleport\"]\n";
     fs::write(directory.path().join("passmint.toml"), text).unwrap();
     for command in ["serve", "check-config"] {
-        let mut program = serve(directory.path(), &[("tokens.access_ttl", "soon")]);
-        if command == "check-config" {
-            program = std::process::Command::new(env!("CARGO_BIN_EXE_passmint"));
-            program.current_dir(directory.path()).arg(command).args(["--set", "tokens.access_ttl=soon"]);
-            program.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
-        }
-        let said = refusal(program);
+        let said = refusal(reading(command, directory.path(), &[("tokens.access_ttl", "soon")]));
         for part in [
             "public_url (passmint.toml:1)",
             "listn (passmint.toml:2)",
@@ -55,6 +50,77 @@ fn every_mistake_of_the_configuration_is_told_at_once() {
         assert!(said.lines().all(|line| line.starts_with("passmint: ")), "each line is ours:\n{said}");
     }
     assert!(!directory.path().join("data").exists(), "nothing was begun");
+}
+
+/// A command that reads the configuration.
+fn reading(command: &str, directory: &Path, settings: &[(&str, &str)]) -> Command {
+    if command == "serve" {
+        return serve(directory, settings);
+    }
+    let mut program = Command::new(env!("CARGO_BIN_EXE_passmint"));
+    program.current_dir(directory).arg(command).stderr(Stdio::piped()).stdout(Stdio::null());
+    for (key, value) in settings {
+        program.arg("--set").arg(format!("{key}={value}"));
+    }
+    program
+}
+
+const OF_ROOMS: &str = r#"[bridges.shared]
+preset = "jwt"
+audience = "https://shared.example"
+algorithm = "HS256"
+secret_file = "bridge.secret"
+[bridges.shared.claims]
+size = "{{ user.shoe_size }}"
+
+[webhooks.crm]
+url = "https://crm.example/"
+secret_file = "webhook.secret"
+events = ["*"]
+
+[hooks.risk]
+when = "before_sign_in"
+url = "https://risk.example/"
+secret_file = "hook.secret"
+
+[trusted_issuers.partner]
+issuer = "https://partner.example"
+jwks_file = "keys.json"
+"#;
+
+/// So is what only the rooms find: files that cannot be read, a template that no sign-in could fill. Also beside mistakes that
+/// loading finds.
+#[test]
+fn every_mistake_that_the_rooms_find_is_told_at_once() {
+    let directory = directory();
+    fs::write(directory.path().join("passmint.toml"), OF_ROOMS).unwrap();
+    for (command, lifetime, mistakes) in
+        [("serve", "5m", 5), ("check-config", "5m", 5), ("serve", "soon", 6), ("check-config", "soon", 6)]
+    {
+        let settings = [("admin_listen", "off"), ("tokens.access_ttl", lifetime)];
+        let mut program = reading(command, directory.path(), &settings);
+        program.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+        let said = refusal(program);
+        let lines: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("passmint: ")).collect();
+        for (key, what, cure) in [
+            (
+                "bridges.shared.secret_file (passmint.toml:5)",
+                "the file \"bridge.secret\" cannot be read",
+                "may read it",
+            ),
+            ("bridges.shared.claims.size (passmint.toml:7)", "no fact is named `user.shoe_size`", "custom-token.md"),
+            ("webhooks.crm.secret_file (passmint.toml:11)", "the file \"webhook.secret\"", "may read it"),
+            ("hooks.risk.secret_file (passmint.toml:17)", "the file \"hook.secret\"", "may read it"),
+            ("trusted_issuers.partner.jwks_file (passmint.toml:21)", "the file \"keys.json\"", "may read it"),
+        ] {
+            let told = |line: &&&str| line.starts_with(key) && line.contains(what) && line.contains(cure);
+            assert_eq!(lines.iter().filter(told).count(), 1, "{command}: {key} in\n{said}");
+        }
+        assert_eq!(lines.len(), mistakes + 1, "{command}: {said}");
+        let count = format!("{mistakes} mistakes in the configuration: nothing was started");
+        assert_eq!(lines.last(), Some(&count.as_str()), "{command}");
+    }
+    assert!(!directory.path().join("data").exists() && !directory.path().join("keys").exists(), "nothing was begun");
 }
 
 #[test]
@@ -189,6 +255,23 @@ fn a_database_that_is_not_there_is_told_in_one_line() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
+/// Whoever runs the database may have made it quick by making it forget: that is refused, whatever else is right.
+#[test]
+fn a_database_that_forgets_what_it_confirmed_stops_the_start() {
+    let directory = directory();
+    let database = Database::create();
+    database.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
+    );
+    let mut command = serve_on(directory.path(), &database, &[("admin_listen", "off")]);
+    command.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+    let said = refusal(command);
+    let lines: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("passmint: ")).collect();
+    let [line] = lines[..] else { panic!("one line: {said}") };
+    assert!(line.starts_with("synchronous_commit is off: ") && line.ends_with("set it to on"), "{line}");
+    assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "nothing was begun");
+}
+
 /// In an empty directory, with a port as the only setting: ready with a database and keys of its own.
 #[test]
 fn it_starts_with_nothing_and_survives_kill_9() {
@@ -249,6 +332,40 @@ fn told_to_stop_it_answers_what_it_began() {
     let (status, said) = program.ended();
     assert_eq!(status.code(), Some(0), "{said}");
     assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "it said goodbye");
+}
+
+/// The line of a request has the id that its answer has, and stands in the caller's trace (W3C Trace Context) when there is one.
+#[test]
+fn a_log_line_names_its_request_and_the_trace_that_it_is_of() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let directory = directory();
+    let database = Database::create();
+    let program = Program::start(serve_on(directory.path(), &database, &[("log.format", "json")]));
+    let ask = |traceparent: &str| {
+        let reply = Request::new("GET", &program.url, "/v1/session").header("traceparent", traceparent).send();
+        reply.header("x-request-id").expect("the answer has an id").to_owned()
+    };
+    let traced = ask(&format!("00-{TRACE}-b7ad6b7169203331-01"));
+    let untraced = ask(&format!("00-{TRACE}-0000000000000000-01"));
+    assert_ne!(traced, untraced);
+    program.ask_to_stop();
+    let (status, said) = program.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    for (id, trace, parent) in [(&traced, TRACE, "b7ad6b7169203331"), (&untraced, "", "")] {
+        let lines: Vec<Value> = said
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|line: &Value| line["span"]["request.id"] == id.as_str())
+            .collect();
+        assert!(
+            lines.iter().any(|line| line["message"] == "answered" && line["http.route"] == "/v1/session"),
+            "{said}"
+        );
+        for line in &lines {
+            let span = &line["span"];
+            assert_eq!((&span["trace.id"], &span["trace.parent"]), (&trace.into(), &parent.into()), "{line}");
+        }
+    }
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -403,7 +403,8 @@ fn mistakes_are_told_at_the_start() {
         .concat(),
     );
     let said = operator.run(&["check-config"]).err;
-    assert!(said.contains("webhook `missing`") && said.contains("webhook `short`"), "{said}");
+    assert!(said.contains("webhooks.missing.secret_file (passmint.toml:3)"), "{said}");
+    assert!(said.contains("webhooks.short.secret_file (passmint.toml:7)"), "{said}");
     assert!(said.contains("passmint webhooks secret") && !said.contains("c2hvcnQ"), "{said}");
 
     operator.write("passmint.toml", &hooked.webhook("crm", r#"["sesion.signed_in", "nothing.*"]"#, ""));

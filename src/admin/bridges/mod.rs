@@ -20,7 +20,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Refusal, editable, missing};
-use crate::bridge::{BridgeDefinition, KeySource};
+use crate::bridge::{BridgeDefinition, KeySource, PresetKind};
 use crate::storage::bridges::{self, StoredBridge};
 
 /// A bridge, as administrators see it.
@@ -32,6 +32,10 @@ pub struct BridgeView {
     /// Its settings in the words of the configuration; times in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
+    /// How it is known that the preset's target takes such tokens: `live`, `source` or `unverified`; none for a preset of a
+    /// newer server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<String>,
     /// Whether tokens are minted, as far as switches go.
     pub enabled: bool,
     /// When it was stopped by administration or command; it stays so, also over restarts, until it is enabled again.
@@ -72,6 +76,7 @@ impl From<&StoredBridge> for BridgeView {
         Self {
             name: stored.name.clone(),
             definition: stored.definition.clone(),
+            verified: preset_of(stored).map(|preset| preset.about().verified.as_str().to_owned()),
             enabled: stored.is_on(),
             stopped_at: stored.stopped_at,
             stopped_by: stored.stopped_by.clone(),
@@ -86,6 +91,11 @@ impl From<&StoredBridge> for BridgeView {
             updated_at: stored.updated_at,
         }
     }
+}
+
+/// Its preset; none that a newer server knows.
+pub fn preset_of(stored: &StoredBridge) -> Option<PresetKind> {
+    PresetKind::parse(stored.definition["preset"].as_str()?)
 }
 
 fn source_of(stored: &StoredBridge) -> KeySource {

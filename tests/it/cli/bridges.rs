@@ -31,8 +31,15 @@ fn a_bridge_is_made_changed_stopped_and_deleted_beside_a_running_server() {
     assert!(again.contains("a bridge of this name already"), "{again}");
     let listed = operator.json(&["bridges", "list"]);
     assert_eq!((&listed[0]["name"], &listed[0]["definition"]["lifetime"]), (&"backend".into(), &120.into()));
-    assert!(operator.ok(&["bridges", "list"]).contains("a key of its own, ES256"));
+    assert_eq!(listed[0]["verified"], "live");
+    let table = operator.ok(&["bridges", "list"]);
+    assert!(
+        table.contains("VERIFIED") && table.contains("live") && table.contains("a key of its own, ES256"),
+        "{table}"
+    );
     let shown = operator.ok(&["bridges", "show", "backend"]);
+    assert!(shown.contains("verified:") && shown.contains("live: "), "{shown}");
+    assert_eq!(operator.json(&["bridges", "show", "backend"])["verified"], "live");
     assert!(shown.contains("/v1/bridges/backend/jwks.json") && shown.contains("\"max_auth_age\": 3600"), "{shown}");
     assert_eq!(operator.json(&["bridges", "test", "backend"])[0]["claims"]["role"], "member");
 

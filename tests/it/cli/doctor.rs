@@ -14,6 +14,7 @@ audience = "https://target.example"
 
 [bridges.demo.claims]
 who = "{{ user.name? }}"
+phone = "{{ user.phone? }}"
 "#;
 
 fn finding<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -68,12 +69,18 @@ fn each_thing_that_is_wrong_is_named() {
     );
     wrong(&|operator| operator.write("passmint.toml", BRIDGE), "bridge demo", "start the server once");
     let firebase = "[bridges.fire]\npreset = \"firebase\"\nservice_account_file = \"missing.json\"\n";
-    wrong(&|operator| operator.write("passmint.toml", firebase), "bridge fire", "missing.json cannot be read");
+    wrong(&|operator| operator.write("passmint.toml", firebase), "bridge fire", "missing.json\" cannot be read");
     wrong(
         &|operator| operator.set("PASSMINT_LISTEN", "192.0.2.1:8080"),
         "listen 192.0.2.1:8080",
         "this machine has no such address",
     );
+    let alter = |how: &str| {
+        app.sql(&format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {how}', current_database()); END $$"));
+    };
+    alter("SET synchronous_commit = off");
+    wrong(&|_| {}, "database", "synchronous_commit is off");
+    alter("RESET synchronous_commit");
     app.sql(
         "UPDATE signing_keys SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE purpose = 'refresh'",
     );
@@ -100,6 +107,15 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
     assert_eq!(real[0]["claims"]["sub"], id.as_str());
     assert!(real[0]["claims"]["exp"].as_i64().unwrap() > now);
     assert_eq!(app.events("bridge.minted"), 1, "a real token is witnessed");
+    for (profile, phone) in [
+        (r#"{"phone_number": "+14255551212"}"#, Value::Null),
+        (r#"{"phone_number": "+14255551212", "phone_number_verified": true}"#, "+14255551212".into()),
+        (r#"{"phone_number": "call me", "phone_number_verified": true}"#, Value::Null),
+    ] {
+        app.sql(&format!("UPDATE users SET profile = '{profile}'"));
+        let told = operator.json(&["bridges", "test", "demo", "--user", &id]);
+        assert_eq!(told[0]["claims"]["phone"], phone, "{profile}");
+    }
     let jwks = app.request("GET", "/v1/bridges/demo/jwks.json").send().expect(200).json();
     assert_eq!(jwks["keys"][0]["kid"], real[0]["header"]["kid"]);
     let presets = operator.json(&["bridges", "presets"]);
