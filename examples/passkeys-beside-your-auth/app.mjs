@@ -11,6 +11,15 @@ const COOKIE = "notes-session";
 const hash = (password, salt = randomBytes(16)) => ({ salt, digest: scryptSync(password, salt, 32) });
 const matches = (password, { salt, digest }) => timingSafeEqual(scryptSync(password, salt, 32), digest);
 
+// PASSKEYS: what Passmint's codes mean to the people of this app, whether its backend is told them or its page.
+const MEANINGS = {
+  enrol_over_existing: "You have a passkey already.",
+  no_passkey_yet: "Add a passkey first.",
+  passkey_unknown: "Nobody here has this passkey.",
+  action_token_ended: "That took too long: try again.",
+  result_refused: "That took too long, or was done already: try again.",
+};
+
 /** The app at `port` of this machine, with Passmint at `url`. */
 export function app({ port, url, secret }) {
   const origin = `http://localhost:${port}`;
@@ -88,7 +97,7 @@ export function app({ port, url, secret }) {
           "content-type": "text/html; charset=utf-8",
           "content-security-policy": `default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self' ${url}; form-action 'self'; frame-ancestors 'none'`,
         });
-        return response.end(page.toString().replace("PASSMINT_URL", url));
+        return response.end(page.toString().replace("PASSMINT_URL", url).replace("{ MEANINGS }", JSON.stringify(MEANINGS)));
       }
       const route = routes[`${request.method} ${request.url}`];
       if (!route) return send(404, { problem: "There is nothing here." });
@@ -99,7 +108,7 @@ export function app({ port, url, secret }) {
       return send(...answer);
     } catch (error) {
       console.error(`notes: ${request.url}: ${error.message}`);
-      return send(400, { problem: "That did not work.", code: error.code });
+      return send(400, { problem: MEANINGS[error.code] ?? "That did not work.", code: error.code });
     }
   });
   return new Promise((ready) => server.listen(port, "127.0.0.1", () => ready({ origin, close: () => server.close() })));

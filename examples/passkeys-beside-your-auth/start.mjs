@@ -1,11 +1,11 @@
 // One command: Passmint and the app beside it, on this machine only. Ctrl+C ends both.
 //
-//   PASSMINT=path      the server's binary; default: built now by cargo
+//   PASSMINT=path      the server's binary; default: what that needs is looked for (scripts/need), then cargo builds it
 //   STATE=folder       where Passmint keeps its data and keys; default: this folder
 //   PORTS=4710,4711    Passmint's and the app's
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,9 +19,27 @@ const url = `http://localhost:${own}`;
 
 const binary = process.env.PASSMINT ?? build();
 function build() {
+  run("scripts/need", "run");
+  withTools();
   console.log("building Passmint (the first time takes minutes)");
-  execFileSync("cargo", ["build", "--locked", "--bin", "passmint"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  run("cargo", "build", "--locked", "--bin", "passmint");
   return join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug/passmint");
+}
+
+/** Runs a program of the checkout. What went wrong it has said itself. */
+function run(program, ...args) {
+  try {
+    execFileSync(program, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  } catch (error) {
+    if (error.code === "ENOENT") console.error(`${program} is missing: see the README`);
+    process.exit(error.status || 1);
+  }
+}
+
+/** Programs that `scripts/need` had to put into the checkout are on the PATH that this file of its own sets. */
+function withTools() {
+  if (!existsSync(join(root, "target/tools/env.sh"))) return;
+  process.env.PATH = execFileSync("sh", ["-c", '. target/tools/env.sh; printf %s "$PATH"'], { cwd: root, encoding: "utf8" });
 }
 
 // The secret lives as long as this run: Passmint is given its digest, the app the secret itself.
@@ -35,8 +53,8 @@ mkdirSync(state, { recursive: true });
 const file = join(state, "passmint.running.toml");
 writeFileSync(file, config, { mode: 0o600 });
 
-// What else is set for some other Passmint on this machine is not for this one.
-const foreign = (name) => name.startsWith("PASSMINT_") || name === "DATABASE_URL";
+// What else is set for some other Passmint on this machine is not for this one; where PostgreSQL is, is no setting of a server's.
+const foreign = (name) => (name.startsWith("PASSMINT_") && name !== "PASSMINT_PG_BIN") || name === "DATABASE_URL";
 const server = spawn(binary, ["serve", "--config", file, "--data-dir", join(state, "data"), "--keys-dir", join(state, "keys")], {
   stdio: ["ignore", "inherit", "inherit"],
   env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign(name))),

@@ -108,6 +108,7 @@ guides! {
     "gitea"               "Set-up: Gitea"                "docs/recipes/gitea.md";
     "openid-client"       "Set-up: openid-client"        "docs/recipes/openid-client.md";
     "mcp"                 "Set-up: MCP"                  "docs/recipes/mcp.md";
+    "firebase-and-supabase" "Set-up: Firebase, Supabase" "docs/recipes/firebase-and-supabase.md";
     "bridges"             "Bridges"                      "docs/bridges/README.md" => |_| bridges::index();
     "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
     "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";

@@ -31,6 +31,12 @@ export async function beside(origin) {
       assert.equal(await page.textContent("#name"), "Ada Lovelace");
     });
 
+    await check("notes: without a passkey nothing is confirmed with one", async () => {
+      await page.fill("#change [name=password]", "too early by far");
+      await page.click("#change button");
+      await says("Add a passkey first.");
+    });
+
     await check("notes: somebody signed in adds a passkey by an action token", async () => {
       await page.click("#add");
       await says("Passkey added.");
@@ -42,7 +48,7 @@ export async function beside(origin) {
 
     await check("notes: a second passkey over the first is refused, as the backend has no right to it", async () => {
       await page.click("#add");
-      await says("That did not work.");
+      await says("You have a passkey already.");
     });
 
     await check("notes: the passkey signs in, by a custom token, to a session of the app's own", async () => {

@@ -1,4 +1,4 @@
-// Prints the TOML of the clients that openid.mjs drives, and writes their secrets beside it: clients.mjs <secrets file>
+// Prints the TOML of the clients that openid.mjs and recipe.mjs drive, and writes their secrets beside it: clients.mjs <secrets file>
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 
@@ -64,4 +64,11 @@ auth_method = "client_secret_post"
 secret_digest = "${digest(clients.service.secret)}"
 grants = ["client_credentials"]
 scopes = ["${clients.service.scope}"]
+
+[clients.${clients.functions.id}]
+name = "Live functions"
+kind = "confidential"
+secret_digest = "${digest(clients.functions.secret)}"
+grants = ["client_credentials"]
+scopes = ["action_tokens"]
 `);

@@ -1,22 +1,32 @@
-// The Firebase side: the real JavaScript SDK, connected to the emulator, as an app has it.
+// The Firebase side: the real JavaScript SDK, connected to the emulator, as an app has it; the Admin SDK, as its backend has it.
 import assert from "node:assert/strict";
 import { deleteApp, initializeApp } from "firebase/app";
 import { connectAuthEmulator, getAuth, signInWithCustomToken } from "firebase/auth";
+import { cert, deleteApp as deleteAdmin, initializeApp as initializeAdmin } from "firebase-admin/app";
+import { getAuth as getAdminAuth } from "firebase-admin/auth";
 import { decodeJwt } from "jose";
+
+const EMULATOR = `127.0.0.1:${process.env.FIREBASE_AUTH_PORT}`;
+const PROJECT = "demo-passmint";
+
+/** The tenant of the bridge `firebase-tenant`. The emulator knows every tenant that it is asked about. */
+export const TENANT = "live-tenant";
 
 let count = 0;
 
-/** Signs in with a custom token; gives the claims of the resulting Firebase ID token. */
-export async function signIn(token) {
-  const app = initializeApp({ apiKey: "fake", projectId: "demo-passmint" }, `live-${(count += 1)}`);
+/** Signs in with a custom token, at a tenant if one is named; gives the resulting Firebase ID token and its claims. */
+export async function signIn(token, tenant) {
+  const app = initializeApp({ apiKey: "fake", projectId: PROJECT }, `live-${(count += 1)}`);
   try {
     const auth = getAuth(app);
-    connectAuthEmulator(auth, `http://127.0.0.1:${process.env.FIREBASE_AUTH_PORT}`, { disableWarnings: true });
+    connectAuthEmulator(auth, `http://${EMULATOR}`, { disableWarnings: true });
+    if (tenant) auth.tenantId = tenant;
     const { user } = await signInWithCustomToken(auth, token);
-    const claims = decodeJwt(await user.getIdToken());
+    const idToken = await user.getIdToken();
+    const claims = decodeJwt(idToken);
     assert.equal(claims.sub, user.uid);
     assert.equal(claims.user_id, user.uid);
-    return claims;
+    return { idToken, claims };
   } finally {
     await deleteApp(app);
   }
@@ -24,8 +34,33 @@ export async function signIn(token) {
 
 /** Asserts what every ID token of the emulator's project has. */
 export function assertIdToken(claims, uid) {
-  assert.equal(claims.iss, "https://securetoken.google.com/demo-passmint");
-  assert.equal(claims.aud, "demo-passmint");
+  assert.equal(claims.iss, `https://securetoken.google.com/${PROJECT}`);
+  assert.equal(claims.aud, PROJECT);
   assert.equal(claims.sub, uid);
   assert.equal(claims.firebase.sign_in_provider, "custom");
 }
+
+/** Runs something with the Admin SDK. It looks for the emulator in the environment, each time anew. */
+async function admin(settings, emulator, work) {
+  const app = initializeAdmin(settings, `admin-${(count += 1)}`);
+  if (emulator) process.env.FIREBASE_AUTH_EMULATOR_HOST = EMULATOR;
+  try {
+    return await work(getAdminAuth(app));
+  } finally {
+    delete process.env.FIREBASE_AUTH_EMULATOR_HOST;
+    await deleteAdmin(app);
+  }
+}
+
+/** Makes a user of the project, as one who was there before. */
+export const makeUser = (user) => admin({ projectId: PROJECT }, true, (auth) => auth.createUser(user));
+
+/** The custom token that the Admin SDK makes with the same service account: signed here, without the emulator or a network. */
+export const adminToken = (account, uid, claims, tenant) =>
+  admin({ credential: cert(account) }, false, (auth) =>
+    (tenant ? auth.tenantManager().authForTenant(tenant) : auth).createCustomToken(uid, claims));
+
+/** The claims of a Firebase ID token as a backend takes it: `verifyIdToken` of the Admin SDK, which asks the emulator for the user. */
+export const verifyIdToken = (idToken, tenant) =>
+  admin({ projectId: PROJECT }, true, (auth) =>
+    (tenant ? auth.tenantManager().authForTenant(tenant) : auth).verifyIdToken(idToken));

@@ -303,5 +303,7 @@ export async function makeClients() {
     signing: { id: "live-signing", key: await key("signing") },
     device: { id: "live-device" },
     service: { id: "live-service", secret: secret(), scope: "inventory.read" },
+    // Named as the source of the ids that it gives: the bridge `firebase-people` takes them by link('firebase').
+    functions: { id: "firebase", secret: secret() },
   };
 }

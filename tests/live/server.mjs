@@ -1,13 +1,21 @@
 // With a server: a passkey is made and used by SimpleWebAuthn, and what Passmint answers is taken by others.
 import assert from "node:assert/strict";
-import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 
 import { ceremony, open } from "./browser.mjs";
-import { assertIdToken, signIn } from "./firebase.mjs";
+import { TENANT, adminToken, assertIdToken, signIn, verifyIdToken } from "./firebase.mjs";
 import { check } from "./harness.mjs";
 import { checkCustomToken } from "./strict.mjs";
 
 const show = (step) => `HTTP ${step?.status}: ${JSON.stringify(step?.body)}`;
+
+/** Asserts that two custom tokens say the same, but for when they begin and end. */
+function assertAlike(ours, theirs) {
+  assert.deepEqual(decodeProtectedHeader(ours), decodeProtectedHeader(theirs));
+  const [one, other] = [ours, theirs].map(decodeJwt);
+  assert.deepEqual({ ...one, iat: typeof one.iat, exp: typeof one.exp }, { ...other, iat: "number", exp: "number" });
+  assert.ok(one.exp - one.iat <= other.exp - other.iat, "it lives no longer");
+}
 
 /** A ceremony whose both steps answered 200; gives the verified body. */
 function verified(result) {
@@ -20,6 +28,7 @@ function verified(result) {
 const authentication = (page, result) => ceremony(page, "authentication", { result });
 
 const BRIDGE = { kind: "bridge", clientId: "quickstart", bridge: "firebase" };
+const IN_TENANT = { ...BRIDGE, bridge: "firebase-tenant" };
 const TOKENS = { kind: "tokens", clientId: "quickstart", scope: "openid profile" };
 
 export async function server(origin, account) {
@@ -44,11 +53,38 @@ export async function server(origin, account) {
       assert.deepEqual(claims.claims, { idp_acr: "phr", passkey_uv: true });
     });
 
-    await check("the Firebase SDK signs in with it, and the claims reach the ID token", async () => {
-      const claims = await signIn(custom);
+    await check("it is the token that firebase-admin makes with the same service account, header and claims", async () => {
+      assertAlike(custom, await adminToken(account, user.id, { idp_acr: "phr", passkey_uv: true }));
+    });
+
+    const idToken = await check("the Firebase SDK signs in with it, and the claims reach the ID token", async () => {
+      const { idToken, claims } = await signIn(custom);
       assertIdToken(claims, user.id);
       assert.equal(claims.idp_acr, "phr");
       assert.equal(claims.passkey_uv, true);
+      return idToken;
+    });
+
+    await check("verifyIdToken of firebase-admin takes that ID token, and no custom token in its place", async () => {
+      const claims = await verifyIdToken(idToken);
+      assertIdToken(claims, user.id);
+      assert.equal(claims.uid, user.id);
+      assert.equal(claims.idp_acr, "phr");
+      await assert.rejects(verifyIdToken(custom), (error) => error.code === "auth/argument-error", "a custom token is no ID token");
+    });
+
+    await check("a tenant's custom token is firebase-admin's, signs in there, and nowhere else", async () => {
+      const { token } = verified(await authentication(page, IN_TENANT));
+      assert.equal((await checkCustomToken(token, account)).tenant_id, TENANT);
+      assertAlike(token, await adminToken(account, user.id, { idp_acr: "phr" }, TENANT));
+      const { idToken: theirs, claims } = await signIn(token, TENANT);
+      assertIdToken(claims, user.id);
+      assert.equal(claims.firebase.tenant, TENANT);
+      assert.equal((await verifyIdToken(theirs, TENANT)).uid, user.id);
+      await assert.rejects(verifyIdToken(theirs, "another-tenant"), (error) => error.code === "auth/user-not-found", "nobody there");
+      const mismatch = (error) => error.code === "auth/tenant-id-mismatch";
+      await assert.rejects(signIn(token, "another-tenant"), mismatch);
+      await assert.rejects(signIn(custom, TENANT), mismatch);
     });
 
     await check("Passmint does not take its own custom token back", async () => {

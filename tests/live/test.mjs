@@ -6,6 +6,7 @@ import { emulator } from "./emulator.mjs";
 import { forward } from "./forward.mjs";
 import { check, finish } from "./harness.mjs";
 import { openid } from "./openid.mjs";
+import { recipe } from "./recipe.mjs";
 import { server } from "./server.mjs";
 import { targets } from "./targets.mjs";
 import { receiver } from "./webhooks.mjs";
@@ -21,14 +22,17 @@ async function whole(name, body) {
 
 if (part !== "targets") await emulator(account);
 let receives;
-if (part === "all") {
-  receives = await receiver(Number(process.env.WEBHOOK_PORT), process.env.WEBHOOK_SECRET_FILE);
+if (part === "all") receives = await receiver(Number(process.env.WEBHOOK_PORT), process.env.WEBHOOK_SECRET_FILE);
+const clients = part === "emulator" ? {} : JSON.parse(readFileSync(process.env.CLIENTS_FILE, "utf8"));
+if (["all", "firebase"].includes(part)) {
   await whole("the browser", () => server(url, account));
-  const clients = JSON.parse(readFileSync(process.env.CLIENTS_FILE, "utf8"));
+  await whole("the guide", () => recipe(url, clients.functions));
+}
+if (part === "all") {
   await whole("the relying party", () => openid(url, clients));
   await whole("the proxies", () => forward(url, JSON.parse(process.env.PROXY_PORTS)));
   await whole("the example", () => beside(process.env.NOTES_URL));
 }
-if (part !== "emulator") await whole("the bridges' targets", () => targets(url));
+if (["all", "targets"].includes(part)) await whole("the bridges' targets", () => targets(url));
 if (receives) await whole("the webhooks", receives);
 finish();

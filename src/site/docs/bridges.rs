@@ -50,8 +50,12 @@ sure; such a bridge is refused unless it says `allow_unverified = true`. `passmi
         );
     }
     page.push_str(
-        "
-A gateway or a program that is not listed and that verifies JWTs takes those of the preset [`jwt`](jwt.md).
+        "\
+| [nginx, Caddy, Traefik: plain headers](forward-auth.md) | none: `[forward_auth]` | live | nginx 1.22, Caddy 2.6; Traefik was not run |
+| [the same, a signed header](forward-auth.md#a-signed-header) | none: `assertion_header` | live | jose 6 |
+
+A gateway or a program that is not listed and that verifies JWTs takes those of the preset [`jwt`](jwt.md). Apps without any sign-in take what
+[forward auth](forward-auth.md) puts before them: it asks no bridge.
 ",
     );
     page
