@@ -8,6 +8,10 @@ import { chromium } from "playwright-core";
 /** How long a page may take to lead on, in milliseconds. */
 const PATIENCE = 60_000;
 
+/** Where a picture is taken: of a page that asks something, or of one that leads nowhere, an error or "you are signed out". */
+export const ON_THE_WAY = "on the way";
+export const AT_THE_END = "at the end";
+
 export class Person {
   /** At the browser, with the passkey of the file; without one they sign up first, and `whoever` is told their id. */
   static async sit(issuer, file, whoever) {
@@ -22,7 +26,7 @@ export class Person {
     person.context = await chromium.launchPersistentContext(person.profile, options);
     // A prompt is opened by the button alone, so that pages can be looked at before they lead on.
     await person.context.addInitScript(() => {
-      if (globalThis.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false;
+      if (globalThis.PublicKeyCredential) PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false });
     });
     [person.page] = person.context.pages();
     person.devtools = await person.context.newCDPSession(person.page);
@@ -65,6 +69,8 @@ export class Person {
   /** Opens an address as the suite asks for it, and does what the pages want until they lead to nothing more. */
   async visits({ url, method }, { looks, refuses, asksAbout, picture, over }) {
     if (refuses) await this.takesBackWhatWasAllowed();
+    // Who is signed in would be sent on at once.
+    if (looks) await this.context.clearCookies();
     if (method === "POST") await this.posts(url);
     else await this.page.goto(url, { waitUntil: "domcontentloaded" }).catch(() => {});
     if (looks) return;
@@ -73,20 +79,21 @@ export class Person {
       if (!this.page.url().startsWith(this.issuer)) {
         if (await this.sees("#submission_complete, #complete")) return;
       } else if (await this.sees("#pk button[type=submit]")) {
-        if (!asksAbout) await picture(() => this.looks());
+        if (!asksAbout) await picture(ON_THE_WAY, () => this.looks());
         await this.presses("#pk button[type=submit]");
         continue;
       } else if (await this.sees("button[name=decision]")) {
-        await picture(() => this.looks());
+        await picture(ON_THE_WAY, () => this.looks());
         if (asksAbout) return;
         await this.presses(`button[name=decision]${refuses ? "[value=deny]" : ":not([value=deny], [value=stay], [value=another])"}`);
         continue;
       } else if (await this.sees(".request-id, [data-signed-out]") && !(await this.sees("meta[http-equiv=refresh]"))) {
-        await picture(() => this.looks());
+        await picture(AT_THE_END, () => this.looks());
         return;
       }
       await this.page.waitForTimeout(100);
     }
+    throw new Error(`nothing more happened at ${this.page.url().split("?")[0]}`);
   }
 
   /** As a form of another site does it. */
@@ -125,11 +132,12 @@ export class Person {
 
   /** Presses a button and waits for the page that it leads to. */
   async presses(selector) {
-    const here = await this.page.evaluateHandle(() => document).catch(() => undefined);
-    if (!here) return;
-    await this.page.click(selector, { timeout: PATIENCE }).catch(() => {});
+    const button = await this.page.$(selector).catch(() => undefined);
+    if (!button) return;
+    // Nobody waits for the click: where the page is left before the finger is up, the browser never says that it was.
+    button.click({ timeout: PATIENCE }).catch(() => {});
     for (const end = Date.now() + PATIENCE; Date.now() < end;) {
-      const gone = await here.evaluate((one) => one !== document).catch(() => true);
+      const gone = await button.evaluate(() => false).catch(() => true);
       if (gone) return;
       await this.page.waitForTimeout(50);
     }

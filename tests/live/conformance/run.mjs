@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { Person } from "./person.mjs";
+import { AT_THE_END, Person } from "./person.mjs";
 import { Suite, ended } from "./suite.mjs";
 
 const [folder, ...wanted] = process.argv.slice(2);
@@ -20,6 +20,9 @@ const suite = new Suite(SUITE);
 /** How long a module may take, in milliseconds: some wait for a minute. */
 const PATIENCE = 240_000;
 
+/** How long after that everything else of it may take: the browser's start and end, and the suite's log. */
+const GRACE = 60_000;
+
 /** What the person is like: a value for every standard claim. */
 const CLAIMS = {
   name: "Ada Lovelace", given_name: "Ada", family_name: "Lovelace", middle_name: "King", nickname: "ada",
@@ -29,6 +32,12 @@ const CLAIMS = {
   "address.street_address": "12 St James's Square", "address.locality": "London", "address.postal_code": "SW1Y 4JH",
   "address.country": "GB",
 };
+
+/**
+ * What a module says that takes an answer as well as a page with an error, or that wants the page of somebody signed out. A picture of
+ * the way there would be the wrong one, and end the module before the answer.
+ */
+const WANTS_THE_END = /^If the server does not return|^The login page should be shown, if not|successful logout page/;
 
 const command = (...words) => execFileSync(PASSMINT, [...words, "--config", CONFIG], { encoding: "utf8" });
 const pause = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
@@ -43,21 +52,42 @@ function sitDown() {
 async function run(plan, { testModule, variant }) {
   const id = await suite.start(plan, testModule, variant);
   const person = await sitDown();
+  let stuck;
   try {
     await attend(id, testModule, person);
+  } catch (error) {
+    stuck = error;
   } finally {
     await person.goes();
   }
-  return suite.result(id);
+  const said = await suite.result(id);
+  if (stuck && !said.verdict) said.told.push(`stuck: ${stuck.message}`);
+  return said;
+}
+
+/** The same, and once more if the browser got stuck; what the suite has judged is never asked again. */
+async function runOrAgain(plan, module) {
+  const failed = (error) => ({ verdict: false, result: "ERROR", told: [error.message] });
+  const within = () => Promise.race([run(plan, module), late()]).catch(failed);
+  const first = await within();
+  return first.verdict ? first : { ...await within(), again: `${first.result} ${first.told.join("; ")}` };
+}
+
+/** Fails when a module has taken longer than any may; a browser that hangs does not answer a `close` either. */
+function late() {
+  return new Promise((_, fail) => setTimeout(() => fail(new Error("took too long")), PATIENCE + GRACE));
 }
 
 /** Opens the pages that the module asks for, and sends pictures where it wants some. */
 async function attend(id, testModule, person) {
   const over = async () => ended((await suite.state(id)).status);
-  const picture = async (take) => {
-    for (const place of await suite.pictures(id)) await suite.send(id, place, await take());
+  const picture = async (where, take) => {
+    for (const { place, msg } of await suite.pictures(id)) {
+      if (where === AT_THE_END || !WANTS_THE_END.test(msg)) await suite.send(id, place, await take());
+    }
   };
-  let visits = 0;
+  const twice = testModule.includes("reused-request-uri-prior-to-auth");
+  const visited = new Set();
   for (const end = Date.now() + PATIENCE; Date.now() < end;) {
     const { status, next } = await suite.state(id);
     if (ended(status)) return;
@@ -73,14 +103,14 @@ async function attend(id, testModule, person) {
     await suite.visited(id, next.url);
     await person.visits(next, {
       refuses: testModule.includes("user-rejects"),
-      // Nobody signs in before the second visit.
-      looks: testModule.includes("reused-request-uri-prior-to-auth") && visits === 0,
+      // Each of its two clients has an address of its own, and nobody signs in before the second visit to it.
+      looks: twice && !visited.has(next.url),
       // Logo and links are on the page that asks, not on the one before.
-      asksAbout: testModule.startsWith("oidcc-registration-"),
+      asksAbout: /^oidcc-registration-(logo|policy|tos)-uri$/.test(testModule),
       picture,
       over,
     });
-    visits += 1;
+    visited.add(next.url);
   }
 }
 
@@ -89,16 +119,17 @@ async function runPlan({ name, plan, variant, configuration }, only) {
   const { id, modules } = await suite.plan(plan, variant, configurations[configuration]);
   const results = [];
   for (const module of modules.filter(({ testModule }) => !only.length || only.includes(testModule))) {
-    const failed = (error) => ({ result: "ERROR", told: [error.message] });
-    const { result, told, ...rest } = await run(id, module).catch(failed);
+    const { result, told, verdict, ...rest } = await runOrAgain(id, module);
     results.push({ module: module.testModule, result, told, ...rest });
-    console.log([`${result.padEnd(11)} ${name} ${module.testModule}`, ...told].join("\n            "));
+    const again = rest.again ? [`(the second time; the first: ${rest.again})`] : [];
+    console.log([`${result.padEnd(11)} ${name} ${module.testModule}`, ...told, ...again].join("\n            "));
     writeFileSync(join(folder, `${name}.json`), JSON.stringify(results, null, 1));
   }
   const count = new Map();
   for (const { result } of results) count.set(result, (count.get(result) ?? 0) + 1);
   const counts = [...count].map(([result, many]) => `${many} ${result}`).join(", ");
-  console.log(`== ${name}: ${counts}   ${SUITE}/plan-detail.html?plan=${id}`);
+  const again = results.filter(({ again }) => again).length;
+  console.log(`== ${name}: ${counts}${again ? ` (${again} the second time)` : ""}   ${SUITE}/plan-detail.html?plan=${id}`);
 }
 
 mkdirSync(folder, { recursive: true });
@@ -106,3 +137,5 @@ for (const plan of plans) {
   const asked = wanted.map((one) => one.split(":")).filter(([name]) => name === plan.name);
   if (wanted.length === 0 || asked.length > 0) await runPlan(plan, asked.flatMap(([, module]) => module ?? []));
 }
+// A browser that hangs, and clocks that still run, shall not hold this up.
+process.exit();

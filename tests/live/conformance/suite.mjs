@@ -41,23 +41,23 @@ export class Suite {
     return this.call("POST", `runner/browser/${id}/visit`, { url });
   }
 
-  /** The places in the log that still want a picture. */
+  /** The places in the log that still want a picture, and what the module says of it. */
   async pictures(id) {
     const log = await this.call("GET", `log/${id}`);
-    return log.filter(({ upload }) => upload).map(({ upload }) => upload);
+    return log.filter(({ upload }) => upload).map(({ upload, msg }) => ({ place: upload, msg }));
   }
 
   send(id, place, png) {
     return this.call("POST", `log/${id}/images/${place}`, {}, `data:image/png;base64,${png.toString("base64")}`);
   }
 
-  /** The end of a module: its `result`, and what was `told` that is not a success. */
+  /** The end of a module: its `result`, whether that is a `verdict` of the suite, and what was `told` that is not a success. */
   async result(id) {
     const { status, result } = await this.call("GET", `info/${id}`);
     const log = await this.call("GET", `log/${id}`);
     const told = log.filter((line) => ["WARNING", "FAILURE"].includes(line.result) || line.src === "-ERROR-")
       .map(({ result, src, msg, requirements }) => `${result} ${src}: ${msg} [${requirements ?? ""}]`);
-    return { id, result: status === "FINISHED" ? result : `${status}`, told };
+    return { id, verdict: ended(status), result: status === "FINISHED" ? result : `${status}`, told };
   }
 }
 
