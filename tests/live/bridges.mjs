@@ -96,7 +96,12 @@ preset = "rabbitmq"
 audience = "rabbitmq"
 ${signed}
 [bridges.rabbitmq.claims]
-scope = ["rabbitmq.tag:management"]
+scope = [
+    "rabbitmq.tag:management",
+    "{{ tmpl('rabbitmq.configure:%2F/user-{}', user.id) }}",
+    "{{ tmpl('rabbitmq.write:%2F/user-{}', user.id) }}",
+    "{{ tmpl('rabbitmq.read:%2F/user-{}', user.id) }}",
+]
 
 [bridges.mqtt]
 preset = "rabbitmq-mqtt"

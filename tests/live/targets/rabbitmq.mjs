@@ -1,8 +1,9 @@
-// RabbitMQ with its OAuth 2 plugin: the token as bearer of the management API and as password of MQTT.
+// RabbitMQ with its OAuth 2 plugin: the token as bearer of the management API and as password of AMQP and MQTT.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import amqplib from "amqplib";
 import mqtt from "mqtt";
 
 import { check } from "../harness.mjs";
@@ -28,6 +29,40 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     const good = await mint("rabbitmq");
     for (const token of [await mint("rabbitmq-elsewhere"), `${good.slice(0, -4)}AAAA`, await mint("proxy"), await mint("postgrest")]) {
       assert.equal((await whoami(token)).status, 401, token);
+    }
+  });
+
+  const dial = (password) => amqplib.connect({ hostname: "127.0.0.1", port: broker.amqp, username: "x", password, vhost: "/" });
+
+  await check("rabbitmq, amqp: a person publishes and receives through what bears the own name", async () => {
+    const connection = await dial(await mint("rabbitmq"));
+    const channel = await connection.createConfirmChannel();
+    const own = `user-${user}`;
+    await channel.assertExchange(own, "fanout", { durable: false, autoDelete: true });
+    await channel.assertQueue(own, { durable: false, autoDelete: true });
+    await channel.bindQueue(own, own, "");
+    const received = new Promise((resolve) => channel.consume(own, (message) => resolve(`${message.content}`), { noAck: true }));
+    channel.publish(own, "", Buffer.from("hi"));
+    await channel.waitForConfirms();
+    assert.equal(await received, "hi");
+    await connection.close();
+  });
+
+  await check("rabbitmq, amqp: nothing that bears another's name, and no tokens for another broker", async () => {
+    const connection = await dial(await mint("rabbitmq"));
+    connection.on("error", () => {});
+    for (const refused of [
+      (channel) => channel.assertQueue("user-00000000-0000-4000-8000-000000000001", { durable: false }),
+      (channel) => channel.assertExchange(`user-${user}-and-more`, "fanout", { durable: false }),
+      (channel) => channel.consume("mqtt-subscription-anybody", () => {}),
+    ]) {
+      const channel = await connection.createChannel();
+      channel.on("error", () => {});
+      await assert.rejects(refused(channel), /ACCESS_REFUSED/);
+    }
+    await connection.close();
+    for (const token of [await mint("rabbitmq-elsewhere"), await mint("postgrest"), "not a token"]) {
+      await assert.rejects(dial(token), /ACCESS_REFUSED|ACCESS-REFUSED|403/);
     }
   });
 
@@ -69,10 +104,11 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     await assert.rejects(connect("not a token"));
   });
 
-  await check("rabbitmq: an expired token is refused by both", async () => {
+  await check("rabbitmq: an expired token is refused by all three", async () => {
     const token = await late;
     assert.equal((await whoami(token)).status, 401);
     await assert.rejects(connect(token));
+    await assert.rejects(dial(token));
   });
   assert.ok(origin);
 }
@@ -105,5 +141,5 @@ auth_oauth2.algorithms.1 = RS256
   // Its own port mapper, in the foreground: the one that Erlang would start stays behind.
   await start("epmd", [find("epmd", "install the package erlang-base"), "-port", `${epmd}`, "-address", "127.0.0.1"], { env }, epmd);
   await start("rabbitmq", [join(home, release, "sbin", "rabbitmq-server")], { env, cwd: directory }, mqttPort, 120);
-  return { management, mqtt: mqttPort };
+  return { amqp, management, mqtt: mqttPort };
 }
