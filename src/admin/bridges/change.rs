@@ -25,7 +25,7 @@ pub struct ReplaceBridge {
     #[schema(value_type = Object)]
     pub definition: Value,
     /// A key that was made elsewhere, in place of the one there is; left out, that one stays (unless `definition.key` is
-    /// another source, which takes it away).
+    /// another source, which takes it away). With another preset or address it has to come again.
     #[schema(value_type = Option<Object>)]
     pub key: Option<KeyUpload>,
 }
