@@ -7,7 +7,7 @@ use chrono::Duration;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::user::UserStatus;
 use passmint::logout::session_state::session_state;
-use passmint::storage::{sessions, users};
+use passmint::storage::{people, sessions, users};
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode};
@@ -544,6 +544,57 @@ fn every_way_to_end_a_session_tells_its_apps() {
     ended.sort();
     assert_eq!(told, ended, "each once");
     assert_eq!(app.events("delivery.failed"), 0);
+}
+
+/// An app for the members of groups is told when somebody leaves the last of them, and the session goes on.
+#[test]
+fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
+    const STAFF: &str = r#"
+[clients.staff]
+name = "Staff"
+kind = "public"
+first_party = true
+origins = ["ORIGIN"]
+grants = ["authorization_code"]
+redirect_uris = ["https://staff.example/cb"]
+scopes = ["openid"]
+id_token_algorithm = "ES256"
+backchannel_logout_uri = "RECEIVER/staff"
+allowed_groups = ["desk", "floor"]
+"#;
+    let receiver = Receiver::start();
+    let config = format!("{APPS}{STAFF}").replace("RECEIVER", &receiver.url);
+    let app = TestApp::with(&Options { settings: PRIVATE, config: &config, ..Options::default() });
+    let (mut browser, _, _) = signed_in(&app);
+    let (person, session) = (user(&mut browser), session_of(&mut browser));
+    app.sql(
+        "INSERT INTO groups (id, name, created_at)
+         SELECT gen_random_uuid(), name, now() FROM unnest(ARRAY['desk', 'floor', 'other']) AS name",
+    );
+    let belongs_to = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        app.db.blocking_tx(|conn| people::set_groups(conn, person, &names)).unwrap().unwrap();
+    };
+    let told = || app.count("SELECT count(*) AS n FROM outbox");
+    for all in [&["desk", "floor", "other"][..], &["floor", "other"]] {
+        belongs_to(all);
+        id_token(&app, &mut browser, "staff");
+    }
+    belongs_to(&["desk"]);
+    assert_eq!(told(), 0, "one of the app's groups is left");
+    belongs_to(&["other"]);
+    assert_eq!(told(), 1);
+    within(Real::from_secs(4), "it is told", || receiver.hits().iter().any(|hit| hit.line.ends_with(" /staff")));
+    assert_eq!(receiver.hits()[0].sid(), session.to_string());
+    assert!(is_signed_in(&mut browser), "here, and in the app for everybody");
+
+    // The next time anew, when a whole group goes; and the end of the session tells the others only.
+    belongs_to(&["desk"]);
+    id_token(&app, &mut browser, "staff");
+    app.sql("DELETE FROM groups WHERE name = 'desk'");
+    assert_eq!(told(), 2);
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    assert_eq!(told(), 3);
 }
 
 #[test]
