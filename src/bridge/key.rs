@@ -67,6 +67,11 @@ impl Material {
 }
 
 impl Material {
+    /// Whether it has a public half that is published, so that whoever follows the bridge's keys believes it.
+    pub fn is_published(&self) -> bool {
+        matches!(self, Self::Key(key) if key.public().is_some())
+    }
+
     /// The bytes of a shared secret; none of any other key.
     pub fn shared_secret(&self) -> Option<&[u8]> {
         match self {

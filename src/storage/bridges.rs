@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::StorageError;
 use super::changes::{self, ChangeKind};
-use super::schema::bridges;
+use super::schema::{bridges, deleted_bridges};
 use crate::clock::Time;
 
 /// A bridge as it is stored.
@@ -222,13 +222,21 @@ pub fn resume(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, St
     Ok(changed == 1)
 }
 
-/// Deletes a bridge; `false` when there was none.
-pub fn delete(conn: &mut PgConnection, name: &str) -> Result<bool, StorageError> {
+/// Deletes a bridge, and keeps its name; `false` when there was none. Call it in a transaction.
+pub fn delete(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, StorageError> {
     let gone = diesel::delete(bridges::table.find(name)).execute(conn)?;
     if gone == 1 {
+        let was = (deleted_bridges::name.eq(name), deleted_bridges::deleted_at.eq(now));
+        diesel::insert_into(deleted_bridges::table).values(was).on_conflict_do_nothing().execute(conn)?;
         changes::announce(conn, ChangeKind::Bridges, name)?;
     }
     Ok(gone == 1)
+}
+
+/// Whether there was a bridge of that name, and is none now.
+pub fn was_deleted(conn: &mut PgConnection, name: &str) -> Result<bool, StorageError> {
+    let was: Option<String> = deleted_bridges::table.find(name).select(deleted_bridges::name).first(conn).optional()?;
+    Ok(was.is_some() && find(conn, name)?.is_none())
 }
 
 /// Every imported key, as it is sealed.

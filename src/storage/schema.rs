@@ -401,6 +401,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    deleted_bridges (name) {
+        name -> Text,
+        deleted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     forward_sessions (digest) {
         digest -> Binary,
         host -> Text,

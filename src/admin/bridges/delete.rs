@@ -14,7 +14,7 @@ use crate::tokens::keys::Use;
 use crate::tokens::rotate;
 use crate::web::error::Problem;
 
-/// Deletes a bridge. Its own keys are revoked with it: another bridge of the same name begins with new ones.
+/// Deletes a bridge. Its own keys are revoked with it. Another of the same name begins with new ones, and wants a fresh sign-in.
 #[utoipa::path(delete, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), (status = 404, description = "`not_found`"),
@@ -38,7 +38,7 @@ pub async fn delete(
 
 /// Deletes a bridge that is locked, and writes it down.
 pub fn remove(conn: &mut PgConnection, actor: &Actor, stored: &StoredBridge, now: Time) -> Result<(), Refusal> {
-    bridges::delete(conn, &stored.name)?;
+    bridges::delete(conn, &stored.name, now)?;
     rotate::withdraw(conn, &Use::Bridge(stored.name.clone()), now)?;
     Ok(actor.witness(conn, (EventKind::BridgeChanged, "deleted"), (&stored.name, None), now)?)
 }

@@ -9,11 +9,10 @@ use serde_json::Value;
 use crate::admin::guard::Actor;
 use crate::admin::{Refusal, WrongField, wrong_field, wrong_fields};
 use crate::bridge::stored::{self, Home};
-use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material, PresetKind};
+use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material};
 use crate::clock::Time;
 use crate::storage::bridges::{KeyChange, StoredBridge};
-use crate::storage::{bridges, client_records, resources, signing_keys};
-use crate::tokens::keys::Use;
+use crate::storage::{bridges, client_records, resources};
 use crate::tokens::seal::MasterKey;
 use crate::web::error::{Failure, Kind};
 
@@ -71,7 +70,8 @@ impl Rules {
         let definition = BridgeDefinition { our_issuer: Some(self.home.issuer.clone()), ..draft.definition.clone() };
         let name = definition.name.clone();
         let (material, key) = self.key(&definition, draft.key.as_ref(), old)?;
-        if definition.dangerous || (material.is_none() && takes_trust_over(conn, &definition, old)?) {
+        let uploaded = material.as_ref().filter(|_| draft.key.is_some());
+        if definition.dangerous || takes_trust_over(conn, (&definition, uploaded), old)? {
             actor.require_fresh(self.fresh_within, now)?;
         }
         let document = serde_json::to_value(&definition)
@@ -149,26 +149,19 @@ fn require_same_target(definition: &BridgeDefinition, old: &StoredBridge) -> Res
     Err(wrong_field("key", what, "send the key with the new settings, or make another bridge"))
 }
 
-/// Whether a target that trusts the own keys of a bridge of this name would be told things under the rules of another preset.
-/// Its key set's address is made of the name, so a bridge that was deleted in between counts too, where the new preset has no
-/// rules of its own.
+/// Whether a target that trusts a bridge by its name would come to believe something else: it follows the key set, whose
+/// address is made of the name, whatever preset's rules or keys stand behind it. So also for a name that another bridge had.
 fn takes_trust_over(
     conn: &mut PgConnection,
-    new: &BridgeDefinition,
+    (new, uploaded): (&BridgeDefinition, Option<&Material>),
     old: Option<&StoredBridge>,
 ) -> Result<bool, Refusal> {
-    if matches!(new.key, Some(KeySource::Provider)) {
-        return Ok(false);
-    }
-    if let Some(old) = old {
-        return Ok(definition_of(old).is_none_or(|old| old.preset != new.preset));
-    }
-    if bridges::find(conn, &new.name)?.is_some() {
-        // It cannot be made anyway.
-        return Ok(false);
-    }
-    let usage = Use::Bridge(new.name.clone()).to_string();
-    Ok(new.preset == PresetKind::Jwt && signing_keys::all(conn)?.iter().any(|key| key.purpose == usage))
+    let Some(stored) = old else { return Ok(bridges::was_deleted(conn, &new.name)?) };
+    let Some(old) = definition_of(stored) else { return Ok(true) };
+    let usual = |is_imported| if is_imported { KeySource::Imported } else { KeySource::Own };
+    let before = old.key.unwrap_or_else(|| usual(stored.sealed_key.is_some()));
+    let after = new.key.unwrap_or_else(|| usual(uploaded.is_some() || stored.sealed_key.is_some()));
+    Ok(old.preset != new.preset || before != after || uploaded.is_some_and(Material::is_published))
 }
 
 impl Actor {
@@ -181,12 +174,13 @@ impl Actor {
             (true, _) => Ok(()),
             (false, Some(at)) if now - at <= within => Ok(()),
             (false, Some(_)) => {
-                let detail = "A dangerous bridge, or another preset under the same keys, wants a fresh sign-in. Sign in again, then repeat the request.";
+                let detail = "A dangerous bridge, and another preset or key under a name that may be trusted, want a fresh sign-in. Sign in again, \
+                              then repeat the request.";
                 Err(Failure::new(Kind::ReauthenticationRequired, detail).fresh_within(within))
             }
             (false, None) => {
-                let detail = "A dangerous bridge, or another preset under the same keys, is for the configuration, the command line, \
-                              or a person who signed in just now; a program cannot make one.";
+                let detail = "A dangerous bridge, and another preset or key under a name that may be trusted, are for the configuration, the \
+                              command line, or a person who signed in just now; not for a program.";
                 Err(Failure::new(Kind::Forbidden, detail))
             }
         }
