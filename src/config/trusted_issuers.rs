@@ -251,6 +251,13 @@ pub(super) fn read(reader: &mut Reader<'_>, issuer: &str, clients: &[Client]) ->
 fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]) -> TrustedIssuer {
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let issuer = reader.text_as(&key("issuer"), text::identifier).unwrap_or_default();
+    if matches!(name.as_str(), "self" | "unknown") {
+        // The names of this server and of nobody, in rules, in the log and in figures.
+        reader.mistake(
+            &key("issuer"),
+            Wrong::new("is of an issuer with a name that means another", "choose another name"),
+        );
+    }
     if issuer == own {
         let cure = "leave it out: this server's own tokens are exchanged by rules with issuers = [\"self\"]";
         reader.mistake(&key("issuer"), Wrong::new("is this server itself", cure));

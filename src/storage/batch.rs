@@ -167,15 +167,17 @@ impl<B: Batch> Queue<B> {
         patience: Duration,
     ) -> Result<Option<Lane<B>>, StorageError> {
         let mut waiting = self.lock();
+        waiting.lanes.retain(|_, since| since.elapsed() < patience);
+        let opens = waiting.lanes.len() < most_lanes;
         if waiting.callers.len() >= LONGEST {
             waiting.callers.retain(Caller::is_there);
-            if waiting.callers.len() >= LONGEST {
+            // Whoever opens a lane is let in: somebody has to.
+            if waiting.callers.len() >= LONGEST && !opens {
                 return Err(StorageError::NoConnection(None));
             }
         }
         waiting.callers.push_back(caller);
-        waiting.lanes.retain(|_, since| since.elapsed() < patience);
-        Ok((waiting.lanes.len() < most_lanes).then(|| {
+        Ok(opens.then(|| {
             waiting.opened += 1;
             let number = waiting.opened;
             waiting.lanes.insert(number, Instant::now());
@@ -245,8 +247,13 @@ fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
             None if !is_final => Reply::LeftAlone(question),
             answer => Reply::Answer(answer),
         };
-        // A caller that left hears nothing.
-        let _ = reply.send(told);
+        // A caller that left hears nothing, and tries nothing by itself.
+        if let Err(Reply::LeftAlone(question)) = reply.send(told)
+            && B::EVEN_IF_GONE
+            && let Err(fault) = db.blocking(|conn| question.one(conn))
+        {
+            tracing::warn!(error = error::in_one_line(&fault), "what nobody waits for could not be written");
+        }
     }
 }
 

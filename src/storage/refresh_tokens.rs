@@ -310,13 +310,23 @@ pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -
     children.into_iter().try_for_each(|child| revoke(conn, child.into(), None, PARENT_ENDED, now).map(drop))
 }
 
-/// Keeps the beginning of a family by an exchange and the end of its parent apart, until the transaction ends: one of them
-/// sees the other.
-fn lock_descendants(conn: &mut PgConnection, parent: Uuid) -> Result<(), StorageError> {
+/// Keeps the end of a grant and the beginning of families by exchanges of its tokens ([`hold_grant`]) apart, until the
+/// transaction ends: one of them sees the other.
+fn lock_descendants(conn: &mut PgConnection, grant: Uuid) -> Result<(), StorageError> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-        .bind::<SqlUuid, _>(parent)
+        .bind::<SqlUuid, _>(grant)
         .execute(conn)?;
     Ok(())
+}
+
+statement! {
+    HoldGrant { grant: Uuid => SqlUuid } -> Bool,
+    "SELECT pg_try_advisory_xact_lock_shared(hashtextextended($1::text, 0))"
+}
+
+/// Keeps a grant from being revoked until the transaction ends, beside others that do; `false` for one that is being revoked.
+fn hold_grant(conn: &mut PgConnection, grant: Uuid) -> Result<bool, StorageError> {
+    Ok(HoldGrant { grant }.get_result(conn)?)
 }
 
 /// Where a family hangs that an exchange begins.
@@ -364,13 +374,16 @@ pub fn begin_exchanged(
     stem: &Stem,
     now: Time,
 ) -> Result<bool, StorageError> {
-    // In the order in which a revocation locks: the session, then what hangs on a grant.
-    if !session_rows::hold_live(conn, stem.session, now)? {
+    // It waits while it holds nothing that a revocation could wait for: first for the person and the session, as whatever ends
+    // them locks them; never for a grant, because one that is being revoked has ended.
+    if !session_rows::hold_with_owner(conn, stem.session, now)? {
         return Ok(false);
     }
-    let mut grants: Vec<Uuid> = stem.parent.into_iter().chain(stem.actor_grant).collect();
-    grants.sort_unstable();
-    grants.into_iter().try_for_each(|grant| lock_descendants(conn, grant))?;
+    for grant in stem.parent.into_iter().chain(stem.actor_grant) {
+        if !hold_grant(conn, grant)? {
+            return Ok(false);
+        }
+    }
     let origin = serde_json::to_value(&stem.origin);
     let statement = Begin {
         family: family.id.uuid(),

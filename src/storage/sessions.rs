@@ -186,6 +186,13 @@ pub fn owner(conn: &mut PgConnection, id: SessionId) -> Result<Option<UserId>, S
     Ok(owner.map(Into::into))
 }
 
+/// The same with the person, who is locked first, as whatever disables them does.
+pub fn hold_with_owner(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
+    let Some(owner) = owner(conn, id)? else { return Ok(false) };
+    let held: Option<Uuid> = users::table.find(owner.uuid()).select(users::id).for_share().first(conn).optional()?;
+    Ok(held.is_some() && hold_live(conn, id, now)?)
+}
+
 /// Whether a session is alive; one that is stays so until the transaction ends.
 pub fn hold_live(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
     let live: Option<Uuid> = sessions::table

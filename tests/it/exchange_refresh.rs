@@ -378,7 +378,12 @@ fn it_ends_with_the_clients_and_the_person_who_act() {
     let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
     let without = app.twin_with(&format!("{CONFIG}{NEXT}"));
     refresh(&without, "stock", &further).expect_oauth(400, "invalid_grant");
-    refresh(&app, "stock", &further).expect(200);
+    let (access, further) = pair(refresh(&app, "stock", &further));
+    assert_eq!(claims(&access)["scope"], "read");
+    let narrower = RULE.replace("scopes = [\"openid\", \"read\"]", "scopes = [\"openid\"]");
+    let narrower = app.twin_with(&format!("{CONFIG}{narrower}{NEXT}"));
+    let (access, _) = pair(refresh(&narrower, "stock", &further));
+    assert_eq!(claims(&access)["scope"].as_str().unwrap_or_default(), "", "what it no longer gives");
 
     let (access, _) = to_stock(&app, &tokens);
     let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));

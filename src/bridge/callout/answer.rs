@@ -68,8 +68,9 @@ impl Desk {
 
     async fn decide(&self, bridge: &str, asked: &Asked, now: Time) -> Result<BridgeToken, Failure> {
         // No bucket of the network's: the address is the one that NATS sees, and behind a balancer everybody has the same, so that
-        // whoever knocks with junk would keep all others out. Junk costs a look at one signature, and a line answers so many
-        // questions at a time and no more; what is genuine is counted by its person.
+        // whoever knocks with junk would keep all others out. Junk costs a look at one signature, a genuine token of
+        // a session that has ended one question of the database; a line answers so many questions at a time and no more; and what
+        // is minted is counted by its person.
         let ready = self.bridges.find(bridge).ok_or(BridgeError::Unknown)?;
         let token = asked.token.as_ref().ok_or_else(|| {
             Failure::new(Kind::InvalidToken, "The connection came without an access token as its token or password.")

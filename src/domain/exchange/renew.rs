@@ -63,6 +63,14 @@ impl Origin {
         acted.chain(self.client.as_deref().filter(|_| self.issuer == Issuer::Own))
     }
 
+    /// The same of a subject token that came of an exchange, of which no more is left than this.
+    #[must_use]
+    pub fn narrowed(&self, held: Option<&Granted>) -> Self {
+        let Some(held) = held else { return self.clone() };
+        let audience = self.audience.iter().filter(|one| held.audience.contains(one)).cloned().collect();
+        Self { audience, scopes: self.scopes.granted_by(&held.scopes), ..self.clone() }
+    }
+
     fn subject(&self) -> Subject {
         Subject {
             issuer: self.issuer.clone(),
@@ -236,6 +244,18 @@ mod tests {
         for (rule, client) in [(&on, &may_not), (&off, &may)] {
             assert_eq!(asked(rule, client, alone()), Err(Refusal::Kind));
         }
+    }
+
+    #[test]
+    fn nothing_is_left_that_the_exchange_before_does_not_give_any_more() {
+        let case = case();
+        let (audience, held) = (case.origin.audience.clone(), case.renew().unwrap());
+        assert_eq!(case.origin.narrowed(None), case.origin);
+        let read = case.origin.narrowed(Some(&Granted { audience: audience.clone(), scopes: scopes("read"), ..held }));
+        assert_eq!((&read.audience, read.scopes.to_string()), (&audience, "read".to_owned()));
+        let none =
+            case.origin.narrowed(Some(&Granted { audience: own(&["https://x.example"]), ..case.renew().unwrap() }));
+        assert!(none.audience.is_empty());
     }
 
     #[test]

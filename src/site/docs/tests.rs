@@ -200,5 +200,8 @@ fn is_test(text: &str, function: &str) -> bool {
     let Some(at) = text.find(&format!("fn {function}(")) else { return false };
     // The attribute stands above the function, other attributes and comments between.
     let above = text[..at].rsplit("\n\n").next().unwrap_or_default();
-    above.contains("#[test]") || above.contains("::test]") || above.contains("::test(") || text[..at].contains("proptest! {")
+    above.contains("#[test]")
+        || above.contains("::test]")
+        || above.contains("::test(")
+        || text[..at].contains("proptest! {")
 }

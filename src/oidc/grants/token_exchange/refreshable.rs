@@ -103,7 +103,7 @@ pub enum NotRenewed {
 }
 
 /// Asks again what the exchange asked: the rule, the clients, the issuer, the actor, and what the person allows; and the same
-/// of every exchange before it, whose tokens it was made of.
+/// of every exchange before it, whose tokens it was made of. It gives nothing that one of these does not give any more.
 ///
 /// # Errors
 /// [`NotRenewed`].
@@ -115,17 +115,19 @@ pub async fn renew(
     family: FamilyId,
     now: Time,
 ) -> Result<Granted, NotRenewed> {
-    let granted = still_given(room, client, origin, given, now)?;
     let (owner, before) = room
         .db
         .run(move |conn| Ok((refresh_tokens::owner(conn, family)?, refresh_tokens::exchanges_before(conn, family)?)))
         .await?;
     let mut hanging = vec![Hanging::of(room, client, origin)];
-    for made in &before {
+    let mut held: Option<Granted> = None;
+    for made in before.iter().rev() {
         let by = room.clients.find(&made.client).ok_or(NotRenewed::ClientGone)?;
-        still_given(room, &by, &made.origin, (&made.audience, &made.scopes), now).map(drop)?;
+        let of = made.origin.narrowed(held.as_ref());
+        held = Some(still_given(room, &by, &of, (&made.audience, &made.scopes), now)?);
         hanging.push(Hanging::of(room, &by, &made.origin));
     }
+    let granted = still_given(room, client, &origin.narrowed(held.as_ref()), given, now)?;
     hanging.retain(|one| one.actor.is_some() || one.app.is_some());
     if hanging.is_empty() {
         return Ok(granted);
