@@ -12,8 +12,8 @@ use crate::drive::Worker;
 use crate::people::{Browser, Household, VERIFIER};
 use crate::process::{APP, CALLBACK};
 
-/// How long codes are made: nearly twice as long as it takes to exchange them at the ceiling and at half of it.
-const MAKING: Duration = Duration::from_secs(10);
+/// How long codes are made: more than twice as long as it takes to exchange them at the ceiling and at half of it.
+const MAKING: Duration = Duration::from_secs(14);
 
 /// The codes of one connection, as the forms that exchange them.
 type Forms = Vec<String>;
