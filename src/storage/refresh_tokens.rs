@@ -297,8 +297,7 @@ pub fn revoke(
 const PARENT_ENDED: &str = "the grant that it came from was revoked";
 
 /// Revokes what was exchanged for tokens of a grant or with one of them as the actor's, and what was exchanged for tokens of
-/// that. Call it in the transaction
-/// that revokes the grant.
+/// that. Call it in the transaction that revokes the grant.
 pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -> Result<(), StorageError> {
     lock_descendants(conn, grant.uuid())?;
     // A statement for itself, which sees what was begun until the lock was had.
