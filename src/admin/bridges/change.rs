@@ -34,7 +34,7 @@ pub struct ReplaceBridge {
 #[utoipa::path(put, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges", request_body = ReplaceBridge,
     params(("name" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = ShownBridge), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`reauthentication_required`, for a dangerous one"),
+        (status = 401, description = "`reauthentication_required`, for a dangerous one and for a name that may be trusted"),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`"),
         (status = 428, description = "`precondition_required`")))]
 pub async fn replace(

@@ -45,7 +45,7 @@ struct Asked {
 #[utoipa::path(post, path = "/v1/admin/bridges", tag = "Administration: bridges", request_body = CreateBridge,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
     responses((status = 201, body = BridgeView), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`reauthentication_required`, for a dangerous one"),
+        (status = 401, description = "`reauthentication_required`, for a dangerous one and for a name that may be trusted"),
         (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
 pub async fn create(
     admin: Admin<ChangeBridges>,
