@@ -203,6 +203,14 @@ impl TestApp {
         self.db.blocking(|conn| Ok(diesel::sql_query(sql).get_result::<Count>(conn)?.n)).expect("the query runs")
     }
 
+    /// How many rows of a table have a secret in any of their columns, with its prefix (`pmc_`) or without.
+    pub fn rows_with(&self, table: &str, secret: &str) -> i64 {
+        let prefixed = secret.starts_with("pm") && secret.get(3..4) == Some("_");
+        let body = if prefixed { &secret[4..] } else { secret };
+        assert!(body.len() >= 16, "what is shorter is found by chance: {body}");
+        self.count(&format!("SELECT count(*) AS n FROM {table} t WHERE strpos(t::text, '{body}') > 0"))
+    }
+
     /// Runs SQL, as an operator might by hand.
     pub fn sql(&self, sql: &str) {
         use diesel::connection::SimpleConnection;
