@@ -47,6 +47,7 @@ pub enum Keys {
     /// Withdraw a signing key at once: nothing that it signed is accepted any more. Its successor signs from now on.
     Revoke {
         /// The key's id, as `keys list` shows it.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Change the master key: seal everything anew under the one in a file, while servers run.

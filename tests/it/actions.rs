@@ -511,7 +511,7 @@ fn a_right_that_is_lost_between_the_calls_gives_nothing() {
          INSERT INTO changes (kind, key) VALUES ('clients', 'shop')",
     );
     let asked = || options(&app, "authentication", &proof["token"], None);
-    within(Real::from_secs(5), "the client is followed", || asked().status == 403);
+    within(Real::from_secs(15), "the client is followed", || asked().status == 403);
     let (credential, mut other) = (passkey.get(&proving["publicKey"]), other);
     let refusals = [
         finish(&app, "authentication", &proving, &credential),

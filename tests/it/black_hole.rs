@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::tokens::at_once;
-use crate::support::{Options, Request, TestApp};
+use crate::support::{Options, PRODUCT_LIMITS, Request, TestApp};
 
 /// The longest that anybody is kept waiting: 2 s for a connection, 2 s for a statement, 1 s for the way, and as much again
 /// for a slow machine; without a bound it would be minutes.
@@ -92,6 +92,7 @@ fn a_database_that_swallows_everything_is_503_in_time() {
         ("database.pool", "4"),
         ("workers", "2"),
     ];
+    let settings = [&settings[..], PRODUCT_LIMITS].concat();
     let app = TestApp::with(&Options { settings: &settings, beside: Some(&inner), ..Options::default() });
     let (mut person, _) = app.person();
     let ready = || Request::new("GET", &app.url, "/readyz").send().status == 200;

@@ -400,7 +400,7 @@ fn a_missing_key_is_a_sanitised_503_and_signs_nobody_in() {
          UPDATE signing_keys SET revoked_at = now() WHERE purpose = 'bridge:target';
          INSERT INTO changes (kind, key) VALUES ('keys', 'bridge:target')",
     );
-    within(Real::from_secs(3), "the key is gone", || {
+    within(Real::from_secs(15), "the key is gone", || {
         app.request("GET", "/v1/bridges/target/jwks.json").send().status == 404
     });
     let credential = passkey.get_uninvited(&begun["publicKey"]);

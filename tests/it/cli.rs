@@ -120,7 +120,7 @@ impl Operator {
 /// Waits until something holds, at most as long as a server may take to follow.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    within(Duration::from_secs(5), what, &mut holds);
+    within(Duration::from_secs(15), what, &mut holds);
 }
 
 #[track_caller]

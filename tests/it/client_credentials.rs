@@ -194,6 +194,6 @@ fn a_disabled_clients_tokens_are_inactive_within_seconds() {
         "UPDATE clients SET disabled_at = now() WHERE id = 'resting';
          INSERT INTO changes (kind, key) VALUES ('clients', 'resting')",
     );
-    within(Real::from_secs(3), "the client is refused", || ask(&app, "resting", &[]).status == 401);
+    within(Real::from_secs(15), "the client is refused", || ask(&app, "resting", &[]).status == 401);
     assert_eq!(introspected(&app, "api", &token).body, INACTIVE);
 }

@@ -273,10 +273,10 @@ fn who_polls_too_often_waits_longer_for_good() {
     let device = app.device("tv", "openid");
     let interval = || app.count("SELECT poll_interval AS n FROM (SELECT poll_interval::bigint FROM device_codes) d");
     device.poll().expect_oauth(400, "authorization_pending");
-    app.advance(Duration::seconds(4));
+    app.advance(Duration::seconds(2));
     device.poll().expect_oauth(400, "slow_down").says("Wait 10 seconds");
     assert_eq!(interval(), 10);
-    app.advance(Duration::seconds(9));
+    app.advance(Duration::seconds(6));
     device.poll().expect_oauth(400, "slow_down");
     assert_eq!(interval(), 15);
     app.advance(Duration::seconds(15));

@@ -430,6 +430,8 @@ fn nonces_are_given_out_and_wanted_back() {
         key.sign(&header, &claims)
     };
     let at_token = |nonce: Option<&str>| proof("POST", &token_url(&app), None, nonce);
+    // Nonces are of spans of five minutes: at the beginning of one.
+    app.advance(Duration::seconds(301 - app.clock.now().timestamp().rem_euclid(300)));
     let reply = redeem(&app, "bound", &mut passkey, &[("DPoP", &at_token(None))]).expect_oauth(400, "use_dpop_nonce");
     assert_eq!(reply.header("www-authenticate"), None);
     let nonce = reply.header("dpop-nonce").unwrap().to_owned();

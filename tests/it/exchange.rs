@@ -473,7 +473,7 @@ fn a_client_that_was_disabled_exchanges_nothing_and_nothing_of_it_is_exchanged()
         "UPDATE clients SET disabled_at = now() WHERE id = 'page';
          INSERT INTO changes (kind, key) VALUES ('clients', 'page')",
     );
-    within(Real::from_secs(3), "the subject's client is refused", || to_stock().status == 400);
+    within(Real::from_secs(15), "the subject's client is refused", || to_stock().status == 400);
     to_stock().expect_oauth(400, "invalid_request");
 }
 

@@ -392,7 +392,7 @@ fn it_ends_with_the_clients_and_the_person_who_act() {
         "UPDATE clients SET disabled_at = now() WHERE id = 'orders';
          INSERT INTO changes (kind, key) VALUES ('clients', 'orders')",
     );
-    within(Real::from_secs(3), "the client that acted first is gone", || {
+    within(Real::from_secs(15), "the client that acted first is gone", || {
         refresh(&app, "stock", &further).status == 400
     });
     refresh(&app, "stock", &further).expect_oauth(400, "invalid_grant");

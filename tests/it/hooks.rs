@@ -336,7 +336,7 @@ fn a_slow_hook_is_waited_for_as_long_as_it_may_take() {
         let began = Instant::now();
         assert_eq!(hooked.app.client("web").sign_in(&mut passkey, "openid").status, status);
         let took = began.elapsed();
-        assert!(took > Real::from_millis(300) && took < Real::from_millis(2500), "{took:?}");
+        assert!(took > Real::from_millis(300) && took < Real::from_millis(3500), "{took:?}");
     }
 }
 

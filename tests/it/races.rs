@@ -205,14 +205,7 @@ fn two_passkeys_added_at_once() {
 /// However many are added at once, nobody has more than allowed.
 #[test]
 fn parallel_adds_stay_within_the_limit() {
-    let settings = [
-        ("challenges.store", "database"),
-        ("passkeys.per_user", "5"),
-        // All 64 wait for one row; here only who wins matters.
-        ("database.wait", "30s"),
-        ("database.statement_timeout", "30s"),
-        ("database.lock_timeout", "30s"),
-    ];
+    let settings = [("challenges.store", "database"), ("passkeys.per_user", "5")];
     let app = TestApp::with(&Options { settings: &settings, ..SHARED });
     let (mut browser, _) = app.person();
     let replies = at_once((0..64).map(|_| addition(&app, &mut browser)).collect());

@@ -109,7 +109,7 @@ fn refusals_by_name() {
         ("another client", |_, claims, _| claims["client_id"] = json!("house")),
         ("no client", |_, claims, _| claims["client_id"] = Value::Null),
         ("past", |_, claims, now| claims["exp"] = json!(now - 1)),
-        ("for ever", |_, claims, now| claims["exp"] = json!(now + 86_401)),
+        ("for ever", |_, claims, now| claims["exp"] = json!(now + 86_460)),
         ("a time as text", |_, claims, now| claims["exp"] = json!((now + 60).to_string())),
         ("not yet", |_, claims, now| claims["nbf"] = json!(now + 60)),
         ("about the client, as an assertion is", |_, claims, _| claims["sub"] = json!("signer")),

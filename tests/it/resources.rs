@@ -205,7 +205,7 @@ fn a_resource_made_while_the_server_runs_is_known_within_seconds() {
     let resource = Resource { identifier: "https://new.example".into(), definition };
     let now = app.clock.now();
     app.db.blocking(|conn| resources::put(conn, &resource, None, now)).unwrap();
-    within(Real::from_secs(5), "the resource has a key", || keys(&app).contains("Ed25519"));
+    within(Real::from_secs(15), "the resource has a key", || keys(&app).contains("Ed25519"));
     let token = machine(&app, None, &["https://new.example"]).expect(200).json();
     let token = token["access_token"].as_str().unwrap();
     assert_eq!(header(token)["alg"], "EdDSA");
@@ -215,7 +215,7 @@ fn a_resource_made_while_the_server_runs_is_known_within_seconds() {
     assert!(app.db.blocking(|conn| resources::disable(conn, "https://new.example", now)).unwrap());
     assert!(!app.db.blocking(|conn| resources::disable(conn, "https://new.example", now)).unwrap(), "once");
     let refused = || machine(&app, None, &["https://new.example"]).status == 400;
-    within(Real::from_secs(5), "no more tokens for it", refused);
+    within(Real::from_secs(15), "no more tokens for it", refused);
     machine(&app, None, &["https://new.example"]).expect_oauth(400, "invalid_target");
     machine(&app, Some("plain"), &[STOCK]).expect_oauth(400, "invalid_scope");
 }

@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 
 use crate::support::tokens::{INACTIVE, Tokens, at_once, basic};
-use crate::support::{API_SECRET, Reply, TestApp};
+use crate::support::{API_SECRET, Options, PRODUCT_LIMITS, Reply, TestApp};
 
 const SCOPE: &str = "openid passkeys";
 
@@ -153,7 +153,7 @@ fn a_revocation_among_refreshes_ends_whatever_they_gave() {
 /// security.md 89: 200 would tell the client that the token is dead.
 #[test]
 fn a_storage_fault_is_503_and_never_revoked() {
-    let app = TestApp::spawn();
+    let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
     let (_, _, tokens) = app.person_with_tokens(SCOPE);
     let mut holder = PgConnection::establish(app.database_url()).unwrap();
     for (name, table, token) in
@@ -164,7 +164,7 @@ fn a_storage_fault_is_503_and_never_revoked() {
         for _ in 0..4 {
             let began = Instant::now();
             let reply = revoke(&app, "web", token, None).expect_oauth(503, "temporarily_unavailable");
-            assert!(began.elapsed().as_millis() < 2500, "{name}: no caller waits for ever");
+            assert!(began.elapsed().as_secs() < 5, "{name}: no caller waits for ever");
             assert!(reply.header("retry-after").is_some(), "{name}");
             assert!(!reply.body.contains("lock") && !reply.body.contains(table), "{name}: {}", reply.body);
         }
@@ -180,7 +180,7 @@ fn a_storage_fault_is_503_and_never_revoked() {
 #[test]
 fn the_start_up_lock_leaves_a_connections_limits_as_they_were() {
     use passmint::storage::{StorageError, migrations};
-    let app = TestApp::spawn();
+    let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
     let limits = || {
         let sql = "SELECT count(*) AS n FROM pg_settings WHERE (name, setting) IN \
                    (('lock_timeout', '500'), ('statement_timeout', '2000'))";

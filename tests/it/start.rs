@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authenticator::Authenticator;
-use crate::support::program::{Program, free_port_pair, refusal, serve, serve_on};
-use crate::support::{API_SECRET, Database, Request, free_port, master_key_file};
+use crate::support::program::{Program, refusal, serve, serve_on};
+use crate::support::{API_SECRET, Database, Request, free_port, free_ports, master_key_file};
 
 /// A directory that PostgreSQL's own user may enter.
 fn directory() -> TempDir {
@@ -314,7 +314,11 @@ fn it_starts_with_nothing_and_survives_kill_9() {
 fn told_to_stop_it_answers_what_it_began() {
     let directory = directory();
     let database = Database::create();
-    let program = Program::start(serve_on(directory.path(), &database, &[("database.lock_timeout", "2s")]));
+    let program = Program::start(serve_on(
+        directory.path(),
+        &database,
+        &[("database.lock_timeout", "20s"), ("database.statement_timeout", "20s")],
+    ));
     let mut browser = program.browser();
     browser.sign_up(&mut Authenticator::synchronised(&program.origin));
     let mut blocker = PgConnection::establish(database.url()).unwrap();
@@ -409,7 +413,7 @@ impl Secrets {
 fn no_secret_reaches_logs_metrics_or_tables() {
     let directory = directory();
     let database = Database::create();
-    let port = free_port_pair();
+    let port = free_ports(2);
     let origin = format!("http://localhost:{port}");
     let digest: String = crate::authenticator::encode(passmint::domain::secret::TokenDigest::of(API_SECRET).as_bytes());
     fs::write(directory.path().join("passmint.toml"), CLIENTS.replace("ORIGIN", &origin).replace("DIGEST", &digest))

@@ -185,7 +185,7 @@ fn it_ends_with_the_session_and_the_clients_in_it() {
         "UPDATE clients SET disabled_at = now() WHERE id = 'gateway';
          INSERT INTO changes (kind, key) VALUES ('clients', 'gateway')",
     );
-    crate::support::tokens::within(std::time::Duration::from_secs(3), "the gateway is gone", || {
+    crate::support::tokens::within(std::time::Duration::from_secs(15), "the gateway is gone", || {
         ask(&app, "stock", (&token, "txn_token"), &[]).status == 400
     });
 }

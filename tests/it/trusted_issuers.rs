@@ -149,7 +149,8 @@ fn a_linked_persons_token_is_exchanged() {
     let app = trusting(&key, "");
     let ada = link(&app, "partner", "p-1");
     let reply = exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).expect(200);
-    assert_eq!(reply.json()["expires_in"], 120, "no longer than what was exchanged");
+    let lives = reply.json()["expires_in"].as_i64().unwrap();
+    assert!((100..=120).contains(&lives), "no longer than what was exchanged: {lives}");
     let said = app.verified(reply.json()["access_token"].as_str().unwrap(), ORDERS, "at+jwt");
     assert_eq!((&said["sub"], &said["scope"], &said["acr"]), (&json!(ada), &json!("read"), &json!("0")));
     assert_eq!(said["act"], json!({ "sub": "gate", "client_id": "gate" }));
@@ -224,7 +225,7 @@ fn tokens_are_refused_by_name() {
         ("an end in words", with("exp", json!("9"))),
         ("over", with("exp", json!(now - 10))),
         ("an endless life", with("exp", json!(now + 100_000))),
-        ("longer than it may live", with("exp", json!(now + 301))),
+        ("longer than it may live", with("exp", json!(now + 360))),
         ("no beginning", without("iat")),
         ("a beginning in words", with("iat", json!("9"))),
         ("made in the future", with("iat", json!(now + 60))),

@@ -1,8 +1,9 @@
 // Programs of others: started on free ports, waited for, and stopped with everything they started, whatever the end.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, openSync, readFileSync } from "node:fs";
-import { createServer, connect } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { portsBetween } from "./ports.mjs";
 
 export const work = process.env.WORK;
 const running = new Set();
@@ -23,16 +24,8 @@ export function find(name, install, ...places) {
   return found;
 }
 
-/** A port of the loopback that nobody listens on. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
+/** A port of the loopback that nobody listens on; none of those that `free-ports.mjs` gives. */
+export const freePort = portsBetween(22_000, 32_000);
 
 /** Starts a program and waits for its port; gives a function that stops it. */
 export async function start(name, command, options, port, seconds = 60) {

@@ -77,6 +77,10 @@ id_token_algorithm = "ES256"
 /// The secret of the client `api`.
 pub const API_SECRET: &str = "pmk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// How long the product waits for a connection, a lock and a statement where nothing is said.
+pub const PRODUCT_LIMITS: &[(&str, &str)] =
+    &[("database.wait", "2s"), ("database.lock_timeout", "500ms"), ("database.statement_timeout", "2s")];
+
 /// A running server.
 pub struct TestApp {
     /// Where it listens, `http://127.0.0.1:<port>`.
@@ -122,7 +126,7 @@ impl TestApp {
         let clock = options.beside.map_or_else(Clock::system, |other| other.clock.clone());
         let (ready, started) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let (port, admin_port) = (own_port(), own_port());
+        let (port, admin_port) = (free_port(), free_port());
         let public_url = options.public_url.map_or_else(|| format!("http://localhost:{port}"), ToOwned::to_owned);
         let config = config(options, &database, &public_url, port, admin_port);
         let app_clock = clock.clone();
@@ -152,7 +156,7 @@ impl TestApp {
     /// The configuration of a server beside this one that is not started.
     pub fn config_beside(&self, options: &Options<'_>) -> Config {
         let public_url = options.public_url.unwrap_or(&self.origin);
-        config(options, &self.database, public_url, own_port(), own_port())
+        config(options, &self.database, public_url, free_port(), free_port())
     }
 
     /// The libpq URL of its database.
@@ -247,6 +251,10 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
         ("workers", "1".to_owned()),
         // The one cluster of all tests has 40 connections.
         ("database.pool", "8".to_owned()),
+        // A machine that is busy with other tests is no fault; tests of faults ask for `PRODUCT_LIMITS`.
+        ("database.wait", "20s".to_owned()),
+        ("database.lock_timeout", "20s".to_owned()),
+        ("database.statement_timeout", "20s".to_owned()),
         ("log.level", "error".to_owned()),
     ]
     .into_iter()
@@ -266,10 +274,31 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
     .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that no other test of this run is given.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    free_ports(1)
+}
+
+/// The first of some neighbouring ports that nobody listens on, and that no other test of this run is given.
+///
+/// They are below those that the system gives to outgoing connections and to whoever asks for any port
+/// (`ip_local_port_range`, from 32,768): one of these could be taken between looking and listening.
+pub fn free_ports(count: u16) -> u16 {
+    const FIRST: u16 = 12_000;
+    const LAST: u16 = 32_000;
+    static NEXT: std::sync::Mutex<Option<u16>> = std::sync::Mutex::new(None);
+    let mut next = NEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Two runs at the same time begin at different places.
+    let begin = || FIRST + u16::try_from(std::process::id() * 97 % u32::from(LAST - FIRST)).expect("it is below LAST");
+    for _ in 0..LAST - FIRST {
+        let first = next.unwrap_or_else(begin);
+        let range = first..first + count;
+        *next = Some(if range.end + count > LAST { FIRST } else { range.end });
+        if range.into_iter().all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+    panic!("no free port between {FIRST} and {LAST}");
 }
 
 /// A browser at our own pages: keeps cookies, and says where its requests come from.
@@ -472,13 +501,4 @@ pub fn introspect(app: &TestApp, token: &str) -> Value {
 /// The body of a second call.
 pub fn verify(begun: &Value, credential: &Value) -> Value {
     json!({ "ceremonyId": begun["ceremonyId"], "credential": credential })
-}
-
-/// A free port that no other test of this run is given: between looking and listening another might take it.
-fn own_port() -> u16 {
-    static GIVEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
-    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let port = std::iter::repeat_with(free_port).find(|port| !given.contains(port)).expect("an endless iterator");
-    given.push(port);
-    port
 }

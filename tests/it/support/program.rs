@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Browser, Client, Database, free_port, master_key_file};
+use super::{Browser, Client, Database, free_ports, master_key_file};
 
 /// Longest time for a start or an end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ pub fn refusal(mut command: Command) -> String {
 impl Program {
     /// Starts it on free ports and waits until it is ready.
     pub fn start(command: Command) -> Self {
-        Self::start_at(command, free_port_pair())
+        Self::start_at(command, free_ports(2))
     }
 
     /// The same on a known port (the administration listener takes the next one).
@@ -171,15 +171,5 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port that is free together with the next one, which the administration listener takes.
-pub fn free_port_pair() -> u16 {
-    loop {
-        let port = free_port();
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
     }
 }
