@@ -20,6 +20,7 @@ mod people;
 mod process;
 mod ready;
 mod report;
+mod rounds;
 mod usage;
 
 use std::error::Error;
@@ -28,6 +29,7 @@ use std::{env, fs};
 
 use passmint::clock::Clock;
 use report::Report;
+use rounds::Round;
 
 /// Anything that ends the run.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -43,6 +45,7 @@ struct Arguments {
     sections: Vec<String>,
     connections: usize,
     people: u64,
+    rounds: usize,
     settings: Vec<String>,
     write_docs: bool,
     check: bool,
@@ -65,6 +68,7 @@ fn arguments() -> Result<Arguments> {
         sections: Vec::new(),
         connections: 32,
         people: import::PEOPLE,
+        rounds: 3,
         settings: Vec::new(),
         write_docs: false,
         check: false,
@@ -79,13 +83,14 @@ fn arguments() -> Result<Arguments> {
             section if is_section(section) => read.sections.push(argument),
             other => match other.split_once('=') {
                 Some(("--connections", count)) => read.connections = count.parse()?,
+                Some(("--rounds", rounds)) => read.rounds = rounds.parse()?,
                 Some(("--import", people)) => read.people = people.parse()?,
                 Some(("--set", setting)) => read.settings.push(setting.to_owned()),
                 Some(("--date", date)) => read.date = Some(date.to_owned()),
                 _ => {
                     let known = [&operations::SECTIONS[..], &OTHER_SECTIONS].concat().join(" ");
                     return Err(format!(
-                        "{other:?} is none of: {known} --connections=N --import=PEOPLE --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
+                        "{other:?} is none of: {known} --connections=N --rounds=N --import=PEOPLE --set=KEY=VALUE --check --write-docs --date=YYYY-MM-DD"
                     )
                     .into());
                 }
@@ -115,11 +120,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         report.figures.extend(ready::ready()?);
     }
     if operations::SECTIONS.into_iter().any(wanted) {
-        step("floors");
-        let (crypto, database) = (floors::crypto()?, database::database(arguments.connections)?);
-        step("operations");
-        report.operations = operations::measure(arguments.connections, &wanted, &crypto, &database)?;
-        report.floors = Some((crypto, database));
+        let rounds = (1..=arguments.rounds.max(1)).map(|number| {
+            step(&format!("operations and their floors, round {number} of {}", arguments.rounds.max(1)));
+            Round::measure(arguments.connections, &wanted)
+        });
+        report.rounds = rounds.collect::<Result<_>>()?;
     }
     if wanted("memory") {
         step("memory");

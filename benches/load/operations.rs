@@ -19,6 +19,7 @@ use crate::process::{APP, BACKEND_SCOPE, BRIDGE_ES256, BRIDGE_HS256, Home, Limit
 const PEOPLE: usize = 16;
 
 /// One line of the table.
+#[derive(Clone)]
 pub struct Measured {
     pub name: &'static str,
     pub ceiling: Ceiling,

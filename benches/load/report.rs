@@ -8,6 +8,7 @@ use crate::database::Database;
 use crate::drive::real;
 use crate::floors::Crypto;
 use crate::operations::Measured;
+use crate::rounds::{self, Round};
 use crate::usage::kilobytes;
 
 /// A single figure, and what it is to reach.
@@ -69,34 +70,35 @@ pub struct Report {
     pub connections: usize,
     /// The load average of the last minute, as it was before.
     pub load_before: String,
-    pub floors: Option<(Crypto, Database)>,
-    pub operations: Vec<Measured>,
+    pub rounds: Vec<Round>,
     pub figures: Vec<Figure>,
 }
 
 impl Report {
     /// Whether every goal was reached.
     pub fn is_met(&self) -> bool {
-        self.figures.iter().all(Figure::is_met) && self.operations.iter().all(|one| ratio_met(one) && p99_met(one))
+        let operations = rounds::operations(&self.rounds);
+        self.figures.iter().all(Figure::is_met) && operations.iter().all(|one| ratio_met(one) && p99_met(one))
     }
 
     /// The tables, in Markdown that reads well on a terminal too.
     pub fn tables(&self) -> String {
         let mut text = String::new();
-        if let Some((crypto, database)) = &self.floors {
+        if let Some((crypto, database)) = rounds::floors(&self.rounds) {
             text.push_str("## Floors\n\nCPU in µs of what no operation can do without.\n\n");
-            text.push_str(&floors(crypto, database));
+            text.push_str(&floors(&crypto, &database));
             text.push('\n');
         }
-        if !self.operations.is_empty() {
+        let all = rounds::operations(&self.rounds);
+        if !all.is_empty() {
             let _ = writeln!(
                 text,
                 "## Operations\n\nThrough {} connections. CPU in µs an operation; p50 and p99 at half of the ceiling.\n",
                 self.connections
             );
-            text.push_str(&operations(&self.operations));
+            text.push_str(&operations(&all));
             text.push_str("\nWhat each floor is the sum of:\n\n");
-            for one in &self.operations {
+            for one in &all {
                 let parts: Vec<String> =
                     one.floor.iter().map(|(name, part)| format!("{name} {}", short(*part))).collect();
                 let _ = writeln!(text, "- {}: {}", one.name, parts.join(" + "));
@@ -249,7 +251,7 @@ fn machine(report: &Report) -> Result<String> {
         Ok(line.unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == ':' || c == '"').to_owned())
     };
     let cores = std::thread::available_parallelism()?;
-    let postgres = report.floors.as_ref().map_or("", |(_, database)| database.version.as_str());
+    let postgres = rounds::floors(&report.rounds).map_or_else(String::new, |(_, database)| database.version);
     Ok(format!(
         "{cores} cores of {}, {:.0} GB of memory, {}, Linux {}, PostgreSQL {postgres}; load average before the run {}",
         field("/proc/cpuinfo", "model name")?,
