@@ -15,6 +15,7 @@ pub mod device;
 pub mod exchange;
 pub mod forward;
 pub mod id;
+pub mod json;
 pub mod operation;
 pub mod password_hash;
 pub mod refresh;

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::json::depth;
 use crate::domain::text;
 use crate::tokens::claims::is_reserved;
 use crate::tokens::verifier::json::{JsonFault, parse_object};
@@ -83,14 +84,6 @@ fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, &'static st
 pub fn is_too_large(claims: &Map<String, Value>) -> bool {
     // Maps of JSON always print.
     serde_json::to_string(claims).is_ok_and(|text| text.len() > MOST_CLAIMS)
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
 }
 
 /// ASCII names only: of two that look or fold alike, two readers could take different ones.

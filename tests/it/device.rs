@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::routes::csrf_of;
 use crate::support::tokens::{INACTIVE, Tokens, at_once, claims};
+use crate::support::urn::DEVICE_CODE;
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const DEVICES: &str = r#"
 [clients.tv]
 name = "Acme TV"
@@ -76,7 +76,7 @@ impl Device<'_> {
     }
 
     fn poll_as(&self, client: &str) -> Reply {
-        let form = [("grant_type", GRANT), ("device_code", &self.code), ("client_id", client)];
+        let form = [("grant_type", DEVICE_CODE), ("device_code", &self.code), ("client_id", client)];
         self.app.request("POST", "/oauth/token").form(&form).send()
     }
 
@@ -327,7 +327,7 @@ fn only_clients_of_this_grant_ask_and_poll() {
     let device = app.device("tv", "openid");
     device.poll_as("web").expect_oauth(400, "unauthorized_client");
     for code in ["", "x", "pmd_", &format!("pmd_{}", "A".repeat(43)), &device.code[1..]] {
-        let form = [("grant_type", GRANT), ("device_code", code), ("client_id", "tv")];
+        let form = [("grant_type", DEVICE_CODE), ("device_code", code), ("client_id", "tv")];
         let error = if code.is_empty() { "invalid_request" } else { "invalid_grant" };
         app.request("POST", "/oauth/token").form(&form).send().expect_oauth(400, error);
     }
@@ -532,8 +532,12 @@ fn tokens_are_for_the_resources_that_were_asked_for() {
     browser.get(&device.review()).expect(200).says(api).says(music);
     browser.say(&device.user_code, "allow", true).expect_to(&device.review());
     let poll = |resource: &str| {
-        let form =
-            [("grant_type", GRANT), ("device_code", &device.code), ("client_id", "radio"), ("resource", resource)];
+        let form = [
+            ("grant_type", DEVICE_CODE),
+            ("device_code", &device.code),
+            ("client_id", "radio"),
+            ("resource", resource),
+        ];
         app.request("POST", "/oauth/token").form(&form).send()
     };
     poll("https://elsewhere.example").expect_oauth(400, "invalid_target");

@@ -10,12 +10,9 @@ use crate::authorize::allow;
 use crate::support::jose::{self, Key, fresh};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{INACTIVE, PASSKEY_GRANT, Tokens, basic, claims, header, within};
+use crate::support::urn::{ACCESS, EXCHANGE, ID, JWT};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
-const ID: &str = "urn:ietf:params:oauth:token-type:id_token";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const BRIDGE: &str = "urn:passmint:params:oauth:token-type:bridge";
 const ORDERS: &str = "https://orders.example";
 const STOCK: &str = "https://stock.example";

@@ -11,13 +11,9 @@ use crate::authorize::allow;
 use crate::support::jose::{self, Key, fresh};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{INACTIVE, Tokens, at_once, basic, claims, header, within};
+use crate::support::urn::{ACCESS, EXCHANGE, ID, JWT, REFRESH};
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
-const ID: &str = "urn:ietf:params:oauth:token-type:id_token";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-const REFRESH: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 const ORDERS: &str = "https://orders.example";
 const STOCK: &str = "https://stock.example";
 const PRICES: &str = "https://prices.example";

@@ -14,6 +14,7 @@ use crate::authenticator::Authenticator;
 use crate::support::jose::{ASSERTION_TYPE, Key, as_toml, fresh};
 use crate::support::oidc::{self, Ask};
 use crate::support::tokens::{Tokens, basic, within};
+use crate::support::urn::TYPE;
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
 use crate::transactions;
 
@@ -327,7 +328,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     }),
     ("refresh token of an exchange", &[], |app, _, token| taken(&transaction(app, token, "refresh_token"), 400)),
     ("actor of an exchange", &["token of a client for itself"], |app, cast, token| {
-        let kind = format!("{TOKEN_TYPE}access_token");
+        let kind = format!("{TYPE}access_token");
         let actor = [("actor_token", token), ("actor_token_type", kind.as_str())];
         swapped(app, &cast.own.access, "access_token", &actor)
     }),
@@ -392,12 +393,10 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     }),
 ];
 
-const TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:";
-
 /// Whether the client `swap` gets another token for this one.
 #[track_caller]
 fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> bool {
-    let kind = format!("{TOKEN_TYPE}{kind}");
+    let kind = format!("{TYPE}{kind}");
     let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
     let form =
         [("grant_type", grant), ("subject_token", token), ("subject_token_type", &kind), ("audience", &app.origin)];
@@ -409,7 +408,7 @@ fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> boo
 
 /// The client `swap` asks for a transaction token.
 fn transaction(app: &TestApp, token: &str, kind: &str) -> Reply {
-    let (kind, requested) = (format!("{TOKEN_TYPE}{kind}"), format!("{TOKEN_TYPE}txn_token"));
+    let (kind, requested) = (format!("{TYPE}{kind}"), format!("{TYPE}txn_token"));
     app.token_by(
         "swap",
         &[

@@ -5,11 +5,9 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::support::tokens::{INACTIVE, Tokens, basic, claims, header};
+use crate::support::urn::{EXCHANGE, TXN, TYPE};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const TYPE: &str = "urn:ietf:params:oauth:token-type:";
-const TXN: &str = "urn:ietf:params:oauth:token-type:txn_token";
 const DOMAIN: &str = "shop.internal";
 
 /// Requests come in at `gateway`, which asks for a transaction token; `stock` adds to it; `mail` may not.

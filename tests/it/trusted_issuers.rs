@@ -10,11 +10,9 @@ use crate::cli::Operator;
 use crate::client_authentication::KeyServer;
 use crate::support::jose::{Key, fresh};
 use crate::support::tokens::{Tokens, at_once, basic, claims};
+use crate::support::urn::{EXCHANGE, JWT_BEARER, TYPE};
 use crate::support::{API_SECRET, Options, Reply, TestApp, verify};
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const TYPE: &str = "urn:ietf:params:oauth:token-type:";
 const PARTNER: &str = "https://partner.example";
 const ORDERS: &str = "https://orders.example";
 
@@ -94,7 +92,7 @@ fn exchange(app: &TestApp, client: &str, subject: &str, more: &[(&str, &str)]) -
 }
 
 fn bearer(app: &TestApp, client: &str, assertion: &str, more: &[(&str, &str)]) -> Reply {
-    let form = [("grant_type", BEARER), ("assertion", assertion)];
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion)];
     app.token_by(client, &[&form[..], more].concat())
 }
 
@@ -308,7 +306,7 @@ fn tokens_are_refused_by_name() {
         let reply = bearer(&app, "gate", &with("resource", resource), &[]);
         assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_target")), "resource: {name}");
     }
-    app.token_by("gate", &[("grant_type", BEARER)]).expect_oauth(400, "invalid_request");
+    app.token_by("gate", &[("grant_type", JWT_BEARER)]).expect_oauth(400, "invalid_request");
     app.sql("UPDATE users SET status = 'disabled'");
     exchange(&app, "gate", &good(), &[]).expect_oauth(400, "invalid_request");
     bearer(&app, "gate", &good(), &[]).expect_oauth(400, "invalid_grant");
@@ -781,7 +779,7 @@ fn nobody_is_made_or_linked_who_may_not_come_in() {
 fn discovery_names_the_grant_where_somebody_may_use_it() {
     let grants = |app: &TestApp| {
         let told = app.request("GET", "/.well-known/openid-configuration").send().expect(200).json();
-        told["grant_types_supported"].as_array().unwrap().contains(&json!(BEARER))
+        told["grant_types_supported"].as_array().unwrap().contains(&json!(JWT_BEARER))
     };
     assert!(grants(&trusting(&Key::p256(), "")));
     assert!(!grants(&TestApp::spawn()));

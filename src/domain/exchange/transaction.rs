@@ -6,6 +6,8 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
+use crate::domain::json::depth;
+
 /// Longest life of a transaction token: one call and what it calls.
 pub const LONGEST_LIFE: Duration = Duration::minutes(5);
 /// Largest of the two objects, in bytes of compact JSON: the token travels in a header of every call.
@@ -68,14 +70,6 @@ fn added(new: Map<String, Value>, before: &Map<String, Value>, secret: &str) -> 
     match value {
         Value::Object(all) => Ok(all),
         _ => Err(ToldFault::Malformed),
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        _ => 0,
     }
 }
 

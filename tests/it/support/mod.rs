@@ -26,6 +26,7 @@ pub mod program;
 pub mod receiver;
 pub mod tls;
 pub mod tokens;
+pub mod urn;
 pub mod webdriver;
 
 use std::sync::mpsc;
