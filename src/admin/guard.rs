@@ -18,7 +18,7 @@ use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::UserId;
-use crate::domain::scope::Scopes;
+use crate::domain::scope::{Scopes, is_powerful};
 use crate::storage::{StorageError, audit, users};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
@@ -108,16 +108,22 @@ impl Actor {
         self.scopes.is_none()
     }
 
+    /// The scopes that are in force, in one line.
+    pub fn rights(&self) -> String {
+        self.scopes.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Whether everything is allowed.
     pub fn is_almighty(&self) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.contains("admin"))
     }
 
-    /// Refuses to give somebody, or take over from somebody, scopes in administration that the actor does not have:
-    /// otherwise the right to change clients would be the right to everything.
+    /// Refuses to give somebody, or take over from somebody, scopes in administration or over people that the actor does
+    /// not have: otherwise the right to change clients would be the right to everything, and the secret of a backend that
+    /// makes action tokens would be everybody's account.
     pub fn require_power(&self, over: &Scopes) -> Result<(), Failure> {
         let Some(own) = &self.scopes else { return Ok(()) };
-        match over.iter().find(|scope| crate::domain::scope::is_admin(scope) && !own.administer(scope)) {
+        match over.iter().find(|scope| is_powerful(scope) && !own.administer(scope)) {
             None => Ok(()),
             Some(scope) => Err(Failure::new(
                 Kind::InsufficientScope,

@@ -140,7 +140,9 @@ impl Administration {
             Some(key) => {
                 let now = self.clock.now();
                 let caller = actor.client.as_deref().unwrap_or_default();
-                let key = TokenDigest::of(&format!("{caller}\n{}\n{operation}\n{key}", actor.subject));
+                // A token with other rights asks anew: what one with more was answered is not for it.
+                let rights = actor.rights();
+                let key = TokenDigest::of(&format!("{caller}\n{}\n{rights}\n{operation}\n{key}", actor.subject));
                 let asked = TokenDigest::of(&serde_json::to_string(request).unwrap_or_default());
                 let until = now + KEPT;
                 self.change(move |conn| match idempotency_keys::claim(conn, &key, &asked, (now, until))? {

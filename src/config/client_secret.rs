@@ -61,9 +61,13 @@ fn read_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<TokenDig
 fn read_digest(text: &str) -> Result<TokenDigest, Wrong> {
     let bytes = if text.len() == 64 { from_hex(text) } else { URL_SAFE_NO_PAD.decode(text).ok() };
     // The text is not repeated: it may be a secret in the wrong place.
-    bytes
+    let digest = bytes
         .and_then(|bytes| TokenDigest::from_stored(&bytes))
-        .ok_or_else(|| Wrong::new("is not a SHA-256 in hex (64 characters) or base64url (43 characters)", MAKE_ONE))
+        .ok_or_else(|| Wrong::new("is not a SHA-256 in hex (64 characters) or base64url (43 characters)", MAKE_ONE))?;
+    if digest == TokenDigest::of("") {
+        return Err(Wrong::new("is the SHA-256 of nothing: anybody would be this client", MAKE_ONE));
+    }
+    Ok(digest)
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

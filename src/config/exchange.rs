@@ -262,7 +262,10 @@ fn check(reader: &mut Reader<'_>, rule: &Rule) {
     }
     if rule.new_scopes.iter().any(exchange::stays_with_its_client) {
         let cure = "leave it out: nobody gets it by an exchange";
-        reader.mistake(&key("new_scopes"), Wrong::new("has \"passkeys\" or a scope of administration", cure));
+        reader.mistake(
+            &key("new_scopes"),
+            Wrong::new("has \"passkeys\" or a scope of administration or of action tokens", cure),
+        );
     }
 }
 

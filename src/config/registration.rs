@@ -111,9 +111,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
             reader.mistake("registration.grants", Wrong::new(format!("has \"{}\"", grant.as_str()), cure));
         }
     }
-    if registration.scopes.iter().any(|scope| crate::domain::scope::is_admin(scope)) {
-        let cure = "leave it out: administration is for clients that an administrator made";
-        reader.mistake("registration.scopes", Wrong::new("has a scope of administration", cure));
+    if registration.scopes.iter().any(|scope| crate::domain::scope::is_powerful(scope)) {
+        let cure = "leave it out: such scopes are for clients that an administrator made";
+        reader.mistake("registration.scopes", Wrong::new("has a scope of administration or of action tokens", cure));
     }
     registration
 }

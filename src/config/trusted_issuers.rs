@@ -301,7 +301,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
     };
     if scopes.iter().any(crate::domain::exchange::stays_with_its_client) || scopes.contains("offline_access") {
         let cure = "leave it out: a token of somebody else never gives it";
-        let what = "has \"passkeys\", \"offline_access\" or a scope of administration";
+        let what = "has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens";
         reader.mistake(&key("scopes"), Wrong::new(what, cure));
     }
     let grant = BearerGrant {

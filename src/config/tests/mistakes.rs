@@ -520,7 +520,7 @@ fn exchange_rules() {
         (
             "a right over accounts",
             "[exchange_rules.x]\nclients = [\"a\"]\nnew_scopes = [\"passkeys\"]",
-            "exchange_rules.x.new_scopes (passmint.toml:3): has \"passkeys\" or a scope of administration; leave it out: nobody gets it by an exchange",
+            "exchange_rules.x.new_scopes (passmint.toml:3): has \"passkeys\" or a scope of administration or of action tokens; leave it out: nobody gets it by an exchange",
         ),
         (
             "a longer session",
@@ -623,7 +623,7 @@ fn trusted_issuers() {
         (
             "a scope of administration",
             &issuer("scopes = [\"admin\"]"),
-            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of administration; leave it out: a token of somebody else never gives it",
+            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens; leave it out: a token of somebody else never gives it",
         ),
     ]);
 }

@@ -20,7 +20,7 @@ pub use transaction::{LONGEST_LIFE as LONGEST_TRANSACTION, Told, ToldFault};
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::scope::{Scopes, is_admin};
+use super::scope::{Scopes, is_powerful};
 
 /// Most actors that one token may name, whatever a rule says: a longer chain is nobody's plan.
 pub const LONGEST_CHAIN: usize = 4;
@@ -153,5 +153,5 @@ pub struct Subject {
 
 /// Whether a scope never leaves the client that it was granted to: what manages an account or this server is not handed on.
 pub fn stays_with_its_client(scope: &str) -> bool {
-    scope == "passkeys" || is_admin(scope)
+    scope == "passkeys" || is_powerful(scope)
 }

@@ -135,6 +135,10 @@ fn nobody_gives_away_or_takes_over_more_than_they_have() {
     let robot = json!({ "name": "R", "kind": "confidential", "grants": ["client_credentials"], "scopes": "admin" });
     ops.make_client("robot", &robot);
     ops.make_client("shop", &web_app());
+    // Whoever holds its secret signs in as anybody.
+    let mut backend = robot.clone();
+    backend["scopes"] = json!("action_tokens action_tokens:anyone action_tokens:enrol_over");
+    ops.make_client("backend", &backend);
     ops.post("/v1/admin/groups", &json!({ "name": "admin" })).expect(201);
     let boss = ops.make_person(&json!({ "groups": ["admin"] }));
     let anybody = ops.make_person(&json!({}));
@@ -150,6 +154,16 @@ fn nobody_gives_away_or_takes_over_more_than_they_have() {
             clients("PATCH", "/v1/admin/clients/robot").json(&json!({"definition": {"name": "x"}})),
         ),
         ("delete such a client", clients("DELETE", "/v1/admin/clients/robot")),
+        (
+            "make a client that makes action tokens",
+            clients("POST", "/v1/admin/clients").json(&json!({ "definition": backend })),
+        ),
+        (
+            "give a client that power",
+            clients("PATCH", "/v1/admin/clients/shop").json(&json!({"definition": {"scopes": "openid action_tokens"}})),
+        ),
+        ("get its secret", clients("POST", "/v1/admin/clients/backend/secret").json(&json!({}))),
+        ("change it", clients("PATCH", "/v1/admin/clients/backend").json(&json!({"definition": {"name": "x"}}))),
         ("put somebody into the group", users("PATCH", &anybody).json(&json!({ "groups": ["admin"] }))),
         ("make a member", users("POST", "/v1/admin/users").json(&json!({ "groups": ["admin"] }))),
         (
@@ -192,6 +206,10 @@ fn a_request_sent_again_makes_one_thing() {
         ops.app.request("POST", "/oauth/introspect").header("Authorization", &basic).form(&[("token", "x")]).send();
     reply.expect(200);
     assert_eq!(ops.app.rows_with("idempotency_keys", secret), 0, "the secret is not kept");
+
+    // A token with fewer rights is not told what one with more was.
+    let weaker = ops.request_as("admin:clients", "POST", "/v1/admin/clients").header("Idempotency-Key", "one");
+    assert_ne!(weaker.json(&body).send().expect(201).json()["id"], id);
 
     let other = json!({ "definition": web_app(), "id": "other" });
     send("one", &other).expect_problem(422, "idempotency_key_reused");
@@ -264,7 +282,7 @@ fn what_happened_is_listed_with_who_did_it() {
     assert_eq!(event["detail"], json!({ "change": "created", "by": "ops" }));
     let of_person = ops.get(&format!("/v1/admin/audit-events?user={id}&client=ops")).expect(200).json();
     assert_eq!(of_person["items"].as_array().unwrap().len(), 1);
-    assert_eq!(of_person["items"][0]["kind"], "user.changed");
+    assert_eq!(of_person["items"][0]["kind"], "user.created");
     ops.get("/v1/admin/audit-events?kind=nothing").expect_problem(400, "invalid_field");
     ops.get("/v1/admin/audit-events?user=nobody").expect_problem(400, "invalid_field");
 }
