@@ -1,6 +1,5 @@
 //! `passmint import`: people and passkeys from other systems.
 
-mod progress;
 mod report;
 
 use std::fs::{self, File};
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Outcome;
 use super::desk::{Desk, Refusal};
+use super::progress::Progress;
 use super::settings::Settings;
 use crate::assembly::open_master_key;
 use crate::config::is_rp_id;
@@ -21,7 +21,6 @@ use crate::import::{self, Context, FirebaseParameters, form};
 use crate::storage::passwords::{self, SealedParameters};
 use crate::tokens::rotate::password_parameters_place;
 
-use progress::Progress;
 use report::Report;
 
 /// Longer files hold no parameters.
@@ -89,7 +88,8 @@ pub struct Import {
     /// Write what there is to say of each person to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Firebase's password hash parameters, as its console shows them.
+    /// Firebase's password hash parameters, as its console shows them: for a file of Firebase, and for an export of Passmint
+    /// with such passwords in it.
     #[arg(long, value_name = "FILE")]
     hash_parameters: Option<PathBuf>,
     /// Most people in one transaction.
@@ -109,7 +109,7 @@ impl Import {
         let options = self.options(&desk, &context)?;
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Write };
         if let Some(parameters) = context.firebase.as_ref().filter(|_| mode == Mode::Write) {
-            store(&desk, parameters, options.source.as_deref().unwrap_or_default())?;
+            store(&desk, parameters, options.source.as_deref().unwrap_or("passmint"))?;
         }
         let run = Run {
             db: &desk.db,
@@ -129,8 +129,11 @@ impl Import {
             return Err(format!("--rp-id {rp_id:?} is no domain: write it as in example.com, without scheme and port"));
         }
         let firebase = match &self.hash_parameters {
-            Some(file) if !matches!(self.format, Format::Firebase) => {
-                return Err(format!("{} is only of use with --format firebase", file.display()));
+            Some(file) if !matches!(self.format, Format::Firebase | Format::Ndjson) => {
+                return Err(format!(
+                    "{} is only of use with --format firebase, or with a file that `passmint export` wrote",
+                    file.display()
+                ));
             }
             Some(file) => Some(parameters(file)?),
             None => None,

@@ -18,6 +18,7 @@ mod migrate;
 mod outbox;
 mod presets;
 mod print;
+mod progress;
 mod registration_tokens;
 mod relying_parties;
 mod resources;

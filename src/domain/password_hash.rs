@@ -8,7 +8,7 @@
 //! | `$2a$`, `$2b$`, `$2y$` and so on | bcrypt, modular crypt |
 //! | `$argon2id$v=19$m=…,t=…,p=…$salt$hash` (also `argon2i`, `argon2d`) | Argon2, PHC |
 //! | `$scrypt$ln=…,r=…,p=…$salt$hash` | scrypt, PHC |
-//! | `$pbkdf2-sha512$i=…$salt$hash` (also `-sha256`, and `$pbkdf2$` for SHA-1) | PBKDF2, PHC |
+//! | `$pbkdf2-sha512$i=…$salt$hash` (also `-sha256`, and `$pbkdf2$` for SHA-1; `,l=…` after `i` where it tells the hash's length) | PBKDF2, PHC |
 //! | `$fbscrypt$ln=…,r=…,ks=…$salt$hash` | Firebase: scrypt, then AES-CTR over the project's signer key, which `ks` names |
 //! | `$bascrypt$salt$key` | better-auth: scrypt N=16384, r=16, p=1; the salt is its hexadecimal text itself |
 //!
@@ -137,8 +137,13 @@ fn memory_hard((log_n, r, p): (u64, u64, u64), broken: HashProblem) -> Result<bo
 
 fn pbkdf2(work: &str, salt: &str, hash: &str) -> Result<bool, HashProblem> {
     let broken = HashProblem::Broken("PBKDF2");
+    // The length stands there in Auth0's hashes, and follows from the hash anyway.
+    let (work, length) = work.split_once(",l=").map_or((work, None), |(work, length)| (work, Some(length)));
     let [rounds] = numbers(work, ["i"]).ok_or(broken)?;
-    salted(salt, hash).ok_or(broken)?;
+    let hash_length = salted(salt, hash).ok_or(broken)?;
+    if length.is_some_and(|length| number(length) != Some(hash_length)) {
+        return Err(broken);
+    }
     match rounds {
         0 => Err(broken),
         1..=10_000_000 => Ok(rounds < 100_000),
@@ -179,10 +184,10 @@ fn number(text: &str) -> Option<u64> {
     if digits { text.parse().ok() } else { None }
 }
 
-/// A salt of at most 256 bytes and a hash of 16 to 128.
-fn salted(salt: &str, hash: &str) -> Option<()> {
+/// A salt of at most 256 bytes and a hash of 16 to 128; gives the hash's length.
+fn salted(salt: &str, hash: &str) -> Option<u64> {
     let (salt, hash) = (STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?);
-    (salt.len() <= 256 && (16..=128).contains(&hash.len())).then_some(())
+    (salt.len() <= 256 && (16..=128).contains(&hash.len())).then_some(hash.len() as u64)
 }
 
 #[cfg(test)]
@@ -203,6 +208,8 @@ mod tests {
             (format!("$scrypt$ln=14,r=8,p=1${SALT}${HASH}"), false),
             (format!("$pbkdf2-sha512$i=210000${SALT}${HASH}"), false),
             (format!("$pbkdf2-sha256$i=27500${SALT}${HASH}"), true),
+            (format!("$pbkdf2-sha256$i=100000,l=32${SALT}${HASH}"), false),
+            (format!("$pbkdf2$i=20000,l=32${SALT}${HASH}"), true),
             (format!("$pbkdf2$i=20000${SALT}${HASH}"), true),
             (format!("$bascrypt${}${}", "0a".repeat(16), "1f".repeat(64)), false),
         ] {
@@ -236,6 +243,12 @@ mod tests {
             (with("$pbkdf2-sha512$i=10000001"), TooCostly("PBKDF2 with more than 10,000,000 rounds")),
             (with("$pbkdf2-sha512$i=99999999999999999999"), Broken("PBKDF2")),
             (with("$pbkdf2-sha512$i=0"), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$i=100000,l=64"), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$i=100000,l="), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$l=32,i=100000"), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$i=100000,l=32,l=32"), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$i=100000,l=32,x=1"), Broken("PBKDF2")),
+            (with("$pbkdf2-sha256$i=10000001,l=32"), TooCostly("PBKDF2 with more than 10,000,000 rounds")),
             (
                 with("$argon2id$v=19$m=4194304,t=1,p=1"),
                 TooCostly("Argon2 with more than 256 MiB, 16 passes or 16 lanes"),

@@ -7,8 +7,8 @@
 //! What must always hold: a line is taken over whole or not at all, and the rest goes on; who was imported once is known
 //! by (source, id) for ever, so that the same file again changes nothing; a credential id is never taken from its owner;
 //! an address that somebody else has proven stays unverified; what cannot be taken over is told, never dropped silently.
-//! To add a system: a file in [`convert`], its variant of [`Format`], a fixture in `tests/it/import`, and its section in
-//! `docs/operations/import-export.md`.
+//! To add a system: a file in [`convert`], its variants of [`Format`] and [`Origin`], a fixture in `tests/it/import`, and its
+//! section in `docs/operations/import-export.md`.
 
 pub mod apply;
 pub mod bytes;
@@ -17,6 +17,7 @@ pub mod export;
 pub mod fields;
 pub mod form;
 pub mod hash_parameters;
+mod mark;
 pub mod plan;
 pub mod record;
 mod rows;
@@ -28,7 +29,7 @@ use serde_json::{Map, Value};
 
 pub use fields::Problem;
 pub use hash_parameters::FirebaseParameters;
-pub use record::{Note, Record};
+pub use record::{Note, Origin, Record};
 
 use crate::tokens::verifier::json::{JsonFault, parse_object};
 
@@ -72,7 +73,8 @@ impl Format {
     /// Reads one person; none for a line of our own export that tells of something else.
     pub fn read(self, text: &[u8], context: &Context) -> Result<Option<Record>, Problem> {
         let members = parse(text)?;
-        match self {
+        let origin = self.origin(&members);
+        let record = match self {
             Self::Ndjson if members.contains_key(form::CLIENT) => return Ok(None),
             Self::Ndjson => form::read(members, context.rp_id.as_deref()),
             Self::Firebase => convert::firebase::read(members, context),
@@ -81,8 +83,22 @@ impl Format {
             Self::Hanko => convert::hanko::read(members, context),
             Self::BetterAuth => convert::better_auth::read(members, context),
             Self::SimpleWebAuthn => convert::simple_webauthn::read(members, context),
+        }?;
+        Ok(Some(Record { origin, ..record }))
+    }
+
+    /// Which of the system's files a person stands in.
+    fn origin(self, members: &Map<String, Value>) -> Origin {
+        match self {
+            Self::Ndjson => Origin::Ndjson,
+            Self::Firebase => Origin::Firebase,
+            Self::Auth0 if members.contains_key("_id") => Origin::Auth0Hashes,
+            Self::Auth0 => Origin::Auth0,
+            Self::Keycloak => Origin::Keycloak,
+            Self::Hanko => Origin::Hanko,
+            Self::BetterAuth => Origin::BetterAuth,
+            Self::SimpleWebAuthn => Origin::SimpleWebAuthn,
         }
-        .map(Some)
     }
 }
 

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use uuid::Uuid;
 
 use super::fields::Problem;
+use super::mark::Mark;
 use super::record::{ImportedKey, Note, Record};
 use super::rows::{credential, name_of, unusable};
 use crate::clock::Time;
@@ -218,19 +219,25 @@ impl Planner<'_> {
         let source = self.options.source.as_deref();
         let name = record.name_in(source)?;
         let link = source.map(ToOwned::to_owned).zip(name);
-        let digest = link.is_some().then(|| record.digest());
-        let stored = link.as_ref().and_then(|link| self.known.links.get(link));
+        let mark = link.is_some().then(|| Mark::of(&record, self.options.groups));
+        let known = self.known;
+        let stored = link.as_ref().and_then(|link| known.links.get(link));
+        let imported_as = stored.and_then(|link| link.imported_as.as_deref()).unwrap_or_default();
         let sub = record.sub.map(UserId::uuid).filter(|sub| self.known.people.contains(sub));
         let existing = match (stored.map(|link| link.person), sub) {
             (Some(person), Some(sub)) if person != sub => {
                 return Err(Problem::of("sub", "is another person's than id"));
             }
             (Some(_), None) if record.sub.is_some() => return Err(Problem::of("sub", "is not the one of id")),
+            // A `sub` is in every token: who knows one must not bring its owner a passkey by the file of another system.
+            (None, Some(_)) if link.is_some() => {
+                let reason = "is somebody's whom this source does not know by this id; an export of our own goes without --source";
+                return Err(Problem::of("sub", reason));
+            }
             (person, sub) => person.or(sub),
         };
         if let Some(person) = existing {
-            let before = stored.and_then(|link| link.imported_as.as_ref());
-            if before.is_some() && before == digest.as_ref() {
+            if mark.is_some_and(|mark| mark.stands_in(imported_as)) {
                 return Ok(Outcome::Unchanged(person));
             }
             if !self.options.update {
@@ -252,8 +259,8 @@ impl Planner<'_> {
         decided.passkeys = self.take_rows(&mut record, person);
         decided.password = record.password.is_some();
         decided.notes = std::mem::take(&mut record.notes);
-        let link =
-            link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as: digest });
+        let imported_as = mark.map(|mark| mark.put_into(imported_as));
+        let link = link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as });
         if existing.is_some() {
             self.plan.updates.push(Update { person: person.into(), record, link });
             return Ok(Outcome::Updated(person));
@@ -292,7 +299,10 @@ impl Planner<'_> {
         let missing = record.password.as_ref().and_then(|hash| hash.parameters());
         let given = |id: &str| self.known.parameters.contains(id) || self.options.parameters.as_deref() == Some(id);
         if missing.is_some_and(|id| !given(id)) {
-            let reason = "needs the parameters of its project: give them with --hash-parameters";
+            let reason = match self.options.parameters {
+                None => "needs the parameters of its project: give them with --hash-parameters",
+                Some(_) => "needs the parameters of its own project, which are others than those of --hash-parameters",
+            };
             return Err(Problem::of("password", reason));
         }
         Ok(())
@@ -392,7 +402,8 @@ impl Planner<'_> {
             return;
         }
         if !self.options.groups {
-            let what = format!("{} left out: --groups takes them over", record.groups.len());
+            let known = "for people who are known already with --update";
+            let what = format!("{} left out: --groups takes them over, {known}", record.groups.len());
             record.notes.push(Note::new("groups left out", "groups", what));
             return;
         }

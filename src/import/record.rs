@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use uuid::Uuid;
 
-use super::form;
 use crate::ceremony::portable::PublicKey;
 use crate::clock::Time;
 use crate::domain::id::UserId;
@@ -19,9 +17,34 @@ pub const MOST_GROUPS: usize = 200;
 /// Longest external id and source, in bytes.
 pub const LONGEST_ID: usize = 256;
 
+/// Which of the files of one system a record comes from. The numbers are stored: they are never given anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Origin {
+    /// Our own form.
+    #[default]
+    Ndjson = 1,
+    /// Firebase's people.
+    Firebase = 2,
+    /// Auth0's people.
+    Auth0 = 3,
+    /// Auth0's password hashes.
+    Auth0Hashes = 4,
+    /// A realm of Keycloak.
+    Keycloak = 5,
+    /// Hanko's people.
+    Hanko = 6,
+    /// The tables of better-auth.
+    BetterAuth = 7,
+    /// Passkeys that a server kept with SimpleWebAuthn.
+    SimpleWebAuthn = 8,
+}
+
 /// A person.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// Which file told of them.
+    pub origin: Origin,
     /// Their id in the system that the file comes from.
     pub external: Option<String>,
     /// Their `sub` here, when the file was written by Passmint.
@@ -113,12 +136,4 @@ pub enum ImportedKey {
         /// COSE_Key.
         cose: Vec<u8>,
     },
-}
-
-impl Record {
-    /// Tells two records apart: the same file again brings the same digest.
-    pub fn digest(&self) -> Vec<u8> {
-        let text = form::write(self).to_string();
-        digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..16].to_vec()
-    }
 }

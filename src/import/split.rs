@@ -2,8 +2,11 @@
 //!
 //! Two shapes are told apart by their first byte: lines (NDJSON), and one document that is a list or holds it as a member
 //! (`{"users": […]}`). In lines a broken one is over at its end. In a document only strings and brackets are followed; what
-//! stands between them is judged by the reader of the one element, so that a broken element spoils the rest of the file
-//! only when its brackets do not match. After a list the next list or document is read; anything else there is told.
+//! stands between them is judged by the reader of the one element, so that a broken element spoils more than itself only when
+//! its brackets do not match. Two things keep that in bounds. A string ends with its line at the latest, as it does in JSON.
+//! And in an indented list, where each element begins with a line that holds its bracket alone, the next such line ends
+//! an element that is not over; what was passed over is told. After a list the next list or document is read; anything else
+//! there is told.
 
 use std::io::{self, BufRead};
 
@@ -28,6 +31,72 @@ pub struct Splitter<R> {
     read: u64,
     shape: Option<Shape>,
     member: Option<&'static str>,
+    start: LineStart,
+    /// How far an element is indented whose first line was read already, because it ended the one before.
+    begun: Option<usize>,
+}
+
+/// How the current line begins: its indentation and the first bytes after it, without white space.
+struct LineStart {
+    indent: usize,
+    bytes: Vec<u8>,
+}
+
+impl LineStart {
+    fn take(&mut self, byte: u8) {
+        match byte {
+            b'\n' => {
+                self.indent = 0;
+                self.bytes.clear();
+            }
+            b' ' | b'\t' if self.bytes.is_empty() => self.indent += 1,
+            _ if self.bytes.len() > 3 || byte.is_ascii_whitespace() => {}
+            _ => self.bytes.push(byte),
+        }
+    }
+}
+
+/// An element of a list while it is read.
+struct Element {
+    line: u64,
+    text: Option<Vec<u8>>,
+    depth: usize,
+    indent: usize,
+    /// Whether its bracket stands alone at the end of its first line.
+    opened_alone: bool,
+    /// Whether it is one of an indented list, as far as its lines tell.
+    indented: bool,
+}
+
+impl Element {
+    const fn new(line: u64, indent: usize) -> Self {
+        Self { line, text: Some(Vec::new()), depth: 0, indent, opened_alone: false, indented: false }
+    }
+
+    /// One whose first line was read already.
+    fn begun(line: u64, indent: usize) -> Self {
+        Self { text: Some(b"{\n".to_vec()), depth: 1, opened_alone: true, ..Self::new(line, indent) }
+    }
+
+    fn is_object(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.first() == Some(&b'{'))
+    }
+
+    /// Looks at a line of it that is read; tells whether the next element begins on it. What is deeper in an indented list
+    /// is the element's own, and whatever else stands further out may be about something else than people.
+    fn is_ended_by(&mut self, line: u64, start: &LineStart) -> bool {
+        let LineStart { indent, bytes } = start;
+        if line == self.line {
+            self.opened_alone = self.text.as_ref().is_some_and(|text| text.trim_ascii() == b"{");
+        } else if line == self.line + 1 {
+            self.indented = self.opened_alone && *indent > self.indent;
+        } else if self.indented && *indent <= self.indent && !bytes.is_empty() {
+            let next = *indent == self.indent && matches!(bytes.as_slice(), b"{" | b"},{");
+            self.indented = *indent == self.indent && bytes[0] != b'"' && !bytes.contains(&b']');
+            return next;
+        }
+        false
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +125,8 @@ enum Of {
 impl<R: BufRead> Splitter<R> {
     /// Reads lines, or a list; with a `member`, an object with the list under that name too.
     pub const fn new(input: R, member: Option<&'static str>) -> Self {
-        Self { input, line: 1, read: 0, shape: None, member }
+        let start = LineStart { indent: 0, bytes: Vec::new() };
+        Self { input, line: 1, read: 0, shape: None, member, start, begun: None }
     }
 
     /// Bytes read so far.
@@ -111,6 +181,7 @@ impl<R: BufRead> Splitter<R> {
             self.input.consume(1);
             self.read += 1;
             self.line += u64::from(byte == b'\n');
+            self.start.take(byte);
         }
         Ok(byte)
     }
@@ -237,6 +308,9 @@ impl<R: BufRead> Splitter<R> {
 
     /// The next element of a list; none at its end.
     fn next_element(&mut self, of: Of) -> io::Result<Option<Piece>> {
+        if let Some(indent) = self.begun.take() {
+            return self.rest_of(Element::begun(self.line - 1, indent)).map(Some);
+        }
         while let Some(b',') = self.skip_space()? {
             self.byte()?;
         }
@@ -254,23 +328,47 @@ impl<R: BufRead> Splitter<R> {
             }
             Some(_) => {}
         }
-        let (mut text, mut depth) = (Some(Vec::new()), 0_usize);
+        self.rest_of(Element::new(line, self.start.indent)).map(Some)
+    }
+
+    /// Reads an element to its end.
+    fn rest_of(&mut self, mut element: Element) -> io::Result<Piece> {
         while let Some(byte) = self.peek()? {
             match byte {
-                b'"' => drop(self.string(&mut text)?),
-                b',' | b']' if depth == 0 => return Ok(Some(Piece { line, text: text.ok_or_else(too_long) })),
+                b'"' => drop(self.string(&mut element.text)?),
+                b'\n' if element.is_ended_by(self.line, &self.start) => return self.broken(&element),
+                b']' if element.depth == 0 => return Ok(element.into()),
+                b',' if element.depth == 0 => {
+                    self.byte()?;
+                    // A member's name: the element was closed too early, and is none without its other members.
+                    if self.skip_space()? != Some(b'"') || !element.is_object() {
+                        return Ok(element.into());
+                    }
+                    if let Some(text) = &mut element.text {
+                        text.push(b',');
+                    }
+                }
                 _ => {
-                    self.keep(&mut text)?;
+                    self.keep(&mut element.text)?;
                     match byte {
-                        b'{' | b'[' => depth += 1,
-                        b'}' | b']' => depth = depth.saturating_sub(1),
+                        b'{' | b'[' => element.depth += 1,
+                        b'}' | b']' => element.depth = element.depth.saturating_sub(1),
                         _ => {}
                     }
                 }
             }
         }
         self.shape = Some(Shape::Over);
-        Ok(Some(Piece { line, text: Err(Problem::of_line("is not whole: the file ends inside it")) }))
+        let problem = Problem::of_line("is not whole: the file ends inside it");
+        Ok(Piece { line: element.line, text: Err(problem) })
+    }
+
+    /// An element that is not over where the next one begins, on the current line.
+    fn broken(&mut self, element: &Element) -> io::Result<Piece> {
+        let problem = Problem::of_line(format!("is not whole: the next one begins on line {}", self.line));
+        self.byte()?;
+        self.begun = Some(element.indent);
+        Ok(Piece { line: element.line, text: Err(problem) })
     }
 
     /// Takes a byte into the text, as long as the text is not too long.
@@ -295,20 +393,27 @@ impl<R: BufRead> Splitter<R> {
         Ok(None)
     }
 
-    /// A string, to its closing quote; its first bytes, without the quotes and with its escapes as they are.
+    /// A string, to its closing quote or to the end of its line; its first bytes, without the quotes and with its escapes as
+    /// they are.
     fn string(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<Vec<u8>> {
         let mut start = Vec::new();
         self.keep(text)?;
-        while let Some(byte) = self.peek()? {
+        while let Some(byte) = self.peek()?.filter(|byte| *byte != b'\n') {
             self.keep(text)?;
             match byte {
                 b'"' => break,
-                b'\\' => self.keep(text)?,
+                b'\\' if self.peek()? != Some(b'\n') => self.keep(text)?,
                 _ if start.len() < 64 => start.push(byte),
                 _ => {}
             }
         }
         Ok(start)
+    }
+}
+
+impl From<Element> for Piece {
+    fn from(element: Element) -> Self {
+        Self { line: element.line, text: element.text.ok_or_else(too_long) }
     }
 }
 
@@ -319,6 +424,10 @@ fn is_blank(piece: &Piece) -> bool {
 fn too_long() -> Problem {
     Problem::of_line(format!("is longer than {LONGEST} bytes"))
 }
+
+#[cfg(test)]
+#[path = "damage_tests.rs"]
+mod damage_tests;
 
 #[cfg(test)]
 mod tests {
@@ -392,6 +501,54 @@ mod tests {
         ] {
             assert_eq!(pieces(input.as_bytes(), member), owned(&expected), "{name}");
         }
+    }
+
+    #[test]
+    fn a_broken_element_ends_where_the_next_one_begins() {
+        let ended = |line: u64| format!("! is not whole: the next one begins on line {line}");
+        let whole = "! is not whole: the file ends inside it";
+        // By name: what stands between the brackets of the list, how many elements come through, and the problems.
+        for (name, list, through, told) in [
+            ("a missing bracket", "[\n {\n  \"a\": {\n },\n {\n  \"b\": 1\n }\n]", 1, vec![(2, ended(5))]),
+            (
+                "one after the other on a line",
+                "[ {\n  \"a\": {\n}, {\n  \"b\": 1\n}, {\n  \"c\": 1\n} ]",
+                2,
+                vec![(1, ended(3))],
+            ),
+            ("a missing comma", "[\n{\n \"a\": 1\n}\n{\n \"b\": 1\n}\n]", 1, vec![(2, ended(5))]),
+            (
+                "each one",
+                "[\n{\n \"a\": 1\n\n{\r\n \"b\": 1\n\n{\n \"c\": 1\n}\n]",
+                1,
+                vec![(2, ended(5)), (5, ended(8))],
+            ),
+            ("the last one", "[\n{\n \"a\": 1\n},\n{\n \"b\": 1\n]\n", 1, vec![(5, whole.to_owned())]),
+            ("not indented", "[\n{\n\"a\": [\n{\n},\n{\n}\n\n},\n{\n}\n]", 0, vec![(2, whole.to_owned())]),
+            (
+                "people are over",
+                "[ {\n  \"a\": {\n} ],\n\"c\": [ {\n  \"d\": 1\n}, {\n  \"d\": 2\n} ] }",
+                0,
+                vec![(1, whole.to_owned())],
+            ),
+        ] {
+            let (problems, rest): (Vec<_>, Vec<_>) =
+                pieces(list.as_bytes(), None).into_iter().partition(|(_, text)| text.starts_with('!'));
+            assert_eq!((rest.len(), problems), (through, told), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_quote_too_few_spoils_its_line_only() {
+        let input = b"[\n{\"a\": \"x,\n\"b\": 1},\n{\"c\": \"y\\\n\",\n\"d\": 1},\n{}]";
+        let expected = [(2, "{\"a\": \"x,\n\"b\": 1}"), (4, "{\"c\": \"y\\\n\",\n\"d\": 1}"), (7, "{}")];
+        assert_eq!(pieces(input, None), owned(&expected));
+    }
+
+    #[test]
+    fn an_element_that_is_closed_too_early_is_none_without_its_other_members() {
+        let input = b"[{\"a\":1},\"b\":[{},{}]},{\"c\":1}]";
+        assert_eq!(pieces(input, None), owned(&[(1, "{\"a\":1},\"b\":[{},{}]}"), (1, "{\"c\":1}")]));
     }
 
     #[test]

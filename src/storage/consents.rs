@@ -1,7 +1,7 @@
 //! What people allowed apps. Written with the code that it is given for, see [`authorization_codes`](super::authorization_codes),
 //! or with the answer to a device.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
@@ -100,6 +100,23 @@ pub fn all_of(conn: &mut PgConnection, user: UserId) -> Result<Vec<StoredConsent
         .select(Row::as_select())
         .load(conn)?;
     rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Everything that each of these people allowed, the latest first.
+pub fn of_users(
+    conn: &mut PgConnection,
+    users: &[uuid::Uuid],
+) -> Result<HashMap<uuid::Uuid, Vec<StoredConsent>>, StorageError> {
+    let rows: Vec<(uuid::Uuid, Row)> = consents::table
+        .filter(consents::user_id.eq_any(users))
+        .order((consents::updated_at.desc(), consents::client_id))
+        .select((consents::user_id, Row::as_select()))
+        .load(conn)?;
+    let mut of_users: HashMap<uuid::Uuid, Vec<StoredConsent>> = HashMap::new();
+    for (user, row) in rows {
+        of_users.entry(user).or_default().push(row.try_into()?);
+    }
+    Ok(of_users)
 }
 
 /// Forgets what a person allowed a client; `false` when there was nothing.

@@ -48,7 +48,7 @@ pub struct Keys {
 pub struct Link {
     /// Whose.
     pub person: Uuid,
-    /// Digest of the record imported last.
+    /// What it was imported as, file by file.
     pub imported_as: Option<Vec<u8>>,
 }
 
@@ -269,7 +269,7 @@ pub struct NewLink {
     pub external_id: String,
     /// The person.
     pub user_id: Uuid,
-    /// Digest of the record.
+    /// What it was imported as, file by file.
     pub imported_as: Option<Vec<u8>>,
 }
 

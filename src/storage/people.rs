@@ -1,6 +1,6 @@
 //! People with everything that is known of them: standard claims, groups, the ids other systems know them by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -228,15 +228,21 @@ fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardC
 }
 
 /// Puts these in place of all names that other systems know a person by. One that is another's is a
-/// [`StorageError::Conflict`].
+/// [`StorageError::Conflict`]. A system whose name stays keeps its rows, with what an import remembers in them.
 pub fn set_external_ids(
     conn: &mut PgConnection,
     id: UserId,
     links: &BTreeMap<String, String>,
 ) -> Result<(), StorageError> {
-    diesel::delete(external_ids::table.filter(external_ids::user_id.eq(id.uuid()))).execute(conn)?;
+    let own = external_ids::table.filter(external_ids::user_id.eq(id.uuid()));
+    let held: BTreeSet<(String, String)> =
+        own.select((external_ids::source, external_ids::external_id)).load(conn)?.into_iter().collect();
+    let stays = |source: &String| links.get(source).is_some_and(|id| held.contains(&(source.clone(), id.clone())));
+    let left: Vec<&String> = held.iter().map(|(source, _)| source).filter(|source| !stays(source)).collect();
+    diesel::delete(own.filter(external_ids::source.eq_any(left))).execute(conn)?;
     let rows: Vec<_> = links
         .iter()
+        .filter(|(source, _)| !stays(source))
         .map(|(source, external)| {
             (
                 external_ids::source.eq(source),

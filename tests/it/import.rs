@@ -126,6 +126,57 @@ fn memberships_are_taken_over_when_asked_for() {
     assert_eq!(app.count("SELECT count(*) AS n FROM group_members"), 3);
 }
 
+/// The note of a first run without them says how; so does what the second run does.
+#[test]
+fn memberships_that_were_left_out_are_taken_over_later() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let file = fixture("own.ndjson");
+    let begin = ["import", file.as_str(), "--source", "old", "--report", "report"];
+    let run = |more: &[&str]| operator.json(&[&begin[..], more].concat());
+    let sums = |told: &Value| ["unchanged", "differ", "updated"].map(|sum| told[sum].as_u64().unwrap());
+    assert_eq!(run(&[])["notes"]["groups left out"], 1);
+    let report = fs::read_to_string(operator.path("report")).unwrap();
+    assert!(report.contains("--groups takes them over, for people who are known already with --update"), "{report}");
+    assert_eq!(sums(&run(&[])), [2, 0, 0]);
+    assert_eq!(sums(&run(&["--update"])), [2, 0, 0], "nothing more is asked for");
+    assert_eq!(sums(&run(&["--groups"])), [1, 1, 0]);
+    assert_eq!(sums(&run(&["--groups", "--update", "--dry-run"])), [1, 0, 1]);
+    assert_eq!(app.count("SELECT count(*) AS n FROM group_members"), 0);
+    assert_eq!(sums(&run(&["--groups", "--update"])), [1, 0, 1]);
+    let staff = "SELECT count(*) AS n FROM group_members JOIN groups ON groups.id = group_id WHERE name = 'staff'";
+    assert_eq!(app.count(staff), 1);
+    for more in [&["--groups", "--update"][..], &["--update"], &[]] {
+        assert_eq!(sums(&run(more)), [2, 0, 0], "{more:?}: and that once");
+    }
+    assert_eq!(app.count(staff), 1);
+}
+
+/// People in one file, their passkeys or password hashes in a second one under the same source.
+#[test]
+fn two_files_of_one_source_do_not_make_each_other_look_changed() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.write("passkeys", &lines(&[person("fb-ada", &app.passkey()), person("fb-bob", &app.passkey())]));
+    let [people, parameters, users, hashes] =
+        ["firebase.json", "firebase-hash-config.txt", "auth0.ndjson", "auth0-hashes.ndjson"].map(fixture);
+    let firebase = format!(
+        "import {people} --format firebase --source fb --rp-id localhost --hash-parameters {parameters} --update"
+    );
+    let passkeys = "import passkeys --format simplewebauthn --source fb --update".to_owned();
+    let auth0 = |file: &str| format!("import {file} --format auth0 --source auth0 --update");
+    for (first, second, count) in [(firebase, passkeys, 2), (auth0(&users), auth0(&hashes), 1)] {
+        let run = |command: &str| operator.json(&command.split(' ').collect::<Vec<_>>());
+        assert_eq!(run(&first)["created"], 2, "{first}");
+        assert_eq!(run(&second)["updated"], count, "{second}");
+        for again in 0..2 {
+            assert_eq!(run(&first)["unchanged"], 2, "{first}: {again}");
+            assert_eq!(run(&second)["unchanged"], count, "{second}: {again}");
+        }
+    }
+    assert_eq!(app.events("user.imported"), 4, "the runs again changed nothing");
+}
+
 #[test]
 fn changes_wait_for_update_and_never_take_away() {
     let app = TestApp::spawn();
@@ -204,6 +255,25 @@ fn what_belongs_to_somebody_stays_theirs() {
     browser.sign_in(&mut passkey).expect(200);
 }
 
+/// A `sub` is in every token that its owner's apps have: whoever writes a line of a file may know it.
+#[test]
+fn a_sub_in_the_file_of_another_system_opens_nobodys_account() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (mut browser, _) = app.person();
+    let sub = browser.get("/v1/session").expect(200).json()["user"]["id"].clone();
+    let claims = json!({ "email": "thief@evil.example", "email_verified": true });
+    operator.write("people.ndjson", &lines(&[json!({ "id": "thief", "sub": sub, "claims": claims })]));
+    for more in [&[][..], &["--update"]] {
+        let arguments = [&["people.ndjson", "--source", "old"], more].concat();
+        let (told, words) = import_with_refusals(&operator, &arguments);
+        assert_eq!((&told["updated"], &told["refused"]), (&json!(0), &json!(1)), "{told}");
+        assert!(words.contains("line 1: sub is somebody's whom this source does not know by this id"), "{words}");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email IS NOT NULL"), 0);
+}
+
 /// Nobody gets a table with Firebase's signer key in clear, and a new master key takes it along.
 #[test]
 fn project_wide_parameters_are_sealed() {
@@ -236,7 +306,10 @@ fn project_wide_parameters_are_sealed() {
     // A hash whose parameters are not here would never be good for anything.
     operator.write("own", &lines(&[json!({"id": "1", "password": "$fbscrypt$ln=14,r=8,ks=other$c2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG4p9QzB8GAdk"})]));
     let (_, words) = import_with_refusals(&operator, &["own", "--source", "x"]);
-    assert!(words.contains("line 1: password needs the parameters of its project"), "{words}");
+    assert!(words.contains("line 1: password needs the parameters of its project: give them"), "{words}");
+    let (_, words) =
+        import_with_refusals(&operator, &["own", "--source", "x", "--hash-parameters", &parameters, "--dry-run"]);
+    assert!(words.contains("line 1: password needs the parameters of its own project, which are others"), "{words}");
 }
 
 #[test]
@@ -251,7 +324,10 @@ fn what_is_asked_wrongly_is_refused_in_one_line() {
         (&["people", "--format", "hanko"], "--source firebase"),
         (&["people", "--source", ""], "--source must be 1 to 256 bytes"),
         (&["people", "--source", "x", "--rp-id", "https://a.example"], "is no domain"),
-        (&["people", "--source", "x", "--hash-parameters", &parameters], "only of use with --format firebase"),
+        (
+            &["people", "--source", "x", "--format", "hanko", "--hash-parameters", &parameters],
+            "only of use with --format firebase, or with a file that `passmint export` wrote",
+        ),
         (&["people", "--source", "x", "--format", "firebase", "--hash-parameters", "people"], "algorithm is missing"),
         (&["people", "--source", "x", "--report", "no/where"], "no/where cannot be written"),
     ] {

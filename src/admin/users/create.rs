@@ -67,6 +67,6 @@ pub fn insert(conn: &mut PgConnection, actor: &Actor, new: &CreatePerson, now: T
     people::insert(conn, (id, &handle), &claims, now).map_err(of_another)?;
     people::set_external_ids(conn, id, &new.external_ids).map_err(of_another)?;
     join(conn, actor, id, &new.groups)?;
-    actor.witness_of(conn, (EventKind::UserChanged, "created"), id, now)?;
+    actor.witness_of(conn, (EventKind::UserCreated, "created"), id, now)?;
     Ok(people::find(conn, id)?.ok_or_else(|| missing("person"))?)
 }

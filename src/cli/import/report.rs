@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::progress::Progress;
+use crate::cli::progress::Progress;
 use crate::cli::{Outcome, print};
 use crate::import::plan::{self, Decided};
 use crate::import::run::{Mode, RunError, Summary, Watcher};

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::fixture;
+use super::{fixture, import_with_refusals};
 use crate::cli::Operator;
 use crate::support::TestApp;
 
@@ -29,12 +29,16 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
         let file = fixture(file);
         operator.json(&["import", &file, "--format", format, "--source", format, "--rp-id", "localhost", "--groups"]);
     }
+    let (firebase, parameters) = (fixture("firebase.json"), fixture("firebase-hash-config.txt"));
+    let with_parameters = ["--hash-parameters", parameters.as_str()];
+    let arguments = ["import", &firebase, "--format", "firebase", "--source", "firebase", "--rp-id", "localhost"];
+    operator.json(&[&arguments[..], &with_parameters].concat());
     one.sql(
         "UPDATE credentials SET suspended_at = created_at, suspended_reason = 'counter went back' WHERE sign_count = 12;
          UPDATE users SET email = 'claimed@a.example' WHERE email IS NULL",
     );
     let told = operator.run(&["export", "export.ndjson"]);
-    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (Some(0), "", "passmint: 8 people were exported\n"));
+    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (Some(0), "", "passmint: 10 people were exported\n"));
     let file = operator.path("export.ndjson");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(operator.refused(&["export", "export.ndjson"]).contains("cannot be written"), "no file is written over");
@@ -43,12 +47,18 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     let other = TestApp::spawn();
     let newcomer = Operator::of(&other);
     fs::copy(&file, newcomer.path("export.ndjson")).unwrap();
-    let told = newcomer.json(&["import", "export.ndjson", "--groups"]);
-    assert_eq!((&told["created"], &told["refused"]), (&json!(8), &json!(0)), "{told}");
+    let (told, words) = import_with_refusals(&newcomer, &["export.ndjson", "--dry-run"]);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(9), &json!(1)), "{told}");
+    assert!(words.contains("its project: give them with --hash-parameters"), "{words}");
+    let told = newcomer.json(&[&["import", "export.ndjson", "--groups"], &with_parameters[..]].concat());
+    assert_eq!((&told["created"], &told["refused"]), (&json!(10), &json!(0)), "{told}");
+    let sealed = "SELECT count(*) AS n FROM password_hashes JOIN password_parameters ON id = parameters";
+    assert_eq!(other.count(sealed), 1, "the hash and what it needs");
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
-    assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["unchanged"], 8);
-    assert_eq!(newcomer.json(&["import", "export.ndjson", "--source", "one", "--update", "--groups"])["updated"], 8);
-    assert_eq!(other.count("SELECT count(*) AS n FROM external_ids WHERE source = 'one'"), 8);
+    assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["unchanged"], 10);
+    let (told, words) = import_with_refusals(&newcomer, &["export.ndjson", "--source", "one", "--update", "--groups"]);
+    assert_eq!((&told["updated"], &told["refused"]), (&json!(0), &json!(10)), "a source does not know them: {told}");
+    assert!(words.contains("an export of our own goes without --source"), "{words}");
 
     for passkey in [&mut passkey, &mut synced] {
         passkey.origin.clone_from(&other.origin);
@@ -60,19 +70,28 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
 fn clients_and_consents_are_told_without_secrets_and_passed_over() {
     let app = TestApp::spawn();
     let operator = Operator::of(&app);
-    app.person();
-    app.sql(
-        "INSERT INTO consents (user_id, client_id, scope, granted_at, updated_at) SELECT id, 'web', 'openid', now(), now() FROM users",
-    );
+    for client in ["web", "other"] {
+        app.person();
+        app.sql(&format!(
+            "INSERT INTO consents (user_id, client_id, scope, granted_at, updated_at) SELECT id, '{client}', 'openid', now(), now() \
+             FROM users WHERE id NOT IN (SELECT user_id FROM consents)"
+        ));
+    }
     let ran = operator.run(&["export", "--with-clients"]);
     let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[0]["consents"][0]["clientId"], "web");
+    let mut allowed: Vec<(usize, &str)> = lines
+        .iter()
+        .filter_map(|line| line.get("consents")?.as_array())
+        .map(|consents| (consents.len(), consents[0]["clientId"].as_str().unwrap()))
+        .collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, [(1, "other"), (1, "web")], "each person's are their own");
     assert!(lines.iter().any(|line| line["client"]["id"] == "api"), "{lines:?}");
     assert!(!ran.out.contains("secret_digest") && !ran.out.contains("secretDigest"), "no digests of secrets");
     let other = TestApp::spawn();
     let newcomer = Operator::of(&other);
     newcomer.write("export", &ran.out);
     let told = newcomer.json(&["import", "export"]);
-    assert_eq!((&told["created"], &told["skipped"]), (&json!(1), &json!(lines.len() - 1)));
-    assert_eq!(told["notes"]["consents"], 1);
+    assert_eq!((&told["created"], &told["skipped"]), (&json!(2), &json!(lines.len() - 2)));
+    assert_eq!(told["notes"]["consents"], 2);
 }

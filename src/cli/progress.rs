@@ -1,4 +1,4 @@
-//! A bar on a terminal, and nothing elsewhere.
+//! How far an import or an export is: a bar on a terminal, and nothing elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -18,6 +18,11 @@ impl Progress {
     /// Of a file of this size.
     pub(super) fn new(size: Option<u64>) -> Self {
         Self { size, begun: Instant::now(), shown: None, terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Never shown: what is written to the terminal itself would be mixed with it.
+    pub(super) fn silent() -> Self {
+        Self { terminal: false, ..Self::new(None) }
     }
 
     /// Shows it, now and then.
