@@ -69,7 +69,8 @@ impl Bridges {
         let rendered = entry.bridge.render(facts, now, id)?;
         let (subject, token) = self.ask(entry, &rendered.claims).await?;
         let bridge = entry.bridge.name().to_owned();
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: Some(subject) })
+        let (subject, expires_in) = (Some(subject), rendered.expires_in);
+        Ok(BridgeToken { bridge, token, expires_in, id, subject, claims_sha256: None })
     }
 
     async fn ask(&self, entry: &Ready, document: &serde_json::Value) -> Result<(String, String), CallError> {

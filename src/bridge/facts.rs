@@ -53,7 +53,7 @@ pub struct UserFacts {
     pub phone_verified: bool,
     /// The name the person goes by.
     pub name: Option<String>,
-    /// The user name, where the deployment has them.
+    /// The name the person wants to be known by: `preferred_username` of their profile.
     pub username: Option<String>,
     /// The language, as a BCP 47 tag.
     pub locale: Option<String>,
@@ -111,7 +111,8 @@ pub struct ClientFacts {
 pub struct GrantFacts {
     /// The scopes granted.
     pub scopes: Vec<String>,
-    /// The audiences granted.
+    /// Whom the access token that was presented is for; empty where the person came by cookie, by a ceremony, or with the
+    /// token of another issuer.
     pub audience: Vec<String>,
 }
 

@@ -98,6 +98,7 @@ pub(super) struct Asking {
     identity: Identity,
     client: Client,
     scopes: Scopes,
+    audience: Vec<String>,
     passkey: Option<StoredPasskey>,
 }
 
@@ -112,9 +113,9 @@ impl Asking {
         name: &str,
     ) -> Result<Self, Failure> {
         limits.check(Class::Token, caller.network)?;
-        let (client, scopes) = client_of(desk, &identity)?;
+        let (client, scopes, audience) = client_of(desk, &identity)?;
         let passkey = desk.bridges.passkey_used(name, &identity).await?;
-        Ok(Self { identity, client, scopes, passkey })
+        Ok(Self { identity, client, scopes, audience, passkey })
     }
 
     /// The request, without inputs.
@@ -129,6 +130,7 @@ impl Asking {
             passkey: self.passkey.as_ref(),
             client: &self.client,
             scopes: &self.scopes,
+            audience: &self.audience,
             inputs: None,
             longest: None,
         }
@@ -141,15 +143,16 @@ impl Asking {
     }
 }
 
-fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes), Failure> {
+/// The client that asks, with the scopes and the audience of its access token.
+fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes, Vec<String>), Failure> {
     match &identity.via {
-        Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone())),
-        Via::Bearer { client, scopes } => {
+        Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone(), Vec::new())),
+        Via::Bearer { client, scopes, audience } => {
             let client = desk
                 .clients
                 .find(client)
                 .ok_or_else(|| Failure::new(Kind::InvalidToken, "The client of this access token is disabled."))?;
-            Ok((Client::clone(&client), scopes.clone()))
+            Ok((Client::clone(&client), scopes.clone(), audience.clone()))
         }
     }
 }

@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::PgConnection;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::preset::Way;
 use super::stored::Ready;
@@ -85,6 +85,8 @@ pub struct MintRequest<'a> {
     pub client: &'a Client,
     /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
     pub scopes: &'a Scopes,
+    /// Whom its access token is for; nobody where it came without one of ours.
+    pub audience: &'a [String],
     /// What the caller says under the names that the bridge declares.
     pub inputs: Option<&'a Map<String, Value>>,
     /// Longest life of the token, where it comes of another one that ends.
@@ -104,10 +106,12 @@ pub struct BridgeToken {
     pub id: uuid::Uuid,
     /// Whom it is for at the target, where the target's client library asks.
     pub subject: Option<String>,
+    /// SHA-256 of its claims as they were signed, in base64url, for the audit trail; none for what the target made itself.
+    pub claims_sha256: Option<String>,
 }
 
 impl BridgeToken {
-    /// The event of its minting.
+    /// The event of its minting. The digest tells an auditor whether a token that turns up is the one that was minted.
     pub fn event(
         &self,
         user: UserId,
@@ -122,6 +126,7 @@ impl BridgeToken {
             client: client.map(ToOwned::to_owned),
             subject: Some(self.id.to_string()),
             subject_name: Some(self.bridge.clone()),
+            detail: self.claims_sha256.as_ref().map_or_else(|| json!({}), |digest| json!({ "claims_sha256": digest })),
             ..Event::new(EventKind::BridgeMinted, now, origin)
         }
     }
@@ -240,7 +245,7 @@ impl Bridges {
         let id = crate::random::uuid();
         let rendered = ready.bridge.render(facts, now, id)?;
         let (bridge, token) = (ready.bridge.name().to_owned(), rendered.claims.to_string());
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None })
+        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None, claims_sha256: None })
     }
 
     /// Renders, checks and signs.
@@ -257,8 +262,14 @@ impl Bridges {
         let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
         let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
         let bridge = entry.bridge.name().to_owned();
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None })
+        let claims_sha256 = Some(sha256(rendered.claims.to_string().as_bytes()));
+        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None, claims_sha256 })
     }
+}
+
+/// SHA-256 in base64url.
+fn sha256(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
 }
 
 /// Counts what was made.
@@ -287,7 +298,7 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
             phone: standard_claim(user, "phone_number").and_then(Value::as_str).map(ToOwned::to_owned),
             phone_verified: standard_claim(user, "phone_number_verified") == Some(&Value::Bool(true)),
             name: user.name.clone(),
-            username: None,
+            username: standard_claim(user, "preferred_username").and_then(Value::as_str).map(ToOwned::to_owned),
             locale: user.locale.clone(),
             created_at: user.created_at,
             groups,
@@ -300,7 +311,7 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
             auth_time: request.auth_time,
         },
         passkey: request.passkey.map(|passkey| PasskeyFacts {
-            id_hash: URL_SAFE_NO_PAD.encode(digest(&SHA256, &passkey.credential_id)),
+            id_hash: sha256(&passkey.credential_id),
             aaguid: passkey.aaguid.map(|aaguid| aaguid.to_string()),
             uv: request.amr.iter().any(|method| method == "user"),
             be: passkey.backup_eligible,
@@ -310,6 +321,6 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
             created_at: passkey.created_at,
         }),
         client: ClientFacts { id: request.client.id.clone(), name: Some(request.client.definition.name.clone()) },
-        grant: GrantFacts { scopes, audience: Vec::new() },
+        grant: GrantFacts { scopes, audience: request.audience.to_vec() },
     }
 }

@@ -1,8 +1,9 @@
 //! The public halves of bridges' keys, for their targets: as a JWK set, and each in PEM.
 //!
-//! What must always hold: never a symmetric key; one algorithm in a set, because some targets take the first key they find;
-//! and nothing of a bridge that is off. Then the answer is 404 and not an empty set: a target that fetched an empty set
-//! would refuse good tokens until it asks again, also after the bridge is on again.
+//! What must always hold: never a symmetric key; the keys that sign come first in a set and are of one algorithm, because some
+//! targets take the first key they find, and behind them are only those that a bridge had under another algorithm, until the
+//! last token that they signed has ended; and nothing of a bridge that is off. Then the answer is 404 and not an empty set: a
+//! target that fetched an empty set would refuse good tokens until it asks again, also after the bridge is on again.
 
 use std::borrow::Cow;
 
@@ -37,7 +38,9 @@ impl Bridges {
             }
             Some((usage, algorithm)) => {
                 let ring = self.keys().ring();
-                ring.public(&usage, kid).filter(|public| public.algorithm() == algorithm).cloned()
+                // A bridge's own keys of an algorithm that it had before are published to the end of what they signed.
+                let fits = |public: &&PublicKey| matches!(usage, Use::Bridge(_)) || public.algorithm() == algorithm;
+                ring.public(&usage, kid).filter(fits).cloned()
             }
         }
     }
@@ -52,7 +55,7 @@ fn usage(ready: &Ready) -> Option<(Use, crate::tokens::keys::Algorithm)> {
     }
 }
 
-/// The keys that verify one bridge's tokens, all of one algorithm.
+/// The keys that verify one bridge's tokens: those of its algorithm first, behind them what is left of another one.
 #[utoipa::path(get, path = "/v1/bridges/{name}/jwks.json", tag = "Bridges", params(("name" = String, Path)),
     responses((status = 200, description = "A JWK set"), (status = 404, description = "`not_found`")))]
 pub async fn jwks(

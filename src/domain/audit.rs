@@ -30,9 +30,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A person signed up with a passkey, or a backend made them by asking for an action token.
+    /// A person signed up, or was made: by an administrator, by a backend's action token or by a trusted issuer's token.
     UserCreated = "user.created",
-    /// A person's claims, groups or external ids were changed by an administrator, or they were made by one.
+    /// A person's claims, groups or external ids were changed by an administrator.
     UserChanged = "user.changed",
     /// A person was disabled by an operator.
     UserDisabled = "user.disabled",
@@ -94,7 +94,7 @@ kinds! {
     TokenExchanged = "token.exchanged",
     /// A client got a token in a person's name without an actor token.
     TokenImpersonated = "token.impersonated",
-    /// A custom token was minted for a bridge.
+    /// A custom token was minted for a bridge; `detail.claims_sha256` is the SHA-256 (base64url) of its claims as signed.
     BridgeMinted = "bridge.minted",
     /// A backend was given an action token for a person.
     ActionTokenMade = "action_token.made",

@@ -25,8 +25,14 @@ pub struct Jwks {
 
 /// The document for these keys, in the order of [`rank`] and `kid`. Symmetric keys are left out.
 pub fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
+    publish_led_by(None, keys)
+}
+
+/// The same with the keys of one algorithm before all others, for whoever takes the first key there is.
+pub fn publish_led_by<'a>(first: Option<Algorithm>, keys: impl IntoIterator<Item = &'a StoredKey>) -> Jwks {
     let mut keys: Vec<&StoredKey> = keys.into_iter().collect();
-    keys.sort_by(|a, b| (rank(a.algorithm), &a.kid).cmp(&(rank(b.algorithm), &b.kid)));
+    let place = |key: &StoredKey| (Some(key.algorithm) != first, rank(key.algorithm));
+    keys.sort_by(|a, b| (place(a), &a.kid).cmp(&(place(b), &b.kid)));
     let members: Vec<Value> = keys
         .into_iter()
         .filter_map(|key| {

@@ -45,6 +45,25 @@ pub fn revoke(
     Ok(changes)
 }
 
+/// Retires the keys for this use that have another algorithm than the one that signs from now on: nobody asks for them any
+/// more, and what they signed is verified to its end.
+pub fn retire_others(
+    conn: &mut PgConnection,
+    (usage, algorithm): (&Use, Algorithm),
+    policy: Policy,
+    now: Time,
+) -> Result<(), StorageError> {
+    let (purpose, algorithm) = (usage.to_string(), algorithm.to_string());
+    let is_other = |row: &SealedKey| {
+        row.purpose == purpose && row.algorithm != algorithm && row.retired_at.is_none() && row.revoked_at.is_none()
+    };
+    for row in signing_keys::all(conn)?.into_iter().filter(is_other) {
+        signing_keys::retire(conn, &row.kid, now, now + policy.overlap)?;
+        witness(conn, &row.kid, "retired", now)?;
+    }
+    Ok(())
+}
+
 /// Revokes every key for this use: what they signed for is gone.
 pub fn withdraw(conn: &mut PgConnection, usage: &Use, now: Time) -> Result<(), StorageError> {
     let purpose = usage.to_string();

@@ -7,8 +7,9 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::Duration;
+use passmint::bridge::facts::Fact;
 use passmint::bridge::preset::firebase;
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
@@ -18,7 +19,7 @@ use passmint::tokens::keys::Algorithm;
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use serde_json::{Map, Value, json};
 
-use crate::authenticator::{Authenticator, decode};
+use crate::authenticator::{Authenticator, decode, sha256};
 use crate::support::tokens::{Tokens, claims, header, within};
 use crate::support::{Browser, Options, Reply, TestApp};
 
@@ -166,16 +167,72 @@ fn a_token_comes_by_ceremony_by_cookie_and_by_access_token() {
             "bearer" => assert_eq!(said["sid"], tokens.session(), "{name}"),
             _ => assert!(said["sid"].is_string() && said["sid"] != session, "{name}: a session of its own"),
         }
-        ids.push(said["jti"].as_str().unwrap().to_owned());
+        let signed = answer["token"].as_str().unwrap().split('.').nth(1).unwrap();
+        let claims_digest = URL_SAFE_NO_PAD.encode(sha256(&decode(&json!(signed))));
+        ids.push((said["jti"].as_str().unwrap().to_owned(), claims_digest));
     }
-    for id in &ids {
-        let sql = format!("SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND subject = '{id}'");
+    for (id, claims_digest) in &ids {
+        let sql = format!(
+            "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND subject = '{id}' \
+             AND detail->>'claims_sha256' = '{claims_digest}'"
+        );
         assert_eq!(app.count(&sql), 1, "one event tells of {id}");
     }
     assert_eq!(app.events("bridge.minted"), 3);
     let told = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND user_id IS NOT NULL \
                 AND session_id IS NOT NULL AND subject_name = 'target' AND address_class = '127.0.0.0/24'";
     assert_eq!(app.count(told), 3, "each event says who, where and which bridge");
+}
+
+/// Whatever a template may name has its value for somebody of whom it is known: a fact that no person ever has would pass
+/// every check of the template and then refuse everybody.
+#[test]
+fn every_fact_reaches_the_token_of_a_person_who_has_it() {
+    let place = |name: &str| name.replace('.', "_");
+    let lines = Fact::ALL.map(|(name, ..)| format!("{} = \"{{{{ {name} }}}}\"", place(name))).join("\n");
+    let config = format!(
+        "[bridges.told]\npreset = \"jwt\"\naudience = \"https://target.example\"\n[bridges.told.claims.told]\n{lines}"
+    );
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, mut passkey, id) = app.ada();
+    let profile =
+        json!({ "preferred_username": "ada.l", "phone_number": "+44 20 7946 0000", "phone_number_verified": true });
+    app.sql(&format!(
+        "UPDATE users SET locale = 'en-GB', email_verified_at = now(), profile = '{profile}' WHERE id = '{id}';
+         INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now());
+         INSERT INTO group_members (group_id, user_id) SELECT id, '{id}' FROM groups"
+    ));
+    let tokens = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid bridge:told").expect(200).json());
+    let said = checked(&app, "told", &token(by_bearer(&app, &tokens.access, "told")));
+    let told = &said["told"];
+    for (name, ..) in Fact::ALL {
+        let value = &told[place(name)];
+        assert!(!value.is_null() && *value != json!("") && *value != json!([]), "{name}: {told}");
+    }
+    for (name, expected) in [
+        ("user_id", json!(id.to_string())),
+        ("user_email", json!("ada@example.com")),
+        ("user_email_verified", json!(true)),
+        ("user_phone", json!("+44 20 7946 0000")),
+        ("user_phone_verified", json!(true)),
+        ("user_name", json!("Ada Lovelace")),
+        ("user_username", json!("ada.l")),
+        ("user_locale", json!("en-GB")),
+        ("user_groups", json!(["staff"])),
+        ("session_id", json!(tokens.session())),
+        ("session_acr", json!("phr")),
+        ("passkey_uv", json!(true)),
+        ("client_id", json!("web")),
+        ("client_name", json!("Web")),
+        ("grant_audience", json!([app.origin])),
+        ("now", said["iat"].clone()),
+        ("exp", said["exp"].clone()),
+    ] {
+        assert_eq!(told[name], expected, "{name}");
+    }
+    browser.sign_in(&mut passkey).expect(200);
+    let by_our_pages = checked(&app, "told", &token(by_cookie(&mut browser, "told")));
+    assert_eq!(by_our_pages["told"]["grant_audience"], json!([]), "a cookie is no access token");
 }
 
 #[test]

@@ -33,5 +33,10 @@ ${server("nginx.localhost")}
 ${server("open.localhost")}
 }
 `);
-const site = block("Caddy", [["app.example.com", `http://caddy.localhost:${caddy}`]]);
+// With the signed header, as the text below the block says: taken from whoever asks, copied from the answer.
+const site = block("Caddy", [
+  ["app.example.com", `http://caddy.localhost:${caddy}`],
+  ["request_header -Remote_*", "request_header -Remote_*\n            request_header -X-Passmint-Assertion"],
+  ["copy_headers Remote-User", "copy_headers X-Passmint-Assertion Remote-User"],
+]);
 writeFileSync(`${folder}/Caddyfile`, `{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n${site}`);

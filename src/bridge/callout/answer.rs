@@ -97,6 +97,7 @@ impl Desk {
     ) -> Result<BridgeToken, Failure> {
         let session = &identity.session;
         let passkey = self.bridges.passkey_used(bridge, identity).await?;
+        let audience: Vec<String> = access.aud.iter().map(ToOwned::to_owned).collect();
         let scopes = Scopes::parse(&access.scope)
             .map_err(|_| Failure::new(Kind::InvalidToken, "The scopes of the access token do not read."))?;
         let request = MintRequest {
@@ -108,6 +109,7 @@ impl Desk {
             passkey: passkey.as_ref(),
             client: access.client(),
             scopes: &scopes,
+            audience: &audience,
             inputs: None,
             // No connection outlives the token that opened it.
             longest: Some(Duration::seconds(access.exp - now.timestamp())),

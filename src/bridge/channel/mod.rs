@@ -169,7 +169,8 @@ impl Bridges {
         let secret = entry.bridge.shared_secret().ok_or_else(missing)?;
         let auth = format!("{}:{}", entry.bridge.plan().issuer, sign(secret, &text));
         super::minting::count(name);
-        let minted = BridgeToken { bridge: name.to_owned(), token: auth.clone(), expires_in: 0, id, subject: None };
+        let (bridge, token) = (name.to_owned(), auth.clone());
+        let minted = BridgeToken { bridge, token, expires_in: 0, id, subject: None, claims_sha256: None };
         Ok(Signed { auth, told, minted })
     }
 }

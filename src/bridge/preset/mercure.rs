@@ -10,6 +10,20 @@ use super::shape;
 use super::target::{Audience, Lifetime, PLAIN, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
+const PATTERN: &str =
+    "a topic selector with `{` is a URI template, and reaches every topic that fits it: only with `dangerous = true`";
+const TYPED: &str = "a `match_type` other than `exact` is a pattern, and reaches every topic that fits it: only with `dangerous = true`";
+
+/// Whether a topic selector is a URI template (RFC 6570), which a hub matches with whatever topic fits it. What a bridge's own
+/// expressions fill has no braces left.
+fn is_template(selector: &Value) -> bool {
+    selector.as_str().is_some_and(|text| text.contains('{'))
+}
+
+fn any(list: &Value, holds: impl Fn(&Value) -> bool) -> bool {
+    list.as_array().is_some_and(|members| members.iter().any(holds))
+}
+
 /// Versions 0.x.
 pub static V0: Target = Target {
     about: About {
@@ -32,7 +46,7 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
 }",
         }],
         notes: &[
-            "`*` reaches every topic; it needs `dangerous = true`. The hub checks neither `aud` nor `iss`: give the bridge a key of its own.",
+            "`*` reaches every topic, and a selector with `{` is a URI template that reaches every topic that fits it: both need `dangerous = true`. The hub checks neither `aud` nor `iss`: give the bridge a key of its own.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256],
@@ -45,6 +59,10 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
         claim(&["mercure", "subscribe"], shape::TEXTS).powerful(&["*"]),
         claim(&["mercure", "publish"], shape::TEXTS).powerful(&["*"]),
     ],
+    also: |plan, claims| {
+        let lists = ["subscribe", "publish"].map(|list| &claims["mercure"][list]);
+        (!plan.dangerous && lists.into_iter().any(|list| any(list, is_template))).then_some(PATTERN)
+    },
     ..PLAIN
 };
 
@@ -54,7 +72,9 @@ pub static V1: Target = Target {
         title: "Mercure 1.0",
         page: "mercure",
         summary: "The same for hubs that read `authorization_details`.",
-        verified: Verified::Unverified("read about at second hand; the specification of 1.0 may say otherwise"),
+        verified: Verified::Unverified(
+            "read in the hub's documentation of 1.0, parts of which changed on the way to its release; not run",
+        ),
         key_lag: 60,
         example: r#"[bridges.mercure-1]
 preset = "mercure-1"
@@ -66,15 +86,29 @@ type = "https://mercure.rocks/authorization-detail"
 actions = ["subscribe"]
 topics = [{ match = "{{ tmpl('https://example.com/users/{}', user.id) }}" }]
 "#,
-        other_side: &[],
-        notes: &["`aud` is the hub's address, `typ` is `at+jwt`."],
+        other_side: &[Snippet {
+            place: "Caddyfile",
+            language: "text",
+            text: "mercure {
+  resource_identifier {audience}
+  issuer {issuer} {
+    subscriber {
+      jwks_uri {jwks_url}
+    }
+  }
+}",
+        }],
+        notes: &[
+            "`aud` is the hub's address, `typ` is `at+jwt`.",
+            "`*` reaches every topic, and a `match_type` other than `exact` every topic that fits it: both need `dangerous = true`.",
+        ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     types: &[Typ::AtJwt],
     audience: Audience::Said("the hub's address"),
     forms: &[AudienceForm::String],
     claims: &[claim(&["authorization_details"], shape::ANY).needed().powerful(&["*"])],
-    also: |_, claims| {
+    also: |plan, claims| {
         let is_detail = |detail: &Value| {
             let topics =
                 detail["topics"].as_array().is_some_and(|topics| topics.iter().all(|one| one["match"].is_string()));
@@ -82,8 +116,18 @@ topics = [{ match = "{{ tmpl('https://example.com/users/{}', user.id) }}" }]
                 && topics
                 && (shape::SOME_TEXTS.holds)(&detail["actions"])
         };
-        (!shape::items(&claims["authorization_details"], is_detail))
-            .then_some("each of `authorization_details` has its `type`, `actions` and `topics` with `match`")
+        let details = &claims["authorization_details"];
+        if !shape::items(details, is_detail) {
+            return Some("each of `authorization_details` has its `type`, `actions` and `topics` with `match`");
+        }
+        let some_topic = |holds: fn(&Value) -> bool| any(details, |detail| any(&detail["topics"], holds));
+        if plan.dangerous {
+            None
+        } else if some_topic(|topic| is_template(&topic["match"])) {
+            Some(PATTERN)
+        } else {
+            some_topic(|topic| topic.get("match_type").is_some_and(|kind| kind != "exact")).then_some(TYPED)
+        }
     },
     ..V0
 };

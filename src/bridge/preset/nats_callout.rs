@@ -70,7 +70,7 @@ const connection = await wsconnect({
     notes: &[
         "Passmint connects to `url` as the one user of the account `AUTH`, proves its key, and waits for questions. Every replica does; NATS asks \
          one of them. The address goes through the guard of all outbound requests: one in a private network wants \
-         `outbound.allow_private_addresses`, and only there `nats://` goes without TLS.",
+         `outbound.private_hosts`, and only there `nats://` goes without TLS.",
         "A connection lives as long as the access token it was opened with, and never longer than `lifetime`: NATS closes it then, and the \
          app connects again with a fresh one.",
         "The access token must be for Passmint itself, or, with `bearer_audience`, for that resource and nobody else: then whoever \

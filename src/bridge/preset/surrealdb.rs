@@ -1,6 +1,6 @@
 //! SurrealDB: a record of a table (`TYPE RECORD WITH JWT`), or a system user (`TYPE JWT`), who stands above table permissions.
 //!
-//! Source: surrealdb.com/docs, DEFINE ACCESS; run against `@surrealdb/node` 3.0.3.
+//! Source: surrealdb.com/docs, DEFINE ACCESS, and what `@surrealdb/node` 3.0.3 embeds. No test gives it a token of ours.
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub static RECORD: Target = Target {
         page: "surrealdb",
         summary: "Signs a person in as a record, for whom table permissions hold.",
         verified: Verified::Source(
-            "tokens of this form were tried with SurrealDB 3, embedded in @surrealdb/node 3.0.3",
+            "SurrealDB 3's documentation, and what @surrealdb/node 3.0.3 embeds; no test runs it",
         ),
         key_lag: 60,
         example: r#"[bridges.surrealdb]
@@ -75,7 +75,7 @@ pub static SYSTEM: Target = Target {
         title: "SurrealDB, system access",
         page: "surrealdb",
         summary: "Signs a person in as a system user of the database: an operator, not somebody with rows of their own.",
-        verified: Verified::Source("SurrealDB 3's documentation; tokens of this form were tried with it"),
+        verified: Verified::Source("SurrealDB 3's documentation; no test runs it"),
         key_lag: 60,
         example: r#"[bridges.surrealdb-operators]
 preset = "surrealdb-system"

@@ -421,6 +421,15 @@ fn brokers_refuse_what_would_harm_them() {
     ]);
 }
 
+/// What a Mercure 1.0 hub reads, with this topic.
+fn mercure_1(topic: &Value) -> Value {
+    json!([{ "type": "https://mercure.rocks/authorization-detail", "actions": ["subscribe"], "topics": [topic] }])
+}
+
+fn pattern() -> Value {
+    json!({ "match": "https://example.com/users/:id", "match_type": "urlpattern" })
+}
+
 #[test]
 fn services_refuse_what_would_harm_them() {
     refuses(&[
@@ -484,6 +493,12 @@ fn services_refuse_what_would_harm_them() {
         (P::Centrifugo, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
         (P::Centrifugo, &["expire_at"], json!(0), "reserved"),
         (P::Mercure0, &["mercure", "publish"], json!(["*"]), "only with `dangerous"),
+        (P::Mercure0, &["mercure", "subscribe"], json!(["{+any}"]), "is a URI template"),
+        (P::Mercure0, &["mercure", "publish"], json!(["https://example.com/users/{id}"]), "is a URI template"),
+        (P::Mercure0, &["mercure", "subscribe"], json!(["{{ '{+any}' }}"]), "is a URI template"),
+        (P::Mercure1, &["authorization_details"], mercure_1(&json!({ "match": "*" })), "only with `dangerous"),
+        (P::Mercure1, &["authorization_details"], mercure_1(&json!({ "match": "x/{+any}" })), "is a URI template"),
+        (P::Mercure1, &["authorization_details"], mercure_1(&pattern()), "is a pattern"),
         (P::Mercure1, &["typ"], json!("JWT"), "locks it to `at+jwt`"),
         (P::Mercure1, &["authorization_details"], json!([{ "type": "x" }]), "has its `type`"),
         (P::SurrealdbRecord, &["rl"], json!(["Owner"]), "reserved"),
@@ -589,6 +604,8 @@ fn a_powerful_value_can_be_meant() {
         (PresetKind::NatsUser, &["pub", "allow"], json!([">"])),
         (PresetKind::Livekit, &["video", "roomAdmin"], json!(true)),
         (PresetKind::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}")),
+        (PresetKind::Mercure0, &["mercure", "subscribe"], json!(["*", "https://example.com/{+any}"])),
+        (PresetKind::Mercure1, &["authorization_details"], mercure_1(&pattern())),
         (PresetKind::Kubernetes, &["groups"], json!(["system:masters"])),
     ] {
         let definition = BridgeDefinition { dangerous: true, ..changed(kind, place, &value) };

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::Believed;
 use super::asked::{Asked, Asking};
 use crate::clock::Time;
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::Email;
@@ -265,7 +265,7 @@ impl Arrival {
         people::set_groups(conn, id, &self.trust.groups)?
             .map_err(|name| StorageError::corrupt("groups", name, "it was there a moment ago"))?;
         let event = Event {
-            kind: crate::domain::audit::EventKind::UserChanged,
+            kind: EventKind::UserCreated,
             user: Some(id),
             subject_name: Some(self.trust.name.clone()),
             detail: serde_json::json!({ "change": "created", "trusted_issuer": self.trust.name }),

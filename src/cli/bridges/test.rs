@@ -1,6 +1,6 @@
 //! `passmint bridges test`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Known as KnownBridges, find, known};
 use crate::bridge::Inputs;
@@ -54,7 +54,7 @@ pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: b
         // A real token is witnessed like any other.
         let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
         event.session = None;
-        event.detail = json!({ "by": "passmint bridges test" });
+        event.detail["by"] = "passmint bridges test".into();
         desk.write(|conn| Ok(audit::insert(conn, &event)?))?;
     }
     report(&trials, user.is_some(), json)
@@ -108,6 +108,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         passkey: passkeys.first(),
         client: &client,
         scopes: &client.definition.scopes,
+        audience: &[],
         inputs: None,
         longest: None,
     };

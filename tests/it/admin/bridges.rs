@@ -317,6 +317,40 @@ fn imported_keys_sign_and_are_never_shown() {
     }
 }
 
+/// With another algorithm the new key signs at once. What the old one signed stays good to its end: its public half stays
+/// published, behind the new one for whoever takes the first.
+#[test]
+fn another_algorithm_leaves_the_old_keys_published_until_their_tokens_end() {
+    let ops = Ops::new();
+    let app = &ops.app;
+    let (_, _, tokens) = app.person_with_tokens("openid bridge:made");
+    make(&ops, &plain()).expect(201);
+    let before = minted(app, &tokens, "made");
+    let old = header(&before)["kid"].as_str().unwrap().to_owned();
+    let fresh = fresh_person(&ops);
+    fresh("PUT", MADE, &json!({ "definition": with(&json!({ "algorithm": "EdDSA" })) })).expect(200);
+    let after = minted(app, &tokens, "made");
+    assert_eq!(header(&after)["alg"], "EdDSA");
+    let new = header(&after)["kid"].as_str().unwrap().to_owned();
+
+    checked(app, "made", &before);
+    checked(app, "made", &after);
+    let published = || {
+        let keys = jwks(app, "made").expect(200).json()["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(published(), [new.clone(), old.clone()]);
+    pem_of(app, "made", &old).expect(200);
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM signing_keys WHERE purpose = 'bridge:made' AND retired_at IS NULL"),
+        1
+    );
+
+    app.advance(Duration::days(1) + Duration::minutes(2));
+    within(Real::from_secs(15), "the old key is gone", || published() == [new.clone()]);
+    pem_of(app, "made", &old).expect_problem(404, "not_found");
+}
+
 /// The keys of our own tokens: for targets that know us by our issuer, and never for our own clients.
 #[test]
 fn the_providers_keys_sign_for_others_only() {

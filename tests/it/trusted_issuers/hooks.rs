@@ -125,7 +125,7 @@ fn of_somebody_who_is_denied_no_account_is_made() {
             .count("SELECT count(*) AS n FROM audit_events WHERE kind = 'trusted_issuer.refused' AND user_id IS NULL"),
         1
     );
-    assert_eq!(hooked.app.events("user.changed"), 0);
+    assert_eq!(hooked.app.events("user.created"), 0);
     hooked.hook.replies(&json!({ "decision": "allow" }));
     let given: Vec<String> = at_once(8, |_| given(bearer(&hooked.app, "gate", &hooked.token("p-1"), &[])));
     let made = claims(&given[0])["sub"].clone();
