@@ -184,7 +184,9 @@ impl Outbox {
 
     async fn deliver(&self, message: &Claimed) -> Result<(), Undelivered> {
         match message.kind.as_str() {
-            backchannel::KIND => self.handlers.backchannel.deliver(&message.payload, self.clock.now()).await,
+            backchannel::KIND => {
+                self.handlers.backchannel.deliver(&message.payload, message.attempt, self.clock.now()).await
+            }
             webhooks::KIND => self.handlers.webhooks.deliver(&message.payload, self.clock.now()).await,
             after::KIND => self.handlers.after_sign_in.deliver(&message.payload, self.clock.now()).await,
             kind => Err(Undelivered::Again(format!("this server delivers no {kind:?}"))),

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use super::id::{PasskeyId, SessionId, UserId};
 use crate::clock::Time;
 
+/// The longest life that the configuration allows a session: so late an ID token may come back that was given in it.
+pub const LONGEST_SESSION: Duration = Duration::days(400);
+
 /// How long sessions live.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLifetimes {

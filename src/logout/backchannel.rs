@@ -15,6 +15,9 @@ use crate::domain::id::{SessionId, UserId};
 use crate::outbound::{Body, Outbound, OutboundError, Post};
 use crate::tokens::Mint;
 
+/// How often a client may refuse before it is given up: for some six minutes, by the pauses of the outbox.
+const REFUSALS: i32 = 6;
+
 /// What the outbox calls these messages.
 pub const KIND: &str = "backchannel_logout";
 
@@ -42,11 +45,11 @@ pub struct Backchannel {
 }
 
 impl Backchannel {
-    /// One attempt (§2.5, §2.8).
+    /// One attempt, the how manieth (§2.5, §2.8). A refusal may pass: clients answer so also when their logout failed.
     ///
     /// # Errors
     /// [`Undelivered`], unless the client took the token.
-    pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
+    pub async fn deliver(&self, payload: &Value, attempt: i32, now: Time) -> Result<(), Undelivered> {
         let notice = Notice::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
         let client = self
@@ -66,7 +69,8 @@ impl Backchannel {
         match self.outbound.post(Post { answer: Body::Ignored, ..usual }).await {
             Ok(_) => Ok(()),
             Err(OutboundError::Status(400)) => {
-                Err(Undelivered::Never("the client refused the logout token (status 400)".to_owned()))
+                let error = "the client refused the logout token (status 400)".to_owned();
+                Err(if attempt < REFUSALS { Undelivered::Again(error) } else { Undelivered::Never(error) })
             }
             Err(OutboundError::Address) => Err(Undelivered::Never(OutboundError::Address.to_string())),
             Err(error) => Err(Undelivered::Again(error.to_string())),

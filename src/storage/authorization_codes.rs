@@ -43,7 +43,8 @@ pub struct NewCode {
     pub now: Time,
     /// Its end.
     pub expires_at: Time,
-    /// When the last access token that it can have given has ended.
+    /// When the last access token that it can have given has ended. What can be refreshed is found by the grant's name after
+    /// that, see [`grant_of`](crate::domain::authorization::grant_of).
     pub kept_until: Time,
     /// The request that waited, which ends with this.
     pub interaction: Option<TokenDigest>,

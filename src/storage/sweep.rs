@@ -10,6 +10,7 @@ use super::schema::{
     servers, sessions, signing_keys, used_jti,
 };
 use crate::clock::Time;
+use crate::domain::session::LONGEST_SESSION;
 
 /// How long ended sessions and families stay, so that a late replay is still recognised as one.
 fn keep_ended() -> Duration {
@@ -49,7 +50,7 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
     gone += diesel::delete(forward_sessions::table.filter(forward_sessions::expires_at.lt(now))).execute(conn)?;
     // Refresh families go with their sessions.
     gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(signing_keys::table.filter(signing_keys::verifies_until.lt(ended))).execute(conn)?;
+    gone += sweep_keys(conn, ended)?;
     gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;
     gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
     gone += diesel::delete(idempotency_keys::table.filter(idempotency_keys::expires_at.lt(now))).execute(conn)?;
@@ -63,6 +64,15 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
         gone += sweep_events(conn, now - keep)?;
     }
     Ok(gone)
+}
+
+/// Deletes keys that verify nothing any more. Those of our tokens stay longer, unless they were revoked: an ID token comes
+/// back as a hint as long as a session may live that it was given in.
+fn sweep_keys(conn: &mut PgConnection, ended: Time) -> Result<usize, StorageError> {
+    let without_hints = signing_keys::purpose.ne("tokens").or(signing_keys::revoked_at.is_not_null());
+    let expired = signing_keys::table.filter(signing_keys::verifies_until.lt(ended)).filter(without_hints);
+    let forgotten = signing_keys::table.filter(signing_keys::verifies_until.lt(ended - LONGEST_SESSION));
+    Ok(diesel::delete(expired).execute(conn)? + diesel::delete(forgotten).execute(conn)?)
 }
 
 fn sweep_events(conn: &mut PgConnection, before: Time) -> Result<usize, StorageError> {

@@ -135,7 +135,7 @@ impl Mint {
         self.keys.require_fresh()?;
         let ring = self.keys.ring();
         let id_token = scopes.contains("openid").then(|| (Use::Tokens, id_algorithm(client)));
-        let always = [(Use::Tokens, self.access_algorithm(audience)), (Use::Refresh, Algorithm::HS256)];
+        let always = [(Use::Tokens, self.access_algorithm(client, audience)), (Use::Refresh, Algorithm::HS256)];
         for (usage, algorithm) in always.into_iter().chain(id_token) {
             if ring.signing(&usage, algorithm).is_none() {
                 return Err(MintError::NoKey { usage: usage.to_string(), algorithm });
@@ -159,14 +159,18 @@ impl Mint {
         resource.map_or(longest, |life| longest.min(Duration::seconds(life)))
     }
 
-    fn access_algorithm(&self, audience: &[String]) -> Algorithm {
+    /// What the resource or the configuration says; never RS256 for a client whose profile refuses it.
+    fn access_algorithm(&self, client: &Client, audience: &[String]) -> Algorithm {
         let resource = self.resource(audience);
         let own = resource.as_ref().and_then(|resource| named(resource.definition.algorithm.as_deref()));
-        own.unwrap_or(self.settings.algorithm)
+        match own.unwrap_or(self.settings.algorithm) {
+            Algorithm::RS256 if client.is_fapi2() => Algorithm::ES256,
+            algorithm => algorithm,
+        }
     }
 
-    fn sign_access(&self, claims: &AccessClaims, audience: &[String]) -> Result<String, MintError> {
-        let key = self.signing(&Use::Tokens, self.access_algorithm(audience))?;
+    fn sign_access(&self, client: &Client, claims: &AccessClaims, audience: &[String]) -> Result<String, MintError> {
+        let key = self.signing(&Use::Tokens, self.access_algorithm(client, audience))?;
         Ok(self.signer.sign(&key, typ::ACCESS, claims)?)
     }
 

@@ -12,6 +12,7 @@ use super::jwks::{self, Jwks};
 use super::keys::{Algorithm, KeyError, KeyState, PublicKey, StoredKey, Use};
 use super::provider;
 use crate::clock::Time;
+use crate::domain::session::LONGEST_SESSION;
 
 /// A key that signs now. Clones share the private key: there is one copy of it in memory, and none is made and wiped for a
 /// token.
@@ -65,6 +66,13 @@ impl VerifyingKey {
         }
     }
 
+    /// The same for as long as somebody may bring an ID token that it signed as a hint: any session that it was given in has
+    /// ended by then.
+    fn of_hints(stored: &StoredKey) -> Self {
+        let forgotten = stored.verifies_until.map(|until| until + LONGEST_SESSION);
+        Self { until: [forgotten, stored.revoked_at].into_iter().flatten().min(), ..Self::own(stored) }
+    }
+
     /// A key of somebody else (a trusted issuer, a DPoP proof): it has no use of ours.
     pub fn foreign(kid: String, key: &PublicKey) -> Self {
         Self::foreign_for(kid, key, key.algorithm())
@@ -101,6 +109,7 @@ impl VerifyingKey {
 pub struct KeyRing {
     signing: HashMap<Use, Vec<SigningKey>>,
     verifying: HashMap<String, VerifyingKey>,
+    hinting: HashMap<String, VerifyingKey>,
     printing: HashMap<String, (Use, SigningKey)>,
     jwks: Jwks,
     forward: Jwks,
@@ -110,7 +119,8 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Prepares the keys for the moment `now`. Expired and revoked keys are left out.
+    /// Prepares the keys for the moment `now`. Revoked keys are left out, and expired ones for all but
+    /// [hints](Self::for_hints).
     ///
     /// # Errors
     /// [`KeyError::DuplicateKid`] when two live keys share a `kid`; [`KeyError::Algorithm`] when a row's algorithm is not
@@ -131,8 +141,11 @@ impl KeyRing {
         let families: BTreeSet<(&Use, Algorithm)> =
             live.iter().filter(|key| key.material.public().is_some()).map(|key| (&key.usage, key.algorithm)).collect();
         let published = families.into_iter().map(|(usage, algorithm)| {
-            let family = live.iter().copied().filter(|key| key.usage == *usage && key.algorithm == algorithm);
-            ((usage.clone(), algorithm), jwks::publish(family))
+            // What a bridge's own key signed before the bridge had another algorithm is verified to its end.
+            let lives_on = |key: &StoredKey| matches!(usage, Use::Bridge(_)) && key.state(now) == KeyState::Verifying;
+            let family =
+                live.iter().copied().filter(|key| key.usage == *usage && (key.algorithm == algorithm || lives_on(key)));
+            ((usage.clone(), algorithm), jwks::publish_led_by(Some(algorithm), family))
         });
         let publics =
             live.iter().filter_map(|key| Some((key.kid.clone(), (key.usage.clone(), key.material.public()?.clone()))));
@@ -149,6 +162,11 @@ impl KeyRing {
                 .map(|key| (key.kid.clone(), (key.usage.clone(), SigningKey::new(key))))
                 .collect(),
             verifying,
+            hinting: keys
+                .iter()
+                .filter(|key| key.usage == Use::Tokens && key.material.public().is_some())
+                .map(|key| (key.kid.clone(), VerifyingKey::of_hints(key)))
+                .collect(),
             next_change: keys.iter().filter_map(|key| key.next_change(now)).min(),
         })
     }
@@ -168,12 +186,19 @@ impl KeyRing {
         self.verifying.get(kid)
     }
 
+    /// The key of our own tokens of that name, also when it has expired: for ID tokens that come back as hints, and for
+    /// nothing that opens anything.
+    pub fn for_hints(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.hinting.get(kid)
+    }
+
     /// The JWKS of our own tokens.
     pub const fn jwks(&self) -> &Jwks {
         &self.jwks
     }
 
-    /// The JWKS of the keys for one use with one algorithm; `None` when there is no such live key with a public half.
+    /// The JWKS of the keys for one use with one algorithm, for a bridge with those behind them that only verify what was
+    /// signed with another algorithm before; `None` when there is no such live key with a public half.
     pub fn published(&self, usage: &Use, algorithm: Algorithm) -> Option<&Jwks> {
         self.published.get(&(usage.clone(), algorithm))
     }
@@ -295,10 +320,31 @@ mod tests {
             assert_eq!(jwk["use"], "sig");
         }
         assert!(ring.by_kid(&keys[7].kid).is_none() && ring.by_kid(&keys[8].kid).is_none());
+        for (kid, hints) in [(0, true), (7, true), (8, false), (3, false), (5, false), (6, false)] {
+            let accepts = ring.for_hints(&keys[kid].kid).is_some_and(|key| key.accepts_at(at(100)));
+            assert_eq!(accepts, hints, "{kid} for hints");
+        }
         assert!(ring.signing(&Use::Tokens, Algorithm::EdDSA).is_none(), "published only");
         assert!(ring.signing(&Use::Refresh, Algorithm::ES256).is_none());
         assert_eq!(ring.signing(&Use::Tokens, Algorithm::RS256).unwrap().kid(), keys[1].kid);
         assert_eq!(ring.next_change(), Some(at(105)));
+    }
+
+    /// A bridge that was given another algorithm: the keys that sign come first, the old ones stay until their tokens end.
+    #[test]
+    fn a_bridges_set_keeps_the_retired_keys_of_another_algorithm() {
+        let hasura = Use::Bridge("hasura".into());
+        let mut old = key(hasura.clone(), Algorithm::RS256, 0);
+        (old.retired_at, old.verifies_until) = (Some(at(60)), Some(at(120)));
+        let mut ours = key(Use::Tokens, Algorithm::RS256, 0);
+        (ours.retired_at, ours.verifies_until) = (Some(at(60)), Some(at(120)));
+        let keys = [old, key(hasura.clone(), Algorithm::ES256, 60), ours, key(Use::Tokens, Algorithm::ES256, 60)];
+        let set = |now, usage: &Use| {
+            kids(KeyRing::build(&keys, at(now)).unwrap().published(usage, Algorithm::ES256).unwrap())
+        };
+        assert_eq!(set(61, &hasura), [keys[1].kid.clone(), keys[0].kid.clone()]);
+        assert_eq!(set(120, &hasura), [keys[1].kid.clone()], "their tokens have ended");
+        assert_eq!(set(61, &Use::Tokens), [keys[3].kid.clone()], "our own keys are in our own set");
     }
 
     #[test]
@@ -338,5 +384,7 @@ mod tests {
         let ring = KeyRing::build(std::slice::from_ref(&old), at(10)).unwrap();
         let verifying = ring.by_kid(&old.kid).unwrap();
         assert!(verifying.accepts_at(at(49)) && !verifying.accepts_at(at(50)));
+        let (hints, end) = (ring.for_hints(&old.kid).unwrap(), at(50) + LONGEST_SESSION);
+        assert!(hints.accepts_at(end - Duration::minutes(1)) && !hints.accepts_at(end));
     }
 }

@@ -47,6 +47,13 @@ pub enum KeySource<'a> {
         /// The algorithms that the place accepts.
         algorithms: &'a [Algorithm],
     },
+    /// The same for hints: keys of our tokens, expired ones too. Never where something is opened.
+    Hints {
+        /// The ring.
+        ring: &'a KeyRing,
+        /// The algorithms that the place accepts.
+        algorithms: &'a [Algorithm],
+    },
     /// The key set of a trusted issuer; without `kid` only when one key fits.
     Foreign {
         /// The set.
@@ -246,14 +253,10 @@ fn find_key<'a>(header: &Map<String, Value>, source: &KeySource<'a>, now: Time) 
     let named: Algorithm = named.parse().map_err(|_| Refusal::Algorithm)?;
     let key = match source {
         KeySource::Own { ring, usage, algorithms } => {
-            let key = ring.by_kid(kid(header)?.ok_or(Refusal::UnknownKey)?).ok_or(Refusal::UnknownKey)?;
-            if key.usage() != Some(*usage) || !key.accepts_at(now) {
-                return Err(Refusal::UnknownKey);
-            }
-            if !algorithms.contains(&key.algorithm()) {
-                return Err(Refusal::Algorithm);
-            }
-            key
+            own_key(kid(header)?.and_then(|kid| ring.by_kid(kid)), usage, algorithms, now)?
+        }
+        KeySource::Hints { ring, algorithms } => {
+            own_key(kid(header)?.and_then(|kid| ring.for_hints(kid)), &Use::Tokens, algorithms, now)?
         }
         KeySource::Foreign { keys, algorithms } => {
             if !algorithms.contains(&named) {
@@ -264,6 +267,17 @@ fn find_key<'a>(header: &Map<String, Value>, source: &KeySource<'a>, now: Time) 
         KeySource::One(key) => key,
     };
     if key.algorithm() == named { Ok(key) } else { Err(Refusal::Algorithm) }
+}
+
+/// A key of ours, where it may be used in the place.
+fn own_key<'a>(
+    found: Option<&'a VerifyingKey>,
+    usage: &Use,
+    algorithms: &[Algorithm],
+    now: Time,
+) -> Result<&'a VerifyingKey, Refusal> {
+    let key = found.filter(|key| key.usage() == Some(usage) && key.accepts_at(now)).ok_or(Refusal::UnknownKey)?;
+    if algorithms.contains(&key.algorithm()) { Ok(key) } else { Err(Refusal::Algorithm) }
 }
 
 fn kid(header: &Map<String, Value>) -> Result<Option<&str>, Refusal> {

@@ -1,6 +1,7 @@
 //! Authorization codes over HTTP (RFC 6749 §4.1.3): one try each, bound to everything, and what a second use revokes.
 
 use chrono::Duration;
+use passmint::storage::sweep;
 use serde_json::json;
 
 use crate::support::oidc::{self, Ask, CHALLENGE, VERIFIER, present, redeem, redemption, refresh};
@@ -154,6 +155,36 @@ fn a_second_use_revokes_what_the_first_gave_and_nothing_else() {
         assert!(app.opens(&other.access), "{client} {scope}: another code's tokens live on");
         refresh(&app, client, &other.refresh, &[]).expect(200);
         browser.get("/v1/me").expect(200);
+    }
+}
+
+/// The code itself was swept long ago; what it gave can still be refreshed, and ends.
+#[test]
+fn a_second_use_is_known_as_long_as_what_the_first_gave_lives() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    for (scope, later) in [
+        ("openid passkeys", Duration::hours(1)),
+        ("openid passkeys offline_access", Duration::hours(1)),
+        ("openid passkeys", Duration::days(10)),
+    ] {
+        let ask = Ask::of("spa").with("scope", scope);
+        let other = redeem(&app, "spa", &code_of(&mut browser, &ask));
+        let code = code_of(&mut browser, &ask);
+        let tokens = redeem(&app, "spa", &code);
+        app.advance(later);
+        let now = app.clock.now();
+        app.db.blocking(|conn| sweep::sweep(conn, now, None)).unwrap();
+        assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 0);
+        let again = Tokens::of(&refresh(&app, "spa", &tokens.refresh, &[]).expect(200).json());
+        assert!(app.opens(&again.access));
+        let replays = app.events("token.code_replayed");
+        present(&app, "spa", &code).expect_oauth(400, "invalid_grant");
+        present(&app, "spa", &code).expect_oauth(400, "invalid_grant");
+        assert_eq!(app.events("token.code_replayed"), replays + 1, "told once");
+        assert!(!app.opens(&again.access), "{scope} after {later}");
+        refresh(&app, "spa", &again.refresh, &[]).expect_oauth(400, "invalid_grant");
+        refresh(&app, "spa", &other.refresh, &[]).expect(200);
     }
 }
 

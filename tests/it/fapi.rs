@@ -10,6 +10,10 @@ use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 /// `bank` keeps to the security profile, `seal` to message signing too.
 fn spawn(key: &Key) -> TestApp {
+    spawn_with(key, &[])
+}
+
+fn spawn_with(key: &Key, settings: &[(&str, &str)]) -> TestApp {
     let client = |id: &str, profile: &str| {
         format!(
             "[clients.{id}]\nname = \"{id}\"\nkind = \"confidential\"\nauth_method = \"private_key_jwt\"\nfirst_party = true\n\
@@ -20,7 +24,7 @@ fn spawn(key: &Key) -> TestApp {
         )
     };
     let config = [client("bank", "fapi2"), client("seal", "fapi2_message_signing")].join("\n");
-    TestApp::with(&Options { config: &config, ..Options::default() })
+    TestApp::with(&Options { config: &config, settings, ..Options::default() })
 }
 
 /// A call as the client, which proves itself and, when it has one, its DPoP key.
@@ -94,6 +98,25 @@ fn the_whole_way() {
         let fresh = call(&app, client, &key, "/oauth/token", &form, Some(&Key::p256())).expect(200).json();
         assert_eq!(fresh["token_type"], "DPoP");
     }
+}
+
+/// FAPI 2.0 Security Profile §5.4: whatever the configuration and the standards say for all others.
+#[test]
+fn nothing_is_signed_with_rs256() {
+    let (key, dpop) = (Key::p256(), Key::p256());
+    let app = spawn_with(&key, &[("tokens.algorithm", "RS256")]);
+    let (mut browser, _) = app.person();
+    let pushed = call(&app, "bank", &key, "/oauth/par", &Ask::of("bank").pairs(), None).expect(201).json();
+    let code = bring("bank", &pushed).send(&mut browser).back().code();
+    let told = call(&app, "bank", &key, "/oauth/token", &redemption("bank", &code), Some(&dpop)).expect(200).json();
+    let access = Tokens::of(&told).access;
+    assert_eq!(header(&access)["alg"], "ES256");
+    let assertion = key.assertion("bank", &app.origin, app.clock.now());
+    let form = [("token", &*access), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &*assertion)];
+    let request = app.request("POST", "/oauth/introspect").header("Accept", "application/token-introspection+jwt");
+    let answer = request.form(&form).send().expect(200);
+    assert_eq!(answer.header("content-type"), Some("application/token-introspection+jwt"));
+    assert_eq!(header(&answer.body)["alg"], "ES256");
 }
 
 /// FAPI 2.0 Security Profile §5.3.2.1: no rotation.

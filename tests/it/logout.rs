@@ -4,16 +4,21 @@
 use std::time::{Duration as Real, Instant};
 
 use chrono::Duration;
+use passmint::config::Config;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
+use passmint::domain::session::LONGEST_SESSION;
 use passmint::domain::user::UserStatus;
 use passmint::logout::session_state::session_state;
-use passmint::storage::{people, sessions, users};
+use passmint::storage::{people, sessions, sweep, users};
+use passmint::tokens::keys::rotation::Trigger;
+use passmint::tokens::keys::{Algorithm, Use};
+use passmint::tokens::rotate;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode};
 use crate::support::oidc::{Ask, present, redeem};
 use crate::support::receiver::{Hit, Receiver};
-use crate::support::tokens::{Tokens, claims, header, within};
+use crate::support::tokens::{INACTIVE, Tokens, claims, header, policy, within};
 use crate::support::{Browser, Options, Reply, TestApp, verify};
 
 const DONE: &str = "https://rp.example/done";
@@ -332,6 +337,62 @@ fn a_hint_may_have_expired_but_not_be_about_somebody_else() {
     let reply = logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]);
     assert_eq!((reply.status, reply.header("location")), (303, Some(DONE)), "three hours after the token ended");
     assert!(!is_signed_in(&mut browser));
+}
+
+/// Signs with a new key at once, and waits until the server does.
+fn replace_key(app: &TestApp, old: &Value) {
+    app.change_keys(|conn, master, now| {
+        let family = (&Use::Tokens, Algorithm::ES256);
+        rotate::rotate(conn, master, family, policy(Duration::minutes(1)), Trigger::AtOnce, now)
+    });
+    within(Real::from_secs(15), "another key signs", || {
+        let signing = app.request("GET", "/.well-known/jwks.json").send().expect(200).json();
+        signing["keys"].as_array().unwrap().iter().any(|key| key["alg"] == "ES256" && key["kid"] != *old)
+    });
+}
+
+/// An app keeps its ID token for as long as it keeps somebody signed in, which is longer than a key of ours lives.
+#[test]
+fn a_hint_outlives_the_key_that_signed_it() {
+    let receiver = Receiver::start();
+    // Access tokens that live longer than their key is published: only so is the key what they are refused for.
+    let app = server_with(&receiver, &[PRIVATE, &[("tokens.access_ttl", "24h")]].concat());
+    let (mut browser, _) = app.person();
+    let tokens = redeem(&app, "rp", &Ask::of("rp").send(&mut browser).back().code());
+    let (mut other, _, _) = signed_in(&app);
+    let kid = header(&tokens.id)["kid"].clone();
+    assert_eq!(header(&tokens.access)["kid"], kid);
+    app.userinfo(&tokens.access).expect(200);
+
+    replace_key(&app, &kid);
+    app.advance(Duration::hours(1));
+    within(Real::from_secs(15), "the old key is gone", || {
+        let published = app.request("GET", "/.well-known/jwks.json").send().expect(200).json();
+        !published["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
+    });
+    assert_eq!(app.userinfo(&tokens.access).status, 401, "it opens nothing");
+    assert_eq!(app.introspection(&tokens.access), INACTIVE);
+
+    // Two days later its row is still there, also for a server that reads the keys anew.
+    app.advance(Duration::days(2));
+    let now = app.clock.now();
+    app.db.blocking(|conn| sweep::sweep(conn, now, None)).unwrap();
+    replace_key(&app, &header(&id_token(&app, &mut other, "rp"))["kid"]);
+    let silent = Ask::of("rp").with("prompt", "none").with("id_token_hint", &tokens.id);
+    silent.send(&mut browser).back().code();
+    assert_eq!(silent.send(&mut other).back().error(), "login_required", "another person's");
+    let reply = logout(&mut browser, &[("id_token_hint", &tokens.id), ("post_logout_redirect_uri", DONE)]);
+    assert_eq!((reply.status, reply.header("location")), (303, Some(DONE)), "no question");
+    assert!(!is_signed_in(&mut browser) && is_signed_in(&mut other));
+
+    // When the longest session has ended, nobody needs it any more.
+    let of_kid = format!("SELECT count(*) AS n FROM signing_keys WHERE kid = '{}'", kid.as_str().unwrap());
+    assert_eq!(app.count(&of_kid), 1);
+    let later = now + LONGEST_SESSION;
+    app.db.blocking(|conn| sweep::sweep(conn, later, None)).unwrap();
+    assert_eq!(app.count(&of_kid), 0);
+    let may_last = |days: i64| Config::from_settings(&[("session.absolute", format!("{days}d").as_str())]).is_ok();
+    assert!(may_last(LONGEST_SESSION.num_days()) && !may_last(LONGEST_SESSION.num_days() + 1));
 }
 
 #[test]
@@ -679,14 +740,37 @@ fn failures_are_tried_again_and_seen() {
     if metrics.status == 200 {
         assert!(metrics.body.contains("passmint_outbox_attempts_total"), "{}", metrics.body);
     }
+}
 
-    receiver.answers(&[(400, Real::ZERO)]);
+/// Back-Channel Logout §2.8: an app answers 400 to a token that it does not take, and also when its own logout failed, which
+/// passes.
+#[test]
+fn a_refusal_is_tried_a_few_times_more() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let mut failures = 0;
+    let mut fails = || {
+        failures += 1;
+        within(Real::from_secs(15), "a failure", || app.events("delivery.failed") == failures);
+        app.advance(Duration::minutes(6));
+    };
+    receiver.answers(&[(400, Real::ZERO), (400, Real::ZERO), (200, Real::ZERO)]);
     let (mut browser, _, _) = signed_in(&app);
     browser.call("DELETE", "/v1/session", None).expect(200);
-    within(Real::from_secs(15), "refused", || {
-        app.count("SELECT count(*) AS n FROM outbox WHERE given_up_at IS NOT NULL") == 1
+    for _ in 0..2 {
+        fails();
+    }
+    within(Real::from_secs(15), "it arrives", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE delivered_at IS NOT NULL") == 1
     });
-    assert_eq!(app.events("delivery.failed"), 3);
+
+    receiver.answers(&[(400, Real::ZERO); 6]);
+    let (mut browser, _, _) = signed_in(&app);
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    for _ in 0..6 {
+        fails();
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE given_up_at IS NOT NULL"), 1);
 }
 
 /// Trap 1: where private addresses are not allowed, that is said.

@@ -1,5 +1,6 @@
 //! What a presented authorization code gets (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
+use aws_lc_rs::digest;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use crate::clock::Time;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::id::FamilyId;
 use crate::domain::scope::Scopes;
+use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 
 /// What a code is bound to and good for: stored beside its digest.
@@ -64,6 +66,14 @@ impl CodeGrant {
             auth_time: session.auth_time,
         }
     }
+}
+
+/// The name of what a code gives, by the code's digest. It follows from the code and tells nothing of it: a code that comes
+/// again is known by what it gave for as long as that lives, also when nothing is kept of the code itself.
+pub fn grant_of(code: &TokenDigest) -> FamilyId {
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest::digest(&digest::SHA256, code.as_bytes()).as_ref()[..16]);
+    FamilyId::new(uuid::Builder::from_random_bytes(name).into_uuid())
 }
 
 /// A code as stored, used ones too.
@@ -172,6 +182,14 @@ mod tests {
             expires_at: Time::UNIX_EPOCH + CodeGrant::life(),
             used: false,
         }
+    }
+
+    #[test]
+    fn what_a_code_gives_has_a_name_of_its_own_that_repeats() {
+        let [one, other] = ["pma_one", "pma_other"].map(TokenDigest::of);
+        assert_eq!(grant_of(&one), grant_of(&one));
+        assert_ne!(grant_of(&one), grant_of(&other));
+        assert_ne!(grant_of(&one).uuid().as_bytes()[..6], one.as_bytes()[..6], "no part of what is stored");
     }
 
     /// {client, time, redirect URI, verifier}: sixteen rows, one of which gives tokens.

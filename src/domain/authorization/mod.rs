@@ -19,7 +19,7 @@ mod step;
 
 pub use answer::{Answer, ResponseMode, ReturnTo};
 pub use claims::ClaimsParameter;
-pub use code::{CodeGrant, CodeRefusal, Decision, Presented, StoredCode};
+pub use code::{CodeGrant, CodeRefusal, Decision, Presented, StoredCode, grant_of};
 pub use parameters::Parameters;
 pub use pkce::Challenge;
 pub use redirect::{Landing, is_registered, place_of};

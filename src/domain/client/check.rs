@@ -156,6 +156,13 @@ impl ClientDefinition {
             );
         }
         misfit(
+            self.security_profile.is_some()
+                && [GrantType::DeviceCode, GrantType::Passkey].iter().any(|grant| self.grants.contains(grant)),
+            "grants",
+            "allows \"device_code\" or \"passkey\", which the security profile refuses",
+            "leave them out, or write another client for them",
+        );
+        misfit(
             self.security_profile == Some(SecurityProfile::Fapi2MessageSigning) && !has_keys,
             "security_profile",
             "wants signed requests",
@@ -237,6 +244,29 @@ mod tests {
             assert_eq!(check_id(id).map(|misfit| misfit.field), Some("id"), "{id}");
         }
         assert_eq!(check_id("web"), None);
+    }
+
+    /// Whose requests are neither pushed nor answered with a code that only their client can redeem.
+    #[test]
+    fn a_security_profile_refuses_the_grants_that_go_round_it() {
+        let fapi = |grant| ClientDefinition {
+            first_party: true,
+            jwks: Some(keys()),
+            security_profile: Some(SecurityProfile::Fapi2),
+            id_token_algorithm: Some("ES256".into()),
+            grants: vec![GrantType::AuthorizationCode, grant],
+            ..sound()
+        };
+        for (grant, refused) in [
+            (GrantType::DeviceCode, true),
+            (GrantType::Passkey, true),
+            (GrantType::RefreshToken, false),
+            (GrantType::ClientCredentials, false),
+        ] {
+            let found = fapi(grant).check(false);
+            let expected = if refused { vec!["grants"] } else { vec![] };
+            assert_eq!(found.iter().map(|misfit| misfit.field).collect::<Vec<_>>(), expected, "{found:?}");
+        }
     }
 
     #[test]

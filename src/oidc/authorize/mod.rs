@@ -22,10 +22,9 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authorization::{
     Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Delivery, Facts, Parameters, Person, Prompt,
-    Refusal, ReturnTo, Step, Unsafe, decide, is_registered,
+    Refusal, ReturnTo, Step, Unsafe, decide, grant_of, is_registered,
 };
 use crate::domain::client::{Client, GrantType};
-use crate::domain::id::Id;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::resources::Resources;
@@ -317,9 +316,10 @@ async fn give(
     let detail = json!({ "scope": scopes.to_string(), "asked": consent.is_some() });
     let resources = audience(client, &request.scopes, &request.resources, room.mint.issuer());
     let expires_at = now + CodeGrant::life();
+    let digest = code.digest();
     let new = NewCode {
-        digest: code.digest(),
-        grant_id: Id::random(),
+        digest,
+        grant_id: grant_of(&digest),
         client: client.id.clone(),
         user: identity.user.id,
         session: identity.session.id,

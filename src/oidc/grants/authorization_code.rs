@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::refresh_token::narrowed_audience;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::authorization::{CodeRefusal, Decision, Presented};
+use crate::domain::authorization::{CodeRefusal, Decision, Presented, grant_of};
 use crate::domain::client::GrantType;
-use crate::domain::id::{Id, SessionId};
+use crate::domain::id::{FamilyId, Id, SessionId};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
@@ -39,7 +39,7 @@ pub struct Asked<'a> {
 /// Why a code gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
-    /// No code of ours, or one that was forgotten long ago.
+    /// No code of ours, or one of which nothing is left.
     #[error("no such code")]
     Unknown,
     /// Not for this caller; it is burnt now.
@@ -121,7 +121,10 @@ struct Redeemed {
 
 impl Exchange<'_> {
     async fn run(&self) -> Result<Redeemed, CodeError> {
-        let found = self.find().await?;
+        let found = match self.find().await {
+            Err(CodeError::Unknown) => return self.forgotten().await,
+            found => found?,
+        };
         let presented =
             Presented { client: &self.client.id, redirect_uri: self.asked.redirect_uri, verifier: self.asked.verifier };
         match found.code.decide(&presented, self.now) {
@@ -208,12 +211,30 @@ impl Exchange<'_> {
     }
 
     async fn replayed(&self, found: &FoundCode) -> Result<Redeemed, CodeError> {
-        let (grant_id, now) = (found.code.grant_id, self.now);
+        let client = Some(found.code.client.clone());
+        let event = Event { client, ..self.event(EventKind::CodeReplayed, found) };
+        self.end(found.code.grant_id, event).await
+    }
+
+    /// A used code is kept as long as its access tokens can live; what can be refreshed is known by the code itself.
+    async fn forgotten(&self) -> Result<Redeemed, CodeError> {
+        let (grant_id, now) = (grant_of(&self.digest), self.now);
+        let given = self.room.db.run(move |conn| refresh_tokens::find(conn, grant_id, now)).await?;
+        let given = given.ok_or(CodeError::Unknown)?;
         let event = Event {
-            client: Some(found.code.client.clone()),
-            detail: json!({ "revoked": "grant" }),
-            ..self.event(EventKind::CodeReplayed, found)
+            user: Some(given.user),
+            session: Some(given.session),
+            client: Some(given.family.client),
+            subject: Some(grant_id.to_string()),
+            ..Event::new(EventKind::CodeReplayed, now, self.origin)
         };
+        self.end(grant_id, event).await
+    }
+
+    /// Ends what a code gave, because it came again.
+    async fn end(&self, grant_id: FamilyId, event: Event) -> Result<Redeemed, CodeError> {
+        let now = self.now;
+        let event = Event { detail: json!({ "revoked": "grant" }), ..event };
         metrics::counter!("passmint_code_replays_total").increment(1);
         let revoke = move |conn: &mut PgConnection| {
             let ended = refresh_tokens::revoke(conn, grant_id, None, "its code was replayed", now)?;

@@ -12,6 +12,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
 use crate::domain::exchange::{Actor, LONGEST_CHAIN, MayAct, SubjectKind};
 use crate::domain::id::SessionId;
+use crate::domain::resource::known_as;
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
@@ -256,7 +257,7 @@ fn audience(
         Some(list) => Vec::<&str>::deserialize(list).map_err(|_| BearerError::Target)?,
     };
     let wanted = if asked.is_empty() { told.clone() } else { asked.to_vec() };
-    if !told.is_empty() && wanted.iter().any(|one| !told.contains(one)) {
+    if !told.is_empty() && wanted.iter().any(|one| known_as(told.iter().copied(), one).is_none()) {
         return Err(BearerError::Target);
     }
     room.mint.resources().audience(client, wanted, room.mint.issuer()).map_err(|_| BearerError::Target)

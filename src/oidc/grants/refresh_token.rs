@@ -13,6 +13,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::exchange::{Granted, Issuer};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
+use crate::domain::resource::known_as;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
@@ -244,10 +245,13 @@ pub(super) fn narrowed_audience(
     let issuer = room.mint.issuer();
     let own = [issuer.to_owned()];
     let allowed = if allowed.is_empty() { own.as_slice() } else { allowed };
-    if asked.iter().any(|resource| !allowed.iter().any(|one| one == resource)) {
-        return Err(RefreshError::Target);
-    }
-    let wanted = if asked.is_empty() { allowed.iter().map(String::as_str).collect() } else { asked.to_vec() };
+    let known = || allowed.iter().map(String::as_str);
+    let wanted: Option<Vec<&str>> = if asked.is_empty() {
+        Some(known().collect())
+    } else {
+        asked.iter().map(|resource| known_as(known(), resource)).collect()
+    };
+    let wanted = wanted.ok_or(RefreshError::Target)?;
     room.mint.resources().audience(client, wanted, issuer).map_err(|_| RefreshError::Target)
 }
 

@@ -61,10 +61,12 @@ impl Mint {
         Ok(self.signer.sign(&self.signing(&Use::Forward, Algorithm::ES256)?, typ::FORWARD, claims)?)
     }
 
-    /// Signs an answer of introspection for the client that asked (RFC 9701 §5).
+    /// Signs an answer of introspection for the client that asked (RFC 9701 §5): RS256 unless the client says otherwise, as the
+    /// standard has it; under a profile that refuses RS256, as the client's ID tokens.
     pub fn introspection(&self, client: &Client, answer: &Value, now: Time) -> Result<String, MintError> {
         self.keys.require_fresh()?;
-        let algorithm = named(client.definition.introspection_algorithm.as_deref()).unwrap_or(Algorithm::RS256);
+        let usual = if client.is_fapi2() { id_algorithm(client) } else { Algorithm::RS256 };
+        let algorithm = named(client.definition.introspection_algorithm.as_deref()).unwrap_or(usual);
         let key = self.signing(&Use::Tokens, algorithm)?;
         let claims = json!({
             "iss": self.settings.issuer, "aud": client.id, "iat": now.timestamp(), "token_introspection": answer,

@@ -90,7 +90,7 @@ impl Mint {
             userinfo_claims: std::collections::BTreeSet::new(),
             extra: Extra::new(self.named_hook_claims(exchange.hook_claims)),
         };
-        let token = self.sign_access(&claims, exchange.audience)?;
+        let token = self.sign_access(exchange.client, &claims, exchange.audience)?;
         Ok(Exchanged { token, jti, token_type: token_type(exchange.jkt), expires_in: claims.exp - claims.iat, scope })
     }
 

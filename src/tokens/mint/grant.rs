@@ -103,7 +103,7 @@ impl Mint {
         // A token for one of several resources does not carry the others' scopes; the refresh token still does.
         let scope = self.resources.effective(grant.scopes, grant.audience).to_string();
         let claims = AccessClaims { scope: scope.clone(), ..self.access_claims(grant, life, now) };
-        let access_token = self.sign_access(&claims, grant.audience)?;
+        let access_token = self.sign_access(grant.client, &claims, grant.audience)?;
         let id_token = grant.scopes.contains("openid").then(|| self.id_token(grant, &access_token, now)).transpose()?;
         Ok(TokenSet {
             access_token,
@@ -138,7 +138,7 @@ impl Mint {
             extra: Extra::default(),
         };
         Ok(TokenSet {
-            access_token: self.sign_access(&claims, grant.audience)?,
+            access_token: self.sign_access(grant.client, &claims, grant.audience)?,
             token_type: token_type(grant.jkt),
             expires_in: life.num_seconds(),
             id_token: None,

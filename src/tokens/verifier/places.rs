@@ -74,8 +74,8 @@ pub fn refresh_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> Re
     verify(token, &expected, now)
 }
 
-/// An ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). It may have expired; it
-/// says who is meant, it is no permission. With `client` it must be that client's alone.
+/// An ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). It may have expired, and its
+/// key too; it says who is meant, it is no permission. With `client` it must be that client's alone.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -89,6 +89,7 @@ pub fn id_token_hint(
     let expected = Expectation {
         audience: client.map_or(Audience::CheckedByCaller, Audience::Exactly),
         expiry: Expiry::MayBePast,
+        keys: KeySource::Hints { ring, algorithms: &ASYMMETRIC },
         ..own(ring, &Use::Tokens, &ASYMMETRIC, &[typ::ID], issuer)
     };
     verify(token, &expected, now)

@@ -1,9 +1,11 @@
 //! A bridge's custom token in exchange: `audience=<bridge>`.
 
+use serde_json::Value;
+
+use super::presented::Whose;
 use super::{Decided, ExchangeError, detail, witnessed};
 use crate::bridge::MintRequest;
 use crate::clock::Time;
-use crate::domain::audit::Event;
 use crate::oidc::Oidc;
 use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::{audit, credentials};
@@ -14,6 +16,11 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
     let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
     let owner = person.user.id;
+    // What another issuer wrote there is no grant of ours.
+    let audience = match decided.subject.whose {
+        Whose::Own(_) => decided.subject.policy.audience.as_slice(),
+        Whose::Foreign(_) => &[],
+    };
     room.limits.check_mint(owner, bridge).map_err(ExchangeError::TooMany)?;
     let passkeys = room.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
     let request = MintRequest {
@@ -25,12 +32,15 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
         passkey: passkeys.iter().find(|passkey| Some(passkey.id) == person.passkey),
         client,
         scopes: &granted.scopes,
+        audience,
         inputs: None,
         longest: Some(granted.life),
     };
     let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;
-    let minting = minted.event(owner, person.session, Some(&client.id), now, decided.origin);
-    let minting = Event { detail: detail(decided), ..minting };
+    let mut minting = minted.event(owner, person.session, Some(&client.id), now, decided.origin);
+    if let (Value::Object(known), Value::Object(more)) = (&mut minting.detail, detail(decided)) {
+        known.extend(more);
+    }
     let exchange = witnessed(decided, minted.id.to_string(), None);
     room.db.tx(move |conn| audit::insert(conn, &minting).and_then(|()| audit::insert(conn, &exchange))).await?;
     Ok(ExchangeResponse {

@@ -1,6 +1,7 @@
 //! Claims, types, keys and places.
 
 use super::*;
+use crate::domain::session::LONGEST_SESSION;
 
 #[test]
 fn honest_tokens_pass_in_their_place() {
@@ -165,6 +166,37 @@ fn a_hint_may_have_expired_but_not_be_for_another_client() {
     let token = world.sign(&Use::Tokens, Algorithm::RS256, "JWT", &old);
     let hint = |client| places::id_token_hint(&world.ring, ISSUER, client, &token, now()).map(|_| ());
     assert_eq!((hint(None), hint(Some(API)), hint(Some("x"))), (Ok(()), Ok(()), Err(Refusal::Audience)));
+}
+
+/// An ID token is good as a hint as long as a session may live that it was given in, unless its key was revoked; for
+/// anything else its key is gone.
+#[test]
+fn a_hint_outlives_its_key_and_nothing_else_does() {
+    let world = &*WORLD;
+    let mut keys = world.keys.clone();
+    let index = keys.iter().position(|key| key.usage == Use::Tokens && key.algorithm == Algorithm::ES256).unwrap();
+    let end = now() - Duration::days(1);
+    (keys[index].retired_at, keys[index].verifies_until) = (Some(end), Some(end));
+    let retired = KeyRing::build(&keys, now()).unwrap();
+    let late = KeyRing::build(&keys, end - Duration::hours(1)).unwrap();
+    let id = world.sign(&Use::Tokens, Algorithm::ES256, "JWT", &access_claims());
+    let access = world.access(&access_claims());
+    for (name, ring) in [("retired", &retired), ("retired since the ring was built", &late)] {
+        let hint = |now| places::id_token_hint(ring, ISSUER, Some(API), &id, now).map(|_| ());
+        assert_eq!(hint(now()), Ok(()), "{name}");
+        assert_eq!(hint(end + LONGEST_SESSION), Err(Refusal::UnknownKey), "{name}: bounded");
+        for (place, result) in [
+            ("an API", places::access_token(ring, ISSUER, API, &access, now()).map(|_| ())),
+            ("introspection", places::any_access_token(ring, ISSUER, &access, now()).map(|_| ())),
+            ("an exchange", places::exchanged_id_token(ring, ISSUER, &id, now()).map(|_| ())),
+        ] {
+            assert_eq!(result, Err(Refusal::UnknownKey), "{name}: {place}");
+        }
+    }
+    keys[index].revoked_at = Some(now());
+    let revoked = KeyRing::build(&keys, now()).unwrap();
+    let hint = places::id_token_hint(&revoked, ISSUER, Some(API), &id, now()).map(|_| ());
+    assert_eq!(hint, Err(Refusal::UnknownKey), "revoked");
 }
 
 #[test]
