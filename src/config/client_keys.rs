@@ -34,7 +34,8 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::List("origin"),
             default: Fallback::Value(""),
             doc: "The origins that the app runs on, byte for byte; they may call the server from a browser (CORS). With \
-                  the grant `passkey` each must belong to a relying party.",
+                  the grant `passkey` each must belong to a relying party. Left out of a public app with \
+                  `authorization_code`, they are those of its redirect URIs: https, or http on `localhost`.",
         },
         Key {
             path: "clients.<client_id>.redirect_uris",

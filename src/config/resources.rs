@@ -14,8 +14,9 @@ use crate::domain::resource::{Resource, ResourceDefinition, check_scope};
 pub(super) const SECTION: Section = Section {
     title: "Resources",
     doc: "`[resources.\"<identifier>\"]`, in the file only: APIs with scopes, lifetime or algorithm of their own. The \
-          identifier is what tokens have in `aud` and requests in `resource`, compared byte for byte; a client may ask for \
-          it when it is among the client's `audiences`. A scope that a resource declares is granted only with that \
+          identifier is what tokens have in `aud` and requests in `resource`, compared byte for byte, except that an \
+          address without a path is the same with and without its last `/`; a client may ask for it when it is among \
+          the client's `audiences`. A scope that a resource declares is granted only with that \
           resource: a request for it without the resource is `invalid_scope`, and a token for another resource leaves it out.",
     keys: &[
         Key {

@@ -7,6 +7,7 @@ pub mod fields;
 pub use check::{Misfit, check_id};
 pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
 
+use super::resource::known_as;
 use super::scope::Scopes;
 use super::secret::TokenDigest;
 use crate::clock::Time;
@@ -127,20 +128,30 @@ impl Client {
         }
     }
 
-    /// The audience of an access token: the one asked for, if allowed, else the client's first, else this server.
+    /// The audience of an access token: the one asked for, if allowed and by the name that it has here, else the client's
+    /// first, else this server.
     pub fn grant_audience(&self, asked: Option<&str>, issuer: &str) -> Result<String, ClientRefusal> {
-        match asked {
-            None => Ok(self.definition.audiences.first().map_or(issuer, String::as_str).to_owned()),
-            Some(asked) if asked == issuer || self.definition.audiences.iter().any(|own| own == asked) => {
-                Ok(asked.to_owned())
-            }
-            Some(_) => Err(ClientRefusal::Audience),
-        }
+        let own = || self.definition.audiences.iter().map(String::as_str);
+        let granted = match asked {
+            None => Some(own().next().unwrap_or(issuer)),
+            Some(asked) => known_as(std::iter::once(issuer).chain(own()), asked),
+        };
+        granted.map(ToOwned::to_owned).ok_or(ClientRefusal::Audience)
     }
 
     /// Whether a web origin is the client's. No origin (a native or server caller) is judged by the ceremony itself.
+    ///
+    /// The pages of a public client that gets codes run where the codes are sent, so when no origins are given, those of its
+    /// redirect URIs are meant.
     pub fn owns_origin(&self, origin: &str) -> Result<(), ClientRefusal> {
-        if self.definition.origins.iter().any(|own| own == origin) { Ok(()) } else { Err(ClientRefusal::Origin) }
+        let definition = &self.definition;
+        let by_codes = definition.kind == ClientKind::Public && self.may_use(GrantType::AuthorizationCode).is_ok();
+        let owns = if definition.origins.is_empty() && by_codes {
+            definition.redirect_uris.iter().any(|uri| fields::is_at(uri, origin))
+        } else {
+            definition.origins.iter().any(|own| own == origin)
+        };
+        if owns { Ok(()) } else { Err(ClientRefusal::Origin) }
     }
 }
 
@@ -181,6 +192,60 @@ mod tests {
         assert_eq!(client().grant_audience(None, issuer).unwrap(), "https://api.example");
         assert_eq!(client().grant_audience(Some(issuer), issuer).unwrap(), issuer);
         assert_eq!(client().grant_audience(Some("https://other.example"), issuer), Err(ClientRefusal::Audience));
+        assert_eq!(client().grant_audience(Some("https://api.example/"), issuer).unwrap(), "https://api.example");
+        assert_eq!(client().grant_audience(Some("https://id.example/"), issuer).unwrap(), issuer);
+        assert_eq!(client().grant_audience(Some("https://api.example/v1"), issuer), Err(ClientRefusal::Audience));
+    }
+
+    #[test]
+    fn the_pages_of_a_public_client_without_origins_are_where_its_codes_go() {
+        let mut page = client();
+        page.definition = ClientDefinition {
+            origins: Vec::new(),
+            grants: vec![GrantType::AuthorizationCode],
+            redirect_uris: [
+                "https://app.example/cb",
+                "https://app.example:8443?from=us",
+                "http://localhost:3000/cb",
+                "http://127.0.0.1/cb",
+                "com.example.app:/cb",
+            ]
+            .map(str::to_owned)
+            .into(),
+            ..page.definition
+        };
+        for (origin, owned) in [
+            ("https://app.example", true),
+            ("https://app.example:8443", true),
+            ("http://localhost:3000", true),
+            ("http://127.0.0.1", false),
+            ("http://localhost", false),
+            ("https://app.example/", false),
+            ("https://app.exampl", false),
+            ("https://app.example:844", false),
+            ("https://APP.example", false),
+            ("https:", false),
+            ("https:/", false),
+            ("com.example.app:", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(page.owns_origin(origin).is_ok(), owned, "{origin}");
+        }
+        let owns = |change: fn(&mut ClientDefinition)| {
+            let mut other = page.clone();
+            change(&mut other.definition);
+            other.owns_origin("https://app.example").is_ok()
+        };
+        assert!(
+            !owns(|definition| definition.origins = vec!["https://other.example".into()]),
+            "what is given counts alone"
+        );
+        assert!(!owns(|definition| definition.kind = ClientKind::Confidential), "a server's calls come from no page");
+        assert!(
+            !owns(|definition| definition.grants = vec![GrantType::DeviceCode]),
+            "nothing is sent to its redirect URIs"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::authorize::source::URN;
 use super::authorize::{self, request_object};
-use super::client_auth::{AuthenticatedClient, authenticate};
+use super::client_auth::{AuthenticatedClient, authenticate_newcomer};
 use super::{Oidc, Room};
 use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal, ReturnTo, Unsafe};
 use crate::domain::secret::{PlainToken, TokenKind};
@@ -51,7 +51,7 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
-    let client = authenticate(&room, request.headers(), &form).await?;
+    let client = authenticate_newcomer(&room, request.headers(), &form).await?;
     // Before the request is read: a caller without a nonce comes again with the same signed object, which counts once.
     let proven = room.dpop.proof_key(&request).await?;
     let mut asked = read(&room, &client, &form).await?;

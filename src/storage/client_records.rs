@@ -279,6 +279,27 @@ pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, 
     Ok(unused.len())
 }
 
+/// Deletes clients that were read from their documents and that nobody used, the oldest first and at most `most`; gives how
+/// many.
+pub fn delete_unused_documents(conn: &mut PgConnection, most: i64, now: Time) -> Result<i64, StorageError> {
+    let unused: Vec<String> = clients::table
+        .filter(clients::source.eq(Source::MetadataDocument.as_str()))
+        .filter(clients::disabled_at.is_null())
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
+        .order((clients::created_at, clients::id))
+        .limit(most)
+        .select(clients::id)
+        // Many may make room at once, each with clients of its own.
+        .for_update()
+        .skip_locked()
+        .load(conn)?;
+    let mut deleted = 0;
+    for id in &unused {
+        deleted += i64::from(delete(conn, id, now)?);
+    }
+    Ok(deleted)
+}
+
 fn json(id: &str, definition: &ClientDefinition) -> Result<Value, StorageError> {
     serde_json::to_value(definition).map_err(|error| StorageError::corrupt("clients", id, error))
 }

@@ -84,13 +84,14 @@ fn the_audience_is_one_of_its_own() {
     for (resources, expected) in [
         (&[][..], json!("https://api.example")),
         (&["https://other.example"], json!("https://other.example")),
+        (&["https://api.example/"], json!("https://api.example")),
         (&[app.origin.as_str()], json!(app.origin)),
         (&["https://other.example", "https://api.example"], json!(["https://other.example", "https://api.example"])),
     ] {
         let form: Vec<_> = resources.iter().map(|one| ("resource", *one)).collect();
         assert_eq!(claims(&access(ask(&app, "machine", &form)))["aud"], expected);
     }
-    for resource in ["https://foreign.example", "https://api.example/", "HTTPS://api.example", "machine"] {
+    for resource in ["https://foreign.example", "https://api.example//", "HTTPS://api.example", "machine"] {
         ask(&app, "machine", &[("resource", resource)]).expect_oauth(400, "invalid_target");
     }
 }

@@ -10,18 +10,20 @@ use crate::support::{Options, Reply, TestApp};
 
 /// An app's server, ours that trusts its certificate, and the app's address.
 fn spawn() -> (TestApp, Speaker, String, Folder) {
+    spawn_with(&[])
+}
+
+fn spawn_with(more: &[(&str, &str)]) -> (TestApp, Speaker, String, Folder) {
     let (authority, folder) = (Authority::new(), Folder::new());
     let speaker = Speaker::start(&authority);
     let trusted = folder.put("ca.pem", &authority.pem);
-    let app = TestApp::with(&Options {
-        settings: &[
-            ("registration.metadata_documents", "true"),
-            ("registration.audiences", "https://mcp.example/"),
-            ("outbound.allow_private_addresses", "true"),
-            ("outbound.extra_ca_file", &trusted),
-        ],
-        ..Options::default()
-    });
+    let settings = [
+        ("registration.metadata_documents", "true"),
+        ("registration.audiences", "https://mcp.example/"),
+        ("outbound.allow_private_addresses", "true"),
+        ("outbound.extra_ca_file", trusted.as_str()),
+    ];
+    let app = TestApp::with(&Options { settings: &[&settings[..], more].concat(), ..Options::default() });
     let id = format!("https://localhost:{}/client.json", speaker.port);
     (app, speaker, id, folder)
 }
@@ -104,4 +106,60 @@ fn documents_are_refused_by_name() {
     let off = TestApp::spawn();
     told(&off.browser().visit(&ask(&id).path()), "client");
     assert_eq!(speaker.asked(), before + 1);
+}
+
+/// Security rule 120: to name an address is not enough to make us fetch it and keep what it says.
+#[test]
+fn documents_are_first_read_where_a_person_or_a_push_comes_with_them() {
+    let (app, speaker, id, _folder) = spawn();
+    speaker.says(&document(&id));
+    let redeem = redemption(&id, "pma_x", "https://rp.example/cb");
+    let other = [("client_id", id.as_str()), ("token", "x"), ("scope", "openid")];
+    for (path, form) in [
+        ("/oauth/token", redeem.as_slice()),
+        ("/oauth/revoke", &other),
+        ("/oauth/introspect", &other),
+        ("/oauth/device", &other),
+    ] {
+        app.request("POST", path).form(form).send().expect_oauth(401, "invalid_client");
+    }
+    assert_eq!((speaker.asked(), app.events("client.registered")), (0, 0), "a stranger's word");
+    app.request("POST", "/oauth/par").form(&ask(&id).pairs()).send().expect(201);
+    assert_eq!((speaker.asked(), app.events("client.registered")), (1, 1));
+    // From now on it is known everywhere.
+    app.request("POST", "/oauth/token").form(&redeem).send().expect_oauth(400, "invalid_grant");
+    assert_eq!(speaker.asked(), 1);
+}
+
+/// Addresses cost nothing, so those that nobody used make room, and those that people use stay.
+#[test]
+fn documents_that_nobody_used_make_room_for_others() {
+    let (app, speaker, id, _folder) = spawn_with(&[("registration.max_clients", "2")]);
+    let numbered = |number: u8| id.replace("client.json", &format!("{number}.json"));
+    let kept = || {
+        let here = |number: &u8| {
+            let sql = format!("SELECT count(*) AS n FROM clients WHERE id = '{}'", numbered(*number));
+            app.count(&sql) == 1
+        };
+        (1..=5).filter(here).collect::<Vec<u8>>()
+    };
+    let come = |number: u8| {
+        speaker.says(&document(&numbered(number)));
+        app.advance(Duration::seconds(1));
+        app.browser().visit(&ask(&numbered(number)).path()).status
+    };
+    let allow = |number: u8| {
+        let (mut browser, _) = app.person();
+        let path = ask(&numbered(number)).send(&mut browser).waits();
+        let page = browser.get(&path).expect(200);
+        browser.submit(&page, &path, &[("decision", "allow")]).returning();
+    };
+    assert_eq!((come(1), come(2), kept()), (303, 303, vec![1, 2]));
+    allow(1);
+    assert_eq!((come(3), kept()), (303, vec![1, 3]), "the oldest is used, so the next one goes");
+    assert_eq!((come(4), kept()), (303, vec![1, 4]));
+    assert_eq!((come(2), kept()), (303, vec![1, 2]), "who went comes again");
+    allow(2);
+    assert_ne!(come(5), 303, "people use both");
+    assert_eq!(kept(), [1, 2]);
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::routes::csrf_of;
+use crate::support::oidc::{Ask, redemption};
 use crate::support::{Browser, Options, Reply, TestApp};
 
 const CLIENTS: &str = r#"
@@ -128,6 +129,50 @@ fn a_client_on_another_origin_works_from_there_and_from_nowhere_else() {
     }
 }
 
+/// A single-page app is declared by where its codes go: that is where its pages are.
+#[test]
+fn the_pages_of_a_public_client_without_origins_are_those_of_its_redirect_uris() {
+    const PAGE: &str = "https://page.example";
+    let config = format!(
+        "{CLIENTS}
+[clients.page]
+kind = \"public\"
+first_party = true
+redirect_uris = [\"https://page.example/cb\", \"http://localhost:5173/cb\", \"http://127.0.0.1/cb\", \"com.page:/cb\"]
+grants = [\"authorization_code\"]
+scopes = [\"openid\"]
+
+[clients.server]
+kind = \"confidential\"
+secret_digest = \"API_DIGEST\"
+redirect_uris = [\"https://server.example/cb\"]
+grants = [\"authorization_code\"]
+scopes = [\"openid\"]
+"
+    );
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    for (origin, expected) in [
+        (PAGE, true),
+        ("http://localhost:5173", true),
+        ("http://127.0.0.1", false),
+        ("com.page:", false),
+        ("https://page.example.evil.example", false),
+        ("https://server.example", false),
+    ] {
+        let preflight = app.request("OPTIONS", "/oauth/token").header("Origin", origin);
+        let reply = preflight.header("Access-Control-Request-Method", "POST").send().expect(204);
+        assert_eq!(allowed(&reply), expected.then_some(origin));
+    }
+    let (mut browser, _) = app.person();
+    let code = Ask::of("page").send(&mut browser).back().code();
+    let redeem = |origin: &str| {
+        let form = redemption("page", &code, "https://page.example/cb");
+        app.request("POST", "/oauth/token").header("Origin", origin).form(&form).send()
+    };
+    redeem(THEIRS).expect_oauth(400, "invalid_request");
+    assert_eq!(allowed(&redeem(PAGE).expect(200)), Some(PAGE));
+}
+
 /// A cookie never acts for a page that is not ours, also where that page is a client's.
 #[test]
 fn a_session_is_for_our_own_pages_only() {
@@ -161,6 +206,33 @@ fn a_session_is_for_our_own_pages_only() {
     assert!(person.get("/v1/session").expect(200).json()["session"].is_object(), "nothing was done");
 }
 
+/// A browser says where a change comes from, by one header or the other; a cookie that comes without either changes nothing.
+#[test]
+fn a_cookie_that_says_nothing_of_where_it_comes_from_changes_nothing() {
+    let app = server();
+    let (mut person, _) = app.person();
+    let good = csrf_of(&mut person);
+    let silent = |method: &str, path: &str| person.request(method, path).without("Origin").without("Sec-Fetch-Site");
+    for (method, path) in [
+        ("DELETE", "/v1/session"),
+        ("DELETE", "/v1/me/sessions"),
+        ("DELETE", "/v1/me/sessions/x"),
+        ("DELETE", "/v1/passkeys/x"),
+        ("POST", "/v1/bridges/x/token"),
+    ] {
+        silent(method, path).send().expect_problem(403, "csrf");
+    }
+    let first_call = silent("POST", "/v1/passkeys/authentication/options").json(&json!({})).send();
+    first_call.expect_problem(403, "csrf");
+    silent("POST", "/signout").form(&[("csrf", &good)]).send().expect(403);
+    // It reads as before; and either header will do.
+    assert!(silent("GET", "/v1/session").send().expect(200).json()["session"].is_object(), "nothing was done");
+    for (header, value) in [("Origin", app.origin.as_str()), ("Sec-Fetch-Site", "same-origin")] {
+        let others = silent("DELETE", "/v1/me/sessions").header(header, value).send();
+        assert!((200..300).contains(&others.status), "{header}: {}", others.body);
+    }
+}
+
 fn from(browser: &Browser, method: &str, path: &str, origin: Option<&str>, site: &str) -> crate::support::Request {
     let request = browser.request(method, path).without("Origin").without("Sec-Fetch-Site");
     let request = request.header("Sec-Fetch-Site", site);
@@ -190,6 +262,7 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
         format!("/account/sessions/{id}/sign-out"),
         format!("/account/passkeys/{id}/rename"),
         format!("/account/passkeys/{id}/remove"),
+        format!("/account/passkeys/{id}/resume"),
     ];
     for path in &forms {
         for (name, token) in [
@@ -254,6 +327,7 @@ fn two_cookies_of_one_name_are_refused() {
     let reply = app
         .request("POST", "/v1/passkeys/authentication/options")
         .header("Cookie", &format!("{pre}=pmp_one; {pre}=pmp_two"))
+        .header("Origin", &app.origin)
         .json(&json!({}))
         .send();
     reply.expect_problem(400, "invalid_request");

@@ -86,6 +86,9 @@ fn refusals_by_name() {
         ("a grant that policy lacks", json!({"grant_types": ["client_credentials"]}), metadata),
         ("administration", json!({"scope": "admin"}), metadata),
         ("a name over two lines", json!({"client_name": "a\nb"}), metadata),
+        ("a name that turns around", json!({"client_name": "Shop \u{202e}knaB"}), metadata),
+        ("a name with a gap that nobody sees", json!({"client_name": "Ba\u{200b}nk"}), metadata),
+        ("a contact with one", json!({"contacts": ["ops@rp.example\u{200b}"]}), metadata),
         (
             "sector-bad: a sector that cannot be read",
             json!({"subject_type": "pairwise", "sector_identifier_uri": "https://127.0.0.1/x"}),
@@ -311,4 +314,96 @@ fn an_app_does_not_free_itself_of_what_operators_set() {
         "SELECT count(*) AS n FROM clients WHERE id = '{id}' AND definition @> '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60}}'"
     );
     assert_eq!(app.count(&kept), 1);
+}
+
+/// The fetch would be refused anyway; who registers is told at once.
+#[test]
+fn addresses_that_we_do_not_go_to_are_refused_when_they_are_registered() {
+    let app = open();
+    let with = |member: &str, value: &Value| {
+        let mut body = app_body();
+        body[member] = value.clone();
+        body
+    };
+    for (member, value) in [
+        ("jwks_uri", json!("https://10.0.0.1/jwks")),
+        ("jwks_uri", json!("https://[::1]/jwks")),
+        ("jwks_uri", json!("https://169.254.169.254/jwks")),
+        ("jwks_uri", json!("https://0x7f.1/jwks")),
+        ("backchannel_logout_uri", json!("https://192.168.1.1/out")),
+        ("logo_uri", json!("https://[fd00::1]/logo.png")),
+        ("request_uris", json!(["https://rp.example/request", "https://127.0.0.1/request"])),
+    ] {
+        let refused = register(&app, &with(member, &value)).expect_oauth(400, "invalid_client_metadata");
+        let words = refused.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(words.starts_with(member) && words.contains("private"), "{value}: {words}");
+    }
+    for value in [json!("https://1.1.1.1/jwks"), json!("https://keys.internal/jwks")] {
+        register(&app, &with("jwks_uri", &value)).expect(201);
+    }
+    let client = register(&app, &app_body()).expect(201).json();
+    let mut wanted = with("jwks_uri", &json!("https://10.0.0.1/jwks"));
+    wanted["client_id"] = client["client_id"].clone();
+    own(&app, "PUT", &client, Some(&wanted)).expect_oauth(400, "invalid_client_metadata");
+
+    let settings = [("registration.mode", "open"), ("outbound.allow_private_addresses", "true")];
+    let trusting = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    register(&trusting, &with("jwks_uri", &json!("https://10.0.0.1/jwks"))).expect(201);
+    let never = with("jwks_uri", &json!("https://169.254.169.254/jwks"));
+    register(&trusting, &never).expect_oauth(400, "invalid_client_metadata");
+}
+
+/// Before it is registered, an app's page has an origin that is no client's. What it shows is a permission, never a cookie.
+#[test]
+fn a_page_registers_its_app_from_wherever_it_is() {
+    const PAGE: &str = "https://inspector.example";
+    let allowed = |reply: &Reply| {
+        assert_eq!(reply.header("access-control-allow-credentials"), None, "never with cookies");
+        reply.header("access-control-allow-origin").map(ToOwned::to_owned)
+    };
+    let preflight = |app: &TestApp, path: &str, method: &str| {
+        let request = app.request("OPTIONS", path).header("Origin", PAGE);
+        let request = request.header("Access-Control-Request-Headers", "authorization,content-type");
+        request.header("Access-Control-Request-Method", method).send().expect(204)
+    };
+    let app = open();
+    let all = [
+        ("/oauth/register", "POST"),
+        ("/oauth/register/x", "GET"),
+        ("/oauth/register/x", "PUT"),
+        ("/oauth/register/x", "DELETE"),
+    ];
+    for (path, method) in all {
+        let reply = preflight(&app, path, method);
+        assert_eq!(allowed(&reply).as_deref(), Some("*"), "{method} {path}");
+        assert!(reply.header("access-control-allow-methods").unwrap().contains(method), "{method} {path}");
+        assert!(reply.header("access-control-allow-headers").unwrap().contains("Authorization"), "{method} {path}");
+    }
+    assert_eq!(allowed(&preflight(&app, "/oauth/token", "POST")), None, "not a client yet");
+    assert_eq!(allowed(&preflight(&app, "/oauth/registers", "POST")), None);
+    let from_page = |app: &TestApp, body: &Value| {
+        let request = app.request("POST", "/oauth/register").header("Origin", PAGE);
+        request.header("Sec-Fetch-Site", "cross-site").json(body).send()
+    };
+    let body = json!({ "redirect_uris": [format!("{PAGE}/callback")], "token_endpoint_auth_method": "none" });
+    let made = from_page(&app, &body).expect(201);
+    assert_eq!(allowed(&made).as_deref(), Some("*"));
+    let refused = from_page(&app, &json!({})).expect_oauth(400, "invalid_redirect_uri");
+    assert_eq!(allowed(&refused).as_deref(), Some("*"), "the page may read what is wrong");
+    let client = made.json();
+    let path = format!("/oauth/register/{}", client["client_id"].as_str().unwrap());
+    let bearer = format!("Bearer {}", client["registration_access_token"].as_str().unwrap());
+    let seen = app.request("GET", &path).header("Origin", PAGE).header("Authorization", &bearer).send().expect(200);
+    assert_eq!(allowed(&seen).as_deref(), Some("*"));
+    assert_eq!(
+        allowed(&preflight(&app, "/oauth/token", "POST")).as_deref(),
+        Some(PAGE),
+        "now its pages are a client's"
+    );
+
+    let off = TestApp::spawn();
+    for (path, method) in all {
+        assert_eq!(allowed(&preflight(&off, path, method)), None, "{method} {path}");
+    }
+    assert_eq!(allowed(&from_page(&off, &body).expect(404)), None);
 }

@@ -190,6 +190,37 @@ fn a_code_for_two_resources_gives_tokens_for_one_or_both() {
     }
 }
 
+/// RFC 3986 §6.2.3: a client that takes an address through a URL parser sends it with a slash. The token has the name that is
+/// registered.
+#[test]
+fn an_origin_is_one_resource_with_and_without_its_slash() {
+    let app = spawn();
+    wait_for_rsa(&app);
+    let (mut browser, _) = app.person();
+    let slashed = format!("{ORDERS}/");
+    let slashed = slashed.as_str();
+    let ask = |resource: &str| Ask::of("desk").with("scope", "openid orders.read").with("resource", resource);
+    for (asked, redeemed, refreshed) in
+        [(slashed, slashed, slashed), (slashed, ORDERS, slashed), (ORDERS, slashed, ORDERS)]
+    {
+        let code = ask(asked).send(&mut browser).back().code();
+        let mut form = redemption("desk", &code, "https://desk.example/cb");
+        form.push(("resource", redeemed));
+        let first = Tokens::of(&app.request("POST", "/oauth/token").form(&form).send().expect(200).json());
+        let second = refresh(&app, "desk", &first.refresh, &[("resource", refreshed)]).expect(200);
+        for tokens in [&first, &Tokens::of(&second.json())] {
+            let told = (claims(&tokens.access)["aud"].clone(), tokens.scope.as_str());
+            assert_eq!(told, (json!(ORDERS), "openid orders.read"), "{asked} {redeemed} {refreshed}");
+        }
+    }
+    let token = machine(&app, Some("orders.read"), &[slashed, ORDERS]).expect(200).json();
+    assert_eq!(claims(token["access_token"].as_str().unwrap())["aud"], ORDERS);
+    for other in [format!("{ORDERS}//"), format!("{ORDERS}/v1"), format!("{STOCK}/"), "https://ORDERS.example/".into()]
+    {
+        assert_eq!(ask(&other).send(&mut browser).back().error(), "invalid_target", "{other}");
+    }
+}
+
 /// Every running server follows; Ed25519 is made when somebody asks for it, and only then.
 #[test]
 fn a_resource_made_while_the_server_runs_is_known_within_seconds() {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::{Host, Url};
 
 use super::{ClientDefinition, Misfit};
+use crate::domain::text::is_unprintable;
 
 /// What is wrong with one value, and the cure. `what` goes on after the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +126,14 @@ pub fn origin(text: &str) -> Result<Option<String>, Fault> {
     Ok(Some(host.to_owned()))
 }
 
+/// Whether a redirect URI is on a web origin, as a browser writes it: by the rule of [`origin`], so never one of an IP address
+/// or of an app's own scheme.
+pub fn is_at(redirect_uri: &str, web_origin: &str) -> bool {
+    let rest = redirect_uri.strip_prefix(web_origin);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        && origin(web_origin).is_ok_and(|host| host.is_some())
+}
+
 fn android_origin(rest: &str) -> Result<(), Fault> {
     let digest = rest.strip_prefix("apk-key-hash:").and_then(|hash| URL_SAFE_NO_PAD.decode(hash).ok());
     if digest.is_some_and(|digest| digest.len() == 32) {
@@ -135,15 +144,17 @@ fn android_origin(rest: &str) -> Result<(), Fault> {
     Err(Fault::new("is not the origin of an Android app", cure))
 }
 
-/// Text that people will see: not blank, on one line, at most 100 characters.
+/// Text that people will see: not blank, on one line, at most 100 characters, each of which shows what it is. One that shows
+/// nothing or turns the text around it could make a name look like another's.
 pub fn display_name(text: &str) -> Result<(), Fault> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(Fault::new("cannot be shown to people", "write 1 to 100 characters on one line")) }
+    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(is_unprintable);
+    let cure = "write 1 to 100 characters on one line, none of them invisible or for the direction of text";
+    if fits { Ok(()) } else { Err(Fault::new("cannot be shown to people", cure)) }
 }
 
-/// A word without spaces or control characters, at most 512 bytes: an audience, an issuer, an identifier.
+/// A word without spaces or characters that show nothing, at most 512 bytes: an audience, an issuer, an identifier.
 pub fn identifier(text: &str) -> Result<(), Fault> {
-    let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || is_unprintable(c));
     if fits { Ok(()) } else { Err(Fault::new("is not an identifier", "write 1 to 512 bytes without spaces")) }
 }
 
@@ -293,12 +304,40 @@ mod tests {
     }
 
     #[test]
+    fn what_people_see_shows_what_it_is() {
+        for good in ["Orders", "Bestellungen für Ämter", "注文", "a b", &"x".repeat(100)] {
+            assert_eq!(display_name(good), Ok(()), "{good}");
+        }
+        for (name, bad) in [
+            ("nothing", ""),
+            ("blank", "  "),
+            ("too long", &"x".repeat(101)),
+            ("two lines", "a\nb"),
+            ("a tab", "a\tb"),
+            ("a line separator", "a\u{2028}b"),
+            ("turned to the left", "Shop \u{202e}knaB"),
+            ("a mark of direction", "a\u{200f}b"),
+            ("an isolate", "a\u{2066}b"),
+            ("no width", "Ba\u{200b}nk"),
+            ("a joiner", "Ba\u{2060}nk"),
+            ("a byte order mark", "\u{feff}Bank"),
+        ] {
+            assert_eq!(display_name(bad).unwrap_err().what, "cannot be shown to people", "{name}");
+        }
+        for (name, bad) in [("nothing", ""), ("a space", "a b"), ("no width", "a\u{200b}b"), ("turned", "a\u{202e}b")] {
+            assert_eq!(identifier(bad).unwrap_err().what, "is not an identifier", "{name}");
+        }
+    }
+
+    #[test]
     fn each_field_is_named_with_its_fault() {
         assert_eq!(sound().check_fields(), []);
         let some = |text: &str| Some(text.to_owned());
         for (field, definition) in [
             ("name", ClientDefinition { name: " ".into(), ..sound() }),
             ("name", ClientDefinition { name: "a\nb".into(), ..sound() }),
+            ("name", ClientDefinition { name: "a\u{202e}b".into(), ..sound() }),
+            ("allowed_groups", ClientDefinition { allowed_groups: vec!["a\u{200b}b".into()], ..sound() }),
             ("origins", ClientDefinition { origins: vec!["https://app.example/".into()], ..sound() }),
             ("origins", ClientDefinition { origins: vec!["https://a.example".into(); 2], ..sound() }),
             ("redirect_uris", ClientDefinition { redirect_uris: vec!["https://*.example/".into()], ..sound() }),

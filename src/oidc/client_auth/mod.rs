@@ -32,13 +32,32 @@ impl std::ops::Deref for AuthenticatedClient {
     }
 }
 
-/// Authenticates the client of a request.
+/// Authenticates the client of a request: one that is known by now.
 pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Failure> {
     let presented = presented::read(headers, form)?;
-    let now = room.clock.now();
-    // A client that is the address of its document may come first to whichever endpoint.
+    let known = room.registration.known(&presented.id).await?;
+    prove(room, headers, &presented, known).await
+}
+
+/// As [`authenticate`], where a client may first appear: one that is the address of its document is read.
+pub async fn authenticate_newcomer(
+    room: &Oidc,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<AuthenticatedClient, Failure> {
+    let presented = presented::read(headers, form)?;
     let known = room.registration.resolve(&presented.id).await?;
-    let client = recognise(&presented, known, now).map_err(refused)?;
+    prove(room, headers, &presented, known).await
+}
+
+async fn prove(
+    room: &Oidc,
+    headers: &HeaderMap,
+    presented: &Presented,
+    known: Option<Arc<Client>>,
+) -> Result<AuthenticatedClient, Failure> {
+    let now = room.clock.now();
+    let client = recognise(presented, known, now).map_err(refused)?;
     if let Proof::Assertion(token) = &presented.proof {
         assertion::check(room, &client, token, now).await?;
     }
@@ -48,7 +67,7 @@ pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Resu
     Ok(AuthenticatedClient(client))
 }
 
-/// The same for the endpoints that are for confidential clients only.
+/// As [`authenticate`], for the endpoints that are for confidential clients only.
 pub async fn authenticate_confidential(
     room: &Oidc,
     headers: &HeaderMap,

@@ -5,6 +5,25 @@ use crate::domain::client::ClientDefinition;
 use crate::web::error::{Failure, Kind};
 
 impl Registration {
+    /// Refuses a client with an address that we would fetch or send to and never reach: it could not work, and would only learn
+    /// so later. What a name stands for is judged when it is used.
+    pub(super) fn check_reach(&self, definition: &ClientDefinition) -> Result<(), Failure> {
+        let single = [
+            ("jwks_uri", &definition.jwks_uri),
+            ("sector_identifier_uri", &definition.sector_identifier_uri),
+            ("backchannel_logout_uri", &definition.backchannel_logout_uri),
+            ("logo_uri", &definition.logo_uri),
+        ];
+        let single = single.into_iter().filter_map(|(member, uri)| Some((member, uri.as_deref()?)));
+        let listed = definition.request_uris.iter().map(|uri| ("request_uris", uri.as_str()));
+        let Some((member, _)) = single.chain(listed).find(|(_, uri)| !self.outbound.may_reach(uri)) else {
+            return Ok(());
+        };
+        let detail =
+            format!("{member} has a private or reserved address, which this server does not go to; give a public one.");
+        Err(Failure::new(Kind::InvalidClientMetadata, detail))
+    }
+
     /// Refuses a client whose sector document does not list all its redirect URIs (OpenID Connect Registration §5): it would
     /// learn the pairwise subjects of somebody else's people.
     pub(super) async fn check_sector(&self, definition: &ClientDefinition) -> Result<(), Failure> {

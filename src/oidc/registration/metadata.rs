@@ -44,7 +44,7 @@ impl Policy {
         let domain = |grant: &config::Grant| serde_json::from_value(grant.as_str().into()).ok();
         let allowed =
             |grant: &GrantType| !matches!(grant, GrantType::Passkey | GrantType::TokenExchange | GrantType::JwtBearer);
-        let plain = |scope: &&str| !scope::is_admin(scope);
+        let plain = |scope: &&str| !scope::is_powerful(scope);
         Self {
             mode: config.mode,
             grants: config.grants.iter().filter_map(domain).filter(allowed).collect(),

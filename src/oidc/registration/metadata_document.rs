@@ -34,8 +34,20 @@ const UNREADABLE: &str = "The document at the client_id's address cannot be read
 const LONGEST: usize = 500;
 
 impl Registration {
-    /// The client of an id, also when the id is the address of its document. To be asked wherever a client first appears:
-    /// at the authorization endpoint and at pushed authorization requests. Everywhere else it is known by then.
+    /// The client of an id, which is known by now. One that is the address of its document is read again when that is due, but
+    /// never for the first time: nobody makes us fetch and keep documents by naming them.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn known(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
+        if self.clients.find(id).is_none() {
+            return Ok(None);
+        }
+        self.resolve(id).await
+    }
+
+    /// The client of an id, also when the id is the address of its document. To be asked where a client first appears: at the
+    /// authorization endpoint and at pushed authorization requests. Everywhere else it is [`known`](Self::known) by then.
     ///
     /// # Errors
     /// A document that cannot be used, in words for the person whose app it is; a storage fault.
@@ -118,7 +130,7 @@ impl Registration {
                 client_records::fetch_again(conn, &id, again)?;
                 return Ok::<_, Refusal>(());
             }
-            require_room(conn, most)?;
+            require_room(conn, most, now)?;
             let client = Client { id, definition, secret: None, previous_secret: None, unverified_since: None };
             let new = NewClient {
                 client: &client,

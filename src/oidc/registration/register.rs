@@ -102,7 +102,7 @@ impl Registration {
     /// Refuses a client that does not hold to the rules of all clients.
     pub(super) fn check_rules(&self, definition: &ClientDefinition) -> Result<(), Failure> {
         let Some(wrong) = self.rules.mistakes(definition, wants_secret(definition)).into_iter().next() else {
-            return Ok(());
+            return self.check_reach(definition);
         };
         let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
         // Quotation marks have no place in an error description (RFC 6749 §5.2).
@@ -127,7 +127,7 @@ impl Registration {
         };
         let (digest, now, most) = (token.digest(), self.clock.now(), self.policy.max_clients);
         let work = move |conn: &mut PgConnection| {
-            require_room(conn, most)?;
+            require_room(conn, most, now)?;
             let by = match &permission {
                 Some(digest) => Some(initial_access_tokens::take(conn, digest, now)?.ok_or_else(no_permission)?),
                 None => None,
@@ -148,9 +148,11 @@ impl Registration {
     }
 }
 
-/// Refuses one client more than may have come by themselves.
-pub(super) fn require_room(conn: &mut PgConnection, most: i64) -> Result<(), Refusal> {
-    if client_records::count_self_made(conn)? < most {
+/// Refuses one client more than may have come by themselves. Those that were only read from their documents make room: they
+/// are read again when somebody comes with them.
+pub(super) fn require_room(conn: &mut PgConnection, most: i64, now: Time) -> Result<(), Refusal> {
+    let too_many = client_records::count_self_made(conn)? + 1 - most;
+    if too_many <= 0 || client_records::delete_unused_documents(conn, too_many, now)? == too_many {
         return Ok(());
     }
     let detail = "As many apps as may be are registered here. Ask the operator of this server.";
