@@ -10,7 +10,7 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
 #[openapi(
     info(
         title = "Passmint",
-        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`; errors of `/oauth/` are in the form of RFC 6749."
+        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`; beside it `reason` tells causes of one code apart: with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group`. Errors of `/oauth/` are in the form of RFC 6749."
     ),
     paths(
         ceremony::handlers::registration::options,

@@ -40,6 +40,8 @@ pub enum Via {
         client: String,
         /// Its scopes.
         scopes: Scopes,
+        /// Whom it is for: this server, and what else it names.
+        audience: Vec<String>,
     },
 }
 
@@ -237,7 +239,8 @@ impl Guard {
             return Err(refused());
         }
         let scopes = Scopes::parse(&access.scope).map_err(|_| refused())?;
-        Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes } })
+        let audience = access.aud.iter().map(ToOwned::to_owned).collect();
+        Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes, audience } })
     }
 }
 

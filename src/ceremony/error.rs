@@ -11,6 +11,7 @@ use crate::domain::operation::OperationError;
 use crate::hooks::before as hooks;
 use crate::storage::StorageError;
 use crate::tokens::MintError;
+use crate::web::error::Failure;
 
 /// A refusal. To the caller everything hostile looks alike; the log tells which it was.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +76,7 @@ pub enum CeremonyError {
     CredentialExists,
     /// Told only after proof.
     #[error("sign-in refused: {0}")]
-    SignInRefused(&'static str),
+    SignInRefused(SignInRefusal),
     /// A hook denied it or failed; told only after proof.
     #[error("{refusal}")]
     Hook {
@@ -123,6 +124,9 @@ pub enum CeremonyError {
     /// An operation that cannot be shown and signed.
     #[error(transparent)]
     Operation(OperationError),
+    /// The person has had as many custom tokens of a bridge as they may for now.
+    #[error("{0}")]
+    TooManyTokens(Box<Failure>),
     /// A result that its client brings back is not taken.
     #[error("the result is refused: {0}")]
     Result(String),
@@ -132,6 +136,42 @@ pub enum CeremonyError {
     /// The token could not be made.
     #[error(transparent)]
     Mint(#[from] MintError),
+}
+
+/// Why somebody who proved themselves is not signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInRefusal {
+    /// The operator disabled the account.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The passkey signs nobody in, because somebody may hold a copy of it.
+    #[error("the passkey is suspended")]
+    PasskeyPaused,
+    /// The client is for the members of groups.
+    #[error("the person is in no group that may use the client")]
+    NoGroup,
+}
+
+impl SignInRefusal {
+    /// The word that programs decide by. Stable.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::AccountDisabled => "account_disabled",
+            Self::PasskeyPaused => "passkey_paused",
+            Self::NoGroup => "no_group",
+        }
+    }
+
+    /// What is wrong and what to do, for the person.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AccountDisabled => "This account is disabled. Ask the operator.",
+            Self::PasskeyPaused => "This passkey is paused. Sign in with another one, or ask the operator.",
+            Self::NoGroup => {
+                "This app is for the members of certain groups, and you are in none of them. Ask the operator."
+            }
+        }
+    }
 }
 
 impl CeremonyError {

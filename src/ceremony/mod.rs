@@ -38,6 +38,7 @@ use crate::domain::session::SessionLifetimes;
 use crate::hooks::BeforeSignIn;
 use crate::storage::Db;
 use crate::tokens::Mint;
+use crate::web::limits::Limits;
 
 /// Everything the room works with.
 pub struct Ceremonies {
@@ -63,4 +64,6 @@ pub struct Ceremonies {
     pub hooks: BeforeSignIn,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
+    /// Counts the custom tokens of each person.
+    pub limits: Arc<Limits>,
 }

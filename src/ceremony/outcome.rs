@@ -7,7 +7,7 @@ use serde_json::json;
 use url::Url;
 
 use super::Ceremonies;
-use super::error::CeremonyError;
+use super::error::{CeremonyError, SignInRefusal};
 use super::signals::Signal;
 use super::state::Wanted;
 use crate::bridge::{BridgeToken, Known, MintRequest, Request};
@@ -17,7 +17,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
-use crate::domain::id::{Id, SessionId};
+use crate::domain::id::{Id, SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::User;
@@ -116,6 +116,13 @@ pub(super) struct Plan {
 }
 
 impl Ceremonies {
+    /// Counts the custom token that is about to be made of this person, as it is counted wherever else one is given. To be asked
+    /// after proof, and before anything is written.
+    pub(super) fn count_mint(&self, wanted: &Wanted, owner: UserId) -> Result<(), CeremonyError> {
+        let Wanted::Bridge { bridge, .. } = wanted else { return Ok(()) };
+        self.limits.check_mint(owner, bridge).map_err(|failure| CeremonyError::TooManyTokens(Box::new(failure)))
+    }
+
     /// Decides what will be written for a result.
     pub(super) fn plan(
         &self,
@@ -186,7 +193,7 @@ impl Ceremonies {
         }
         let groups = &client.definition.allowed_groups;
         if !groups.is_empty() && !known.is_in_any(groups) {
-            return Err(CeremonyError::SignInRefused("the person is in no group that may use the client"));
+            return Err(CeremonyError::SignInRefused(SignInRefusal::NoGroup));
         }
         match wanted {
             Wanted::Bridge { bridge, inputs, .. } => {
@@ -331,6 +338,7 @@ fn mint_request<'a>(
         passkey: Some(passkey),
         client,
         scopes: &client.definition.scopes,
+        audience: &[],
         inputs: None,
         longest: None,
     }

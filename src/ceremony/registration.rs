@@ -50,6 +50,24 @@ pub struct BeginSignUp<'a> {
     pub choice: Choice,
 }
 
+/// The first call of somebody who adds a passkey.
+pub struct BeginAdd<'a> {
+    /// In which session.
+    pub session: &'a Session,
+    /// Who.
+    pub user: &'a User,
+    /// The app that asks, by its access token; none: our own page.
+    pub asked_by: Option<&'a Client>,
+    /// The request's `Origin`.
+    pub origin: Option<&'a str>,
+    /// The profile asked for by name.
+    pub relying_party: Option<&'a str>,
+    /// Digest of the pre-session cookie.
+    pub browser: Option<TokenDigest>,
+    /// What is asked of the authenticator.
+    pub choice: Choice,
+}
+
 /// What a finished registration gives.
 #[derive(Debug)]
 pub enum Registered {
@@ -108,17 +126,21 @@ impl Ceremonies {
             .map(|(handle, deadline)| Begun { handle, deadline, options })
     }
 
-    /// Begins adding a passkey. Wants a fresh verification: a stolen cookie must not become a permanent key.
+    /// Begins adding a passkey. Wants a fresh verification: a stolen cookie must not become a permanent key. An app adds one
+    /// for its own relying party, from an origin of its own.
     pub async fn begin_add(
         &self,
-        session: &Session,
-        user: &User,
-        origin: Option<&str>,
-        browser: Option<TokenDigest>,
-        choice: Choice,
+        begin: BeginAdd<'_>,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
-        self.require_fresh(session)?;
-        self.begin_adding((user, session.id, false), origin, browser, choice).await
+        self.require_fresh(begin.session)?;
+        let profile = begin.asked_by.and_then(|client| client.definition.relying_party.as_deref());
+        let party = self.profiles.choose(begin.origin, begin.relying_party, profile)?;
+        if let (Some(client), Some(origin)) = (begin.asked_by, begin.origin) {
+            client.owns_origin(origin)?;
+        }
+        let client = begin.asked_by.map(|client| client.id.clone());
+        let adding = Adding { user: begin.user, session: begin.session.id, vouched: false, client };
+        self.begin_adding(party, adding, (begin.origin, begin.browser), begin.choice).await
     }
 
     /// Begins making a passkey for somebody whom a trusted issuer speaks for, in the session that was opened for it.
@@ -129,17 +151,18 @@ impl Ceremonies {
         origin: Option<&str>,
         choice: Choice,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
-        self.begin_adding((user, session, true), origin, None, choice).await
+        let party = self.profiles.choose(origin, None, None)?;
+        self.begin_adding(party, Adding { user, session, vouched: true, client: None }, (origin, None), choice).await
     }
 
     async fn begin_adding(
         &self,
-        (user, session, vouched): (&User, SessionId, bool),
-        origin: Option<&str>,
-        browser: Option<TokenDigest>,
+        party: &RelyingParty,
+        adding: Adding<'_>,
+        (origin, browser): (Option<&str>, Option<TokenDigest>),
         choice: Choice,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
-        let party = self.profiles.choose(origin, None, None)?;
+        let Adding { user, session, vouched, client } = adding;
         let owner = user.id;
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
         if passkeys.len() >= self.policy.per_user {
@@ -149,7 +172,7 @@ impl Ceremonies {
         let (name, display_name) = (user.account_name(), user.display_name());
         let account = Account { handle: &user.handle, name: &name, display_name: &display_name };
         let (options, state) = options::creation(party, &self.policy, &account, &listed(&here), choice)?;
-        let purpose = Purpose::Add { user: user.id, session, epoch: user.epoch, vouched, state: Box::new(state) };
+        let purpose = Purpose::Add { user: owner, session, epoch: user.epoch, vouched, client, state: Box::new(state) };
         self.remember(party, purpose, origin, browser, Wanted::Session, options.challenge.clone())
             .await
             .map(|(handle, deadline)| Begun { handle, deadline, options })
@@ -194,12 +217,13 @@ impl Ceremonies {
                 let signed_in = self.sign_up(ceremony, (client.as_deref(), call.key), &person, made, origin).await?;
                 Ok(Registered::SignedUp(Box::new(signed_in)))
             }
-            Purpose::Add { user, session, epoch, vouched, state } => {
+            Purpose::Add { user, session, epoch, vouched, client, state } => {
                 if !vouched && call.session != Some(*session) {
                     return Err(CeremonyError::Foreign("session"));
                 }
                 binding::check(ceremony, call, None)?;
-                let made = self.verify_new(credential, state, party, None, ceremony)?;
+                let asked_by = client.as_deref().map(|id| self.clients.find(id).ok_or(CeremonyError::NoSuchClient));
+                let made = self.verify_new(credential, state, party, asked_by.transpose()?.as_deref(), ceremony)?;
                 self.add((*user, *session, *epoch), *vouched, made, origin).await
             }
             Purpose::Enrol { permit, state } => {
@@ -267,6 +291,7 @@ impl Ceremonies {
         let now = self.clock.now();
         let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
         let strength = proof.strength();
+        self.count_mint(&ceremony.wanted, person.id)?;
         let mut plan = self.plan(&ceremony.wanted, (client, key), &strength, now)?;
         let user = User {
             id: person.id,
@@ -377,6 +402,14 @@ pub(super) fn taken_already(error: StorageError) -> CeremonyError {
         }
         other => other.into(),
     }
+}
+
+/// Who adds a passkey, in which session, and through which app.
+struct Adding<'a> {
+    user: &'a User,
+    session: SessionId,
+    vouched: bool,
+    client: Option<String>,
 }
 
 /// Somebody about to have an account.

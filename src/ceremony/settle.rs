@@ -11,7 +11,7 @@ use webauthn_rs::prelude::{Credential, Passkey};
 use webauthn_rs_core::proto::{AuthenticationState, UserVerificationPolicy};
 
 use super::Ceremonies;
-use super::error::CeremonyError;
+use super::error::{CeremonyError, SignInRefusal};
 use super::outcome::{Plan, Settled};
 use super::relying_party::RelyingParty;
 use super::signals::Signal;
@@ -216,10 +216,10 @@ impl Ceremonies {
         }
         // Only now, after proof, may the person learn why they are refused.
         if user.status == UserStatus::Disabled {
-            return Err(CeremonyError::SignInRefused("the account is disabled"));
+            return Err(CeremonyError::SignInRefused(SignInRefusal::AccountDisabled));
         }
         if passkey.suspended_at.is_some() {
-            return Err(CeremonyError::SignInRefused("the passkey is suspended"));
+            return Err(CeremonyError::SignInRefused(SignInRefusal::PasskeyPaused));
         }
         let rule = passkey.counter_rule(self.policy.synced_counter);
         if !rule.accepts(passkey.sign_count, assertion.sign_count) {
@@ -238,6 +238,7 @@ impl Ceremonies {
         passkey.backup_eligible = assertion.flags.backup_eligible;
         passkey.backup_state = assertion.flags.backup_state;
         passkey.last_used_at = Some(now);
+        self.count_mint(&ceremony.wanted, user.id)?;
         let mut plan = self.plan(&ceremony.wanted, (client.as_deref(), key.as_ref()), &strength, now)?;
         if let Purpose::StepUp { session, .. } = &ceremony.purpose {
             plan.session.id = *session;
@@ -303,11 +304,11 @@ impl Ceremonies {
         Ok(match now {
             None => CeremonyError::Refused("the passkey was removed meanwhile"),
             Some((_, owner)) if owner.status == UserStatus::Disabled => {
-                CeremonyError::SignInRefused("the account is disabled")
+                CeremonyError::SignInRefused(SignInRefusal::AccountDisabled)
             }
             Some((_, owner)) if owner.epoch != user.epoch => CeremonyError::Refused("the account changed meanwhile"),
             Some((stored, _)) if stored.suspended_at.is_some() => {
-                CeremonyError::SignInRefused("the passkey is suspended")
+                CeremonyError::SignInRefused(SignInRefusal::PasskeyPaused)
             }
             // The rule of now: the passkey may have been an imported one whose first use came meanwhile.
             Some((stored, owner))

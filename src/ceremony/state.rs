@@ -62,6 +62,9 @@ pub enum Purpose {
         /// Whether a trusted issuer speaks for them: the session is then the ceremony's own, and nobody else has it.
         #[serde(default)]
         vouched: bool,
+        /// The app that asked for it by an access token, one of whose origins must answer.
+        #[serde(default)]
+        client: Option<String>,
         /// The library's state.
         state: Box<RegistrationState>,
     },

@@ -90,7 +90,8 @@ kinds! {
     NoPasskeyYet: 404, "no_passkey_yet", "invalid_grant", "This account has no passkey yet";
     /// The passkey is registered already.
     CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is registered already";
-    /// Passkey suspended or account disabled; told only after proof.
+    /// The account is disabled, the passkey is paused, or the client is for the members of groups; told only after proof.
+    /// `reason` says which.
     SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in is refused";
     /// The passkey is good, and a hook denied the sign-in. `message`, where there is one, is for the person.
     SignInDenied: 403, "sign_in_denied", "access_denied", "This sign-in is not allowed";

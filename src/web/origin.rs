@@ -1,6 +1,7 @@
 //! Does a request come from our own pages? (The CSRF rule; OWASP "Verifying Origin With Standard Headers", Fetch Metadata.)
 
-use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
+use actix_web::http::header::{COOKIE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use url::{Host, Url};
 
 use super::error::{Failure, Kind};
 
@@ -17,18 +18,43 @@ pub fn origin(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 /// Refuses what another site's page could have sent. A browser always says where an unsafe request comes from, so a
-/// request that says neither `Origin` nor `Sec-Fetch-Site` is no browser's.
+/// request that says neither `Origin` nor `Sec-Fetch-Site` is no browser's. With a cookie it is refused all the same: only
+/// browsers have those of ours, and what a browser said may have been lost on the way.
 pub fn require_same_origin(headers: &HeaderMap, public_origin: &str) -> Result<(), Failure> {
     let refused =
         || Failure::new(Kind::Csrf, "This request did not come from our own page. Reload the page and try again.");
-    match origin(headers)? {
-        Some(origin) if origin == public_origin => {}
-        Some(_) => return Err(refused()),
-        None => {}
+    match (origin(headers)?, headers.get("sec-fetch-site").map(HeaderValue::as_bytes)) {
+        (Some(origin), _) if origin != public_origin => Err(refused()),
+        (None, None) if headers.contains_key(COOKIE) => Err(refused()),
+        (_, None | Some(b"same-origin")) => Ok(()),
+        (_, Some(_)) => Err(refused()),
     }
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-        None | Some(b"same-origin") => Ok(()),
-        Some(_) => Err(refused()),
+}
+
+/// The origin of a page of ours whose request has no `Origin`, as a GET of the same origin has none: the public one, or
+/// [`another_name`].
+pub fn of_own_page(headers: &HeaderMap, public_origin: &str) -> String {
+    another_name(headers, public_origin).unwrap_or_else(|| public_origin.to_owned())
+}
+
+/// The origin of a page that `Host` proves to be opened where no passkey of this server works: by another name of this very
+/// machine than the public one. Any other `Host` may be what a proxy calls this server, and tells nothing of where the browser
+/// is. Forwarded headers are not read: anybody may send them.
+pub fn another_name(headers: &HeaderMap, public_origin: &str) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let public = Url::parse(public_origin).ok()?;
+    let asked = Url::parse(&format!("{}://{host}", public.scheme())).ok()?;
+    let same_port = public.port_or_known_default() == asked.port_or_known_default();
+    let other_name = is_loopback(&public) && is_loopback(&asked) && public.host() != asked.host();
+    (same_port && other_name).then(|| asked.origin().ascii_serialization())
+}
+
+fn is_loopback(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -40,19 +66,26 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_may_change_things() {
-        for (name, origin, site, accepted) in [
-            ("our page", Some("https://id.example"), Some("same-origin"), true),
-            ("an old browser", Some("https://id.example"), None, true),
-            ("no browser", None, None, true),
-            ("another site", Some("https://evil.example"), Some("cross-site"), false),
-            ("another site without metadata", Some("https://evil.example"), None, false),
-            ("a sibling", Some("https://www.id.example"), Some("same-site"), false),
-            ("our name, other port", Some("https://id.example:8443"), None, false),
-            ("a sandboxed frame", Some("null"), Some("cross-site"), false),
-            ("no origin but cross-site", None, Some("cross-site"), false),
-            ("a link", None, Some("none"), false),
+        for (name, origin, site, cookie, accepted) in [
+            ("our page", Some("https://id.example"), Some("same-origin"), true, true),
+            ("our page without a cookie yet", Some("https://id.example"), Some("same-origin"), false, true),
+            ("an old browser", Some("https://id.example"), None, true, true),
+            ("a browser without an origin", None, Some("same-origin"), true, true),
+            ("no browser", None, None, false, true),
+            ("a cookie from nowhere", None, None, true, false),
+            ("another site", Some("https://evil.example"), Some("cross-site"), true, false),
+            ("another site without metadata", Some("https://evil.example"), None, true, false),
+            ("another site without a cookie", Some("https://evil.example"), None, false, false),
+            ("a sibling", Some("https://www.id.example"), Some("same-site"), true, false),
+            ("our name, other port", Some("https://id.example:8443"), None, true, false),
+            ("a sandboxed frame", Some("null"), Some("cross-site"), true, false),
+            ("no origin but cross-site", None, Some("cross-site"), true, false),
+            ("a link", None, Some("none"), true, false),
         ] {
             let mut headers = HeaderMap::new();
+            if cookie {
+                headers.insert(COOKIE, HeaderValue::from_static("passmint=pms_x"));
+            }
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, HeaderValue::from_static(origin));
             }
@@ -61,5 +94,33 @@ mod tests {
             }
             assert_eq!(require_same_origin(&headers, "https://id.example").is_ok(), accepted, "{name}");
         }
+    }
+
+    #[test]
+    fn only_another_name_of_this_machine_moves_a_page_of_ours() {
+        let local = "http://localhost:8080";
+        for (public, host, expected) in [
+            (local, "localhost:8080", local),
+            (local, "127.0.0.1:8080", "http://127.0.0.1:8080"),
+            (local, "[::1]:8080", "http://[::1]:8080"),
+            (local, "127.0.0.1:9000", local),
+            (local, "LOCALHOST:8080", local),
+            (local, "127.0.0.1:port", local),
+            ("https://localhost", "127.0.0.1:443", "https://127.0.0.1"),
+            (local, "upstream:8080", local),
+            (local, "", local),
+            ("https://id.example", "id.example", "https://id.example"),
+            ("https://id.example", "upstream:9000", "https://id.example"),
+            ("https://id.example", "127.0.0.1:443", "https://id.example"),
+            ("https://id.example", "evil.example", "https://id.example"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            for forged in ["forwarded", "x-forwarded-host", "x-forwarded-proto"] {
+                headers.insert(HeaderName::from_static(forged), HeaderValue::from_static("host=evil.example"));
+            }
+            assert_eq!(of_own_page(&headers, public), expected, "{host:?} for {public}");
+        }
+        assert_eq!(of_own_page(&HeaderMap::new(), local), local);
     }
 }

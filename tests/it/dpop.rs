@@ -103,7 +103,9 @@ fn tokens_are_bound_where_they_are_given() {
     let path = "/v1/passkeys/authentication/verify";
     let proof = key.proof("POST", &format!("{}{path}", app.origin), app.clock.now());
     let reply = app.client("bound").request("POST", path).json(&verify(&begun, &credential)).header("DPoP", &proof);
-    let tokens = Tokens::of(&reply.send().expect(200).json());
+    let told = reply.send().expect(200).json();
+    assert_eq!(told["tokenType"], "DPoP");
+    let tokens = Tokens::of(&told);
     assert_eq!(claims(&tokens.access)["cnf"]["jkt"], key.thumbprint());
 }
 

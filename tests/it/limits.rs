@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::authenticator::Authenticator;
 use crate::support::{Options, Reply, Request, TestApp};
 
 /// A server behind a proxy on this machine, with small buckets that hardly refill while a test runs.
@@ -169,4 +170,30 @@ fn custom_tokens_are_limited_by_person_and_bridge() {
     for _ in 0..5 {
         mint(&ada.access, "none", "192.0.2.1").expect_problem(404, "not_found");
     }
+}
+
+/// A custom token that a ceremony gives is of the same bucket; where that is empty, nobody is signed in.
+#[test]
+fn custom_tokens_of_ceremonies_are_limited_too() {
+    let settings = [("limits.enabled", "true"), ("limits.bridges_per_minute", "1"), ("limits.bridges_burst", "2")];
+    let config = "[bridges.one]\npreset = \"jwt\"\naudience = \"https://one.example\"\n\
+                  [bridges.two]\npreset = \"jwt\"\naudience = \"https://two.example\"";
+    let app = TestApp::with(&Options { config, settings: &settings, ..Options::default() });
+    let (_, mut ada, tokens) = app.person_with_tokens("bridge:one");
+    let (_, mut bob) = app.person();
+    let client = app.client("web");
+    let by_ceremony = |passkey: &mut Authenticator, bridge: &str| {
+        let result = json!({ "kind": "bridge", "clientId": "web", "bridge": bridge });
+        let begun = client.post("/v1/passkeys/authentication/options", &json!({ "result": result })).expect(200).json();
+        let credential = passkey.get_uninvited(&begun["publicKey"]);
+        client.finish(&begun, &credential)
+    };
+    by_ceremony(&mut ada, "one").expect(200);
+    client.bearer("POST", "/v1/bridges/one/token", &tokens.access).send().expect(200);
+    let sessions = "SELECT count(*) AS n FROM sessions";
+    let before = app.count(sessions);
+    refused(by_ceremony(&mut ada, "one"));
+    assert_eq!((app.count(sessions), app.events("bridge.minted")), (before, 2));
+    by_ceremony(&mut ada, "two").expect(200);
+    by_ceremony(&mut bob, "one").expect(200);
 }

@@ -18,7 +18,7 @@ use crate::ceremony::wanted::WantedRequest;
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
-use crate::web::origin::origin;
+use crate::web::origin::{of_own_page, origin};
 use crate::web::{Caller, Json};
 
 /// Begins a sign-in or a step-up.
@@ -99,7 +99,7 @@ pub(super) fn answer<O: serde::Serialize>(
 /// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 403, description = "`wrong_origin`, `sign_in_refused`, `sign_in_denied`"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
+        (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`)"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -169,16 +169,15 @@ pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> 
 pub async fn relying_party(
     request: HttpRequest,
     room: Room,
+    guard: web::Data<Guard>,
     _identity: MaybeIdentity,
 ) -> Result<web::Json<RelyingPartyResponse>, Problem> {
-    // A same-origin GET carries no `Origin`; the page says where it is by its `Host`, which serves for advice only.
-    let sent = origin(request.headers())?.map(ToOwned::to_owned).or_else(|| {
-        let connection = request.connection_info();
-        request
-            .headers()
-            .contains_key("sec-fetch-site")
-            .then(|| format!("{}://{}", connection.scheme(), connection.host()))
-    });
+    let headers = request.headers();
+    // A same-origin GET carries no `Origin`: it comes from a page of ours.
+    let by_browser = headers.contains_key("sec-fetch-site");
+    let sent = origin(headers)?
+        .map(ToOwned::to_owned)
+        .or_else(|| by_browser.then(|| of_own_page(headers, &guard.public_origin)));
     let default = room.profiles.default_profile();
     let found = sent.as_deref().map(|origin| room.profiles.for_origin(origin));
     Ok(web::Json(match (&sent, found) {

@@ -216,7 +216,7 @@ impl SignedInResponse {
             },
             Given::Tokens(tokens) => Self::Tokens {
                 access_token: tokens.access_token,
-                token_type: "Bearer",
+                token_type: tokens.token_type,
                 expires_in: tokens.expires_in,
                 refresh_token: tokens.refresh_token,
                 id_token: tokens.id_token,
@@ -380,7 +380,7 @@ pub struct RelyingPartyResponse {
     pub ok: bool,
     /// The RP id that would be used.
     pub rp_id: String,
-    /// The request's origin, when it sent one.
+    /// The request's origin: the one that it sent, or our own for a page of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The origins passkeys are used from here.

@@ -46,11 +46,9 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         CeremonyError::CredentialExists => {
             Failure::new(Kind::CredentialExists, "This passkey is in use already. Make a new one.")
         }
-        CeremonyError::SignInRefused(_) => Failure::new(
-            Kind::SignInRefused,
-            "This passkey or account is paused. Sign in another way, or ask the operator.",
-        )
-        .because(error),
+        CeremonyError::SignInRefused(refusal) => {
+            Failure::new(Kind::SignInRefused, refusal.words()).with("reason", json!(refusal.reason())).because(error)
+        }
         CeremonyError::Hook { refusal, .. } => refusal.into(),
         CeremonyError::NoPasskeyYet => Failure::new(Kind::NoPasskeyYet, "There is no passkey on this account yet."),
         CeremonyError::NotSignedIn => Failure::new(Kind::NotSignedIn, "Sign in first."),
@@ -90,6 +88,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         CeremonyError::Operation(error) => {
             Failure::new(Kind::InvalidRequest, format!("The operation cannot be signed: {error}."))
         }
+        CeremonyError::TooManyTokens(failure) => *failure,
         refused @ CeremonyError::Result(_) => Failure::new(
             Kind::ResultRefused,
             "The result is not one for this client, has expired, or was redeemed before.",

@@ -100,6 +100,11 @@ pub(super) fn second_call<'a>(
     })
 }
 
+/// The client of that id, unless it is disabled.
+pub(super) fn known_client(room: &Ceremonies, id: &str) -> Result<Arc<Client>, CeremonyError> {
+    room.clients.find(id).ok_or(CeremonyError::NoSuchClient)
+}
+
 /// The DPoP key of a second call that ends in tokens. Beside an access token the proof is for that one.
 pub(super) async fn proof_key(request: &HttpRequest, guard: &Guard) -> Result<Option<Jkt>, Failure> {
     if request.headers().contains_key(AUTHORIZATION) {

@@ -11,12 +11,12 @@ use super::dto::{
 };
 use super::management::parse_name;
 use super::vouched;
-use super::{Browser, FirstCall, Room, proof_key, second_call};
+use super::{Browser, FirstCall, Room, known_client, proof_key, second_call};
 use crate::account::guards::{Guard, Identity, Via};
 use crate::bridge::trusted::TrustedIssuers;
 use crate::ceremony::CeremonyError;
 use crate::ceremony::options::Choice;
-use crate::ceremony::registration::{BeginSignUp, Registered};
+use crate::ceremony::registration::{BeginAdd, BeginSignUp, Registered};
 use crate::ceremony::wanted::WantedRequest;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
@@ -73,7 +73,8 @@ pub async fn options(
         if for_client {
             return Err(CeremonyError::Invalid("Adding a passkey gives no tokens: leave `result` out.").into());
         }
-        return add_options(&request, &room, &guard, signed_in(identity)?, choice).await;
+        let named = body.relying_party.as_deref();
+        return add_options(&request, &room, &guard, signed_in(identity)?, (named, choice)).await;
     }
     let call = FirstCall::read(&request, &room, &guard, &body.result)?;
     let email = parse_email(body.email.as_deref())?;
@@ -98,16 +99,25 @@ async fn add_options(
     room: &Room,
     guard: &Guard,
     identity: Identity,
-    choice: Choice,
+    (relying_party, choice): (Option<&str>, Choice),
 ) -> Result<HttpResponse, Problem> {
     identity.require_scope("passkeys")?;
-    let browser = match identity.via {
-        Via::Cookie => Some(Browser::of(request.headers(), guard)?),
-        Via::Bearer { .. } => None,
+    // By cookie it is for our own pages, also when the browser does not say where it is: no other profile fits.
+    let (origin, client, browser) = match &identity.via {
+        Via::Cookie => (Some(guard.public_origin.as_str()), None, Some(Browser::of(request.headers(), guard)?)),
+        Via::Bearer { client, .. } => (origin(request.headers())?, Some(known_client(room, client)?), None),
     };
-    let digest = browser.as_ref().map(|browser| browser.token.digest());
-    let origin = origin(request.headers())?;
-    let begun = room.begin_add(&identity.session, &identity.user, origin, digest, choice).await?;
+    let begun = room
+        .begin_add(BeginAdd {
+            session: &identity.session,
+            user: &identity.user,
+            asked_by: client.as_deref(),
+            origin,
+            relying_party,
+            browser: browser.as_ref().map(|browser| browser.token.digest()),
+            choice,
+        })
+        .await?;
     Ok(answer(room, guard, begun, browser))
 }
 

@@ -1,7 +1,5 @@
 //! Signing operations over REST.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,13 +7,12 @@ use utoipa::ToSchema;
 use super::Room;
 use super::backend::{Backend, RedeemProofs};
 use super::dto::{OptionsResponse, VerifyRequest};
-use super::second_call;
+use super::{known_client, second_call};
 use crate::account::guards::{Guard, Identity, Via};
+use crate::ceremony::binding;
 use crate::ceremony::outcome::Given;
 use crate::ceremony::signals::Signal;
 use crate::ceremony::transactions::BeginSigning;
-use crate::ceremony::{CeremonyError, binding};
-use crate::domain::client::Client;
 use crate::domain::operation::{Detail, Operation};
 use crate::tokens::claims::TransactionProofClaims;
 use crate::tokens::mint::PROOF_LIFE;
@@ -167,7 +164,7 @@ pub async fn options(
 /// Ends it: verifies the passkey, with the person verified, and gives the proof.
 #[utoipa::path(post, path = "/v1/passkeys/transactions/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = TransactionResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`sign_in_refused`"), (status = 410, description = "`ceremony_expired_or_used`")))]
+        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`sign_in_refused` (`reason`: `account_disabled` or `passkey_paused`)"), (status = 410, description = "`ceremony_expired_or_used`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -263,8 +260,4 @@ pub async fn redeem(
 ) -> Result<web::Json<RedeemedProof>, Problem> {
     let claims = room.redeem_proof(&backend.client, &body.0.proof, &backend.provenance).await?;
     Ok(web::Json(claims.into()))
-}
-
-fn known_client(room: &Room, id: &str) -> Result<Arc<Client>, Failure> {
-    Ok(room.clients.find(id).ok_or(CeremonyError::NoSuchClient)?)
 }

@@ -3,15 +3,17 @@
 use diesel::{Connection as _, PgConnection};
 use passmint::assembly::{self, StartError};
 use passmint::clock::Clock;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Traces, hostile};
 use crate::authenticator::{Authenticator, encode};
-use crate::support::{Client, Options, TestApp, verify};
+use crate::support::{Client, Options, Reply, TestApp, verify};
 
 const HOME: &str = "https://id.example";
 const APP: &str = "https://app.id.example";
 const SHOP: &str = "https://shop.test";
+/// Of the shop's relying party, and no client's.
+const NOBODYS: &str = "https://www.shop.test";
 const CONFIG: &str = r#"
 [relying_parties.main]
 rp_id = "id.example"
@@ -21,7 +23,7 @@ default = true
 [relying_parties.shop]
 rp_id = "shop.test"
 display_name = "Shop"
-origins = ["https://shop.test"]
+origins = ["https://shop.test", "https://www.shop.test"]
 
 [clients.both]
 first_party = true
@@ -34,7 +36,7 @@ first_party = true
 relying_party = "shop"
 origins = ["https://shop.test"]
 grants = ["passkey"]
-scopes = ["openid"]
+scopes = ["openid", "passkeys"]
 "#;
 
 fn app() -> TestApp {
@@ -82,6 +84,95 @@ fn the_origin_chooses_the_relying_party() {
     let body = json!({ "relyingParty": "nothing", "result": { "kind": "tokens", "clientId": "both" } });
     let unknown = app.request("POST", "/v1/passkeys/authentication/options").json(&body).send();
     unknown.expect_problem(400, "invalid_request");
+}
+
+/// An app adds a passkey for the relying party, and from the origins, that its sign-ins are for.
+#[test]
+fn an_app_adds_passkeys_for_its_own_relying_party() {
+    let app = app();
+    let mut first = sign_up(&app, SHOP);
+    let mut shop = at(&app, SHOP);
+    "shop".clone_into(&mut shop.id);
+    let tokens = shop.sign_in(&mut first, "openid passkeys").expect(200).json();
+    let bearer = format!("Bearer {}", tokens["accessToken"].as_str().unwrap());
+    let post = |path: &str, origin: Option<&str>, body: &Value| -> Reply {
+        let request = app.request("POST", path).header("Authorization", &bearer);
+        let request = origin.into_iter().fold(request, |request, origin| request.header("Origin", origin));
+        request.json(body).send()
+    };
+    let asks = |origin: Option<&str>, named: Option<&str>| {
+        post("/v1/passkeys/registration/options", origin, &json!({ "purpose": "add", "relyingParty": named }))
+    };
+    for (origin, named, rp_id) in [
+        (None, None, "shop.test"),
+        (None, Some("shop"), "shop.test"),
+        (None, Some("main"), "id.example"),
+        (Some(SHOP), None, "shop.test"),
+        (Some(SHOP), Some("main"), "shop.test"),
+    ] {
+        let begun = asks(origin, named).expect(200).json();
+        assert_eq!(begun["publicKey"]["rp"]["id"], rp_id, "{origin:?} {named:?}");
+    }
+    asks(None, Some("nothing")).expect_problem(400, "invalid_request");
+    for origin in [NOBODYS, APP, HOME, "https://evil.example", "null"] {
+        asks(Some(origin), None).expect_problem(403, "wrong_origin");
+    }
+    // A native app has no `Origin`; what its passkey signs has one.
+    let finish = |origin: &str| {
+        let begun = asks(None, None).expect(200).json();
+        let answer = Authenticator::synchronised(origin).create(&begun["publicKey"]);
+        post("/v1/passkeys/registration/verify", None, &verify(&begun, &answer))
+    };
+    let before = Traces::of(&app);
+    for origin in [NOBODYS, APP, HOME] {
+        finish(origin).expect_problem(403, "wrong_origin");
+    }
+    assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 3, ..before });
+    assert_eq!(finish(SHOP).expect(200).json()["passkey"]["rpId"], "shop.test");
+}
+
+/// By cookie a passkey is added for our own pages, whatever the page asks for and whichever header it leaves out.
+#[test]
+fn our_own_pages_add_passkeys_for_their_own_relying_party() {
+    let app = app();
+    let (browser, _) = app.person();
+    for silent in ["", "Origin", "Sec-Fetch-Site"] {
+        let request = browser.request("POST", "/v1/passkeys/registration/options").without(silent);
+        let begun = request.json(&json!({ "purpose": "add", "relyingParty": "shop" })).send().expect(200).json();
+        assert_eq!(begun["publicKey"]["rp"]["id"], "id.example", "without {silent:?}");
+    }
+}
+
+/// The preflight goes by what a browser says of its page, never by what anybody says of the way to us.
+#[test]
+fn the_preflight_believes_no_proxy() {
+    let ask = |app: &TestApp, headers: &[(&str, &str)]| {
+        let request = app.request("GET", "/v1/passkeys/relying-party");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        request.send().expect(200).json()
+    };
+    let (page, stranger) = (("Sec-Fetch-Site", "same-origin"), ("Origin", "https://evil.example"));
+    let behind_a_proxy = app();
+    for said in [
+        ("Forwarded", "for=192.0.2.1;host=evil.example;proto=http"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "http"),
+        ("Host", "upstream:9000"),
+        ("Host", "127.0.0.1:443"),
+    ] {
+        let told = ask(&behind_a_proxy, &[page, said]);
+        assert_eq!((&told["ok"], &told["origin"]), (&json!(true), &json!(HOME)), "{said:?}");
+        let told = ask(&behind_a_proxy, &[stranger, said]);
+        assert_eq!((&told["ok"], &told["origin"]), (&json!(false), &json!("https://evil.example")), "{said:?}");
+    }
+    // On one's own machine another name is told apart: passkeys work at the public one only.
+    let local = TestApp::spawn();
+    let own = local.origin.trim_start_matches("http://");
+    for (host, ok) in [(own, true), (local.url.trim_start_matches("http://"), false), ("upstream:9000", true)] {
+        let told = ask(&local, &[page, ("Host", host), ("X-Forwarded-Host", own)]);
+        assert_eq!(told["ok"], ok, "{host}: {told}");
+        assert!(ok || told["goTo"] == json!(local.origin), "{told}");
+    }
 }
 
 /// A passkey belongs to one RP id: elsewhere it is unknown, whatever its answer says.

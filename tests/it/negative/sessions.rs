@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use super::{Begun, HOSTILE, Traces, Which, hostile};
+use super::{Begun, HOSTILE, Traces, Which, changes, hostile};
 use crate::authenticator::Authenticator;
 use crate::support::{Browser, Options, Reply, TestApp};
 
@@ -269,6 +269,31 @@ fn sessions_of_the_disabled_are_dead() {
     app.browser().sign_in(&mut passkey).expect_problem(403, "sign_in_refused");
     app.sql("UPDATE users SET status = 'active', epoch = epoch + 1");
     app.browser().sign_in(&mut passkey).expect(200);
+}
+
+/// Who has proven a passkey is told why they are refused all the same; who has not is told nothing.
+#[test]
+fn a_refusal_after_proof_says_why() {
+    const DISABLE: &str = "UPDATE users SET status = 'disabled', epoch = epoch + 1";
+    const SUSPEND: &str = "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'";
+    const LEAVE: &str = "DELETE FROM group_members";
+    let config = "[clients.club]\nname = \"Club\"\nfirst_party = true\norigins = [\"ORIGIN\"]\n\
+                  grants = [\"passkey\"]\nscopes = [\"openid\"]\nallowed_groups = [\"members\"]";
+    let app = TestApp::with(&Options { config, ..Options::default() });
+    for (client, change, reason) in
+        [("web", DISABLE, "account_disabled"), ("web", SUSPEND, "passkey_paused"), ("club", LEAVE, "no_group")]
+    {
+        let (_, mut passkey) = app.person();
+        app.sql(change);
+        let told = app.client(client).sign_in(&mut passkey, "openid").expect_problem(403, "sign_in_refused");
+        assert_eq!(told.json()["reason"], reason, "{}", told.body);
+        if client == "web" {
+            let on_our_page = app.browser().sign_in(&mut passkey).expect_problem(403, "sign_in_refused");
+            assert_eq!(on_our_page.json()["reason"], reason, "{}", on_our_page.body);
+        }
+        changes::signature(|bytes| changes::appended(bytes, &[0]))(&mut passkey);
+        hostile(&app, reason, &app.client(client).sign_in(&mut passkey, "openid"), "");
+    }
 }
 
 /// W11: a passkey whose counter went back signs nobody in until its owner, proven by another one, says so.
