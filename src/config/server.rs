@@ -120,9 +120,9 @@ pub(super) const SECTION: Section = Section {
         Key {
             path: "sign_up_asks",
             kind: Kind::Choice(SignUpAsks::WORDS),
-            default: Fallback::Value("nothing"),
-            doc: "What the sign-up page asks for beside the passkey. An address given there is unverified until its \
-                  owner follows the link.",
+            default: Fallback::Value("name-and-email"),
+            doc: "What the sign-up page asks for beside the passkey. People may leave it empty, and an address given \
+                  there is unverified. With `nothing` the page has only the button.",
         },
     ],
 };

@@ -194,6 +194,8 @@ routes! {
     POST   "/account/passkeys/{id}/rename"          OwnPage => site::passkeys::rename;
     GET    "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove_form;
     POST   "/account/passkeys/{id}/remove"          OwnPage => site::passkeys::remove;
+    GET    "/account/passkeys/{id}/resume"          OwnPage => site::passkeys::resume_form;
+    POST   "/account/passkeys/{id}/resume"          OwnPage => site::passkeys::resume;
     GET    "/device"                                OwnPage => site::device::enter_form;
     POST   "/device"                                OwnPage => site::device::enter;
     GET    "/device/review"                         OwnPage => site::device::review;

@@ -153,6 +153,7 @@ fn entry(event: Seen) -> Entry {
         EventKind::PasskeyRenamed => Happened::PasskeyRenamed,
         EventKind::PasskeyRemoved => Happened::PasskeyRemoved,
         EventKind::CloneSuspected => Happened::PasskeyPaused,
+        EventKind::PasskeyResumed => Happened::PasskeyResumed,
         EventKind::TrustedTokenBelieved
         | EventKind::TokenExchanged
         | EventKind::TokenImpersonated

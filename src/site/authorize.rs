@@ -346,6 +346,7 @@ impl Desk<'_> {
             next: Some(path(handle)),
             app: Some(chip(pending)),
             email: pending.request.login_hint.clone().unwrap_or_default(),
+            cancel: Some(format!("{}/cancel", path(handle))),
         };
         sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction)
             .await
@@ -358,8 +359,8 @@ impl Desk<'_> {
             frame: self.site.frame(self.request, Some(identity), boot),
             account: account_card(&identity.user),
             reason: Reason::Continue,
-            expired: false,
             has_passkey: !passkeys.is_empty(),
+            another: Some(format!("{}/another", path(handle))),
             cancel: format!("{}/cancel", path(handle)),
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)

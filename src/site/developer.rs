@@ -20,7 +20,7 @@ pub async fn panel(request: HttpRequest, site: web::Data<Site>, guard: web::Data
         let boot = Boot { page: PageKind::Developer, ..Boot::default() };
         let view = Developer {
             frame: site.frame(&request, identity.as_ref(), boot),
-            origin: site.public_url.clone(),
+            origin: site.public_url.to_string(),
             client_id: QUICK_START.to_owned(),
             scope: "openid profile email passkeys".to_owned(),
             bridges: room.bridges.names(),

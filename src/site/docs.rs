@@ -100,6 +100,7 @@ guides! {
     "action-tokens"       "Flow: action tokens"          "docs/flows/action-tokens.md";
     "signed-transactions" "Flow: signed transactions"    "docs/flows/signed-transactions.md";
     "logout"              "Flow: sign out"               "docs/flows/logout.md";
+    "hooks"               "Flow: hooks"                  "docs/flows/hooks.md";
     "recipes"             "Set-ups to copy"              "docs/recipes/README.md";
     "oauth2-proxy"        "Set-up: oauth2-proxy"         "docs/recipes/oauth2-proxy.md";
     "grafana"             "Set-up: Grafana"              "docs/recipes/grafana.md";
@@ -107,12 +108,15 @@ guides! {
     "spring-security"     "Set-up: Spring Security"      "docs/recipes/spring-security.md";
     "gitea"               "Set-up: Gitea"                "docs/recipes/gitea.md";
     "openid-client"       "Set-up: openid-client"        "docs/recipes/openid-client.md";
+    "single-page-app"     "Set-up: single-page app"      "docs/recipes/single-page-app.md";
     "mcp"                 "Set-up: MCP"                  "docs/recipes/mcp.md";
     "firebase-and-supabase" "Set-up: Firebase, Supabase" "docs/recipes/firebase-and-supabase.md";
     "bridges"             "Bridges"                      "docs/bridges/README.md" => |_| bridges::index();
     "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
     "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";
     "supabase" "Bridge: Supabase" "docs/bridges/supabase.md" => |_| bridges::page("supabase");
+    "appwrite" "Bridge: Appwrite" "docs/bridges/appwrite.md" => |_| bridges::page("appwrite");
+    "instantdb" "Bridge: InstantDB" "docs/bridges/instantdb.md" => |_| bridges::page("instantdb");
     "postgrest" "Bridge: PostgREST, Neon" "docs/bridges/postgrest.md" => |_| bridges::page("postgrest");
     "hasura" "Bridge: Hasura, Nhost" "docs/bridges/hasura.md" => |_| bridges::page("hasura");
     "rabbitmq" "Bridge: RabbitMQ" "docs/bridges/rabbitmq.md" => |_| bridges::page("rabbitmq");
@@ -122,6 +126,7 @@ guides! {
     "livekit" "Bridge: LiveKit" "docs/bridges/livekit.md" => |_| bridges::page("livekit");
     "stream" "Bridge: Stream" "docs/bridges/stream.md" => |_| bridges::page("stream");
     "ably" "Bridge: Ably" "docs/bridges/ably.md" => |_| bridges::page("ably");
+    "pusher" "Bridge: Pusher Channels" "docs/bridges/pusher.md" => |_| bridges::page("pusher");
     "centrifugo" "Bridge: Centrifugo" "docs/bridges/centrifugo.md" => |_| bridges::page("centrifugo");
     "mercure" "Bridge: Mercure" "docs/bridges/mercure.md" => |_| bridges::page("mercure");
     "aws" "Bridge: AWS" "docs/bridges/aws.md" => |_| bridges::page("aws");
@@ -141,6 +146,8 @@ guides! {
     "administration"      "Operations: administration"   "docs/operations/administration.md";
     "network"             "Operations: TLS and network"  "docs/operations/network.md";
     "database"            "Operations: database"         "docs/operations/database.md";
+    "webhooks"            "Operations: webhooks"         "docs/operations/webhooks.md";
+    "import-export"       "Operations: import, export"   "docs/operations/import-export.md";
     "key-rotation"        "Operations: key rotation"     "docs/operations/key-rotation.md";
     "backup"              "Operations: backup"           "docs/operations/backup.md";
     "replicas"            "Operations: replicas"         "docs/operations/replicas.md";
@@ -150,9 +157,11 @@ guides! {
     "passmint"            "Configuration: an example"    "docs/examples/passmint.toml";
     "commands"            "Commands"                     "docs/reference/commands.md";
     "audit-events"        "Audit events"                 "docs/reference/audit-events.md" => |_| events();
+    "import-format"       "Import and export format"     "docs/reference/import-format.md";
     "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
     "specs"               "Specifications"               "docs/reference/specs.md";
     "conformance"         "Conformance"                  "docs/reference/conformance.md";
+    "seed-table"          "Behaviours asked for"         "docs/reference/seed-table.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
 }
 
@@ -178,7 +187,7 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
         title: other.title.to_owned(),
         current: other.name == name,
     });
-    let rendered = rendered(guide, &site.public_url);
+    let rendered = rendered(guide, site.public_url.as_str());
     let view = DocPage {
         frame: site.frame(request, None, Boot::default()),
         title: guide.title.to_owned(),

@@ -281,7 +281,7 @@ impl Rooms {
         carried: &Carried,
     ) -> Result<HttpResponse, Failure> {
         let app = AppChip { name: host.name.clone(), host: host.origin.host().to_owned() };
-        let introduction = Introduction { next: Some(carried.path()), app: Some(app), email: String::new() };
+        let introduction = Introduction { next: Some(carried.path()), app: Some(app), ..Introduction::default() };
         sign_in::show(request, &self.site, &self.guard, &self.ceremonies, (&self.limits, caller), introduction).await
     }
 
@@ -297,8 +297,8 @@ impl Rooms {
             frame: self.site.frame(request, Some(identity), boot),
             account: account_card(&identity.user),
             reason: Reason::Continue,
-            expired: false,
             has_passkey: !passkeys.is_empty(),
+            another: None,
             cancel: "/account".to_owned(),
         };
         Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::OK)

@@ -24,9 +24,9 @@ pub mod well_known;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
-use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, LOCATION};
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use askama::Template;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -34,7 +34,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::account::guards::{Guard, Identity};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PublicUrl, SignUpAsks};
 use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 use crate::domain::user::{User, anonymous_label};
@@ -43,18 +43,20 @@ use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 use crate::web::headers::page_policy;
+use crate::web::origin::another_name;
 use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
 use crate::web::pages::scopes::{AppIdentity, Trust};
-use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, Theme, messages};
+use crate::web::pages::sign_in::{Asked, SignUp};
+use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, messages};
 
 /// What all pages share.
 pub struct Site {
     realm: String,
-    public_url: String,
+    public_url: PublicUrl,
     public_host: String,
     docs: Option<String>,
     quick_start: bool,
-    allow_sign_up: bool,
+    sign_up: SignUp,
     clock: Clock,
     csrf: hmac::Key,
     notes: logout::Notes,
@@ -66,8 +68,9 @@ const QUICK_START: &str = crate::config::QUICK_START;
 impl Site {
     /// From the configuration.
     pub fn new(config: &Config, clock: &Clock, keys: &Arc<Keys>) -> Self {
-        let public_url = config.issuer().to_owned();
-        let public_host = public_url.split_once("://").map_or(public_url.as_str(), |(_, host)| host).to_owned();
+        let public_url = config.server.public_url.clone();
+        let public_host = public_url.as_str();
+        let public_host = public_host.split_once("://").map_or(public_host, |(_, host)| host).to_owned();
         Self {
             realm: config.server.realm.clone(),
             public_host,
@@ -79,7 +82,7 @@ impl Site {
                 .filter(|address| config.is_localhost() && address.ip().is_loopback())
                 .map(|address| format!("http://localhost:{}/docs", address.port())),
             quick_start: config.client(QUICK_START).is_some(),
-            allow_sign_up: config.server.allow_sign_up,
+            sign_up: if config.server.allow_sign_up { open(config.server.sign_up_asks) } else { SignUp::Closed },
             clock: clock.clone(),
             csrf: hmac::Key::new(hmac::HMAC_SHA256, &keys.derive("csrf")),
             notes: logout::Notes::new(&keys.derive("signed-out-note")),
@@ -98,7 +101,6 @@ impl Site {
         footer.extend(self.docs.clone().map(FooterLink::Docs));
         Frame {
             locale: messages::choose(tags),
-            theme: Theme::Auto,
             realm: self.realm.clone(),
             public_host: self.public_host.clone(),
             nonce: fresh_nonce(),
@@ -176,11 +178,23 @@ impl Site {
         response
     }
 
-    /// The address to use instead, when the page was opened under another name (127.0.0.1 for localhost, say).
+    /// The address to use instead, where it is certain that the page was opened under another name (127.0.0.1 for
+    /// localhost, say). Elsewhere the page's module says so, once the browser refuses.
     fn right_address(&self, request: &HttpRequest) -> Option<String> {
-        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok())?;
-        (host != self.public_host).then(|| format!("{}{}", self.public_url, request.path()))
+        another_name(request.headers(), self.public_url.as_str())
+            .map(|_| format!("{}{}", self.public_url, request.path()))
     }
+}
+
+/// What the form for new people asks for, as the operator chose it.
+const fn open(asks: SignUpAsks) -> SignUp {
+    let (name, email) = match asks {
+        SignUpAsks::Nothing => (false, false),
+        SignUpAsks::Name => (true, false),
+        SignUpAsks::Email => (false, true),
+        SignUpAsks::NameAndEmail => (true, true),
+    };
+    SignUp::Open(Asked { name, email })
 }
 
 /// The request's id, as it is in the log.
@@ -244,10 +258,18 @@ fn next_of(request: &HttpRequest) -> Option<String> {
     is_own_path(&next).then(|| next.into_owned())
 }
 
+/// Whether a browser that is given this stays with us: nothing in it is taken for a host, also once dot segments are
+/// resolved (`/.//evil.example`).
 fn is_own_path(path: &str) -> bool {
     let plain =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
-    path.len() <= 512 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
+    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    let hierarchy = path.split('?').next().unwrap_or_default();
+    path.len() <= 512
+        && path.starts_with('/')
+        && path.bytes().all(plain)
+        && !hierarchy.contains("//")
+        && !hierarchy.split('/').any(dots)
 }
 
 /// The banner that an address asks for: a code, mapped through the catalogue, never echoed.
@@ -269,13 +291,19 @@ mod tests {
 
     #[test]
     fn only_plain_paths_of_ours_are_followed() {
-        for path in ["/", "/account", "/account/passkeys/1f/remove", "/a?b=c&d=%20"] {
+        for path in ["/", "/account", "/account/passkeys/1f/remove", "/a?b=c&d=%20", "/docs/a.b", "/a?b=//c/../d"] {
             assert!(is_own_path(path), "{path}");
         }
         for path in [
             "",
             "account",
             "//evil.example",
+            "/.//evil.example",
+            "/%2e//evil.example",
+            "/..//evil.example",
+            "/a/..//evil.example",
+            "/a/%2E%2e/b",
+            "/a//b",
             "/\\evil.example",
             "https://evil.example",
             "/a\nb",

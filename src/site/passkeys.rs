@@ -1,4 +1,4 @@
-//! One's passkeys: the list, renaming, removing.
+//! One's passkeys: the list, renaming, removing, resuming.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,7 +16,7 @@ use crate::storage::credentials::StoredPasskey;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
-use crate::web::pages::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
+use crate::web::pages::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename, Resume};
 use crate::web::pages::{Boot, PageKind};
 
 /// The list, and adding.
@@ -55,7 +55,6 @@ fn card(passkey: &StoredPasskey, current: Option<PasskeyId>) -> PasskeyCard {
         },
         created: passkey.created_at,
         last_used: passkey.last_used_at,
-        last_used_from: None,
         current: current == Some(passkey.id),
         suspended: passkey.suspended_at.is_some(),
     }
@@ -184,6 +183,59 @@ pub async fn remove(
         site.require_csrf(&identity, &form.0)?;
         let removed = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await;
         confirmed(removed.map(drop), "/account/passkeys?done=passkey-removed", &request)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// The page that asks before a paused passkey is used again. The session must stand on another passkey: whoever holds a copy
+/// of the paused one could open this page with it.
+pub async fn resume_form(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    id: web::Path<String>,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        let passkey = room.passkey_of(identity.user.id, parse_id(&id)?).await?;
+        if passkey.suspended_at.is_none() {
+            return Ok(see_other("/account/passkeys"));
+        }
+        if identity.session.passkey == Some(passkey.id) {
+            return Ok(see_other(&with_next("/confirm", request.path())));
+        }
+        if let Some(confirm) = needs_confirming(&room, &identity, &request) {
+            return Ok(confirm);
+        }
+        let frame = site.frame(&request, Some(&identity), Boot::default());
+        let view = Resume { frame, id: passkey.id, name: passkey.name };
+        Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
+    }
+    .await;
+    site.answer(&request, result)
+}
+
+/// Resumes.
+pub async fn resume(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    guard: web::Data<Guard>,
+    room: Room,
+    caller: Caller,
+    id: web::Path<String>,
+    form: PageForm,
+) -> HttpResponse {
+    let result = async {
+        let identity = require_identity(&request, &guard).await?;
+        site.require_csrf(&identity, &form.0)?;
+        let passkey = room.passkey_of(identity.user.id, parse_id(&id)?).await?;
+        if passkey.suspended_at.is_none() {
+            return Ok(see_other("/account/passkeys"));
+        }
+        let resumed = room.change(&identity.session, passkey.id, Change::Resume, &caller.provenance).await;
+        confirmed(resumed.map(drop), "/account/passkeys?done=passkey-resumed", &request)
     }
     .await;
     site.answer(&request, result)

@@ -15,7 +15,7 @@ use crate::web::error::Failure;
 use crate::web::form::PageForm;
 use crate::web::limits::{Class, Limits};
 use crate::web::pages::confirm::{Confirm, Reason};
-use crate::web::pages::sign_in::{AppChip, Scriptless, SignIn, SignUp};
+use crate::web::pages::sign_in::{AppChip, Scriptless, SignIn};
 use crate::web::pages::{Armed, Boot, PageKind};
 
 /// The page with the one button. Somebody signed in is sent on.
@@ -55,6 +55,8 @@ pub(super) struct Introduction {
     pub(super) app: Option<AppChip>,
     /// What the e-mail field begins with.
     pub(super) email: String,
+    /// Where somebody goes who will not sign in: back to the app, by a path of ours.
+    pub(super) cancel: Option<String>,
 }
 
 /// The page itself, for whoever is to sign in.
@@ -66,7 +68,7 @@ pub(super) async fn show(
     (limits, caller): (&Limits, &Caller),
     introduction: Introduction,
 ) -> Result<HttpResponse, Failure> {
-    let Introduction { next, app, email } = introduction;
+    let Introduction { next, app, email, cancel } = introduction;
     let right_address = site.right_address(request);
     let mut browser = None;
     let mut armed = None;
@@ -91,7 +93,7 @@ pub(super) async fn show(
         browser = Some(bound);
     }
     let boot = Boot { page: PageKind::SignIn, next, armed, signals: Vec::new() };
-    let view = SignIn { app, ..view(site, request, boot, right_address, email, false) };
+    let view = SignIn { app, cancel, ..view(site, request, boot, right_address, email, false) };
     let response = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)?;
     Ok(match browser.filter(|browser| browser.is_new) {
         Some(browser) => with_cookie(response, &guard.cookies.set_pre_session(&browser.token)),
@@ -114,9 +116,9 @@ fn view(
         bad_email,
         right_address,
         passkeys: true,
-        sign_up: if site.allow_sign_up { SignUp::Open } else { SignUp::Closed },
+        sign_up: site.sign_up,
         ways: Vec::new(),
-        contact: None,
+        cancel: None,
     }
 }
 
@@ -154,20 +156,24 @@ async fn confirm_page(request: &HttpRequest, site: &Site, guard: &Guard, room: &
     let identity = require_identity(request, guard).await?;
     let (passkeys, _) = room.passkeys_of(&identity.user).await?;
     let next = next_of(request).unwrap_or_else(|| "/account".to_owned());
-    let being_removed = passkeys.iter().find(|passkey| next == format!("/account/passkeys/{}/remove", passkey.id));
-    let reason = match being_removed {
-        Some(passkey) => Reason::RemovePasskey(passkey.name.clone()),
-        None if next == "/account/passkeys" => Reason::AddPasskey,
-        None if next == "/account/sessions" => Reason::SignOutOthers,
-        None => Reason::Continue,
+    let leads_to = |what: &str| {
+        let passkey = passkeys.iter().find(|passkey| next == format!("/account/passkeys/{}/{what}", passkey.id));
+        passkey.map(|passkey| passkey.name.clone())
+    };
+    let reason = match (leads_to("remove"), leads_to("resume")) {
+        (Some(name), _) => Reason::RemovePasskey(name),
+        (_, Some(name)) => Reason::ResumePasskey(name),
+        _ if next == "/account/passkeys" => Reason::AddPasskey,
+        _ if next == "/account/sessions" => Reason::SignOutOthers,
+        _ => Reason::Continue,
     };
     let boot = Boot { page: PageKind::StepUp, next: Some(next), ..Boot::default() };
     let view = Confirm {
         frame: site.frame(request, Some(&identity), boot),
         account: super::account_card(&identity.user),
         reason,
-        expired: false,
         has_passkey: !passkeys.is_empty(),
+        another: None,
         cancel: "/account".to_owned(),
     };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)

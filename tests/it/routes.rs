@@ -187,6 +187,8 @@ const ROWS: &[Row] = &[
     row("POST /account/passkeys/{id}/rename",        Form("name=New"), ["-",                  "-",                      "-",                      "303 /account/passkeys?done=passkey-renamed", "404 page"]),
     row("GET /account/passkeys/{id}/remove",         Nothing,         ["-",                   "-",                      "-",                      "200 page",               "404 page"]),
     row("POST /account/passkeys/{id}/remove",        Form(""),        ["-",                   "-",                      "-",                      "400 page",               "404 page"]),
+    row("GET /account/passkeys/{id}/resume",         Nothing,         ["-",                   "-",                      "-",                      "303 /account/passkeys",  "404 page"]),
+    row("POST /account/passkeys/{id}/resume",        Form(""),        ["-",                   "-",                      "-",                      "303 /account/passkeys",  "404 page"]),
     row("GET /device",                               Nothing,         ["-",                   "-",                      "-",                      "200 page",               ""]),
     row("POST /device",                              Form("user_code=BCDF-GHJK"), ["-",       "-",                      "-",                      "422 page",               ""]),
     row("GET /device/review",                        Nothing,         ["-",                   "-",                      "-",                      "303 /device",            ""]),

@@ -23,7 +23,9 @@ pub fn errors() -> String {
          the form of RFC 6749 §5.2. Every answer carries `X-Request-Id`; quote it when you ask for help.\n\nPrograms decide \
          by `code` (or `error`), never by the words of `title` and `detail`, which may change. A refusal of a ceremony that \
          only an attacker can bring about is always `verification_failed`, with the same words; the reason is in the audit \
-         trail and in the log, under the request's id."
+         trail and in the log, under the request's id.\n\nSome answers have a member `reason` beside `code`, for programs too: \
+         with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group` (the client is for the members of \
+         groups), and it is told only to somebody who has proven the passkey."
     );
     for kind in Kind::ALL {
         let _ = writeln!(

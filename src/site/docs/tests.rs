@@ -114,6 +114,15 @@ fn every_page_can_be_reached_from_the_map() {
     }
 }
 
+#[test]
+fn every_page_for_users_is_served() {
+    let served: HashSet<&str> = GUIDES.iter().map(|guide| guide.path).collect();
+    let for_developers = |page: &str| page.starts_with("docs/development/") || page.starts_with("docs/decisions/");
+    for page in files("docs", ".md").iter().filter(|page| !for_developers(page)) {
+        assert!(served.contains(page.as_str()), "{page} has no line in GUIDES, src/site/docs.rs");
+    }
+}
+
 /// The blocks of configuration on one page are one file, as its reader would write it.
 #[test]
 fn every_configuration_on_a_page_is_understood() {

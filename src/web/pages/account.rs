@@ -70,6 +70,8 @@ pub enum Done {
     PasskeyRenamed,
     /// `passkey-removed`.
     PasskeyRemoved,
+    /// `passkey-resumed`.
+    PasskeyResumed,
     /// `session-ended`.
     SessionEnded,
     /// `others-ended`.
@@ -82,10 +84,11 @@ pub enum Done {
 
 impl Done {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PasskeyAdded,
         Self::PasskeyRenamed,
         Self::PasskeyRemoved,
+        Self::PasskeyResumed,
         Self::SessionEnded,
         Self::OthersEnded,
         Self::AppRemoved,
@@ -98,6 +101,7 @@ impl Done {
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRenamed => "passkey-renamed",
             Self::PasskeyRemoved => "passkey-removed",
+            Self::PasskeyResumed => "passkey-resumed",
             Self::SessionEnded => "session-ended",
             Self::OthersEnded => "others-ended",
             Self::AppRemoved => "app-removed",
@@ -116,6 +120,7 @@ impl Done {
             Self::PasskeyAdded => t.done_passkey_added,
             Self::PasskeyRenamed => t.done_passkey_renamed,
             Self::PasskeyRemoved => t.done_passkey_removed,
+            Self::PasskeyResumed => t.done_passkey_resumed,
             Self::SessionEnded => t.done_session_ended,
             Self::OthersEnded => t.done_others_ended,
             Self::AppRemoved => t.done_app_removed,
@@ -221,6 +226,8 @@ pub enum Happened {
     PasskeyRemoved,
     /// A passkey was suspended.
     PasskeyPaused,
+    /// The suspension of a passkey was lifted.
+    PasskeyResumed,
     /// Another session was ended.
     SessionEnded,
     /// Tokens or a custom token were issued.
@@ -247,7 +254,7 @@ impl Happened {
             Self::SignInRefused | Self::PasskeyPaused => "warning",
             Self::SignedOut | Self::SessionEnded => "sign-out",
             Self::Confirmed | Self::Signed => "shield",
-            Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved => "passkey",
+            Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved | Self::PasskeyResumed => "passkey",
             Self::TokensIssued | Self::AppActed => "code",
             Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
             Self::Other => "person",
@@ -266,6 +273,7 @@ impl Happened {
             Self::PasskeyRenamed => t.did_rename_passkey,
             Self::PasskeyRemoved => t.did_remove_passkey,
             Self::PasskeyPaused => t.did_pause_passkey,
+            Self::PasskeyResumed => t.did_resume_passkey,
             Self::SessionEnded => t.did_end_session,
             Self::TokensIssued => t.did_issue_tokens,
             Self::DeviceAllowed => t.did_allow_device,

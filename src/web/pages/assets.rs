@@ -1,13 +1,17 @@
 //! The files that the pages load: one stylesheet, one icon sprite, the ES module of every page, and one for pages of actions.
 //!
-//! They are compiled in. Their names carry a hash of their content, so they may be cached for ever (`immutable`), and a
+//! They are compiled in, and packed once at the first request of a browser that unpacks gzip. Their names carry a hash of their content, so they may be cached for ever (`immutable`), and a
 //! page from before an upgrade gets a 404 for its old name rather than a file that does not fit it. To add one: a line in
 //! `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
 
+use std::io::Write as _;
 use std::sync::LazyLock;
 
-use actix_web::ResponseError as _;
+use actix_web::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, VARY};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use aws_lc_rs::digest::{SHA256, digest};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::domain::text::hex;
 use crate::web::error::{Failure, Kind, Problem};
@@ -15,14 +19,16 @@ use crate::web::error::{Failure, Kind, Problem};
 /// Where the files are served: `GET /assets/{name}`.
 pub const PREFIX: &str = "/assets/";
 
-/// What to send as `Cache-Control` with a found asset.
-pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+/// What is sent as `Cache-Control` with a found asset.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// One file, ready to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
     /// The content.
     pub bytes: &'static [u8],
+    /// The same, packed (RFC 1952).
+    pub gzip: &'static [u8],
     /// The `Content-Type`.
     pub content_type: &'static str,
     /// A strong entity tag, with its quotes.
@@ -50,14 +56,14 @@ struct Named {
 
 static ASSETS: LazyLock<[Named; 4]> = LazyLock::new(|| {
     const SCRIPT: &str = "text/javascript; charset=utf-8";
-    let module = named("passkey", "js", SCRIPT, include_bytes!("assets/passkey.js"));
+    let module = named("passkey", "js", SCRIPT, without_comments(include_str!("assets/passkey.js")));
     // A module imports another by its file's name here, and by the name with the hash once it is served.
-    let action: &'static str = include_str!("assets/action.js").replace("./passkey.js", module.url).leak();
+    let action = without_comments(include_str!("assets/action.js")).replace("./passkey.js", module.url);
     [
-        named("app", "css", "text/css; charset=utf-8", include_bytes!("assets/app.css")),
+        named("app", "css", "text/css; charset=utf-8", include_str!("assets/app.css").to_owned()),
         module,
-        named("icons", "svg", "image/svg+xml", include_bytes!("assets/icons.svg")),
-        named("action", "js", SCRIPT, action.as_bytes()),
+        named("icons", "svg", "image/svg+xml", include_str!("assets/icons.svg").to_owned()),
+        named("action", "js", SCRIPT, action),
     ]
 });
 
@@ -68,12 +74,34 @@ static URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
     action: ASSETS[3].url,
 });
 
-/// Leaks three short strings, once in the life of the process: they are needed until its end.
-fn named(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Named {
+/// A script without what only its readers need: indentation, empty lines and lines that are a comment. No text of a script
+/// may reach over several lines.
+fn without_comments(script: &str) -> String {
+    script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).fold(
+        String::new(),
+        |mut all, line| {
+            all.push_str(line);
+            all.push('\n');
+            all
+        },
+    )
+}
+
+/// Leaks the file and its names, once in the life of the process: they are needed until its end.
+fn named(stem: &str, extension: &str, content_type: &'static str, text: String) -> Named {
+    let text: &'static str = text.leak();
+    let bytes = text.as_bytes();
     let hash = hex(&digest(&SHA256, bytes).as_ref()[..6]);
     let url: &'static str = format!("{PREFIX}{stem}.{hash}.{extension}").leak();
     let etag: &'static str = format!("\"{hash}\"").leak();
-    Named { name: &url[PREFIX.len()..], url, asset: Asset { bytes, content_type, etag } }
+    let gzip: &'static [u8] = packed(bytes).unwrap_or_default().leak();
+    Named { name: &url[PREFIX.len()..], url, asset: Asset { bytes, gzip, content_type, etag } }
+}
+
+fn packed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 /// The addresses of all assets.
@@ -86,21 +114,39 @@ pub fn find(name: &str) -> Option<Asset> {
     ASSETS.iter().find(|named| named.name == name).map(|named| named.asset)
 }
 
-/// Serves an asset.
-pub async fn serve(name: actix_web::web::Path<String>) -> actix_web::HttpResponse {
-    match find(&name) {
-        Some(asset) => actix_web::HttpResponse::Ok()
-            .content_type(asset.content_type)
-            .insert_header(("cache-control", CACHE_CONTROL))
-            .insert_header(("etag", asset.etag))
-            .body(asset.bytes),
-        None => Problem(Failure::new(Kind::NotFound, "There is no such file, or it is of another version."))
-            .error_response(),
+/// Serves an asset, packed for whoever unpacks it.
+pub async fn serve(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let Some(asset) = find(&name) else {
+        let failure = Failure::new(Kind::NotFound, "There is no such file, or it is of another version.");
+        return Problem(failure).error_response();
+    };
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(asset.content_type)
+        .insert_header((CACHE_CONTROL, FOR_EVER))
+        .insert_header((VARY, "Accept-Encoding"));
+    if asset.gzip.is_empty() || !takes_gzip(request.headers()) {
+        return response.insert_header((ETAG, asset.etag)).body(asset.bytes);
     }
+    // Other bytes want another strong tag (RFC 9110 §8.8.3).
+    let etag = asset.etag.replacen('"', "\"z", 1);
+    response.insert_header((ETAG, etag)).insert_header((CONTENT_ENCODING, "gzip")).body(asset.gzip)
+}
+
+/// Whether gzip is named without being refused (RFC 9110 §12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    codings.flat_map(|text| text.split(',')).any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+        let weight = weight.trim().trim_start_matches("q=").trim_end_matches(['0', '.']);
+        name.trim().eq_ignore_ascii_case("gzip") && (!weight.is_empty() || !one.contains(';'))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -119,12 +165,51 @@ mod tests {
         }
     }
 
-    /// `pages.md` §1.11, before compression.
+    #[test]
+    fn a_script_loses_what_only_its_readers_need() {
+        let script = "// Job.\n\n/** Doc. */\nconst a = 1; // one\n  if (a) {\n    // why\n    b(`x`);\n  }\n";
+        assert_eq!(without_comments(script), "/** Doc. */\nconst a = 1; // one\nif (a) {\nb(`x`);\n}\n");
+        for text in [include_str!("assets/passkey.js"), include_str!("assets/action.js")] {
+            for line in text.lines() {
+                assert_eq!(line.matches('`').count() % 2, 0, "a text over several lines: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_whoever_takes_it() {
+        for (accepted, packed) in [
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.8", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("gzip; q=1", true),
+            ("identity", false),
+            ("x-gzip", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, accepted.parse().unwrap());
+            assert_eq!(takes_gzip(&headers), packed, "{accepted}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_is_packed_is_the_file() {
+        for named in ASSETS.iter() {
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(named.asset.gzip).read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, named.asset.bytes, "{}", named.name);
+        }
+    }
+
+    /// `pages.md` §1.11, as they are sent.
     #[test]
     fn the_files_stay_small() {
-        for (file, limit) in [("app.css", 24), ("passkey.js", 24), ("icons.svg", 6), ("action.js", 4)] {
+        for (file, limit) in [("app.css", 6), ("passkey.js", 8), ("icons.svg", 4), ("action.js", 1)] {
             let named = ASSETS.iter().find(|named| file.starts_with(named.name.split('.').next().unwrap())).unwrap();
-            let size = named.asset.bytes.len();
+            let size = named.asset.gzip.len();
             assert!(size <= limit * 1024, "{file} has {size} bytes, more than {limit} KiB");
         }
     }

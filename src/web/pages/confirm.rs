@@ -12,6 +12,8 @@ pub enum Reason {
     AddPasskey,
     /// Removing the passkey of this name.
     RemovePasskey(String),
+    /// Using the paused passkey of this name again. Another one must confirm it.
+    ResumePasskey(String),
     /// Signing out every other session.
     SignOutOthers,
     /// Something else that wants a fresh verification.
@@ -23,6 +25,7 @@ impl Reason {
         match self {
             Self::AddPasskey => Html::trusted(t.confirm_add_passkey.to_owned()),
             Self::RemovePasskey(name) => t.confirm_remove_passkey(name),
+            Self::ResumePasskey(name) => t.confirm_resume_passkey(name),
             Self::SignOutOthers => Html::trusted(t.confirm_sign_out_others.to_owned()),
             Self::Continue => Html::trusted(t.confirm_continue.to_owned()),
         }
@@ -39,10 +42,10 @@ pub struct Confirm {
     pub account: AccountCard,
     /// What for.
     pub reason: Reason,
-    /// An earlier confirmation ran out before it was used.
-    pub expired: bool,
     /// Whether the account has a passkey to confirm with.
     pub has_passkey: bool,
+    /// Where "Use another account" leads, when an app asks: a path of ours.
+    pub another: Option<String>,
     /// Where Cancel leads: a path on our origin.
     pub cancel: String,
 }

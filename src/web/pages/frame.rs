@@ -13,15 +13,14 @@ use crate::clock::Time;
 pub struct Frame {
     /// The language of the page.
     pub locale: Locale,
-    /// The colour scheme that this browser chose, if it did (a cookie).
-    pub theme: Theme,
     /// The name of this installation as people know it.
     pub realm: String,
     /// Host (and port, when unusual) of our own public address, shown in the footer.
     pub public_host: String,
     /// The nonce of this answer's content security policy.
     pub nonce: String,
-    /// The synchroniser token for forms and for the module's `X-CSRF-Token` header.
+    /// The synchroniser token for forms. The module repeats it in `X-CSRF-Token`, where nothing depends on it: a request in
+    /// JSON counts by where its browser says it comes from.
     pub csrf: Option<String>,
     /// Who is signed in, if anybody.
     pub signed_in: Option<AccountCard>,
@@ -31,18 +30,6 @@ pub struct Frame {
     pub now: Time,
     /// What the page module is told.
     pub boot: Boot,
-}
-
-/// A forced colour scheme.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Theme {
-    /// The device decides.
-    #[default]
-    Auto,
-    /// Always light.
-    Light,
-    /// Always dark.
-    Dark,
 }
 
 /// A person, as their own pages show them.
@@ -158,15 +145,6 @@ impl Frame {
     /// The words of the page's language.
     pub fn t(&self) -> &'static Texts {
         self.locale.texts
-    }
-
-    /// The value of `<html data-theme>`, when a scheme is forced.
-    pub fn forced_theme(&self) -> Option<&'static str> {
-        match self.theme {
-            Theme::Auto => None,
-            Theme::Light => Some("light"),
-            Theme::Dark => Some("dark"),
-        }
     }
 
     /// Addresses of the assets.

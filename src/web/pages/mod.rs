@@ -33,4 +33,4 @@ pub mod sign_in;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme};
+pub use frame::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind};

@@ -1,4 +1,4 @@
-//! A person's passkeys: the list, renaming, removing.
+//! A person's passkeys: the list, renaming, removing, resuming.
 
 use askama::Template;
 
@@ -58,8 +58,6 @@ pub struct PasskeyCard {
     pub created: Time,
     /// When it last signed in.
     pub last_used: Option<Time>,
-    /// Browser and place of the last use.
-    pub last_used_from: Option<String>,
     /// Whether this session was opened with it.
     pub current: bool,
     /// Whether it is suspended.
@@ -155,6 +153,26 @@ impl Remove {
 
     fn title(&self) -> &'static str {
         self.frame.t().remove_title
+    }
+}
+
+/// `GET /account/passkeys/{id}/resume`, of a paused passkey.
+#[derive(Clone, Debug, Template)]
+#[template(path = "resume.html")]
+pub struct Resume {
+    /// The frame; `csrf` and `signed_in` must be there.
+    pub frame: Frame,
+    /// The passkey.
+    pub id: PasskeyId,
+    /// Its name.
+    pub name: String,
+}
+
+impl Resume {
+    const SECTION: Section = Section::Passkeys;
+
+    fn title(&self) -> &'static str {
+        self.frame.t().resume_title
     }
 }
 

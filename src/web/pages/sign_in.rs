@@ -19,8 +19,17 @@ pub struct AppChip {
 pub enum SignUp {
     /// Nobody: the panel offers no creation.
     Closed,
-    /// Anybody; a small form asks for name and e-mail, both optional.
-    Open,
+    /// Anybody, by a small form.
+    Open(Asked),
+}
+
+/// The fields of the form for new people; each may be left empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// A name to show.
+    pub name: bool,
+    /// An e-mail address.
+    pub email: bool,
 }
 
 /// Another way to sign in, as the server's policy allows and orders it.
@@ -75,8 +84,8 @@ pub struct SignIn {
     pub sign_up: SignUp,
     /// Other ways, best first.
     pub ways: Vec<Way>,
-    /// Whom to ask: the operator's address or page.
-    pub contact: Option<String>,
+    /// Where somebody goes who will not sign in: back to `app`, by a path of ours.
+    pub cancel: Option<String>,
 }
 
 impl SignIn {

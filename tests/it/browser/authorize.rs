@@ -113,6 +113,42 @@ fn no_brings_the_person_back_without_anything() {
     desk.reads("h1", "Arrived");
 }
 
+/// Over plain HTTP: whoever will not sign in, or not make an account, goes back with `access_denied`.
+#[test]
+fn nobody_has_to_sign_in_to_get_back_to_the_app() {
+    let app = oidc::app();
+    let mut browser = app.browser();
+    for ask in [Ask::of("shop"), Ask::of("shop").with("prompt", "create")] {
+        let path = ask.send(&mut browser).waits();
+        let cancel = format!("{path}/cancel");
+        let page = browser.get(&path).expect(200).body;
+        assert!(page.contains(&format!("href=\"{cancel}\"")), "{page}");
+        assert!(page.contains("Cancel and return to <bdi>Shop</bdi>"), "{page}");
+        let back = browser.get(&cancel).back();
+        assert_eq!((back.error(), back.get("state")), ("access_denied", Some("the state")));
+        assert_eq!(browser.get(&path).status, 400, "it is answered");
+    }
+    assert!(!browser.get("/").expect(200).body.contains("Cancel and return"), "nobody sent them");
+}
+
+/// Over plain HTTP: an app wants a fresh sign-in, and somebody else sits there.
+#[test]
+fn who_is_asked_to_confirm_may_sign_in_as_somebody_else() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let (_, mut other) = app.person();
+    let path = Ask::of("house").with("prompt", "login").send(&mut browser).waits();
+    let another = format!("{path}/another");
+    let page = browser.get(&path).expect(200).body;
+    assert!(page.contains("data-ceremony=\"step-up\"") && page.contains(&format!("href=\"{another}\"")), "{page}");
+    let page = browser.get(&another).expect(200).body;
+    assert!(page.contains("data-ceremony=\"get\"") && page.contains(&format!("href=\"{path}/cancel\"")), "{page}");
+    app.advance(chrono::Duration::seconds(1));
+    browser.sign_in(&mut other).expect(200);
+    browser.get(&path).back().code();
+    assert!(!browser.get("/confirm").expect(200).body.contains("Use another account"), "only where an app asks");
+}
+
 /// OAuth 2.0 Form Post Response Mode, under a policy that lets the page's form go to that app alone.
 #[test]
 fn an_answer_by_form_posts_itself() {

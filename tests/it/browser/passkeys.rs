@@ -90,6 +90,67 @@ fn after_five_minutes_removing_wants_a_confirmation() {
     assert_eq!(app.events("session.stepped_up"), 1);
 }
 
+const PAUSE_THE_FIRST: &str = "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'
+     WHERE created_at = (SELECT min(created_at) FROM credentials)";
+
+#[test]
+fn a_paused_passkey_is_resumed_with_another_one() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let _key = desk.plug_in(Device::SecurityKey);
+    desk.prefers_the_key();
+    desk.goes_to(LIST);
+    desk.press("Use a security key instead");
+    desk.arrives_at("/account/passkeys?done=passkey-added");
+    app.sql(PAUSE_THE_FIRST);
+    desk.goes_to(LIST);
+    desk.reads(".chip-warn", "Paused for your safety");
+    desk.press("Resume");
+    desk.reads("h1", "Confirm it is you");
+    desk.reads(".lede", "Confirm with another passkey.");
+    desk.press("Confirm with a passkey");
+    desk.reads("h1", "Resume this passkey?");
+    desk.press("Resume passkey");
+    desk.arrives_at("/account/passkeys?done=passkey-resumed");
+    desk.reads(".notice-ok", "The passkey can sign you in again.");
+    assert!(!desk.sees(".chip-warn"));
+    desk.goes_to("/account/activity");
+    desk.reads(".log", "Passkey resumed");
+}
+
+/// The same over plain HTTP: whoever holds a copy of the paused passkey must not resume it.
+#[test]
+fn resuming_wants_a_fresh_proof_with_another_passkey() {
+    let app = TestApp::spawn();
+    let (mut browser, _) = app.person();
+    let mut second = app.passkey();
+    browser.add(&mut second).expect(200);
+    let listed = browser.get("/v1/passkeys").expect(200).json();
+    let id = listed["passkeys"][0]["id"].as_str().unwrap();
+    let (path, confirm) =
+        (format!("/account/passkeys/{id}/resume"), format!("/confirm?next=%2Faccount%2Fpasskeys%2F{id}%2Fresume"));
+    app.sql(PAUSE_THE_FIRST);
+    assert_eq!(browser.get(&path).expect(303).header("location"), Some(confirm.as_str()), "it is the paused one's");
+    let sessions = browser.get("/account/sessions").expect(200);
+    let posted = browser.submit(&sessions, &path, &[]).expect(303);
+    assert_eq!(posted.header("location"), Some(confirm.as_str()), "and so is the form");
+    assert!(browser.get(&confirm).expect(200).body.contains("To use the paused passkey"));
+
+    browser.step_up(&mut second).expect(200);
+    let page = browser.get(&path).expect(200);
+    assert!(page.body.contains("Resume passkey"), "{}", page.body);
+    app.advance(Duration::minutes(6));
+    let late = browser.submit(&page, &path, &[]).expect(303);
+    assert_eq!((late.header("location"), app.events("passkey.resumed")), (Some(confirm.as_str()), 0));
+
+    browser.step_up(&mut second).expect(200);
+    for (name, to) in [("once", "/account/passkeys?done=passkey-resumed"), ("again", LIST)] {
+        assert_eq!(browser.submit(&page, &path, &[]).expect(303).header("location"), Some(to), "{name}");
+    }
+    assert_eq!(app.events("passkey.resumed"), 1);
+    assert!(browser.get("/account/activity").expect(200).body.contains("Passkey resumed"));
+}
+
 #[test]
 fn after_five_minutes_adding_confirms_first_and_then_goes_on() {
     let app = TestApp::spawn();

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{BUTTON, Desk};
-use crate::support::TestApp;
+use crate::support::oidc::{self, Ask};
 use crate::support::webdriver::{Chromium, ENTER, SHIFT, TAB};
+use crate::support::{Options, TestApp};
 
 #[test]
 fn the_one_button_makes_an_account_and_later_signs_in() {
@@ -160,6 +161,67 @@ fn another_address_names_the_right_one() {
     browser.press(&format!("Open {}/ instead.", app.origin));
     browser.until("the right address", || (browser.url() == format!("{}/", app.origin)).then_some(()));
     assert!(!browser.sees(".notice-warn"));
+}
+
+/// What the sign-in page has when it can be used: forms, and a request for autofill.
+fn offers_sign_in(page: &str) -> bool {
+    page.contains("\"armed\":{") && !page.contains("<fieldset disabled>")
+}
+
+/// Proxies send the name that they know this server by, unless they are told otherwise.
+#[test]
+fn a_proxys_name_for_the_server_locks_nobody_out() {
+    let public_url = Some("https://id.example");
+    let app = TestApp::with(&Options { public_url, config: oidc::CLIENTS, ..Options::default() });
+    let mut browser = app.browser();
+    let asked = Ask::of("shop").send(&mut browser).waits();
+    for host in ["upstream:9000", "127.0.0.1:9000", "localhost", "id.example", "ID.example:443"] {
+        for path in ["/", asked.as_str()] {
+            let page = app.request("GET", path).header("Host", host).send().expect(200).body;
+            assert!(offers_sign_in(&page), "{host} {path}: {page}");
+        }
+    }
+}
+
+#[test]
+fn another_name_of_this_machine_is_told_the_right_one_unless_a_proxy_says_it() {
+    let app = TestApp::spawn();
+    let page = app.request("GET", "/").send().expect(200).body;
+    assert!(!offers_sign_in(&page) && page.contains(&format!("href=\"{}/\"", app.origin)), "{page}");
+    let right = app.origin.trim_start_matches("http://");
+    assert!(offers_sign_in(&app.request("GET", "/").header("Host", right).send().expect(200).body));
+
+    let settings = &[("trusted_proxies", "127.0.0.1")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    assert!(offers_sign_in(&app.request("GET", "/").send().expect(200).body));
+}
+
+#[test]
+fn the_form_for_new_people_asks_what_is_configured() {
+    for (settings, fields) in [
+        (&[("sign_up_asks", "nothing")][..], [false, false]),
+        (&[("sign_up_asks", "name")], [true, false]),
+        (&[("sign_up_asks", "email")], [false, true]),
+        (&[], [true, true]),
+    ] {
+        let app = TestApp::with(&Options { settings, ..Options::default() });
+        let host = app.origin.trim_start_matches("http://");
+        let page = app.request("GET", "/").header("Host", host).send().expect(200).body;
+        let shown = ["id=\"new-name\"", "id=\"new-email\""].map(|field| page.contains(field));
+        assert_eq!(shown, fields, "{settings:?}");
+    }
+}
+
+#[test]
+fn an_account_is_made_where_nothing_is_asked() {
+    let app = TestApp::with(&Options { settings: &[("sign_up_asks", "nothing")], ..Options::default() });
+    let desk = Desk::new(&app);
+    desk.type_into("#username", "ana@example.com");
+    desk.press(BUTTON);
+    desk.press("I am new: create a passkey");
+    desk.press("Create a passkey");
+    desk.arrives_at("/account");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name IS NULL AND email IS NULL"), 1);
 }
 
 #[test]

@@ -96,6 +96,41 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
     desk.press("Use another way");
 }
 
+/// `pages.md` §3, rows 25 and 29.
+#[test]
+fn a_refusal_after_a_good_passkey_says_what_was_refused() {
+    for (change, heading, cure) in [
+        ("UPDATE users SET status = 'disabled'", "This account is turned off", "Ask those who run this service"),
+        (
+            "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'",
+            "This passkey is paused for your safety",
+            "Sign in with another passkey, then resume this one in your account.",
+        ),
+    ] {
+        let app = TestApp::spawn();
+        let desk = at_the_prompt(&app);
+        app.sql(change);
+        refused(&desk, 403);
+        desk.touches();
+        desk.reads("#problem.fault h2", heading);
+        desk.reads("#problem", cure);
+    }
+}
+
+/// No page of ours is for groups alone, so the refusal of an app that is comes from between the browser and us.
+#[test]
+fn somebody_in_no_group_of_an_app_is_told_so() {
+    let app = TestApp::spawn();
+    let desk = at_the_prompt(&app);
+    let refuse = "const send = window.fetch; window.fetch = (path, request) => path.endsWith('/verify')
+        ? Promise.resolve(new Response(JSON.stringify({ code: 'sign_in_refused', reason: 'no_group' }), { status: 403 }))
+        : send(path, request);";
+    desk.script(refuse, &[]);
+    desk.touches();
+    desk.reads("#problem.fault h2", "This app is not for your account");
+    desk.reads("#problem", "It is for members of certain groups.");
+}
+
 #[test]
 fn a_network_that_is_gone_is_told_from_a_fault_of_ours() {
     let app = TestApp::spawn();

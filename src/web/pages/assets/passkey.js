@@ -40,11 +40,11 @@ function el(tag, text, className) {
   return node;
 }
 
-/** A path on our own origin, or nothing. */
+/** The address of a path on our own origin, or nothing. Whole: the path of `/.//x` alone would be another host's address. */
 function ownPath(path) {
   if (typeof path !== "string" || !path.startsWith("/")) return undefined;
   const url = new URL(path, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search + url.hash : undefined;
+  return url.origin === location.origin ? url.href : undefined;
 }
 
 function leave(path) {
@@ -87,11 +87,10 @@ async function api(method, path, body, anonymous, more) {
 function parse(kind, json) {
   const native = kind === "get" ? Key.parseRequestOptionsFromJSON : Key.parseCreationOptionsFromJSON;
   if (native) return native.call(Key, json);
-  const ids = (list) => list?.map((item) => ({ ...item, id: bytes(item.id) }));
   const options = { ...json, challenge: bytes(json.challenge) };
   if (json.user) options.user = { ...json.user, id: bytes(json.user.id) };
-  if (json.allowCredentials) options.allowCredentials = ids(json.allowCredentials);
-  if (json.excludeCredentials) options.excludeCredentials = ids(json.excludeCredentials);
+  for (const name of ["allowCredentials", "excludeCredentials"])
+    if (json[name]) options[name] = json[name].map((item) => ({ ...item, id: bytes(item.id) }));
   return options;
 }
 
@@ -173,23 +172,25 @@ const BY_NAME = {
 const BY_CODE = {
   offline: "offline", unsupported: "noPasskeys", busy: "busy", passkey_unknown: "unknown", no_passkey_yet: "noneYet",
   ceremony_expired_or_used: "expired", wrong_origin: "address", verification_failed: "failed",
-  user_verification_missing: "unlock", sign_in_refused: "refused", sign_in_denied: "denied", credential_exists: "inUse",
+  user_verification_missing: "unlock", sign_in_refused: "denied", sign_in_denied: "denied", credential_exists: "inUse",
   too_many_passkeys: "tooMany", last_sign_in_method: "lastWay", rate_limited: "limited", unavailable: "unavailable",
   csrf: "stale", not_signed_in: "signedOut", running: "otherPrompt", not_found: "stale",
 };
+const BY_REASON = { account_disabled: "turnedOff", passkey_paused: "paused", no_group: "noGroup" };
 const BY_FIELD = { email: "badEmail", name: "badName" };
 const FIELDS = { badEmail: "[type=email]", badName: "[name=name]" };
 const ACTIONS = {
   closed: ["newHere", "again", "otherDevice"], notSaved: ["again", "somewhereElse", "notNow"],
   view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere", "otherWay"], badEmail: [], badName: [],
   keyOld: ["somewhereElse"], noPasskeys: ["otherWay"], unknown: ["otherWay"], noneYet: ["otherWay"], busy: [],
-  refused: ["otherWay"], denied: [], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
+  turnedOff: [], paused: ["otherWay"], noGroup: [], denied: [], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
   stale: ["reload"], signedOut: ["signIn"], unlock: ["again"], expired: ["again"], otherPrompt: ["again"],
 };
 const NEUTRAL = ["closed", "notSaved", "haveOne", "expired", "busy", "otherPrompt", "noneYet"];
 
 function rowOf(error) {
-  if (error instanceof Refusal) return BY_FIELD[error.body.field] ?? BY_CODE[error.code] ?? "device";
+  if (error instanceof Refusal)
+    return BY_FIELD[error.body.field] ?? BY_REASON[error.body.reason] ?? BY_CODE[error.code] ?? "device";
   if (error.name === "NotAllowedError" && error.fast && error.who === "get") return "view";
   if (error.name === "NotAllowedError" || error.name === "AbortError") return error.who === "create" ? "notSaved" : "closed";
   return BY_NAME[error.name] ?? "device";
@@ -212,14 +213,14 @@ function wordsOf(row, error) {
 function doing(action, goTo) {
   const other = byId("other");
   switch (action) {
-    case "again": return again;
-    case "newHere": return boot.page === "developer" ? () => devCreate() : byId("new") && openNew;
+    case "again":
+    case "createAnother": return again;
+    case "newHere": return boot.page === "developer" ? devCreate : byId("new") && openNew;
     case "otherDevice":
       if (caps.immediate && running?.form) return () => press(running.form, { plain: true, button: running.button });
       // falls through
     case "otherWay": return other && (() => { other.open = true; other.querySelector("summary").focus(); });
     case "somewhereElse": return boot.page === "passkeys" && (() => press(running.form, { button: running.form.querySelector('[value="security-key"]') }));
-    case "createAnother": return again;
     case "notNow": return () => problem.replaceChildren();
     case "copyLink": return () => copy(location.href);
     case "openBrowser": return location.href;
@@ -427,7 +428,7 @@ function openNew() {
   const section = byId("new");
   section.hidden = false;
   const email = byId("new-email");
-  if (!email.value) email.value = field?.value ?? "";
+  if (email && !email.value) email.value = field?.value ?? "";
   problem.replaceChildren();
   byId("new-title").focus();
   section.scrollIntoView({ block: "nearest" });
@@ -569,8 +570,7 @@ function wire() {
   document.addEventListener("visibilitychange", refresh);
   addEventListener("pagehide", () => {
     gen++;
-    pending && (pending.ours = true);
-    pending?.controller.abort();
+    preempt();
   });
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;

@@ -14,10 +14,10 @@ use super::super::enrol::Enrol;
 use super::super::error::{ErrorPage, Kind};
 use super::super::links::{Link, LinkDone, LinkProblem, LinkRefused, LinkStart};
 use super::super::logout::SignedOut;
-use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename};
+use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename, Resume};
 use super::super::scopes::{AppIdentity, Trust};
-use super::super::sign_in::{AppChip, Scriptless, SignIn, SignUp, Way};
-use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, Theme, messages};
+use super::super::sign_in::{AppChip, Asked, Scriptless, SignIn, SignUp, Way};
+use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, messages};
 use crate::clock::Time;
 use crate::domain::id::Id;
 
@@ -32,7 +32,6 @@ pub(super) fn now() -> Time {
 pub(in crate::web::pages) fn frame() -> Frame {
     Frame {
         locale: messages::ENGLISH,
-        theme: Theme::Auto,
         realm: "Passmint".into(),
         public_host: "localhost:8080".into(),
         nonce: "bm9uY2Utbm9uY2Utbm9uY2U".into(),
@@ -75,7 +74,6 @@ fn passkey(n: u128, name: &str, kept: Kept) -> PasskeyCard {
         kept,
         created: now() - Duration::days(90),
         last_used: (n != 3).then(|| now() - Duration::hours(2)),
-        last_used_from: Some("Chrome on Windows, Lisbon".into()),
         current: n == 1,
         suspended: n == 2,
     }
@@ -101,9 +99,9 @@ pub(super) fn sign_in() -> SignIn {
         bad_email: false,
         right_address: None,
         passkeys: true,
-        sign_up: SignUp::Open,
+        sign_up: SignUp::Open(Asked { name: true, email: true }),
         ways: vec![],
-        contact: Some("help@example.com".into()),
+        cancel: None,
     }
 }
 
@@ -125,13 +123,18 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
             SignIn {
                 app: Some(AppChip { name: "Acme Notes".into(), host: "notes.acme.example".into() }),
                 ways: ways(),
+                cancel: Some("/oauth/interaction/pmi_x/cancel".into()),
                 ..sign_in()
             }
             .render(),
         ),
+        (
+            "sign-in-asks-nothing",
+            SignIn { sign_up: SignUp::Open(Asked { name: false, email: false }), ..sign_in() }.render(),
+        ),
         ("sign-in-bad-email", SignIn { email: "ana@".into(), bad_email: true, ..sign_in() }.render()),
         ("sign-in-wrong-origin", SignIn { right_address: Some("http://localhost:8080/".into()), ..sign_in() }.render()),
-        ("sign-in-sso", SignIn { passkeys: false, ways: ways(), contact: None, ..sign_in() }.render()),
+        ("sign-in-sso", SignIn { passkeys: false, ways: ways(), ..sign_in() }.render()),
         ("scriptless", Scriptless { frame: frame(), ways: ways() }.render()),
         ("signed-out", SignedOut::plain(frame()).render()),
     ];
@@ -143,16 +146,17 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
         frame: signed_in(PageKind::StepUp),
         account: account(),
         reason: Reason::RemovePasskey("YubiKey 5".into()),
-        expired: false,
         has_passkey: true,
+        another: Some("/oauth/interaction/pmi_x/another".into()),
         cancel: "/account".into(),
     };
     for (name, reason) in [
         ("confirm-add", Reason::AddPasskey),
+        ("confirm-resume", Reason::ResumePasskey(HOSTILE.into())),
         ("confirm-others", Reason::SignOutOthers),
         ("confirm-any", Reason::Continue),
     ] {
-        pages.push((name, Confirm { reason, expired: true, has_passkey: false, ..confirm.clone() }.render()));
+        pages.push((name, Confirm { reason, has_passkey: false, another: None, ..confirm.clone() }.render()));
     }
     pages.push(("confirm", confirm.render()));
     for (name, bridges) in
@@ -260,6 +264,7 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::PasskeyRenamed,
         Happened::PasskeyRemoved,
         Happened::PasskeyPaused,
+        Happened::PasskeyResumed,
         Happened::SessionEnded,
         Happened::TokensIssued,
         Happened::DeviceAllowed,
@@ -348,5 +353,6 @@ fn passkey_pages() -> Vec<(&'static str, askama::Result<String>)> {
         ("remove", remove(0, false).render()),
         ("remove-hostile", remove(1, false).render()),
         ("remove-last", remove(3, true).render()),
+        ("resume", Resume { frame: signed_in(PageKind::Plain), id: cards[1].id, name: cards[1].name.clone() }.render()),
     ]
 }
