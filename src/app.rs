@@ -46,13 +46,14 @@ use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
 use crate::web::cookies::Cookies;
+use crate::web::cors::SelfRegistration;
 use crate::web::headers::{Https, ResourcePointer};
 use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
-use crate::web::limits::{Limits, Rate, Rates};
+use crate::web::limits::Limits;
 use crate::web::tls::Certificate;
-use crate::web::{cors, head_limits, headers, unread};
-use crate::{telemetry, tokens::Mint};
+use crate::web::{cors, head_limits, headers, listener, unread};
+use crate::{process, telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
 pub struct App {
@@ -83,6 +84,7 @@ struct Shared {
     site: Data<Site>,
     administration: Data<Arc<Administration>>,
     registration: Data<Arc<Registration>>,
+    self_registration: SelfRegistration,
     pointer: Data<ResourcePointer>,
     limits: Data<Limits>,
     health: Data<Health>,
@@ -106,6 +108,7 @@ impl Shared {
             .app_data(self.site.clone())
             .app_data(self.administration.clone())
             .app_data(self.registration.clone())
+            .app_data(self.self_registration)
             .app_data(self.pointer.clone())
             .app_data(self.limits.clone())
             .app_data(self.health.clone())
@@ -122,9 +125,9 @@ impl App {
     pub fn build(config: Config, clock: &Clock, source: &str) -> Result<Self, StartError> {
         let config = Arc::new(config);
         // Before anything slow: a port that is taken is the commonest mistake.
-        let public =
-            config.server.listen.iter().map(|address| bind(*address, "listen")).collect::<Result<Vec<_>, _>>()?;
-        let admin = config.server.admin_listen.map(|address| bind(address, "admin_listen")).transpose()?;
+        let public = listener::bind_all(&config.server.listen, "listen").map_err(StartError::Listen)?;
+        let admin = config.server.admin_listen.map(|address| listener::bind(address, "admin_listen"));
+        let admin = admin.transpose().map_err(StartError::Listen)?;
         let certificate = certificate(&config, clock)?;
         let rooms = assembly::assemble(&config, clock, source)?;
         let metrics = telemetry::start_metrics();
@@ -241,7 +244,8 @@ fn public_server(
     } else {
         config.server.workers
     };
-    let connections = usize::try_from(config.limits.connections).unwrap_or(10_000);
+    let connections = config.limits.connections.min(process::connections_at_most());
+    let connections = usize::try_from(connections).unwrap_or(10_000);
     server = server
         .workers(workers)
         .max_connections((connections / workers).max(1))
@@ -282,27 +286,6 @@ fn admin_server(
     .run())
 }
 
-fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
-    let refused = |error: std::io::Error| {
-        let cure = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!(
-                    "another program listens there; stop it, or choose another port with `{key}` (or another `public_url`)"
-                )
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 want privileges; choose a higher one behind a proxy".to_owned()
-            }
-            std::io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; mend `{key}`"),
-            _ => format!("mend `{key}`"),
-        };
-        StartError::Listen(format!("cannot listen on {address}: {cure}"))
-    };
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    Ok(listener)
-}
-
 /// The server's own certificate, where it ends TLS itself.
 fn certificate(config: &Config, clock: &Clock) -> Result<Option<Arc<Certificate>>, StartError> {
     let Some(files) = &config.tls else { return Ok(None) };
@@ -325,7 +308,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clock: clock.clone(),
         lifetimes: assembly::session_lifetimes(config),
     });
-    let limits = Arc::new(limits(config));
+    let limits = Arc::clone(&rooms.ceremonies.limits);
     let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.vital()));
     let dpop = Arc::new(Dpop::new(
         rooms.db.clone(),
@@ -379,6 +362,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         guard: Data::new(guard),
         administration: Data::new(Arc::new(administration(config, clock, rooms))),
         registration: Data::new(registration),
+        self_registration: SelfRegistration(config.registration.mode != RegistrationMode::Off),
         pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
         limits: Data::from(Arc::clone(&limits)),
         health: Data::from(Arc::clone(&health)),
@@ -421,18 +405,6 @@ fn answering_nats(shared: &Shared, clock: &Clock, rooms: &Rooms) -> callout::ser
         clock: clock.clone(),
     };
     callout::service::Service::new(desk, &rooms.outbound)
-}
-
-fn limits(config: &Config) -> Limits {
-    let rate = |bucket: &crate::config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
-    let rates = Rates {
-        start: rate(&config.limits.starts),
-        verify: rate(&config.limits.verifies),
-        token: rate(&config.limits.tokens),
-        mint: rate(&config.limits.bridges),
-        failed_exchange: rate(&config.limits.failed_exchanges),
-    };
-    Limits::new(config.limits.enabled, rates)
 }
 
 fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {

@@ -50,6 +50,7 @@ use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::seal::{MasterKey, MasterKeyError};
 use crate::tokens::{Keys, KeysError, Mint, MintSettings, rotate};
+use crate::web::limits::{Limits, Rate, Rates};
 
 /// Why the server does not start. Each is a line for the operator: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +218,10 @@ impl Rotation {
     ) -> Result<(), KeysError> {
         for (usage, algorithm) in keys {
             rotate::rotate(conn, master, (usage, *algorithm), self.policy(usage), Trigger::Schedule, now)?;
+            // A bridge has one algorithm; what it had before signs nothing more.
+            if matches!(usage, Use::Bridge(_)) {
+                rotate::retire_others(conn, (usage, *algorithm), self.policy(usage), now)?;
+            }
         }
         Ok(())
     }
@@ -300,6 +305,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             &Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
         ),
         lifetimes: session_lifetimes(config),
+        limits: Arc::new(limits(config)),
     });
     let webhooks = webhooks.into_iter().map(Arc::new).collect();
     let hooks_after = hooks.after.into_iter().map(Arc::new).collect();
@@ -320,6 +326,18 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     })
 }
 
+fn limits(config: &Config) -> Limits {
+    let rate = |bucket: &config::Bucket| Rate { per_minute: bucket.per_minute, burst: bucket.burst };
+    let rates = Rates {
+        start: rate(&config.limits.starts),
+        verify: rate(&config.limits.verifies),
+        token: rate(&config.limits.tokens),
+        mint: rate(&config.limits.bridges),
+        failed_exchange: rate(&config.limits.failed_exchanges),
+    };
+    Limits::new(config.limits.enabled, rates)
+}
+
 /// What is fetched from others and sent to them goes through this.
 pub fn outbound(config: &Config) -> Result<Outbound, StartError> {
     reach(config).map_err(|fault| StartError::Outbound(format!("outbound.{fault}")))
@@ -332,10 +350,12 @@ fn reach(config: &Config) -> Result<Outbound, Fault> {
         Some(file) => Some(std::fs::read(file).map_err(|error| Fault::unreadable(KEY, file, &error))?),
         None => None,
     };
-    Outbound::new(config.outbound.allow_private_addresses, extra_ca.as_deref()).map_err(|error| match error {
+    let outbound = Outbound::new(config.outbound.allow_private_addresses, extra_ca.as_deref());
+    let outbound = outbound.map_err(|error| match error {
         SetupError::ExtraCa => Fault::new(KEY, "holds no certificates that can be used", CURE),
         SetupError::Tls(error) => Fault::new(KEY, format!("does not go with TLS ({error})"), CURE),
-    })
+    })?;
+    Ok(outbound.reaching(config.outbound.private_hosts.clone()))
 }
 
 fn prepare_keys(

@@ -24,6 +24,7 @@
 //! | [`dpop`] | proofs of possession, spent |
 //! | [`clients`], [`resources`] | the directories of OAuth clients and of the APIs that tokens are for |
 //! | [`app`], [`routes`] | the running server; every path in one list |
+//! | [`process`] | limits of the process itself |
 //! | [`cli`] | the commands |
 
 pub mod account;
@@ -47,6 +48,7 @@ pub mod oidc;
 pub mod openapi;
 pub mod outbound;
 pub mod outbox;
+pub mod process;
 pub mod random;
 pub mod resources;
 pub mod routes;

@@ -8,10 +8,11 @@ use super::Outcome;
 use super::settings::{Loaded, Settings};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::telemetry;
+use crate::{process, telemetry};
 
 /// Runs the server until it is told to stop.
 pub fn serve(settings: &Settings) -> Outcome {
+    process::harden();
     let Loaded { config, source } = settings.load_to_start()?;
     telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
     let public_url = config.issuer().to_owned();

@@ -77,14 +77,16 @@ pub(super) const SECTION: Section = Section {
         number(
             "limits.tokens_per_minute",
             1_000_000,
-            "600",
-            "Requests to the token endpoint that flow into a caller's bucket each minute.",
+            "6000",
+            "Requests to the token endpoint and its like (introspection, revocation, pushed requests, bridges, the \
+             administration API) that flow into a caller's bucket each minute. A backend is one caller with all its users: \
+             what it may ask in a second must be enough for all of them.",
         ),
         number(
             "limits.tokens_burst",
             1_000_000,
-            "200",
-            "Requests to the token endpoint that a caller may make at once.",
+            "1000",
+            "Requests to the token endpoint and its like that a caller may make at once.",
         ),
         number(
             "limits.bridges_per_minute",

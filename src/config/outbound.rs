@@ -1,8 +1,12 @@
 //! What we fetch from others and send to them.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use url::Host;
+
 use super::keys::{Fallback, Key, Kind, Section};
+use super::problems::Wrong;
 use super::reader::Reader;
 
 /// Outbound requests.
@@ -10,6 +14,8 @@ use super::reader::Reader;
 pub struct Outbound {
     /// Whether private and loopback addresses may be asked.
     pub allow_private_addresses: bool,
+    /// Hosts that may be private and loopback addresses although others may not, as the `Host` of an address prints them.
+    pub private_hosts: Vec<String>,
     /// Authorities that are trusted beside the usual ones, PEM.
     pub extra_ca_file: Option<PathBuf>,
 }
@@ -28,6 +34,14 @@ pub(super) const SECTION: Section = Section {
                   network. Link-local addresses, such as those of cloud metadata, stay closed.",
         },
         Key {
+            path: "outbound.private_hosts",
+            kind: Kind::List("host"),
+            default: Fallback::Value(""),
+            doc: "Hosts, by name or address and without port, that may be on this machine or in a private network, also \
+                  without TLS, while all others may not: `[\"hooks.internal\", \"10.1.2.3\"]`. Enough for hooks, webhooks and \
+                  bridges of your own, and tells those who register clients nothing about the rest of that network.",
+        },
+        Key {
             path: "outbound.extra_ca_file",
             kind: Kind::Path,
             default: Fallback::Unset,
@@ -41,6 +55,20 @@ pub(super) const SECTION: Section = Section {
 pub(super) fn read(reader: &mut Reader<'_>) -> Outbound {
     Outbound {
         allow_private_addresses: reader.switch("outbound.allow_private_addresses"),
+        private_hosts: reader.list_as("outbound.private_hosts", host).unwrap_or_default(),
         extra_ca_file: reader.path("outbound.extra_ca_file"),
     }
+}
+
+impl Outbound {
+    /// Whether a host may be on this machine or in a private network.
+    pub fn may_be_private(&self, host: &str) -> bool {
+        self.allow_private_addresses || self.private_hosts.iter().any(|known| known == host)
+    }
+}
+
+fn host(text: &str) -> Result<String, Wrong> {
+    let bare = text.parse().map_or_else(|_| text.to_owned(), |address: Ipv6Addr| format!("[{address}]"));
+    let host = Host::parse(&bare).map(|host| host.to_string());
+    host.map_err(|_| Wrong::new("is no name or address of a host", "write it alone, without scheme and port"))
 }

@@ -109,10 +109,11 @@ pub(super) fn endpoint(reader: &mut Reader<'_>, table: &str, name: &str, outboun
         fields::web_address(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
     });
     let url = url.unwrap_or_default();
-    if url.starts_with("http:") && !outbound.allow_private_addresses {
-        let cure = "use https, or write outbound.allow_private_addresses = true";
+    let host = url::Url::parse(&url).ok().and_then(|url| url.host().map(|host| host.to_string()));
+    if url.starts_with("http:") && !host.is_some_and(|host| outbound.may_be_private(&host)) {
+        let cure = "use https, or name the host in outbound.private_hosts";
         let wrong = Wrong::new("is an address of this machine, and none of those is asked", cure);
-        reader.contradiction(&key("url"), &["outbound.allow_private_addresses"], wrong);
+        reader.contradiction(&key("url"), &["outbound.private_hosts"], wrong);
     }
     Endpoint {
         name: name.to_owned(),

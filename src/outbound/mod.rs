@@ -39,7 +39,7 @@ const MOST: usize = 64 * 1024;
 /// Largest head of an answer.
 const MOST_HEAD: usize = 16 * 1024;
 /// Names that may be looked up at the same time on one side: a resolver that hangs holds a thread.
-const LOOKUPS: usize = 8;
+const LOOKUPS: usize = 32;
 /// Addresses of one name that are tried.
 const TRIES: usize = 3;
 /// How we name ourselves.
@@ -52,7 +52,9 @@ pub enum OutboundError {
     #[error("the address is not an https URL without user name")]
     Address,
     /// It leads where we do not go.
-    #[error("the address is private or reserved; outbound.allow_private_addresses would allow private ones")]
+    #[error(
+        "the address is private or reserved; outbound.private_hosts or outbound.allow_private_addresses would allow private ones"
+    )]
     Forbidden,
     /// No such name.
     #[error("the name cannot be resolved")]
@@ -156,6 +158,7 @@ impl<'a> Post<'a> {
 pub struct Outbound {
     tls: TlsConnector,
     allow_private: bool,
+    private_hosts: Arc<[String]>,
     lookups: Arc<Semaphore>,
 }
 
@@ -181,7 +184,14 @@ impl Outbound {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let lookups = Arc::new(Semaphore::new(LOOKUPS));
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), allow_private, lookups })
+        let (tls, private_hosts) = (TlsConnector::from(Arc::new(config)), Arc::new([]));
+        Ok(Self { tls, allow_private, private_hosts, lookups })
+    }
+
+    /// The same, that goes to these hosts also where they are private.
+    #[must_use]
+    pub fn reaching(self, private_hosts: Vec<String>) -> Self {
+        Self { private_hosts: private_hosts.into(), ..self }
     }
 
     /// The same with lookups of its own: names that hang on one side hold up nobody on the other.
@@ -257,6 +267,26 @@ impl Outbound {
         Ok(response)
     }
 
+    /// Whether an address can be reached, as far as it tells: an IP address is judged at once, a name only when it is resolved.
+    pub fn may_reach(&self, url: &str) -> bool {
+        let Ok(url) = Url::parse(url) else { return false };
+        let address: IpAddr = match url.host() {
+            None => return false,
+            Some(Host::Domain(_)) => return true,
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+        };
+        self.may_go(url.host_str().unwrap_or_default(), address, url.scheme() == "https")
+    }
+
+    fn may_go(&self, host: &str, address: IpAddr, encrypted: bool) -> bool {
+        match reach(address) {
+            Reach::Public => encrypted,
+            Reach::Private => self.allow_private || self.private_hosts.iter().any(|known| known == host),
+            Reach::Never => false,
+        }
+    }
+
     /// A connection to one of the addresses of a host that we may go to. Without encryption only private ones.
     async fn connect(&self, host: &Host<String>, port: u16, encrypted: bool) -> Result<TcpStream, OutboundError> {
         let addresses = match host {
@@ -264,11 +294,8 @@ impl Outbound {
             Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), port)],
             Host::Domain(name) => self.resolve(name.clone(), port).await?,
         };
-        let allowed = |address: &SocketAddr| match reach(address.ip()) {
-            Reach::Public => encrypted,
-            Reach::Private => self.allow_private,
-            Reach::Never => false,
-        };
+        let name = host.to_string();
+        let allowed = |address: &SocketAddr| self.may_go(&name, address.ip(), encrypted);
         let mut last = OutboundError::Forbidden;
         for address in addresses.into_iter().filter(allowed).take(TRIES) {
             match TcpStream::connect(address).await {

@@ -117,6 +117,21 @@ async fn private_addresses_are_not_even_connected_to() {
     assert_eq!(callers.load(Ordering::SeqCst), 0);
 }
 
+/// An operator opens one host of the own network, and everything else there stays closed.
+#[tokio::test]
+async fn hosts_that_may_be_private_are_named_one_by_one() {
+    let (port, callers) = answering(ok("", ""));
+    let client = client(false).reaching(vec!["127.0.0.1".to_owned(), "[::1]".to_owned()]);
+    assert_eq!(reason(&client, &format!("http://127.0.0.1:{port}/")).await, "done");
+    assert_eq!(reason(&client.apart(), &format!("http://0x7f.1:{port}/")).await, "done", "the same address");
+    for host in ["localhost", "127.0.0.2"] {
+        assert_eq!(reason(&client, &format!("http://{host}:{port}/")).await, "forbidden", "{host}");
+    }
+    let never = client.reaching(vec!["169.254.169.254".to_owned()]);
+    assert_eq!(reason(&never, "http://169.254.169.254/").await, "forbidden", "never, also when named");
+    assert_eq!(callers.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn addresses_that_are_none_are_refused() {
     for url in ["", "x", "ftp://localhost/", "file:///etc/passwd", "https://user@localhost/", "http://a:b@localhost/"] {

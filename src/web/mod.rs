@@ -11,6 +11,7 @@ pub mod headers;
 pub mod health;
 pub mod json;
 pub mod limits;
+pub mod listener;
 pub mod methods;
 pub mod origin;
 pub mod pages;

@@ -320,7 +320,7 @@ fn shot(dice: &mut Dice, keys: &Keys<'_>) -> Shot {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     match dice.below(5) {
         0 | 1 => {
-            head.extend(format!("Cookie: {}\r\n", keys.cookie).bytes());
+            head.extend(format!("Cookie: {}\r\nSec-Fetch-Site: same-origin\r\n", keys.cookie).bytes());
             if of_type == TYPES[3] && body.len() < 30_000 {
                 body = [format!("csrf={}&", keys.csrf).as_bytes(), &body].concat();
             }

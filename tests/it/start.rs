@@ -338,6 +338,22 @@ fn told_to_stop_it_answers_what_it_began() {
     assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "it said goodbye");
 }
 
+/// Keys are in its memory: none of it reaches a file when it crashes. Each connection is an open file.
+#[test]
+fn it_leaves_no_dumps_and_takes_all_open_files_that_it_may_have() {
+    let directory = directory();
+    let database = Database::create();
+    let program = Program::start(serve_on(directory.path(), &database, &[]));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", program.pid())).unwrap();
+    let of = |name: &str| -> Vec<String> {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().take(2).map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(of("Max core file size"), ["0", "0"]);
+    let files = of("Max open files");
+    assert_eq!(files[0], files[1], "the soft limit is the hard one");
+}
+
 /// The line of a request has the id that its answer has, and stands in the caller's trace (W3C Trace Context) when there is one.
 #[test]
 fn a_log_line_names_its_request_and_the_trace_that_it_is_of() {

@@ -409,8 +409,7 @@ fn mistakes_are_told_at_the_start() {
 
     operator.write("passmint.toml", &hooked.webhook("crm", r#"["sesion.signed_in", "nothing.*"]"#, ""));
     let said = operator.run(&["check-config"]).err;
-    for part in ["outbound.allow_private_addresses", "did you mean \"session.signed_in\"?", "\"nothing.*\" is no event"]
-    {
+    for part in ["outbound.private_hosts", "did you mean \"session.signed_in\"?", "\"nothing.*\" is no event"] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

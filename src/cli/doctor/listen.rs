@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::config::Config;
+use crate::web::listener::may_be_missing;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -13,21 +14,33 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Looks at each address.
 pub(super) fn examine(report: &mut Report, config: &Config) {
     for address in &config.server.listen {
-        report.note(format!("listen {address}"), judge(*address, "listen", Some("/readyz"), config.tls.is_some()));
+        let judged = match TcpListener::bind(address) {
+            Err(error) if may_be_missing(*address, &config.server.listen, &error) => {
+                Ok("left out: this machine has no IPv6".to_owned())
+            }
+            bound => judge(bound, *address, ("listen", "/readyz"), config.tls.is_some()),
+        };
+        report.note(format!("listen {address}"), judged);
     }
     if let Some(address) = config.server.admin_listen {
         // The administration listener answers readiness with a list of its own.
-        report.note(format!("admin_listen {address}"), judge(address, "admin_listen", None, false));
+        let judged = judge(TcpListener::bind(address), address, ("admin_listen", "/readyz"), false);
+        report.note(format!("admin_listen {address}"), judged);
     }
 }
 
-fn judge(address: SocketAddr, key: &str, path: Option<&str>, tls: bool) -> Result<String, String> {
-    let Err(error) = TcpListener::bind(address) else { return Ok("free".to_owned()) };
+fn judge(
+    bound: std::io::Result<TcpListener>,
+    address: SocketAddr,
+    (key, path): (&str, &str),
+    tls: bool,
+) -> Result<String, String> {
+    let Err(error) = bound else { return Ok("free".to_owned()) };
     match error.kind() {
         ErrorKind::AddrInUse if tls => {
             Ok("in use, by a running server or by another program: over TLS nobody is asked".to_owned())
         }
-        ErrorKind::AddrInUse => match ask(address, path.unwrap_or("/readyz")) {
+        ErrorKind::AddrInUse => match ask(address, path) {
             Some((200, _)) => Ok("a Passmint server answers there and is ready".to_owned()),
             Some((503, _)) => {
                 Err("a Passmint server answers there and is not ready: look at /readyz on its administration listener"
@@ -83,7 +96,7 @@ mod tests {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>");
             }
         });
-        let refusal = judge(address, "listen", Some("/readyz"), false).unwrap_err();
+        let refusal = judge(TcpListener::bind(address), address, ("listen", "/readyz"), false).unwrap_err();
         assert!(refusal.starts_with("another program listens there"), "{refusal}");
     }
 }
