@@ -26,7 +26,7 @@ use std::sync::Arc;
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use askama::Template;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
