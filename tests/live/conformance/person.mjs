@@ -27,6 +27,10 @@ export class Person {
     // A prompt is opened by the button alone, so that pages can be looked at before they lead on.
     await person.context.addInitScript(() => {
       if (globalThis.PublicKeyCredential) PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false });
+      // Nobody gives a prompt up in less than a second: what fails at once is taken for a view that has no prompts.
+      const prompt = navigator.credentials?.get.bind(navigator.credentials);
+      if (prompt) navigator.credentials.get = (options) =>
+        prompt(options).catch((error) => new Promise((_, reject) => { setTimeout(reject, 1000, error); }));
     });
     [person.page] = person.context.pages();
     person.devtools = await person.context.newCDPSession(person.page);
