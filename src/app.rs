@@ -308,7 +308,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clock: clock.clone(),
         lifetimes: assembly::session_lifetimes(config),
     });
-    let limits = Arc::clone(&rooms.ceremonies.limits);
+    let limits = Arc::clone(&rooms.limits);
     let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.vital()));
     let dpop = Arc::new(Dpop::new(
         rooms.db.clone(),

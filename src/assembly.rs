@@ -106,6 +106,8 @@ pub struct Rooms {
     pub bridges: Arc<Bridges>,
     /// The ceremonies.
     pub ceremonies: Arc<Ceremonies>,
+    /// How much one caller may ask for.
+    pub limits: Arc<Limits>,
     /// Everything that is fetched from others or sent to them.
     pub outbound: Outbound,
     /// The trusted issuers.
@@ -287,6 +289,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let directory = Bridges::new(home, Arc::clone(&keys), (Arc::clone(&clients), Arc::clone(&resources)), db.clone());
     let bridges = Arc::new(directory.asking(&outbound));
     bridges.replace(db.blocking(stored::bridges::all)?, now);
+    let limits = Arc::new(limits(config));
     let ceremonies = Arc::new(Ceremonies {
         policy: policy(config),
         profiles: relying_parties::profiles(config)?,
@@ -305,7 +308,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
             &Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
         ),
         lifetimes: session_lifetimes(config),
-        limits: Arc::new(limits(config)),
+        limits: Arc::clone(&limits),
     });
     let webhooks = webhooks.into_iter().map(Arc::new).collect();
     let hooks_after = hooks.after.into_iter().map(Arc::new).collect();
@@ -317,6 +320,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         mint,
         bridges,
         ceremonies,
+        limits,
         outbound,
         trusted_issuers,
         webhooks,

@@ -97,8 +97,8 @@ fn is_by_token(ceremony: &Ceremony) -> bool {
 }
 
 /// The origins an answer may name, always among the profile's: the client's when the result is a client's or a client's app
-/// adds a passkey, and only our own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to sign people in to us. An
-/// action token says itself which origins may use it.
+/// adds a passkey, and only our own (`own`) when it is a session of ours. Other apps that share the RP id must not be able to
+/// sign people in to us. An action token says itself which origins may use it.
 pub fn accepted_origins(ceremony: &Ceremony, party: &RelyingParty, client: Option<&Client>, own: &str) -> Vec<String> {
     let on_own_page = matches!(&ceremony.purpose, Purpose::Sign { signing, .. } if signing.on_own_page);
     let accepted = |origin: &&String| match (client, ceremony.purpose.permit()) {

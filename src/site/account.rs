@@ -95,8 +95,7 @@ pub async fn end_session(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let missing = || Failure::new(Kind::NotFound, "There is no such session on this account.");
         let id: SessionId = id.parse().map_err(|_| missing())?;
         if guard.accounts.revoke(&identity.session, id, &caller.provenance).await? {
@@ -118,8 +117,7 @@ pub async fn end_others(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         guard.accounts.revoke_others(&identity.session, &caller.provenance).await?;
         Ok(see_other("/account/sessions?done=others-ended"))
     }

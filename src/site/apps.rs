@@ -60,8 +60,7 @@ pub async fn remove(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         if guard.accounts.take_back(&identity.session, form.0.get("client")?, &caller.provenance).await? {
             Ok(see_other("/account/apps?done=app-removed"))
         } else {

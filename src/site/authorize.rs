@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::sign_in::{self, Introduction};
-use super::{Site, account_card, app_identity, identity_of, require_identity, see_other};
+use super::{Site, account_card, app_identity, identity_of, see_other};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::authorization::{Answer, Parameters, Refusal, Step, Unsafe};
@@ -175,8 +175,7 @@ pub async fn decide(
 ) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
-        let identity = require_identity(&request, desk.guard).await?;
-        desk.site.require_csrf(&identity, &form.0)?;
+        let identity = desk.site.posted_by(&request, desk.guard, &form).await?;
         let Some(pending) = desk.find(&handle).await? else { return desk.over() };
         desk.decided(&handle, pending, &identity, &form.0).await
     }

@@ -6,7 +6,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Site, account_card, app_identity, identity_of, require_identity, see_other, with_next};
+use super::{Site, account_card, app_identity, identity_of, see_other, with_next};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::device::{Answer, Halt, UserCode};
@@ -63,8 +63,7 @@ pub async fn enter(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let typed: String = form.0.find("user_code").unwrap_or_default().chars().take(32).collect();
         let code = UserCode::parse(&typed);
         let opening = match &code {
@@ -183,8 +182,7 @@ pub async fn answer(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let code = form.0.find("user_code").and_then(UserCode::parse);
         let Some(code) = code else { return Ok(see_other(PAGE)) };
         let said = match form.0.get("decision")? {

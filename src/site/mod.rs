@@ -41,7 +41,7 @@ use crate::domain::user::{User, anonymous_label};
 use crate::tokens::Keys;
 use crate::web::caller::RequestId;
 use crate::web::error::{Failure, Kind};
-use crate::web::form::Form;
+use crate::web::form::{Form, PageForm};
 use crate::web::headers::page_policy;
 use crate::web::origin::another_name;
 use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
@@ -122,6 +122,13 @@ impl Site {
         let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
         let sent = URL_SAFE_NO_PAD.decode(form.find("csrf").unwrap_or_default()).map_err(|_| refused())?;
         hmac::verify(&self.csrf, identity.session.id.uuid().as_bytes(), &sent).map_err(|_| refused())
+    }
+
+    /// Who posted a form of ours: somebody signed in, with the token of their session.
+    async fn posted_by(&self, request: &HttpRequest, guard: &Guard, form: &PageForm) -> Result<Identity, Failure> {
+        let identity = require_identity(request, guard).await?;
+        self.require_csrf(&identity, &form.0)?;
+        Ok(identity)
     }
 
     /// A page under its own policy.

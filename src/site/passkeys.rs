@@ -114,8 +114,7 @@ pub async fn rename(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let id = parse_id(&id)?;
         let typed = form.0.find("name").unwrap_or_default();
         match DisplayName::parse(typed) {
@@ -179,8 +178,7 @@ pub async fn remove(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let removed = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await;
         confirmed(removed.map(drop), "/account/passkeys?done=passkey-removed", &request)
     }
@@ -228,8 +226,7 @@ pub async fn resume(
     form: PageForm,
 ) -> HttpResponse {
     let result = async {
-        let identity = require_identity(&request, &guard).await?;
-        site.require_csrf(&identity, &form.0)?;
+        let identity = site.posted_by(&request, &guard, &form).await?;
         let passkey = room.passkey_of(identity.user.id, parse_id(&id)?).await?;
         if passkey.suspended_at.is_none() {
             return Ok(see_other("/account/passkeys"));
