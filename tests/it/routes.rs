@@ -328,6 +328,21 @@ fn plain(pattern: &str) -> String {
         .fold(pattern.to_owned(), |path, place| path.replace(place, "x"))
 }
 
+/// RFC 9110 §8.8.3, §12.5.3: packed bytes have a tag of their own, and caches keep both apart.
+#[test]
+fn a_file_of_the_pages_is_packed_for_whoever_unpacks_it() {
+    let app = TestApp::spawn();
+    let head = |accepted: &str| {
+        let request = app.request("HEAD", &format!("/assets/{}", asset())).header("Accept-Encoding", accepted);
+        let reply = request.send().expect(200);
+        assert_eq!(reply.header("vary"), Some("Accept-Encoding"));
+        ["content-encoding", "etag"].map(|name| reply.header(name).map(ToOwned::to_owned))
+    };
+    let ([packed, its_tag], [plain, tag]) = (head("br, gzip;q=0.5"), head("identity"));
+    assert_eq!((packed.as_deref(), plain), (Some("gzip"), None));
+    assert_ne!(its_tag.expect("a tag"), tag.expect("a tag"));
+}
+
 fn asset() -> String {
     passmint::web::pages::assets::urls().css.trim_start_matches("/assets/").to_owned()
 }

@@ -1,8 +1,8 @@
 //! The files that the pages load: one stylesheet, one icon sprite, the ES module of every page, and one for pages of actions.
 //!
-//! They are compiled in, and packed once at the first request of a browser that unpacks gzip. Their names carry a hash of their content, so they may be cached for ever (`immutable`), and a
-//! page from before an upgrade gets a 404 for its old name rather than a file that does not fit it. To add one: a line in
-//! `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
+//! They are compiled in, and packed (gzip) once in the life of a server. Their names carry a hash of their content, so they may
+//! be cached for ever (`immutable`), and a page from before an upgrade gets a 404 for its old name rather than a file that does
+//! not fit it. To add one: a line in `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
 
 use std::io::Write as _;
 use std::sync::LazyLock;

@@ -19,8 +19,7 @@ pub struct Frame {
     pub public_host: String,
     /// The nonce of this answer's content security policy.
     pub nonce: String,
-    /// The synchroniser token for forms. The module repeats it in `X-CSRF-Token`, where nothing depends on it: a request in
-    /// JSON counts by where its browser says it comes from.
+    /// The synchroniser token for forms. Requests in JSON need none: they count by where their browser says they come from.
     pub csrf: Option<String>,
     /// Who is signed in, if anybody.
     pub signed_in: Option<AccountCard>,
@@ -193,9 +192,6 @@ impl Frame {
         let mut boot = json!(self.boot);
         boot["lang"] = json!(self.locale.lang);
         boot["words"] = json!(self.t().module);
-        if let Some(csrf) = &self.csrf {
-            boot["csrf"] = json!(csrf);
-        }
         let text = boot.to_string();
         let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
         Html::trusted(text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))

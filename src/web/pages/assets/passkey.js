@@ -63,7 +63,6 @@ class Refusal extends Error {
 async function api(method, path, body, anonymous, more) {
   const headers = { Accept: "application/json", ...more };
   if (body) headers["Content-Type"] = "application/json";
-  if (boot.csrf && !anonymous) headers["X-CSRF-Token"] = boot.csrf;
   let answer, json;
   try {
     answer = await fetch(path, {

@@ -240,7 +240,7 @@ fn write_the_pages() {
     }
     for (name, html) in pages() {
         fs::write(folder.join(format!("{name}.html")), &html).unwrap();
-        let dark = html.replacen("dir=\"ltr\">", "dir=\"ltr\" data-theme=\"dark\">", 1);
+        let dark = html.replacen("dir=\"ltr\">", "dir=\"ltr\" style=\"color-scheme: dark\">", 1);
         fs::write(folder.join(format!("{name}.dark.html")), dark).unwrap();
     }
 }
