@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Host;
 
 use super::keys::{Fallback, Key, Kind, Section};
-use super::problems::Wrong;
+use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 
 /// Outbound requests.
@@ -70,5 +70,8 @@ impl Outbound {
 fn host(text: &str) -> Result<String, Wrong> {
     let bare = text.parse().map_or_else(|_| text.to_owned(), |address: Ipv6Addr| format!("[{address}]"));
     let host = Host::parse(&bare).map(|host| host.to_string());
-    host.map_err(|_| Wrong::new("is no name or address of a host", "write it alone, without scheme and port"))
+    host.map_err(|_| {
+        let what = format!("{} is not the name or address of a host", quoted(text));
+        Wrong::new(what, "write it alone, without scheme and port")
+    })
 }

@@ -22,7 +22,7 @@ use crate::support::{Database, Options, TestApp};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const PATIENCE: Real = Real::from_secs(15);
-const ALLOWED: &[(&str, &str)] = &[("outbound.allow_private_addresses", "true")];
+const ALLOWED: &[(&str, &str)] = &[("outbound.private_hosts", "127.0.0.1")];
 
 /// A receiver and the files of its secrets.
 struct Hooked {

@@ -192,6 +192,11 @@ fn addresses() {
             "public_url (passmint.toml:1): \"id.example.com\" is not a URL; write it with its scheme, for example \"https://id.example.com\"",
         ),
         (
+            "a private host with its port",
+            "[outbound]\nprivate_hosts = [\"hooks.internal\", \"::1\", \"a.example:80\"]",
+            "outbound.private_hosts (passmint.toml:2): \"a.example:80\" is not the name or address of a host; write it alone, without scheme and port",
+        ),
+        (
             "no address to listen on",
             "listen = []",
             "listen (passmint.toml:1): is empty: nobody could reach the server; name an address, or leave the key out",
@@ -376,6 +381,13 @@ fn clients() {
             "secret in place of its digest",
             &client("grants = []\nkind = \"confidential\"\nsecret_digest = \"hunter2\""),
             "clients.web.secret_digest (passmint.toml:4): is not a SHA-256 in hex (64 characters) or base64url (43 characters); make one with `passmint clients secret`, which prints the secret and its digest",
+        ),
+        (
+            "the digest of nothing",
+            &client(
+                "grants = []\nkind = \"confidential\"\nsecret_digest = \"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\"",
+            ),
+            "clients.web.secret_digest (passmint.toml:4): is the SHA-256 of nothing: anybody would be this client; make one with `passmint clients secret`, which prints the secret and its digest",
         ),
         (
             "public with a secret",
