@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 
 import { beside } from "./beside.mjs";
+import { databaseTls } from "./database-tls.mjs";
 import { emulator } from "./emulator.mjs";
 import { forward } from "./forward.mjs";
 import { check, finish } from "./harness.mjs";
@@ -34,5 +35,6 @@ if (part === "all") {
   await whole("the example", () => beside(process.env.NOTES_URL));
 }
 if (["all", "targets"].includes(part)) await whole("the bridges' targets", () => targets(url));
+if (part === "all") await whole("TLS to the database", () => databaseTls(process.env.PASSMINT_DB_TLS, process.env.PASSMINT));
 if (receives) await whole("the webhooks", receives);
 finish();

@@ -1,12 +1,10 @@
 // PostgreSQL's row level security with the functions of Supabase and the setting of PostgREST: the claims of a verified token
 // decide what its person sees.
 import assert from "node:assert/strict";
-import { chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
+import { cluster } from "../cluster.mjs";
 import { check } from "../harness.mjs";
-import { find, freePort, run, start, work } from "../program.mjs";
 
 const SCHEMA = `
 create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls; create role member nologin;
@@ -24,8 +22,9 @@ insert into notes values ('00000000-0000-4000-8000-000000000001', 'of somebody e
 `;
 
 export async function postgres({ origin, user, mint, kept }) {
-  const sql = await check("postgres: a cluster of its own starts", cluster);
-  if (!sql) return;
+  const started = await check("postgres: a cluster of its own starts", () => cluster("postgres"));
+  if (!started) return;
+  const { sql } = started;
   sql(`${SCHEMA} insert into notes values ('${user}', 'mine');`);
 
   /** What PostgREST does with a verified token: its role, its claims, the query. */
@@ -63,27 +62,4 @@ export async function postgres({ origin, user, mint, kept }) {
     await assert.rejects(jwtVerify(await mint("postgrest"), keys("supabase")), "another bridge's key");
     await assert.rejects(jwtVerify(await mint("postgrest"), keys("postgrest"), { audience: "authenticated" }));
   });
-}
-
-async function cluster() {
-  const versions = readdirSync("/usr/lib/postgresql").sort((a, b) => b - a);
-  const bin = join("/usr/lib/postgresql", versions[0], "bin");
-  const psql = find("psql", "install the package postgresql", join(bin, "psql"));
-  const data = join(work, "postgres");
-  mkdirSync(data, { mode: 0o700 });
-  // The server refuses to run as root.
-  let command = [];
-  if (process.getuid() === 0) {
-    const [uid, gid] = ["-u", "-g"].map((which) => Number(run(["id", which, "postgres"])));
-    chownSync(data, uid, gid);
-    command = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
-  }
-  run([...command, join(bin, "initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "-D", data], { cwd: "/" });
-  const port = await freePort();
-  await start("postgres", [...command, join(bin, "postgres"), "-D", data, "-p", `${port}`, "-h", "127.0.0.1", "-k", "", "-F"], { cwd: "/" }, port);
-  const file = join(work, "query.sql");
-  return (text) => {
-    writeFileSync(file, text);
-    return run([psql, "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", "-f", file]);
-  };
 }

@@ -1,0 +1,41 @@
+// A PostgreSQL of a test's own, on a free port of the loopback.
+import { chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { find, freePort, run, start, work } from "./program.mjs";
+
+/**
+ * Starts it; gives its port and `sql`, which runs a text as the superuser and gives what it selects. `prepare` may change the
+ * folder of the data before the start: it gets the folder and `own`, which writes a file that is the server's alone, and gives
+ * further settings.
+ */
+export async function cluster(name, prepare = () => []) {
+  const versions = readdirSync("/usr/lib/postgresql").sort((a, b) => b - a);
+  const bin = join("/usr/lib/postgresql", versions[0], "bin");
+  const psql = find("psql", "install the package postgresql", join(bin, "psql"));
+  const data = join(work, name);
+  mkdirSync(data, { mode: 0o700 });
+  // The server refuses to run as root.
+  let [command, give] = [[], () => {}];
+  if (process.getuid() === 0) {
+    const [uid, gid] = ["-u", "-g"].map((which) => Number(run(["id", which, "postgres"])));
+    give = (path) => chownSync(path, uid, gid);
+    command = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
+  }
+  give(data);
+  run([...command, join(bin, "initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "-D", data], { cwd: "/" });
+  const own = (file, text) => {
+    writeFileSync(join(data, file), text, { mode: 0o600 });
+    give(join(data, file));
+  };
+  const settings = prepare(data, own).flatMap((setting) => ["-c", setting]);
+  const port = await freePort();
+  const postgres = [join(bin, "postgres"), "-D", data, "-p", `${port}`, "-h", "127.0.0.1", "-k", "", "-F", ...settings];
+  await start(name, [...command, ...postgres], { cwd: "/" }, port);
+  const file = join(work, `${name}.sql`);
+  const sql = (text) => {
+    writeFileSync(file, text);
+    return run([psql, "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", "-f", file]);
+  };
+  return { port, sql };
+}
