@@ -14,7 +14,7 @@ use crate::assembly::{Rotation, wanted_algorithms};
 use crate::bridge::Bridges;
 use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
-use crate::clock::{Clock, Time};
+use crate::clock::{self, Clock, MOST_APART, Time};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
@@ -131,14 +131,19 @@ impl Background {
 
     async fn beat(&self) {
         let (server, store, now) = (self.server, self.challenge_store, self.clock.now());
+        // The machine's, whatever the time is that this server was given.
+        let real = Clock::system();
         let result = self
             .db
             .run(move |conn| {
                 servers::beat(conn, server, store, now)?;
-                servers::others(conn, server, now)
+                let (before, there) = (real.now(), servers::time(conn)?);
+                Ok((servers::others(conn, server, now)?, clock::ahead(before, there, real.now())))
             })
             .await;
-        if let Ok((others, any_in_memory)) = result {
+        self.health.set_reads_only(result.as_ref().is_err_and(StorageError::is_read_only));
+        if let Ok(((others, any_in_memory), ahead)) = result {
+            self.health.set_clock((ahead.abs() > MOST_APART).then(|| clock::too_far_apart(ahead)));
             let in_conflict = others > 0 && (any_in_memory || store == "memory");
             self.health.set_conflict(in_conflict.then(|| {
                 format!("{others} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them")
@@ -157,6 +162,10 @@ impl Background {
     }
 
     async fn sweep(&self) {
+        // By a clock that is ahead it would forget what others still need to know.
+        if !self.health.has_the_time() {
+            return;
+        }
         let (now, keep_events) = (self.clock.now(), self.keep_events);
         match self.db.run_long(move |conn| sweep::sweep(conn, now, keep_events)).await {
             Ok(rows) => tracing::debug!(rows, "swept"),

@@ -33,8 +33,6 @@ pub struct Tokens {
     pub refresh_absolute: Duration,
     /// How long after a rotation the same refresh token gets the same successor again.
     pub refresh_retry_window: Duration,
-    /// By how much clocks may differ.
-    pub leeway: Duration,
     /// The algorithm of access tokens, unless a client or resource has its own.
     pub algorithm: Algorithm,
     /// The claim that holds what hooks add.
@@ -78,12 +76,6 @@ pub(super) const SECTION: Section = Section {
                   answer was lost on the way. After that a reuse ends the family.",
         },
         Key {
-            path: "tokens.leeway",
-            kind: Kind::Duration("0s", "5s"),
-            default: Fallback::Value("5s"),
-            doc: "By how much the clocks of servers and callers may differ.",
-        },
-        Key {
             path: "tokens.algorithm",
             kind: Kind::Choice(Algorithm::WORDS),
             default: Fallback::Value("ES256"),
@@ -107,7 +99,6 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &PublicUrl) -> Tokens {
         refresh_idle: reader.duration("tokens.refresh_idle"),
         refresh_absolute: reader.duration("tokens.refresh_absolute"),
         refresh_retry_window: reader.duration("tokens.refresh_retry_window"),
-        leeway: reader.duration("tokens.leeway"),
         algorithm: reader.choice("tokens.algorithm"),
         hook_claims: hook_claims(reader, public_url),
     };

@@ -7,7 +7,7 @@ use chrono::Duration;
 
 use super::id::FamilyId;
 use super::secret::TokenDigest;
-use crate::clock::Time;
+use crate::clock::{MOST_APART, Time};
 
 /// A family as stored.
 #[derive(Clone, Debug)]
@@ -104,8 +104,10 @@ impl Family {
                 Decision::Rotate
             };
         }
-        // The caller may have read the clock before the winner did; without a window even that is a second use.
-        let just_rotated = !window.is_zero() && self.rotated_at.is_some_and(|at| now - at < window);
+        // The caller may have read the clock before the winner did, on another server even; without a window even that is a
+        // second use. A clock that was set back does not open the window again.
+        let just_rotated =
+            !window.is_zero() && self.rotated_at.is_some_and(|at| now - at < window && at - now <= MOST_APART);
         match &self.previous {
             Some(previous) if previous.matches(presented) && just_rotated => Decision::Repeat,
             _ => Decision::Replayed,
@@ -147,6 +149,24 @@ mod tests {
             ("the leaf, at its end", family(), "leaf", "web", Standing::Good, 1000, Decision::Refused(Expired)),
             ("its predecessor, at once", family(), "previous", "web", Standing::Good, 100, Decision::Repeat),
             ("its predecessor, inside the window", family(), "previous", "web", Standing::Good, 109, Decision::Repeat),
+            (
+                "its predecessor, by a clock that lags",
+                family(),
+                "previous",
+                "web",
+                Standing::Good,
+                95,
+                Decision::Repeat,
+            ),
+            (
+                "its predecessor, by a clock set back",
+                family(),
+                "previous",
+                "web",
+                Standing::Good,
+                94,
+                Decision::Replayed,
+            ),
             ("its predecessor, after the window", family(), "previous", "web", Standing::Good, 110, Decision::Replayed),
             ("an older one, inside the window", family(), "older", "web", Standing::Good, 101, Decision::Replayed),
             ("another client", family(), "leaf", "other", Standing::Good, 101, Decision::Refused(OtherClient)),

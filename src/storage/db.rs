@@ -182,9 +182,14 @@ impl Db {
     ) -> Result<T, StorageError> {
         let mut tracked = self.check_out()?;
         let result = work(&mut tracked.conn);
-        if matches!(result, Err(StorageError::Database(_))) && tracked.conn.ping().is_err() {
-            tracked.broken = true;
-            self.breaks.fetch_add(1, Ordering::AcqRel);
+        if let Err(fault @ StorageError::Database(_)) = &result {
+            // Behind the same address, or among those of the URL, another server may be the one that writes now.
+            if fault.is_read_only() {
+                tracked.broken = true;
+            } else if tracked.conn.ping().is_err() {
+                tracked.broken = true;
+                self.breaks.fetch_add(1, Ordering::AcqRel);
+            }
         }
         result
     }

@@ -52,6 +52,11 @@ impl From<DieselError> for StorageError {
 }
 
 impl StorageError {
+    /// Whether the database only reads: what was a primary server is a standby now.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Database(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)))
+    }
+
     /// A row whose column does not hold what the schema promises.
     pub fn corrupt(table: &'static str, row: impl ToString, problem: impl ToString) -> Self {
         Self::Corrupt { table, row: row.to_string(), problem: problem.to_string() }

@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use uuid::Uuid;
 
 use super::StorageError;
@@ -27,6 +28,11 @@ pub fn beat(conn: &mut PgConnection, id: Uuid, challenge_store: &str, now: Time)
         .set(servers::seen_at.eq(now))
         .execute(conn)?;
     Ok(())
+}
+
+/// What the database's own clock says.
+pub fn time(conn: &mut PgConnection) -> Result<Time, StorageError> {
+    Ok(diesel::select(diesel::dsl::sql::<Timestamptz>("clock_timestamp()")).get_result(conn)?)
 }
 
 /// How many other live servers there are, and whether any of them keeps challenges in its own memory.

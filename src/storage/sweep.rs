@@ -1,4 +1,5 @@
-//! Deletes what has ended. Nothing relies on it: every reader checks the time itself.
+//! Deletes what has ended. Nothing relies on it but what was used up or revoked: of that only the row tells, so it stays until
+//! no server's clock takes what it is about for good any more. Every other reader checks the time itself.
 
 use chrono::Duration;
 use diesel::prelude::*;
@@ -44,8 +45,9 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
     gone += diesel::delete(interactions::table.filter(interactions::expires_at.lt(now))).execute(conn)?;
     // A pushed request that a person was asked about in time is used up only when they have answered.
     gone += diesel::delete(pushed_requests::table.filter(pushed_requests::expires_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(authorization_codes::table.filter(authorization_codes::kept_until.lt(now))).execute(conn)?;
-    gone += diesel::delete(revoked_tokens::table.filter(revoked_tokens::until.lt(now))).execute(conn)?;
+    gone += diesel::delete(authorization_codes::table.filter(authorization_codes::kept_until.lt(now - clocks())))
+        .execute(conn)?;
+    gone += diesel::delete(revoked_tokens::table.filter(revoked_tokens::until.lt(now - clocks()))).execute(conn)?;
     gone += diesel::delete(forward_codes::table.filter(forward_codes::expires_at.lt(now))).execute(conn)?;
     gone += diesel::delete(forward_sessions::table.filter(forward_sessions::expires_at.lt(now))).execute(conn)?;
     // Refresh families go with their sessions.

@@ -1,7 +1,7 @@
 //! Alive, and ready.
 //!
-//! Alive means that the process answers. Ready means that it may be sent work: the database answers, keys sign, and no
-//! other server would lose its ceremonies.
+//! Alive means that the process answers. Ready means that it may be sent work: the database answers and has the
+//! same time, keys sign, and no other server would lose its ceremonies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,8 @@ pub struct Health {
     keys: Arc<Keys>,
     wanted: Vec<(Use, Algorithm)>,
     conflict: ArcSwapOption<String>,
+    clock: ArcSwapOption<String>,
+    reads_only: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -37,12 +39,34 @@ pub struct Check {
 impl Health {
     /// Ready as soon as each of the `wanted` keys signs.
     pub fn new(keys: Arc<Keys>, wanted: Vec<(Use, Algorithm)>) -> Self {
-        Self { keys, wanted, conflict: ArcSwapOption::empty(), stopping: AtomicBool::new(false) }
+        Self {
+            keys,
+            wanted,
+            conflict: ArcSwapOption::empty(),
+            clock: ArcSwapOption::empty(),
+            reads_only: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Notes (or lifts) a conflict with another server.
     pub fn set_conflict(&self, conflict: Option<String>) {
         self.conflict.store(conflict.map(Arc::new));
+    }
+
+    /// Notes (or lifts) that the database refuses to write.
+    pub fn set_reads_only(&self, reads_only: bool) {
+        self.reads_only.store(reads_only, Ordering::Relaxed);
+    }
+
+    /// Notes (or lifts) that the database's clock is another.
+    pub fn set_clock(&self, apart: Option<String>) {
+        self.clock.store(apart.map(Arc::new));
+    }
+
+    /// Whether this server's clock is the database's, as far as is known.
+    pub fn has_the_time(&self) -> bool {
+        self.clock.load().is_none()
     }
 
     /// The server is going: no new work.
@@ -52,17 +76,17 @@ impl Health {
 
     /// Every condition.
     pub fn checks(&self) -> Vec<Check> {
-        let cut_off = self.keys.require_fresh().is_err();
-        let conflict = self.conflict.load_full();
+        let database = if self.keys.require_fresh().is_err() {
+            Some("The database has not answered for 5 seconds; nothing is issued until it does.")
+        } else if self.reads_only.load(Ordering::Relaxed) {
+            Some("The database only reads: it is a standby, or was set so. Name the server that writes.")
+        } else {
+            None
+        };
+        let (conflict, clock) = (self.conflict.load_full(), self.clock.load_full());
         let missing = self.wanted.iter().find(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm));
         vec![
-            Check {
-                name: "database",
-                ok: !cut_off,
-                detail: cut_off.then(|| {
-                    "The database has not answered for 5 seconds; nothing is issued until it does.".to_owned()
-                }),
-            },
+            Check { name: "database", ok: database.is_none(), detail: database.map(ToOwned::to_owned) },
             Check {
                 name: "keys",
                 ok: missing.is_none(),
@@ -70,6 +94,7 @@ impl Health {
                     format!("There is no {algorithm} key for {usage} yet; it is being made.")
                 }),
             },
+            Check { name: "clock", ok: clock.is_none(), detail: clock.map(|text| text.to_string()) },
             Check { name: "challenges", ok: conflict.is_none(), detail: conflict.map(|text| text.to_string()) },
             Check {
                 name: "master_key",

@@ -76,6 +76,7 @@ fn a_locked_table_is_503_in_time_and_keys_are_served_meanwhile() {
     app.client("web").revoke(refresh).expect_oauth(503, "temporarily_unavailable");
     let page = person.get("/account").expect(503);
     assert!(page.header("retry-after").is_some() && page.body.contains("<!doctype html>"), "{}", page.body);
+    assert!(page.body.contains(r#"href="/account">Try again</a>"#), "{}", page.body);
     let keys = Instant::now();
     app.request("GET", "/.well-known/jwks.json").send().expect(200);
     app.request("GET", "/livez").send().expect(200);
@@ -125,6 +126,95 @@ fn an_exhausted_pool_is_503_in_time_and_recovers_at_once() {
     }
 }
 
+/// A disk without room: PostgreSQL goes on reading and refuses to write. Nobody is told of anything that is not kept, and no
+/// restart is wanted when there is room again.
+#[test]
+fn a_database_without_room_is_503_and_keeps_what_it_told() {
+    const TABLES: [&str; 5] = ["users", "credentials", "sessions", "refresh_tokens", "audit_events"];
+    let app = TestApp::spawn();
+    let (mut person, mut passkey) = app.person();
+    let client = app.client("web");
+    let tokens = client.sign_in(&mut passkey, "openid").expect(200).json();
+    let refresh = tokens["refreshToken"].as_str().unwrap();
+    let rows = || TABLES.map(|table| app.count(&format!("SELECT count(*) AS n FROM {table}")));
+    let before = rows();
+    app.sql("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$");
+    for table in TABLES {
+        app.sql(&format!(
+            "CREATE TRIGGER no_room BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION no_room()"
+        ));
+    }
+    let signed_in = app.browser().sign_in(&mut passkey);
+    assert!(signed_in.cookies().is_empty());
+    unavailable(signed_in);
+    unavailable(client.sign_in(&mut passkey, "openid"));
+    let mut newcomer = app.browser();
+    let begun = newcomer.begin_registration(&json!({ "purpose": "sign-up" }));
+    let credential = app.passkey().create(&begun["publicKey"]);
+    unavailable(newcomer.finish_registration(&begun, &credential));
+    client.refresh(refresh).expect_oauth(503, "temporarily_unavailable");
+    client.revoke(refresh).expect_oauth(503, "temporarily_unavailable");
+    unavailable(person.call("DELETE", "/v1/session", None));
+    assert!(person.get("/v1/session").expect(200).json()["session"].is_object(), "nobody is told that it ended");
+    app.request("GET", "/.well-known/jwks.json").send().expect(200);
+    assert_eq!(rows(), before, "nothing was kept by halves");
+
+    app.sql("DROP FUNCTION no_room CASCADE");
+    client.refresh(refresh).expect(200);
+    app.browser().sign_in(&mut passkey).expect(200);
+    person.call("DELETE", "/v1/session", None).expect(200);
+    assert_eq!(app.events("token.refresh_replayed"), 0);
+}
+
+/// The table of ceremonies is unlogged, so a crash of PostgreSQL empties it; and it may be out of reach. Either way nothing goes
+/// through, and no server falls back on its own memory.
+#[test]
+fn ceremonies_that_the_database_forgot_or_withholds_are_refused() {
+    let settings = [PRODUCT_LIMITS, &[("challenges.store", "database")][..]].concat();
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    let (_, mut passkey) = app.person();
+    let client = app.client("web");
+    let begun = client.begin("openid");
+    let answer = passkey.get_uninvited(&begun["publicKey"]);
+    app.sql("TRUNCATE ceremonies");
+    client.finish(&begun, &answer).expect_problem(410, "ceremony_expired_or_used");
+
+    let begun = client.begin("openid");
+    let answer = passkey.get_uninvited(&begun["publicKey"]);
+    let held = Held::table(&app, "ceremonies");
+    unavailable(app.browser().post("/v1/passkeys/authentication/options", &json!({})));
+    unavailable(client.finish(&begun, &answer));
+    held.release();
+    client.finish(&begun, &answer).expect(200);
+}
+
+/// A row that our own code could not have written: another version's, or a hand's.
+#[test]
+fn a_passkey_that_makes_no_sense_fails_its_owner_alone() {
+    let app = TestApp::spawn();
+    let ((mut browser, mut alice), (_, mut bob)) = (app.person(), app.person());
+    let id = browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().to_owned();
+    app.sql("CREATE TABLE kept AS SELECT id, passkey, transports FROM credentials");
+    for damage in [
+        "passkey = 'null'",
+        "passkey = '[]'",
+        "passkey = '{}'",
+        "passkey = '{\"cred\": 1}'",
+        "passkey = to_jsonb(passkey::text)",
+        "transports = '{NULL}'",
+    ] {
+        app.sql(&format!("UPDATE credentials SET {damage} WHERE user_id = '{id}'"));
+        let reply = app.browser().sign_in(&mut alice);
+        assert!(reply.cookies().is_empty(), "{damage}");
+        unavailable(reply);
+        app.browser().sign_in(&mut bob).expect(200);
+        app.sql(
+            "UPDATE credentials SET passkey = kept.passkey, transports = kept.transports FROM kept WHERE kept.id = credentials.id",
+        );
+    }
+    app.browser().sign_in(&mut alice).expect(200);
+}
+
 /// Every connection is cut at once, as a failover does. Each may cost one request, none for long.
 #[test]
 fn cut_connections_are_replaced() {
@@ -132,11 +222,7 @@ fn cut_connections_are_replaced() {
     let (mut person, _) = app.person();
     let who = person.get("/v1/session").expect(200).json();
     for round in 0..3 {
-        let mut conn = PgConnection::establish(app.database_url()).unwrap();
-        conn.batch_execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-        .unwrap();
+        cut(&app);
         let began = Instant::now();
         let mut failed = 0;
         loop {
@@ -158,15 +244,15 @@ fn cut_connections_are_replaced() {
 #[test]
 fn a_connection_keeps_its_limits_through_start_up_work() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
-    let limits = "SELECT count(*) AS n FROM (SELECT current_setting('lock_timeout') a, current_setting('statement_timeout') b) t \
-                  WHERE a = '500ms' AND b = '2s'";
+    let limits = "SELECT count(*) AS n FROM (SELECT current_setting('lock_timeout') a, current_setting('statement_timeout') b, \
+                  current_setting('idle_in_transaction_session_timeout') c) t WHERE a = '500ms' AND b = '2s' AND c = '5s'";
     app.db
         .blocking(|conn| {
             passmint::storage::migrations::locked(conn, |_| Ok(()))?;
             let sql = format!("DO $$ BEGIN IF ({limits}) = 0 THEN RAISE 'the limits are gone'; END IF; END $$");
             Ok(conn.batch_execute(&sql.replace("count(*) AS n", "count(*)"))?)
         })
-        .expect("500 ms for a lock, 2 s for a statement");
+        .expect("500 ms for a lock, 2 s for a statement, 5 s for a transaction that does nothing");
 }
 
 /// Revocations may have been missed: a server that has not heard from the database for 5 s signs nothing.
@@ -211,6 +297,68 @@ fn a_server_that_is_cut_off_issues_nothing() {
 
 fn check<'a>(detail: &'a Value, name: &str) -> &'a Value {
     detail.as_array().expect("a list").iter().find(|check| check["name"] == name).expect("the check")
+}
+
+/// Runs statements on a connection that is not the server's.
+fn beside(app: &TestApp, sql: &str) {
+    let mut conn = PgConnection::establish(app.database_url()).expect("a connection");
+    conn.batch_execute(sql).expect("the statement runs");
+}
+
+/// Cuts every connection of the server, so that the next ones begin with what the database says now.
+fn cut(app: &TestApp) {
+    beside(
+        app,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+}
+
+/// Lets every new connection to the database begin with a setting.
+fn set_for_new_connections(app: &TestApp, setting: &str) {
+    let change = format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$");
+    beside(app, &format!("BEGIN READ WRITE; {change}; COMMIT"));
+}
+
+/// What was the primary server is a standby after a failover: it answers every question, and nobody can sign in.
+#[test]
+fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not_kept() {
+    let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
+    let (_, mut passkey) = app.person();
+    set_for_new_connections(&app, "default_transaction_read_only = on");
+    cut(&app);
+    wait_until("unready", Duration::from_secs(12), || !ready(&app.url));
+    let detail = Request::new("GET", &app.admin_url, "/readyz").send().expect(503).json();
+    assert!(
+        check(&detail, "database")["detail"].as_str().is_some_and(|words| words.contains("only reads")),
+        "{detail}"
+    );
+    unavailable(app.browser().sign_in(&mut passkey));
+    // The others are kept by nobody: each costs one request at most.
+    set_for_new_connections(&app, "default_transaction_read_only = off");
+    wait_until("ready again", Duration::from_secs(12), || ready(&app.url));
+    wait_until("signed in", PATIENCE, || app.browser().sign_in(&mut passkey).status == 200);
+}
+
+/// By a clock that is ahead tokens would be signed that others refuse, and what still counts would be forgotten.
+#[test]
+fn a_server_with_another_time_than_the_database_is_not_ready() {
+    let app = TestApp::spawn();
+    wait_until("ready", Duration::from_secs(5), || ready(&app.url));
+    app.sql(
+        "CREATE TABLE ahead AS SELECT interval '6 seconds' AS by;
+         CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+         'SELECT pg_catalog.clock_timestamp() + by FROM ahead'",
+    );
+    set_for_new_connections(&app, "search_path = public, pg_catalog");
+    cut(&app);
+    for (by, names) in [("6.5 seconds", "clock is 6"), ("-61 minutes", "clock is -36"), ("4 seconds", "")] {
+        beside(&app, &format!("UPDATE ahead SET by = '{by}'"));
+        let told = || {
+            let detail = Request::new("GET", &app.admin_url, "/readyz").send().json();
+            check(&detail, "clock")["detail"].as_str().unwrap_or_default().to_owned()
+        };
+        wait_until(by, Duration::from_secs(12), || told().contains(names) && ready(&app.url) == names.is_empty());
+    }
 }
 
 /// Each would refuse the ceremonies that the other began, so both say so and say the cure.

@@ -79,6 +79,8 @@ fn a_retry_inside_the_window_gets_the_same_bytes_from_every_server() {
     let twin = app.twin();
     let (_, _, first) = app.person_with_tokens(SCOPE);
     let second = tokens(app.client("web").refresh(&first.refresh));
+    // Check 66: the window is the client's own; another's try gets nothing and ends nothing.
+    app.client("other").refresh(&first.refresh).expect_oauth(400, "invalid_grant");
     assert_eq!(tokens(app.client("web").refresh(&first.refresh)).refresh, second.refresh, "the same server, at once");
     assert_eq!(tokens(twin.client("web").refresh(&first.refresh)).refresh, second.refresh, "another server");
     app.advance(Duration::seconds(7));
@@ -91,7 +93,7 @@ fn a_retry_inside_the_window_gets_the_same_bytes_from_every_server() {
     tokens(twin.client("web").refresh(&second.refresh));
 }
 
-/// security.md 65 and 69: the check and the update are one statement, on whichever server.
+/// Check 65 and 69: the check and the update are one statement, on whichever server.
 #[test]
 fn of_64_at_once_on_two_servers_all_get_one_successor() {
     let app = shared();
@@ -114,7 +116,7 @@ fn of_64_at_once_on_two_servers_all_get_one_successor() {
     assert_eq!(app.events("token.refresh_replayed"), 0, "nobody was taken for a thief");
 }
 
-/// security.md 67: whoever comes before the winner has committed waits for the row.
+/// Check 67: whoever comes before the winner has committed waits for the row.
 #[test]
 fn one_that_comes_before_the_winner_commits_waits_and_is_no_thief() {
     let app = TestApp::spawn();
@@ -133,7 +135,7 @@ fn one_that_comes_before_the_winner_commits_waits_and_is_no_thief() {
     assert_eq!((app.count(LIVE), app.events("token.refresh_replayed")), (1, 0));
 }
 
-/// security.md 72.
+/// Check 72.
 #[test]
 fn a_client_that_never_saw_the_answer_asks_again_and_gets_it() {
     let app = TestApp::spawn();
@@ -325,7 +327,7 @@ fn a_disabled_person_refreshes_nothing() {
     tokens(app.client("web").refresh(&another.refresh));
 }
 
-/// security.md 66.
+/// Check 66.
 #[test]
 fn a_revocation_inside_the_window_wins() {
     let app = TestApp::spawn();
@@ -341,7 +343,7 @@ fn a_revocation_inside_the_window_wins() {
     assert_eq!((app.events("token.revoked"), app.events("token.refresh_replayed")), (2, 0));
 }
 
-/// security.md 68: nothing that matters is kept by a server.
+/// Check 68: nothing that matters is kept by a server.
 #[test]
 fn another_server_after_a_restart_knows_retries_and_replays() {
     let app = shared();
@@ -358,6 +360,25 @@ fn another_server_after_a_restart_knows_retries_and_replays() {
     fresh.client("web").refresh(&leaf.refresh).expect_oauth(400, "invalid_grant");
     assert_eq!(fresh.events("token.refresh_replayed"), 1);
     tokens(fresh.client("web").refresh(&second.refresh));
+}
+
+/// Check 68: which token was used is told by the row, not by the time.
+#[test]
+fn a_clock_that_jumps_makes_no_used_token_good() {
+    for (name, jump) in [("back", Duration::hours(-1)), ("ahead", Duration::hours(1))] {
+        let app = TestApp::spawn();
+        let (_, _, first) = app.person_with_tokens(SCOPE);
+        // So that it is not from the future after the jump.
+        app.advance(Duration::hours(2));
+        let second = tokens(app.client("web").refresh(&first.refresh));
+        let third = tokens(app.client("web").refresh(&second.refresh));
+        app.advance(jump);
+        for token in [&first.refresh, &third.refresh] {
+            let reply = app.client("web").refresh(token);
+            assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_grant")), "{name}");
+        }
+        assert_eq!((app.count(LIVE), app.events("token.refresh_replayed")), (0, 1), "{name}");
+    }
 }
 
 #[test]
@@ -413,7 +434,7 @@ fn a_key_revoked_inside_the_window_ends_what_it_signed() {
     app.client("web").refresh(&other.refresh).expect_oauth(503, "temporarily_unavailable");
 }
 
-/// security.md 54: what is stored lets nobody in.
+/// Check 54: what is stored lets nobody in.
 #[test]
 fn the_database_holds_nothing_of_a_token_but_digests() {
     let app = TestApp::spawn();
@@ -429,6 +450,78 @@ fn the_database_holds_nothing_of_a_token_but_digests() {
             assert_eq!(app.rows_with(table, &secret), 0, "{name} in {table}");
         }
     }
+}
+
+/// Whatever order uses, retries, replays, revocations and pauses come in, each answer is the one that a plain
+/// model of the rules gives, and what is over stays over.
+#[test]
+fn random_sequences_are_answered_by_the_rules() {
+    /// One family as its client knows it.
+    struct Line {
+        used: Vec<String>,
+        leaf: Tokens,
+        /// Whether the last one used would get the leaf once more.
+        forgiven: bool,
+    }
+    let app = TestApp::with(&Options { settings: &[("tokens.refresh_retry_window", "60s")], ..Options::default() });
+    let (web, other) = (app.client("web"), app.client("other"));
+    let begin = || Line { used: Vec::new(), leaf: app.person_with_tokens(SCOPE).2, forgiven: false };
+    let refused = |reply: Reply| reply.expect_oauth(400, "invalid_grant");
+    let mut lines: [Line; 4] = std::array::from_fn(|_| begin());
+    let (mut seed, mut replays) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    let mut roll = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below).unwrap()
+    };
+    for step in 0..200 {
+        if roll(12) == 0 {
+            app.advance(Duration::seconds(61));
+            for line in &mut lines {
+                line.forgiven = false;
+            }
+        }
+        let line = &mut lines[roll(4)];
+        let over = match roll(10) {
+            0 => {
+                web.revoke(&line.leaf.refresh).expect(200);
+                true
+            }
+            1 => {
+                refused(other.refresh(&line.leaf.refresh));
+                false
+            }
+            2 if line.used.len() > 1 => {
+                refused(web.refresh(&line.used[0]));
+                replays += 1;
+                true
+            }
+            3 | 4 if line.forgiven => {
+                let again = tokens(web.refresh(line.used.last().unwrap()));
+                assert_eq!(again.refresh, line.leaf.refresh, "step {step}");
+                false
+            }
+            3 if !line.used.is_empty() => {
+                refused(web.refresh(line.used.last().unwrap()));
+                replays += 1;
+                true
+            }
+            _ => {
+                let next = tokens(web.refresh(&line.leaf.refresh));
+                line.used.push(std::mem::replace(&mut line.leaf, next).refresh);
+                line.forgiven = true;
+                false
+            }
+        };
+        if over {
+            assert!(!app.opens(&line.leaf.access), "step {step}: access tokens end with it");
+            refused(web.refresh(&line.leaf.refresh));
+            *line = begin();
+        }
+    }
+    assert!(replays >= 10, "{replays} replays: the sequence has some of everything");
+    assert_eq!((app.count(LIVE), app.events("token.refresh_replayed")), (4, replays));
 }
 
 #[test]

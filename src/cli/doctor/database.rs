@@ -3,20 +3,17 @@
 use std::time::Instant;
 
 use diesel::prelude::*;
-use diesel::sql_types::Timestamptz;
 
 use super::Report;
 use crate::assembly::{Missing, problems_of_database};
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::settings::Loaded;
-use crate::clock::{Clock, Time};
+use crate::clock::{self, Clock, MOST_APART};
 use crate::storage::cluster::{Attachment, Cluster, choose_directory};
-use crate::storage::migrations;
+use crate::storage::{migrations, servers};
 
 /// A sign-in is two round trips; beyond this it is felt.
 const SLOW_MS: u128 = 100;
-/// By more than this clocks may not differ: what one server signs another must accept.
-const CLOCK_MS: i64 = 5000;
 
 /// Examines the database; gives it when the other rooms can be examined with it.
 pub(super) fn examine(report: &mut Report, loaded: Loaded) -> Option<Desk> {
@@ -87,23 +84,14 @@ fn latency(desk: &Desk) -> Result<String, String> {
 }
 
 fn clock(desk: &Desk) -> Result<String, String> {
-    #[derive(QueryableByName)]
-    struct Now {
-        #[diesel(sql_type = Timestamptz)]
-        now: Time,
-    }
     let clock = Clock::system();
     let before = clock.now();
-    let there =
-        desk.read(|conn| Ok(diesel::sql_query("SELECT clock_timestamp() AS now").get_result::<Now>(conn)?.now))?;
-    let here = before + (clock.now() - before) / 2;
-    let offset = (there - here).num_milliseconds();
-    if offset.abs() > CLOCK_MS {
-        return Err(format!(
-            "the database's clock is {offset} ms from this machine's: let both follow a time server (NTP)"
-        ));
+    let there = desk.read(|conn| Ok(servers::time(conn)?))?;
+    let ahead = clock::ahead(before, there, clock.now());
+    if ahead.abs() > MOST_APART {
+        return Err(clock::too_far_apart(ahead));
     }
-    Ok(format!("{offset} ms from the database's"))
+    Ok(format!("at most {} s from the database's", MOST_APART.num_seconds()))
 }
 
 fn tables(pending: &[String]) -> Result<String, String> {
