@@ -22,6 +22,7 @@ mod progress;
 mod registration_tokens;
 mod relying_parties;
 mod resources;
+mod restored;
 mod serve;
 mod settings;
 mod trusted_issuers;
@@ -54,6 +55,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Bring the database's tables up to date (the server does so at its start, too).
     Migrate(migrate::Migrate),
+    /// After a restored backup: end what it brought back.
+    Restored(restored::Restored),
     /// The master key and the signing keys.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::serve(settings),
         Command::Doctor(command) => command.run(settings),
         Command::Migrate(command) => command.run(settings),
+        Command::Restored(command) => command.run(settings),
         Command::Keys(command) => command.run(settings),
         Command::Clients(command) => command.run(settings),
         Command::Users(command) => command.run(settings),

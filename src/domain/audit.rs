@@ -44,6 +44,8 @@ kinds! {
     UsersImported = "user.imported",
     /// Everybody's data and public keys were exported by an operator.
     UsersExported = "user.exported",
+    /// An operator ended all sessions and tokens that a restored backup had brought back; `detail` says how many.
+    DatabaseRestored = "database.restored",
     /// A passkey signed its owner in.
     SignedIn = "session.signed_in",
     /// A session's owner proved again who they are.

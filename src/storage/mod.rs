@@ -42,6 +42,7 @@ pub mod redemptions;
 pub mod refresh_tokens;
 pub mod relying_parties;
 pub mod resources;
+pub mod restored;
 pub mod revoked_tokens;
 pub(crate) mod schema;
 pub mod servers;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use passmint::domain::secret::TokenDigest;
 
 use super::{Operator, eventually};
-use crate::support::TestApp;
+use crate::support::{TestApp, introspect};
 
 /// The status that a client's introspection is answered with: 200 with good credentials, 401 without.
 fn status_of(app: &TestApp, id: &str, secret: &str) -> u16 {
@@ -199,4 +199,30 @@ fn relying_parties_are_the_way_out_when_the_server_refuses_to_start() {
     let doctor = operator.run(&["doctor"]);
     assert!(doctor.out.contains("✓ stored passkeys"), "{}", doctor.out);
     assert_eq!(app.events("relying_party.changed"), 2);
+}
+
+/// With a backup comes back what was used up or ended since it was made; all of it ends, and everybody signs in again.
+#[test]
+fn what_a_restored_backup_brought_back_ends() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (mut person, mut passkey) = app.person();
+    let client = app.client("web");
+    let tokens = client.sign_in(&mut passkey, "openid").expect(200).json();
+    let (access, refresh) = (tokens["accessToken"].as_str().unwrap(), tokens["refreshToken"].as_str().unwrap());
+
+    assert!(operator.refused(&["restored"]).contains("add --yes"));
+    person.get("/v1/me").expect(200);
+    let said = operator.ok(&["restored", "--yes"]);
+    assert_eq!(
+        (field(&said, "sessions ended"), field(&said, "refresh tokens ended")),
+        ("2".to_owned(), "1".to_owned())
+    );
+    assert!(field(&said, "newest event").ends_with('Z'), "{said}");
+
+    person.get("/v1/me").expect_problem(401, "not_signed_in");
+    client.refresh(refresh).expect_oauth(400, "invalid_grant");
+    assert_eq!(introspect(&app, access)["active"], false);
+    assert_eq!(app.events("database.restored"), 1);
+    app.browser().sign_in(&mut passkey).expect(200);
 }
