@@ -14,7 +14,7 @@ use crate::admin::{Refusal, Room, wrong_field};
 use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::EventKind;
-use crate::domain::client::{AuthMethod, Client, ClientDefinition, ClientKind};
+use crate::domain::client::{AuthMethod, Client, ClientDefinition, ClientKind, check_id};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
 use crate::web::error::{Failure, Kind, Problem};
@@ -88,7 +88,7 @@ pub fn insert(
     client: &Client,
     now: Time,
 ) -> Result<ClientRecord, Refusal> {
-    check_id(&client.id)?;
+    require_id(&client.id)?;
     rules.check(&client.definition, client.secret.is_some())?;
     actor.require_power(&client.definition.scopes)?;
     let new = NewClient { client, source: Source::Administration, registration_token: None, fetch_again_at: None };
@@ -101,7 +101,10 @@ pub fn insert(
     Ok(client_records::find(conn, &client.id)?.ok_or_else(|| crate::admin::missing("client"))?)
 }
 
-fn check_id(id: &str) -> Result<(), Failure> {
+fn require_id(id: &str) -> Result<(), Failure> {
+    if let Some(misfit) = check_id(id) {
+        return Err(wrong_field(misfit.field, misfit.what, misfit.cure));
+    }
     let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
     if id == QUICK_START {
         return Err(wrong_field("id", "is the name of the built-in client on localhost", "choose another"));

@@ -25,9 +25,9 @@ pub struct Misfit {
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// What is wrong with a `client_id`, however it was chosen. A client's own tokens have it as `sub`, which must never be that
-/// of a person, and people's are UUIDs (RFC 9068 §5).
+/// of a person, and people's are UUIDs (RFC 9068 §5); those that a server draws for clients have no hyphens.
 pub fn check_id(id: &str) -> Option<Misfit> {
-    uuid::Uuid::parse_str(id).is_ok().then_some(Misfit {
+    (id.contains('-') && uuid::Uuid::parse_str(id).is_ok()).then_some(Misfit {
         field: "id",
         what: "looks like the id of a person".into(),
         cure: "choose another than a UUID".into(),
@@ -240,10 +240,12 @@ mod tests {
 
     #[test]
     fn a_client_is_never_called_like_a_person() {
-        for id in ["0f0e0d0c-0b0a-4908-8706-050403020100", "0f0e0d0c0b0a49088706050403020100"] {
+        for id in ["0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0B0A-4908-8706-050403020100"] {
             assert_eq!(check_id(id).map(|misfit| misfit.field), Some("id"), "{id}");
         }
-        assert_eq!(check_id("web"), None);
+        for id in ["web", "my-app", "0f0e0d0c0b0a49088706050403020100"] {
+            assert_eq!(check_id(id), None, "{id}");
+        }
     }
 
     /// Whose requests are neither pushed nor answered with a code that only their client can redeem.

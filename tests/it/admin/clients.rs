@@ -99,7 +99,7 @@ async fn an_old_reading_never_replaces_a_newer_one() {
     }
 }
 
-/// security.md 3: every rule of the configuration holds here too, and names its field.
+/// Check 3: every rule of the configuration holds here too, and names its field.
 #[test]
 fn refusals_by_name() {
     let ops = Ops::new();
@@ -146,7 +146,8 @@ fn refusals_by_name() {
         assert_eq!(error["field"], field, "{name}: {refused}");
         assert!(error["cure"].as_str().is_some_and(|cure| !cure.is_empty()), "{name}: {refused}");
     }
-    for id in ["", "-a", "a b", "a/b", "ä", "quickstart", "https://a.example/x", &"x".repeat(129)] {
+    let person = "0f0e0d0c-0b0a-4908-8706-050403020100";
+    for id in ["", "-a", "a b", "a/b", "ä", "quickstart", "https://a.example/x", &"x".repeat(129), person] {
         ops.post(CLIENTS, &json!({ "id": id, "definition": web_app() })).expect_problem(400, "invalid_field");
     }
     ops.post(CLIENTS, &json!({ "definition": web_app(), "secret": "mine" })).expect_problem(400, "invalid_request");
@@ -200,7 +201,7 @@ fn what_the_configuration_declares_is_read_only() {
     }
 }
 
-/// security.md 62: two secrets overlap, the old one ends at its date, and no list shows either.
+/// Check 62: two secrets overlap, the old one ends at its date, and no list shows either.
 #[test]
 fn secrets_are_replaced_with_overlap() {
     let ops = Ops::new();
