@@ -8,7 +8,7 @@ use diesel::PgConnection;
 use tokio::sync::Mutex;
 
 use crate::clock::Time;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, ClientKind};
 use crate::storage::{Db, StorageError, clients};
 
 /// The directory. Reading it takes no lock.
@@ -30,9 +30,10 @@ impl Clients {
         self.live.load().values().cloned().collect()
     }
 
-    /// Whether any first-party client has this web origin: what cross-origin preflights are answered by.
-    pub fn any_has_origin(&self, origin: &str) -> bool {
-        self.live.load().values().any(|client| client.owns_origin(origin).is_ok())
+    /// Whether any client of these kinds has this web origin: what cross-origin preflights are answered by.
+    pub fn any_has_origin(&self, origin: &str, kinds: &[ClientKind]) -> bool {
+        let of_them = |client: &Client| kinds.contains(&client.definition.kind) && client.owns_origin(origin).is_ok();
+        self.live.load().values().any(|client| of_them(client))
     }
 
     /// Reads all clients anew.

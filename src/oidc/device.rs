@@ -74,8 +74,8 @@ fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form, origin: &Provena
     })?;
     let scopes = scopes(form.find("scope"), client)
         .map_err(|refusal| Failure::new(Kind::InvalidScope, refusal.description()))?;
-    if let Some(scope) = scopes.iter().find(|scope| !device::may_have(scope)) {
-        return Err(Failure::new(Kind::InvalidScope, format!("The scope {scope:?} is never given to a device.")));
+    if !scopes.iter().all(device::may_have) {
+        return Err(Failure::new(Kind::InvalidScope, "A scope of administration is never given to a device."));
     }
     let issuer = room.mint.issuer();
     let resources = resources(form.all("resource"), client, issuer)

@@ -10,6 +10,7 @@ use actix_web::{Error, HttpResponse, web};
 use std::sync::Arc;
 
 use crate::clients::Clients;
+use crate::domain::client::ClientKind;
 
 /// Whether apps that are no clients yet may register here, from a page of theirs as well.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,13 @@ impl Readers {
 fn registered_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     let origin = request.headers().get(header::ORIGIN)?;
     let clients = request.app_data::<web::Data<Arc<Clients>>>()?;
-    clients.any_has_origin(origin.to_str().ok()?).then(|| origin.clone())
+    let kinds: &[ClientKind] = if wants_authentication(request.path()) {
+        // A secret has no business in a page.
+        &[ClientKind::Public]
+    } else {
+        &[ClientKind::Public, ClientKind::Confidential]
+    };
+    clients.any_has_origin(origin.to_str().ok()?, kinds).then(|| origin.clone())
 }
 
 fn lets_apps_register(request: &ServiceRequest) -> bool {
@@ -117,6 +124,11 @@ pub fn is_for_clients(path: &str) -> bool {
     const EXACT: [&str; 5] = ["/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo", "/v1/passkeys"];
     const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
     EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
+}
+
+/// Whether a path is one at which confidential clients authenticate.
+fn wants_authentication(path: &str) -> bool {
+    matches!(path, "/oauth/token" | "/oauth/par" | "/oauth/revoke")
 }
 
 /// Whether a path is one at which an app registers itself, and sees and changes what it registered: by a token, never by a

@@ -377,8 +377,18 @@ impl ResponseError for OAuthFailure {
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/json");
         finish(&self.0, self.status_code(), &mut response);
-        response.body(json!({ "error": kind.oauth_code(), "error_description": self.0.detail }).to_string())
+        response.body(json!({ "error": kind.oauth_code(), "error_description": described(&self.0.detail) }).to_string())
     }
+}
+
+/// What `error_description` may say: printable ASCII without quotation marks and backslashes (RFC 6749 §5.2).
+fn described(detail: &str) -> String {
+    let allowed = |c| match c {
+        '"' | '\\' => '\'',
+        ' '..='~' => c,
+        _ => '?',
+    };
+    detail.chars().map(allowed).collect()
 }
 
 /// The headers both renderings share: never cached; a challenge where HTTP wants one; when to come back.
@@ -430,6 +440,11 @@ mod tests {
                 "{kind:?}: a 401 names a scheme"
             );
         }
+    }
+
+    #[test]
+    fn an_oauth_description_has_only_the_characters_that_it_may_have() {
+        assert_eq!(described("The \"scope\" `a` of\nZoë is \\ no."), "The 'scope' `a` of?Zo? is ' no.");
     }
 
     /// RFC 6749 §5.2, RFC 6750 §3.1; the rest is HTTP's own.

@@ -25,7 +25,7 @@ impl Form {
         for (count, (name, value)) in url::form_urlencoded::parse(body).enumerate() {
             let may_repeat = REPEATABLE.contains(&name.as_ref());
             if count == MOST {
-                return Err(Failure::new(Kind::InvalidRequest, "The form has more than 64 parameters."));
+                return Err(too_many());
             }
             let values = pairs.entry(name.into_owned()).or_default();
             values.push(value.into_owned());
@@ -55,6 +55,10 @@ impl Form {
     pub fn get(&self, name: &'static str) -> Result<&str, Failure> {
         self.find(name).ok_or_else(|| Failure::new(Kind::InvalidRequest, format!("The parameter `{name}` is missing.")))
     }
+}
+
+fn too_many() -> Failure {
+    Failure::new(Kind::InvalidRequest, "The form has more than 64 parameters.")
 }
 
 fn not_a_form() -> Failure {
@@ -139,7 +143,8 @@ impl ForeignForm {
                 return Err(not_a_form());
             }
             let body = body.read().await?;
-            Ok(Self(url::form_urlencoded::parse(&body).into_owned().collect()))
+            let pairs: Vec<_> = url::form_urlencoded::parse(&body).into_owned().take(MOST + 1).collect();
+            if pairs.len() > MOST { Err(too_many()) } else { Ok(Self(pairs)) }
         }
     }
 }
@@ -159,6 +164,8 @@ impl PageForm {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,5 +179,23 @@ mod tests {
         let many = (0..65).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
         assert!(Form::parse(many.as_bytes()).is_err());
         assert!(Form::parse(b"").unwrap().get("a").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_has_each_parameter_once(
+            noise in prop::collection::vec(any::<u8>(), 0..300),
+            pairs in "([a-z]{1,2}|resource|audience)(=[a-z%+0-9]{0,3})?(&([a-z]{1,2}|resource)=[a-z%+0-9]{0,3}){0,70}",
+        ) {
+            for body in [noise, pairs.into_bytes()] {
+                let Ok(form) = Form::parse(&body) else { continue };
+                let sent = url::form_urlencoded::parse(&body).count();
+                prop_assert!(sent <= MOST);
+                prop_assert_eq!(form.0.values().map(Vec::len).sum::<usize>(), sent, "nothing is dropped");
+                for (name, values) in &form.0 {
+                    prop_assert!(values.len() == 1 || REPEATABLE.contains(&name.as_str()), "{} came twice", name);
+                }
+            }
+        }
     }
 }

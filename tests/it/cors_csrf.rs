@@ -1,10 +1,11 @@
 //! Other people's pages: what a browser lets them read, and what they cannot make it do.
 
-use serde_json::json;
+use passmint::routes::{Access, ROUTES};
+use serde_json::{Value, json};
 
 use crate::routes::csrf_of;
 use crate::support::oidc::{Ask, redemption};
-use crate::support::{Browser, Options, Reply, TestApp};
+use crate::support::{Browser, Options, Reply, TestApp, verify};
 
 const CLIENTS: &str = r#"
 [relying_parties.main]
@@ -126,6 +127,29 @@ fn a_client_on_another_origin_works_from_there_and_from_nowhere_else() {
         let body = json!({ "result": { "kind": "tokens", "clientId": "app" } });
         let reply = client.post("/v1/passkeys/authentication/options", &body).expect_problem(403, "wrong_origin");
         assert_eq!(allowed(&reply), None, "{stranger}");
+    }
+}
+
+/// A secret has no business in a page.
+#[test]
+fn the_pages_of_a_confidential_client_may_not_ask_where_it_authenticates() {
+    const PAGE: &str = "http://localhost:4999";
+    let parties = CLIENTS.replacen(THEIRS, &format!("{THEIRS}\", \"{PAGE}"), 1);
+    let client = format!(
+        "first_party = true\nkind = \"confidential\"\nsecret_digest = \"API_DIGEST\"\norigins = [\"{PAGE}\"]\ngrants = [\"passkey\"]"
+    );
+    let config = format!("{parties}\n[clients.server]\n{client}\nscopes = [\"openid\"]\n");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    for (path, expected) in [
+        ("/oauth/token", None),
+        ("/oauth/par", None),
+        ("/oauth/revoke", None),
+        ("/oauth/userinfo", Some(PAGE)),
+        ("/v1/passkeys/authentication/options", Some(PAGE)),
+    ] {
+        let preflight = app.request("OPTIONS", path).header("Origin", PAGE);
+        let reply = preflight.header("Access-Control-Request-Method", "POST").send().expect(204);
+        assert_eq!(allowed(&reply), expected, "{path}");
     }
 }
 
@@ -256,14 +280,10 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
     assert_ne!(csrf_of(&mut other), earlier, "a token is one session's");
 
     let id = person.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].as_str().unwrap().to_owned();
-    let forms = [
-        "/signout".to_owned(),
-        "/account/sessions/sign-out-others".to_owned(),
-        format!("/account/sessions/{id}/sign-out"),
-        format!("/account/passkeys/{id}/rename"),
-        format!("/account/passkeys/{id}/remove"),
-        format!("/account/passkeys/{id}/resume"),
-    ];
+    let own = ROUTES.iter().filter(|route| route.method == "POST" && route.access == Access::OwnPage);
+    let mut forms: Vec<String> = own.map(|route| route.path.replace("{id}", &id).replace("{handle}", "x")).collect();
+    assert!(forms.len() >= 9, "the forms are found: {forms:?}");
+    forms.push("/signout".to_owned());
     for path in &forms {
         for (name, token) in [
             ("none", ""),
@@ -297,9 +317,82 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
     }
     let names = person.get("/v1/passkeys").expect(200).json();
     assert_ne!(names["passkeys"][0]["name"], "Mine", "nothing was renamed");
-    person.request("POST", &forms[3]).form(&[("csrf", &good), ("name", "Mine")]).send().expect(303);
+    let rename = format!("/account/passkeys/{id}/rename");
+    let stale = person.request("POST", &rename).form(&[("csrf", &theirs), ("name", "Mine")]).send().expect(403);
+    assert!(stale.body.contains(&format!("href=\"{rename}\">Try again</a>")), "a fresh page: {}", stale.body);
+    person.request("POST", &rename).form(&[("csrf", &good), ("name", "Mine")]).send().expect(303);
     let names = person.get("/v1/passkeys").expect(200).json();
     assert_eq!(names["passkeys"][0]["name"], "Mine", "the same form, from our page, works");
+}
+
+/// Whoever signs in in another tab has the cookie that a page of before sends along. A page that says for whom it was made
+/// acts for nobody else.
+#[test]
+fn a_page_acts_only_for_the_session_that_it_was_made_for() {
+    const ADD: &str = "/v1/passkeys/registration/options";
+    const STEP_UP: &str = "/v1/passkeys/authentication/options";
+    const VERIFY: &str = "/v1/passkeys/registration/verify";
+    let app = server();
+    let (mut person, mut passkey) = app.person();
+    let (mut other, _) = app.person();
+    let (good, theirs) = (csrf_of(&mut person), csrf_of(&mut other));
+    let (good, theirs) = (good.as_str(), theirs.as_str());
+    let page = |method: &str, path: &str, tokens: &[&str]| {
+        let request = person.request(method, path);
+        tokens.iter().fold(request, |request, token| request.header("X-CSRF-Token", token))
+    };
+    for (method, path, body) in [
+        ("POST", ADD, json!({ "purpose": "add" })),
+        ("POST", STEP_UP, json!({ "purpose": "step-up" })),
+        ("POST", VERIFY, json!({ "ceremonyId": "pmc_x", "credential": {} })),
+        ("PATCH", "/v1/passkeys/x", json!({ "name": "x" })),
+        ("DELETE", "/v1/me/sessions", Value::Null),
+        ("GET", "/v1/passkeys", Value::Null),
+    ] {
+        let send = |tokens: &[&str]| {
+            let request = page(method, path, tokens);
+            if body.is_null() { request.send() } else { request.json(&body).send() }
+        };
+        for tokens in [&[theirs][..], &[""], &["%%%"], &[&good[1..]], &[good, theirs]] {
+            send(tokens).expect_problem(403, "csrf");
+        }
+        let reply = send(&[good]);
+        assert_ne!(reply.status, 403, "{method} {path}: {}", reply.body);
+    }
+    // It takes the place of nothing: another site's page, and a form.
+    let stolen = from(&person, "DELETE", "/v1/me/sessions", Some("https://evil.example"), "cross-site");
+    stolen.header("X-CSRF-Token", good).send().expect_problem(403, "csrf");
+    page("POST", "/account/sessions/sign-out-others", &[good]).form(&[]).send().expect(403);
+    // To an access token, and to strangers, it says nothing.
+    let answer = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
+    let request = app.client("web").bearer("GET", "/v1/passkeys", answer["accessToken"].as_str().unwrap());
+    request.header("X-CSRF-Token", theirs).send().expect(200);
+    let stranger = app.browser().request("POST", STEP_UP).header("X-CSRF-Token", theirs);
+    stranger.json(&json!({})).send().expect(200);
+
+    // Begun by one, answered by the other: what was begun is not spent.
+    let mut second = app.passkey();
+    let begun = page("POST", ADD, &[good]).json(&json!({ "purpose": "add" })).send().expect(200).json();
+    let answer = verify(&begun, &second.create(&begun["publicKey"]));
+    page("POST", VERIFY, &[theirs]).json(&answer).send().expect_problem(403, "csrf");
+    page("POST", VERIFY, &[good]).json(&answer).send().expect(200);
+}
+
+/// A page from before a restart or an upgrade, or from another server: its form still counts, and a file that is gone is said
+/// to be gone.
+#[test]
+fn a_page_that_another_server_made_goes_on() {
+    let settings = &[("challenges.store", "database")];
+    let app = TestApp::with(&Options { settings, ..Options::default() });
+    let (mut person, _) = app.person();
+    let csrf = csrf_of(&mut person);
+    let twin = app.twin();
+    let mut there = twin.browser();
+    there.cookies.clone_from(&person.cookies);
+    let form = there.request("POST", "/account/sessions/sign-out-others").form(&[("csrf", &csrf)]);
+    form.send().expect(303);
+    assert_eq!(csrf_of(&mut there), csrf, "the token is the session's, whichever server it is asked of");
+    twin.request("GET", "/assets/app.000000000000.css").send().expect_problem(404, "not_found");
 }
 
 /// A second cookie of one name was planted by a neighbour; to choose between the two would be a guess.

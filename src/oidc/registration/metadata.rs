@@ -204,7 +204,7 @@ fn redirect_uris(members: &Members<'_>) -> Result<Vec<String>, Failure> {
     }
     for uri in &list {
         fields::redirect_uri(uri)
-            .map_err(|fault| refused(format!("A redirect URI {}; {}.", fault.what, fault.cure.replace('"', "'"))))?;
+            .map_err(|fault| refused(format!("A redirect URI {}; {}.", fault.what, fault.cure)))?;
     }
     Ok(list)
 }

@@ -106,7 +106,7 @@ impl Registration {
         };
         let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
         // Quotation marks have no place in an error description (RFC 6749 §5.2).
-        let detail = format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure).replace('"', "'");
+        let detail = format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure);
         Err(Failure::new(kind, detail))
     }
 

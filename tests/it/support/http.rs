@@ -138,7 +138,11 @@ impl Reply {
     #[track_caller]
     pub fn expect_oauth(self, status: u16, error: &str) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
-        assert_eq!(self.json()["error"], error, "{}", self.body);
+        let body = self.json();
+        assert_eq!(body["error"], error, "{}", self.body);
+        // RFC 6749 §5.2: printable ASCII without quotation marks and backslashes.
+        let words = body["error_description"].as_str().expect("words for the developer");
+        assert!(words.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\'), "{words}");
         assert_eq!(self.header("cache-control"), Some("no-store"));
         self
     }
