@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
-use crate::account::guards::Guard;
+use crate::account::guards::{Guard, PageTokens};
 use crate::admin::Administration;
 use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
@@ -322,6 +322,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         mint: Arc::clone(&rooms.mint),
         clients: Arc::clone(&rooms.clients),
         cookies: Cookies::new(https, port),
+        page_tokens: PageTokens::new(&rooms.keys.derive("csrf")),
         browser_states: config
             .session
             .check_iframe
@@ -358,7 +359,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         forward_auth: Data::new(Arc::new(forward_auth)),
         keys: Data::new(Arc::clone(&rooms.keys)),
         clients: Data::new(Arc::clone(&rooms.clients)),
-        site: Data::new(Site::new(config, clock, &rooms.keys)),
+        site: Data::new(Site::new(config, clock, &rooms.keys, guard.page_tokens.clone(), routes::is_page)),
         guard: Data::new(guard),
         administration: Data::new(Arc::new(administration(config, clock, rooms))),
         registration: Data::new(registration),

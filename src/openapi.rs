@@ -10,7 +10,7 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
 #[openapi(
     info(
         title = "Passmint",
-        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`; beside it `reason` tells causes of one code apart: with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group`. Errors of `/oauth/` are in the form of RFC 6749."
+        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`; beside it `reason` tells causes of one code apart: with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group`. Errors of `/oauth/` are in the form of RFC 6749. A change by the session cookie says by `Origin` or `Sec-Fetch-Site` that it comes from our own pages. Such a page may also say for which session it was made, by `X-CSRF-Token` with what its forms have as `csrf`: a request that sends another session's is refused (`csrf`). Other origins cannot send that header."
     ),
     paths(
         ceremony::handlers::registration::options,

@@ -1,7 +1,8 @@
 //! Who is signed in: the rule of a route is the type of its argument.
 //!
 //! [`Identity`] wants somebody signed in, by our cookie or by an access token of ours; [`MaybeIdentity`] lets strangers
-//! through. An unsafe request with a cookie must come from our own pages. A storage fault is never "not signed in".
+//! through. An unsafe request with a cookie must come from our own pages, and from one of that very session where it says of
+//! which it is. A storage fault is never "not signed in".
 
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
@@ -61,7 +65,7 @@ impl Identity {
     pub fn require_scope(&self, scope: &str) -> Result<(), Failure> {
         match &self.via {
             Via::Bearer { scopes, .. } if !scopes.contains(scope) => {
-                Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope {scope:?}.")))
+                Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope `{scope}`.")))
             }
             _ => Ok(()),
         }
@@ -82,6 +86,32 @@ impl Identity {
 #[derive(Clone, Debug)]
 pub struct MaybeIdentity(pub Option<Identity>);
 
+/// The header in which the page module says which session its page was made for, by that session's token.
+const PAGE_TOKEN: &str = "x-csrf-token";
+
+/// The tokens of our pages (synchroniser tokens): each ties a page to the session that it was made for.
+#[derive(Clone)]
+pub struct PageTokens(hmac::Key);
+
+impl PageTokens {
+    /// With the key derived for this purpose.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The token of a session.
+    pub fn of(&self, session: SessionId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, session.uuid().as_bytes()))
+    }
+
+    /// Refuses what was not sent from a page of this session.
+    pub fn require(&self, session: SessionId, sent: &[u8]) -> Result<(), Failure> {
+        let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
+        let sent = URL_SAFE_NO_PAD.decode(sent).map_err(|_| refused())?;
+        hmac::verify(&self.0, session.uuid().as_bytes(), &sent).map_err(|_| refused())
+    }
+}
+
 /// What the guards need; one value in the application's data.
 #[derive(Clone)]
 pub struct Guard {
@@ -93,6 +123,8 @@ pub struct Guard {
     pub clients: Arc<Clients>,
     /// Names the cookies.
     pub cookies: Cookies,
+    /// Ties our pages to sessions.
+    pub page_tokens: PageTokens,
     /// Names browser states, where an operator wants session management.
     pub browser_states: Option<Arc<BrowserStates>>,
     /// Proofs of possession.
@@ -132,15 +164,19 @@ impl Guard {
                 if !request.method().is_safe() {
                     require_same_origin(headers, &self.public_origin)?;
                 }
-                self.by_cookie(&cookie).await
+                self.by_cookie(headers, &cookie).await
             }
             (None, None) => Ok(None),
         }
     }
 
-    async fn by_cookie(&self, cookie: &PlainToken) -> Result<Option<Identity>, Failure> {
-        let found = self.accounts.by_cookie(cookie.digest()).await?;
-        Ok(found.map(|(session, user)| Identity { session, user, via: Via::Cookie }))
+    async fn by_cookie(&self, headers: &HeaderMap, cookie: &PlainToken) -> Result<Option<Identity>, Failure> {
+        let Some((session, user)) = self.accounts.by_cookie(cookie.digest()).await? else { return Ok(None) };
+        // A page that says for which session it was made acts for no other one: somebody else may have signed in since.
+        for sent in headers.get_all(PAGE_TOKEN) {
+            self.page_tokens.require(session.id, sent.as_bytes())?;
+        }
+        Ok(Some(Identity { session, user, via: Via::Cookie }))
     }
 
     /// Who is signed in in the browser of a request that proves its right by something else than an access token; nobody on
@@ -148,7 +184,9 @@ impl Guard {
     pub async fn signed_in_here(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
         let headers = request.headers();
         match self.cookies.session(headers)? {
-            Some(cookie) if require_same_origin(headers, &self.public_origin).is_ok() => self.by_cookie(&cookie).await,
+            Some(cookie) if require_same_origin(headers, &self.public_origin).is_ok() => {
+                self.by_cookie(headers, &cookie).await
+            }
             _ => Ok(None),
         }
     }

@@ -228,6 +228,11 @@ pub fn methods_of(path: &str) -> Vec<&'static str> {
     ROUTES.iter().filter(|route| matches(route.path, path)).flat_map(methods).collect()
 }
 
+/// Whether a path can be read, and linked to.
+pub fn is_page(path: &str) -> bool {
+    methods_of(path).contains(&"GET")
+}
+
 fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {

@@ -28,15 +28,13 @@ use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, LOCATION
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use askama::Template;
-use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::account::guards::{Guard, Identity};
+use crate::account::guards::{Guard, Identity, PageTokens};
 use crate::clock::Clock;
 use crate::config::{Config, PublicUrl, SignUpAsks};
 use crate::domain::client::Client;
-use crate::domain::id::SessionId;
 use crate::domain::user::{User, anonymous_label};
 use crate::tokens::Keys;
 use crate::web::caller::RequestId;
@@ -58,7 +56,8 @@ pub struct Site {
     quick_start: bool,
     sign_up: SignUp,
     clock: Clock,
-    csrf: hmac::Key,
+    page_tokens: PageTokens,
+    is_page: fn(&str) -> bool,
     notes: logout::Notes,
 }
 
@@ -66,8 +65,14 @@ pub struct Site {
 const QUICK_START: &str = crate::config::QUICK_START;
 
 impl Site {
-    /// From the configuration.
-    pub fn new(config: &Config, clock: &Clock, keys: &Arc<Keys>) -> Self {
+    /// From the configuration; `is_page` tells whether a path of ours can be read.
+    pub fn new(
+        config: &Config,
+        clock: &Clock,
+        keys: &Arc<Keys>,
+        page_tokens: PageTokens,
+        is_page: fn(&str) -> bool,
+    ) -> Self {
         let public_url = config.server.public_url.clone();
         let public_host = public_url.as_str();
         let public_host = public_host.split_once("://").map_or(public_host, |(_, host)| host).to_owned();
@@ -84,7 +89,8 @@ impl Site {
             quick_start: config.client(QUICK_START).is_some(),
             sign_up: if config.server.allow_sign_up { open(config.server.sign_up_asks) } else { SignUp::Closed },
             clock: clock.clone(),
-            csrf: hmac::Key::new(hmac::HMAC_SHA256, &keys.derive("csrf")),
+            page_tokens,
+            is_page,
             notes: logout::Notes::new(&keys.derive("signed-out-note")),
         }
     }
@@ -104,7 +110,7 @@ impl Site {
             realm: self.realm.clone(),
             public_host: self.public_host.clone(),
             nonce: fresh_nonce(),
-            csrf: identity.map(|identity| self.csrf_of(identity.session.id)),
+            csrf: identity.map(|identity| self.page_tokens.of(identity.session.id)),
             signed_in: identity.map(|identity| account_card(&identity.user)),
             footer,
             now: self.clock.now(),
@@ -112,16 +118,9 @@ impl Site {
         }
     }
 
-    /// The synchroniser token of a session.
-    fn csrf_of(&self, session: SessionId) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.csrf, session.uuid().as_bytes()))
-    }
-
     /// Refuses a form that was not made for this session.
     fn require_csrf(&self, identity: &Identity, form: &Form) -> Result<(), Failure> {
-        let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
-        let sent = URL_SAFE_NO_PAD.decode(form.find("csrf").unwrap_or_default()).map_err(|_| refused())?;
-        hmac::verify(&self.csrf, identity.session.id.uuid().as_bytes(), &sent).map_err(|_| refused())
+        self.page_tokens.require(identity.session.id, form.find("csrf").unwrap_or_default().as_bytes())
     }
 
     /// Who posted a form of ours: somebody signed in, with the token of their session.
@@ -166,9 +165,12 @@ impl Site {
             _ => PageKindOfError::Request,
         };
         let request_id = request_id(request);
-        let passes = matches!(kind, PageKindOfError::TooMany(_) | PageKindOfError::Unavailable);
         let reads = [Method::GET, Method::HEAD].contains(request.method());
-        let retry = (passes && reads).then(|| request.path().to_owned());
+        let retry = match kind {
+            PageKindOfError::TooMany(_) | PageKindOfError::Unavailable if reads => own_address(request),
+            PageKindOfError::Stale => page_of_form(request.path(), self.is_page),
+            _ => None,
+        };
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let status = match failure.kind() {
@@ -207,6 +209,19 @@ const fn open(asks: SignUpAsks) -> SignUp {
 /// The request's id, as it is in the log.
 fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// Where a request went, with its query, for a link to the same; none where a browser could take it for another host's.
+fn own_address(request: &HttpRequest) -> Option<String> {
+    let address = request.uri().path_and_query()?.as_str();
+    let ours = address.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']));
+    ours.then(|| address.to_owned())
+}
+
+/// The page with the form that posts to a path: what can be read there, or at the nearest path above it.
+fn page_of_form(path: &str, is_page: fn(&str) -> bool) -> Option<String> {
+    let mut all = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
+    all.find(|path| is_page(path)).map(ToOwned::to_owned)
 }
 
 /// A nonce for one answer's policy.
@@ -295,6 +310,37 @@ fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> HttpResponse 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_has_the_page_at_its_path_or_above() {
+        for (posted, page) in [
+            ("/account/passkeys/1f/rename", Some("/account/passkeys/1f/rename")),
+            ("/oauth/interaction/pmi_x", Some("/oauth/interaction/pmi_x")),
+            ("/account/sessions/1f/sign-out", Some("/account/sessions")),
+            ("/account/apps/remove", Some("/account/apps")),
+            ("/device", Some("/device")),
+            ("/signout", None),
+            ("//evil.example", Some("/")),
+            ("", None),
+        ] {
+            assert_eq!(page_of_form(posted, crate::routes::is_page).as_deref(), page, "{posted}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_linked_with_its_query_and_only_when_it_is_ours() {
+        for (sent, linked) in [
+            ("/", Some("/")),
+            ("/?next=%2Faccount", Some("/?next=%2Faccount")),
+            ("/oauth/authorize?scope=openid+email&state=//x", Some("/oauth/authorize?scope=openid+email&state=//x")),
+            ("http://id.example/device?user_code=X", Some("/device?user_code=X")),
+            ("//evil.example/", None),
+            ("/\\evil.example/", None),
+        ] {
+            let request = actix_web::test::TestRequest::with_uri(sent).to_http_request();
+            assert_eq!(own_address(&request).as_deref(), linked, "{sent}");
+        }
+    }
 
     #[test]
     fn only_plain_paths_of_ours_are_followed() {

@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    /// `pages.md` §1.11, as they are sent.
+    /// The weight of a page, as they are sent.
     #[test]
     fn the_files_stay_small() {
         for (file, limit) in [("app.css", 6), ("passkey.js", 8), ("icons.svg", 4), ("action.js", 1)] {

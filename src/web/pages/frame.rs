@@ -19,7 +19,8 @@ pub struct Frame {
     pub public_host: String,
     /// The nonce of this answer's content security policy.
     pub nonce: String,
-    /// The synchroniser token for forms. Requests in JSON need none: they count by where their browser says they come from.
+    /// The synchroniser token for forms. Requests in JSON need none, they count by where their browser says they come from; the
+    /// page module sends it with those that act for an account.
     pub csrf: Option<String>,
     /// Who is signed in, if anybody.
     pub signed_in: Option<AccountCard>,

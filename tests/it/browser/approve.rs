@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Desk;
+use super::trouble::{THROWS, throws};
 use crate::actions::{Backend, backend, payment, spawn};
 use crate::support::TestApp;
 
@@ -63,7 +64,15 @@ fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     desk.hold_prompts(true);
     desk.press("Approve with a passkey");
     desk.press("Cancel");
+    // One that is closed loses nothing either; what is offered then is to approve, not to sign in.
+    desk.script(THROWS, &[]);
+    throws(&desk, "NotAllowedError", 900);
     desk.press("Approve with a passkey");
+    desk.reads("#problem h2", "Nothing was used");
+    let actions = "return [...document.querySelectorAll('#problem .actions > *')].map((action) => action.textContent)";
+    assert_eq!(desk.script(actions, &[]), json!(["Try again"]));
+    desk.script("window.thrown = null", &[]);
+    desk.press("Try again");
     desk.touches();
     desk.arrives_at("/approve/done");
     desk.reads("h1", "Approved");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::actions::{Backend, backend, spawn};
 use crate::support::TestApp;
+use crate::support::webdriver::Device;
 
 fn link(app: &TestApp, shop: &Backend<'_>) -> (Value, String) {
     let user = json!({ "externalId": { "id": "4711" }, "name": "Ada Lovelace" });
@@ -53,9 +54,17 @@ fn a_link_without_a_return_address_ends_on_our_page_and_can_be_pasted() {
     desk.goes_to("/enrol");
     desk.type_into("#action-token", made["token"].as_str().unwrap());
     desk.press("Next");
-    desk.press("Create a passkey");
+    // A device that does not know its person saves nothing; another one may.
+    desk.recognise(&desk.device, false);
+    for button in ["Create a passkey", "Try again"] {
+        desk.press(button);
+        desk.reads("#problem h2", "The passkey was not saved");
+    }
+    let key = desk.plug_in(Device::SecurityKey);
+    desk.press("Save one somewhere else");
     desk.arrives_at("/enrol/done");
     desk.reads("h1", "Your passkey is ready");
+    assert_eq!((desk.own_passkeys().len(), desk.passkeys(&key).len()), (0, 1));
 }
 
 #[test]
@@ -84,4 +93,17 @@ fn a_link_that_is_taken_back_meanwhile_says_so() {
     desk.press("Create a passkey");
     desk.reads("h1", "This link is over");
     assert_eq!(desk.own_passkeys().len(), 0, "nothing was made in vain");
+
+    // While the prompt is open: what the device made then, the manager is told to forget.
+    app.sql("UPDATE action_tokens SET revoked_at = NULL");
+    desk.goes_to("/signed-out");
+    desk.open(&link);
+    desk.reads("h1", "Make a passkey");
+    desk.hold_prompts(true);
+    desk.press("Create a passkey");
+    desk.until("the prompt", || (desk.script("return prompts.length", &[]) == json!(1)).then_some(()));
+    app.sql("UPDATE action_tokens SET revoked_at = now()");
+    desk.touches();
+    desk.reads("h1", "This link is over");
+    desk.until("the manager forgets", || desk.own_passkeys().is_empty().then_some(()));
 }

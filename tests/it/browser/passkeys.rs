@@ -1,6 +1,7 @@
 //! The passkey page: adding, naming, removing, and proving again who one is.
 
 use chrono::Duration;
+use serde_json::json;
 
 use super::Desk;
 use crate::support::TestApp;
@@ -28,7 +29,7 @@ fn a_security_key_is_added_renamed_used_and_removed() {
     desk.prefers_the_key();
     desk.press("Use a security key instead");
     desk.arrives_at("/account/passkeys?done=passkey-added");
-    desk.reads(".notice-ok", "Passkey saved.");
+    desk.reads(".notice-ok[role=status]", "Passkey saved.");
     assert_eq!(desk.passkeys(&key).len(), 1, "it is on the key");
     desk.reads(".content", "On security keys");
     desk.reads(".content", "Only on this security key");
@@ -37,7 +38,7 @@ fn a_security_key_is_added_renamed_used_and_removed() {
     desk.script("document.querySelector('#name').value = ''", &[]);
     desk.expect_console("a status of 422");
     desk.press("Save");
-    desk.reads(".notice-danger", "Enter a name for this passkey.");
+    desk.reads(".notice-danger[role=alert]:focus", "Enter a name for this passkey.");
     assert!(desk.script("return document.title", &[]).as_str().unwrap().starts_with("Error: "));
     desk.type_into("#name", "Blue <key>");
     desk.press("Save");
@@ -173,8 +174,133 @@ fn a_device_that_does_not_know_its_person_makes_no_passkey() {
     desk.press("I am new: create a passkey");
     desk.press("Create a passkey");
     desk.reads("#problem h2", "The passkey was not saved");
+    desk.reads("#problem .actions", "Save one somewhere else");
     assert_eq!(app.events("user.created"), 0, "no account without its passkey");
     desk.recognise(&desk.device, true);
     desk.press("Try again");
     desk.arrives_at("/account");
+}
+
+/// What becomes of an answer to the server: it is altered on its way, never sent, or what the server says to it is lost.
+const FAULTS: &str = "
+    const send = window.fetch;
+    window.fetch = async (path, request) => {
+        if (!path.endsWith('/verify')) return send(path, request);
+        if (fault === 'never sent') throw new TypeError('');
+        if (fault === 'altered') request.body = request.body.replace('\"clientDataJSON\":\"ey', '\"clientDataJSON\":\"fy');
+        const answer = await send(path, request);
+        if (fault === 'lost') throw new TypeError('');
+        return answer;
+    };";
+
+/// A passkey that the server refused for good leaves its manager; one that it may have stored stays.
+#[test]
+fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    let suffers = |fault: &str| desk.script("window.fault = arguments[0]", &[json!(fault)]);
+    desk.script(FAULTS, &[]);
+    desk.press(super::BUTTON);
+    desk.press("I am new: create a passkey");
+    desk.hold_prompts(true);
+    desk.expect_console("a status of 400");
+    for (fault, heading, kept) in
+        [("altered", "We could not confirm this passkey", 0), ("never sent", "We cannot check this now", 1)]
+    {
+        suffers(fault);
+        desk.press("Create a passkey");
+        desk.touches();
+        desk.reads("#problem.fault h2", heading);
+        desk.until(fault, || (desk.own_passkeys().len() == kept).then_some(()));
+    }
+    assert_eq!(app.events("user.created"), 0);
+    // The server did sign up and say so; the page asks it before it judges.
+    suffers("lost");
+    desk.press("Create a passkey");
+    desk.touches();
+    desk.arrives_at("/account");
+    assert_eq!((desk.own_passkeys().len(), app.events("user.created")), (2, 1));
+
+    let key = desk.plug_in(Device::SecurityKey);
+    desk.prefers_the_key();
+    desk.goes_to(LIST);
+    desk.script(FAULTS, &[]);
+    suffers("lost");
+    desk.press("Use a security key instead");
+    desk.touches();
+    desk.arrives_at("/account/passkeys?done=passkey-added");
+    assert_eq!((desk.passkeys(&key).len(), app.events("passkey.added")), (1, 1));
+}
+
+/// Which passkeys count, paused ones too, and what the person is called; never in the way.
+#[test]
+fn a_sign_in_brings_the_passkey_manager_up_to_date() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let _key = desk.plug_in(Device::SecurityKey);
+    desk.prefers_the_key();
+    desk.goes_to(LIST);
+    desk.press("Use a security key instead");
+    desk.arrives_at("/account/passkeys?done=passkey-added");
+    let signs_in = || {
+        desk.press(super::BUTTON);
+        desk.touches();
+        desk.arrives_at("/account");
+    };
+    app.sql(PAUSE_THE_FIRST);
+    app.sql("UPDATE users SET name = 'Ana Maria'");
+    desk.signs_out();
+    signs_in();
+    desk.until("the new name", || {
+        let kept = desk.own_passkeys();
+        (kept.first().expect("paused, not removed")["userDisplayName"] == "Ana Maria").then_some(())
+    });
+    app.sql("DELETE FROM credentials WHERE suspended_at IS NOT NULL");
+    desk.signs_out();
+    signs_in();
+    desk.until("the manager forgets what was removed", || desk.own_passkeys().is_empty().then_some(()));
+
+    desk.signs_out();
+    let broken = "PublicKeyCredential.signalAllAcceptedCredentials = () => new Promise(() => {});
+        PublicKeyCredential.signalCurrentUserDetails = () => { throw new TypeError(''); };";
+    desk.script(broken, &[]);
+    signs_in();
+}
+
+/// Checks of pages, T19, 30, 33 and 47: what happened since the page was opened.
+#[test]
+fn a_page_that_events_overtook_says_where_to_go() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.goes_to(LIST);
+    // In another tab somebody else signs in.
+    let (ben, _) = app.person();
+    let (name, value) = ben.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).expect("a session");
+    let cookie = json!({ "url": app.origin, "name": name, "value": value, "path": "/", "httpOnly": true });
+    desk.devtools("Network.setCookie", &cookie);
+    desk.expect_console("a status of 403");
+    desk.press("Add a passkey");
+    desk.reads("#problem.fault h2", "This page is out of date");
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 2);
+    desk.press("Reload");
+    desk.until("the page anew", || (!desk.sees("#problem h2")).then_some(()));
+
+    app.advance(Duration::minutes(6));
+    // A browser that wants a press for each prompt refuses at once: to confirm has a page of its own.
+    desk.script("navigator.credentials.get = () => Promise.reject(new DOMException('', 'NotAllowedError'))", &[]);
+    desk.expect_console("a status of 401");
+    desk.press("Add a passkey");
+    desk.arrives_at("/confirm?next=%2Faccount%2Fpasskeys");
+
+    app.sql("DELETE FROM credentials");
+    desk.expect_console("a status of 404");
+    desk.press("Confirm with a passkey");
+    desk.reads("#problem h2", "No passkey on this account yet");
+    assert!(!desk.sees("#problem.fault"));
+    app.sql("DELETE FROM sessions");
+    desk.press("Confirm with a passkey");
+    desk.reads("#problem.fault h2", "You are signed out");
+    desk.hold_prompts(true);
+    desk.press("Sign in");
+    desk.arrives_at("/");
 }

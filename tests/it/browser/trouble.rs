@@ -1,10 +1,10 @@
 //! What people are told when something goes wrong: the rows of the table of situations, each forced once.
 
 use chrono::Duration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{BUTTON, Desk};
-use crate::support::TestApp;
+use crate::support::{Options, TestApp};
 
 /// Signed out again, with a passkey on the computer, and a prompt that waits.
 fn at_the_prompt(app: &TestApp) -> Desk {
@@ -41,6 +41,7 @@ fn an_old_challenge_is_said_to_be_old_and_the_next_try_works() {
     desk.reads("#problem h2", "That took too long");
     assert!(!desk.sees("#problem.fault"), "being slow is no fault");
     desk.press("Try again");
+    desk.reads("#pk button:focus .label", "Waiting for your device…");
     desk.touches();
     desk.arrives_at("/account");
 }
@@ -93,10 +94,11 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
     desk.touches();
     desk.reads("#problem.fault h2", "This address cannot use your passkeys");
     desk.reads("#problem", "Passkeys only work at the address they were made for.");
+    assert!(!desk.sees("#problem a") && !desk.page_text().contains("elsewhere.example"), "what came is not repeated");
     desk.press("Use another way");
 }
 
-/// `pages.md` §3, rows 25 and 29.
+/// Checks of pages, T25 and 29.
 #[test]
 fn a_refusal_after_a_good_passkey_says_what_was_refused() {
     for (change, heading, cure) in [
@@ -201,4 +203,338 @@ fn a_mistyped_email_is_said_at_its_field_and_kept() {
     desk.reads("#problem h2", "Check the e-mail address");
     assert_eq!(desk.script("return document.activeElement.id", &[]), json!("new-email"));
     assert_eq!(app.events("user.created"), 0);
+}
+
+/// Prompts that a press opens end as `thrown` says, after so many milliseconds, until that is null. Autofill is left alone.
+pub(super) const THROWS: &str = "
+    const now = performance.now.bind(performance);
+    let later = 0;
+    performance.now = () => now() + later;
+    for (const call of ['get', 'create']) {
+        const real = navigator.credentials[call];
+        navigator.credentials[call] = (options) => {
+            if (options.mediation || !window.thrown) return real(options);
+            window.asked = options.publicKey;
+            later += thrown.after;
+            return Promise.reject(thrown.name ? new DOMException('', thrown.name) : 'a bare reason');
+        };
+    }";
+
+pub(super) fn throws(desk: &Desk, name: &str, after: u32) {
+    desk.script("window.thrown = { name: arguments[0], after: arguments[1] }", &[json!(name), json!(after)]);
+}
+
+/// What the page says to a press of a button that ends in a problem, and where the focus is then.
+fn said(desk: &Desk, button: &str) -> Value {
+    desk.script("document.querySelector('#problem').replaceChildren()", &[]);
+    desk.press(button);
+    desk.text("#problem[role=alert] h2");
+    let read = "const box = document.querySelector('#problem');
+        return { heading: box.querySelector('h2').textContent, text: box.querySelector('p').textContent,
+            actions: [...box.querySelectorAll('.actions > *')].map((action) => action.textContent),
+            fault: box.classList.contains('fault'), focus: document.activeElement.textContent.trim() };";
+    desk.script(read, &[])
+}
+
+/// The same as it should be: what is nobody's fault looks so, and the focus stays on the button.
+fn problem(heading: &str, text: &str, actions: &[&str], button: &str) -> Value {
+    let neutral = [
+        "Nothing was used",
+        "The passkey was not saved",
+        "You already have a passkey here",
+        "Another passkey prompt is open",
+        "Still checking",
+    ];
+    let fault = !neutral.contains(&heading);
+    json!({ "heading": heading, "text": text, "actions": actions, "fault": fault, "focus": button })
+}
+
+/// Checks of pages, T1, 2, 6 to 8, 10 and 12.
+#[test]
+fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
+    const CLOSED: &str = "The prompt was closed, or there is no passkey here yet.";
+    const DEVICE: &str = "Something went wrong on this device";
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    desk.script(THROWS, &[]);
+    desk.type_into("#username", "ana@example.com");
+    let closed = ["I am new: create a passkey", "Try again", "Use a phone or security key"];
+    let again = ["Try again", "Use another way"];
+    for (thrown, after, heading, text, actions) in [
+        ("AbortError", 0, "Nothing was used", CLOSED, &closed[..]),
+        ("NotAllowedError", 900, "Nothing was used", CLOSED, &closed),
+        (
+            "NotAllowedError",
+            0,
+            "This browser view cannot use passkeys",
+            "Open this page in your browser.",
+            &["Open in your browser", "Copy link", "Use another way"],
+        ),
+        ("OperationError", 0, "Another passkey prompt is open", "Finish or close it, then try again.", &["Try again"]),
+        (
+            "SecurityError",
+            0,
+            "This address cannot use your passkeys",
+            "Passkeys only work at the address they were made for.",
+            &["Use another way"],
+        ),
+        ("UnknownError", 0, DEVICE, "Try again, or use another way. Code: UnknownError", &again),
+        ("NotReadableError", 0, DEVICE, "Try again, or use another way. Code: NotReadableError", &again),
+        ("TypeError", 0, DEVICE, "Try again, or use another way. Code: TypeError", &again),
+        ("", 0, DEVICE, "Try again, or use another way. Code: UnknownError", &again),
+    ] {
+        throws(&desk, thrown, after);
+        assert_eq!(said(&desk, "Next"), problem(heading, text, actions, "Next"), "{thrown:?} after {after} ms");
+    }
+    assert!(desk.sees("#other[open]"), "the other ways are open where this view cannot use passkeys");
+
+    // Where the server knows the right address, it is a link; nothing but a web address ever is.
+    let knows = "const [goTo] = arguments, send = window.fetch;
+        window.fetch = (path, request) =>
+            path.endsWith('relying-party') ? Promise.resolve(Response.json({ goTo })) : send(path, request);";
+    throws(&desk, "SecurityError", 0);
+    desk.script(knows, &[json!("javascript:alert(1)")]);
+    said(&desk, "Next");
+    assert!(!desk.sees("#problem a"));
+    desk.script(knows, &[json!("https://id.example/")]);
+    said(&desk, "Next");
+    desk.reads("#problem a[href='https://id.example/']", "Go there");
+}
+
+/// Checks of pages, T4, 6, 8 to 13 and 34: on a phone the second failure says where to look.
+#[test]
+fn however_a_prompt_to_make_a_passkey_ends_the_page_says_what_to_do() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.goes_to("/account/passkeys");
+    desk.script(THROWS, &[]);
+    let not_saved = ["Try again", "Save one somewhere else", "Not now"];
+    for (thrown, heading, text, actions) in [
+        ("NotAllowedError", "The passkey was not saved", "Nothing changed.", &not_saved[..]),
+        ("AbortError", "The passkey was not saved", "Nothing changed.", &not_saved),
+        (
+            "InvalidStateError",
+            "You already have a passkey here",
+            "This passkey manager holds one for your account. You can use it, or save one somewhere else.",
+            &["See it in your list", "Save one somewhere else"],
+        ),
+        (
+            "ConstraintError",
+            "This key cannot hold a passkey with a PIN",
+            "Set a PIN on it, or use another one.",
+            &["Try again"],
+        ),
+        (
+            "NotSupportedError",
+            "This key is too old for this site",
+            "Use another key, your phone or your computer.",
+            &["Save one somewhere else"],
+        ),
+        ("OperationError", "Another passkey prompt is open", "Finish or close it, then try again.", &["Try again"]),
+        (
+            "SecurityError",
+            "This address cannot use your passkeys",
+            "Passkeys only work at the address they were made for.",
+            &[],
+        ),
+        (
+            "EncodingError",
+            "Something went wrong on this device",
+            "Try again, or use another way. Code: EncodingError",
+            &["Try again"],
+        ),
+    ] {
+        throws(&desk, thrown, 0);
+        let told = said(&desk, "Add a passkey");
+        assert_eq!(told, problem(heading, text, actions, "Add a passkey"), "{thrown}");
+    }
+    throws(&desk, "NotAllowedError", 0);
+    said(&desk, "Add a passkey");
+    desk.press("Save one somewhere else");
+    desk.until("a prompt for somewhere else", || {
+        let attachment = desk.script("return asked.authenticatorSelection.authenticatorAttachment", &[]);
+        (attachment == json!("cross-platform")).then_some(())
+    });
+    desk.press("Not now");
+    desk.reads("[data-ceremony=add] button:focus", "Add a passkey");
+    assert!(!desk.sees("#problem h2"));
+
+    desk.devtools("Emulation.setTouchEmulationEnabled", &json!({ "enabled": true }));
+    desk.goes_to("/account/passkeys");
+    desk.script(THROWS, &[]);
+    throws(&desk, "NotAllowedError", 0);
+    assert_eq!(said(&desk, "Add a passkey")["text"], "Nothing changed.");
+    let look = "Nothing changed. Check that iCloud Keychain or Google Password Manager is turned on in settings.";
+    assert_eq!(said(&desk, "Add a passkey")["text"], look);
+    assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
+}
+
+/// Checks of pages, T12, 21, 25, 26 and 31 to 33. What the server says only after a race, a fault or a hook comes from between
+/// the browser and us.
+#[test]
+fn each_code_of_the_server_has_its_words() {
+    let app = TestApp::spawn();
+    let desk = Desk::new(&app);
+    let answers = "const send = window.fetch;
+        window.fetch = (path, request) => {
+            if (!window.told || !path.endsWith('/options')) return send(path, request);
+            const [status, body, wait] = told;
+            const headers = { 'X-Request-Id': 'abc123', ...(wait && { 'Retry-After': wait }) };
+            return Promise.resolve(new Response(body, { status, headers }));
+        };";
+    desk.script(answers, &[]);
+    let again = ["Try again", "Use another way"];
+    for (status, body, wait, heading, text, actions) in [
+        (502, "<h1>", "", "We cannot check this now", "It is our fault, your passkey is fine.", &again[..]),
+        (
+            500,
+            r#"{"code":"internal"}"#,
+            "",
+            "We cannot check this now",
+            "It is our fault, your passkey is fine.",
+            &again,
+        ),
+        (
+            400,
+            r#"{"code":"invalid_request"}"#,
+            "",
+            "Something went wrong on this device",
+            "Try again, or use another way. Code: abc123",
+            &again,
+        ),
+        (409, r#"{"code":"busy"}"#, "", "Still checking", "Wait a moment.", &[]),
+        (
+            409,
+            r#"{"code":"credential_exists"}"#,
+            "",
+            "This passkey is already in use",
+            "Create a new one.",
+            &["Create a new one"],
+        ),
+        (
+            429,
+            r#"{"code":"rate_limited"}"#,
+            "61",
+            "Too many tries",
+            "Wait 2 minutes. Other ways still work.",
+            &["Use another way"],
+        ),
+        (
+            429,
+            r#"{"code":"rate_limited"}"#,
+            "",
+            "Too many tries",
+            "Wait a moment, then try again.",
+            &["Use another way"],
+        ),
+        (
+            403,
+            r#"{"code":"sign_in_refused"}"#,
+            "",
+            "You cannot sign in now",
+            "Those who run this service do not allow it. Ask them why.",
+            &[],
+        ),
+        (
+            403,
+            r#"{"code":"sign_in_denied","message":"Pay <b>first</b>"}"#,
+            "",
+            "You cannot sign in now",
+            "Pay <b>first</b>",
+            &[],
+        ),
+        (
+            403,
+            r#"{"code":"csrf"}"#,
+            "",
+            "This page is out of date",
+            "You may have signed in or out in another tab.",
+            &["Reload"],
+        ),
+    ] {
+        desk.script("window.told = [...arguments]", &[json!(status), json!(body), json!(wait)]);
+        assert_eq!(said(&desk, BUTTON), problem(heading, text, actions, BUTTON), "{status} {body}");
+    }
+    desk.press("Reload");
+    desk.until("the page anew", || (!desk.sees("#problem h2")).then_some(()));
+}
+
+/// Checks of pages, T31: the page itself is always there, and does without autofill.
+#[test]
+fn too_many_tries_are_told_the_time_to_wait() {
+    let settings = [("limits.enabled", "true"), ("limits.starts_per_minute", "1"), ("limits.starts_burst", "1")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    let desk = Desk::new(&app);
+    refused(&desk, 429);
+    for _ in 0..2 {
+        let wait = "Wait 1 minute. Other ways still work.";
+        assert_eq!(said(&desk, BUTTON), problem("Too many tries", wait, &["Use another way"], BUTTON));
+        desk.goes_to("/");
+    }
+}
+
+/// Checks of pages, T23 and 24: what autofill did without looking who is there, the button asks for.
+#[test]
+fn a_passkey_that_fails_a_check_says_what_to_do() {
+    let app = TestApp::spawn();
+    let desk = at_the_prompt(&app);
+    // Something between the browser and us changes the signature.
+    let altered = "const send = window.fetch; window.fetch = (path, request) => {
+        if (!path.endsWith('/verify')) return send(path, request);
+        const body = JSON.parse(request.body), response = body.credential.response;
+        response.signature = response.signature.replace(/.{4}$/, (end) => end === 'AAAA' ? 'BBBB' : 'AAAA');
+        return send(path, { ...request, body: JSON.stringify(body) });
+    };";
+    desk.script(altered, &[]);
+    refused(&desk, 400);
+    desk.touches();
+    desk.reads("#problem.fault h2", "We could not confirm this passkey");
+    desk.reads("#problem", "Try again, or use another way.");
+
+    desk.goes_to("/");
+    let unlocked = "const real = navigator.credentials.get;
+        navigator.credentials.get = (options) => {
+            if (options.mediation) options.publicKey.userVerification = 'discouraged';
+            return real(options);
+        };";
+    desk.script(unlocked, &[]);
+    desk.press(BUTTON);
+    // Arms autofill again.
+    desk.press("Cancel");
+    desk.touches();
+    desk.reads("#problem.fault h2", "Your device did not check that it is you");
+    desk.reads("#problem", "Unlock it with your PIN, fingerprint or face when it asks.");
+    desk.press("Try again");
+    desk.touches();
+    desk.arrives_at("/account");
+}
+
+/// Checks of pages, T16. One that never ends, also when it is told to, keeps the button from nothing.
+#[test]
+fn autofill_that_fails_says_nothing() {
+    let fails = "globalThis.tried = 0;
+        for (const real of [navigator.credentials?.get].filter(Boolean)) navigator.credentials.get = (options) => {
+            const end = options.mediation && sessionStorage.getItem('autofill');
+            if (!end) return real(options);
+            tried++;
+            if (end === 'throws') throw new TypeError('');
+            if (end === 'never ends') return new Promise(() => {});
+            return end === 'rejects' ? Promise.reject(new DOMException('', 'NotAllowedError')) : Promise.resolve(null);
+        };";
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    desk.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": fails }));
+    desk.signs_out();
+    for end in ["rejects", "throws", "gives nothing", "never ends"] {
+        desk.script("sessionStorage.setItem('autofill', arguments[0])", &[json!(end)]);
+        desk.goes_to("/");
+        desk.until("autofill", || (desk.script("return tried", &[]) == json!(1)).then_some(()));
+        assert!(!desk.sees("#problem h2"), "{end}");
+        desk.press(BUTTON);
+        desk.press("Cancel");
+        desk.press(BUTTON);
+        desk.touches();
+        desk.arrives_at("/account");
+        desk.signs_out();
+    }
 }

@@ -1,5 +1,6 @@
 // The page module: calls and codes, no policy, no words (those come in #boot). One ceremony at a time: `lock` holds it,
-// `gen` lets late answers fall, a pending request is aborted and awaited before the next (iOS 16 refuses otherwise).
+// `gen` lets late answers fall, a pending request is aborted and awaited before the next (iOS 16 refuses otherwise), but not
+// for ever: an extension in the browser's place may never answer.
 
 const boot = JSON.parse(document.getElementById("boot").textContent);
 const w = boot.words;
@@ -7,6 +8,8 @@ const byId = (id) => document.getElementById(id);
 const [problem, status, stop, field] = ["problem", "status", "stop", "username"].map(byId);
 const API = "/v1/passkeys/";
 const Key = globalThis.PublicKeyCredential;
+// What these pages ask for is for the session that they were made for, and no other that began in another tab.
+const token = ["passkeys", "stepUp"].includes(boot.page) && document.querySelector("[name=csrf]")?.value;
 
 let gen = 0;
 let lock = 0;
@@ -14,6 +17,10 @@ let pending = null; // { controller, settled, ours }: the request that the brows
 let leaving = false;
 let running = null; // the pressed button
 let again = null; // repeats what was last pressed
+// The same, for a passkey that is to be saved somewhere else.
+let elsewhere = null;
+// What the last prompt was for: get, create.
+let asked = "";
 let armedAt = 0;
 let armedFor = 0;
 let timer = 0;
@@ -27,6 +34,7 @@ const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 const text64 = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => {
   // The pressed button shows these itself; screen readers hear them from here.
   status?.classList.toggle("vh", [w.waiting, w.checking].includes(text));
@@ -63,6 +71,7 @@ class Refusal extends Error {
 async function api(method, path, body, anonymous, more) {
   const headers = { Accept: "application/json", ...more };
   if (body) headers["Content-Type"] = "application/json";
+  if (token) headers["X-CSRF-Token"] = token;
   let answer, json;
   try {
     answer = await fetch(path, {
@@ -78,7 +87,9 @@ async function api(method, path, body, anonymous, more) {
   }
   if (answer.ok) return json;
   const wait = Number(answer.headers.get("Retry-After")) || 0;
-  throw new Refusal(json?.code ?? (answer.status < 500 ? "invalid_request" : "unavailable"), { wait, status: answer.status, ...json });
+  throw new Refusal(json?.code ?? (answer.status < 500 ? "invalid_request" : "unavailable"), {
+    wait, status: answer.status, ...json, requestId: answer.headers.get("X-Request-Id"),
+  });
 }
 
 // ---- WebAuthn in JSON, also for browsers and extensions without the helpers
@@ -123,13 +134,14 @@ async function preempt() {
   if (!pending) return;
   pending.ours = true;
   pending.controller.abort(); // without a reason: a string would be thrown bare
-  await pending.settled;
+  await Promise.race([pending.settled, pause(500)]);
 }
 
 /** Opens the browser's prompt. Errors carry `ours` (we aborted), `who`, `fast` (nothing can have been shown). */
 async function prompt(kind, json, extra = {}) {
   const mine = { controller: new AbortController(), ours: false };
   const began = performance.now();
+  asked = kind;
   try {
     const promise = navigator.credentials[kind]({ ...extra, publicKey: parse(kind, json), signal: mine.controller.signal });
     mine.settled = promise.then(() => {}, () => {});
@@ -156,7 +168,7 @@ async function signal(list = []) {
     if (allAcceptedCredentialIds) tell("signalAllAcceptedCredentials", { rpId, userId, allAcceptedCredentialIds });
     if (name !== undefined) tell("signalCurrentUserDetails", { rpId, userId, name, displayName: displayName ?? name });
   }
-  await Promise.race([Promise.all(calls), new Promise((done) => setTimeout(done, 300))]);
+  await Promise.race([Promise.all(calls), pause(300)]);
 }
 
 const signalUnknown = (data) =>
@@ -173,6 +185,7 @@ const BY_CODE = {
   ceremony_expired_or_used: "expired", wrong_origin: "address", verification_failed: "failed",
   user_verification_missing: "unlock", sign_in_refused: "denied", sign_in_denied: "denied", credential_exists: "inUse",
   too_many_passkeys: "tooMany", last_sign_in_method: "lastWay", rate_limited: "limited", unavailable: "unavailable",
+  internal: "unavailable",
   csrf: "stale", not_signed_in: "signedOut", running: "otherPrompt", not_found: "stale",
 };
 const BY_REASON = { account_disabled: "turnedOff", passkey_paused: "paused", no_group: "noGroup" };
@@ -216,11 +229,11 @@ function doing(action, goTo) {
     case "createAnother": return again;
     case "newHere": return boot.page === "developer" ? devCreate : byId("new") && openNew;
     case "otherDevice":
-      if (caps.immediate && running?.form) return () => press(running.form, { plain: true, button: running.button });
+      if (caps.immediate && running?.form?.dataset.ceremony) return () => press(running.form, { plain: true, button: running.button });
       // falls through
-    case "otherWay": return other && (() => { other.open = true; other.querySelector("summary").focus(); });
-    case "somewhereElse": return boot.page === "passkeys" && (() => press(running.form, { button: running.form.querySelector('[value="security-key"]') }));
-    case "notNow": return () => problem.replaceChildren();
+    case "otherWay": return other && !other.hidden && (() => { other.open = true; other.querySelector("summary").focus(); });
+    case "somewhereElse": return asked === "create" && elsewhere;
+    case "notNow": return empty;
     case "copyLink": return () => copy(location.href);
     case "openBrowser": return location.href;
     case "seeList": return "/account/passkeys";
@@ -230,8 +243,15 @@ function doing(action, goTo) {
   }
 }
 
+// Empties the box. Was the focus in it, it goes back to the pressed button.
+function empty() {
+  if (problem?.contains(document.activeElement)) running?.button?.focus();
+  problem?.replaceChildren();
+}
+
 function show(row, error, goTo) {
   if (!problem) return;
+  empty();
   const actions = el("div", "", "actions");
   for (const action of ACTIONS[row] ?? ["again", "otherWay"]) {
     const does = doing(action, goTo);
@@ -243,7 +263,7 @@ function show(row, error, goTo) {
     actions.append(node);
   }
   problem.className = NEUTRAL.includes(row) ? "problem" : "problem fault";
-  problem.replaceChildren(el("h2", w[row + "Title"]), el("p", wordsOf(row, error)), ...(actions.children.length ? [actions] : []));
+  problem.append(el("h2", w[row + "Title"]), el("p", wordsOf(row, error)), ...(actions.children.length ? [actions] : []));
 }
 
 /** The right address, from our own server; only a web address is ever made a link. */
@@ -317,10 +337,12 @@ async function create(mine, request, retried) {
   }
 }
 
-/** The server did not say yes to a new passkey. Refused for good: no orphan may stay. Unsure: ask before judging. */
+// The server did not say yes to a new passkey. Refused for good: no orphan may stay. Unsure: ask before judging, where the
+// result is not for an app.
 async function recover(error, request, options, credential) {
-  const unsure = ["offline", "unavailable", "rate_limited", "busy"].includes(error.code);
-  if (!unsure && error.code !== "credential_exists") signalUnknown({ rpId: options.publicKey.rp.id, credentialId: credential.id });
+  const unsure = ["offline", "unavailable", "internal", "rate_limited", "busy"].includes(error.code);
+  if (!unsure && error.code !== "credential_exists")
+    await Promise.race([signalUnknown({ rpId: options.publicKey.rp.id, credentialId: credential.id }), pause(300)]);
   if (!unsure || request.result) return null;
   if (request.purpose === "add") {
     const list = await api("GET", "/v1/passkeys").catch(() => null);
@@ -368,7 +390,7 @@ function busy(form, button) {
   button?.setAttribute("aria-disabled", "true");
   label(w.waiting);
   say(w.waiting);
-  problem?.replaceChildren();
+  empty();
   for (const input of form.querySelectorAll("[aria-invalid]")) input.ariaInvalid = null;
   if (stop) stop.hidden = false;
 }
@@ -381,8 +403,11 @@ function release() {
   if (!leaving && ![w.done, w.cancelled].includes(status?.textContent)) say("");
 }
 
-/** Takes the lock, runs `work`, explains what went wrong, gives the lock back and arms autofill again. */
-async function exclusive(form, button, work) {
+// Takes the lock, runs `work`, explains what went wrong, gives the lock back and arms autofill again. `work` is told whether a
+// passkey is to be saved somewhere else.
+async function exclusive(form, button, work, repeat = () => exclusive(form, button, work)) {
+  again = repeat;
+  elsewhere = () => exclusive(form, button, (mine) => work(mine, true));
   if (lock) return button === running.button ? undefined : show("otherPrompt", new Refusal("running"));
   const mine = (lock = ++gen);
   busy(form, button);
@@ -403,21 +428,19 @@ async function exclusive(form, button, work) {
 }
 
 function press(form, { plain: plainly = "plain" in form.dataset, button = form.querySelector("button[type=submit]") } = {}) {
-  again = () => press(form, { plain: plainly, button });
-  const data = new FormData(form);
-  const typed = (name) => data.get(name)?.trim() || undefined;
-  const kind = form.dataset.ceremony;
-  if (form.id === "em" && !typed("username")) return field.focus();
-  return exclusive(form, button, (mine) => {
-    if (kind === "create") return create(mine, { purpose: "sign-up", name: typed("name"), email: typed("email") });
-    if (kind === "add") {
-      const key = button?.value === "security-key";
-      return create(mine, { purpose: "add", ...(key && { attachment: "cross-platform", hints: ["security-key"] }) });
-    }
+  if (form.id === "em" && !field.value.trim()) return field.focus();
+  return exclusive(form, button, (mine, away) => {
+    const data = new FormData(form);
+    const typed = (name) => data.get(name)?.trim() || undefined;
+    const kind = form.dataset.ceremony;
+    const key = button?.value === "security-key";
+    const where = { attachment: away || key ? "cross-platform" : undefined, hints: key ? ["security-key"] : undefined };
+    if (kind === "create") return create(mine, { purpose: "sign-up", name: typed("name"), email: typed("email"), ...where });
+    if (kind === "add") return create(mine, { purpose: "add", ...where });
     if (kind === "step-up") return get(mine, { purpose: "step-up" });
     if (boot.page === "developer") {
       const result = devResult(data, typed);
-      return button?.name === "create" ? create(mine, { purpose: "sign-up", result }) : get(mine, { result, plainly });
+      return button?.name === "create" ? create(mine, { purpose: "sign-up", result, ...where }) : get(mine, { result, plainly });
     }
     return get(mine, { email: typed("username"), plainly });
   });
@@ -428,7 +451,7 @@ function openNew() {
   section.hidden = false;
   const email = byId("new-email");
   if (email && !email.value) email.value = field?.value ?? "";
-  problem.replaceChildren();
+  empty();
   byId("new-title").focus();
   section.scrollIntoView({ block: "nearest" });
 }
@@ -457,16 +480,16 @@ async function arm(inlined) {
   clearTimeout(timer);
   const form = byId("pk");
   const button = form.querySelector("button");
-  again = () => press(form, { button });
   lostPicks++;
-  await exclusive(form, button, async (now) => {
+  const pick = async (now) => {
     try {
       return await finish(now, "authentication", options, picked);
     } catch (error) {
       if (error.code !== "ceremony_expired_or_used" || now !== gen) throw error;
       return onceMore(now, picked.id);
     }
-  });
+  };
+  await exclusive(form, button, pick, () => press(form, { button }));
 }
 
 /** The challenge had run out under the open list: ask once for the same passkey with a fresh one. */
@@ -545,15 +568,15 @@ function wire() {
       event.preventDefault();
       press(form, { button: event.submitter ?? undefined });
     });
-  stop?.addEventListener("click", async () => {
-    const { button } = running ?? {};
+  stop?.addEventListener("click", () => {
     gen++;
     say(w.cancelled);
-    problem.replaceChildren();
-    await preempt();
+    empty();
+    // What is pressed next awaits the end of what is open by itself.
+    preempt();
     lock = 0;
     release();
-    button?.focus();
+    running?.button?.focus();
     arm();
   });
   for (const button of document.querySelectorAll("[data-copy]")) {
@@ -587,7 +610,7 @@ async function start() {
   if (document.querySelector("[data-signed-out]")) navigator.credentials?.preventSilentAccess?.().catch(() => {});
   if (canSignal("signalAllAcceptedCredentials")) for (const node of document.querySelectorAll("[data-without-signals]")) node.hidden = true;
   if (boot.page !== "plain" && boot.page !== "passkeys" && problem && (!Key || !isSecureContext)) {
-    byId("pk")?.setAttribute("hidden", "");
+    for (const node of document.querySelectorAll("#pk, .or, #em, #other")) node.hidden = !node.querySelector(".ways");
     show("noPasskeys");
   }
   signal(boot.signals);
@@ -597,4 +620,4 @@ async function start() {
 
 start();
 
-export { API, api, byId, exclusive, finish, prompt, signal };
+export { API, api, byId, exclusive, finish, prompt, recover, signal };

@@ -416,7 +416,7 @@ texts! {
         device_title: "Something went wrong on this device",
         device_text: "Try again, or use another way.",
         no_passkeys_title: "Passkeys need a current browser and https",
-        no_passkeys_text: "This browser has no passkeys. Use another way, or another browser.",
+        no_passkeys_text: "This browser has no passkeys. Open this page in another browser.",
         offline_title: "You are offline",
         offline_text: "Your passkey was not sent. Connect, then try again.",
         unknown_title: "This passkey was removed from your account",

@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// `pages.md` §1.7: one vocabulary, and none of the specification's words in what end users read. The developer
+    /// One vocabulary, and none of the specification's words in what end users read. The developer
     /// panel and the reference are for people who want exactly those words.
     #[test]
     fn end_users_never_read_the_specifications_words() {

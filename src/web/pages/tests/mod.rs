@@ -178,7 +178,7 @@ fn who_was_sent_by_an_app_can_go_back_to_it() {
     assert!(!html.contains("Cancel and return"), "only where there is a way back");
 }
 
-/// `pages.md` §3, rows 25 and 29: each reason has a heading, a text, and a row of the module.
+/// Checks of pages, T25 and T29: each reason has a heading, a text, and a row of the module.
 #[test]
 fn each_refusal_after_a_good_passkey_has_its_own_words() {
     let module = include_str!("../assets/passkey.js");

@@ -205,7 +205,7 @@ fn signed_out() -> SignedOut {
     }
 }
 
-/// `pages.md` §1.9: who, what, where to, which account; No before Yes, nothing focused, one warning at most.
+/// Who, what, where to, which account; No before Yes, nothing focused, one warning at most.
 #[test]
 fn questions_weigh_yes_and_no_alike() {
     for html in [consent().render().unwrap(), review().render().unwrap()] {
