@@ -250,6 +250,11 @@ mod tests {
             ("no query", "postgres://u:p@h/x", format!("postgres://u:p@h/x?{uri}")),
             ("no database", "postgres://h", format!("postgres://h?{uri}")),
             ("a query", "postgres://h/x?sslmode=disable", format!("postgres://h/x?sslmode=disable&{uri}")),
+            (
+                "two hosts, of which one writes",
+                "postgres://a:1,b:2/x?target_session_attrs=read-write",
+                format!("postgres://a:1,b:2/x?target_session_attrs=read-write&{uri}"),
+            ),
             ("an empty query", "postgres://h/x?", format!("postgres://h/x?{uri}")),
             ("question mark in the password", "postgres://u:a?b@h/x", format!("postgres://u:a?b@h/x?{uri}")),
             (

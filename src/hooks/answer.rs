@@ -171,4 +171,23 @@ mod tests {
         }
         assert!(answer(&format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000))).is_err(), "no stack is spent");
     }
+
+    /// RFC 7519 §4.1, RFC 8693 §4, RFC 9068 §2.2, and ours: in whatever case, and whatever folds or looks like them.
+    #[test]
+    fn no_name_that_tokens_are_judged_by_is_taken() {
+        let with = |name: &str| {
+            answer(&json!({ "decision": "allow", "claims": { name: 1 } }).to_string()).expect_err(name).to_owned()
+        };
+        let judged = "iss sub aud exp nbf iat jti azp act may_act cnf scope client_id auth_time acr amr sid typ nonce \
+                      at_hash c_hash credential_class grant_id fid userinfo_claims";
+        for name in judged.split(' ') {
+            let capital = name[..1].to_uppercase() + &name[1..];
+            for written in [name.to_owned(), name.to_uppercase(), capital] {
+                assert!(with(&written).contains("use themselves"), "{written}");
+            }
+        }
+        for alike in ["\u{ff53}ub", "\u{17f}ub", "s\u{fc}b", "su\u{301}b", "\u{430}ud", "sub ", "sub\u{200b}"] {
+            assert!(with(alike).contains("has a name that is not"), "{alike:?}");
+        }
+    }
 }

@@ -170,6 +170,8 @@ fn usable(jwk: &Value) -> Option<Vec<(Option<String>, VerifyingKey)>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::tokens::keys::KeyMaterial;
 
@@ -229,6 +231,20 @@ mod tests {
             key[member] = value;
             assert_eq!(set(&[key.clone()]).unwrap_err(), KeySetError::Empty, "{name}");
             assert!(set(&[key, jwk(Some("b"))]).is_ok(), "{name}, beside a good one");
+        }
+    }
+
+    proptest! {
+        /// Whatever a foreign server sends: it is read or refused.
+        #[test]
+        fn noise_is_no_key_set_and_a_changed_one_is_no_panic(
+            noise in prop::collection::vec(any::<u8>(), 0..300), at in 0..400_usize, byte in any::<u8>()
+        ) {
+            prop_assert!(KeySet::parse(&noise).is_err());
+            let mut changed = json!({ "keys": [jwk(Some("a"))] }).to_string().into_bytes();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let _ = KeySet::parse(&changed);
         }
     }
 

@@ -105,6 +105,21 @@ mod gate {
         assert_eq!(offenders(&sign, &["tokens/signer.rs"]), Vec::<String>::new());
     }
 
+    /// How long `==` takes tells how much of a guess was right. What holds secrets has none, and nobody goes round that.
+    #[test]
+    fn no_secret_is_compared_with_equals() {
+        let words = ["expose() ==", "expose() !=", "expose().as_bytes() ==", "expose().as_slice() =="];
+        // A test, of a key that it made itself.
+        assert_eq!(offenders(&words, &["bridge/preset/target_tests.rs"]), Vec::<String>::new());
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain/secret.rs");
+        let secrets = fs::read_to_string(source).unwrap();
+        for holder in ["pub struct Secret<", "pub struct PlainToken("] {
+            let (above, _) = secrets.split_once(holder).unwrap();
+            assert!(!above.rsplit("\n\n").next().unwrap().contains("PartialEq"), "{holder}");
+        }
+        assert!(!secrets.contains("PartialEq for"));
+    }
+
     /// Without this an alias (`use jsonwebtoken as jwt`) in another room would slip past the test above.
     #[test]
     fn only_the_tokens_room_knows_the_library() {

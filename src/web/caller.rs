@@ -137,6 +137,7 @@ fn browser_in_words(agent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -154,6 +155,7 @@ mod tests {
             crate::config::Network::read("10.0.0.0/8").unwrap(),
             crate::config::Network::read("::1").unwrap(),
         ]);
+        let long = "1.1.1.1, ".repeat(999) + "198.51.100.1";
         for (name, peer, values, caller) in [
             ("no proxy", "192.0.2.9", vec!["198.51.100.1"], "192.0.2.9"),
             ("one proxy", "10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
@@ -165,9 +167,42 @@ mod tests {
             ("empty", "10.0.0.1", vec![""], "10.0.0.1"),
             ("only proxies", "10.0.0.1", vec!["10.0.0.3"], "10.0.0.1"),
             ("none", "10.0.0.1", vec![], "10.0.0.1"),
+            ("a thousand lies left of the truth", "10.0.0.1", vec![long.as_str()], "198.51.100.1"),
+            ("a port", "10.0.0.1", vec!["198.51.100.1:80"], "10.0.0.1"),
+            ("brackets", "10.0.0.1", vec!["[2001:db8::5]"], "10.0.0.1"),
+            ("a proxy in IPv6's clothes", "::ffff:10.0.0.1", vec!["198.51.100.1, ::ffff:10.0.0.2"], "198.51.100.1"),
         ] {
             let got = proxies.caller(peer.parse().unwrap(), &forwarded(&values));
             assert_eq!(got, caller.parse::<IpAddr>().unwrap(), "{name}");
+        }
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        for other in ["forwarded", "x-real-ip", "true-client-ip", "x-client-ip"] {
+            for (through, caller) in [(vec![], proxy), (vec!["198.51.100.1"], "198.51.100.1".parse().unwrap())] {
+                let mut headers = forwarded(&through);
+                headers.insert(HeaderName::from_static(other), HeaderValue::from_static("for=1.1.1.1"));
+                assert_eq!(proxies.caller(proxy, &headers), caller, "{other} is never read");
+            }
+        }
+        let mut headers = forwarded(&["198.51.100.1"]);
+        headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(proxies.caller(proxy, &headers), proxy, "what is no text");
+    }
+
+    proptest! {
+        /// What a caller writes stands left of what the proxy adds, and gains nothing.
+        #[test]
+        fn what_a_caller_writes_never_chooses_its_address(
+            lie in prop_oneof!["[ -~]{0,60}", "([0-9]{1,3}[.:,]? ?){1,8}", "(::ffff:)?10\\.0\\.0\\.[0-9](, ?10\\.0\\.0\\.2)?"],
+            in_one_line in any::<bool>(),
+        ) {
+            let address = |text: &str| text.parse::<IpAddr>().unwrap();
+            let proxies = TrustedProxies(vec![crate::config::Network::read("10.0.0.0/8").unwrap()]);
+            let (proxy, stranger, seen) = (address("10.0.0.1"), address("192.0.2.9"), address("198.51.100.1"));
+            let line = format!("{lie}, {seen}");
+            let headers = if in_one_line { forwarded(&[line.as_str()]) } else { forwarded(&[lie.as_str(), "198.51.100.1"]) };
+            let counted = proxies.caller(proxy, &headers);
+            prop_assert!(counted == seen || counted == proxy, "counts as {}", counted);
+            prop_assert_eq!(proxies.caller(stranger, &headers), stranger);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Action tokens: a trusted backend lets one of its people do one thing once (security.md N45, 107, 109, 112).
+//! Action tokens: a trusted backend lets one of its people do one thing once (check N45, 107, 109, 112).
 
 use std::time::Duration as Real;
 
@@ -581,6 +581,26 @@ fn the_page_that_begins_ends() {
     let begun = options(&app, "registration", &made["token"], Some(SHOP_PAGE)).expect(200).json();
     let credential = Authenticator::synchronised(SHOP_PAGE).create(&begun["publicKey"]);
     finish(&app, "registration", &begun, &credential).expect(200);
+}
+
+/// The page of a link is shown to the form of our own page: nobody is put before it by a page elsewhere that has a token.
+#[test]
+fn the_form_of_a_link_is_our_own_pages() {
+    let app = spawn();
+    let made = backend(&app, "shop").make("enrol");
+    let form = [("token", made["token"].as_str().unwrap())];
+    for (origin, site, status) in [
+        (app.origin.as_str(), "same-origin", 200),
+        (app.origin.as_str(), "cross-site", 403),
+        ("https://evil.example", "cross-site", 403),
+        (SHOP_PAGE, "same-site", 403),
+        ("null", "cross-site", 403),
+    ] {
+        let request = app.request("POST", "/enrol").header("Origin", origin).header("Sec-Fetch-Site", site);
+        let reply = request.form(&form).send();
+        assert_eq!(reply.status, status, "{origin} {site}: {}", reply.body);
+        assert!(reply.cookies().is_empty(), "{origin} {site}");
+    }
 }
 
 #[test]

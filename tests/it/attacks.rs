@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::authorize::allow;
 use crate::support::oidc::{self, Ask, CHALLENGE, VERIFIER, present, redemption};
 use crate::support::tokens::{Tokens, basic, claims};
 use crate::support::{API_SECRET, Browser, Options, TestApp};
@@ -22,7 +23,7 @@ impl Flow {
     }
 }
 
-/// security.md 53: a code of the victim's flow, brought to the app in the attacker's own session.
+/// Check 53: a code of the victim's flow, brought to the app in the attacker's own session.
 #[test]
 fn a_code_of_another_flow_is_of_no_use() {
     let app = oidc::app();
@@ -48,7 +49,7 @@ fn a_code_of_another_flow_is_of_no_use() {
     assert_eq!(claims(&Tokens::of(&told).id)["nonce"], plain.nonce.as_str());
 }
 
-/// security.md 12 (RFC 9207): whatever comes back names its issuer, so that an app with two of them notices a mix-up.
+/// Check 12 (RFC 9207): whatever comes back names its issuer, so that an app with two of them notices a mix-up.
 #[test]
 fn every_answer_names_its_issuer() {
     let (honest, other) = (oidc::app(), oidc::app());
@@ -76,7 +77,7 @@ fn every_answer_names_its_issuer() {
     present(&honest, "house", &code).expect(200);
 }
 
-/// security.md 22 (OpenID Connect Core §5.5): the parameter asks for values and decides nothing.
+/// Check 22 (OpenID Connect Core §5.5): the parameter asks for values and decides nothing.
 #[test]
 fn the_claims_parameter_raises_nothing() {
     let app = oidc::app();
@@ -102,7 +103,33 @@ fn the_claims_parameter_raises_nothing() {
     assert_eq!(claims(&tokens.id).get("scope"), None);
 }
 
-/// security.md 60: one answer for an unknown client and a wrong secret, and nobody is locked out from elsewhere.
+/// Check 8 (RFC 9700 §4.12): after a form a browser goes on with GET, so that nobody else is posted what was in it.
+#[test]
+fn after_a_form_a_browser_goes_on_with_get() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    allow(&mut browser, &Ask::of("shop"));
+    let waiting = Ask::of("house").with("prompt", "select_account").send(&mut browser).waits();
+    let page = browser.get(&waiting).expect(200);
+    for (path, fields) in [
+        (waiting.as_str(), &[("decision", "another")][..]),
+        ("/account/apps/remove", &[("client", "shop")]),
+        ("/account/sessions/sign-out-others", &[]),
+        ("/oauth/logout", &[("client_id", "house")]),
+        ("/signout", &[("decision", "stay")]),
+        ("/signout", &[]),
+        // Signed out by now, so to the sign-in first.
+        (waiting.as_str(), &[("decision", "continue")]),
+    ] {
+        let reply = browser.submit(&page, path, fields);
+        assert_eq!(reply.status, 303, "{path}: {}", reply.body);
+    }
+    for ask in [Ask::of("house"), Ask::of("house").with("response_type", "token")] {
+        assert_eq!(ask.post(&app).status, 303);
+    }
+}
+
+/// Check 60: one answer for an unknown client and a wrong secret, and nobody is locked out from elsewhere.
 #[test]
 fn guessing_secrets_tells_nothing_and_locks_nobody_out() {
     let settings = [
@@ -131,7 +158,8 @@ fn guessing_secrets_tells_nothing_and_locks_nobody_out() {
     ask("198.51.100.7", "house", API_SECRET).expect_oauth(400, "invalid_grant");
 }
 
-/// security.md 27 (RFC 9700 §4.2): nothing on a page is fetched from others, so no address that holds a code or handle leaks.
+/// Check 26 and 27 (RFC 9700 §4.2, §4.16): nobody frames a page, and nothing on it is fetched from others, so no address
+/// that holds a code or handle leaks.
 #[test]
 fn no_page_fetches_from_others() {
     let app = oidc::app();
@@ -141,12 +169,16 @@ fn no_page_fetches_from_others() {
     let mut pages = vec![app.request("GET", "/").send(), app.request("GET", "/x").header("Accept", "text/html").send()];
     pages.push(Ask::of("house").with("redirect_uri", "https://evil.example/").send(&mut browser));
     pages.push(posted.expect(200));
-    for path in ["/account", "/account/passkeys", "/account/sessions", "/account/apps", "/device", asked.as_str()] {
-        pages.push(browser.get(path));
+    for path in ["", "/passkeys", "/sessions", "/apps", "/activity"] {
+        pages.push(browser.get(&format!("/account{path}")).expect(200));
+    }
+    for path in ["/confirm", "/device", "/enrol", "/approve", "/developer", "/oauth/logout", asked.as_str()] {
+        pages.push(browser.get(path).expect(200));
     }
     let mut fetched = 0;
     for page in pages {
         assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert!(page.header("content-security-policy").is_some_and(|rules| rules.contains("frame-ancestors 'none'")));
         assert!(page.header("content-type").is_some_and(|media| media.starts_with("text/html")), "{}", page.body);
         for tag in page.body.split('<').filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag) {
             // Links and forms go where a person sends them; these are fetched by themselves.

@@ -3,8 +3,10 @@
 use chrono::Duration;
 use serde_json::json;
 
+use crate::routes::csrf_of;
+use crate::support::jose::Key;
 use crate::support::oidc::{self, Ask, present, redeem};
-use crate::support::tokens::claims;
+use crate::support::tokens::{claims, header};
 use crate::support::{Browser, Reply, TestApp};
 
 /// Allows what is asked on the page that a request waits at; gives the code.
@@ -39,7 +41,7 @@ const NOT_REGISTERED: &str = "redirect_uri";
 fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
     let app = oidc::app();
     let (browser, _) = app.person();
-    let long = format!("https://house.example/cb{}", "a".repeat(64 * 1024));
+    let [fits, long] = [8, 64].map(|kib| format!("https://house.example/cb{}", "a".repeat(kib * 1024)));
     for bad in [
         "https://house.example/cb/",
         "https://house.example/cb/x",
@@ -72,17 +74,21 @@ fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
         "data:text/html,<script>alert(1)</script>",
         "https://spa.example/cb",
         "http://127.0.0.1/cb",
+        &fits,
         &long,
     ] {
         for prompt in ["login", "none"] {
             let ask = Ask::of("house").with("redirect_uri", bad).with("prompt", prompt);
-            let reply = if bad.len() > 10_000 { ask.post(&app) } else { ask.send(&mut browser.clone()) };
             if bad.len() > 10_000 {
-                // Larger than any body we take.
-                assert!([400, 413].contains(&reply.status), "{}", reply.status);
-                assert_eq!(reply.header("location"), None);
+                // Larger than any head and any body we take.
+                let get = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", ask.path());
+                for reply in [Some(ask.post(&app)), crate::raw::ask(&app.url, get.as_bytes())].into_iter().flatten() {
+                    assert!([400, 413, 431].contains(&reply.status), "{}", reply.status);
+                    assert_eq!(reply.header("location"), None);
+                }
                 continue;
             }
+            let reply = ask.send(&mut browser.clone());
             expect_page(&reply, 400, NOT_REGISTERED);
             assert!(!reply.body.contains("<script>alert"), "{bad}: printed as text");
             assert!(!reply.body.contains(&format!("href=\"{bad}")), "{bad}: no link either");
@@ -90,7 +96,10 @@ fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
     }
     let empty = Ask::of("house").with("redirect_uri", "").send(&mut browser.clone());
     expect_page(&empty, 400, "redirect_uri");
-    expect_page(&Ask::of("house").without("redirect_uri").send(&mut browser.clone()), 400, "redirect_uri");
+    // Named always: by a client with several, and by one with a single one.
+    for client in ["house", "spa"] {
+        expect_page(&Ask::of(client).without("redirect_uri").send(&mut browser.clone()), 400, "redirect_uri");
+    }
 }
 
 /// RFC 8252 §7.3: of a loopback address the port may vary, of a name it may not.
@@ -322,6 +331,65 @@ fn a_stranger_signs_in_on_the_way() {
     assert!(!page.body.contains("evil.example"));
 }
 
+/// Security rule 10: what is added to the address of a waiting request is not read, before or after a sign-in.
+#[test]
+fn the_address_of_a_waiting_request_changes_nothing() {
+    let app = oidc::app();
+    let mut passkey = app.passkey();
+    app.browser().sign_up(&mut passkey);
+    let mut browser = app.browser();
+    let path = Ask::of("house").with("nonce", "mine").send(&mut browser).waits();
+    let other = Ask::of("shop")
+        .with("scope", "openid email")
+        .with("state", "theirs")
+        .with("nonce", "theirs")
+        .with("prompt", "login")
+        .with("response_mode", "form_post")
+        .with("code_challenge", &oidc::CHALLENGE.replace('E', "F"));
+    let changed = |path: &str| other.path().replace("/oauth/authorize", path);
+    browser.get(&changed(&format!("{path}/another"))).expect(200);
+    browser.get(&changed(&path)).expect(200);
+    browser.sign_in(&mut passkey).expect(200);
+    let back = browser.get(&changed(&path)).back();
+    assert_eq!((back.to.as_str(), back.get("state")), ("https://house.example/cb", Some("the state")));
+    let tokens = redeem(&app, "house", &back.code());
+    assert_eq!((tokens.scope.as_str(), &claims(&tokens.id)["nonce"]), ("openid", &json!("mine")));
+}
+
+/// Security rule 21: the page is the same for an address that somebody has and for one that nobody has.
+#[test]
+fn a_login_hint_does_not_tell_who_has_an_account() {
+    let app = oidc::app();
+    app.ada();
+    let words = |hint: &str| {
+        let mut stranger = app.browser();
+        let ask = Ask::of("house").with("login_hint", hint);
+        assert_eq!(ask.clone().with("prompt", "none").send(&mut stranger).back().error(), "login_required");
+        let path = ask.send(&mut stranger).waits();
+        let page = stranger.get(&path).expect(200).body;
+        assert!(page.contains(&format!("value=\"{hint}\"")), "{page}");
+        // Handles, challenges and nonces are new each time, and seconds pass.
+        let lasts = |word: &&str| word.len() < 20 && !word.bytes().all(|b| b.is_ascii_digit());
+        let between = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_');
+        page.replace(hint, "").split(between).filter(lasts).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words("ada@example.com"), words("nobody@example.com"));
+}
+
+/// Security rule 25: a language is one of ours, whatever is asked for.
+#[test]
+fn a_wish_for_a_language_or_a_display_names_no_file() {
+    let app = oidc::app();
+    let mut browser = app.browser();
+    for wish in ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "/etc/passwd", "C:\\passwd", "en/../passwd"] {
+        let ask = Ask::of("house").with("ui_locales", wish).with("claims_locales", wish).with("display", wish);
+        let path = ask.send(&mut browser).waits();
+        let request = browser.request("GET", &path).header("Accept-Language", wish);
+        let page = browser.send(request).expect(200);
+        assert!(page.body.contains("<html lang=\"en\"") && !page.body.contains("passwd"), "{wish}: {}", page.body);
+    }
+}
+
 /// OpenID Connect Core §3.1.2.1 and the conformance modules prompt-none-*.
 #[test]
 fn silence_is_kept() {
@@ -364,6 +432,7 @@ fn prompt_login_and_max_age_want_a_new_proof() {
         ("no second", Ask::of("house").with("max_age", "0")),
     ] {
         app.advance(Duration::seconds(2));
+        let asked_at = app.clock.now().timestamp();
         let path = ask.send(&mut browser).waits();
         let page = browser.get(&path).expect(200);
         assert!(page.body.contains("data-ceremony=\"step-up\""), "{name}: the session is not enough");
@@ -374,8 +443,9 @@ fn prompt_login_and_max_age_want_a_new_proof() {
         app.advance(Duration::seconds(1));
         browser.step_up(&mut passkey).expect(200);
         let id = claims(&redeem(&app, "house", &browser.get(&path).back().code()).id);
-        assert!(id["auth_time"].as_i64() > first["auth_time"].as_i64(), "{name}");
+        assert!(id["auth_time"].as_i64() > Some(asked_at), "{name}: later than the request");
         assert_eq!(id["sub"], first["sub"]);
+        assert_eq!(browser.get(&path).status, 400, "{name}: going back gives nothing more");
         let again = ask.send(&mut browser);
         if name != "one second" {
             again.waits();
@@ -402,7 +472,9 @@ fn an_id_token_hint_names_the_person() {
     hinted(&foreign).with("prompt", "none").send(&mut one).back().code();
     let mut forged: Vec<&str> = hint.split('.').collect();
     forged[2] = "AAAA";
-    hinted(&forged.join(".")).with("prompt", "none").send(&mut two).back().code();
+    for none in [forged.join("."), Key::rsa().sign(&header(&hint), &claims(&hint))] {
+        hinted(&none).with("prompt", "none").send(&mut two).back().code();
+    }
     // Not silently: the page to sign in as somebody else; who insists is refused.
     let path = hinted(&hint).send(&mut two).waits();
     assert!(two.get(&path).expect(200).body.contains("data-ceremony=\"get\""));
@@ -559,6 +631,9 @@ fn a_consent_form_can_only_shrink_and_only_our_page_may_post_it() {
         let request = browser.request("POST", &path).form(&[("csrf", csrf.as_str()), ("decision", decision)]);
         assert_eq!(request.send().status, 400, "{decision:?}");
     }
+    let in_address = format!("{path}?decision=allow&allow:email=yes&csrf={csrf}");
+    browser.get(&in_address).expect(200);
+    browser.request("POST", &in_address).form(&[("csrf", csrf.as_str())]).send().expect(400);
     assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 0);
 
     let more = [("decision", "allow"), ("allow:email", "yes"), ("allow:admin", "yes"), ("allow:profile", "yes")];
@@ -566,6 +641,53 @@ fn a_consent_form_can_only_shrink_and_only_our_page_may_post_it() {
     let back = browser.submit(&page, &path, &more).returning();
     assert_eq!(back.to, "https://shop.example/cb");
     assert_eq!(redeem(&app, "shop", &back.code()).scope, "email openid");
+}
+
+/// Check 33: whatever is posted, what comes next is what the session and the stored request call for.
+#[test]
+fn no_step_is_skipped_whatever_is_posted() {
+    let app = oidc::app_with(&[("trusted_proxies", "127.0.0.1")]);
+    let (mut browser, mut passkey) = app.person();
+    let token = csrf_of(&mut browser);
+    let (csrf, sender) = (("csrf", token.as_str()), browser.clone());
+    let post = |path: &str, form: &[(&str, &str)]| {
+        sender.request("POST", path).header("X-Forwarded-For", "nobody, ::g").form(form).send()
+    };
+    let codes = || app.count("SELECT count(*) AS n FROM authorization_codes");
+    let meant = |claims: &str| Ask::of("house").with("claims", claims);
+    for (name, ask, decisions) in [
+        ("a new proof is due", Ask::of("house").with("prompt", "login"), &["allow", "continue"][..]),
+        ("the proof is too old", Ask::of("house").with("max_age", "0"), &["allow", "continue"]),
+        (
+            "a stronger proof is due",
+            meant(r#"{"id_token":{"acr":{"essential":true,"value":"phrh"}}}"#),
+            &["allow", "continue"],
+        ),
+        ("somebody else is meant", meant(r#"{"id_token":{"sub":{"value":"else"}}}"#), &["allow", "continue"]),
+        ("an account is to be made", Ask::of("house").with("prompt", "create"), &["allow", "continue"]),
+        ("an account is to be chosen", Ask::of("shop").with("prompt", "select_account"), &["allow"]),
+        ("nothing is allowed yet", Ask::of("shop"), &["continue"]),
+    ] {
+        let path = ask.send(&mut browser).waits();
+        for decision in decisions {
+            let reply = post(&path, &[csrf, ("decision", *decision)]);
+            assert_eq!((reply.status, reply.header("location")), (303, Some(path.as_str())), "{name}: {decision}");
+        }
+        for (form, status) in [
+            (&[][..], 403),
+            (&[csrf], 400),
+            (&[csrf, ("decision", "deny"), ("decision", "allow")], 400),
+            (&[csrf, ("decision", "allow"), ("step", "consent"), ("step", "issue")], 400),
+        ] {
+            assert_eq!(post(&path, form).status, status, "{name}: {form:?}");
+        }
+    }
+    assert_eq!(codes(), 0);
+    let path = Ask::of("house").with("prompt", "login").send(&mut browser).waits();
+    app.advance(Duration::seconds(1));
+    browser.step_up(&mut passkey).expect(200);
+    browser.get(&path).back().code();
+    assert_eq!(codes(), 1);
 }
 
 #[test]
@@ -662,10 +784,14 @@ fn a_disabled_person_gets_no_code_and_no_tokens() {
     let (mut browser, _) = app.person();
     let code = Ask::of("house").send(&mut browser).back().code();
     let path = Ask::of("shop").send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
     app.sql("UPDATE users SET status = 'disabled'");
     present(&app, "house", &code).expect_oauth(400, "invalid_grant");
     Ask::of("house").send(&mut browser).waits();
     assert!(browser.get(&path).expect(200).body.contains("data-ceremony=\"get\""));
+    let late = browser.submit(&page, &path, &[("decision", "allow")]);
+    assert!(late.header("location").is_some_and(|to| to.starts_with("/?next=")), "{}", late.body);
+    assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 1, "the one from before");
 }
 
 #[test]
@@ -708,9 +834,12 @@ fn requests_are_counted() {
     for _ in 0..3 {
         Ask::of("house").with("prompt", "none").send(&mut browser).back();
     }
-    let reply = Ask::of("house").with("prompt", "none").send(&mut browser);
+    let ask = Ask::of("house").with("prompt", "none");
+    let reply = ask.send(&mut browser);
     assert_eq!((reply.status, reply.header("location")), (429, None));
     assert!(reply.header("retry-after").is_some());
+    let again = format!("href=\"{}\">Try again</a>", ask.path().replace('&', "&#38;"));
+    assert!(reply.body.contains(&again), "the same request: {}", reply.body);
     assert_eq!(Ask::of("house").post(&app).status, 429);
 }
 

@@ -4,15 +4,17 @@
 //! the request. To try a new kind of badness: a line in one of the lists below.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use passmint::routes::ROUTES;
 use passmint::web::error::Kind;
 
 use crate::raw::{answers, ask, connect, exchange, read_to_end};
-use crate::routes::csrf_of;
-use crate::support::{Options, Reply, TestApp};
+use crate::routes::{assert_policy, csrf_of};
+use crate::support::tokens::at_once;
+use crate::support::{Options, Reply, Request, TestApp};
 
 /// splitmix64: small, and the same everywhere.
 struct Dice(u64);
@@ -497,6 +499,7 @@ fn headers_end_at_16_kib_and_64_fields() {
             assert_eq!(reply.status, status, "{name}: {}", reply.body);
             if status == 431 {
                 assert_eq!(reply.json()["code"], "headers_too_large", "{name}");
+                assert_policy(reply, "/livez", None);
             }
         }
     }
@@ -505,6 +508,9 @@ fn headers_end_at_16_kib_and_64_fields() {
 fn statuses(bytes: &[u8]) -> Vec<u16> {
     answers(bytes).iter().map(|reply| reply.status).collect()
 }
+
+/// The head of the PROXY protocol's second version: from 192.0.2.1 to 192.0.2.2. Nobody may say so in front of a request.
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x01\0\x02";
 
 /// RFC 9112 §6.3, §11.2: what two readers could take for two different things is refused, and the connection ends.
 #[test]
@@ -538,6 +544,22 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("a chunk size that is none", post("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n")),
         ("a chunk size past 64 bits", post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n")),
         ("a signed chunk size", post("Transfer-Encoding: chunked\r\n", "+2\r\n{}\r\n0\r\n\r\n")),
+        ("a chunk size as C writes it", post("Transfer-Encoding: chunked\r\n", "0x2\r\n{}\r\n0\r\n\r\n")),
+        ("a chunk without a size", post("Transfer-Encoding: chunked\r\n", "\r\n{}\r\n0\r\n\r\n")),
+        ("a lone LF behind a chunk size", post("Transfer-Encoding: chunked\r\n", "2\n{}\r\n0\r\n\r\n")),
+        ("a lone LF in a chunk's extension", post("Transfer-Encoding: chunked\r\n", "2;a\nb\r\n{}\r\n0\r\n\r\n")),
+        ("a lone LF behind a chunk", post("Transfer-Encoding: chunked\r\n", "2\r\n{}\n0\r\n\r\n")),
+        ("a lone LF behind the last chunk", post("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\n\n")),
+        ("chunked twice", post("Transfer-Encoding: chunked, chunked\r\n", chunked)),
+        ("chunked twice, line by line", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked)),
+        ("chunked in quotes", post("Transfer-Encoding: \"chunked\"\r\n", chunked)),
+        ("a vertical tab before the encoding", post("Transfer-Encoding: \x0bchunked\r\n", chunked)),
+        ("space before the encoding's colon", post("Transfer-Encoding : chunked\r\n", chunked)),
+        ("a folded encoding", post("Transfer-Encoding:\r\n chunked\r\n", chunked)),
+        (
+            "a lone LF that hides an encoding",
+            post("X: a\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n", chunked),
+        ),
     ];
     cases.extend([
         ("no host", b"GET /livez HTTP/1.1\r\n\r\n".to_vec()),
@@ -548,6 +570,9 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()),
         ("zeros", vec![0; 4096]),
         ("text", b"hello?\r\n\r\n".to_vec()),
+        ("a proxy's word, in text", format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n{smuggled}").into_bytes()),
+        ("a proxy's word, in bytes", [PROXY_V2, smuggled.as_bytes()].concat()),
+        ("chunks in HTTP/1.0", format!("POST /v1/passkeys/authentication/options HTTP/1.0\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}{smuggled}").into_bytes()),
         ("a space in the path", b"GET /liv ez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a control character in the path", b"GET /liv\x07ez HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         (
@@ -640,4 +665,50 @@ fn slow_senders_are_dropped_and_delay_nobody() {
         // Not the longest: a machine that is busy otherwise may keep one waiting.
         assert!(waits[10] < Duration::from_millis(600), "others wait: {waits:?}");
     });
+}
+
+/// Beyond so many connections the next one waits for an end of another; health has a listener of its own.
+#[test]
+fn so_many_connections_and_no_more() {
+    let app = TestApp::with(&Options { settings: &[("limits.connections", "2")], ..Options::default() });
+    let asking = || {
+        let mut stream = connect(&app.url);
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
+        stream
+    };
+    let answered = |stream: &mut TcpStream| {
+        let (mut got, mut buffer) = (Vec::<u8>::new(), [0; 1024]);
+        while !got.ends_with(b"\r\n\r\nok") {
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return false,
+                Ok(n) => got.extend_from_slice(&buffer[..n]),
+            }
+        }
+        true
+    };
+    let (mut first, mut second) = (asking(), asking());
+    assert!(answered(&mut first) && answered(&mut second));
+    let mut third = asking();
+    let patience = third.read_timeout().expect("a socket option");
+    third.set_read_timeout(Some(Duration::from_millis(300))).expect("a socket option");
+    assert!(!answered(&mut third), "it waits");
+    Request::new("GET", &app.admin_url, "/livez").send().expect(200);
+    drop(first);
+    third.set_read_timeout(patience).expect("a socket option");
+    assert!(answered(&mut third), "there is room for it");
+}
+
+/// Check 124: what is said to one caller is never said to another, however many are refused at the same moment.
+#[test]
+fn refusals_at_once_are_each_callers_own() {
+    let app = TestApp::with(&Options { settings: &[("workers", "4")], ..Options::default() });
+    let replies = at_once(64, |number| {
+        let body = format!("{{\"marker{number}x\":1}}").into_bytes();
+        app.request("POST", "/v1/passkeys/authentication/options").body("application/json", body).send()
+    });
+    for (number, reply) in replies.into_iter().enumerate() {
+        let reply = reply.expect_problem(400, "invalid_request");
+        assert!(reply.body.contains(&format!("`marker{number}x`")), "{number}: {}", reply.body);
+        assert_eq!(reply.body.matches("marker").count(), 1, "{number}: {}", reply.body);
+    }
 }

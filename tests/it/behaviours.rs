@@ -4,6 +4,29 @@ use serde_json::{Value, json};
 
 use crate::support::{Options, TestApp};
 
+/// Check 3.8: libraries of versions with a known hole, or none at all, are not in what is built.
+#[test]
+fn no_library_with_a_known_hole_is_locked() {
+    let lock = include_str!("../../Cargo.lock");
+    let number = |text: &str| -> Vec<u32> {
+        text.split(['.', '-', '+']).take(3).map(|part| part.parse().expect("a number")).collect()
+    };
+    let versions = |name: &str| -> Vec<Vec<u32>> {
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        lock.split(&entry).skip(1).filter_map(|rest| rest.split('"').next()).map(number).collect()
+    };
+    for (name, mended) in
+        [("actix-http", [3, 18, 9]), ("diesel", [2, 3, 10]), ("idna", [1, 0, 3]), ("jsonwebtoken", [10, 3, 0])]
+    {
+        let locked = versions(name);
+        assert!(!locked.is_empty(), "{name} is found");
+        assert!(locked.iter().all(|version| *version >= mended.to_vec()), "{name}: {locked:?}");
+    }
+    for none in ["h2", "serde_cbor", "tokio-postgres"] {
+        assert_eq!(versions(none), Vec::<Vec<u32>>::new(), "{none}");
+    }
+}
+
 #[test]
 fn options_carry_the_choices_of_the_configuration_and_of_the_request() {
     let settings = [

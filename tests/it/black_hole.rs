@@ -1,5 +1,5 @@
 //! A database that no longer answers and does not say so: a machine that lost its power, a firewall that forgot a
-//! connection. Bytes go out and nothing comes back, so nobody is told of an error.
+//! connection. Bytes go out and nothing comes back, so nobody is told of an error. And one whose answer is lost on the way.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,17 +8,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::tokens::at_once;
+use diesel::RunQueryDsl as _;
+
+use crate::support::tokens::{Tokens, at_once};
 use crate::support::{Options, PRODUCT_LIMITS, Request, TestApp};
 
 /// The longest that anybody is kept waiting: 2 s for a connection, 2 s for a statement, 1 s for the way, and as much again
 /// for a slow machine; without a bound it would be minutes.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// A TCP port before PostgreSQL's socket, which on command swallows all that is sent.
+/// Whether what was asked for is done.
+type Done = Box<dyn Fn() -> bool + Send>;
+
+/// A TCP port before PostgreSQL's socket, which on command swallows all that is sent, or loses answers.
 struct Hole {
     port: u16,
     swallows: Arc<AtomicBool>,
+    loses: Arc<Mutex<Option<Done>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -27,7 +33,8 @@ impl Hole {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (swallows, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (swallowing, kept) = (Arc::clone(&swallows), Arc::clone(&open));
+        let loses: Arc<Mutex<Option<Done>>> = Arc::default();
+        let (swallowing, losing, kept) = (Arc::clone(&swallows), Arc::clone(&loses), Arc::clone(&open));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if swallowing.load(Ordering::SeqCst) {
@@ -41,16 +48,25 @@ impl Hole {
                 let (from_server, to_server) = (server.try_clone().unwrap(), server);
                 let flag = Arc::clone(&swallowing);
                 std::thread::spawn(move || pass(from_client, to_server, &flag));
-                let flag = Arc::clone(&swallowing);
-                std::thread::spawn(move || pass(from_server, to_client, &flag));
+                let (flag, losing) = (Arc::clone(&swallowing), Arc::clone(&losing));
+                std::thread::spawn(move || pass_back(from_server, to_client, &flag, &losing));
             }
         });
-        Self { port, swallows, open }
+        Self { port, swallows, loses, open }
     }
 
     /// From now on nothing is answered, on no connection, old or new.
     fn swallow(&self) {
         self.swallows.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on answers are lost, and their connections with them, once this is done.
+    fn lose_answers_once(&self, done: impl Fn() -> bool + Send + 'static) {
+        *self.loses.lock().unwrap() = Some(Box::new(done));
+    }
+
+    fn lose_no_more(&self) {
+        *self.loses.lock().unwrap() = None;
     }
 
     /// The database is back, and says of the connections it once had that they are lost.
@@ -72,9 +88,22 @@ fn pass(mut from: impl Read, mut to: impl Write, swallows: &AtomicBool) {
     }
 }
 
-#[test]
-fn a_database_that_swallows_everything_is_503_in_time() {
-    let inner = TestApp::with(&Options { settings: &[("challenges.store", "database")], ..Options::default() });
+/// Passes answers on; where one is to be lost, the connection ends instead.
+fn pass_back(mut from: UnixStream, mut to: TcpStream, swallows: &AtomicBool, loses: &Mutex<Option<Done>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if loses.lock().unwrap().as_ref().is_some_and(|done| done()) {
+            let _ = to.shutdown(Shutdown::Both);
+            return;
+        }
+        if !swallows.load(Ordering::SeqCst) && to.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// A server whose database is behind a hole, beside one that reaches it.
+fn behind_a_hole(inner: &TestApp, more: &[(&str, &str)]) -> (Hole, TestApp) {
     let url = inner.database_url();
     // postgres://user@/database?port=5432&host=directory
     let (user, rest) = url.trim_start_matches("postgres://").split_once("@/").unwrap();
@@ -92,8 +121,19 @@ fn a_database_that_swallows_everything_is_503_in_time() {
         ("database.pool", "4"),
         ("workers", "2"),
     ];
-    let settings = [&settings[..], PRODUCT_LIMITS].concat();
-    let app = TestApp::with(&Options { settings: &settings, beside: Some(&inner), ..Options::default() });
+    let settings = [&settings[..], more].concat();
+    let app = TestApp::with(&Options { settings: &settings, beside: Some(inner), ..Options::default() });
+    (hole, app)
+}
+
+fn inner() -> TestApp {
+    TestApp::with(&Options { settings: &[("challenges.store", "database")], ..Options::default() })
+}
+
+#[test]
+fn a_database_that_swallows_everything_is_503_in_time() {
+    let inner = inner();
+    let (hole, app) = behind_a_hole(&inner, PRODUCT_LIMITS);
     let (mut person, _) = app.person();
     let ready = || Request::new("GET", &app.url, "/readyz").send().status == 200;
     assert!(ready());
@@ -123,4 +163,38 @@ fn a_database_that_swallows_everything_is_503_in_time() {
         std::thread::sleep(Duration::from_millis(50));
     }
     person.get("/v1/session").expect(200);
+}
+
+/// The connection is lost between a commit and its answer, so that only the database knows that it was done. Whoever asks again
+/// gets what was made then, or is refused; nothing is made twice, and what is written down is what was done.
+#[test]
+fn a_commit_whose_answer_is_lost_counts_once() {
+    let inner = inner();
+    let (hole, app) = behind_a_hole(&inner, &[]);
+    let (_, mut passkey, first) = app.person_with_tokens("openid");
+    let client = app.client("web");
+    let lose_once_there_are = |rows: usize, sql: &'static str| {
+        let db = inner.db.clone();
+        let found = move || db.blocking(|conn| Ok(diesel::sql_query(sql).execute(conn)?));
+        hole.lose_answers_once(move || found().is_ok_and(|found| found >= rows));
+    };
+
+    lose_once_there_are(1, "SELECT 1 FROM refresh_tokens WHERE generation = 1");
+    client.refresh(&first.refresh).expect_oauth(503, "temporarily_unavailable");
+    hole.lose_no_more();
+    let second = Tokens::of(&client.refresh(&first.refresh).expect(200).json());
+    assert_eq!(inner.count("SELECT generation::bigint AS n FROM refresh_tokens"), 1, "rotated once");
+    client.refresh(&second.refresh).expect(200);
+    assert_eq!(inner.events("token.refresh_replayed"), 0, "nobody was taken for a thief");
+
+    let sessions = || inner.count("SELECT count(*) AS n FROM sessions");
+    let before = (sessions(), inner.events("session.signed_in"));
+    let begun = client.begin("openid");
+    let answer = passkey.get_uninvited(&begun["publicKey"]);
+    lose_once_there_are(usize::try_from(before.0 + 1).unwrap(), "SELECT 1 FROM sessions");
+    client.finish(&begun, &answer).expect_problem(503, "unavailable");
+    hole.lose_no_more();
+    client.finish(&begun, &answer).expect_problem(410, "ceremony_expired_or_used");
+    assert_eq!((sessions(), inner.events("session.signed_in")), (before.0 + 1, before.1 + 1));
+    client.sign_in(&mut passkey, "openid").expect(200);
 }

@@ -1,9 +1,11 @@
 //! Authorization codes over HTTP (RFC 6749 §4.1.3): one try each, bound to everything, and what a second use revokes.
 
 use chrono::Duration;
+use passmint::domain::text::hex;
 use passmint::storage::sweep;
 use serde_json::json;
 
+use crate::authenticator::decode;
 use crate::support::oidc::{self, Ask, CHALLENGE, VERIFIER, present, redeem, redemption, refresh};
 use crate::support::tokens::{Tokens, at_once, claims, header};
 use crate::support::{API_SECRET, Browser, TestApp};
@@ -65,6 +67,7 @@ fn a_refresh_keeps_what_the_code_gave() {
     }
     assert_eq!(after["userinfo_claims"], json!(["family_name"]));
     assert_ne!(before["jti"], after["jti"]);
+    assert_ne!(first.refresh, second.refresh, "a confidential client's is used once, too");
     assert_eq!(claims(&second.id)["auth_time"], claims(&first.id)["auth_time"]);
     assert_eq!(claims(&second.id)["sid"], claims(&first.id)["sid"]);
     assert_eq!(claims(&second.refresh)["claims"], claims(&first.refresh)["claims"]);
@@ -188,6 +191,22 @@ fn a_second_use_is_known_as_long_as_what_the_first_gave_lives() {
     }
 }
 
+/// A client that may not refresh has no family; its access tokens know the grant all the same.
+#[test]
+fn a_second_use_ends_access_tokens_without_a_family_too() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let other = redeem(&app, "app", &allowed(&app, &mut browser));
+    let code = code_of(&mut browser, &Ask::of("app"));
+    let tokens = redeem(&app, "app", &code);
+    assert!(tokens.refresh.is_empty() && app.opens(&tokens.access));
+    present(&app, "app", &code).expect_oauth(400, "invalid_grant");
+    assert!(!app.opens(&tokens.access));
+    assert_eq!(app.introspection(&tokens.access), r#"{"active":false}"#);
+    assert!(app.opens(&other.access), "another code's token lives on");
+    assert_eq!(app.events("token.code_replayed"), 1);
+}
+
 #[test]
 fn of_many_at_once_one_gets_tokens() {
     let app = oidc::app_with(&[("challenges.store", "database")]);
@@ -224,6 +243,72 @@ fn offline_access_outlives_the_browser_session() {
     let form = [("token", after.refresh.as_str()), ("client_id", "house"), ("client_secret", API_SECRET)];
     app.request("POST", "/oauth/revoke").form(&form).send().expect(200);
     assert!(!app.opens(&after.access) && !app.opens(&tokens.access));
+}
+
+/// OpenID Connect Core §11: somebody else's app outlives the browser session only where the person said so.
+#[test]
+fn offline_access_of_somebody_elses_app_wants_a_yes() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("shop").with("scope", "openid offline_access");
+    let answer = |browser: &mut Browser, fields: &[(&str, &str)]| {
+        let path = ask.send(browser).waits();
+        let page = browser.get(&path).expect(200);
+        redeem(&app, "shop", &browser.submit(&page, &path, fields).returning().code())
+    };
+    let without = answer(&mut browser, &[("decision", "allow")]);
+    let with = answer(&mut browser, &[("decision", "allow"), ("allow:offline_access", "yes")]);
+    assert_eq!((without.scope.as_str(), with.scope.as_str()), ("openid", "offline_access openid"));
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    refresh(&app, "shop", &without.refresh, &[]).expect_oauth(400, "invalid_grant");
+    refresh(&app, "shop", &with.refresh, &[]).expect(200);
+}
+
+/// Check 64: in a browser's session too the family ends with its access tokens at once, and nothing else does.
+#[test]
+fn a_replayed_refresh_token_ends_its_grant_and_not_the_browser_session() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("spa").with("scope", "openid passkeys");
+    let other = redeem(&app, "spa", &code_of(&mut browser, &ask));
+    let first = redeem(&app, "spa", &code_of(&mut browser, &ask));
+    let second = Tokens::of(&refresh(&app, "spa", &first.refresh, &[]).expect(200).json());
+    app.advance(Duration::seconds(11));
+    refresh(&app, "spa", &first.refresh, &[]).expect_oauth(400, "invalid_grant");
+    for (name, access) in [("before", &first.access), ("after", &second.access)] {
+        assert_eq!(app.introspection(access), r#"{"active":false}"#, "{name} the rotation");
+        assert!(!app.opens(access), "{name} the rotation");
+    }
+    refresh(&app, "spa", &second.refresh, &[]).expect_oauth(400, "invalid_grant");
+    assert_eq!(app.events("token.refresh_replayed"), 1);
+    assert!(app.opens(&other.access), "another grant of the same session");
+    browser.get("/v1/me").expect(200);
+}
+
+/// Check 70: what a passkey gave ends with it, also where it outlives the browser session.
+#[test]
+fn removing_a_passkey_ends_what_apps_were_given_by_it() {
+    let app = oidc::app();
+    let (mut here, _) = app.person();
+    let mut lost = app.passkey();
+    here.add(&mut lost).expect(200);
+    let mut there = app.browser();
+    there.sign_in(&mut lost).expect(200);
+    let given = |browser: &mut Browser, scope: &str| {
+        redeem(&app, "spa", &code_of(browser, &Ask::of("spa").with("scope", scope)))
+    };
+    let bound = given(&mut there, "openid passkeys");
+    let offline = given(&mut there, "openid passkeys offline_access");
+    let kept = given(&mut here, "openid passkeys offline_access");
+    let listed = here.get("/v1/passkeys").expect(200).json();
+    let id = listed["passkeys"][1]["id"].as_str().unwrap();
+    here.call("DELETE", &format!("/v1/passkeys/{id}"), None).expect(200);
+    for (name, tokens) in [("in the browser session", &bound), ("offline", &offline)] {
+        let reply = refresh(&app, "spa", &tokens.refresh, &[]);
+        assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_grant")), "{name}");
+        assert!(!app.opens(&tokens.access), "{name}");
+    }
+    refresh(&app, "spa", &kept.refresh, &[]).expect(200);
 }
 
 #[test]
@@ -328,26 +413,36 @@ fn allowed(app: &TestApp, browser: &mut Browser) -> String {
     browser.submit(&page, &path, &[("decision", "allow")]).returning().code()
 }
 
-/// Nothing that went over the wire is in the database.
+/// Check 54: nothing that went over the wire is in any table, neither as text nor as bytes.
 #[test]
 fn only_digests_are_stored() {
-    let app = oidc::app();
-    let mut browser = app.browser();
-    let handle = Ask::of("house").send(&mut browser).waits();
-    let handle = handle.rsplit('/').next().unwrap().to_owned();
-    let mut passkey = app.passkey();
+    let app = oidc::app_with(&[("challenges.store", "database")]);
+    let (mut browser, mut passkey) = (app.browser(), app.passkey());
+    let waiting = Ask::of("house").send(&mut browser).waits();
+    let handle = waiting.rsplit('/').next().unwrap();
     browser.sign_up(&mut passkey);
-    let code = code_of(&mut browser, &Ask::of("house"));
-    let tokens = redeem(&app, "house", &code);
-    for (table, secret) in [
-        ("authorization_codes", code.as_str()),
-        ("interactions", handle.as_str()),
-        ("refresh_tokens", tokens.refresh.as_str()),
-        ("sessions", tokens.refresh.as_str()),
-        ("audit_events", code.as_str()),
-    ] {
-        let rows = app.count(&format!("SELECT count(*) AS n FROM {table}"));
-        assert!(rows > 0, "{table}");
-        assert_eq!(app.rows_with(table, secret), 0, "{table}");
+    let [used, unused] = [(); 2].map(|()| code_of(&mut browser, &Ask::of("house")));
+    let first = redeem(&app, "house", &used);
+    let second = Tokens::of(&refresh(&app, "house", &first.refresh, &[]).expect(200).json());
+    let begun = browser.begin_sign_in(&json!({}));
+    let ceremony = begun["ceremonyId"].as_str().unwrap();
+    let cookies = browser.cookies.iter().map(|(_, value)| value.as_str());
+    let opaque = [handle, used.as_str(), unused.as_str(), ceremony].into_iter().chain(cookies);
+    let mut secrets: Vec<String> = opaque.map(|secret| secret[4..].to_owned()).collect();
+    for tokens in [&first, &second] {
+        secrets.push(claims(&tokens.refresh)["jti"].as_str().unwrap().to_owned());
+        let signed = [&tokens.access, &tokens.refresh, &tokens.id];
+        secrets.extend(signed.map(|token| token.rsplit('.').next().unwrap().to_owned()));
+    }
+    let spelled = |secret: &String| [secret.clone(), hex(secret.as_bytes()), hex(&decode(&json!(secret)))];
+    let all = secrets.iter().flat_map(spelled).collect::<Vec<_>>().join("', '");
+    let holds = format!("EXISTS (SELECT FROM unnest(ARRAY['{all}']) AS secret WHERE strpos(t::text, secret) > 0)");
+    let found = |rows: &str| app.count(&format!("SELECT count(*) AS n FROM {rows} t WHERE {holds}"));
+    assert_eq!(found(&format!("(SELECT '{unused}' AS code)")), 1, "what is there is found");
+    for table in ["authorization_codes", "interactions", "refresh_tokens", "sessions", "ceremonies", "audit_events"] {
+        assert!(app.count(&format!("SELECT count(*) AS n FROM {table}")) > 0, "{table}");
+    }
+    for table in app.tables() {
+        assert_eq!(found(&table), 0, "{table}");
     }
 }

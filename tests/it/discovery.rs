@@ -7,6 +7,7 @@ use passmint::oidc::discovery::ENDPOINTS;
 use passmint::routes::{ROUTES, methods_of};
 use serde_json::Value;
 
+use crate::support::oidc::Ask;
 use crate::support::tokens::{basic, within};
 use crate::support::{API_SECRET, Options, TestApp};
 
@@ -138,6 +139,42 @@ fn grants_and_authentication_are_those_advertised() {
     assert!(!list(&document, "introspection_endpoint_auth_methods_supported").contains(&"none"));
 }
 
+/// Security rule 119: each value that is advertised for requests is taken, its neighbours are not.
+#[test]
+fn values_of_requests_are_those_advertised() {
+    const CLIENT: &str = r#"
+[clients.all]
+kind = "confidential"
+auth_method = "client_secret_post"
+first_party = true
+secret_digest = "API_DIGEST"
+redirect_uris = ["https://all.example/cb"]
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "address", "phone", "groups", "offline_access", "passkeys"]
+"#;
+    let app = TestApp::with(&Options { config: CLIENT, ..Options::default() });
+    let document = metadata(&app);
+    let pushed = |parameter: &str, value: &str| {
+        let ask = Ask::of("all").with(parameter, value);
+        let form = [ask.pairs(), vec![("client_secret", API_SECRET)]].concat();
+        app.request("POST", "/oauth/par").form(&form).send().status
+    };
+    for (member, parameter, others) in [
+        ("response_types_supported", "response_type", ["token", "code id_token"]),
+        ("response_modes_supported", "response_mode", ["fragment", "web_message"]),
+        ("prompt_values_supported", "prompt", ["now", "None"]),
+        ("code_challenge_methods_supported", "code_challenge_method", ["plain", "s256"]),
+        ("scopes_supported", "scope", ["admin", "OpenID"]),
+    ] {
+        for value in list(&document, member) {
+            assert_eq!(pushed(parameter, value), 201, "{parameter}={value} is advertised");
+        }
+        for other in others {
+            assert_eq!(pushed(parameter, other), 400, "{parameter}={other} is not");
+        }
+    }
+}
+
 /// Security rule 119 and trap 7: each algorithm has a key, each key is of an advertised algorithm; Ed25519 only where wanted.
 #[test]
 fn algorithms_are_those_of_the_keys() {
@@ -203,6 +240,14 @@ fn no_other_spelling_of_a_path_is_the_path() {
         let (plain, same) = (app.request("GET", path).send(), app.request("GET", &encoded).send());
         assert!(same.status == 404 || same.status == plain.status, "{encoded}: {}", same.status);
     }
+    // Nor is it a way past who may.
+    for (path, encoded) in
+        [("/v1/admin/clients", "/v1/%61dmin/clients"), ("/v1/me", "/v1/%6de"), ("/account", "/%61ccount")]
+    {
+        let (plain, same) = (app.request("GET", path).send(), app.request("GET", encoded).send());
+        assert!([303, 401].contains(&plain.status), "{path}: {}", plain.status);
+        assert!(same.status == 404 || same.status == plain.status, "{encoded}: {}", same.status);
+    }
 }
 
 /// Security rule 123.
@@ -242,7 +287,8 @@ fn errors_are_registered_and_repeat_nothing() {
     let app = TestApp::spawn();
     let marker = "m4rk3r<\"\\\u{fc}";
     let secret = basic("api", API_SECRET);
-    for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo"] {
+    for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo", "/oauth/par", "/oauth/device"]
+    {
         for form in [
             vec![],
             vec![("grant_type", marker)],

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
 use crate::support::jose::{Key, fresh};
+use crate::support::oidc::{self, Ask, redemption};
 use crate::support::tokens::{PASSKEY_GRANT, Tokens, at_once, basic, claims};
+use crate::support::urn::DEVICE_CODE;
 use crate::support::{API_SECRET, Options, Reply, TestApp, introspect, verify};
 
 /// A public and a confidential client whose tokens are always bound.
@@ -117,6 +119,13 @@ fn a_client_that_wants_bound_tokens_gets_no_others() {
     redeem(&app, "bound", &mut passkey, &[]).expect_oauth(400, "invalid_dpop_proof");
     redeem(&app, "backend", &mut passkey, &[("Authorization", &basic("backend", API_SECRET))])
         .expect_oauth(400, "invalid_dpop_proof");
+    for grant in [
+        &[("grant_type", "authorization_code"), ("code", "x")][..],
+        &[("grant_type", "client_credentials")],
+        &[("grant_type", DEVICE_CODE), ("device_code", "x")],
+    ] {
+        app.token_by("backend", grant).expect_oauth(400, "invalid_dpop_proof");
+    }
     let begun = app.client("bound").begin("openid");
     let credential = passkey.get_uninvited(&begun["publicKey"]);
     let reply = app.client("bound").finish(&begun, &credential).expect_problem(401, "invalid_dpop_proof");
@@ -130,7 +139,7 @@ fn a_client_that_wants_bound_tokens_gets_no_others() {
 type Change = fn(&mut Value, &mut Value, i64);
 
 /// What is wrong with a proof, whatever it is for (#95, #96).
-const BAD: [(&str, Change); 32] = [
+const BAD: [(&str, Change); 33] = [
     ("no typ", |h, _, _| drop(h.as_object_mut().unwrap().remove("typ"))),
     ("typ JWT", |h, _, _| h["typ"] = json!("JWT")),
     ("typ at+jwt", |h, _, _| h["typ"] = json!("at+jwt")),
@@ -146,6 +155,7 @@ const BAD: [(&str, Change); 32] = [
         h["x5c"] = json!(["MIIB"]);
     }),
     ("a private member", |h, _, _| h["jwk"]["d"] = json!("AAAA")),
+    ("one of another kind of key", |h, _, _| h["jwk"]["p"] = json!("AAAA")),
     ("a symmetric key", |h, _, _| h["jwk"] = json!({ "kty": "oct", "k": "AAAA" })),
     ("a key that names another alg", |h, _, _| h["jwk"]["alg"] = json!("PS256")),
     ("crit", |h, _, _| h["crit"] = json!(["htm"])),
@@ -340,9 +350,15 @@ fn the_address_is_the_public_one() {
         ("with the default port", "https://id.example.com:443/oauth/token".to_owned(), true),
         ("where it listens", format!("{}/oauth/token", app.url), false),
         ("what a proxy might say", "http://id.example.com/oauth/token".to_owned(), false),
+        ("what the request calls us", "https://evil.example/oauth/token".to_owned(), false),
     ] {
         let proof = key.proof("POST", &url, app.clock.now());
-        let headers = [("DPoP", proof.as_str()), ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http")];
+        let headers = [
+            ("DPoP", proof.as_str()),
+            ("Host", "evil.example"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-Proto", "http"),
+        ];
         let reply = redeem(&app, "bound", &mut passkey, &headers);
         assert_eq!(reply.status, if accepted { 200 } else { 400 }, "{name}: {}", reply.body);
     }
@@ -373,6 +389,27 @@ fn refreshing_wants_the_same_key_of_a_public_client() {
     let headers = [("Authorization", secret.as_str()), ("DPoP", &proof(&other))];
     let fresh = Tokens::of(&refresh(&app, "backend", &mine.refresh, &headers).expect(200).json());
     assert_eq!(claims(&fresh.access)["cnf"]["jkt"], other.thumbprint());
+}
+
+/// #97, RFC 9449 §10: a code that was asked for with the thumbprint of a key is for the holder of that key.
+#[test]
+fn a_thumbprint_at_the_authorization_endpoint_binds_the_code() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let (key, other) = (Key::p256(), Key::p256());
+    let ask = Ask::of("spa").with("dpop_jkt", &key.thumbprint());
+    let mut redeemed = |holder: Option<&Key>| {
+        let code = ask.send(&mut browser).back().code();
+        let request = app.request("POST", "/oauth/token").form(&redemption("spa", &code, "https://spa.example/cb"));
+        match holder {
+            Some(holder) => request.header("DPoP", &holder.proof("POST", &token_url(&app), app.clock.now())).send(),
+            None => request.send(),
+        }
+    };
+    redeemed(None).expect_oauth(400, "invalid_grant");
+    redeemed(Some(&other)).expect_oauth(400, "invalid_grant");
+    let tokens = Tokens::of(&redeemed(Some(&key)).expect(200).json());
+    assert_eq!(claims(&tokens.access)["cnf"]["jkt"], key.thumbprint());
 }
 
 /// A client that need not may bind its tokens, and a family that began with a key stays bound to it.

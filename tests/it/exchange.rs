@@ -405,6 +405,27 @@ fn refusals_by_name() {
     assert_eq!(app.events("token.exchanged"), 0);
 }
 
+/// Security rule 107: nobody goes on in a person's name without a word of it in the trail.
+#[test]
+fn what_cannot_be_written_down_is_not_given() {
+    let app = spawn();
+    let (_, _, tokens) = person(&app);
+    app.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no room''; END';
+         CREATE TRIGGER refuse BEFORE INSERT ON audit_events FOR EACH ROW
+         WHEN (NEW.kind = 'token.impersonated') EXECUTE FUNCTION refuse()",
+    );
+    for audience in [STOCK, "target"] {
+        let reply = ask(&app, "orders", &tokens.access, &[("audience", audience)]);
+        let reply = reply.expect_oauth(503, "temporarily_unavailable");
+        assert_eq!(reply.json().get("access_token"), None, "{audience}");
+    }
+    assert_eq!(app.events("bridge.minted"), 0);
+    app.sql("DROP TRIGGER refuse ON audit_events");
+    given(ask(&app, "orders", &tokens.access, &[("audience", STOCK)]));
+    assert_eq!(app.events("token.impersonated"), 1);
+}
+
 /// Security rule 106: what is exchanged is good now, and what came of it ends with its session.
 #[test]
 fn everything_ends_with_the_session() {

@@ -242,6 +242,27 @@ fn it_ends_with_the_session_the_account_and_what_it_came_from() {
     refused(&token);
 }
 
+/// Check 41: whom the client is for is asked at each exchange, and at each refresh of one.
+#[test]
+fn who_is_in_no_group_of_the_client_gets_nothing_through_it() {
+    let config = format!("{CONFIG}{RULE}{NEXT}");
+    let config = config.replacen("[clients.orders]\n", "[clients.orders]\nallowed_groups = [\"staff\"]\n", 1);
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let exchange = || ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "read")]);
+    let join = "INSERT INTO group_members SELECT groups.id, users.id FROM groups, users";
+    exchange().expect_oauth(400, "invalid_request");
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now())");
+    app.sql(join);
+    let (_, token) = pair(exchange());
+    let (_, token) = pair(refresh(&app, "orders", &token));
+    app.sql("DELETE FROM group_members");
+    exchange().expect_oauth(400, "invalid_request");
+    refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
+    app.sql(join);
+    pair(refresh(&app, "orders", &token));
+}
+
 /// A token of a code's grant, whose client has no refresh token of its own.
 #[test]
 fn it_ends_when_the_person_allows_the_app_no_more() {

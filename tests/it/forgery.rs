@@ -1,4 +1,4 @@
-//! Access tokens that were tampered with, over HTTP (security.md 74–81): headers, keys, claims, single bytes.
+//! Access tokens that were tampered with, over HTTP (check 74–81): headers, keys, claims, single bytes.
 //!
 //! What is tried here against the running server is tried in more variety beside the verifier. To add a forgery: a row.
 
@@ -48,7 +48,7 @@ fn public_secrets(set: &Value, jwk: &Value, rsa: &Value) -> Vec<(&'static str, V
     ]
 }
 
-/// security.md 75 to 78.
+/// Check 75 to 78.
 #[test]
 fn forged_headers_open_nothing() {
     let app = TestApp::spawn();
@@ -171,7 +171,7 @@ fn headers_that_bring_keys_or_conditions_open_nothing() {
     assert!(sink.accept().is_err(), "nobody was asked for keys");
 }
 
-/// security.md 74, 79, 80: signed rightly by a key of ours, but saying what we never say.
+/// Check 74, 79, 80: signed rightly by a key of ours, but saying what we never say.
 #[test]
 fn claims_that_make_no_sense_open_nothing() {
     let app = TestApp::spawn();
@@ -255,7 +255,7 @@ fn claims_that_make_no_sense_open_nothing() {
     assert!(app.opens(&sign(&honest, &text)), "the control");
 }
 
-/// security.md 81: of every place in the token, another character. The last one of each part also in all its spellings.
+/// Check 81: of every place in the token, another character. The last one of each part also in all its spellings.
 #[test]
 fn no_byte_can_be_changed() {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

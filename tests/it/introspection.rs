@@ -11,6 +11,7 @@ use passmint::domain::user::UserStatus;
 use passmint::storage::users;
 use serde_json::{Value, json};
 
+use crate::support::jose::Key;
 use crate::support::tokens::{INACTIVE, Tokens, basic, claims, header, within};
 use crate::support::{API_SECRET, Options, PRODUCT_LIMITS, Reply, TestApp};
 
@@ -101,6 +102,10 @@ fn every_inactive_answer_is_the_same() {
     let ended = app.api_sign_in(&mut passkey, "openid");
     browser.call("DELETE", &format!("/v1/me/sessions/{}", ended.session()), None).expect(200);
     let (_, _, live) = app.person_with_tokens("openid");
+    let forged = Key::p256().sign(&header(&live.access), &claims(&live.access));
+    let mut said = claims(&live.access);
+    said["iss"] = json!("https://elsewhere.example");
+    let foreign = Key::p256().sign(&header(&live.access), &said);
     for (name, token) in [
         ("expired", expired.access.as_str()),
         ("revoked", &revoked.access),
@@ -110,6 +115,8 @@ fn every_inactive_answer_is_the_same() {
         ("used refresh token", &used.refresh),
         ("ID token", &live.id),
         ("session cookie", browser.session().unwrap()),
+        ("another issuer's", &foreign),
+        ("signed by somebody else", &forged),
         ("malformed", "a.b.c"),
         ("garbage", "garbage"),
         ("cut short", &live.access[..live.access.len() - 1]),

@@ -59,7 +59,7 @@ fn every_algorithm_signs() {
     }
 }
 
-/// security.md 85.
+/// Check 85.
 #[test]
 fn only_public_halves_are_published() {
     let app = TestApp::spawn();
@@ -83,7 +83,7 @@ fn only_public_halves_are_published() {
     }
 }
 
-/// security.md 86.
+/// Check 86.
 #[test]
 fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
     let app = TestApp::spawn();
@@ -117,7 +117,7 @@ fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
     assert!(has(&app, &next));
 }
 
-/// security.md 86, ten times over: an app that keeps our key set as long as it is told to never meets a key it does not know,
+/// Check 86, ten times over: an app that keeps our key set as long as it is told to never meets a key it does not know,
 /// and no key leaves before its tokens.
 #[test]
 fn ten_rotations_surprise_nobody() {
@@ -152,7 +152,7 @@ fn ten_rotations_surprise_nobody() {
     }
 }
 
-/// security.md 87.
+/// Check 87.
 #[test]
 fn a_revoked_key_is_out_on_every_server_within_seconds() {
     let settings = &[("challenges.store", "database")];
@@ -177,7 +177,7 @@ fn a_revoked_key_is_out_on_every_server_within_seconds() {
     assert!(app.opens(&again.access), "the grant itself lives: only a key was lost");
 }
 
-/// design.md §7: such a server may have missed a revocation.
+/// Such a server may have missed a revocation.
 #[test]
 fn a_server_cut_off_from_its_database_issues_nothing() {
     let config = "[bridges.target]\npreset = \"jwt\"\naudience = \"https://target.example\"\n";

@@ -144,6 +144,30 @@ fn honest_people_sign_in_while_others_flood() {
     post("/v1/passkeys/registration/verify", &crate::support::verify(&begun, &credential)).expect(200);
 }
 
+/// Wrong answers in somebody's name count against the networks that they come from, and never against the person.
+#[test]
+fn nobody_is_locked_out_by_what_others_answer() {
+    let app = behind_a_proxy();
+    let (_, mut passkey) = app.person();
+    let answer = |from: &str, passkey: &mut Authenticator| {
+        let mut browser = app.browser();
+        let mut post = |path: &str, body: &serde_json::Value| {
+            let request = via(browser.request("POST", path).json(body), from);
+            browser.send(request)
+        };
+        let begun = post("/v1/passkeys/authentication/options", &json!({})).expect(200).json();
+        let credential = passkey.get_uninvited(&begun["publicKey"]);
+        post("/v1/passkeys/authentication/verify", &crate::support::verify(&begun, &credential))
+    };
+    let (credential_id, user_handle) = (passkey.credential_id.clone(), passkey.user_handle.clone());
+    let mut forged = Authenticator { credential_id, user_handle, ..app.passkey() };
+    for network in 0..40_u8 {
+        answer(&format!("10.8.{network}.1"), &mut forged).expect_problem(400, "verification_failed");
+    }
+    assert_eq!(app.events("ceremony.refused"), 40);
+    answer("203.0.113.50", &mut passkey).expect(200);
+}
+
 /// A person's custom tokens of one bridge have a bucket of their own, whatever network they ask from.
 #[test]
 fn custom_tokens_are_limited_by_person_and_bridge() {

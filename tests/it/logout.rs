@@ -4,6 +4,8 @@
 use std::time::{Duration as Real, Instant};
 
 use chrono::Duration;
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use passmint::config::Config;
 use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::session::LONGEST_SESSION;
@@ -14,12 +16,14 @@ use passmint::tokens::keys::rotation::Trigger;
 use passmint::tokens::keys::{Algorithm, Use};
 use passmint::tokens::rotate;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::authenticator::{Authenticator, encode};
-use crate::support::oidc::{Ask, present, redeem};
+use crate::support::oidc::{self, Ask, present, redeem};
+use crate::support::program::{Program, serve_on};
 use crate::support::receiver::{Hit, Receiver};
 use crate::support::tokens::{INACTIVE, Tokens, claims, header, policy, within};
-use crate::support::{Browser, Options, Reply, TestApp, verify};
+use crate::support::{Browser, Database, Options, Reply, TestApp, free_ports, verify};
 
 const DONE: &str = "https://rp.example/done";
 
@@ -502,6 +506,27 @@ fn refresh_families_die_with_the_session_unless_they_are_offline() {
     app.client("rp").refresh(&offline.refresh).expect(200);
 }
 
+/// Row 118: at every server, with the next request.
+#[test]
+fn who_signs_out_at_one_server_is_out_at_all_of_them() {
+    let app = oidc::app_with(&[("challenges.store", "database")]);
+    let servers = [&app, &app.twin_with(oidc::CLIENTS)];
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("house").with("scope", "openid passkeys");
+    let tokens = redeem(&app, "house", &ask.send(&mut browser).back().code());
+    let mut same = servers.map(|server| {
+        let mut same = server.browser();
+        same.cookies.clone_from(&browser.cookies);
+        same
+    });
+    assert!(same.iter_mut().all(is_signed_in) && servers.iter().all(|server| server.opens(&tokens.access)));
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    for (server, browser) in servers.iter().zip(&mut same) {
+        assert!(!is_signed_in(browser) && !server.opens(&tokens.access));
+        oidc::refresh(server, "house", &tokens.refresh, &[]).expect_oauth(400, "invalid_grant");
+    }
+}
+
 #[test]
 fn a_logout_token_says_what_it_must_and_nothing_else() {
     let receiver = Receiver::start();
@@ -771,6 +796,32 @@ fn a_refusal_is_tried_a_few_times_more() {
         fails();
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE given_up_at IS NOT NULL"), 1);
+}
+
+/// Row 115: what is to be told is in the database, so a server that dies takes nothing of it along.
+#[test]
+fn what_a_killed_server_was_telling_is_told_by_the_next() {
+    let (receiver, database, port) = (Receiver::start(), Database::create(), free_ports(2));
+    let folder = TempDir::new().expect("a folder");
+    let config = APPS.replace("RECEIVER", &receiver.url).replace("ORIGIN", &format!("http://localhost:{port}"));
+    std::fs::write(folder.path().join("passmint.toml"), config).expect("a configuration");
+    let start = || Program::start_at(serve_on(folder.path(), &database, PRIVATE), port);
+    let first = start();
+    let mut browser = first.browser();
+    browser.sign_up(&mut Authenticator::synchronised(&first.origin));
+    Ask::of("rp").send(&mut browser).back().code();
+    receiver.answers(&[(200, Real::from_secs(3))]);
+    let mut conn = PgConnection::establish(database.url()).expect("a connection");
+    conn.batch_execute("UPDATE sessions SET revoked_at = now()").unwrap();
+    within(Real::from_secs(15), "it is being told", || receiver.hits().len() == 1);
+    first.kill();
+    // What it held is another's only when its lease ends, in half a minute.
+    conn.batch_execute("UPDATE outbox SET next_try_at = now()").unwrap();
+    let _second = start();
+    within(Real::from_secs(15), "it is told again", || receiver.hits().len() == 2);
+    let told: Vec<Value> = receiver.hits().iter().map(|hit| claims(&hit.logout_token())).collect();
+    assert_eq!((&told[0]["sid"], &told[0]["sub"]), (&told[1]["sid"], &told[1]["sub"]));
+    assert_ne!(told[0]["jti"], told[1]["jti"], "signed anew");
 }
 
 /// Trap 1: where private addresses are not allowed, that is said.

@@ -82,6 +82,28 @@ fn servers_that_start_together_migrate_once() {
     assert_eq!(applied.iter().filter(|count| **count > 0).count(), 1, "{applied:?}");
 }
 
+/// A migration that fails takes nothing of itself along, and those before it stay: what was in its way is cleared, and the
+/// next start goes on.
+#[test]
+fn a_migration_that_fails_leaves_what_can_be_gone_on_with() {
+    let database = Database::create();
+    let mut conn = connect(&database);
+    let whole = picture(&mut conn);
+    migrations::revert_all(&mut conn).expect("down");
+    let all = migrations::pending(&mut conn).unwrap();
+    // One of the last tables of a migration that makes a dozen.
+    conn.batch_execute("CREATE TABLE outbox (n int)").expect("something in its way");
+    for _ in 0..2 {
+        migrations::locked(&mut conn, migrations::migrate).expect_err("it fails");
+        let left = migrations::pending(&mut conn).unwrap();
+        assert!((1..all.len()).contains(&left.len()), "{left:?}");
+        assert_eq!(left, all[all.len() - left.len()..], "those before it stay");
+    }
+    conn.batch_execute("DROP TABLE outbox").expect("cleared");
+    migrations::migrate(&mut conn).expect("up");
+    assert_eq!(picture(&mut conn), whole);
+}
+
 /// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
 

@@ -74,3 +74,34 @@ fn what_was_in_flight_when_a_message_was_tried_again_says_nothing_of_it() {
         .expect("the queries run");
     assert!(!early && !late, "before and after it is claimed again");
 }
+
+/// The next of a lane waits for the one before it, however long that takes; other lanes do not.
+#[test]
+fn of_one_lane_only_the_oldest_that_waits_is_claimed() {
+    let app = TestApp::spawn();
+    app.sql(
+        "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
+         SELECT 'test', lane, '{}', now(), now() FROM unnest(ARRAY['one', 'one', 'two']) AS lane",
+    );
+    let begun = app.clock.now();
+    let at = |seconds| begun + Duration::seconds(seconds);
+    let claim = |conn: &mut PgConnection, seconds| {
+        let (now, leased_until) = (at(seconds), at(seconds + 30));
+        outbox::claim(conn, &Wanted { kinds: &["test"], lanes: None, most: 10, now, leased_until })
+    };
+    let claimed = app.db.blocking(|conn| {
+        let both = claim(conn, 1)?;
+        let while_held = claim(conn, 2)?;
+        assert!(outbox::failed(conn, &both[0], "status 500", Some(at(60)), at(3))?);
+        outbox::delivered(conn, both[1].id, at(3))?;
+        let while_it_waits = claim(conn, 4)?;
+        let again = claim(conn, 61)?;
+        outbox::delivered(conn, both[0].id, at(62))?;
+        let next = claim(conn, 63)?;
+        let ids = |claimed: Vec<Claimed>| claimed.iter().map(|message| message.id).collect::<Vec<_>>();
+        Ok([both, while_held, while_it_waits, again, next].map(ids))
+    });
+    let claimed = claimed.expect("the queries run");
+    let first = claimed[0][0];
+    assert_eq!(claimed, [vec![first, first + 2], vec![], vec![], vec![first], vec![first + 1]]);
+}

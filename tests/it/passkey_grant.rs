@@ -321,7 +321,7 @@ scopes = ["openid"]
     }
 }
 
-/// security.md 56.
+/// Check 56.
 #[test]
 fn the_pages_of_a_client_may_read_its_answers_and_no_others() {
     let config = r#"

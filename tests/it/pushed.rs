@@ -52,7 +52,9 @@ fn the_handle_is_all_that_the_browser_brings() {
     let stored = "SELECT count(*) AS n FROM pushed_requests WHERE request::text LIKE '%pmq_%'";
     assert_eq!(app.count(stored), 0, "only its digest is kept");
 
-    // Whatever stands beside it does not count.
+    // Whatever stands beside it does not count; twice beside it, nothing does.
+    let twice = bring("house", handle).and("scope", "openid").and("scope", "openid email").send(&mut browser);
+    assert_eq!((twice.status, twice.header("location")), (400, None), "{}", twice.body);
     let beside = bring("house", handle).with("scope", "openid offline_access").with("state", "mine").with("nonce", "x");
     let back = beside.with("redirect_uri", "https://evil.example/cb").send(&mut browser).back();
     assert_eq!((back.to.as_str(), back.get("state")), ("https://house.example/cb", Some("the state")));
@@ -61,6 +63,20 @@ fn the_handle_is_all_that_the_browser_brings() {
     assert_eq!((tokens.scope.as_str(), &claims(&tokens.id)["nonce"]), ("email openid", &json!("n")));
     let again = bring("house", handle).send(&mut browser);
     assert_eq!((again.status, again.header("location")), (400, None), "used up");
+}
+
+/// What was pushed stays here: neither cookies nor pages hand it to the browser, which could change it.
+#[test]
+fn a_pushed_request_is_kept_by_the_server_alone() {
+    let app = spawn();
+    let ask = Ask::of("house").with("state", "state-of-7261").with("nonce", "nonce-of-7261");
+    let mut stranger = app.browser();
+    let sent = bring("house", &handle(&app, &ask)).send(&mut stranger);
+    let page = stranger.get(&sent.waits()).expect(200);
+    for reply in [&sent, &page] {
+        assert!(!format!("{reply:?}").contains("of-7261"), "{reply:?}");
+    }
+    assert!(stranger.cookies.iter().all(|(_, value)| value.len() < 64), "handles only: {:?}", stranger.cookies);
 }
 
 #[test]

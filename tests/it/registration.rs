@@ -61,7 +61,7 @@ fn a_client_is_told_what_it_is() {
     assert!(public.get("client_secret").is_none() && public.get("client_secret_expires_at").is_none());
 }
 
-/// security.md 3 and 120; RFC 7591 §3.2.2.
+/// Check 3 and 120; RFC 7591 §3.2.2.
 #[test]
 fn refusals_by_name() {
     let app = open();
@@ -75,6 +75,8 @@ fn refusals_by_name() {
         ("none", json!({"redirect_uris": []}), uri),
         ("twice the same", json!({"redirect_uris": ["https://rp.example/cb", "https://rp.example/cb"]}), uri),
         ("a start over http", json!({"initiate_login_uri": "http://rp.example/start"}), metadata),
+        ("a link that is script", json!({"policy_uri": "javascript:alert(1)"}), metadata),
+        ("a logo that comes along", json!({"logo_uri": "data:image/svg+xml,<svg/>"}), metadata),
         (
             "both kinds of keys",
             json!({"jwks_uri": "https://rp.example/jwks", "jwks": {"keys": [{"kty": "EC"}]}}),
@@ -131,7 +133,7 @@ fn nobody_registers_power() {
     assert_eq!(ceremony.status, 400, "{}", ceremony.body);
 }
 
-/// security.md 120: off unless switched on, and then by permission.
+/// Check 120: off unless switched on, and then by permission.
 #[test]
 fn registration_is_off_or_wants_a_permission() {
     let app = TestApp::spawn();

@@ -153,6 +153,36 @@ fn refused(browser: &mut Browser, object: &str, name: &str) {
     assert_eq!(back.get("state"), Some("the state"), "{name}");
 }
 
+/// Security rule 119: each algorithm that is advertised.
+#[test]
+fn objects_of_each_advertised_algorithm_are_taken() {
+    let (ec, ed, rsa) = (Key::p256(), Key::ed25519(), Key::rsa());
+    let config = format!(
+        "[clients.signer]\nkind = \"confidential\"\nfirst_party = true\nsecret_digest = \"API_DIGEST\"\n\
+         redirect_uris = [\"https://signer.example/cb\"]\ngrants = [\"authorization_code\"]\nscopes = [\"openid\"]\n\
+         auth_method = \"client_secret_post\"\n{}\n",
+        as_toml(&[ec.named("ec"), ed.named("ed"), rsa.named("rsa")])
+    );
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, _) = app.person();
+    let mut taken = Vec::new();
+    for (key, kid, algorithm) in
+        [(&ec, "ec", "ES256"), (&ed, "ed", "EdDSA"), (&rsa, "rsa", "PS256"), (&rsa, "rsa", "RS256")]
+    {
+        let asked = Ask::of("signer");
+        let (mut header, claims) = key.request_parts("signer", &app.origin, app.clock.now(), &asked.pairs());
+        (header["kid"], header["alg"]) = (json!(kid), json!(algorithm));
+        bring(&key.sign(&header, &claims)).send(&mut browser).back().code();
+        taken.push(algorithm.to_owned());
+    }
+    let document = app.request("GET", "/.well-known/openid-configuration").send().expect(200).json();
+    let advertised = document["request_object_signing_alg_values_supported"].clone();
+    let mut advertised: Vec<String> = serde_json::from_value(advertised).unwrap();
+    advertised.sort();
+    taken.sort();
+    assert_eq!(advertised, taken);
+}
+
 /// A stranger is told on our own page: anybody could have made the link.
 #[test]
 fn a_stranger_is_not_sent_on_by_a_broken_object() {

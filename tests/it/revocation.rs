@@ -126,7 +126,7 @@ fn of_many_at_once_one_is_written_down() {
     assert!((1..=2).contains(&app.events("token.revoked")));
 }
 
-/// security.md §5.2 I2: whichever order they come in, nothing survives.
+/// Whichever order they come in, nothing survives.
 #[test]
 fn a_revocation_among_refreshes_ends_whatever_they_gave() {
     let app = TestApp::spawn();
@@ -150,7 +150,7 @@ fn a_revocation_among_refreshes_ends_whatever_they_gave() {
     assert_eq!((app.events("token.revoked"), app.events("token.refresh_replayed")), (5, 0));
 }
 
-/// security.md 89: 200 would tell the client that the token is dead.
+/// Check 89: 200 would tell the client that the token is dead.
 #[test]
 fn a_storage_fault_is_503_and_never_revoked() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use passmint::routes::{Access, ROUTES, methods_of};
-use serde_json::json;
+use passmint::routes::{Access, ROUTES, Route, methods_of};
+use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
 use crate::support::{API_SECRET, Browser, Options, Reply, Request, TestApp};
@@ -400,6 +400,78 @@ fn every_route_gives_every_caller_what_its_row_says() {
     assert!(stale.is_empty(), "rows of routes that are gone: {stale:?}");
 }
 
+/// The routes that are for somebody, with paths of this person's things.
+fn for_somebody(cast: &Cast) -> impl Iterator<Item = (&'static Route, String)> {
+    let open = [Access::Public, Access::Page, Access::Client, Access::ConfidentialClient];
+    let closed = ROUTES.iter().filter(move |route| !open.contains(&route.access));
+    closed.map(move |route| (route, cast.path(route.path, true)))
+}
+
+#[track_caller]
+fn stays_closed(reply: &Reply, route: &Route, with: &str) {
+    let to_sign_in = reply.header("location").is_some_and(|to| to.starts_with("/?next="));
+    let refused = (400..500).contains(&reply.status) || (reply.status == 303 && to_sign_in);
+    assert!(refused, "{} {} with {with}: {} {}", route.method, route.path, reply.status, reply.body);
+}
+
+/// Check 3.3: who somebody is comes from a session or token alone, whatever else names them.
+#[test]
+fn no_field_and_no_header_stands_in_for_a_session() {
+    let app = TestApp::with(&Options { config: MORE, ..Options::default() });
+    let cast = Cast::new(&app);
+    let me = cast.person.clone().get("/v1/me").expect(200).json()["id"].as_str().expect("an id").to_owned();
+    let fields = ["userId", "user_id", "user", "uid", "id", "sub", "subject", "account", "sessionId", "session"];
+    let query = fields.map(|name| format!("{name}={me}")).join("&");
+    let named = |method: &str, path: &str| {
+        let headers = ["Remote-User", "X-Forwarded-User", "X-User-Id"];
+        headers.iter().fold(app.request(method, path).query(&query), |request, name| request.header(name, &me))
+    };
+    for (route, path) in for_somebody(&cast) {
+        let request = match row_of(route.method, route.path).send {
+            Nothing => named(route.method, &path),
+            Json(text) => {
+                let mut body: Value = serde_json::from_str(text).expect("JSON");
+                body.as_object_mut().expect("an object").extend(fields.map(|name| (name.to_owned(), json!(me))));
+                named(route.method, &path).json(&body)
+            }
+            Form(text) => {
+                let body = format!("{query}&{text}").into_bytes();
+                named(route.method, &path).body("application/x-www-form-urlencoded", body)
+            }
+        };
+        stays_closed(&request.send(), route, "a person's id wherever it may stand");
+    }
+    let nobody = named("GET", "/v1/session").send().expect(200);
+    assert!(nobody.json()["session"].is_null(), "{}", nobody.body);
+}
+
+/// Check 3.4: what cannot be read proves nothing and skips nothing: it is refused, or as if it were not there.
+#[test]
+fn headers_that_cannot_be_read_open_nothing() {
+    let settings = [("trusted_proxies", "127.0.0.1")];
+    let app = TestApp::with(&Options { config: MORE, settings: &settings, ..Options::default() });
+    let cast = Cast::new(&app);
+    let (cookie, _) = cast.person.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).expect("a session");
+    for (header, value) in [
+        ("Cookie", "; ;=;".to_owned()),
+        ("Cookie", cookie.clone()),
+        ("Cookie", format!("{cookie}=")),
+        ("Cookie", format!("{cookie}=pms_x")),
+        ("Cookie", format!("{cookie}=%00; {cookie}=x")),
+        ("Authorization", String::new()),
+        ("Authorization", "Bearer".to_owned()),
+        ("Authorization", "Bearer a, Basic b".to_owned()),
+        ("X-Forwarded-For", "evil".to_owned()),
+        ("Forwarded", "for=\"".to_owned()),
+    ] {
+        for (route, path) in for_somebody(&cast) {
+            let send = row_of(route.method, route.path).send;
+            let request = cast.request(&app, Caller::Stranger, route.method, &path, send).header(header, &value);
+            stays_closed(&request.send(), route, &format!("{header}: {value}"));
+        }
+    }
+}
+
 /// RFC 6749 §2.3, RFC 7662 §2.1: each kind of client at the routes that are for clients.
 #[test]
 fn client_routes_take_the_right_kind_of_client_only() {
@@ -660,11 +732,11 @@ fn a_nonce_is_used_once_and_nothing_runs_without_it() {
     let app = TestApp::spawn();
     let (mut person, _) = app.person();
     let mut nonces = BTreeSet::new();
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         let reply = app.request("GET", "/signed-out").send().expect(200);
         nonces.insert(nonce_of(&reply));
     }
-    assert_eq!(nonces.len(), 100, "each page has a nonce of its own");
+    assert_eq!(nonces.len(), 1_000, "each page has a nonce of its own");
     let mut pages =
         vec![app.request("GET", "/").send(), app.request("GET", "/nothing").header("Accept", "text/html").send()];
     for path in ["/account", "/account/passkeys", "/account/sessions", "/account/activity", "/confirm", "/developer"] {

@@ -1,6 +1,8 @@
 //! The program itself: how it refuses to start, how it stops, dies and comes back, and what it logs.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authenticator::Authenticator;
+use crate::support::oidc::{Ask, VERIFIER};
 use crate::support::program::{Program, refusal, serve, serve_on};
 use crate::support::{API_SECRET, Database, Request, free_port, free_ports, master_key_file};
 
@@ -178,6 +181,29 @@ fn a_master_key_that_is_not_right_stops_the_start() {
     assert!(!file("missing").exists(), "no key was made in place of one that is missing");
 }
 
+/// Nor is a new signing key made in place of one that does not open.
+#[test]
+fn a_signing_key_that_does_not_open_stops_the_start() {
+    let directory = directory();
+    for (name, damage) in [
+        ("changed", "set_byte(sealed, 40, 255 - get_byte(sealed, 40))"),
+        ("half of it", "substr(sealed, 1, octet_length(sealed) / 2)"),
+        ("another key's", "(SELECT sealed FROM signing_keys WHERE purpose = 'tokens' LIMIT 1)"),
+    ] {
+        let database = Database::create();
+        let keys = || database.count("SELECT count(*) AS n FROM signing_keys");
+        let before = keys();
+        database.execute(&format!("UPDATE signing_keys SET sealed = {damage} WHERE purpose = 'refresh'"));
+        let mut command = serve_on(directory.path(), &database, &[("admin_listen", "off")]);
+        command.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+        let said = refusal(command);
+        let lines: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("passmint: ")).collect();
+        let [line] = lines[..] else { panic!("{name}: one line: {said}") };
+        assert!(line.starts_with("signing key ") && line.contains("damaged or not in its place"), "{name}: {line}");
+        assert_eq!(keys(), before, "{name}: none was made");
+    }
+}
+
 #[test]
 fn a_named_database_wants_its_key_made_on_purpose() {
     let directory = directory();
@@ -309,6 +335,76 @@ fn it_starts_with_nothing_and_survives_kill_9() {
     assert_eq!(status.code(), Some(0), "{said}");
 }
 
+/// Refreshes; none when the server was gone before its whole answer was there.
+fn refreshed(url: &str, token: &str) -> Option<String> {
+    let body = format!("grant_type=refresh_token&client_id=quickstart&refresh_token={token}");
+    let mut line = TcpStream::connect(url.trim_start_matches("http://")).ok()?;
+    write!(
+        line,
+        "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).ok()?;
+    let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+    answer["refresh_token"].as_str().map(ToOwned::to_owned)
+}
+
+/// `kill -9` while it rotates tokens: a client that got no answer gets it from the next server, whether or not the last request
+/// was done, and whatever was used before the end is still used.
+#[test]
+fn killed_at_work_it_keeps_what_it_told_and_what_was_used() {
+    let directory = directory();
+    let database = Database::create();
+    let settings = [("tokens.refresh_retry_window", "60s"), ("limits.enabled", "false")];
+    let mut program = Program::start(serve_on(directory.path(), &database, &settings));
+    let (port, mut passkey) = (program.port, Authenticator::synchronised(&program.origin));
+    program.browser().sign_up(&mut passkey);
+    for round in 0..2 {
+        let first: Vec<String> = (0..4)
+            .map(|_| {
+                let tokens = program.client("quickstart").sign_in(&mut passkey, "openid").expect(200).json();
+                tokens["refreshToken"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        let url = program.url.clone();
+        let lines: Vec<Vec<String>> = std::thread::scope(|scope| {
+            let callers: Vec<_> = first
+                .into_iter()
+                .map(|token| {
+                    let url = &url;
+                    scope.spawn(move || {
+                        let mut line = vec![token];
+                        // Bounded, should nobody kill the server.
+                        while let Some(next) = refreshed(url, &line[line.len() - 1]).filter(|_| line.len() < 5000) {
+                            line.push(next);
+                        }
+                        line
+                    })
+                })
+                .collect();
+            wait_until("all are at it", || {
+                let least = "SELECT min(generation)::bigint AS n FROM refresh_tokens WHERE revoked_at IS NULL";
+                database.count(least) >= 5
+            });
+            program.kill();
+            callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+        });
+        program = Program::start_at(serve_on(directory.path(), &database, &settings), port);
+        for line in &lines {
+            let [.., used, last] = line.as_slice() else { panic!("round {round}: nothing was refreshed") };
+            let next = program.client("quickstart").refresh(last).expect(200).json();
+            program.client("quickstart").refresh(used).expect_oauth(400, "invalid_grant");
+            let next = next["refresh_token"].as_str().unwrap();
+            program.client("quickstart").refresh(next).expect_oauth(400, "invalid_grant");
+        }
+        let told = "SELECT count(*) AS n FROM audit_events WHERE kind = 'token.refresh_replayed'";
+        assert_eq!(database.count(told), 4 * (round + 1), "each replay is told, and nothing else was one");
+    }
+}
+
 /// `SIGTERM`: no new connections, requests in flight are answered, exit status 0, and nobody counts on the server any more.
 #[test]
 fn told_to_stop_it_answers_what_it_began() {
@@ -411,6 +507,14 @@ kind = "confidential"
 secret_digest = "DIGEST"
 grants = []
 may_introspect = ["ORIGIN"]
+
+[clients.house]
+name = "House"
+kind = "public"
+first_party = true
+redirect_uris = ["https://house.example/cb"]
+grants = ["authorization_code"]
+scopes = ["openid"]
 "#;
 
 /// Every secret that a session of work shows to callers, gathered from both ends.
@@ -468,6 +572,41 @@ fn no_secret_reaches_logs_metrics_or_tables() {
     }
 }
 
+/// What is counted is never who: more people, browsers, tokens and wrong answers raise figures and make no new ones.
+#[test]
+fn metrics_do_not_grow_with_people() {
+    let directory = directory();
+    let database = Database::create();
+    let program = Program::start(serve_on(directory.path(), &database, &[]));
+    let figures = || -> BTreeSet<String> {
+        let text = Request::new("GET", &program.admin_url, "/metrics").send().expect(200).body;
+        // Those of the background are there whenever it has counted.
+        let background = ["#", "passmint_database_", "passmint_outbox_"];
+        let lines = text.lines().filter(|line| !background.iter().any(|start| line.starts_with(start)));
+        lines.filter_map(|line| line.rsplit_once(' ')).map(|(figure, _)| figure.to_owned()).collect()
+    };
+    let visit = || {
+        let (mut browser, mut passkey) = (program.browser(), Authenticator::synchronised(&program.origin));
+        browser.sign_up(&mut passkey);
+        browser.sign_in(&mut passkey).expect(200);
+        let id = browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].clone();
+        browser.get(&format!("/account/passkeys/{}/rename", id.as_str().unwrap())).expect(200);
+        browser.get(&format!("/v1/passkeys/{}", id.as_str().unwrap())).expect(405);
+        let client = program.client("quickstart");
+        let tokens = client.sign_in(&mut passkey, "openid").expect(200).json();
+        client.refresh(tokens["refreshToken"].as_str().unwrap()).expect(200);
+        client.refresh("x").expect_oauth(400, "invalid_grant");
+        browser.call("DELETE", "/v1/session", None).expect(200);
+    };
+    visit();
+    let first = figures();
+    assert!(first.iter().any(|figure| figure.starts_with("passmint_sign_ins_total")), "{first:?}");
+    for _ in 0..3 {
+        visit();
+    }
+    assert_eq!(figures(), first);
+}
+
 /// Signs up, in, out and wrongly; adds what must stay secret.
 fn work(program: &Program, secrets: &mut Secrets) {
     let (mut browser, mut passkey) = (program.browser(), Authenticator::synchronised(&program.origin));
@@ -484,6 +623,21 @@ fn work(program: &Program, secrets: &mut Secrets) {
     browser.get("/account?marker=query-marker-55aa9911").expect(200);
     secrets.add("query", "query-marker-55aa9911");
     secrets.add("form token", crate::routes::csrf_of(&mut browser));
+    let ask = Ask::of("house").with("state", "state-marker-66cc8822");
+    secrets.add("state", "state-marker-66cc8822");
+    let code = ask.send(&mut browser).back().code();
+    secrets.add("code", &code);
+    secrets.add("verifier", VERIFIER);
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", "https://house.example/cb"),
+        ("code_verifier", VERIFIER),
+        ("client_id", "house"),
+    ];
+    let redeemed = Request::new("POST", &program.url, "/oauth/token").form(&form).send().expect(200).json();
+    secrets.add("token of a code", &redeemed["access_token"]);
+    assert_eq!(ask.with("scope", "openid admin").send(&mut browser).back().error(), "invalid_scope");
 
     let begun = browser.begin_sign_in(&json!({ "email": "marker.person.7261@mail.example" }));
     secrets.add("challenge of a sign-in", &begun["publicKey"]["challenge"]);

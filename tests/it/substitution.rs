@@ -1,4 +1,4 @@
-//! Nothing stands in for anything else (security.md 73): every kind of thing that we give out, at every place that takes one.
+//! Nothing stands in for anything else (check 73): every kind of thing that we give out, at every place that takes one.
 //!
 //! To add a kind: a field of [`Cast`] and a row in [`Cast::kinds`]. To add a place: a row in [`PLACES`] with the kinds it
 //! takes, everything else must be refused there.
@@ -289,6 +289,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         let ended = || {
             app.count("SELECT count(*) AS n FROM sessions WHERE revoked_at IS NOT NULL")
                 + app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NOT NULL")
+                + app.count("SELECT count(*) AS n FROM revoked_tokens")
         };
         let before = ended();
         app.client("web").revoke(token).expect(200);

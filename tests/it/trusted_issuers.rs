@@ -408,6 +408,26 @@ fn an_address_counts_where_the_issuer_is_its_authority() {
     refused(told("p-2", json!("ada@elsewhere.example"), json!(true)));
 }
 
+/// Who claimed an address first has nothing of whoever proves it later, and no longer the address.
+#[test]
+fn an_address_that_was_only_claimed_opens_nobodys_account() {
+    let key = Key::p256();
+    let trust = "subject = \"create\"\nemail_domains = [\"example.com\"]\nattributes = { email = \"email\" }";
+    let app = trusting(&key, trust);
+    let (mut squatter, mut passkey, claimant) = app.ada();
+    let (header, mut said) = parts(&app, "p-1");
+    (said["email"], said["email_verified"]) = (json!("ada@example.com"), json!(true));
+    let access = given(exchange(&app, "gate", &key.sign(&header, &said), &[]));
+    let owner = claims(&access)["sub"].as_str().unwrap().to_owned();
+    assert_ne!(owner, claimant.to_string(), "an account of her own");
+    let proven = "SELECT count(*) AS n FROM users WHERE email = 'ada@example.com' AND email_verified_at IS NOT NULL";
+    assert_eq!(app.count(&format!("{proven} AND id = '{owner}'")), 1);
+    squatter.sign_in(&mut passkey).expect(200);
+    let kept = squatter.get("/v1/me").expect(200).json();
+    assert_eq!((&kept["id"], kept.get("email")), (&json!(claimant.to_string()), None));
+    assert_eq!(app.count(&format!("SELECT count(*) AS n FROM credentials WHERE user_id = '{owner}'")), 0);
+}
+
 #[test]
 fn an_account_is_made_once_for_who_has_none() {
     let key = Key::p256();

@@ -268,6 +268,7 @@ fn what_has_ended_tells_nothing_any_more() {
         let reply = app.userinfo(&tokens.access);
         assert_eq!(reply.status, 401, "{name}");
         assert_eq!(reply.json()["error"], "invalid_token", "{name}");
+        assert_eq!(reply.challenge(), Some(r#"Bearer error="invalid_token""#), "{name}: not why");
     }
 }
 

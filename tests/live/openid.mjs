@@ -133,6 +133,21 @@ export async function openid(origin, settings) {
       await assert.rejects(oidc.authorizationCodeGrant(rp, url, checks), isRefused("invalid_grant"));
     });
 
+    await check("mix-up: a client that began with another issuer sends its code nowhere", async () => {
+      const { asked, checks } = await request();
+      const { url } = await throughPages(page, oidc.buildAuthorizationUrl(rp, asked));
+      const evil = new oidc.Configuration(
+        { ...rp.serverMetadata(), issuer: "https://evil.example", token_endpoint: "https://evil.example/token" },
+        settings.web.id, undefined, oidc.ClientSecretBasic(settings.web.secret));
+      evil[oidc.customFetch] = () => assert.fail("the code was sent");
+      const unnamed = new URL(url);
+      unnamed.searchParams.delete("iss");
+      for (const [config, answer] of [[evil, url], [rp, unnamed]]) {
+        await assert.rejects(oidc.authorizationCodeGrant(config, answer, checks), (error) => /"iss"/.test(error.cause?.message));
+      }
+      assert.equal((await oidc.authorizationCodeGrant(rp, url, checks)).claims().sub, subject);
+    });
+
     await check("prompt=consent asks again, and a person who cancels is told to the client", async () => {
       const again = await obtain(rp, { prompt: "consent" });
       assert.deepEqual(again.pressed, ["allow"]);

@@ -80,6 +80,11 @@ fn wrong_types_and_ranges() {
             "tokens.access_ttl (passmint.toml:1): \"25h\" is out of range; choose from 1m to 24h",
         ),
         (
+            "a retry window that a thief could use",
+            "tokens.refresh_retry_window = \"61s\"",
+            "tokens.refresh_retry_window (passmint.toml:1): \"61s\" is out of range; choose from 0s to 60s",
+        ),
+        (
             "off where it cannot be",
             "tokens.access_ttl = \"off\"",
             "tokens.access_ttl (passmint.toml:1): \"off\" is not a duration; write a whole number and a unit (ms, s, m, h, d), for example \"10m\"",

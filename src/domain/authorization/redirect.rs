@@ -80,6 +80,8 @@ pub fn place_of(redirect_uri: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -164,6 +166,42 @@ mod tests {
             &long,
         ] {
             assert!(!is_registered(bad, &registered), "{bad}");
+        }
+    }
+
+    const OWN: [&str; 5] = [
+        "https://app.example/cb",
+        "https://app.example/cb?from=us",
+        "http://127.0.0.1:7000/cb",
+        "http://[::1]/cb",
+        "com.example.app:/cb",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// What is accepted is a registered text, or what a browser reads as the same place at another port of the device.
+        #[test]
+        fn what_is_accepted_leads_where_it_was_registered(
+            which in 0..OWN.len(),
+            edits in prop::collection::vec((0..40_usize, 0..4_usize, "[a-z0-9:/?#@.%\\\\-]{0,5}"), 0..3),
+        ) {
+            let registered = OWN.map(str::to_owned);
+            let mut asked = OWN[which].to_owned();
+            for (at, cut, text) in edits {
+                let at = at.min(asked.len());
+                asked.replace_range(at..(at + cut).min(asked.len()), &text);
+            }
+            if is_registered(&asked, &registered) && !registered.contains(&asked) {
+                let without_port = |text: &str| {
+                    let mut url = Url::parse(text).unwrap();
+                    url.set_port(None).unwrap();
+                    url.to_string()
+                };
+                let place = without_port(&asked);
+                let mut loopback = OWN.into_iter().filter(|own| own.starts_with("http://"));
+                prop_assert!(loopback.any(|own| without_port(own) == place), "{} was accepted", asked);
+            }
         }
     }
 

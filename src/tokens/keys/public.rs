@@ -267,6 +267,27 @@ mod tests {
         }
     }
 
+    /// RFC 8032 §8.9: all encodings of the points of small order, those beyond the field too, with either sign bit.
+    #[test]
+    fn no_encoding_of_a_point_of_small_order_is_a_key() {
+        for y in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ] {
+            let mut x: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&y[2 * at..2 * at + 2], 16).unwrap()).collect();
+            for sign in [0, 0x80] {
+                x[31] |= sign;
+                let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&x)});
+                assert_eq!(PublicKey::from_jwk(&jwk), Err(KeyError::Weak), "{y}, sign {sign}");
+            }
+        }
+    }
+
     #[test]
     fn an_alg_that_does_not_fit_is_refused() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";

@@ -14,7 +14,7 @@ fn with(app: &TestApp, token: &str, path: &str) -> (u16, String) {
     (reply.status, code)
 }
 
-/// security.md §3.3: each scope opens what it says and nothing else.
+/// Check 3.3: each scope opens what it says and nothing else.
 #[test]
 fn scopes_open_what_they_say() {
     let ops = Ops::new();

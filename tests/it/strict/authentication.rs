@@ -102,6 +102,7 @@ fn authenticator_data() {
         device_bound,
         &[
             row("N14 another site", |p| p.rp_id = Some("evil.example".into()), Expect::Library("InvalidRPIDHash")),
+            row("N14 parent domain", |p| p.rp_id = Some("example".into()), Expect::Library("InvalidRPIDHash")),
             row("N15 UP=0", |p| p.user_present = false, reader(Reason::UserNotPresent)),
             row("N15 UV=0", |p| p.user_verified = false, Expect::Library("UserNotVerified")),
             row("N16 AT=1", |p| p.extra_flags = 0x40, reader(Reason::AttestedData)),

@@ -208,6 +208,19 @@ impl TestApp {
         self.db.blocking(|conn| Ok(diesel::sql_query(sql).get_result::<Count>(conn)?.n)).expect("the query runs")
     }
 
+    /// The names of all tables.
+    pub fn tables(&self) -> Vec<String> {
+        use diesel::prelude::*;
+        #[derive(QueryableByName)]
+        struct Table {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            name: String,
+        }
+        let sql = "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'";
+        let tables = self.db.blocking(|conn| Ok(diesel::sql_query(sql).load::<Table>(conn)?)).expect("the query runs");
+        tables.into_iter().map(|table| table.name).collect()
+    }
+
     /// How many rows of a table have a secret in any of their columns, with its prefix (`pmc_`) or without.
     pub fn rows_with(&self, table: &str, secret: &str) -> i64 {
         let prefixed = secret.starts_with("pm") && secret.get(3..4) == Some("_");

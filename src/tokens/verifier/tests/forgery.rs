@@ -2,7 +2,7 @@
 
 use super::*;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
 use base64::engine::general_purpose::STANDARD;
 
 fn unsigned(header: &Value) -> String {
@@ -131,6 +131,27 @@ fn algorithms_are_not_exchangeable() {
             let token = format!("{text}.{}", honest.rsplit_once('.').unwrap().1);
             assert_eq!(world.check_access(&token).unwrap_err(), Refusal::Algorithm, "{named} over the key of {key}");
         }
+    }
+}
+
+/// An RSA key of ours has one padding; with the other even its own signature is none.
+#[test]
+fn paddings_are_not_exchangeable() {
+    let world = &*WORLD;
+    let stored = world.stored(&Use::Tokens, Algorithm::RS256);
+    let pair = RsaKeyPair::from_pkcs8(stored.material.secret().expose()).unwrap();
+    let (pkcs1, pss): (&'static dyn RsaEncoding, &'static dyn RsaEncoding) = (&RSA_PKCS1_SHA256, &RSA_PSS_SHA256);
+    for (name, alg, padding, expected) in [
+        ("the control", "RS256", pkcs1, Ok(())),
+        ("PS256, signed so", "PS256", pss, Err(Refusal::Algorithm)),
+        ("RS256, signed as PS256", "RS256", pss, Err(Refusal::Signature)),
+        ("PS256, signed as RS256", "PS256", pkcs1, Err(Refusal::Algorithm)),
+    ] {
+        let text = unsigned(&json!({"alg": alg, "typ": "at+jwt", "kid": stored.kid}));
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(padding, &rand::SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+        let token = format!("{text}.{}", b64(signature));
+        assert_eq!(world.check_access(&token).map(|_| ()), expected, "{name}");
     }
 }
 
