@@ -29,7 +29,9 @@ function authority(name) {
 function place(url) {
   const home = join(work, "db-tls");
   mkdirSync(home, { recursive: true });
-  const env = { ...process.env, DATABASE_URL: url, PASSMINT_KEYS_DIR: join(home, "keys"), PASSMINT_DATA_DIR: join(home, "data") };
+  // What this run's other server was told is not for this one.
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PASSMINT")));
+  const env = { ...own, DATABASE_URL: url, PASSMINT_KEYS_DIR: join(home, "keys"), PASSMINT_DATA_DIR: join(home, "data") };
   return { cwd: home, env };
 }
 

@@ -35,6 +35,6 @@ if (part === "all") {
   await whole("the example", () => beside(process.env.NOTES_URL));
 }
 if (["all", "targets"].includes(part)) await whole("the bridges' targets", () => targets(url));
-if (part === "all") await whole("TLS to the database", () => databaseTls(process.env.PASSMINT_DB_TLS, process.env.PASSMINT));
+if (part === "all") await whole("TLS to the database", () => databaseTls(process.env.DB_TLS_BINARY, process.env.PASSMINT));
 if (receives) await whole("the webhooks", receives);
 finish();

@@ -9,6 +9,17 @@ use crate::support::webdriver::Device;
 
 const LIST: &str = "/account/passkeys";
 
+/// Somebody with a passkey on this device and another on a security key.
+fn with_a_key(app: &TestApp) -> Desk {
+    let desk = Desk::with_account(app, "Ana", "");
+    desk.plug_in(Device::SecurityKey);
+    desk.prefers_the_key();
+    desk.goes_to(LIST);
+    desk.press("Use a security key instead");
+    desk.arrives_at("/account/passkeys?done=passkey-added");
+    desk
+}
+
 #[test]
 fn the_same_device_holds_one_passkey_of_an_account() {
     let app = TestApp::spawn();
@@ -73,12 +84,7 @@ fn the_last_passkey_stays() {
 #[test]
 fn after_five_minutes_removing_wants_a_confirmation() {
     let app = TestApp::spawn();
-    let desk = Desk::with_account(&app, "Ana", "");
-    let _key = desk.plug_in(Device::SecurityKey);
-    desk.prefers_the_key();
-    desk.goes_to(LIST);
-    desk.press("Use a security key instead");
-    desk.arrives_at("/account/passkeys?done=passkey-added");
+    let desk = with_a_key(&app);
 
     app.advance(Duration::minutes(6));
     desk.click("h2 + .list ~ h2 + .list a[href$=remove]");
@@ -97,12 +103,7 @@ const PAUSE_THE_FIRST: &str = "UPDATE credentials SET suspended_at = now(), susp
 #[test]
 fn a_paused_passkey_is_resumed_with_another_one() {
     let app = TestApp::spawn();
-    let desk = Desk::with_account(&app, "Ana", "");
-    let _key = desk.plug_in(Device::SecurityKey);
-    desk.prefers_the_key();
-    desk.goes_to(LIST);
-    desk.press("Use a security key instead");
-    desk.arrives_at("/account/passkeys?done=passkey-added");
+    let desk = with_a_key(&app);
     app.sql(PAUSE_THE_FIRST);
     desk.goes_to(LIST);
     desk.reads(".chip-warn", "Paused for your safety");
@@ -236,12 +237,7 @@ fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
 #[test]
 fn a_sign_in_brings_the_passkey_manager_up_to_date() {
     let app = TestApp::spawn();
-    let desk = Desk::with_account(&app, "Ana", "");
-    let _key = desk.plug_in(Device::SecurityKey);
-    desk.prefers_the_key();
-    desk.goes_to(LIST);
-    desk.press("Use a security key instead");
-    desk.arrives_at("/account/passkeys?done=passkey-added");
+    let desk = with_a_key(&app);
     let signs_in = || {
         desk.press(super::BUTTON);
         desk.touches();
