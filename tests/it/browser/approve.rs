@@ -64,6 +64,28 @@ fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     desk.hold_prompts(true);
     desk.press("Approve with a passkey");
     desk.press("Cancel");
+    // What was cancelled while the server still thought about it opens no prompt when it answers.
+    desk.script(
+        "const send = window.fetch, get = navigator.credentials.get.bind(navigator.credentials);
+        window.opened = 0;
+        navigator.credentials.get = (options) => { opened++; return get(options); };
+        window.fetch = (path, request) => new Promise((go) => {
+            window.fetch = send;
+            window.answer = async () => {
+                const sent = await send(path, request);
+                go(sent.clone());
+                await sent.json();
+                await new Promise((done) => setTimeout(done, 100));
+                return opened;
+            };
+        });",
+        &[],
+    );
+    desk.press("Approve with a passkey");
+    desk.until("it is asked for", || (desk.script("return !!window.answer", &[]) == json!(true)).then_some(()));
+    desk.press("Cancel");
+    assert_eq!(desk.script("return answer()", &[]), json!(0));
+    assert_eq!(app.events("transaction.signed"), 0);
     // One that is closed loses nothing either; what is offered then is to approve, not to sign in.
     desk.script(THROWS, &[]);
     throws(&desk, "NotAllowedError", 900);

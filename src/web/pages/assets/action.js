@@ -12,7 +12,7 @@ async function run(mine, what, away) {
     const authorization = { Authorization: `ActionToken ${token.value}` };
     const where = away ? { attachment: "cross-platform" } : {};
     options = await api("POST", `${API}${what}/options`, where, false, authorization);
-    credential = await prompt(what === "registration" ? "create" : "get", options.publicKey);
+    credential = await prompt(mine, what === "registration" ? "create" : "get", options.publicKey);
     const answer = await finish(mine, what, options, credential);
     if (!answer) return;
     await signal(answer.signals);

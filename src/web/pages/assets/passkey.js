@@ -137,24 +137,29 @@ async function preempt() {
   await Promise.race([pending.settled, pause(500)]);
 }
 
-/** Opens the browser's prompt. Errors carry `ours` (we aborted), `who`, `fast` (nothing can have been shown). */
-async function prompt(kind, json, extra = {}) {
+/** Opens the browser's prompt, unless the turn is over. Errors carry `ours` (we aborted), `who`, `fast` (nothing can have been shown). */
+async function prompt(turn, kind, json, extra = {}) {
+  if (turn !== gen) throw { ours: true };
   const mine = { controller: new AbortController(), ours: false };
   const began = performance.now();
   asked = kind;
+  let credential;
   try {
     const promise = navigator.credentials[kind]({ ...extra, publicKey: parse(kind, json), signal: mine.controller.signal });
     mine.settled = promise.then(() => {}, () => {});
     pending = mine;
-    const credential = await promise;
+    credential = await promise;
     if (!credential) throw new DOMException("", "NotAllowedError");
-    return credential;
   } catch (error) {
     const fast = performance.now() - began < 800 && !extra.uiMode;
     throw { name: error?.name ?? "UnknownError", ours: mine.ours, who: kind, fast };
   } finally {
     if (pending === mine) pending = null;
   }
+  if (turn === gen) return credential;
+  // Somebody was told already that it is cancelled: nothing is done with what comes later, and no orphan stays.
+  if (kind === "create") signalUnknown({ rpId: json.rp.id, credentialId: credential.id });
+  throw { ours: true };
 }
 
 // ---- Signals to the passkey manager: fire and forget, never in the way
@@ -287,12 +292,12 @@ function explain(error) {
 // ---- Ceremonies
 
 /** Step-up inside another action: the same person proves it is them, then the action is repeated once. */
-async function stepUp() {
+async function stepUp(mine) {
   say(w.confirmFirst);
   const options = await api("POST", API + "authentication/options", { purpose: "step-up" });
   let credential;
   try {
-    credential = await prompt("get", options.publicKey);
+    credential = await prompt(mine, "get", options.publicKey);
   } catch (error) {
     // A browser that wants a click refuses at once: confirm on a page of its own.
     if (error.name !== "NotAllowedError" || !error.fast) throw error;
@@ -308,8 +313,7 @@ async function get(mine, { email, result, purpose, plainly }) {
   if (mine !== gen) return;
   // The immediate mode answers at once where this device has nothing, not asking for a phone. It wants a gesture.
   const immediate = caps.immediate && navigator.userActivation?.isActive && !email && !plainly && !purpose && !options.publicKey.allowCredentials?.length;
-  const credential = await prompt("get", options.publicKey, immediate ? { uiMode: "immediate" } : {});
-  if (mine !== gen) return;
+  const credential = await prompt(mine, "get", options.publicKey, immediate ? { uiMode: "immediate" } : {});
   return finish(mine, "authentication", options, credential, anonymous);
 }
 
@@ -320,14 +324,13 @@ async function create(mine, request, retried) {
     options = await api("POST", API + "registration/options", request, anonymous);
   } catch (error) {
     if (error.code !== "reauthentication_required" || retried || mine !== gen) throw error;
-    await stepUp();
+    await stepUp(mine);
     return mine === gen ? create(mine, request, true) : undefined;
   }
   if (mine !== gen) return;
   say(w.waiting);
-  const credential = await prompt("create", options.publicKey);
+  const credential = await prompt(mine, "create", options.publicKey);
   lostCreations = 0;
-  if (mine !== gen) return;
   try {
     return await finish(mine, "registration", options, credential, anonymous);
   } catch (error) {
@@ -406,9 +409,16 @@ function release() {
 // Takes the lock, runs `work`, explains what went wrong, gives the lock back and arms autofill again. `work` is told whether a
 // passkey is to be saved somewhere else.
 async function exclusive(form, button, work, repeat = () => exclusive(form, button, work)) {
+  if (lock) {
+    if (button === running.button) return;
+    const kept = again;
+    again = repeat;
+    show("otherPrompt", new Refusal("running"));
+    again = kept;
+    return;
+  }
   again = repeat;
   elsewhere = () => exclusive(form, button, (mine) => work(mine, true));
-  if (lock) return button === running.button ? undefined : show("otherPrompt", new Refusal("running"));
   const mine = (lock = ++gen);
   busy(form, button);
   try {
@@ -472,7 +482,7 @@ async function arm(inlined) {
     armedAt = Date.now();
     armedFor = options.expiresIn * 800;
     timer = setTimeout(refresh, armedFor);
-    picked = await prompt("get", options.publicKey, { mediation: "conditional" });
+    picked = await prompt(mine, "get", options.publicKey, { mediation: "conditional" });
   } catch {
     return;
   }
@@ -497,7 +507,7 @@ async function onceMore(mine, id) {
   say(w.onceMore);
   const options = await api("POST", API + "authentication/options", {});
   if (mine !== gen) return;
-  const credential = await prompt("get", { ...options.publicKey, allowCredentials: [{ type: "public-key", id }] });
+  const credential = await prompt(mine, "get", { ...options.publicKey, allowCredentials: [{ type: "public-key", id }] });
   if (mine === gen) return finish(mine, "authentication", options, credential);
 }
 
