@@ -14,7 +14,7 @@ use crate::assembly::{Rotation, wanted_algorithms};
 use crate::bridge::Bridges;
 use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
-use crate::clock::{self, Clock, MOST_APART, Time};
+use crate::clock::{self, Clock, MOST_FROM_DATABASE, Time};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
@@ -143,7 +143,11 @@ impl Background {
             .await;
         self.health.set_reads_only(result.as_ref().is_err_and(StorageError::is_read_only));
         if let Ok(((others, any_in_memory), ahead)) = result {
-            self.health.set_clock((ahead.abs() > MOST_APART).then(|| clock::too_far_apart(ahead)));
+            let apart = (ahead.abs() > MOST_FROM_DATABASE).then(|| clock::too_far_apart(ahead));
+            if let (Some(apart), true) = (&apart, self.health.has_the_time()) {
+                tracing::warn!("{apart}; until then this server is not ready, and deletes nothing that has ended");
+            }
+            self.health.set_clock(apart);
             let in_conflict = others > 0 && (any_in_memory || store == "memory");
             self.health.set_conflict(in_conflict.then(|| {
                 format!("{others} other live server(s) use this database while ceremonies are kept in memory: set challenges.store = \"database\" on all of them")

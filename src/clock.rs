@@ -11,8 +11,10 @@ use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 /// A moment, always UTC.
 pub type Time = DateTime<Utc>;
 
-/// Most by which the clocks of servers and of their database may differ: what one signs the others must accept.
+/// Most by which the clocks of two servers may differ: what one signs the others must accept.
 pub const MOST_APART: Duration = Duration::seconds(5);
+/// Most by which a server's may differ from the database's: two servers may be off to different sides.
+pub const MOST_FROM_DATABASE: Duration = Duration::milliseconds(2500);
 
 /// By how much another clock is ahead of ours (behind: negative), at least, if it was read between two readings of ours.
 pub fn ahead(before: Time, there: Time, after: Time) -> Duration {

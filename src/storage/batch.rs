@@ -224,7 +224,7 @@ impl<B: Batch> Drop for Lane<B> {
 fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
     let (questions, replies): (Vec<B>, Vec<_>) = callers.into_iter().map(|one| (one.question, one.reply)).unzip();
     let asked = db.blocking(|conn| match B::all(conn, &questions, Locked::Skipped) {
-        Err(fault) if conn.ping().is_err() => Err(fault),
+        Err(fault) if fault.is_read_only() || conn.ping().is_err() => Err(fault),
         Err(fault) => {
             // One of them may be to blame; by itself it will be told.
             tracing::warn!(

@@ -33,6 +33,7 @@ pub struct DbSettings {
 pub struct Db {
     pool: Pool<Manager>,
     breaks: Arc<AtomicU64>,
+    changes: Arc<AtomicU64>,
     permits: Arc<Semaphore>,
     wait: Duration,
     answer_within: Duration,
@@ -46,6 +47,8 @@ const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// A connection of the pool.
 struct Tracked {
     conn: PgConnection,
+    /// How often the server that writes had changed when this connection was made.
+    made_at: u64,
     /// How many breaks had happened when this connection was last known to work.
     good_at: u64,
     broken: bool,
@@ -56,6 +59,7 @@ struct Manager {
     url: String,
     prepare: String,
     breaks: Arc<AtomicU64>,
+    changes: Arc<AtomicU64>,
 }
 
 impl ManageConnection for Manager {
@@ -63,10 +67,10 @@ impl ManageConnection for Manager {
     type Error = R2d2Error;
 
     fn connect(&self) -> Result<Tracked, R2d2Error> {
-        let good_at = self.breaks.load(Ordering::Acquire);
+        let (good_at, made_at) = (self.breaks.load(Ordering::Acquire), self.changes.load(Ordering::Acquire));
         let mut conn = PgConnection::establish(&self.url).map_err(R2d2Error::ConnectionError)?;
         conn.batch_execute(&self.prepare).map_err(R2d2Error::QueryError)?;
-        Ok(Tracked { conn, good_at, broken: false })
+        Ok(Tracked { conn, made_at, good_at, broken: false })
     }
 
     fn is_valid(&self, tracked: &mut Tracked) -> Result<(), R2d2Error> {
@@ -90,7 +94,7 @@ impl Db {
             settings.statement_timeout.as_millis(),
             settings.lock_timeout.as_millis(),
         );
-        let breaks = Arc::new(AtomicU64::new(0));
+        let (breaks, changes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let pool = Pool::builder()
             .max_size(settings.pool)
             .min_idle(Some(1))
@@ -98,10 +102,16 @@ impl Db {
             .test_on_check_out(false)
             .connection_timeout(settings.wait)
             .error_handler(Box::new(LogFault))
-            .build_unchecked(Manager { url: settings.url.clone(), prepare, breaks: Arc::clone(&breaks) });
+            .build_unchecked(Manager {
+                url: settings.url.clone(),
+                prepare,
+                breaks: Arc::clone(&breaks),
+                changes: Arc::clone(&changes),
+            });
         Ok(Self {
             pool,
             breaks,
+            changes,
             permits: Arc::new(Semaphore::new(settings.pool as usize)),
             wait: settings.wait,
             answer_within: settings.wait + settings.statement_timeout + ON_THE_WAY,
@@ -183,9 +193,12 @@ impl Db {
         let mut tracked = self.check_out()?;
         let result = work(&mut tracked.conn);
         if let Err(fault @ StorageError::Database(_)) = &result {
-            // Behind the same address, or among those of the URL, another server may be the one that writes now.
             if fault.is_read_only() {
+                // Behind the same address, or among those of the URL, another server writes now: the others lead there no more
+                // than this one. What was made since then is kept.
                 tracked.broken = true;
+                let seen = tracked.made_at;
+                let _ = self.changes.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
             } else if tracked.conn.ping().is_err() {
                 tracked.broken = true;
                 self.breaks.fetch_add(1, Ordering::AcqRel);
@@ -195,10 +208,15 @@ impl Db {
     }
 
     /// A connection that works as far as is known. Where one broke (a restart, a failover), the others most likely did, so
-    /// each is tried before its next use, and the break costs one request instead of one for each connection.
+    /// each is tried before its next use, and the break costs one request instead of one for each connection. Where one only
+    /// read, the others are not tried: they would answer.
     fn check_out(&self) -> Result<PooledConnection<Manager>, StorageError> {
         loop {
             let mut tracked = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
+            if tracked.made_at != self.changes.load(Ordering::Acquire) {
+                tracked.broken = true;
+                continue;
+            }
             let breaks = self.breaks.load(Ordering::Acquire);
             if tracked.good_at == breaks {
                 return Ok(tracked);

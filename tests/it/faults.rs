@@ -333,7 +333,7 @@ fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not
         "{detail}"
     );
     unavailable(app.browser().sign_in(&mut passkey));
-    // The others are kept by nobody: each costs one request at most.
+    // No connection to it is kept.
     set_for_new_connections(&app, "default_transaction_read_only = off");
     wait_until("ready again", Duration::from_secs(12), || ready(&app.url));
     wait_until("signed in", PATIENCE, || app.browser().sign_in(&mut passkey).status == 200);
@@ -345,13 +345,13 @@ fn a_server_with_another_time_than_the_database_is_not_ready() {
     let app = TestApp::spawn();
     wait_until("ready", Duration::from_secs(5), || ready(&app.url));
     app.sql(
-        "CREATE TABLE ahead AS SELECT interval '6 seconds' AS by;
+        "CREATE TABLE ahead AS SELECT interval '3.5 seconds' AS by;
          CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
          'SELECT pg_catalog.clock_timestamp() + by FROM ahead'",
     );
     set_for_new_connections(&app, "search_path = public, pg_catalog");
     cut(&app);
-    for (by, names) in [("6.5 seconds", "clock is 6"), ("-61 minutes", "clock is -36"), ("4 seconds", "")] {
+    for (by, names) in [("3.5 seconds", "clock is 3"), ("-61 minutes", "clock is -36"), ("2 seconds", "")] {
         beside(&app, &format!("UPDATE ahead SET by = '{by}'"));
         let told = || {
             let detail = Request::new("GET", &app.admin_url, "/readyz").send().json();

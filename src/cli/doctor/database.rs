@@ -8,7 +8,7 @@ use super::Report;
 use crate::assembly::{Missing, problems_of_database};
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::settings::Loaded;
-use crate::clock::{self, Clock, MOST_APART};
+use crate::clock::{self, Clock, MOST_FROM_DATABASE};
 use crate::storage::cluster::{Attachment, Cluster, choose_directory};
 use crate::storage::{migrations, servers};
 
@@ -88,10 +88,10 @@ fn clock(desk: &Desk) -> Result<String, String> {
     let before = clock.now();
     let there = desk.read(|conn| Ok(servers::time(conn)?))?;
     let ahead = clock::ahead(before, there, clock.now());
-    if ahead.abs() > MOST_APART {
+    if ahead.abs() > MOST_FROM_DATABASE {
         return Err(clock::too_far_apart(ahead));
     }
-    Ok(format!("at most {} s from the database's", MOST_APART.num_seconds()))
+    Ok(format!("at most {} ms from the database's", MOST_FROM_DATABASE.num_milliseconds()))
 }
 
 fn tables(pending: &[String]) -> Result<String, String> {
