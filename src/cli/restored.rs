@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::storage::{audit, restored};
 
-/// After a restored backup: end every session, refresh token and pending request that it brought back.
+/// After a restored backup: end every session, token, code, permission and request that it brought back.
 #[derive(Args)]
 pub struct Restored {
     /// Yes, really: everybody has to sign in again.
@@ -41,9 +41,11 @@ impl Restored {
             ("newest event", print::maybe(newest)),
         ]);
         print::line(
-            "What happened after the newest event this database does not know: passkeys, clients, keys and permissions that were",
+            "What happened after the newest event this database does not know: passkeys, clients, secrets and keys that were",
         );
-        print::line("removed or revoked then are back, and whoever was disabled then is not. Do that again.");
+        print::line(
+            "removed, replaced or revoked then are good again, and whoever was disabled then is not. Do that again.",
+        );
         Ok(())
     }
 }

@@ -33,7 +33,8 @@ pub(super) const SECTION: Section = Section {
             path: "clients.<client_id>.origins",
             kind: Kind::List("origin"),
             default: Fallback::Value(""),
-            doc: "The origins that the app runs on, byte for byte; they may call the server from a browser (CORS). With \
+            doc: "The origins that the app runs on, byte for byte; they may call the server from a browser (CORS), but not \
+                  for tokens where the app is confidential: its secret has no business in a page. With \
                   the grant `passkey` each must belong to a relying party. Left out of a public app with \
                   `authorization_code`, they are those of its redirect URIs: https, or http on `localhost`.",
         },

@@ -1,11 +1,12 @@
 //! What comes back with a backup that was restored: everything that was used up or ended since is good again, and ends here.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
 use super::StorageError;
 use super::schema::{
     action_tokens, audit_events, authorization_codes, ceremonies, device_codes, forward_codes, forward_sessions,
-    interactions, pushed_requests, refresh_tokens, sessions, users,
+    initial_access_tokens, interactions, pushed_requests, refresh_tokens, sessions, users,
 };
 use crate::clock::Time;
 
@@ -28,8 +29,16 @@ pub fn newest_event(conn: &mut PgConnection) -> Result<Option<Time>, StorageErro
     Ok(audit_events::table.order(audit_events::id.desc()).select(audit_events::at).first(conn).optional()?)
 }
 
-/// Ends every session and everything that could still become one or a token. Call it in the transaction that writes the event.
+/// Ends every session, everything that could still become one or a token, the results that backends have yet to fetch, and the
+/// permissions to register. Call it in the transaction that writes the event. It may take as long as there are rows: meanwhile
+/// a running server reads, and is refused what it wants to write.
 pub fn end_everything(conn: &mut PgConnection, now: Time) -> Result<Ended, StorageError> {
+    // All at once, before a row is touched: whoever holds one of them and waits for another gives up sooner than this does.
+    conn.batch_execute(
+        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
+         LOCK TABLE users, sessions, refresh_tokens, authorization_codes, device_codes, action_tokens, forward_codes,
+             forward_sessions, interactions, pushed_requests, ceremonies, initial_access_tokens IN EXCLUSIVE MODE",
+    )?;
     // What is decided at this moment by what was read before is not written any more.
     diesel::update(users::table).set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now))).execute(conn)?;
     diesel::delete(forward_codes::table).execute(conn)?;
@@ -41,14 +50,22 @@ pub fn end_everything(conn: &mut PgConnection, now: Time) -> Result<Ended, Stora
     diesel::update(authorization_codes::table.filter(authorization_codes::used_at.is_null()))
         .set(authorization_codes::used_at.eq(now))
         .execute(conn)?;
+    diesel::update(initial_access_tokens::table.filter(initial_access_tokens::revoked_at.is_null()))
+        .set(initial_access_tokens::revoked_at.eq(now))
+        .execute(conn)?;
+    let untold = action_tokens::table.filter(action_tokens::used_at.is_not_null());
+    diesel::update(untold.filter(action_tokens::redeemed_at.is_null()))
+        .set(action_tokens::redeemed_at.eq(now))
+        .execute(conn)?;
+    let alive = sessions::table.filter(sessions::revoked_at.is_null()).filter(sessions::ends_at.gt(now));
+    let unused =
+        action_tokens::table.filter(action_tokens::used_at.is_null()).filter(action_tokens::expires_at.gt(now));
     Ok(Ended {
-        sessions: diesel::update(sessions::table.filter(sessions::revoked_at.is_null()))
-            .set(sessions::revoked_at.eq(now))
-            .execute(conn)?,
+        sessions: diesel::update(alive).set(sessions::revoked_at.eq(now)).execute(conn)?,
         families: diesel::update(refresh_tokens::table.filter(refresh_tokens::revoked_at.is_null()))
             .set((refresh_tokens::revoked_at.eq(now), refresh_tokens::revoked_reason.eq(REASON)))
             .execute(conn)?,
-        action_tokens: diesel::update(action_tokens::table.filter(action_tokens::revoked_at.is_null()))
+        action_tokens: diesel::update(unused.filter(action_tokens::revoked_at.is_null()))
             .set(action_tokens::revoked_at.eq(now))
             .execute(conn)?,
     })

@@ -44,6 +44,9 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let asked = body.0;
     let definition = read_definition(asked.definition.clone())?;
+    if let Some(misfit) = asked.id.as_deref().and_then(check_id) {
+        return Err(wrong_field(misfit.field, misfit.what, misfit.cure).into());
+    }
     let id = asked.id.clone().unwrap_or_else(|| crate::random::uuid().simple().to_string());
     let (actor, rules, now) = (admin.actor, room.client_rules.clone(), room.clock.now());
     let witness = actor.clone();
@@ -102,9 +105,6 @@ pub fn insert(
 }
 
 fn require_id(id: &str) -> Result<(), Failure> {
-    if let Some(misfit) = check_id(id) {
-        return Err(wrong_field(misfit.field, misfit.what, misfit.cure));
-    }
     let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
     if id == QUICK_START {
         return Err(wrong_field("id", "is the name of the built-in client on localhost", "choose another"));

@@ -24,10 +24,11 @@ pub struct Misfit {
 /// Members of a JWK that only its owner may know (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// What is wrong with a `client_id`, however it was chosen. A client's own tokens have it as `sub`, which must never be that
-/// of a person, and people's are UUIDs (RFC 9068 §5); those that a server draws for clients have no hyphens.
+/// What is wrong with a `client_id` that somebody chose. A client's own tokens have it as `sub`, which must never be that
+/// of a person, and people's are UUIDs (RFC 9068 §5), which others read with and without hyphens. Ids that a server draws are its own
+/// affair: they are nobody's.
 pub fn check_id(id: &str) -> Option<Misfit> {
-    (id.contains('-') && uuid::Uuid::parse_str(id).is_ok()).then_some(Misfit {
+    uuid::Uuid::parse_str(id).is_ok().then_some(Misfit {
         field: "id",
         what: "looks like the id of a person".into(),
         cure: "choose another than a UUID".into(),
@@ -240,12 +241,10 @@ mod tests {
 
     #[test]
     fn a_client_is_never_called_like_a_person() {
-        for id in ["0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0B0A-4908-8706-050403020100"] {
+        for id in ["0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C0B0A49088706050403020100"] {
             assert_eq!(check_id(id).map(|misfit| misfit.field), Some("id"), "{id}");
         }
-        for id in ["web", "my-app", "0f0e0d0c0b0a49088706050403020100"] {
-            assert_eq!(check_id(id), None, "{id}");
-        }
+        assert_eq!(check_id("my-app"), None);
     }
 
     /// Whose requests are neither pushed nor answered with a code that only their client can redeem.

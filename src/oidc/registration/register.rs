@@ -105,7 +105,6 @@ impl Registration {
             return self.check_reach(definition);
         };
         let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
-        // Quotation marks have no place in an error description (RFC 6749 §5.2).
         let detail = format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure);
         Err(Failure::new(kind, detail))
     }

@@ -211,6 +211,8 @@ fn what_a_restored_backup_brought_back_ends() {
     let tokens = client.sign_in(&mut passkey, "openid").expect(200).json();
     let (access, refresh) = (tokens["accessToken"].as_str().unwrap(), tokens["refreshToken"].as_str().unwrap());
 
+    operator.ok(&["registration-tokens", "create", "newcomers"]);
+
     assert!(operator.refused(&["restored"]).contains("add --yes"));
     person.get("/v1/me").expect(200);
     let said = operator.ok(&["restored", "--yes"]);
@@ -220,6 +222,7 @@ fn what_a_restored_backup_brought_back_ends() {
     );
     assert!(field(&said, "newest event").ends_with('Z'), "{said}");
 
+    assert_eq!(app.count("SELECT count(*) AS n FROM initial_access_tokens WHERE revoked_at IS NULL"), 0);
     person.get("/v1/me").expect_problem(401, "not_signed_in");
     client.refresh(refresh).expect_oauth(400, "invalid_grant");
     assert_eq!(introspect(&app, access)["active"], false);
