@@ -12,7 +12,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::account::Accounts;
-use crate::account::guards::{Guard, PageTokens};
+use crate::account::guards::Guard;
+use crate::account::page_tokens::PageTokens;
 use crate::admin::Administration;
 use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};

@@ -10,12 +10,10 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
+use super::page_tokens::PageTokens;
 use crate::clients::Clients;
 use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::id::SessionId;
@@ -88,29 +86,6 @@ pub struct MaybeIdentity(pub Option<Identity>);
 
 /// The header in which the page module says which session its page was made for, by that session's token.
 const PAGE_TOKEN: &str = "x-csrf-token";
-
-/// The tokens of our pages (synchroniser tokens): each ties a page to the session that it was made for.
-#[derive(Clone)]
-pub struct PageTokens(hmac::Key);
-
-impl PageTokens {
-    /// With the key derived for this purpose.
-    pub fn new(key: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
-    }
-
-    /// The token of a session.
-    pub fn of(&self, session: SessionId) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, session.uuid().as_bytes()))
-    }
-
-    /// Refuses what was not sent from a page of this session.
-    pub fn require(&self, session: SessionId, sent: &[u8]) -> Result<(), Failure> {
-        let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
-        let sent = URL_SAFE_NO_PAD.decode(sent).map_err(|_| refused())?;
-        hmac::verify(&self.0, session.uuid().as_bytes(), &sent).map_err(|_| refused())
-    }
-}
 
 /// What the guards need; one value in the application's data.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 pub mod consents;
 pub mod guards;
 pub mod handlers;
+pub mod page_tokens;
 pub mod views;
 
 use std::sync::Arc;

@@ -31,7 +31,8 @@ use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::account::guards::{Guard, Identity, PageTokens};
+use crate::account::guards::{Guard, Identity};
+use crate::account::page_tokens::PageTokens;
 use crate::clock::Clock;
 use crate::config::{Config, PublicUrl, SignUpAsks};
 use crate::domain::client::Client;

@@ -33,7 +33,7 @@ pub struct DbSettings {
 pub struct Db {
     pool: Pool<Manager>,
     breaks: Arc<AtomicU64>,
-    changes: Arc<AtomicU64>,
+    failovers: Arc<AtomicU64>,
     permits: Arc<Semaphore>,
     wait: Duration,
     answer_within: Duration,
@@ -59,7 +59,7 @@ struct Manager {
     url: String,
     prepare: String,
     breaks: Arc<AtomicU64>,
-    changes: Arc<AtomicU64>,
+    failovers: Arc<AtomicU64>,
 }
 
 impl ManageConnection for Manager {
@@ -67,7 +67,7 @@ impl ManageConnection for Manager {
     type Error = R2d2Error;
 
     fn connect(&self) -> Result<Tracked, R2d2Error> {
-        let (good_at, made_at) = (self.breaks.load(Ordering::Acquire), self.changes.load(Ordering::Acquire));
+        let (good_at, made_at) = (self.breaks.load(Ordering::Acquire), self.failovers.load(Ordering::Acquire));
         let mut conn = PgConnection::establish(&self.url).map_err(R2d2Error::ConnectionError)?;
         conn.batch_execute(&self.prepare).map_err(R2d2Error::QueryError)?;
         Ok(Tracked { conn, made_at, good_at, broken: false })
@@ -94,7 +94,7 @@ impl Db {
             settings.statement_timeout.as_millis(),
             settings.lock_timeout.as_millis(),
         );
-        let (breaks, changes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (breaks, failovers) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let pool = Pool::builder()
             .max_size(settings.pool)
             .min_idle(Some(1))
@@ -106,12 +106,12 @@ impl Db {
                 url: settings.url.clone(),
                 prepare,
                 breaks: Arc::clone(&breaks),
-                changes: Arc::clone(&changes),
+                failovers: Arc::clone(&failovers),
             });
         Ok(Self {
             pool,
             breaks,
-            changes,
+            failovers,
             permits: Arc::new(Semaphore::new(settings.pool as usize)),
             wait: settings.wait,
             answer_within: settings.wait + settings.statement_timeout + ON_THE_WAY,
@@ -198,7 +198,7 @@ impl Db {
                 // than this one. What was made since then is kept.
                 tracked.broken = true;
                 let seen = tracked.made_at;
-                let _ = self.changes.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
+                let _ = self.failovers.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
             } else if tracked.conn.ping().is_err() {
                 tracked.broken = true;
                 self.breaks.fetch_add(1, Ordering::AcqRel);
@@ -213,7 +213,7 @@ impl Db {
     fn check_out(&self) -> Result<PooledConnection<Manager>, StorageError> {
         loop {
             let mut tracked = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
-            if tracked.made_at != self.changes.load(Ordering::Acquire) {
+            if tracked.made_at != self.failovers.load(Ordering::Acquire) {
                 tracked.broken = true;
                 continue;
             }

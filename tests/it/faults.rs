@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
@@ -337,6 +337,35 @@ fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not
     set_for_new_connections(&app, "default_transaction_read_only = off");
     wait_until("ready again", Duration::from_secs(12), || ready(&app.url));
     wait_until("signed in", PATIENCE, || app.browser().sign_in(&mut passkey).status == 200);
+}
+
+/// The other connections would go on reading where nothing arrives any more that was revoked since.
+#[test]
+fn when_one_connection_only_reads_none_of_its_age_is_kept() {
+    let app = TestApp::with(&Options { settings: &[("database.pool", "4")], ..Options::default() });
+    // All that the pool has, as they are held at once.
+    let on_each_of_four = |sql: &str| {
+        let held = Barrier::new(4);
+        let work = || {
+            app.db.blocking(|conn| {
+                held.wait();
+                Ok(conn.batch_execute(sql)?)
+            })
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+        })
+    };
+    let written = "INSERT INTO users SELECT * FROM users WHERE false";
+    for made in on_each_of_four("SET default_transaction_read_only = on") {
+        made.expect("they read only from now on");
+    }
+    let refused = app.db.blocking(|conn| Ok(conn.batch_execute(written)?)).expect_err("it only reads");
+    assert!(refused.is_read_only(), "{refused}");
+    for done in on_each_of_four(written) {
+        done.expect("a connection that writes");
+    }
 }
 
 /// By a clock that is ahead tokens would be signed that others refuse, and what still counts would be forgotten.

@@ -1,10 +1,13 @@
 //! `passmint clients …`, `users …` and `relying-parties …`, with servers that follow.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use passmint::domain::secret::TokenDigest;
 
 use super::{Operator, eventually};
+use crate::authenticator::Authenticator;
 use crate::support::{TestApp, introspect};
 
 /// The status that a client's introspection is answered with: 200 with good credentials, 401 without.
@@ -228,4 +231,41 @@ fn what_a_restored_backup_brought_back_ends() {
     assert_eq!(introspect(&app, access)["active"], false);
     assert_eq!(app.events("database.restored"), 1);
     app.browser().sign_in(&mut passkey).expect(200);
+}
+
+/// Whoever writes meanwhile is told to come again, and the command is not the one that gives up.
+#[test]
+fn a_restore_goes_through_beside_a_server_at_work() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let passkeys: Vec<_> = (0..4).map(|_| app.person().1).collect();
+    let over = AtomicBool::new(false);
+    let (restores, served) = std::thread::scope(|scope| {
+        let sign_in_again_and_again = |mut passkey: Authenticator| {
+            let (app, over) = (&app, &over);
+            scope.spawn(move || {
+                let (client, mut statuses) = (app.client("web"), Vec::new());
+                while !over.load(Ordering::Relaxed) {
+                    let signed_in = client.sign_in(&mut passkey, "openid");
+                    statuses.push(signed_in.status);
+                    if signed_in.status == 200 {
+                        statuses.push(client.refresh(signed_in.json()["refreshToken"].as_str().unwrap()).status);
+                    }
+                }
+                statuses
+            })
+        };
+        let people: Vec<_> = passkeys.into_iter().map(sign_in_again_and_again).collect();
+        let restores: Vec<_> = (0..3).map(|_| operator.run(&["restored", "--yes"])).collect();
+        over.store(true, Ordering::Relaxed);
+        let served = people.into_iter().flat_map(|person| person.join().expect("no panic"));
+        (restores, served.collect::<Vec<_>>())
+    });
+    assert!(
+        restores.iter().all(|ran| ran.code == Some(0)),
+        "{:?}",
+        restores.iter().map(|ran| &ran.err).collect::<Vec<_>>()
+    );
+    assert!(served.contains(&200) && !served.contains(&500), "{served:?}");
+    assert_eq!(app.events("database.restored"), 3);
 }
