@@ -20,7 +20,7 @@ use crate::config::{self, Config, DeclaredBridge, KeyFile, Problem};
 use crate::domain::client::Client;
 use crate::domain::secret::Secret;
 use crate::hooks::webhooks::Webhook;
-use crate::tokens::jwks::KeySet;
+use crate::tokens::key_set::KeySet;
 use crate::tokens::keys::PublicKey;
 
 /// Everything of the configuration that only the rooms can judge, read and checked.

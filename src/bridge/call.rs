@@ -14,9 +14,6 @@ use crate::outbound::key_sets::is_json;
 use crate::outbound::{OutboundError, Post};
 use crate::tokens::verifier::json::parse_object;
 
-/// Calls under way at the same time for one bridge. Each has its own places, so that a target that is slow, or hangs, leaves
-/// those of the others free.
-pub(super) const AT_ONCE: usize = 8;
 /// Longest token that a target may give.
 const MOST_TOKEN: usize = 4096;
 
@@ -75,7 +72,7 @@ impl Bridges {
 
     async fn ask(&self, entry: &Ready, document: &serde_json::Value) -> Result<(String, String), CallError> {
         let bridge = &entry.bridge;
-        let (Some(target), Some(outbound)) = (bridge.preset().rules().call(), &self.outbound) else {
+        let (Some(target), Some(outbound)) = (bridge.preset().call(), &self.outbound) else {
             return Err(CallError::Nobody);
         };
         // A bridge of this kind is not made without either.

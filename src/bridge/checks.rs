@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::facts::{Fact, Kind};
-use super::preset::{Preset, Problems, Way};
+use super::preset::rules::Problems;
+use super::preset::way::Way;
 use super::spec::{BridgeDefinition, Problem};
 use super::{Allow, Expression, Inputs, call, callout};
 
@@ -45,8 +46,8 @@ pub(super) fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Opti
 }
 
 /// What only some ways have a use for.
-pub(super) fn check_way(spec: &BridgeDefinition, rules: &dyn Preset, problems: &mut Problems) {
-    let way = rules.way();
+pub(super) fn check_way(spec: &BridgeDefinition, problems: &mut Problems) {
+    let way = spec.preset.rules().way();
     match (way, &spec.url) {
         (Way::Token | Way::Channels, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
         (Way::NatsCallout, None) => {
@@ -55,7 +56,7 @@ pub(super) fn check_way(spec: &BridgeDefinition, rules: &dyn Preset, problems: &
         (Way::NatsCallout, Some(url)) if callout::Address::parse(url).is_none() => {
             problems.add("url", Problem::Form("`tls://host:port`, or `nats://host:port` in a private network"));
         }
-        (Way::Call, None) if rules.call().is_none_or(|target| target.usual_url.is_none()) => {
+        (Way::Call, None) if spec.preset.call().is_none_or(|target| target.usual_url.is_none()) => {
             problems.add("url", Problem::Required("the address of the target's API"));
         }
         (Way::Call, Some(url)) if !call::is_url(url) => {

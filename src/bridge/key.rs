@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::nkey;
-use super::preset::{Plan, PresetKind, Problems};
+use super::preset::kind::PresetKind;
+use super::preset::rules::{Plan, Problems};
 use super::service_account::{ServiceAccount, ServiceAccountError};
 use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
 use crate::domain::secret::Secret;

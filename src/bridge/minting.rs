@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::PgConnection;
 use serde_json::{Map, Value, json};
 
-use super::preset::Way;
+use super::preset::way::Way;
 use super::stored::Ready;
 use super::{
     Bridges, CallError, ClientFacts, Denied, Facts, GrantFacts, InputRefusal, KidPolicy, Needs, PasskeyFacts, Person,

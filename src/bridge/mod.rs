@@ -53,9 +53,11 @@ use self::facts::{Context, Datum, Fact};
 pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
 pub use self::minting::{BridgeError, BridgeToken, Known, MintRequest, facts as facts_of};
+pub use self::preset::PresetKind;
 use self::preset::about::{Values, Verified};
-use self::preset::{Parts, Plan, Problems};
-pub use self::preset::{PresetKind, Violation, Way};
+pub use self::preset::rules::Violation;
+use self::preset::rules::{Parts, Plan, Problems, merged};
+pub use self::preset::way::Way;
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
 pub use self::service_account::{ServiceAccount, ServiceAccountError};
@@ -163,7 +165,7 @@ impl Bridge {
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
         check_allow(&spec.allow, &mut problems);
-        check_way(&spec, rules, &mut problems);
+        check_way(&spec, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
         // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
         if serde_json::to_string(&spec).is_ok_and(|text| text.contains("\\u0000")) {
@@ -175,7 +177,7 @@ impl Bridge {
             problems.add("preset", Problem::Unverified(why));
         }
         let subject = parse_subject(spec.subject.as_deref().or(rules.subject()), &mut problems);
-        let template = match Template::parse(&preset::merged(rules.defaults(), &spec.claims), &inputs) {
+        let template = match Template::parse(&merged(rules.defaults(), &spec.claims), &inputs) {
             Ok(template) => {
                 rules.vet(&template, &mut problems);
                 Some(template)
@@ -381,7 +383,7 @@ impl Bridge {
     fn lifetime(&self, longest: Option<i64>) -> Result<i64, RenderError> {
         let Some(longest) = longest else { return Ok(self.plan.lifetime) };
         let lifetime = self.plan.lifetime.min(longest);
-        match self.preset.rules().call().map(|target| target.lifetime) {
+        match self.preset.call().map(|target| target.lifetime) {
             Some(None) => Err(RenderError::Endless),
             Some(Some(bounds)) if lifetime < bounds.least => Err(RenderError::TooBrief { least: bounds.least }),
             _ => Ok(lifetime),

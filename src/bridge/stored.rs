@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, call, key};
+use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, key};
 use crate::clock::Time;
 use crate::storage::bridges::{SealedBridgeKey, StoredBridge};
 use crate::tokens::jwks::{self, Jwks};
 use crate::tokens::keys::{Algorithm, KeyMaterial, PublicKey, StoredKey, Use};
 use crate::tokens::ring::SigningKey;
 use crate::tokens::seal::{MasterKey, Place, SealError};
+
+/// Calls under way at the same time for one bridge. Each has its own places, so that a target that is slow, or hangs, leaves
+/// those of the others free.
+const AT_ONCE: usize = 8;
 
 /// What a server knows beside the database.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +93,7 @@ pub fn ready(row: &StoredBridge, home: &Home, master: &MasterKey, now: Time) -> 
         .map_err(|problems| Fault::Wrong(problems.iter().map(ToString::to_string).collect()))?;
     let imported = imported(&bridge, now)
         .map_err(|()| wrong(format!("bridge `{}`: its key cannot be used for signing", row.name)))?;
-    Ok(Ready { needs: bridge.needs(), bridge, imported, calls: Arc::new(Semaphore::new(call::AT_ONCE)) })
+    Ok(Ready { needs: bridge.needs(), bridge, imported, calls: Arc::new(Semaphore::new(AT_ONCE)) })
 }
 
 /// The imported key of a row; none when it has none.

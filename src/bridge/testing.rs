@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::preset::{Violation, firebase};
+use super::preset::firebase;
+use super::preset::rules::Violation;
 use super::{Allow, BridgeDefinition, Material, PresetKind, ServiceAccount};
 
 /// The e-mail of [`key_file`]'s account.

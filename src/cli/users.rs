@@ -15,7 +15,7 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::UserId;
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::{audit, sessions, users};
+use crate::storage::{audit, people as accounts, sessions, users};
 
 /// The people who have an account.
 #[derive(Subcommand)]
@@ -212,7 +212,7 @@ fn enable(settings: &Settings, id: UserId) -> Outcome {
 
 fn set(conn: &mut PgConnection, id: UserId, status: UserStatus, kind: EventKind, now: Time) -> Result<(), Refusal> {
     users::lock(conn, id)?.ok_or_else(|| unknown(id))?;
-    if !users::set_status(conn, id, status, now)? {
+    if !accounts::set_status(conn, id, status, now)? {
         return Err(Refusal(format!("{id} is {} already", status.as_str())));
     }
     Ok(audit::insert(conn, &Event { user: Some(id), ..Event::new(kind, now, &Provenance::default()) })?)
@@ -226,7 +226,7 @@ fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
     }
     let desk = settings.desk()?;
     desk.write(|conn| {
-        if !users::delete(conn, id, desk.now)? {
+        if !accounts::delete(conn, id, desk.now)? {
             return Err(unknown(id));
         }
         let event = Event { user: Some(id), ..Event::new(EventKind::UserDeleted, desk.now, &Provenance::default()) };

@@ -2,8 +2,8 @@
 
 use chrono::Duration;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 
 /// The audit trail.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 use super::text;
 
 /// Another authorization server.

@@ -1,6 +1,6 @@
 //! The keys of `[bridges.<name>]`.
 
-use super::keys::{Fallback, Kind, Section, key};
+use super::section::{Fallback, Kind, Section, key};
 use crate::bridge::{Algorithm, AudienceForm, KeySource, MinAcr, PresetKind, Typ};
 
 const BY_PRESET: Fallback = Fallback::Derived("what the preset says");

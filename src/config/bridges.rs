@@ -4,10 +4,9 @@
 
 use std::path::PathBuf;
 
-use super::bridge_keys;
-use super::keys::{Choice, Section};
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::Choice;
 use super::text;
 use crate::bridge::{
     Algorithm, Allow, AudienceForm, BridgeDefinition, KeySource, KidPolicy, MinAcr, PresetKind, Require, Typ,
@@ -34,8 +33,6 @@ pub enum KeyFile {
     /// A secret shared with the target; the line end after it is not part of it.
     Secret(PathBuf),
 }
-
-pub(super) const SECTION: Section = bridge_keys::SECTION;
 
 /// The bridges' own words are words of the configuration.
 macro_rules! words_of {

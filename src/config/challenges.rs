@@ -2,8 +2,8 @@
 
 use chrono::Duration;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::values::show_text;
 
 choices! {

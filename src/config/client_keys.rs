@@ -1,8 +1,37 @@
-//! The keys of `[clients.<client_id>]`.
+//! The keys of `[clients.<client_id>]`, and the words that some take.
 
-use super::clients::{ClientKind, Grant};
-use super::keys::{Choice, Fallback, Key, Kind, Section};
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::tokens::Algorithm;
+
+choices! {
+    /// Whether a client can keep a secret (RFC 6749 §2.1).
+    ClientKind {
+        /// It runs on its users' devices and cannot.
+        Public = "public",
+        /// It runs on a server and can.
+        Confidential = "confidential",
+    }
+}
+
+choices! {
+    /// A way to get tokens.
+    Grant {
+        /// A passkey ceremony whose result is tokens.
+        Passkey = "passkey",
+        /// A code from the authorization endpoint (RFC 6749 §4.1).
+        AuthorizationCode = "authorization_code",
+        /// A refresh token (RFC 6749 §6).
+        RefreshToken = "refresh_token",
+        /// The app itself, without a person (RFC 6749 §4.4).
+        ClientCredentials = "client_credentials",
+        /// A device without a browser (RFC 8628).
+        DeviceCode = "device_code",
+        /// One token for another (RFC 8693), by the rules under `exchange_rules`.
+        TokenExchange = "token_exchange",
+        /// The token of a trusted issuer (RFC 7523).
+        JwtBearer = "jwt_bearer",
+    }
+}
 
 pub(super) const SECTION: Section = Section {
     title: "Clients",

@@ -5,10 +5,10 @@
 
 use serde::de::DeserializeOwned;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::Wrong;
 use super::reader::Reader;
 use super::redirect_uri::RedirectUri;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 use super::tokens::Algorithm;
 use crate::domain::client::{ClientDefinition, fields};
@@ -153,6 +153,16 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str) -> ClientDefinition {
 /// The domain's value of a word; both write the same words.
 pub(super) fn in_domain<T: DeserializeOwned>(word: &str) -> Option<T> {
     serde_json::from_value(word.into()).ok()
+}
+
+/// The domain's values of the words of a list; both write the same words.
+pub(super) fn words<W: Choice, T: DeserializeOwned>(
+    reader: &mut Reader<'_>,
+    key: &str,
+    word: fn(W) -> &'static str,
+) -> Vec<T> {
+    let words: Vec<W> = reader.choices(key).unwrap_or_default();
+    words.into_iter().filter_map(|one| in_domain(word(one))).collect()
 }
 
 /// An address of the app: https, or http on loopback for development.

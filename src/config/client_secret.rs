@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::clients::ClientKind;
+use super::client_keys::ClientKind;
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};

@@ -6,10 +6,9 @@
 
 use chrono::Duration;
 
-use super::client_keys;
+use super::client_keys::{ClientKind, Grant};
 use super::client_openid::{self, in_domain};
 use super::client_secret;
-use super::keys::{Section, choices};
 use super::origin::AppOrigin;
 use super::problems::{Wrong, nearest, quoted};
 use super::reader::Reader;
@@ -22,36 +21,6 @@ use super::values::show_text;
 use crate::domain::client::{ClientDefinition, GrantType, check_id};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
-
-choices! {
-    /// Whether a client can keep a secret (RFC 6749 §2.1).
-    ClientKind {
-        /// It runs on its users' devices and cannot.
-        Public = "public",
-        /// It runs on a server and can.
-        Confidential = "confidential",
-    }
-}
-
-choices! {
-    /// A way to get tokens.
-    Grant {
-        /// A passkey ceremony whose result is tokens.
-        Passkey = "passkey",
-        /// A code from the authorization endpoint (RFC 6749 §4.1).
-        AuthorizationCode = "authorization_code",
-        /// A refresh token (RFC 6749 §6).
-        RefreshToken = "refresh_token",
-        /// The app itself, without a person (RFC 6749 §4.4).
-        ClientCredentials = "client_credentials",
-        /// A device without a browser (RFC 8628).
-        DeviceCode = "device_code",
-        /// One token for another (RFC 8693), by the rules under `exchange_rules`.
-        TokenExchange = "token_exchange",
-        /// The token of a trusted issuer (RFC 7523).
-        JwtBearer = "jwt_bearer",
-    }
-}
 
 /// An app that may ask for tokens.
 #[derive(Clone, Debug)]
@@ -92,8 +61,6 @@ pub struct Client {
 
 /// The id of the client that a fresh server on localhost has.
 pub const QUICK_START: &str = "quickstart";
-
-pub(super) const SECTION: Section = client_keys::SECTION;
 
 /// Reads every client, and adds the quick-start client on localhost.
 pub(super) fn read(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) -> Vec<Client> {

@@ -3,9 +3,9 @@
 use chrono::Duration;
 
 use super::conninfo::{ConnInfo, DatabaseTls};
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 use crate::domain::secret::Secret;
 
 /// The database.

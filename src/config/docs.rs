@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{Fallback, Key, Kind, SECTIONS};
+use super::keys::SECTIONS;
+use super::section::{Fallback, Key, Kind};
 
 const HEAD: &str = "\
 # Configuration
@@ -33,7 +34,7 @@ variable is one as well. `passmint check-config` shows what was understood and w
 /// The page, in Markdown.
 pub fn render() -> String {
     let mut page = HEAD.to_owned();
-    for section in SECTIONS {
+    for section in SECTIONS.0 {
         // Writing to a string cannot fail.
         let _ = write!(page, "\n## {}\n\n{}\n", section.title, section.doc);
         for key in section.keys {

@@ -1,7 +1,7 @@
 //! Tokens bound to a key of their holder (RFC 9449).
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 
 /// DPoP.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde::de::DeserializeOwned;
-
-use super::client_openid::in_domain;
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::client_openid::{in_domain, words};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 use super::trusted_issuers::TrustedIssuer;
 use crate::domain::exchange::{self, Issuer, Issues, Rule, SubjectKind};
@@ -217,16 +215,6 @@ fn issuer(text: &str, trusted: &[TrustedIssuer]) -> Result<Issuer, Wrong> {
     let known = trusted.iter().any(|one| one.trust.name == text);
     let unknown = || Wrong::new(format!("{} is no trusted issuer", quoted(text)), "write self, or declare it");
     known.then(|| Issuer::Trusted(text.to_owned())).ok_or_else(unknown)
-}
-
-/// The domain's values of the words of a list; both write the same words.
-pub(super) fn words<W: Choice, T: DeserializeOwned>(
-    reader: &mut Reader<'_>,
-    key: &str,
-    word: fn(W) -> &'static str,
-) -> Vec<T> {
-    let words: Vec<W> = reader.choices(key).unwrap_or_default();
-    words.into_iter().filter_map(|one| in_domain(word(one))).collect()
 }
 
 /// What would read as a right and could never be one.

@@ -3,10 +3,9 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use super::forward_auth_keys;
-use super::keys::{Choice as _, Section, choices};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Choice as _, choices};
 use super::server::Server;
 use super::text;
 use crate::bridge::MinAcr;
@@ -43,8 +42,6 @@ impl From<HeaderStyle> for Style {
         }
     }
 }
-
-pub(super) const SECTION: Section = forward_auth_keys::SECTION;
 
 /// Reads every protected host.
 pub(super) fn read(reader: &mut Reader<'_>, server: &Server) -> Vec<ProtectedHost> {

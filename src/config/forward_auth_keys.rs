@@ -1,7 +1,7 @@
 //! The keys of `[forward_auth."<origin>"]`.
 
 use super::forward_auth::HeaderStyle;
-use super::keys::{Choice, Fallback, Kind, Section, key};
+use super::section::{Choice, Fallback, Kind, Section, key};
 use crate::bridge::MinAcr;
 
 pub(super) const SECTION: Section = Section {

@@ -2,10 +2,10 @@
 
 use chrono::Duration;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::outbound::Outbound;
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 use super::webhooks::{Endpoint, endpoint};
 

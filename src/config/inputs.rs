@@ -10,8 +10,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::keys::{self, Key, Kind};
 use super::problems::{Place, Problem, Wrong, nearest};
+use super::section::{Key, Kind, Sections, variable};
 use super::text;
 
 const LOOK_IT_UP: &str = "remove it, or look the name up in docs/reference/configuration.md";
@@ -53,8 +53,10 @@ pub(super) struct Given {
 }
 
 /// Everything given, by full path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inputs {
+    /// The settings that there are.
+    pub(super) known: Sections,
     /// For each path its values, the stronger source later.
     pub(super) given: BTreeMap<String, Vec<Given>>,
     /// The named tables: their path (`clients.web`) and where they stand.
@@ -69,11 +71,19 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Gathers all three sources.
     pub(super) fn gather(
+        known: Sections,
         file: Option<(&Path, &str)>,
         environment: &[(String, String)],
         flags: &[(String, String)],
     ) -> Self {
-        let mut inputs = Self::default();
+        let mut inputs = Self {
+            known,
+            given: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            pgsslmode: None,
+            problems: Vec::new(),
+            file_is_broken: false,
+        };
         if let Some((path, content)) = file {
             inputs.file(path, content);
         }
@@ -115,8 +125,8 @@ impl Inputs {
     ) {
         let place = lines.place(name.span().start);
         let dotted = path.join(".");
-        let known = keys::all().any(|key| key.matches(path)) || is_secret_file(&dotted);
-        let below = keys::all().find(|key| key.is_below(path));
+        let known = self.known.keys().any(|key| key.matches(path)) || is_secret_file(self.known, &dotted);
+        let below = self.known.keys().find(|key| key.is_below(path));
         let named = below.map(|key| key.path.split('.').nth(path.len() - 1).is_some_and(|part| part.starts_with('<')));
         match (known, named, value.get_ref()) {
             (true, _, value) => {
@@ -136,12 +146,12 @@ impl Inputs {
                 let cure = format!("write [{dotted}] and its settings below");
                 self.problems.push(Problem { key: dotted, place, wrong: Wrong::new(what, cure) });
             }
-            (false, None, _) => self.problems.push(unknown(dotted, place, path)),
+            (false, None, _) => self.problems.push(unknown(self.known, dotted, place, path)),
         }
     }
 
     fn environment(&mut self, environment: &[(String, String)]) {
-        let known: BTreeMap<String, String> = settable_paths().map(|path| (keys::variable(&path), path)).collect();
+        let known: BTreeMap<String, String> = settable_paths(self.known).map(|path| (variable(&path), path)).collect();
         // The common name of the variable is the weaker one: ours was set for us.
         let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
         // Where PostgreSQL's programs are is looked up by whoever starts them, and is no setting of the server's.
@@ -168,14 +178,14 @@ impl Inputs {
     fn flags(&mut self, flags: &[(String, String)]) {
         for (index, (path, value)) in flags.iter().enumerate() {
             let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
-            let known = settable_paths().any(|known| known == *path);
+            let known = settable_paths(self.known).any(|known| known == *path);
             let wrong = if !known {
-                match keys::all().find(|key| key.matches(&parts)) {
+                match self.known.keys().find(|key| key.matches(&parts)) {
                     Some(_) => Wrong::new("cannot be set by a flag", "write it into the configuration file"),
-                    None => unknown(path.clone(), Place::CommandLine, &parts).wrong,
+                    None => unknown(self.known, path.clone(), Place::CommandLine, &parts).wrong,
                 }
-            } else if keys::all().any(|key| key.path == path && matches!(key.kind, Kind::Secret)) {
-                let cure = format!("put it into a file and name that in {}_FILE", keys::variable(path));
+            } else if self.known.keys().any(|key| key.path == path && matches!(key.kind, Kind::Secret)) {
+                let cure = format!("put it into a file and name that in {}_FILE", variable(path));
                 Wrong::new("is a secret, and everybody on the machine can read a command line", cure)
             } else if flags[..index].iter().any(|(earlier, _)| earlier == path) {
                 Wrong::new("is given twice", "keep one of the two flags")
@@ -223,8 +233,8 @@ fn note_places(places: &mut BTreeMap<String, Place>, path: String, given: &Given
 }
 
 /// Every path that variables and flags may set: the keys outside named tables, and `…_file` of each secret.
-fn settable_paths() -> impl Iterator<Item = String> {
-    keys::all().filter(|key| !key.is_in_named_table()).flat_map(|key| {
+fn settable_paths(known: Sections) -> impl Iterator<Item = String> {
+    known.keys().filter(|key| !key.is_in_named_table()).flat_map(|key| {
         let file = matches!(key.kind, Kind::Secret).then(|| format!("{}_file", key.path));
         std::iter::once(key.path.to_owned()).chain(file)
     })
@@ -236,9 +246,9 @@ fn table_name(below: Option<&Key>, path: &[String]) -> Result<String, Wrong> {
     if below.is_some_and(|key| key.path.contains("<identifier>")) { text::identifier(name) } else { text::name(name) }
 }
 
-fn is_secret_file(path: &str) -> bool {
+fn is_secret_file(known: Sections, path: &str) -> bool {
     path.strip_suffix("_file")
-        .is_some_and(|path| keys::all().any(|key| key.path == path && matches!(key.kind, Kind::Secret)))
+        .is_some_and(|path| known.keys().any(|key| key.path == path && matches!(key.kind, Kind::Secret)))
 }
 
 /// Whether Kubernetes put the variable there: for a Service named `passmint` (or `passmint-…`) every pod of the
@@ -256,8 +266,8 @@ fn is_service_link(name: &str, value: &str) -> bool {
         || ["_PROTO", "_PORT", "_ADDR"].into_iter().any(of_port)
 }
 
-fn unknown(dotted: String, place: Place, path: &[String]) -> Problem {
-    let candidates: BTreeSet<String> = keys::all().flat_map(|key| spellings(key, path)).collect();
+fn unknown(known: Sections, dotted: String, place: Place, path: &[String]) -> Problem {
+    let candidates: BTreeSet<String> = known.keys().flat_map(|key| spellings(key, path)).collect();
     let last = path.last().map(String::as_str);
     let elsewhere = |candidate: &&String| candidate.rsplit('.').next() == last;
     let meant = nearest(&dotted, candidates.iter().map(String::as_str))

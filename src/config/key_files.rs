@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::Duration;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 use super::values::show_text;
 
 /// Where the master key is, and how signing keys are rotated.

@@ -1,7 +1,7 @@
 //! What is logged, and how it looks.
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 
 choices! {
     /// How log lines look.

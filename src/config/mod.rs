@@ -40,6 +40,7 @@ mod redirect_uri;
 mod registration;
 mod relying_parties;
 mod resources;
+pub mod section;
 mod server;
 mod session;
 
@@ -62,7 +63,8 @@ pub use audit::Audit;
 pub use authorization_servers::AuthorizationServer;
 pub use bridges::{DeclaredBridge, KeyFile};
 pub use challenges::{ChallengeStore, Challenges};
-pub use clients::{Client, ClientKind, Grant, QUICK_START};
+pub use client_keys::{ClientKind, Grant};
+pub use clients::{Client, QUICK_START};
 pub use conninfo::DatabaseTls;
 pub use database::Database;
 pub use dpop::Dpop;
@@ -186,7 +188,7 @@ impl Config {
     /// As [`Config::load`], and what `further` finds.
     pub fn load_with(sources: Sources<'_>, further: &dyn Fn(&Self) -> Vec<Problem>) -> Result<Self, Problems> {
         let file = sources.file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
-        let inputs = Inputs::gather(file, &sources.environment, &sources.flags);
+        let inputs = Inputs::gather(keys::SECTIONS, file, &sources.environment, &sources.flags);
         let mut reader = Reader::new(inputs, sources.read_secret);
         let mut config = Self::read(&mut reader, sources.database_tls);
         config.places = reader.places();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use url::Host;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 
 /// Outbound requests.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use chrono::Duration;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 
 choices! {
     /// How much something is wanted of an authenticator (WebAuthn `UserVerificationRequirement`, `ResidentKeyRequirement`).

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use chrono::Duration;
 
 use super::inputs::{Given, Inputs, Value};
-use super::keys::{self, Choice, Fallback, Key, Kind};
 use super::problems::{Place, Problem, Wrong, nearest, quoted};
+use super::section::{Choice, Fallback, Key, Kind};
 use super::text;
 use super::values::{json, show};
 use crate::domain::secret::Secret;
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
 
     /// Reads `true` or `false`, where the key has a default.
     pub(super) fn switch(&mut self, path: &str) -> bool {
-        self.optional_switch(path).unwrap_or_else(|| fallback(path, text::switch))
+        self.optional_switch(path).unwrap_or_else(|| self.fallback(path, text::switch))
     }
 
     /// Reads `true` or `false`.
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a word of a closed list, where the key has a default.
     pub(super) fn choice<T: Choice>(&mut self, path: &str) -> T {
-        self.optional_choice(path).unwrap_or_else(|| fallback(path, T::from_word))
+        self.optional_choice(path).unwrap_or_else(|| self.fallback(path, T::from_word))
     }
 
     /// Reads a word of a closed list.
@@ -175,13 +175,13 @@ impl<'a> Reader<'a> {
                 None => fail(path, given, Wrong::new(format!("is {}", given.value.kind()), cure())),
             }
         });
-        let number = number.unwrap_or_else(|| fallback(path, |text| text.parse().ok()));
+        let number = number.unwrap_or_else(|| self.fallback(path, |text| text.parse().ok()));
         T::try_from(number).ok().expect("the bounds of the key fit its type")
     }
 
     /// Reads a duration within the key's bounds, where the key has a default.
     pub(super) fn duration(&mut self, path: &str) -> Duration {
-        self.optional_duration(path).unwrap_or_else(|| fallback(path, |text| text::duration(text).ok()))
+        self.optional_duration(path).unwrap_or_else(|| self.fallback(path, |text| text::duration(text).ok()))
     }
 
     /// Reads a duration within the key's bounds; `None` when it is not given, or given as `off`.
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
             Kind::Size(low, high) => within(text, low, high, text::size),
             _ => unreachable!("{path} is read as what it is declared"),
         });
-        size.unwrap_or_else(|| fallback(path, |text| text::size(text).ok()))
+        size.unwrap_or_else(|| self.fallback(path, |text| text::size(text).ok()))
     }
 
     fn text_or_number<T>(
@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
 
     /// Reads every value given for a key, weakest first; the last good one holds.
     fn take<T>(&mut self, path: &str, parse: impl Fn(&Given, &'static Key) -> Reading<T>) -> Option<T> {
-        let key = key(path);
+        let key = self.key(path);
         self.asked.insert(key.path);
         let mut held = None;
         for given in self.inputs.given.get(path).map_or(&[][..], Vec::as_slice) {
@@ -347,16 +347,18 @@ impl<'a> Reader<'a> {
         }
         None
     }
-}
 
-/// The key of a path; the code only asks for declared ones.
-fn key(path: &str) -> &'static Key {
-    keys::all().find(|key| key.has_path(path)).expect("only declared keys are read")
-}
+    /// The key of a path; the code only asks for declared ones.
+    fn key(&self, path: &str) -> &'static Key {
+        self.inputs.known.keys().find(|key| key.has_path(path)).expect("only declared keys are read")
+    }
 
-fn fallback<T>(path: &str, parse: impl Fn(&'static str) -> Option<T>) -> T {
-    let Fallback::Value(text) = key(path).default else { panic!("{path} has no default, so it is read as an option") };
-    parse(text).expect("the default of a key is one of its values")
+    fn fallback<T>(&self, path: &str, parse: impl Fn(&'static str) -> Option<T>) -> T {
+        let Fallback::Value(text) = self.key(path).default else {
+            panic!("{path} has no default, so it is read as an option")
+        };
+        parse(text).expect("the default of a key is one of its values")
+    }
 }
 
 fn fail<T>(path: &str, given: &Given, wrong: Wrong) -> Reading<T> {

@@ -2,10 +2,10 @@
 
 use chrono::Duration;
 
-use super::clients::Grant;
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
+use super::client_keys::Grant;
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 
 choices! {

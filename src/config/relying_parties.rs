@@ -4,9 +4,9 @@
 //! host is the RP id or lies under it, exactly one party is the default, and the server's own pages belong to one: a
 //! server whose sign-in page could not use passkeys does not start.
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
+use super::section::{Fallback, Key, Kind, Section};
 
 use super::reader::Reader;
 use super::server::Server;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::Duration;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section};
 use super::text;
 use super::tokens::Algorithm;
 use crate::domain::resource::{Resource, ResourceDefinition, check_scope};

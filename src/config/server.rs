@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::network::Network;
 use super::problems::{Wrong, quoted};
 use super::public_url::PublicUrl;
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 use super::values::show_text;
 

@@ -2,9 +2,9 @@
 
 use chrono::Duration;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::Wrong;
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 
 /// Sessions.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! How single values are written: durations (`10m`), sizes (`32KiB`), names.
 //!
 //! Each reader takes the text and answers with the typed value or with what is [`Wrong`]. To add a form of value: a
-//! function here, a [`super::keys::Kind`] that names it in the documentation.
+//! function here, a [`super::section::Kind`] that names it in the documentation.
 
 use chrono::Duration;
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::problems::Wrong;
 use super::public_url::PublicUrl;
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 
 /// Where the server's certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]

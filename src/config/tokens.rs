@@ -2,10 +2,10 @@
 
 use chrono::Duration;
 
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::{Wrong, quoted};
 use super::public_url::PublicUrl;
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::values::show_text;
 
 choices! {

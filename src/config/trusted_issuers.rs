@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use serde_json::Value;
 use url::Url;
 
-use super::client_openid::in_domain;
+use super::client_openid::{in_domain, words};
 use super::clients::Client;
-use super::exchange::words;
-use super::keys::{Choice, Fallback, Key, Kind, Section, choices};
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
+use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::text;
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;

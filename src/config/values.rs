@@ -1,8 +1,8 @@
 //! Values as given, written another way: as JSON for claims, as TOML for descriptions.
 
 use super::inputs::{Given, Value};
-use super::keys::Kind;
 use super::problems::{Problem, Wrong};
+use super::section::Kind;
 
 /// A tree as JSON; what JSON cannot say becomes a problem, at its own place.
 pub(super) fn json(path: &str, given: &Given, problems: &mut Vec<Problem>) -> serde_json::Value {

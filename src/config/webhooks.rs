@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
-use super::keys::{Fallback, Key, Kind, Section};
 use super::outbound::Outbound;
 use super::problems::{Wrong, nearest, quoted};
 use super::reader::Reader;
+use super::section::{Fallback, Key, Kind, Section};
 use crate::domain::audit::EventKind;
 use crate::domain::client::fields;
 use crate::domain::webhook::is_event;

@@ -7,7 +7,7 @@ pub mod fields;
 pub use check::{Misfit, check_id};
 pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
 
-use super::resource::known_as;
+use super::audience::known_as;
 use super::scope::Scopes;
 use super::secret::TokenDigest;
 use crate::clock::Time;

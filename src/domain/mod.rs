@@ -4,6 +4,7 @@
 //! as a table beside its code. To add a rule: a type with one fallible constructor, a function that decides, a table test.
 
 pub mod action;
+pub mod audience;
 pub mod audit;
 pub mod authentication;
 pub mod authorization;

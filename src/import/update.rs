@@ -10,7 +10,7 @@ use serde_json::Map;
 use super::plan::Update;
 use crate::clock::Time;
 use crate::domain::user::UserStatus;
-use crate::storage::{StorageError, imports, passwords, people, users};
+use crate::storage::{StorageError, imports, passwords, people};
 
 /// Writes what the plan's batch does not: claims, status, password, and what the person was imported as.
 pub(super) fn write(conn: &mut PgConnection, update: &Update, now: Time) -> Result<(), StorageError> {
@@ -33,7 +33,7 @@ pub(super) fn write(conn: &mut PgConnection, update: &Update, now: Time) -> Resu
         people::set_claims(conn, &stored.user, &claims, now)?;
     }
     if record.enabled == Some(false) {
-        users::set_status(conn, *person, UserStatus::Disabled, now)?;
+        people::set_status(conn, *person, UserStatus::Disabled, now)?;
     }
     if let Some(hash) = &record.password {
         passwords::replace(conn, *person, hash, now)?;

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::domain::client::Client;
 use crate::outbound::Outbound;
 use crate::outbound::key_sets::{KeySets, KeySetsError};
-use crate::tokens::jwks::KeySet;
+use crate::tokens::key_set::KeySet;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]

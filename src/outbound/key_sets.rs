@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::{Answer, Outbound, OutboundError};
 use crate::clock::{Clock, Time};
-use crate::tokens::jwks::{KeySet, KeySetError};
+use crate::tokens::key_set::{KeySet, KeySetError};
 
 /// Shortest time between two fetches from one address, after a failure too.
 const PAUSE: Duration = Duration::seconds(30);

@@ -1,7 +1,5 @@
 //! The audit trail.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use serde::Serialize;
@@ -9,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked};
 use super::schema::audit_events;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
@@ -73,10 +71,6 @@ impl Batch for Event {
     const LOCKS: bool = false;
     // The refusal was given, or the token is out there, whether or not its caller still listens.
     const EVEN_IF_GONE: bool = true;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.events
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
         let events = batch::rows(all.iter().map(NewRow::from))?;

@@ -4,8 +4,6 @@
 //! A session is looked for by its id alone, and whose it is compared afterwards: given both to choose from, PostgreSQL goes
 //! through all sessions of the person, for as long as it has no statistics that tell it better.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Bool, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::Serialize;
@@ -13,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked};
 use super::schema::authorization_codes;
 use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
@@ -162,10 +160,6 @@ type CodeRow = (Uuid, String, Uuid, Value, Time, Option<Time>);
 impl Batch for FindCode {
     type Answer = FoundCode;
     const LOCKS: bool = false;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.found_codes
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<FoundCode>>, StorageError> {
         let found: Vec<(i32, CodeRow, UserRow)> = FindCodes { asked: batch::rows(all.iter())? }.load(conn)?;

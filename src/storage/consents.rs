@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use diesel::prelude::*;
 
 use super::StorageError;
-use super::credentials::Texts;
 use super::schema::{consents, refresh_tokens};
+use super::texts::Texts;
 use crate::clock::Time;
 use crate::domain::authorization::Consent;
 use crate::domain::id::{FamilyId, UserId};

@@ -1,7 +1,6 @@
 //! Passkeys, and the index that finds their owner.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
@@ -10,8 +9,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked};
 use super::schema::{credential_index, credentials};
+use super::texts::Texts;
 use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::counter::{CounterRule, SyncedCounter};
@@ -153,26 +153,6 @@ impl Row {
     }
 }
 
-/// A `text[]` without NULL elements, which is the only kind we write.
-pub struct Texts(Vec<String>);
-
-impl<DB> Queryable<diesel::sql_types::Array<diesel::sql_types::Text>, DB> for Texts
-where
-    DB: diesel::backend::Backend,
-    Vec<String>: diesel::deserialize::FromSql<diesel::sql_types::Array<diesel::sql_types::Text>, DB>,
-{
-    type Row = Vec<String>;
-    fn build(row: Vec<String>) -> diesel::deserialize::Result<Self> {
-        Ok(Self(row))
-    }
-}
-
-impl From<Texts> for Vec<String> {
-    fn from(texts: Texts) -> Self {
-        texts.0
-    }
-}
-
 impl TryFrom<Row> for StoredPasskey {
     type Error = StorageError;
     fn try_from(row: Row) -> Result<Self, StorageError> {
@@ -236,10 +216,6 @@ statement! {
 impl Batch for FindPasskey {
     type Answer = (StoredPasskey, User);
     const LOCKS: bool = false;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.passkeys
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
         let found: Vec<(i32, Row, UserRow)> = FindPasskeys { asked: batch::rows(all.iter())? }.load(conn)?;

@@ -1,5 +1,5 @@
 //! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads, but for the few
-//! lanes of [`batch`](super::batch).
+//! lanes of [`ask`](super::ask).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use diesel::{Connection as _, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StorageError;
-use super::batch::Queues;
+use super::queue::Queues;
 
 /// How the pool behaves.
 #[derive(Clone, Debug)]
@@ -237,7 +237,7 @@ impl Db {
         self.blocking(|conn| conn.transaction(work))
     }
 
-    /// Where callers wait to ask together; see [`batch`](super::batch).
+    /// Where callers wait to ask together; see [`ask`](super::ask).
     pub(super) fn queues(&self) -> &Queues {
         &self.queues
     }

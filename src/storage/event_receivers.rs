@@ -4,9 +4,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz};
 
 use super::StorageError;
-use super::credentials::Texts;
 use super::hook_results;
 use super::schema::event_receivers;
+use super::texts::Texts;
 use crate::clock::Time;
 use crate::domain::webhook::Receiver;
 

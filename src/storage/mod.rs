@@ -7,6 +7,7 @@
 //! `take_` consumes).
 
 pub mod action_tokens;
+mod ask;
 pub mod assertions;
 pub mod audit;
 pub mod authorization_codes;
@@ -38,6 +39,7 @@ pub mod outbox;
 pub mod passwords;
 pub mod people;
 pub mod pushed_requests;
+mod queue;
 pub mod redemptions;
 pub mod refresh_tokens;
 pub mod relying_parties;
@@ -52,6 +54,7 @@ pub mod sign_in;
 pub mod signing_keys;
 pub mod statement;
 pub mod sweep;
+mod texts;
 pub mod unusable_passkeys;
 pub mod used_jti;
 pub mod users;

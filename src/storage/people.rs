@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::schema::{external_ids, group_members, groups, users};
+use super::sessions;
 use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::StandardClaims;
-use crate::domain::user::User;
+use crate::domain::user::{User, UserStatus};
 
 /// A person with everything that is known of them.
 #[derive(Clone, Debug)]
@@ -314,4 +315,28 @@ pub fn set_groups(conn: &mut PgConnection, id: UserId, names: &[String]) -> Resu
         .collect();
     diesel::insert_into(group_members::table).values(rows).execute(conn)?;
     Ok(Ok(()))
+}
+
+/// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes. Disabling
+/// ends all their sessions and with them all that was issued: somebody enabled again signs in anew, and whoever took over
+/// the account before does not come back with it.
+pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<bool, StorageError> {
+    conn.transaction(|conn| {
+        let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
+            .set((users::status.eq(status.as_str()), users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
+            .execute(conn)?;
+        if changed == 1 && status == UserStatus::Disabled {
+            sessions::revoke_others(conn, id, None, now)?;
+        }
+        Ok(changed == 1)
+    })
+}
+
+/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody. Their sessions end first, so that
+/// the apps they were signed in to are told.
+pub fn delete(conn: &mut PgConnection, id: UserId, now: Time) -> Result<bool, StorageError> {
+    conn.transaction(|conn| {
+        sessions::revoke_others(conn, id, None, now)?;
+        Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
+    })
 }

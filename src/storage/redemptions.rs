@@ -4,9 +4,7 @@
 //! that outlives the browser's, and the audit trail from the row it changed. No row: another caller was first, or something
 //! ended; nothing was written. It does so for as many as are asked for at once, see [`batch`](super::batch).
 //!
-//! To add a kind: a [`redemption!`] with its table, and its queue.
-
-use std::sync::Arc;
+//! To add a kind: a [`redemption!`] with its table.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Jsonb, Nullable};
@@ -14,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked};
 use super::sessions::claims_of;
 use super::sign_in::{FamilyRow, NewFamily};
 use crate::batch_statement;
@@ -102,7 +100,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
 
 /// Defines one kind, by its table and what must hold in it beside that it is unused and unexpired.
 macro_rules! redemption {
-    ($(#[$doc:meta])* $kind:ident, $together:ident, $alone:ident, $queue:ident, $table:literal, $condition:literal) => {
+    ($(#[$doc:meta])* $kind:ident, $together:ident, $alone:ident, $table:literal, $condition:literal) => {
         batch_statement! {
             $together, $alone -> (Integer, Nullable<Jsonb>),
             ", asked AS (
@@ -165,10 +163,6 @@ macro_rules! redemption {
             type Answer = Map<String, Value>;
             const LOCKS: bool = true;
 
-            fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-                &queues.$queue
-            }
-
             fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
                 let rows = batch::rows(all.iter().map(|Self(redemption)| Row::from(redemption)))?;
                 let used: Vec<(i32, Option<Value>)> = match locked {
@@ -183,10 +177,10 @@ macro_rules! redemption {
 
 redemption! {
     /// Uses an authorization code up; of any number of callers one gets something: what hooks added to the session.
-    OfCode, RedeemCodes, RedeemCode, codes, "authorization_codes", ""
+    OfCode, RedeemCodes, RedeemCode, "authorization_codes", ""
 }
 
 redemption! {
     /// Uses a waiting device up; of any number of callers one gets something: what hooks added to the session.
-    OfDevice, RedeemDevices, RedeemDevice, devices, "device_codes", "AND decision = 'allowed'"
+    OfDevice, RedeemDevices, RedeemDevice, "device_codes", "AND decision = 'allowed'"
 }

@@ -1,7 +1,5 @@
 //! Refresh families: one row each, one live leaf.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::Serialize;
@@ -9,11 +7,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
-use super::credentials::Texts;
+use super::batch::{self, Batch, Locked};
 use super::schema::{refresh_tokens, sessions, users};
 use super::sessions::{self as session_rows, claims_of};
 use super::sign_in::NewFamily;
+use super::texts::Texts;
 use super::users::{self as people, UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::exchange::Origin;
@@ -97,10 +95,6 @@ impl Batch for Rotation {
     /// A person's row that does not read is the fault of that one alone: the others' tokens are rotated already.
     type Answer = Result<Rotated, StorageError>;
     const LOCKS: bool = true;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.rotations
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
         let rows = batch::rows(all.iter())?;

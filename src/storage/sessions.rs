@@ -1,7 +1,5 @@
 //! Sessions.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::Serialize;
@@ -9,9 +7,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
-use super::credentials::Texts;
+use super::batch::{self, Batch, Locked};
 use super::schema::{sessions, users};
+use super::texts::Texts;
 use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::id::{Id, PasskeyId, SessionId, UserId};
@@ -152,10 +150,6 @@ statement! {
 impl Batch for LiveOfToken {
     type Answer = (Session, User);
     const LOCKS: bool = false;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.live_of_token
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
         let tokens = batch::rows(all.iter().map(|LiveOfToken { token, now }| TokenRow {

@@ -4,15 +4,13 @@
 //! another counter, person active and under the same epoch — and the session, the refresh family and the audit event are
 //! inserted from the row it changed. No row: refused, and nothing was written.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Integer};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::StorageError;
-use super::batch::{self, Batch, Locked, Queue, Queues};
+use super::batch::{self, Batch, Locked};
 use crate::batch_statement;
 use crate::clock::Time;
 use crate::domain::audit::Event;
@@ -264,10 +262,6 @@ batch_statement! {
 impl Batch for NewSignIn {
     type Answer = Vec<Vec<u8>>;
     const LOCKS: bool = true;
-
-    fn queue(queues: &Queues) -> &Arc<Queue<Self>> {
-        &queues.sign_ins
-    }
 
     fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError> {
         let rows = batch::rows(all.iter().map(SignInRow::from))?;

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::StorageError;
-use super::credentials::Texts;
 use super::schema::{credentials, unusable_passkeys};
+use super::texts::Texts;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::schema::{external_ids, group_members, groups, users};
-use super::sessions;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
@@ -148,21 +147,6 @@ pub fn ids_claiming(conn: &mut PgConnection, normalised: &str) -> Result<Vec<Use
     Ok(verified_owner.map_or_else(|| rows.into_iter().map(|(id, _)| id.into()).collect(), |owner| vec![owner]))
 }
 
-/// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes. Disabling
-/// ends all their sessions and with them all that was issued: somebody enabled again signs in anew, and whoever took over
-/// the account before does not come back with it.
-pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<bool, StorageError> {
-    conn.transaction(|conn| {
-        let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
-            .set((users::status.eq(status.as_str()), users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
-            .execute(conn)?;
-        if changed == 1 && status == UserStatus::Disabled {
-            sessions::revoke_others(conn, id, None, now)?;
-        }
-        Ok(changed == 1)
-    })
-}
-
 /// Raises a person's epoch, because somebody may have been thrown out: decisions made under the old one are not written
 /// any more.
 pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
@@ -170,15 +154,6 @@ pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(),
         .set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
         .execute(conn)?;
     Ok(())
-}
-
-/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody. Their sessions end first, so that
-/// the apps they were signed in to are told.
-pub fn delete(conn: &mut PgConnection, id: UserId, now: Time) -> Result<bool, StorageError> {
-    conn.transaction(|conn| {
-        sessions::revoke_others(conn, id, None, now)?;
-        Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
-    })
 }
 
 /// The names other systems know a person by: source → id.

@@ -16,6 +16,7 @@ pub mod claims;
 pub mod dpop;
 pub mod holder;
 pub mod jwks;
+pub mod key_set;
 pub mod keys;
 pub mod mint;
 pub mod probe;

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use self::json::{JsonFault, parse_object};
 pub use self::refusal::Refusal;
-use super::jwks::KeySet;
+use super::key_set::KeySet;
 use super::keys::{Algorithm, Use};
 use super::provider;
 use super::ring::{KeyRing, VerifyingKey};

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Duration;
 use passmint::bridge::callout::Identity;
 use passmint::bridge::nkey::Role;
-use passmint::bridge::preset::NatsAccount;
+use passmint::bridge::preset::rules::NatsAccount;
 use passmint::tokens::keys::KeyMaterial;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
-use passmint::storage::{sweep, users};
+use passmint::storage::{people, sweep};
 use serde_json::{Value, json};
 
 use crate::routes::csrf_of;
@@ -452,7 +452,7 @@ fn a_disabled_person_allows_nothing() {
     browser.enter(&asked.user_code).expect_to(&asked.review());
     let (user, now) = (browser.user(), app.clock.now());
     let csrf = csrf_of(&mut browser);
-    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+    assert!(app.db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
     allowed.poll().expect_oauth(400, "invalid_grant");
     let form = [("csrf", csrf.as_str()), ("user_code", &asked.user_code), ("decision", "allow"), ("mine", "yes")];
     let refused = browser.request("POST", "/device/review").form(&form).send();

@@ -6,7 +6,7 @@ use std::time::{Duration as Real, Instant};
 
 use chrono::Duration;
 use passmint::domain::user::UserStatus;
-use passmint::storage::users;
+use passmint::storage::people;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -382,7 +382,7 @@ fn an_account_that_is_disabled_while_the_hook_thinks_is_not_signed_in() {
     let disabled = Arc::clone(&done);
     hooked.hook.sends(move |_| {
         *disabled.lock().unwrap() =
-            db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap();
+            db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap();
         http(200, "application/json", br#"{"decision":"allow"}"#)
     });
     hooked.app.client("web").sign_in(&mut passkey, "openid").expect_problem(403, "sign_in_refused");

@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
-use passmint::storage::users;
+use passmint::storage::people;
 use serde_json::{Value, json};
 
 use crate::support::jose::Key;
@@ -137,7 +137,7 @@ fn a_disabled_persons_tokens_are_inactive_at_once() {
     let apis = app.api_sign_in(&mut passkey, "openid");
     let user: UserId = claims(&webs.access)["sub"].as_str().unwrap().parse().unwrap();
     let now = app.clock.now();
-    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+    assert!(app.db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
     for token in [&webs.access, &apis.access, &apis.refresh] {
         assert_eq!(ask(&app, "api", token).body, INACTIVE);
     }

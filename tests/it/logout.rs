@@ -11,7 +11,7 @@ use passmint::domain::id::{PasskeyId, SessionId, UserId};
 use passmint::domain::session::LONGEST_SESSION;
 use passmint::domain::user::UserStatus;
 use passmint::logout::session_state::session_state;
-use passmint::storage::{people, sessions, sweep, users};
+use passmint::storage::{people, sessions, sweep};
 use passmint::tokens::keys::rotation::Trigger;
 use passmint::tokens::keys::{Algorithm, Use};
 use passmint::tokens::rotate;
@@ -598,11 +598,11 @@ fn every_way_to_end_a_session_tells_its_apps() {
         }),
         ("the person is disabled", |app, browser, _, _| {
             let (user, now) = (user(browser), app.clock.now());
-            assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+            assert!(app.db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
         }),
         ("the person is deleted", |app, browser, _, _| {
             let (user, now) = (user(browser), app.clock.now());
-            assert!(app.db.blocking(|conn| users::delete(conn, user, now)).unwrap());
+            assert!(app.db.blocking(|conn| people::delete(conn, user, now)).unwrap());
         }),
         ("its passkey is removed", |app, browser, _, _| {
             let (user, now) = (user(browser), app.clock.now());

@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
-use passmint::storage::users;
+use passmint::storage::people;
 use passmint::tokens::keys::rotation::Trigger;
 use passmint::tokens::keys::{Algorithm, Use};
 use passmint::tokens::rotate;
@@ -317,7 +317,7 @@ fn a_disabled_person_refreshes_nothing() {
     let second = tokens(app.client("web").refresh(&first.refresh));
     let user: UserId = claims(&first.access)["sub"].as_str().unwrap().parse().unwrap();
     let now = app.clock.now();
-    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+    assert!(app.db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
     for (name, token) in [("the leaf", &second.refresh), ("a retry", &first.refresh)] {
         let reply = app.client("web").refresh(token);
         assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_grant")), "{name}");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use chrono::Duration;
-use passmint::tokens::jwks::KeySet;
+use passmint::tokens::key_set::KeySet;
 use passmint::tokens::keys::Algorithm;
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, verify};
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::Duration;
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
-use passmint::storage::users;
+use passmint::storage::people;
 use passmint::tokens::claims::at_hash;
 use passmint::tokens::keys::Algorithm;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn parts(cookie: &str) -> HashSet<String> {
 
 fn disable(app: &TestApp, user: &Value) {
     let (user, now): (UserId, _) = (user.as_str().unwrap().parse().unwrap(), app.clock.now());
-    assert!(app.db.blocking(|conn| users::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
+    assert!(app.db.blocking(|conn| people::set_status(conn, user, UserStatus::Disabled, now)).unwrap());
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_person_enabled_again_signs_in_anew() {
     let (mut stranger, _) = app.person();
     for status in [UserStatus::Disabled, UserStatus::Active] {
         let now = app.clock.now();
-        assert!(app.db.blocking(|conn| users::set_status(conn, user, status, now)).unwrap());
+        assert!(app.db.blocking(|conn| people::set_status(conn, user, status, now)).unwrap());
     }
     assert!(!is_signed_in(&mut browser), "what ended stays ended");
     assert!(!app.opens(&tokens.access));
@@ -328,7 +328,7 @@ fn a_deleted_person_is_gone_with_all_tokens() {
     let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid");
     let (mut stranger, _, theirs) = app.person_with_tokens("openid");
     let user: UserId = claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap();
-    assert!(app.db.blocking(|conn| users::delete(conn, user, app.clock.now())).unwrap());
+    assert!(app.db.blocking(|conn| people::delete(conn, user, app.clock.now())).unwrap());
     assert!(!is_signed_in(&mut browser) && !app.opens(&tokens.access));
     assert_eq!(app.introspection(&tokens.access), INACTIVE);
     app.client("web").refresh(&tokens.refresh).expect_oauth(400, "invalid_grant");

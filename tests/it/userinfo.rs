@@ -6,7 +6,7 @@ use passmint::domain::claims::standard;
 use passmint::domain::id::UserId;
 use passmint::domain::standard_claims::fits;
 use passmint::domain::user::UserStatus;
-use passmint::storage::users;
+use passmint::storage::people;
 use serde_json::{Map, Value, json};
 
 use crate::authenticator::Authenticator;
@@ -251,10 +251,10 @@ fn what_has_ended_tells_nothing_any_more() {
         ("its refresh token given back", |app, _, tokens| drop(app.client("full").revoke(&tokens.refresh).expect(200))),
         ("account disabled", |app, id, _| {
             let now = app.clock.now();
-            assert!(app.db.blocking(|conn| users::set_status(conn, id, UserStatus::Disabled, now)).unwrap());
+            assert!(app.db.blocking(|conn| people::set_status(conn, id, UserStatus::Disabled, now)).unwrap());
         }),
         ("account deleted", |app, id, _| {
-            assert!(app.db.blocking(|conn| users::delete(conn, id, app.clock.now())).unwrap());
+            assert!(app.db.blocking(|conn| people::delete(conn, id, app.clock.now())).unwrap());
         }),
         ("session ended", |app, id, _| {
             app.sql(&format!("UPDATE sessions SET revoked_at = now() WHERE user_id = '{id}'"));

@@ -7,7 +7,7 @@ use crate::admin::Room;
 use crate::admin::guard::{Admin, ChangeUsers};
 use crate::admin::versions::IfMatch;
 use crate::domain::audit::EventKind;
-use crate::storage::users;
+use crate::storage::people;
 use crate::web::error::Problem;
 
 /// Deletes a person with their passkeys, sessions and tokens. There is no way back.
@@ -25,7 +25,7 @@ pub async fn delete(
     room.change(move |conn| {
         let person = lock(conn, id, &actor)?;
         version.check(&PersonView::from(&person))?;
-        users::delete(conn, id, now)?;
+        people::delete(conn, id, now)?;
         Ok(actor.witness_of(conn, (EventKind::UserDeleted, "deleted"), id, now)?)
     })
     .await?;

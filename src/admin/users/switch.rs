@@ -8,7 +8,7 @@ use crate::admin::{Room, missing};
 use crate::domain::audit::EventKind;
 use crate::domain::id::UserId;
 use crate::domain::user::UserStatus;
-use crate::storage::{people, users};
+use crate::storage::people;
 use crate::web::error::Problem;
 
 /// Refuses a person everything at once, and ends their sessions. One who is disabled already stays so.
@@ -30,7 +30,7 @@ async fn switch(room: Room, actor: Actor, id: UserId, status: UserStatus) -> Res
     let view = room
         .change(move |conn| {
             lock(conn, id, &actor)?;
-            if users::set_status(conn, id, status, now)? {
+            if people::set_status(conn, id, status, now)? {
                 let (kind, change) = match status {
                     UserStatus::Active => (EventKind::UserEnabled, "enabled"),
                     UserStatus::Disabled => (EventKind::UserDisabled, "disabled"),

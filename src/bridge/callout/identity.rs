@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::bridge::nkey::{self, Role};
-use crate::bridge::preset::NatsAccount;
+use crate::bridge::preset::rules::NatsAccount;
 
 /// The user that we connect as.
 pub struct Identity {

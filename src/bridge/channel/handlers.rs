@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Asked, Channel, Signed, Socket};
+use super::names::{Channel, Socket};
+use super::{Asked, Signed};
 use crate::account::guards::Identity;
 use crate::bridge::handlers::{Asking, BridgeDesk};
 use crate::web::Caller;

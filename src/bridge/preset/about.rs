@@ -24,7 +24,7 @@ pub struct About {
 /// How it is known that the target takes a preset's tokens, with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// `make test-live` gives a minted token to the real program, or to its maker's own verifier.
+    /// `make test-live`, or by hand `make test-verifiers`, gives a minted token to the real program, or to its maker's own verifier.
     Live(&'static str),
     /// Written after the target's source or its own documentation; not run against it.
     Source(&'static str),

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 
 use super::about::About;
 use super::claim::{Claim, check_claims, vet_claims};
+use super::rules::{Parts, Plan, Preset, Problems, Violation, settle_max_bytes};
 use super::shape::Shape;
 use super::target::Lifetime;
-use super::{Parts, Plan, Preset, Problems, Violation, Way, settle_lifetime, settle_max_bytes};
+use super::way::Way;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
@@ -68,10 +69,6 @@ impl Preset for CallTarget {
         Way::Call
     }
 
-    fn call(&self) -> Option<&CallTarget> {
-        Some(self)
-    }
-
     fn defaults(&self) -> Value {
         serde_json::from_str(self.defaults).unwrap_or_default()
     }
@@ -108,7 +105,7 @@ impl Preset for CallTarget {
             algorithm: Algorithm::Hs256,
             typ: Typ::None,
             kid: KidPolicy::Omit,
-            lifetime: self.lifetime.map_or(0, |lifetime| settle_lifetime(spec, lifetime, problems)),
+            lifetime: self.lifetime.map_or(0, |lifetime| lifetime.settle(spec, problems)),
             max_bytes: settle_max_bytes(spec, problems),
             subject_max: self.subject_max,
             tenant_id: None,

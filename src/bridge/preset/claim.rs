@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::rules::{Plan, Problems, Violation};
 use super::shape::Shape;
-use super::{Plan, Problems, Violation};
 use crate::bridge::spec::Problem;
 use crate::bridge::template::Template;
 

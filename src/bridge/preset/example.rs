@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::PresetKind;
+use super::kind::PresetKind;
 use crate::bridge::spec::{Algorithm, BridgeDefinition};
 use crate::bridge::{Bridge, Material, Rendered, SpecProblem, sample};
 use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyMaterial};
@@ -47,6 +47,7 @@ fn material(kind: PresetKind, definition: &BridgeDefinition) -> Result<Material,
     let key = match (kind, definition.algorithm) {
         (PresetKind::NatsUser | PresetKind::NatsCallout, _) => KeyMaterial::from_ed25519_seed(&[7; 32]),
         (PresetKind::SupabaseKey, _) | (_, Some(Algorithm::Es256)) => KeyMaterial::generate(KeyAlgorithm::ES256),
+        (PresetKind::Ejabberd, _) => KeyMaterial::generate(KeyAlgorithm::RS256),
         _ => KeyMaterial::from_secret(vec![b'7'; 32]),
     };
     key.map(Material::Key).map_err(|error| error.to_string())

@@ -9,8 +9,8 @@
 use serde_json::{Map, Value};
 
 use super::about::{About, Verified};
+use super::rules::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_max_bytes};
 use super::target::Lifetime;
-use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
 use crate::bridge::service_account::is_service_account_email;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
@@ -117,7 +117,7 @@ impl Preset for Firebase {
             algorithm: Algorithm::Rs256,
             typ: Typ::Jwt,
             kid,
-            lifetime: settle_lifetime(spec, Lifetime::HOUR, problems),
+            lifetime: Lifetime::HOUR.settle(spec, problems),
             max_bytes: settle_max_bytes(spec, problems),
             subject_max: MAX_UID,
             tenant_id: spec.tenant_id.clone(),

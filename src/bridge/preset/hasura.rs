@@ -7,11 +7,12 @@
 
 use serde_json::Value;
 
-use super::Plan;
 use super::about::{About, Snippet, Verified};
 use super::claim::{Claim, claim};
+use super::jwt::PLAIN;
+use super::rules::Plan;
 use super::shape;
-use super::target::{Audience, Lifetime, PLAIN, Target};
+use super::target::{Audience, Lifetime, Target};
 use crate::bridge::spec::{Algorithm, Typ};
 
 const NAMESPACE: &str = "https://hasura.io/jwt/claims";

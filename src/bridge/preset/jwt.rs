@@ -1,10 +1,11 @@
 //! A plain JSON Web Token (RFC 7519), for any target that verifies one with a JWKS, a PEM key or a shared secret.
 
 use super::about::{About, Snippet, Verified};
-use super::target::{PLAIN, Target};
+use super::target::{Audience, Issuer, Kid, Lifetime, Subject, Target};
+use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 /// In words.
-pub const ABOUT: About = About {
+const ABOUT: About = About {
     title: "Any JWT verifier",
     page: "jwt",
     summary: "A plain signed JWT for one audience.",
@@ -18,6 +19,24 @@ audience = "https://backend.example.com"
 "#,
     other_side: &[Snippet { place: "The key set", language: "text", text: "{jwks_url}" }],
     notes: &[],
+};
+
+/// Any verifier of JWTs; other targets say where they differ from it.
+pub const PLAIN: Target = Target {
+    about: ABOUT,
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa, Algorithm::Hs256],
+    types: &[Typ::Jwt, Typ::AtJwt, Typ::None],
+    issuer: Issuer::Server,
+    audience: Audience::Said("the one `aud` the target expects"),
+    forms: &[AudienceForm::String, AudienceForm::Array],
+    kid: Kid::Any,
+    by_discovery: false,
+    lifetime: Lifetime::DAY,
+    subject: Subject::USER,
+    defaults: "{}",
+    claims: &[],
+    reserved: &[],
+    also: |_, _| None,
 };
 
 /// The preset `jwt`.

@@ -1,11 +1,12 @@
 //! Mail and chat servers that take a JWT in place of a password: Dovecot and ejabberd.
 //!
-//! Source: Dovecot's and ejabberd's documentation, and notes of what versions 2.3.19 and 23.01 did with hand-made tokens. No
-//! test gives either a token of ours.
+//! Source: Dovecot's and ejabberd's documentation and source, and what both do with our tokens in `make test-live`
+//! (`tests/live/targets/dovecot.mjs`, `tests/live/targets/ejabberd.mjs`).
 
 use super::about::{About, Snippet, Verified};
+use super::jwt::PLAIN;
 use super::shape::Shape;
-use super::target::{Audience, Kid, Lifetime, PLAIN, Subject, Target};
+use super::target::{Audience, Kid, Lifetime, Subject, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 /// Dovecot.
@@ -14,7 +15,7 @@ pub static DOVECOT: Target = Target {
         title: "Dovecot",
         page: "dovecot",
         summary: "The bearer of IMAP and POP3 (OAUTHBEARER, XOAUTH2), checked without asking us.",
-        verified: Verified::Source("Dovecot's documentation of local validation, 2.3.19; no test runs it"),
+        verified: Verified::Live("Dovecot 2.3.19.1 of Debian 12 (IMAP)"),
         key_lag: 60,
         example: r#"[bridges.dovecot]
 preset = "dovecot"
@@ -22,6 +23,16 @@ audience = "mail"
 subject = "{{ link('mail') }}"
 "#,
         other_side: &[
+            Snippet {
+                place: "conf.d/10-auth.conf",
+                language: "text",
+                text: "auth_mechanisms = $auth_mechanisms oauthbearer xoauth2
+passdb {
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = /etc/dovecot/dovecot-oauth2.conf.ext
+}",
+            },
             Snippet {
                 place: "dovecot-oauth2.conf.ext",
                 language: "ini",
@@ -32,16 +43,25 @@ client_id = {audience}
 username_attribute = sub",
             },
             Snippet {
-                place: "The key, as a file of the name default/<algorithm>/<kid>",
+                place: "The keys, each in a file of the name default/ALGORITHM/KID: now, and every half hour for those to come",
                 language: "sh",
-                text: "mkdir -p /etc/dovecot/keys/default/{algorithm}
-kid=$(curl -s {jwks_url} | jq -r '.keys[0].kid')
-curl -s {server}/v1/bridges/{name}/keys/$kid.pem -o /etc/dovecot/keys/default/{algorithm}/$kid",
+                text: r#"keys=/etc/dovecot/keys/default
+curl -sf {jwks_url} | jq -r '.keys[] | "\(.alg)/\(.kid)"' | while read -r key; do
+  mkdir -p "$keys/${key%/*}"
+  curl -sf "{server}/v1/bridges/{name}/keys/${key#*/}.pem" -o "$keys/$key"
+done"#,
             },
         ],
         notes: &[
-            "Dovecot 2.3 refuses `typ: at+jwt`, and a token without `kid`. A token with `azp` needs its key in a folder of that name.",
-            "At each rotation the new key's file has to be there first.",
+            "A client gives the `sub` as user name, with OAUTHBEARER too: with another name, or with none, it is refused. Whose mailbox that \
+             is, Dovecot's userdb says.",
+            "Without the line `mechanisms` Dovecot takes the token as a password as well.",
+            "Dovecot 2.3 refuses `typ: at+jwt`, a token without `kid`, and one whose `iat` is in its future, be it by a second: keep the \
+             clocks together. A token with `azp` needs its key in a folder of that name.",
+            "Dovecot holds `aud` against `client_id` since 2.3.21; Debian's 2.3.19.1-2.1+deb12u7 does, too. An older one takes any token that \
+             a key in the folder signed for this issuer: let the key be this bridge's alone.",
+            "A new key is published an hour before it signs, and its file has to be there by then. A key that Dovecot has read it keeps \
+             until `doveadm reload`: after `passmint keys revoke`, delete the file first.",
         ],
     },
     algorithms: &[Algorithm::Rs256, Algorithm::Es256],
@@ -72,12 +92,13 @@ pub static EJABBERD: Target = Target {
         title: "ejabberd",
         page: "ejabberd",
         summary: "The password of an XMPP connection.",
-        verified: Verified::Source("ejabberd's documentation of JWT authentication, 23.01; no test runs it"),
+        verified: Verified::Live("ejabberd 23.01"),
         key_lag: 60,
         example: r#"[bridges.ejabberd]
 preset = "ejabberd"
 audience = "chat.example.com"
 subject = "{{ tmpl('{}@chat.example.com', user.id) }}"
+key_file = "/run/secrets/ejabberd.pem"     # of your own (`openssl genrsa 2048`): nothing rotates it
 "#,
         other_side: &[
             Snippet {
@@ -89,13 +110,18 @@ jwt_jid_field: sub
 jwt_auth_only_rule: all",
             },
             Snippet {
-                place: "The key",
+                place: "The key, again whenever you change it",
                 language: "sh",
-                text: "curl -s {jwks_url} | jq '.keys[0]' > /etc/ejabberd/passmint.jwk    # again at each rotation",
+                text: "key=/etc/ejabberd/passmint.jwk
+curl -sf {jwks_url} | jq -e '.keys[0]' > $key.new && mv $key.new $key && ejabberdctl reload_config",
             },
         ],
         notes: &[
-            "ejabberd wants the full JID and refuses a token without `exp`. It reads one key from a file: fetch it again when it is rotated.",
+            "ejabberd wants the full JID and refuses a token without `exp`. It looks at nothing else: not at `iss`, `aud`, `nbf` or `kid`. So \
+             the key has to be this bridge's alone, and no second bridge may sign with it.",
+            "It knows one key, and keeps it until it loads its configuration again. Without `key_file` the bridge has keys that are rotated: \
+             around a rotation its set holds two, in no order, and ejabberd refuses what the other one signed.",
+            "With HS256 (`secret_file`) the file is `{\"kty\": \"oct\", \"k\": \"…\"}`, with the secret in base64url.",
         ],
     },
     algorithms: &[Algorithm::Rs256, Algorithm::Hs256],

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::about::{About, Snippet, Verified};
 use super::claim::claim;
+use super::jwt::PLAIN;
 use super::shape;
-use super::target::{Audience, Lifetime, PLAIN, Target};
+use super::target::{Audience, Lifetime, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 const PATTERN: &str =
@@ -30,7 +31,7 @@ pub static V0: Target = Target {
         title: "Mercure 0.x",
         page: "mercure",
         summary: "The bearer (or cookie `mercureAuthorization`) of a subscriber.",
-        verified: Verified::Source("the Mercure specification, drafts 0.x"),
+        verified: Verified::Source("the Mercure specification, drafts 0.x, and the source of the hub 0.24.2"),
         key_lag: 60,
         example: r#"[bridges.mercure]
 preset = "mercure-0"
@@ -42,11 +43,13 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
             place: "Caddyfile",
             language: "text",
             text: "mercure {
+  publisher_jwt {env.MERCURE_PUBLISHER_JWT_KEY}
   subscriber_jwks_url {jwks_url}
 }",
         }],
         notes: &[
             "`*` reaches every topic, and a selector with `{` is a URI template that reaches every topic that fits it: both need `dangerous = true`. The hub checks neither `aud` nor `iss`: give the bridge a key of its own.",
+            "The hub does not start without a key for publishers: here a secret of its environment, which whoever publishes signs with.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256],
@@ -73,7 +76,7 @@ pub static V1: Target = Target {
         page: "mercure",
         summary: "The same for hubs that read `authorization_details`.",
         verified: Verified::Unverified(
-            "read in the hub's documentation of 1.0, parts of which changed on the way to its release; not run",
+            "after the hub's documentation of 1.0 and its source at 1.0.0-alpha.3; not run, and there was no release of it yet",
         ),
         key_lag: 60,
         example: r#"[bridges.mercure-1]
@@ -96,10 +99,15 @@ topics = [{ match = "{{ tmpl('https://example.com/users/{}', user.id) }}" }]
       jwks_uri {jwks_url}
     }
   }
+  issuer https://app.example.com {
+    publisher {
+      jwt {env.MERCURE_PUBLISHER_JWT_KEY}
+    }
+  }
 }",
         }],
         notes: &[
-            "`aud` is the hub's address, `typ` is `at+jwt`.",
+            "`aud` is the hub's address, `typ` is `at+jwt`. The hub does not start without a key for publishers: here that of the app, an `issuer` of its own.",
             "`*` reaches every topic, and a `match_type` other than `exact` every topic that fits it: both need `dangerous = true`.",
         ],
     },

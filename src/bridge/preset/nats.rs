@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::about::{About, Snippet, Verified};
 use super::claim::{Claim, at, check_claims, claim, vet_claims};
+use super::rules::{NatsAccount, Parts, Plan, Preset, Problems, Violation, settle_max_bytes};
+use super::shape;
 use super::target::Lifetime;
-use super::{NatsAccount, Parts, Plan, Preset, Problems, Violation, settle_lifetime, settle_max_bytes, shape};
 use crate::bridge::key::Material;
 use crate::bridge::nkey::{self, Role};
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
@@ -172,7 +173,7 @@ pub(super) fn settle(spec: &BridgeDefinition, lifetime: Lifetime, problems: &mut
         algorithm: Algorithm::Ed25519Nkey,
         typ: Typ::Jwt,
         kid: KidPolicy::Omit,
-        lifetime: settle_lifetime(spec, lifetime, problems),
+        lifetime: lifetime.settle(spec, problems),
         max_bytes: settle_max_bytes(spec, problems),
         subject_max: 128,
         tenant_id: None,

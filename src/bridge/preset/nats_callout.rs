@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::about::{About, Snippet, Verified};
 use super::nats::{PERMISSIONS, check_user, complete, settle, user_key, vet};
+use super::rules::{Parts, Plan, Preset, Problems, Violation, is_plain};
 use super::target::Lifetime;
-use super::{Parts, Plan, Preset, Problems, Violation, Way, is_plain};
+use super::way::Way;
 use crate::bridge::spec::{BridgeDefinition, Problem};
 use crate::bridge::template::Template;
 

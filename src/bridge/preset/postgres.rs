@@ -6,8 +6,9 @@
 
 use super::about::{About, Snippet, Verified};
 use super::claim::claim;
+use super::jwt::PLAIN;
 use super::shape;
-use super::target::{Audience, Lifetime, PLAIN, Target};
+use super::target::{Audience, Lifetime, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 const POWERFUL: &[&str] =

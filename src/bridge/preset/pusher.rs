@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::about::{About, Snippet, Verified};
 use super::claim::{Claim, check_claims, claim, vet_claims};
-use super::{Parts, Plan, Preset, Problems, Violation, Way, settle_max_bytes, shape};
-use crate::bridge::channel::{Pattern, is_key};
+use super::rules::{Parts, Plan, Preset, Problems, Violation, settle_max_bytes};
+use super::shape;
+use super::way::Way;
+use crate::bridge::channel::names::{Pattern, is_key};
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 

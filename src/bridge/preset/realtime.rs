@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::about::{About, Snippet, Verified};
 use super::claim::claim;
+use super::jwt::PLAIN;
 use super::shape::{self, Shape};
-use super::target::{Audience, Issuer, Kid, Lifetime, PLAIN, Subject, Target};
+use super::target::{Audience, Issuer, Kid, Lifetime, Subject, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 /// LiveKit.
@@ -195,7 +196,7 @@ pub static CENTRIFUGO: Target = Target {
         title: "Centrifugo",
         page: "centrifugo",
         summary: "The connection token of Centrifugo's client libraries.",
-        verified: Verified::Source("Centrifugo 6's documentation of client authentication"),
+        verified: Verified::Source("Centrifugo 6's documentation of client authentication, and its source at 6.9.1"),
         key_lag: 60,
         example: r#"[bridges.centrifugo]
 preset = "centrifugo"

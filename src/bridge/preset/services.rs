@@ -4,8 +4,9 @@
 
 use super::about::{About, Snippet, Verified};
 use super::claim::claim;
+use super::jwt::PLAIN;
 use super::shape;
-use super::target::{Audience, Kid, Lifetime, PLAIN, Target};
+use super::target::{Audience, Kid, Lifetime, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 /// Convex.
@@ -58,9 +59,13 @@ policy = "{{ user.groups | map('staff', 'readwrite', 'guests', 'readonly') }}"
             language: "sh",
             text: "MINIO_IDENTITY_OPENID_CONFIG_URL={issuer}/.well-known/openid-configuration
 MINIO_IDENTITY_OPENID_CLIENT_ID={audience}
+MINIO_IDENTITY_OPENID_CLIENT_SECRET=\"$(openssl rand -hex 32)\"
 MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
         }],
         notes: &[
+            "Set a random `MINIO_IDENTITY_OPENID_CLIENT_SECRET`, also where no shell runs `openssl`: MinIO takes HS256 tokens that are \
+             signed with it, and without one those of anybody, signed with nothing.",
+            "MinIO does not look at `iss`: whatever the provider's keys sign for this audience it takes.",
             "`policy` names policies straight from the token: it comes from nothing that people choose, and `consoleAdmin` and `diagnostics` need \
              `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim.",
         ],
@@ -202,17 +207,38 @@ audience = "kafka"
 [bridges.kafka.claims]
 scope = ["kafka"]
 "#,
-        other_side: &[Snippet {
-            place: "server.properties",
-            language: "ini",
-            text: "listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+        other_side: &[
+            Snippet {
+                place: "server.properties",
+                language: "ini",
+                text: "listener.name.sasl_ssl.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
 listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={jwks_url}
 listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
 listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.expected.audience={audience}",
-        }],
+            },
+            Snippet {
+                place: "The broker's environment",
+                language: "sh",
+                text: "KAFKA_OPTS=-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={jwks_url}",
+            },
+            Snippet {
+                place: "A client's properties, with the token in a file",
+                language: "ini",
+                text: "security.protocol=SASL_SSL
+sasl.mechanism=OAUTHBEARER
+sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+sasl.login.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler
+sasl.oauthbearer.token.endpoint.url=file:///run/kafka/token",
+            },
+        ],
         notes: &[
             "The broker wants `scope`, `exp`, `sub`, `iss` and `iat`; from 4.4 on it does not start without an expected issuer and audience.",
-            "The address of the key set has to be in the JVM's list of allowed URLs (`org.apache.kafka.sasl.oauthbearer.allowed.urls`).",
+            "The address of the key set has to be in the JVM's list of allowed URLs (`org.apache.kafka.sasl.oauthbearer.allowed.urls`), or the \
+             broker does not start; several are separated by commas. A client that reads its token from a file needs the file's URL in the \
+             list of its own JVM.",
+            "A person is `User:` and their id, and ACLs name them so. What is in `scope` gives no rights in Kafka itself.",
         ],
     },
     algorithms: &[Algorithm::Rs256, Algorithm::Es256],

@@ -7,8 +7,9 @@
 
 use super::about::{About, Snippet, Verified};
 use super::claim::{Claim, claim};
+use super::jwt::PLAIN;
 use super::shape;
-use super::target::{Audience, Kid, Lifetime, PLAIN, Subject, Target};
+use super::target::{Audience, Kid, Lifetime, Subject, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
 /// `aal2` when the passkey verified its user: policies can ask for it.

@@ -4,15 +4,15 @@
 //! a token in which they are absent; there is one audience; what the token says about the sign-in is what happened; and the
 //! finished token keeps every rule of the data, at every minting.
 //!
-//! To add a target: a file of data beside this one. [`PLAIN`] is the target that asks for nothing in particular.
+//! To add a target: a file of data beside this one. [`PLAIN`](super::jwt::PLAIN) is the target that asks for nothing in particular.
 
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::about::About;
 use super::claim::{Claim, at, check_claims, vet_claims};
+use super::rules::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_max_bytes};
 use super::shape::{self, Shape};
-use super::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_lifetime, settle_max_bytes};
 use crate::bridge::facts::Fact;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
@@ -113,6 +113,15 @@ impl Lifetime {
     pub const DAY: Self = Self { least: 10, usual: 600, most: 86_400, words: "between 10 seconds and 24 hours" };
     /// Up to a day, and by default as long as a connection should live.
     pub const CONNECTION: Self = Self { usual: 1800, ..Self::DAY };
+
+    /// What holds for a bridge, in seconds.
+    pub(super) fn settle(self, spec: &BridgeDefinition, problems: &mut Problems) -> i64 {
+        let lifetime = spec.lifetime.map_or(self.usual, |lifetime| lifetime.num_seconds());
+        if !(self.least..=self.most).contains(&lifetime) {
+            problems.add("lifetime", Problem::Form(self.words));
+        }
+        lifetime
+    }
 }
 
 /// Who a token is about.
@@ -132,24 +141,6 @@ impl Subject {
     /// Our user id in `sub`, at most 255 ASCII characters (OpenID Connect Core §2).
     pub const USER: Self = Self { claim: "sub", usual: Some("{{ user.id }}"), max: 255, shape: shape::TEXT };
 }
-
-/// Any verifier of JWTs.
-pub const PLAIN: Target = Target {
-    about: super::jwt::ABOUT,
-    algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa, Algorithm::Hs256],
-    types: &[Typ::Jwt, Typ::AtJwt, Typ::None],
-    issuer: Issuer::Server,
-    audience: Audience::Said("the one `aud` the target expects"),
-    forms: &[AudienceForm::String, AudienceForm::Array],
-    kid: Kid::Any,
-    by_discovery: false,
-    lifetime: Lifetime::DAY,
-    subject: Subject::USER,
-    defaults: "{}",
-    claims: &[],
-    reserved: &[],
-    also: |_, _| None,
-};
 
 impl Preset for Target {
     fn about(&self) -> &About {
@@ -189,7 +180,7 @@ impl Preset for Target {
             algorithm,
             typ: one_of("typ", spec.typ, self.types, Typ::as_str, problems),
             kid: self.settle_kid(spec, algorithm, problems),
-            lifetime: settle_lifetime(spec, self.lifetime, problems),
+            lifetime: self.lifetime.settle(spec, problems),
             max_bytes: settle_max_bytes(spec, problems),
             subject_max: self.subject.max,
             tenant_id: None,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::seconds;
 use super::words::{Algorithm, AudienceForm, KeySource, KidPolicy, Typ};
 use crate::bridge::key::Material;
-use crate::bridge::preset::PresetKind;
+use crate::bridge::preset::kind::PresetKind;
 use crate::bridge::rule::Allow;
 use crate::bridge::service_account::ServiceAccount;
 

@@ -2,7 +2,7 @@
 
 use crate::bridge::filter::FilterFailure;
 use crate::bridge::input::InputProblem;
-use crate::bridge::preset::Violation;
+use crate::bridge::preset::rules::Violation;
 use crate::bridge::template::TemplateProblem;
 use crate::bridge::{EvaluationError, ExpressionProblem};
 

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::clock::{Clock, Time};
 use crate::outbound::key_sets::{KeySets, KeySetsError, is_json};
 use crate::outbound::{Outbound, OutboundError};
-use crate::tokens::jwks::KeySet;
+use crate::tokens::key_set::KeySet;
 use crate::tokens::verifier::json::parse_object;
 
 /// Shortest time between two fetches of a discovery document, after a failure too.

@@ -6,13 +6,13 @@
 //!
 //! To add a source of keys: a variant of [`KeyOrigin`].
 
-mod asked;
+mod arrive;
 mod keys;
 mod sign_in;
 
-pub use self::asked::Asking;
+pub use self::arrive::{Asking, arrive};
 pub use self::keys::{KeyOrigin, TrustedKeysError};
-pub use self::sign_in::{Arrival, Arrived, NotArrived, arrive};
+pub use self::sign_in::{Arrival, Arrived, NotArrived};
 
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ use crate::domain::trust::{BearerGrant, Trust, TrustRefusal};
 use crate::outbound::Outbound;
 use crate::tokens::claims::Confirmation;
 use crate::tokens::dpop::Jkt;
-use crate::tokens::jwks::KeySet;
+use crate::tokens::key_set::KeySet;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::verifier::places::{self, Foreign};
 use crate::tokens::verifier::{self, Refusal, Verified};

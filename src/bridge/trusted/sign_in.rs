@@ -8,7 +8,6 @@ use diesel::PgConnection;
 use serde_json::{Map, Value};
 
 use super::Believed;
-use super::asked::{Asked, Asking};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{SessionId, UserId};
@@ -16,15 +15,13 @@ use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::Email;
 use crate::domain::trust::{Mapping, Trust};
 use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
-use crate::hooks::before::Refusal;
+use crate::hooks::before::{Passed, Refusal};
 use crate::storage::first_sessions::{ForeignSession, open_foreign};
 use crate::storage::used_jti::{self, Kind, Spent};
-use crate::storage::{Db, StorageError, audit, people, users};
+use crate::storage::{StorageError, audit, people, users};
 
 /// Longest `sub` of a foreign issuer.
 const MAX_SUBJECT: usize = 255;
-/// How often a transaction is tried when another one made the same person first.
-const TRIES: usize = 3;
 
 /// Somebody arrives with a token.
 #[derive(Clone, Debug)]
@@ -91,6 +88,15 @@ pub enum NotArrived {
     Hook(#[from] Refusal),
 }
 
+/// What the hooks said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Whom they let in; none: nobody arrives, so they were not asked.
+    pub(super) user: Option<UserId>,
+    /// What they add.
+    pub(super) passed: Passed,
+}
+
 /// Whom a token means.
 enum Meant {
     /// Somebody whom the issuer's source knows by this `sub`.
@@ -99,40 +105,6 @@ enum Meant {
     Unlinked(User),
     /// Nobody yet: an account is to be made.
     New,
-}
-
-/// Lets somebody in, or says why not; what refuses uses the token up all the same. Where something is issued, hooks are asked.
-///
-/// # Errors
-/// [`StorageError`] for faults only.
-pub async fn arrive(
-    db: &Db,
-    asking: Option<Asking<'_>>,
-    arrival: Arrival,
-) -> Result<Result<Arrived, NotArrived>, StorageError> {
-    let attempt = async || {
-        let asked = match &asking {
-            Some(asking) => asking.ask(db, &arrival).await?,
-            None => Ok(None),
-        };
-        let arrival = arrival.clone();
-        match asked {
-            Ok(asked) => db.tx(move |conn| arrival.settle(conn, asked)).await,
-            Err(refusal) => Ok(Err(refusal)),
-        }
-    };
-    let mut tries = TRIES;
-    loop {
-        tries -= 1;
-        match attempt().await {
-            // Another one linked or made the same person in between: look again.
-            Err(StorageError::Conflict { .. }) if tries > 0 => {}
-            Err(StorageError::Conflict { .. }) => {
-                return Ok(Err(NotArrived::NotMade("an address or an external id is another's")));
-            }
-            other => return other,
-        }
-    }
 }
 
 impl Arrival {

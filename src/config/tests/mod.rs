@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::inputs::Inputs;
 use super::reader::Reader;
+use super::section::Key;
 use super::{
     ChallengeStore, ClientKind, Config, DatabaseTls, Grant, Hint, KeyFile, LogFormat, Problems, Sources, keys,
 };
@@ -120,12 +121,12 @@ fn the_example_file_is_understood() {
 
 #[test]
 fn every_declared_key_is_read() {
-    let inputs = Inputs::gather(Some((Path::new("passmint.toml"), EXAMPLE)), &[], &[]);
+    let inputs = Inputs::gather(keys::SECTIONS, Some((Path::new("passmint.toml"), EXAMPLE)), &[], &[]);
     let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
     let mut reader = Reader::new(inputs, &none);
     let _ = Config::read(&mut reader, DatabaseTls::Missing);
 
-    for key in keys::all() {
+    for key in keys::SECTIONS.keys() {
         assert!(reader.asked.contains(key.path), "{} is declared but nobody reads it", key.path);
     }
 }
@@ -190,7 +191,7 @@ fn value() -> impl Strategy<Value = String> {
 
 /// A line that sets a known key, with the names of named tables filled in.
 fn setting() -> impl Strategy<Value = String> {
-    let paths: Vec<&str> = keys::all().map(|key| key.path).collect();
+    let paths: Vec<&str> = keys::SECTIONS.keys().map(|key| key.path).collect();
     (prop::sample::select(paths), "[a-z]|[A-Z. ]", value()).prop_map(|(path, name, value)| {
         let part = |part: &str| if part.starts_with('<') { format!("\"{name}\"") } else { part.to_owned() };
         format!("{} = {value}", path.split('.').map(part).collect::<Vec<_>>().join("."))
@@ -216,7 +217,7 @@ proptest! {
 
     #[test]
     fn arbitrary_variables_and_flags_never_panic(value in any::<String>(), index in 0_usize..60) {
-        let settable: Vec<&keys::Key> = keys::all().filter(|key| key.variable().is_some()).collect();
+        let settable: Vec<&Key> = keys::SECTIONS.keys().filter(|key| key.variable().is_some()).collect();
         let key = settable[index % settable.len()];
         let variable = key.variable().unwrap();
         let _ = Given { environment: &[(&variable, &value)], ..Given::default() }.load();

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::bridge::trusted::{Arrival, Asking, Believed, NotArrived, TrustError, TrustedIssuer, arrive};
 use crate::clock::Time;
+use crate::domain::audience::known_as;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::GrantType;
 use crate::domain::exchange::{Actor, LONGEST_CHAIN, MayAct, SubjectKind};
 use crate::domain::id::SessionId;
-use crate::domain::resource::known_as;
 use crate::domain::scope::Scopes;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;

@@ -7,13 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::Time;
+use crate::domain::audience::known_as;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::exchange::{Granted, Issuer};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::refresh::{Decision, RefreshRefusal};
-use crate::domain::resource::known_as;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;

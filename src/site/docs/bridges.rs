@@ -31,9 +31,10 @@ A bridge mints tokens for one system that is not ours, after a passkey sign-in; 
 asks for one, and the template language. A *preset* knows its target: what the token must say, what it must never say, and what to
 paste on the other side. Its rules are checked when a bridge is saved and again at every minting, on the finished token.
 
-`verified` says how it is known that the target takes the token. *live*: `make test-live` hands minted tokens to the real program, or to
-its maker's own verifier, and tries what must be refused. *source*: written after the target's source or documentation. *unverified*: not
-sure; such a bridge is refused unless it says `allow_unverified = true`. `passmint bridges presets` prints this table.
+`verified` says how it is known that the target takes the token. *live*: `make test-live`, or by hand `make test-verifiers`, gives minted
+tokens to the real program, or to its maker's own verifier, and tries what must be refused. *source*: written after the target's source or
+documentation. *unverified*: not sure; such a bridge is refused unless it says `allow_unverified = true`. `passmint bridges presets` prints
+this table.
 
 | target | preset | verified | with what |
 |---|---|---|---|
@@ -51,7 +52,7 @@ sure; such a bridge is refused unless it says `allow_unverified = true`. `passmi
     }
     page.push_str(
         "\
-| [nginx, Caddy, Traefik: plain headers](forward-auth.md) | none: `[forward_auth]` | live | nginx 1.22, Caddy 2.6; Traefik was not run |
+| [nginx, Caddy, Traefik: plain headers](forward-auth.md) | none: `[forward_auth]` | live | nginx 1.22, Caddy 2.6, Traefik 3.7 |
 | [the same, a signed header](forward-auth.md#a-signed-header) | none: `assertion_header` | live | jose 6 |
 
 A gateway or a program that is not listed and that verifies JWTs takes those of the preset [`jwt`](jwt.md). Apps without any sign-in take what

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use super::refresh::RefreshSeed;
+use super::refresh::{First, RefreshSeed};
 use super::{Mint, MintError, id_algorithm, token_id, token_type};
 use crate::clock::Time;
 use crate::domain::claims::{RequestedClaims, claims_for};
@@ -191,9 +191,22 @@ impl Mint {
         };
         Ok(self.signer.sign(&key, typ::ID, &claims)?)
     }
+
+    fn first_refresh_token(&self, grant: &Grant<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {
+        let first = First {
+            sub: self.subject_of(grant.client, grant.user.id),
+            client: grant.client,
+            session: grant.session,
+            scope: grant.scopes.to_string(),
+            authentication: authentication(grant),
+            claims: grant.requested.clone(),
+            exchange: None,
+        };
+        self.print_first(first, seed, now)
+    }
 }
 
-pub(super) fn authentication(grant: &Grant<'_>) -> Authentication {
+fn authentication(grant: &Grant<'_>) -> Authentication {
     Authentication {
         auth_time: Some(grant.auth_time.timestamp()),
         acr: Some(grant.acr.to_owned()),

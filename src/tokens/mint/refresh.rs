@@ -5,7 +5,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::grant::{Grant, authentication};
 use super::{Mint, MintError};
 use crate::clock::Time;
 use crate::domain::claims::RequestedClaims;
@@ -104,24 +103,6 @@ impl Mint {
             ..presented.clone()
         };
         Ok(self.signer.sign(key, typ::REFRESH, &claims)?)
-    }
-
-    pub(super) fn first_refresh_token(
-        &self,
-        grant: &Grant<'_>,
-        seed: &RefreshSeed,
-        now: Time,
-    ) -> Result<String, MintError> {
-        let first = First {
-            sub: self.subject_of(grant.client, grant.user.id),
-            client: grant.client,
-            session: grant.session,
-            scope: grant.scopes.to_string(),
-            authentication: authentication(grant),
-            claims: grant.requested.clone(),
-            exchange: None,
-        };
-        self.print_first(first, seed, now)
     }
 
     pub(super) fn print_first(&self, first: First<'_>, seed: &RefreshSeed, now: Time) -> Result<String, MintError> {

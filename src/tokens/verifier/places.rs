@@ -9,7 +9,7 @@ use crate::tokens::claims::{
     AccessClaims, ActionResultClaims, AssertionClaims, IdClaims, RefreshClaims, TransactionClaims,
     TransactionProofClaims,
 };
-use crate::tokens::jwks::KeySet;
+use crate::tokens::key_set::KeySet;
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::ring::KeyRing;
 use crate::tokens::typ;

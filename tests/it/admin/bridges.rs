@@ -5,7 +5,7 @@ use std::time::Duration as Real;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Duration;
-use passmint::tokens::jwks::KeySet;
+use passmint::tokens::key_set::KeySet;
 use passmint::tokens::keys::{Algorithm, KeyMaterial};
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use serde_json::{Map, Value, json};

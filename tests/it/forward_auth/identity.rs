@@ -1,7 +1,7 @@
 //! Who somebody is: access tokens beside the cookie, and the signed header.
 
 use chrono::Duration;
-use passmint::tokens::jwks::KeySet;
+use passmint::tokens::key_set::KeySet;
 use passmint::tokens::keys::Algorithm;
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, Verified, verify};
 use serde_json::{Map, Value, json};
@@ -173,7 +173,7 @@ fn who_is_disabled_or_revoked_is_out_with_the_next_request() {
     person.asks(APP, "/").expect(200);
     let (id, now): (UserId, _) = (user.parse().unwrap(), app.clock.now());
     let status = |status| {
-        app.db.blocking(|conn| passmint::storage::users::set_status(conn, id, status, now)).unwrap();
+        app.db.blocking(|conn| passmint::storage::people::set_status(conn, id, status, now)).unwrap();
     };
     status(UserStatus::Disabled);
     person.asks(APP, "/").expect_problem(401, "not_signed_in");

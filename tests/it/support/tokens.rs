@@ -11,7 +11,7 @@ use passmint::clock::Time;
 use passmint::domain::id::UserId;
 use passmint::storage::migrations;
 use passmint::tokens::KeysError;
-use passmint::tokens::jwks::KeySet;
+use passmint::tokens::key_set::KeySet;
 use passmint::tokens::keys::Algorithm;
 use passmint::tokens::keys::rotation::Policy;
 use passmint::tokens::seal::{GroupReadable, MasterKey};

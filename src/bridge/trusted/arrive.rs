@@ -1,4 +1,4 @@
-//! Hooks that are asked about the sign-in that a trusted issuer's token gives.
+//! Lets somebody in by a trusted issuer's token, after hooks were asked about it.
 //!
 //! What must always hold: nothing is kept before they were asked. So what the arrival would do is done and taken back, which
 //! tells whom they are asked about; and nobody else is let in afterwards.
@@ -8,13 +8,16 @@ use diesel::PgConnection;
 use diesel::result::Error as DieselError;
 use serde_json::json;
 
-use super::sign_in::{Arrival, NotArrived};
+use super::sign_in::{Arrival, Arrived, Asked, NotArrived};
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::UserId;
 use crate::domain::user::User;
 use crate::hooks::BeforeSignIn;
-use crate::hooks::before::{Passed, Refusal, SignIn};
+use crate::hooks::before::{Refusal, SignIn};
 use crate::storage::{Db, StorageError, audit, users};
+
+/// How often a transaction is tried when another one made the same person first.
+const TRIES: usize = 3;
 
 /// Hooks, and what the token is brought for.
 #[derive(Clone, Copy)]
@@ -25,13 +28,38 @@ pub struct Asking<'a> {
     pub result: &'static str,
 }
 
-/// What the hooks said.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Asked {
-    /// Whom they let in; none: nobody arrives, so they were not asked.
-    pub(super) user: Option<UserId>,
-    /// What they add.
-    pub(super) passed: Passed,
+/// Lets somebody in, or says why not; what refuses uses the token up all the same. Where something is issued, hooks are asked.
+///
+/// # Errors
+/// [`StorageError`] for faults only.
+pub async fn arrive(
+    db: &Db,
+    asking: Option<Asking<'_>>,
+    arrival: Arrival,
+) -> Result<Result<Arrived, NotArrived>, StorageError> {
+    let attempt = async || {
+        let asked = match &asking {
+            Some(asking) => asking.ask(db, &arrival).await?,
+            None => Ok(None),
+        };
+        let arrival = arrival.clone();
+        match asked {
+            Ok(asked) => db.tx(move |conn| arrival.settle(conn, asked)).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    };
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match attempt().await {
+            // Another one linked or made the same person in between: look again.
+            Err(StorageError::Conflict { .. }) if tries > 0 => {}
+            Err(StorageError::Conflict { .. }) => {
+                return Ok(Err(NotArrived::NotMade("an address or an external id is another's")));
+            }
+            other => return other,
+        }
+    }
 }
 
 impl Asking<'_> {
@@ -39,11 +67,7 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// [`StorageError`] for faults, and for another one who arrives at the same time.
-    pub(super) async fn ask(
-        &self,
-        db: &Db,
-        arrival: &Arrival,
-    ) -> Result<Result<Option<Asked>, NotArrived>, StorageError> {
+    async fn ask(&self, db: &Db, arrival: &Arrival) -> Result<Result<Option<Asked>, NotArrived>, StorageError> {
         let Some(session) = &arrival.session else { return Ok(Ok(None)) };
         if !self.hooks.are_asked(session.client.as_deref()) {
             return Ok(Ok(None));

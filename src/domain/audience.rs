@@ -1,0 +1,56 @@
+//! The names that resources have in `resource` and `aud` (RFC 8707 §2), and how they are compared.
+
+/// The known name that is meant by what was asked for: the very same, else the same bare origin with or without the slash at
+/// its end. The two are one address (RFC 3986 §6.2.3), and clients that take it through a URL parser send the one with the
+/// slash. Every other name is compared byte for byte.
+pub fn known_as<'a>(mut known: impl Iterator<Item = &'a str> + Clone, asked: &str) -> Option<&'a str> {
+    let exact = known.clone().find(|one| *one == asked);
+    exact.or_else(|| {
+        let origin = bare_origin(asked)?;
+        known.find(|one| bare_origin(one) == Some(origin))
+    })
+}
+
+/// A web address without path, query and fragment, less the slash at its end; none of any other identifier.
+fn bare_origin(identifier: &str) -> Option<&str> {
+    let origin = identifier.strip_suffix('/').unwrap_or(identifier);
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))?;
+    let is_bare = !host.is_empty() && !host.contains(['/', '?', '#', '@', '\\']);
+    is_bare.then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_origin_is_the_same_with_and_without_its_slash() {
+        for (known, asked, expected) in [
+            (&["https://mcp.example"][..], "https://mcp.example", Some("https://mcp.example")),
+            (&["https://mcp.example"], "https://mcp.example/", Some("https://mcp.example")),
+            (&["https://mcp.example/"], "https://mcp.example", Some("https://mcp.example/")),
+            (&["http://localhost:3000"], "http://localhost:3000/", Some("http://localhost:3000")),
+            (&["https://mcp.example", "https://mcp.example/"], "https://mcp.example/", Some("https://mcp.example/")),
+            (&["https://mcp.example/", "https://mcp.example"], "https://mcp.example", Some("https://mcp.example")),
+            (&["urn:mcp", "https://a.example", "https://b.example"], "https://b.example/", Some("https://b.example")),
+            (&["https://mcp.example"], "https://mcp.example//", None),
+            (&["https://mcp.example"], "https://mcp.example/?", None),
+            (&["https://mcp.example"], "https://mcp.example/#", None),
+            (&["https://mcp.example"], "https://MCP.example/", None),
+            (&["https://mcp.example"], "https://mcp.example:443/", None),
+            (&["https://mcp.example"], "http://mcp.example/", None),
+            (&["https://mcp.example"], "https://mcp.example.evil.example/", None),
+            (&["https://mcp.example/tools"], "https://mcp.example/tools/", None),
+            (&["https://mcp.example/?tenant=a"], "https://mcp.example/?tenant=a/", None),
+            (&["https://mcp.example?tenant=a"], "https://mcp.example?tenant=a/", None),
+            (&["https://me@mcp.example"], "https://me@mcp.example/", None),
+            (&["urn:mcp"], "urn:mcp/", None),
+            (&["mcp"], "mcp/", None),
+            (&["https:"], "https:/", None),
+            (&["https://"], "https:///", None),
+            (&[], "https://mcp.example", None),
+        ] {
+            assert_eq!(known_as(known.iter().copied(), asked), expected, "{asked} among {known:?}");
+        }
+    }
+}
