@@ -10,6 +10,7 @@ mod authenticator;
 mod codes;
 mod database;
 mod drive;
+mod enumeration;
 mod flood;
 mod floors;
 mod http;
@@ -37,7 +38,7 @@ pub type Fault = Box<dyn Error + Send + Sync>;
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// Beside those of [`operations`].
-const OTHER_SECTIONS: [&str; 4] = ["memory", "flood", "ready", "import"];
+const OTHER_SECTIONS: [&str; 5] = ["enumeration", "memory", "flood", "ready", "import"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmarks.md");
 
 /// The command line.
@@ -125,6 +126,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
             Round::measure(arguments.connections, &wanted)
         });
         report.rounds = rounds.collect::<Result<_>>()?;
+    }
+    if wanted("enumeration") {
+        step("known and unknown addresses");
+        report.figures.extend(enumeration::enumeration()?);
     }
     if wanted("memory") {
         step("memory");

@@ -47,9 +47,17 @@ pub struct Browser(String);
 impl Person {
     /// Makes an account.
     pub fn sign_up(client: &mut Client, origin: &str, name: &str) -> Result<Self> {
+        Self::register(client, origin, &json!({ "name": name, "result": wanted(PLAIN) }))
+    }
+
+    /// Makes an account with an e-mail address.
+    pub fn sign_up_with_email(client: &mut Client, origin: &str, email: &str) -> Result<Self> {
+        Self::register(client, origin, &json!({ "purpose": "sign-up", "email": email, "result": wanted(PLAIN) }))
+    }
+
+    fn register(client: &mut Client, origin: &str, asked: &Value) -> Result<Self> {
         let mut passkey = Authenticator::synchronised(origin);
-        let asked = json!({ "name": name, "result": wanted(PLAIN) });
-        let begun = client.post_json("/v1/passkeys/registration/options", origin, None, &asked)?.json()?;
+        let begun = client.post_json("/v1/passkeys/registration/options", origin, None, asked)?.json()?;
         let answer = json!({ "ceremonyId": begun["ceremonyId"], "credential": passkey.create(&begun["publicKey"]) });
         client.post_json("/v1/passkeys/registration/verify", origin, None, &answer)?.expect_ok()?;
         Ok(Self { passkey, origin: origin.to_owned() })
@@ -122,6 +130,11 @@ fn wanted(scope: &str) -> Value {
 /// The start of a sign-in by nobody in particular; gives the status.
 pub fn anonymous_start(client: &mut Client, origin: &str) -> Result<u16> {
     Ok(client.post_json(OPTIONS, origin, None, &json!({ "result": wanted(PLAIN) }))?.status)
+}
+
+/// The start of a sign-in by whoever has an e-mail address, or by nobody.
+pub fn start_with_email(client: &mut Client, origin: &str, email: &str) -> Result<()> {
+    client.post_json(OPTIONS, origin, None, &json!({ "email": email, "result": wanted(PLAIN) }))?.expect_ok().map(drop)
 }
 
 /// One connection and the people who use it.

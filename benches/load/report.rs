@@ -108,7 +108,7 @@ impl Report {
         if !self.figures.is_empty() {
             let mut rows = vec![head(&["figure", "value", "goal", ""])];
             rows.extend(self.figures.iter().map(Figure::row));
-            text.push_str("## Memory, flood, start and import\n\n");
+            text.push_str("## Start, addresses, memory, import and flood\n\n");
             text.push_str(&table(&rows));
         }
         text
