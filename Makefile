@@ -1,14 +1,14 @@
 # The commands of this project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-live bench check fuzz db-reset
+.PHONY: help run test test-live test-verifiers bench check fuzz db-reset
 
 # What `make fuzz` feeds, and for how many seconds.
 TARGET ?=
 SECONDS ?= 60
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: ## build and start the server with a database of its own (ARGS="--flags" for `passmint serve`)
 	@scripts/run $(ARGS)
@@ -16,9 +16,13 @@ run: ## build and start the server with a database of its own (ARGS="--flags" fo
 test: ## format, lints and all tests that need no foreign software (ARGS go to `cargo test`)
 	@scripts/test $(ARGS)
 
-test-live: ## the tests with programs of others: Firebase emulator, browser libraries, nginx and Caddy, the bridges' targets
+test-live: ## the tests with programs of others: Firebase emulator, browser libraries, nginx, Caddy and Traefik, the bridges' targets
 	@scripts/need live
 	@if [ -e target/tools/env.sh ]; then . target/tools/env.sh; fi; exec tests/live/run $(ARGS)
+
+test-verifiers: ## by hand: the code of Kubernetes, Vault, MinIO, Kafka and Trino that judges our tokens, built and asked (ARGS=go or java)
+	@scripts/need verifiers
+	@if [ -e target/tools/env.sh ]; then . target/tools/env.sh; fi; exec tests/verifiers/run $(ARGS)
 
 bench: ## measure real sign-ins under load (ARGS go to the load generator)
 	@scripts/need run

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { encodeAccount, encodeOperator } from "@nats-io/jwt";
 import { createAccount, createOperator } from "@nats-io/nkeys";
 
+import { mailBridges } from "./bridges-mail.mjs";
+import { surrealdbBridges } from "./bridges-surrealdb.mjs";
+
 const [directory, natsPort, briefNatsPort, backendsPort] = process.argv.slice(2);
 const write = (name, text) => {
   writeFileSync(join(directory, name), text, { mode: 0o600 });
@@ -20,7 +23,7 @@ const key = write("bridges.pem", rsa.privateKey.export({ type: "pkcs8", format: 
 write("bridges.pub.pem", rsa.publicKey.export({ type: "spki", format: "pem" }));
 const signed = `key_file = "${key}"\nalgorithm = "RS256"\nkid = "live"`;
 
-const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex"), pusher: randomBytes(10).toString("hex"), backends: `standard_${randomBytes(32).toString("hex")}` };
+const secrets = { supabase: randomBytes(24).toString("hex"), livekit: randomBytes(24).toString("hex"), stream: randomBytes(32).toString("hex"), pusher: randomBytes(10).toString("hex"), surrealdb: randomBytes(32).toString("hex"), ejabberd: randomBytes(24).toString("hex"), backends: `standard_${randomBytes(32).toString("hex")}` };
 const secret = (name) => `secret_file = "${write(`${name}.secret`, `${secrets[name]}\n`)}"`;
 
 const [operator, account, signing, stranger] = [createOperator(), createAccount(), createAccount(), createAccount()];
@@ -163,6 +166,7 @@ ${seed(name, createAccount())}
 [bridges.${name}.claims]
 ${permissions}
 `).join("\n")}
+${mailBridges({ key, secret: secret("ejabberd") })}
 [bridges.proxy]
 preset = "jwt"
 audience = "proxy"
@@ -184,4 +188,6 @@ preset = "jwt"
 audience = "proxy"
 [bridges.for-nobody.allow]
 groups = ["nobody-is-in-this-group"]
+
+${surrealdbBridges(signed, secret("surrealdb"))}
 `);

@@ -5,10 +5,10 @@ import { chromium } from "playwright-core";
 // The file that the package tells pages without a bundler to load ("unpkg").
 const library = new URL("node_modules/@simplewebauthn/browser/dist/bundle/index.umd.min.js", import.meta.url);
 
-/** A browser with a passkey manager; gives `{ page, close }`. */
-export async function launch() {
+/** A browser with a passkey manager, and with flags beside the usual; gives `{ page, close }`. */
+export async function launch(flags = []) {
   // Chromium's own sandbox cannot be set up by root.
-  const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  const args = [...flags, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args });
   const page = await (await browser.newContext()).newPage();
   const devtools = await page.context().newCDPSession(page);
@@ -23,8 +23,8 @@ export async function launch() {
 }
 
 /** Opens the page; gives `{ page, close }`. */
-export async function open(origin) {
-  const { page, close } = await launch();
+export async function open(origin, flags) {
+  const { page, close } = await launch(flags);
   // The document is ours, so no policy of the server's pages applies to it; every request it makes is real.
   await page.route(`${origin}/__live`, (route) =>
     route.fulfill({ contentType: "text/html", body: "<!doctype html><title>live</title><body>" }));

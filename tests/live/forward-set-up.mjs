@@ -1,14 +1,15 @@
-// Writes what nginx and Caddy are started with, out of the very blocks that the docs tell people to copy:
-// forward-set-up.mjs <folder> <nginx port> <caddy port> <app port> <passmint port>
+// Writes what nginx, Caddy and Traefik are started with, out of the very blocks that the docs tell people to copy:
+// forward-set-up.mjs <folder> <nginx port> <caddy port> <traefik port> <app port> <passmint port>
 import { readFileSync, writeFileSync } from "node:fs";
 
-const [folder, nginx, caddy, app, passmint] = process.argv.slice(2);
+const [folder, nginx, caddy, traefik, app, passmint] = process.argv.slice(2);
 const page = readFileSync(new URL("../../docs/bridges/forward-auth.md", import.meta.url), "utf8");
+const addresses = [["127.0.0.1:8080", `127.0.0.1:${passmint}`], ["127.0.0.1:3000", `127.0.0.1:${app}`]];
 
-/** The block under a heading, with the addresses of this run; each that is named must be in it. */
-function block(heading, changes) {
-  let text = page.split(`## ${heading}\n`)[1].split("```")[1].replace(/^\w*\n/, "");
-  for (const [from, to] of [["127.0.0.1:8080", `127.0.0.1:${passmint}`], ["127.0.0.1:3000", `127.0.0.1:${app}`], ...changes]) {
+/** A block under a heading, the first or another, with what this run changes in it; each that is named must be in it. */
+function block(heading, changes, nth = 0) {
+  let text = page.split(`## ${heading}\n`)[1].split("\n## ")[0].split("```")[2 * nth + 1].replace(/^\w*\n/, "");
+  for (const [from, to] of changes) {
     if (!text.includes(from)) throw new Error(`the docs' set-up of ${heading} says ${from} no more`);
     text = text.replaceAll(from, to);
   }
@@ -17,7 +18,7 @@ function block(heading, changes) {
 
 /** The server of a host. */
 const server = (host) => block("nginx", [
-  ["listen 443 ssl", `listen 127.0.0.1:${nginx}`], ["set $passmint_host app.example.com", `set $passmint_host ${host}:${nginx}`],
+  ...addresses, ["listen 443 ssl", `listen 127.0.0.1:${nginx}`], ["set $passmint_host app.example.com", `set $passmint_host ${host}:${nginx}`],
   ["app.example.com", host],
 ]);
 // One process, as whoever started it, and nothing outside its folder.
@@ -35,8 +36,18 @@ ${server("open.localhost")}
 `);
 // With the signed header, as the text below the block says: taken from whoever asks, copied from the answer.
 const site = block("Caddy", [
+  ...addresses,
   ["app.example.com", `http://caddy.localhost:${caddy}`],
-  ["request_header -Remote_*", "request_header -Remote_*\n            request_header -X-Passmint-Assertion"],
+  ["request_header -Remote*", "request_header -Remote*\n            request_header -X-Passmint-Assertion"],
   ["copy_headers Remote-User", "copy_headers X-Passmint-Assertion Remote-User"],
 ]);
 writeFileSync(`${folder}/Caddyfile`, `{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n${site}`);
+
+// Traefik's two files: what it is started with, asking nobody for news of itself, and the routes, with the signed header copied.
+writeFileSync(`${folder}/traefik.yml`, `global: { checkNewVersion: false }\n${block("Traefik", [
+  ['address: ":443"', `address: "127.0.0.1:${traefik}"`], ["      tls: {}", "      # no TLS"], ["/etc/traefik/", `${folder}/`],
+])}`);
+writeFileSync(`${folder}/passmint-routes.yml`, block("Traefik", [
+  ...addresses, ["app.example.com", "traefik.localhost"],
+  ["authResponseHeaders: [Remote-User", "authResponseHeaders: [X-Passmint-Assertion, Remote-User"],
+], 1));

@@ -1,62 +1,23 @@
-// Forward auth by the real nginx and the real Caddy, in front of an app that tells what reached it.
+// Forward auth by the real nginx, Caddy and Traefik, in front of an app that tells what reached it.
 import assert from "node:assert/strict";
-import { createServer, request } from "node:http";
-import { connect } from "node:net";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
 import { ceremony, open } from "./browser.mjs";
+import { listens, send, startApp } from "./forward-wire.mjs";
 import { check } from "./harness.mjs";
-
-/** The app behind the proxies: answers with the path and the headers that it was sent. */
-function startApp(port) {
-  const server = createServer((asked, answer) => {
-    answer.setHeader("content-type", "application/json");
-    answer.end(JSON.stringify({ reached: asked.url, headers: asked.headers }));
-  });
-  return new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(server)));
-}
-
-/** Waits until a proxy listens. */
-async function listens(port) {
-  const connects = () => new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => { socket.destroy(); resolve(true); });
-    socket.on("error", () => resolve(false));
-  });
-  for (const deadline = Date.now() + 20_000; !(await connects());) {
-    assert.ok(Date.now() < deadline, `nobody listens on ${port}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** A request byte for byte: `fetch` would mend paths, and look the name up. */
-function send(origin, path, headers = {}, method = "GET") {
-  const { host, port } = new URL(origin);
-  return new Promise((resolve, reject) => {
-    const sent = request({ host: "127.0.0.1", port, path, method, headers: { host, ...headers } }, (answer) => {
-      let body = "";
-      answer.on("data", (part) => { body += part; });
-      answer.on("end", () => {
-        let told;
-        try { told = JSON.parse(body); } catch { told = {}; }
-        resolve({ status: answer.statusCode, headers: answer.headers, told });
-      });
-    });
-    sent.on("error", reject);
-    sent.end();
-  });
-}
+import { startTraefik } from "./traefik.mjs";
 
 const IDENTITY = ["remote-user", "remote-groups", "remote-email", "remote-name"];
-/** What a caller might send; with an underscore it is the same header to some apps. */
-const EVIL = Object.fromEntries(IDENTITY.flatMap((name) => [[name, "evil"], [name.replace("-", "_"), "evil"]]));
+/** What a caller might send; with another character for the dash it is the same header to some apps (CGI, WSGI, PHP). */
+const EVIL = Object.fromEntries(IDENTITY.flatMap((name) => ["-", "_", ".", "~"].map((dash) => [name.replace("-", dash), "evil"])));
 
-/** The app behind Caddy verifies the signed header itself, by the published keys, whatever the caller wrote there. */
-async function signed(origin, issuer, page, subject) {
+/** The app behind a proxy verifies the signed header itself, by the published keys, whatever the caller wrote there. */
+async function signed(proxy, origin, issuer, page, subject) {
   const keys = createRemoteJWKSet(new URL(`${issuer}/v1/forward-auth/jwks.json`));
   const options = { issuer, audience: origin, algorithms: ["ES256"], typ: "forward-auth+jwt" };
   const forged = { "x-passmint-assertion": "evil" };
 
-  await check("Caddy: the app verifies the signed header, and never sees the caller's own", async () => {
+  await check(`${proxy}: the app verifies the signed header, and never sees the caller's own`, async () => {
     await page.goto(`${origin}/x`);
     const cookie = (await page.context().cookies(origin)).map(({ name, value }) => `${name}=${value}`).join("; ");
     const somebody = await send(origin, "/x", { ...forged, cookie });
@@ -158,7 +119,7 @@ async function byNginx(origin, open) {
   });
 }
 
-export async function forward(issuer, { nginx, caddy, app }) {
+export async function forward(issuer, { nginx, caddy, traefik, app }) {
   await Promise.all([listens(nginx), listens(caddy)]);
   const server = await startApp(app);
   const { page, close } = await open(issuer);
@@ -168,10 +129,14 @@ export async function forward(issuer, { nginx, caddy, app }) {
     const signedUp = await ceremony(page, "registration", { name: "Live Reader" });
     assert.equal(signedUp.verified?.status, 200, JSON.stringify(signedUp));
     const subject = signedUp.verified.body.user.id;
-    await signed(`http://caddy.localhost:${caddy}`, issuer, page, subject);
-    await behind("nginx", `http://nginx.localhost:${nginx}`, issuer, page, subject);
-    await byNginx(`http://nginx.localhost:${nginx}`, `http://open.localhost:${nginx}`);
-    await behind("Caddy", `http://caddy.localhost:${caddy}`, issuer, page, subject);
+    const at = (name, port) => `http://${name}.localhost:${port}`;
+    const routed = await check("Traefik: starts", () => startTraefik(at("traefik", traefik)));
+    await signed("Caddy", at("caddy", caddy), issuer, page, subject);
+    if (routed) await signed("Traefik", routed, issuer, page, subject);
+    await behind("nginx", at("nginx", nginx), issuer, page, subject);
+    await byNginx(at("nginx", nginx), at("open", nginx));
+    await behind("Caddy", at("caddy", caddy), issuer, page, subject);
+    if (routed) await behind("Traefik", routed, issuer, page, subject);
   } finally {
     await close();
     server.close();

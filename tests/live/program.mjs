@@ -55,6 +55,23 @@ export function run(command, options = {}) {
   return done.stdout;
 }
 
+/** A command of Passmint's, beside the server of this run. */
+export const passmint = (...words) =>
+  // Without what is in the environment for this run: a name that begins with PASSMINT_ would be a setting.
+  run([process.env.PASSMINT, ...words, "--config", join(work, "passmint.toml")], { env: { PATH: process.env.PATH } });
+
+/** Tries for half a minute; gives what the try gives that throws nothing. */
+export async function until(body) {
+  for (const deadline = Date.now() + 30_000; ;) {
+    try {
+      return await body();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
 function answers(port) {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");

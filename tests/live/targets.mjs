@@ -7,6 +7,8 @@ import { ceremony, open } from "./browser.mjs";
 import { check } from "./harness.mjs";
 import { work } from "./program.mjs";
 import { backends } from "./targets/backends.mjs";
+import { dovecot } from "./targets/dovecot.mjs";
+import { ejabberd } from "./targets/ejabberd.mjs";
 import { libraries } from "./targets/libraries.mjs";
 import { nats } from "./targets/nats.mjs";
 import { callout } from "./targets/nats-callout.mjs";
@@ -14,6 +16,7 @@ import { postgres } from "./targets/postgres.mjs";
 import { pusher } from "./targets/pusher.mjs";
 import { proxies } from "./targets/proxies.mjs";
 import { rabbitmq } from "./targets/rabbitmq.mjs";
+import { surrealdb } from "./targets/surrealdb.mjs";
 
 export async function targets(origin) {
   const { page, close } = await open(origin);
@@ -51,7 +54,7 @@ export async function targets(origin) {
       assert.equal(status, 403, JSON.stringify(body));
     });
     // Each brings its own programs, so that they can wait for expiry together.
-    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies].map((target) =>
+    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies, dovecot, ejabberd, surrealdb].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {
     await close();

@@ -6,14 +6,11 @@ import { fileURLToPath } from "node:url";
 import { connect, tokenAuthenticator, usernamePasswordAuthenticator } from "@nats-io/transport-node";
 
 import { check } from "../harness.mjs";
-import { find, run, start, work } from "../program.mjs";
+import { find, passmint, start, until, work } from "../program.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const tls = (name) => name === "callout-brief";
 const file = (name) => join(work, `nats-tls.${name}`);
-// Without what is in the environment for this run: a name that begins with PASSMINT_ would be a setting.
-const passmint = (...words) =>
-  run([process.env.PASSMINT, "bridges", ...words, "--config", join(work, "passmint.toml")], { env: { PATH: process.env.PATH } });
 
 export async function callout({ origin, user, mint, kept, tokens }) {
   for (const name of ["callout", "callout-brief"]) {
@@ -71,9 +68,9 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   });
 
   await check("callout: a stopped bridge lets nobody in, and does again once it is enabled", async () => {
-    passmint("disable", "callout");
+    passmint("bridges", "disable", "callout");
     await until(() => assert.rejects(open(access), /authorization|timeout|closed/i));
-    passmint("enable", "callout");
+    passmint("bridges", "enable", "callout");
     await until(() => open(access).then((connection) => connection.close()));
   });
 
@@ -83,21 +80,9 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   });
 }
 
-/** Tries for half a minute. */
-async function until(body) {
-  for (const deadline = Date.now() + 30_000; ;) {
-    try {
-      return await body();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  }
-}
-
 /** A server with the configuration that `passmint bridges show` prints. */
 async function boot(name, port) {
-  const { otherSide } = JSON.parse(passmint("show", name, "--json"));
+  const { otherSide } = JSON.parse(passmint("bridges", "show", name, "--json"));
   const { text } = otherSide.find(({ place }) => place.startsWith("The configuration of NATS"));
   const config = join(work, `nats-${name}.conf`);
   writeFileSync(config, tls(name) ? `${text}\ntls { cert_file: "${file("pem")}", key_file: "${file("key")}" }\n` : text);
