@@ -76,7 +76,7 @@ pub static V1: Target = Target {
         page: "mercure",
         summary: "The same for hubs that read `authorization_details`.",
         verified: Verified::Unverified(
-            "after the hub's documentation of 1.0 and its source at 1.0.0-alpha.3; not run, and there was no release of it yet",
+            "after the hub's documentation of 1.0 and its source at 1.0.0-alpha.3, not after its release; not run",
         ),
         key_lag: 60,
         example: r#"[bridges.mercure-1]

@@ -528,6 +528,7 @@ fn services_refuse_what_would_harm_them() {
         (P::Clickhouse, &["clickhouse:roles"], json!(["default_role"]), "only with `dangerous"),
         (P::Clickhouse, &["clickhouse:grants"], json!(["ALL ON *.*"]), "only with `dangerous"),
         (P::Clickhouse, &["clickhouse:grants"], json!(["SELECT ON *.*"]), "only with `dangerous"),
+        (P::Trino, &["kid"], json!("omit"), "by its `kid`"),
         (P::Kafka, &["scope"], Value::Null, "claims.scope"),
         (P::Dovecot, &["typ"], json!("at+jwt"), "locks it"),
         (P::Ejabberd, &["subject"], Value::Null, "a full JID"),

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"crypto/rand"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+type minioServer struct {
+	address string
+	stop    func()
+}
+
+// The environment is set as a shell does it; the certificate of this run and places of its own are the things that are added.
+func startMinio(given *given) (*minioServer, error) {
+	home := filepath.Join(given.work, "minio")
+	if err := os.MkdirAll(filepath.Join(home, "certs", "CAs"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(home, "certs", "CAs", "passmint.crt"), given.pem, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(home, "env"), []byte(given.OtherSide["minio"]), 0o600); err != nil {
+		return nil, err
+	}
+	address := os.Getenv("MINIO_ADDRESS")
+	script := `set -eua; . "$0/env"; exec "$1" server --quiet --address "$2" --certs-dir "$0/certs" "$0/data"`
+	environment := []string{"HOME=" + home, "MINIO_ROOT_USER=" + rand.Text(), "MINIO_ROOT_PASSWORD=" + rand.Text(), "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
+	stop, err := start(given, "minio", environment, "sh", "-c", script, home, os.Getenv("MINIO"), address)
+	if err != nil {
+		return nil, err
+	}
+	server := &minioServer{address, stop}
+	err = until(60*time.Second, func() error {
+		answer, err := http.Get("http://" + address + "/minio/health/live")
+		if err != nil {
+			return err
+		}
+		answer.Body.Close()
+		// It answers before it has read its own settings, and then its policies; what it says of a token later is its judgement.
+		_, err = server.exchange(given.Tokens["minio"])
+		if err != nil && (strings.Contains(err.Error(), "being initialized") || strings.Contains(err.Error(), "None of the given policies")) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return server, nil
+}
+
+// What the server's STS gives for a token.
+func (s *minioServer) exchange(token string) (credentials.Value, error) {
+	given, err := credentials.NewSTSWebIdentity("http://"+s.address, func() (*credentials.WebIdentityToken, error) {
+		return &credentials.WebIdentityToken{Token: token}, nil
+	})
+	if err != nil {
+		return credentials.Value{}, err
+	}
+	return given.GetWithContext(&credentials.CredContext{Client: http.DefaultClient, Endpoint: "http://" + s.address})
+}
+
+func (s *minioServer) client(token string) (*minio.Client, error) {
+	value, err := s.exchange(token)
+	if err != nil {
+		return nil, err
+	}
+	return minio.New(s.address, &minio.Options{Creds: credentials.NewStatic(value.AccessKeyID, value.SecretAccessKey, value.SessionToken, credentials.SignatureV4)})
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Starts a program that writes to a log of this run; gives a function that ends it. It is in the group of this process, which ../run
+// ends too.
+func start(given *given, name string, environment []string, command ...string) (func(), error) {
+	log, err := os.Create(filepath.Join(given.work, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	child := exec.Command(command[0], command[1:]...)
+	child.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environment...)
+	child.Stdout, child.Stderr = log, log
+	if err := child.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	}, nil
+}
+
+// Tries until it works; gives the last error when the time is over.
+func until(patience time.Duration, try func() error) error {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not after %s: %w", patience, err)
+		}
+	}
+}
