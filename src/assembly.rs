@@ -1,12 +1,13 @@
 //! From the configuration to the rooms: what the server and the commands start from.
 //!
-//! In order: database, schema, master key, keys, clients, guard of the relying parties. Each step refuses with one clear
-//! line; a server that would lock people out does not start.
+//! In order: database, schema, master key, guard of the relying parties, what is declared, keys. Each step refuses with one
+//! clear line; a server that would lock people out does not start.
 
 mod database;
 mod declared;
 mod master_key;
 mod mistakes;
+mod prepare;
 mod receivers;
 mod relying_parties;
 
@@ -21,28 +22,28 @@ pub use declared::{
     material as declared_key, trusted_issuers as declared_trusted_issuers,
 };
 pub use master_key::{
-    create as create_master_key, file as master_key_file, first_mark as mark_with_master_key, load as load_master_key,
-    open as open_master_key,
+    create as create_master_key, file as master_key_file, first_mark as mark_with_master_key,
+    is_in_place as master_key_is_in_place, load as load_master_key, open as open_master_key,
 };
 pub use mistakes::Fault;
 pub use receivers::{Hooks, endpoint as declared_endpoint};
 pub use relying_parties::guard as guard_relying_parties;
 
+use crate::bridge::Bridges;
 use crate::bridge::stored::{Home, WantedKeys};
 use crate::bridge::trusted::TrustedIssuers;
-use crate::bridge::{self, Bridges};
 use crate::ceremony::Ceremonies;
 use crate::ceremony::decoys::Decoys;
 use crate::ceremony::policy::Policy;
 use crate::ceremony::store::{ChallengeStore, MemoryStore};
-use crate::clients::{self, Clients};
+use crate::clients::Clients;
 use crate::clock::{Clock, Time};
 use crate::config::{self, Config, Problems};
 use crate::domain::session::SessionLifetimes;
 use crate::hooks::webhooks::{Sender, Webhook};
 use crate::hooks::{BeforeSignIn, after};
 use crate::outbound::{Outbound, SetupError};
-use crate::resources::{self, Resources};
+use crate::resources::Resources;
 use crate::storage::cluster::{Cluster, ClusterError};
 use crate::storage::error::in_one_line;
 use crate::storage::{self as stored, Db, StorageError, migrations};
@@ -88,6 +89,13 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("{0}")]
     Listen(String),
+}
+
+/// What is begun and ended within a transaction.
+impl From<diesel::result::Error> for StartError {
+    fn from(error: diesel::result::Error) -> Self {
+        StorageError::from(error).into()
+    }
 }
 
 /// All rooms, ready.
@@ -210,6 +218,24 @@ impl Rotation {
         rotate::policy(self.config.publish_before_signing.max(lag), self.config.rotate_every, longest)
     }
 
+    /// Which of `keys` are missing, or their time has come. Needs no lock.
+    pub fn due(
+        &self,
+        conn: &mut PgConnection,
+        master: &MasterKey,
+        keys: &[(Use, Algorithm)],
+        now: Time,
+    ) -> Result<Vec<(Use, Algorithm)>, KeysError> {
+        let mut due = Vec::new();
+        for (usage, algorithm) in keys {
+            let left_over = matches!(usage, Use::Bridge(_)) && rotate::has_others(conn, usage, *algorithm)?;
+            if left_over || rotate::is_due(conn, master, (usage, *algorithm), self.policy(usage), now)? {
+                due.push((usage.clone(), *algorithm));
+            }
+        }
+        Ok(due)
+    }
+
     /// Makes or rotates what is due among `keys`. To be called under the start-up lock.
     pub fn apply(
         &self,
@@ -263,27 +289,17 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     db.blocking(|conn| Ok(database::check(conn)))??;
     let now = clock.now();
     let mut rotation = Rotation::new(config);
-    let definitions = declared::definitions(config);
-    let declared = declared::clients(config);
     let (clients, resources) = (Arc::new(Clients::default()), Arc::new(Resources::default()));
+    let receivers =
+        webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
+    let start = prepare::Start { config, source, private: cluster.is_some(), receivers, now };
     let prepared = db.blocking(|conn| {
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
-            clients::apply_configuration(conn, &declared, source, now)?;
-            clients.replace(stored::clients::all(conn)?);
-            resources::apply_configuration(conn, &config.resources, source, now)?;
-            resources.replace(stored::resources::all(conn)?);
-            bridge::declared::apply_configuration(conn, &definitions, source, now)?;
-            rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
-            let told: Vec<_> =
-                webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
-            stored::event_receivers::apply(conn, &told, source, now)?;
-            rotation.want(wanted_algorithms(&clients, &resources));
-            Ok(prepare_keys(conn, config, cluster.as_ref(), &rotation, now))
+            Ok(start.prepare(conn, (&clients, &resources), &mut rotation))
         })
     })?;
     let keys = Arc::new(prepared?);
-    db.blocking(|conn| Ok(relying_parties::settle(conn, config)))??;
 
     let mint = Arc::new(Mint::new(Arc::clone(&keys), mint_settings(config), Arc::clone(&resources)));
     let directory = Bridges::new(home, Arc::clone(&keys), (Arc::clone(&clients), Arc::clone(&resources)), db.clone());
@@ -360,18 +376,6 @@ fn reach(config: &Config) -> Result<Outbound, Fault> {
         SetupError::Tls(error) => Fault::new(KEY, format!("does not go with TLS ({error})"), CURE),
     })?;
     Ok(outbound.reaching(config.outbound.private_hosts.clone()))
-}
-
-fn prepare_keys(
-    conn: &mut PgConnection,
-    config: &Config,
-    cluster: Option<&Cluster>,
-    rotation: &Rotation,
-    now: Time,
-) -> Result<Keys, StartError> {
-    let master = master_key::settle(conn, config, cluster.is_some(), now)?;
-    rotation.apply(conn, &master, &rotation.at_start, now)?;
-    Ok(Keys::open(conn, master, now)?.following(master_key::file(config)))
 }
 
 /// How long browser sessions live.

@@ -1,13 +1,15 @@
 //! What a server does between requests: follows changes, says that it is alive, rotates keys, sweeps.
 //!
 //! What must always hold: a server that cannot hear from the database says so by growing stale (see
-//! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe.
+//! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe. What may wait for others (a lock,
+//! a long list) waits beside what must not: nobody who holds a lock makes a server look as if it heard nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 use uuid::Uuid;
 
 use crate::assembly::{Rotation, wanted_algorithms};
@@ -27,6 +29,12 @@ use crate::web::tls::Certificate;
 
 /// How far behind the newest change is read again: sequence numbers can commit out of order.
 const MARGIN: i64 = 100;
+/// How often is looked for keys whose time has come, and for what has ended.
+const UPKEEP: Duration = Duration::from_secs(600);
+/// How soon a key is looked for again that could not be made.
+const AGAIN: Duration = Duration::from_secs(30);
+/// The same where another server was at it: most likely it is made already.
+const AGAIN_AFTER_OTHERS: Duration = Duration::from_secs(1);
 
 /// The keeper.
 pub struct Background {
@@ -64,14 +72,19 @@ pub struct Background {
 
 impl Background {
     /// Works until it is dropped.
-    pub async fn run(mut self) {
-        self.rotate(&self.rotation.later).await;
+    pub async fn run(self) {
+        let (wanting, wanted) = watch::channel(self.rotation.clone());
+        tokio::join!(self.keep(wanting), self.make_due_keys(wanted), self.sweep_now_and_then());
+    }
+
+    /// Keeps up with the database: nothing here waits for others.
+    async fn keep(&self, wanting: watch::Sender<Rotation>) {
         let mut seen = Seen::default();
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for tick in 0_u64.. {
             ticks.tick().await;
-            if let Err(error) = self.follow(&mut seen).await {
+            if let Err(error) = self.follow(&mut seen, &wanting).await {
                 tracing::warn!(error = %error, "the database was not heard from");
             }
             if let Some(certificate) = &self.certificate {
@@ -86,16 +99,40 @@ impl Background {
             if tick % 60 == 59 {
                 self.limits.sweep();
             }
-            if tick % 600 == 599 {
-                self.sweep().await;
-                self.rotate(&self.rotation.at_start).await;
-                self.rotate(&self.rotation.later).await;
+        }
+    }
+
+    /// Makes the keys that are wanted, at once where there is none, and rotates them when their time has come.
+    async fn make_due_keys(&self, mut wanted: watch::Receiver<Rotation>) {
+        loop {
+            let rotation = wanted.borrow_and_update().clone();
+            let pause = match self.rotate(rotation).await {
+                Ok(Rotated::Done) => UPKEEP,
+                Ok(Rotated::Busy) => AGAIN_AFTER_OTHERS,
+                Err(error) => {
+                    tracing::warn!(error = %error, "key rotation failed and will be tried again");
+                    AGAIN
+                }
+            };
+            tokio::select! {
+                // Without a sender the keeper has ended, and all with it.
+                changed = wanted.changed() => if changed.is_err() { return; },
+                () = sleep(pause) => {}
             }
         }
     }
 
+    async fn sweep_now_and_then(&self) {
+        let mut ticks = interval_at(Instant::now() + UPKEEP, UPKEEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep().await;
+        }
+    }
+
     /// Reads what changed, and renews what it touches.
-    async fn follow(&mut self, seen: &mut Seen) -> Result<(), KeysError> {
+    async fn follow(&self, seen: &mut Seen, wanting: &watch::Sender<Rotation>) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
         seen.note(&self.db.run(move |conn| changes::since(conn, after)).await?);
@@ -106,26 +143,25 @@ impl Background {
             (seen.keys, seen.bridges) = (false, true);
         }
         if seen.clients || seen.resources || seen.bridges {
-            self.follow_declarations(now).await?;
+            self.follow_declarations(wanting, now).await?;
             (seen.clients, seen.resources, seen.bridges) = (false, false, false);
         }
         self.keys.heard();
         Ok(())
     }
 
-    /// Reads clients, resources and bridges, and makes the keys that they want and nobody wanted before.
-    async fn follow_declarations(&mut self, now: Time) -> Result<(), StorageError> {
+    /// Reads clients, resources and bridges, and has the keys made that they want and nobody wanted before.
+    async fn follow_declarations(&self, wanting: &watch::Sender<Rotation>, now: Time) -> Result<(), StorageError> {
         self.clients.reload(&self.db).await?;
         self.resources.reload(&self.db).await?;
         let bridges = self.bridges.reload(now).await?;
-        self.rotation.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
-        self.rotation.want(wanted_algorithms(&self.clients, &self.resources));
-        let missing = |key: &&(Use, Algorithm)| !self.keys.can_sign(&key.0, key.1);
-        let missing: Vec<_> =
-            self.rotation.at_start.iter().chain(&self.rotation.later).filter(missing).cloned().collect();
-        if !missing.is_empty() {
-            self.rotate(&missing).await;
-        }
+        // Whoever makes keys is woken only where one is missing.
+        wanting.send_if_modified(|rotation| {
+            rotation.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
+            rotation.want(wanted_algorithms(&self.clients, &self.resources));
+            let mut all = rotation.at_start.iter().chain(&rotation.later);
+            all.any(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm))
+        });
         Ok(())
     }
 
@@ -182,8 +218,14 @@ impl Background {
         }
     }
 
-    async fn rotate(&self, wanted: &[(Use, Algorithm)]) {
-        make_keys(&self.db, &self.rotation, &self.keys, wanted.to_vec(), self.clock.now()).await;
+    /// Makes or rotates what is due, unless somebody else is at it, and reads all keys anew.
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, KeysError> {
+        let (keys, now) = (Arc::clone(&self.keys), self.clock.now());
+        let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &rotation, &keys, now))).await??;
+        if rotated == Rotated::Done {
+            self.keys.reload(&self.db, now).await?;
+        }
+        Ok(rotated)
     }
 
     /// Says goodbye, so that nobody counts on this server any more.
@@ -213,6 +255,32 @@ fn small(count: i64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// What became of the keys that were due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rotated {
+    /// There are none any more.
+    Done,
+    /// Somebody else holds the start-up lock.
+    Busy,
+}
+
+/// Makes or rotates what is due. The lock is taken only for something to do, and not waited for.
+fn rotate_due(
+    conn: &mut diesel::PgConnection,
+    rotation: &Rotation,
+    keys: &Keys,
+    now: Time,
+) -> Result<Rotated, KeysError> {
+    let master = keys.master();
+    let all: Vec<_> = rotation.at_start.iter().chain(&rotation.later).cloned().collect();
+    let due = rotation.due(conn, &master, &all, now)?;
+    if due.is_empty() {
+        return Ok(Rotated::Done);
+    }
+    let made = migrations::locked_if_free(conn, |conn| rotate(conn, rotation, keys, &due, now))?;
+    made.map_or(Ok(Rotated::Busy), |made| made.map(|()| Rotated::Done))
+}
+
 fn rotate_locked(
     conn: &mut diesel::PgConnection,
     rotation: &Rotation,
@@ -220,14 +288,23 @@ fn rotate_locked(
     wanted: &[(Use, Algorithm)],
     now: Time,
 ) -> Result<Result<(), KeysError>, StorageError> {
+    migrations::locked(conn, |conn| rotate(conn, rotation, keys, wanted, now))
+}
+
+/// Makes or rotates what is due among `wanted`. To be called under the start-up lock.
+fn rotate(
+    conn: &mut diesel::PgConnection,
+    rotation: &Rotation,
+    keys: &Keys,
+    wanted: &[(Use, Algorithm)],
+    now: Time,
+) -> Result<Result<(), KeysError>, StorageError> {
     let master = keys.master();
-    migrations::locked(conn, |conn| {
-        // A key sealed with an outdated master key could not be opened by the others.
-        match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
-            Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
-            None => Ok(rotation.apply(conn, &master, wanted, now)),
-        }
-    })
+    // A key sealed with an outdated master key could not be opened by the others.
+    match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
+        Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
+        None => Ok(rotation.apply(conn, &master, wanted, now)),
+    }
 }
 
 /// Which changes were acted on.

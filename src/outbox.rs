@@ -153,7 +153,7 @@ impl Outbox {
             Which::Kind(kind) => {
                 let kind = *kind;
                 let claim = move |conn: &mut diesel::PgConnection| {
-                    outbox::claim(conn, &Wanted { kinds: &[kind], lanes: lanes.as_deref(), most, now, leased_until })
+                    outbox::claim(conn, &Wanted { kind, lanes: lanes.as_deref(), most, now, leased_until })
                 };
                 self.db.run(claim).await
             }

@@ -8,10 +8,11 @@ use diesel::PgConnection;
 use tokio::sync::Mutex;
 
 use crate::clock::Time;
+use crate::domain::audit::{Event, EventKind};
 use crate::domain::client::{Client, ClientRefusal};
 use crate::domain::resource::{Resource, ScopeOwners};
 use crate::domain::scope::Scopes;
-use crate::storage::{Db, StorageError, resources};
+use crate::storage::{Db, StorageError, audit, resources};
 
 /// The directory. Reading it takes no lock.
 #[derive(Default)]
@@ -119,13 +120,14 @@ impl Resources {
 
 /// Makes the database agree with the configuration: declared resources are stored under its name, those it no longer
 /// declares are disabled. One of the same identifier that was made by other means is taken over. Call it under the
-/// start-up lock.
+/// start-up lock, in a transaction.
 pub fn apply_configuration(
     conn: &mut PgConnection,
     declared: &[Resource],
     source: &str,
     now: Time,
 ) -> Result<(), StorageError> {
+    let event = |change, id: &str| Event::of_configuration(EventKind::ResourceChanged, change, id, source, now);
     let stored = resources::all(conn)?;
     for resource in declared {
         let same = stored.iter().any(|old| {
@@ -133,11 +135,13 @@ pub fn apply_configuration(
         });
         if !same {
             resources::put(conn, resource, Some(source), now)?;
+            audit::insert(conn, &event("declared", &resource.identifier))?;
         }
     }
     for old in stored.iter().filter(|old| old.managed_by.is_some() && old.disabled_at.is_none()) {
         if !declared.iter().any(|resource| resource.identifier == old.resource.identifier) {
             resources::disable(conn, &old.resource.identifier, now)?;
+            audit::insert(conn, &event("no longer declared", &old.resource.identifier))?;
         }
     }
     Ok(())

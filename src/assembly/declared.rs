@@ -59,7 +59,16 @@ impl Declarations {
             trusted_issuers: believed(config, &mut mistakes),
         };
         mistakes.take("outbound", super::reach(config));
+        certificate(config, &mut mistakes);
         (read, mistakes)
+    }
+}
+
+/// Whether the files of the server's certificate can be read: what they hold is judged when it is opened.
+fn certificate(config: &Config, mistakes: &mut Mistakes<'_>) {
+    let files = config.tls.iter().flat_map(|tls| [("cert_file", &tls.cert_file), ("key_file", &tls.key_file)]);
+    for (key, file) in files {
+        mistakes.take("tls", fs::File::open(file).map_err(|error| Fault::unreadable(key, file, &error)));
     }
 }
 

@@ -39,12 +39,23 @@ pub fn settle(conn: &mut PgConnection, config: &Config, private: bool, now: Time
 
 /// Loads the key that a database in use is sealed with, and makes nothing: for the commands.
 pub fn open(conn: &mut PgConnection, config: &Config) -> Result<MasterKey, StartError> {
-    match installation::find(conn)? {
-        Some(mark) => matching(config, &mark),
-        None => Err(StartError::MasterKey(
-            "this database has no master key yet: start the server once, or run `passmint keys init`".to_owned(),
-        )),
+    if let Some(mark) = installation::find(conn)? {
+        return matching(config, &mark);
     }
+    let file = &config.keys.master_key_file;
+    let cure = if config.database.url.is_none() {
+        "start the server once, which makes it".to_owned()
+    } else if file.exists() {
+        format!("start the server once, which takes the one in {}", file.display())
+    } else {
+        "run `passmint keys init`".to_owned()
+    };
+    Err(StartError::MasterKey(format!("this database has no master key yet: {cure}")))
+}
+
+/// Whether the configured file holds the key of this mark.
+pub fn is_in_place(config: &Config, mark: &MasterKeyMark) -> bool {
+    matching(config, mark).is_ok()
 }
 
 fn matching(config: &Config, mark: &MasterKeyMark) -> Result<MasterKey, StartError> {

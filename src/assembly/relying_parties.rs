@@ -33,15 +33,25 @@ pub fn settle(conn: &mut PgConnection, config: &Config) -> Result<(), StartError
 /// Refuses to start when passkeys are stored for an RP id that is not configured: their owners could not sign in. What a
 /// quick start on localhost left behind is no obstacle.
 pub fn guard(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {
-    let lost: Vec<(String, i64)> = relying_parties::in_use(conn)?
+    let lost: Vec<String> = relying_parties::in_use(conn)?
         .into_iter()
-        .filter(|(rp_id, _)| rp_id != "localhost")
-        .filter(|(rp_id, _)| !config.relying_parties.iter().any(|party| party.rp_id == *rp_id))
+        .filter(|rp_id| rp_id != "localhost")
+        .filter(|rp_id| !config.relying_parties.iter().any(|party| party.rp_id == *rp_id))
         .collect();
-    let Some((rp_id, count)) = lost.first() else { return Ok(()) };
-    let all: Vec<String> = lost.iter().map(|(rp_id, count)| format!("{rp_id} ({count})")).collect();
+    let Some(rp_id) = lost.first() else { return Ok(()) };
+    let mut all = Vec::new();
+    for rp_id in &lost {
+        all.push(format!("{rp_id} ({})", counted(relying_parties::count(conn, rp_id, MOST_COUNTED)?)));
+    }
     Err(StartError::RelyingParties(format!(
-        "passkeys are stored for RP ids that are not configured: {}. Their owners could not sign in. Set public_url (or a relying_parties entry) back to {rp_id}, or give the {count} passkeys up with `passmint relying-parties retire {rp_id}`, or file them under another id with `passmint relying-parties move {rp_id} <new>`",
+        "passkeys are stored for RP ids that are not configured: {}. Their owners could not sign in. Set public_url (or a relying_parties entry) back to {rp_id}, or give its passkeys up with `passmint relying-parties retire {rp_id}`, or file them under another id with `passmint relying-parties move {rp_id} <new>`",
         all.join(", ")
     )))
+}
+
+/// How far the passkeys of a lost RP id are counted: many are many.
+const MOST_COUNTED: i64 = 10_000;
+
+fn counted(passkeys: i64) -> String {
+    if passkeys < MOST_COUNTED { passkeys.to_string() } else { format!("{MOST_COUNTED} or more") }
 }

@@ -4,6 +4,7 @@
 //! conditional write.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
@@ -44,6 +45,27 @@ pub struct BeginSignIn<'a> {
     pub client: Option<&'a Client>,
     /// Digest of the pre-session cookie.
     pub browser: Option<TokenDigest>,
+}
+
+/// The look-up behind an address takes whole ones of these. The rows of somebody who is known take some microseconds more
+/// than none do, which a patient caller nearby could otherwise tell by the time of the answer.
+const BEAT: Duration = Duration::from_millis(10);
+
+/// Waits for a moment, whenever the wait began. The runtime's own timer counts whole milliseconds from when it is set, so what
+/// it is set after would still be told; the last of them are waited for on a thread that counts nanoseconds.
+async fn until(moment: Instant) {
+    const COARSE: Duration = Duration::from_millis(2);
+    let left = moment.saturating_duration_since(Instant::now());
+    tokio::time::sleep(left.saturating_sub(COARSE)).await;
+    let rest = move || std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+    // A server that stops waits for nothing.
+    let _ = tokio::task::spawn_blocking(rest).await;
+}
+
+/// A time rounded up to the next full beat.
+fn full_beats(passed: Duration) -> Duration {
+    let full = passed.as_nanos() / BEAT.as_nanos();
+    BEAT * u32::try_from(full).unwrap_or(u32::MAX - 1).saturating_add(1)
 }
 
 /// What the first call answers.
@@ -126,8 +148,14 @@ impl Ceremonies {
         .await
     }
 
-    /// Puts a whole ceremony away, under a new handle.
+    /// Puts a whole ceremony away, under a new handle. A key that its tokens want and that is just being made is waited for
+    /// here: the second call, which uses the ceremony up, finds it.
     pub(super) async fn keep(&self, ceremony: Ceremony) -> Result<(PlainToken, Time), CeremonyError> {
+        if let Wanted::Tokens { client, scopes, audience, .. } = &ceremony.wanted
+            && let Some(client) = self.clients.find(client)
+        {
+            self.mint.wait_for_keys(&client, scopes, std::slice::from_ref(audience)).await;
+        }
         let handle = PlainToken::random(TokenKind::Ceremony);
         let deadline = ceremony.deadline;
         self.store.put(handle.digest(), ceremony).await?;
@@ -136,10 +164,12 @@ impl Ceremonies {
 
     /// What an e-mail-first sign-in lists: passkeys of the address's people, else decoys. Both take the same steps.
     async fn listed_for(&self, email: &Email, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
+        let begun = Instant::now();
         let normalised = email.normalised();
         let decoys = self.decoys.of(&normalised, rp_id);
         let owners = self.db.run(move |conn| users::ids_claiming(conn, &normalised)).await?;
         let listed = self.listed_of(owners, rp_id).await?;
+        until(begun + full_beats(begun.elapsed())).await;
         Ok(if listed.is_empty() { decoys } else { listed })
     }
 
@@ -280,4 +310,17 @@ fn check_before_lookup(assertion: &Assertion, ceremony: &Ceremony, party: &Relyi
         return Err(CeremonyError::Refused("another RP id"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_takes_whole_beats() {
+        for (passed, full) in [(0, 10_000), (1, 10_000), (9_999, 10_000), (10_000, 20_000), (25_000, 30_000)] {
+            assert_eq!(full_beats(Duration::from_micros(passed)), Duration::from_micros(full), "{passed} µs");
+        }
+        assert!(full_beats(Duration::MAX) > Duration::from_secs(86_400));
+    }
 }

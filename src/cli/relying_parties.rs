@@ -56,7 +56,9 @@ struct Row {
 }
 
 fn rows(desk: &Desk) -> Result<Vec<Row>, String> {
-    let (stored, retired) = desk.read(|conn| Ok((relying_parties::stored(conn)?, relying_parties::retired(conn)?)))?;
+    let (stored, retired) = desk.read(|conn| {
+        relying_parties::patiently(conn, |conn| Ok((relying_parties::stored(conn)?, relying_parties::retired(conn)?)))
+    })?;
     let configured = desk.config.relying_parties.iter().map(|party| party.rp_id.clone());
     let mut ids: Vec<String> = configured.chain(stored.iter().map(|(rp_id, _)| rp_id.clone())).collect();
     ids.sort();
@@ -120,7 +122,8 @@ fn rename(settings: &Settings, from: &str, to: &str) -> Outcome {
         return Err(format!("{to} is not configured; there is {}", known.join(", ")));
     }
     let moved = desk.write(|conn| {
-        let moved = relying_parties::rename(conn, from, to).map_err(|error| match error {
+        let moved = relying_parties::patiently(conn, |conn| relying_parties::rename(conn, from, to));
+        let moved = moved.map_err(|error| match error {
             StorageError::Conflict { .. } => Refusal(format!(
                 "a passkey of {from} exists under {to} already: nothing was moved; `passmint relying-parties retire {from}` gives the old ones up"
             )),

@@ -118,7 +118,7 @@ kinds! {
     ForwardDenied = "forward.denied",
     /// A protected host's code was presented late, by another host or in another browser; it is used up.
     ForwardCodeRefused = "forward.code_refused",
-    /// A bridge was created, changed, stopped, let go again or deleted, by administration or command.
+    /// A bridge was created, changed, stopped, let go again or deleted, by administration, command or the configuration.
     BridgeChanged = "bridge.changed",
     /// A signing key was made, imported, retired or revoked.
     KeyChanged = "key.changed",
@@ -136,7 +136,7 @@ kinds! {
     RegistrationTokenChanged = "registration_token.changed",
     /// A group was made or deleted.
     GroupChanged = "group.changed",
-    /// A resource was created, changed or disabled by an administrator.
+    /// A resource was created, changed or disabled, by an administrator or the configuration.
     ResourceChanged = "resource.changed",
     /// A relying party was retired or its passkeys were moved.
     RelyingPartyChanged = "relying_party.changed",
@@ -179,6 +179,12 @@ impl Event {
             origin: origin.clone(),
             detail: Value::Object(serde_json::Map::new()),
         }
+    }
+
+    /// What a start changed because the configuration that it read says so. `source` names the configuration.
+    pub fn of_configuration(kind: EventKind, change: &str, subject: &str, source: &str, at: Time) -> Self {
+        let detail = serde_json::json!({ "change": change, "configuration": source });
+        Self { subject: Some(subject.to_owned()), detail, ..Self::new(kind, at, &Provenance::default()) }
     }
 }
 

@@ -96,6 +96,7 @@ async fn begin(
     request: DeviceRequest,
     origin: &Provenance,
 ) -> Result<DeviceAuthorization, Failure> {
+    room.mint.wait_for_keys(client, &request.scopes, &request.audience).await;
     room.mint.ready(client, &request.scopes, &request.audience).map_err(Failure::unavailable)?;
     let own = PlainToken::random(TokenKind::DeviceCode);
     let (now, digest, client, network) =

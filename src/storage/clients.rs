@@ -34,6 +34,8 @@ pub struct StoredClient {
     pub managed_by: Option<String>,
     /// Set when it may do nothing.
     pub disabled_at: Option<Time>,
+    /// When it was made: what was given before to a client of its id was given to another.
+    pub made_at: Time,
 }
 
 impl TryFrom<Row> for StoredClient {
@@ -60,6 +62,7 @@ impl TryFrom<Row> for StoredClient {
             },
             managed_by: row.managed_by,
             disabled_at: row.disabled_at,
+            made_at: row.created_at,
         })
     }
 }
@@ -68,6 +71,12 @@ impl TryFrom<Row> for StoredClient {
 pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredClient>, StorageError> {
     let rows: Vec<Row> = clients::table.order(clients::id).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Whether there is a client of this id that may do something.
+pub fn is_enabled(conn: &mut PgConnection, id: &str) -> Result<bool, StorageError> {
+    let enabled = clients::table.find(id).filter(clients::disabled_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(enabled)).get_result(conn)?)
 }
 
 /// One client, disabled or not, its row locked until the transaction ends.

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::StorageError;
@@ -11,6 +11,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// Any number will do, as long as every server of one database uses the same.
 const LOCK: &str = "SELECT pg_advisory_lock(7276700107)";
+const LOCK_IF_FREE: &str = "SELECT pg_try_advisory_lock(7276700107) AS got";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7276700107)";
 
 /// Runs `work` under the lock that start-up changes (migrations, keys, configured clients) share between servers.
@@ -18,15 +19,49 @@ pub fn locked<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    // Waiting for another server's migration may take longer than a request is allowed to. What the pool set for the
-    // connection is put back by value: RESET would go back to the server's own setting, which is no limit at all.
+    // Waiting for another server's migration may take longer than a request is allowed to.
+    unhurried(conn, |conn| {
+        conn.batch_execute(LOCK)?;
+        let result = work(conn);
+        conn.batch_execute(UNLOCK)?;
+        Ok(result)
+    })?
+}
+
+/// The same without waiting for the lock: none where somebody else holds it.
+pub fn locked_if_free<T>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
+) -> Result<Option<T>, StorageError> {
+    let taken: Taken = diesel::sql_query(LOCK_IF_FREE).get_result(conn)?;
+    if !taken.got {
+        return Ok(None);
+    }
+    unhurried(conn, |conn| {
+        let result = work(conn);
+        conn.batch_execute(UNLOCK)?;
+        Ok(result)
+    })?
+    .map(Some)
+}
+
+#[derive(QueryableByName)]
+struct Taken {
+    #[diesel(sql_type = Bool)]
+    got: bool,
+}
+
+/// Runs `work` without limits of time. What the pool set for the connection is put back by value: RESET would go back to the
+/// server's own setting, which is no limit at all.
+fn unhurried<T>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
     let before = Timeouts::of(conn)?;
     Timeouts { lock: "0".to_owned(), statement: "0".to_owned() }.set(conn)?;
-    conn.batch_execute(LOCK)?;
-    let result = work(conn);
-    conn.batch_execute(UNLOCK)?;
+    let result = work(conn)?;
     before.set(conn)?;
-    result
+    Ok(result)
 }
 
 #[derive(QueryableByName)]

@@ -6,7 +6,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Text, Timestamptz};
 use serde_json::Value;
 
 use super::StorageError;
@@ -32,9 +32,9 @@ pub struct Claimed {
 /// What to claim.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// Kinds that this server knows how to deliver.
-    pub kinds: &'a [&'a str],
-    /// Lanes that begin so; none: all.
+    /// What it is.
+    pub kind: &'a str,
+    /// Lanes that begin so, a few messages of all that wait; none: all.
     pub lanes: Option<&'a str>,
     /// How many at most.
     pub most: usize,
@@ -44,34 +44,83 @@ pub struct Wanted<'a> {
     pub leased_until: Time,
 }
 
+// Of what is due first, as much as is looked at, each message that is the oldest of its lane. Were too few of them, because
+// some lanes are long, the oldest of as many lanes are looked at, too. Both walk along an index and stop: what a claim costs does
+// not rise with what waits. The oldest of a lane is the first in (lane, id) from the lane on, which only that index can tell.
 statement! {
     Claim {
-        now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt,
-        kinds: Vec<String> => Array<Text>, lanes: Option<String> => Nullable<Text>,
+        now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt, kind: String => Text,
     } -> (BigInt, Text, Jsonb, Integer, Timestamptz),
-    ", due AS (
+    ", candidates AS MATERIALIZED (
+        SELECT id, lane FROM outbox
+        WHERE kind = $4 AND next_try_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL
+        ORDER BY next_try_at, id LIMIT 1000
+    ), oldest AS MATERIALIZED (
+        SELECT id FROM candidates WHERE id = (
+            SELECT first.id FROM outbox AS first
+            WHERE first.lane ~>=~ candidates.lane AND first.delivered_at IS NULL AND first.given_up_at IS NULL
+            ORDER BY first.lane USING ~<~, first.id LIMIT 1)
+    ), heads AS (
+        WITH RECURSIVE head AS (
+            (SELECT lane, id, 1 AS n FROM outbox
+             WHERE delivered_at IS NULL AND given_up_at IS NULL
+               AND (SELECT count(*) FROM candidates) = 1000 AND (SELECT count(*) FROM oldest) < $3
+             ORDER BY lane USING ~<~, id LIMIT 1)
+            UNION ALL
+            SELECT next.lane, next.id, n + 1 FROM head CROSS JOIN LATERAL (
+                SELECT lane, id FROM outbox
+                WHERE lane ~>~ head.lane AND delivered_at IS NULL AND given_up_at IS NULL
+                ORDER BY lane USING ~<~, id LIMIT 1) AS next
+            WHERE n < 1000
+        )
+        SELECT id FROM head
+    ), due AS (
         SELECT id FROM outbox
-        WHERE delivered_at IS NULL AND given_up_at IS NULL AND next_try_at <= $1 AND kind = ANY($4)
-          AND ($5 IS NULL OR starts_with(lane, $5))
-          AND id = (
-            SELECT min(id) FROM outbox AS earlier
-            WHERE earlier.lane = outbox.lane AND earlier.delivered_at IS NULL AND earlier.given_up_at IS NULL)
+        WHERE id = ANY(ARRAY(SELECT id FROM oldest UNION SELECT id FROM heads))
+          AND kind = $4 AND next_try_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL
         ORDER BY next_try_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
     )
-    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 FROM due WHERE outbox.id = due.id
-    RETURNING outbox.id, kind, payload, attempts, created_at"
+    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 WHERE id = ANY(ARRAY(SELECT id FROM due))
+    RETURNING id, kind, payload, attempts, created_at"
+}
+
+// All that waits in the lanes from `from` on and before `to`, by their bytes.
+statement! {
+    ClaimOfLanes {
+        now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt, kind: String => Text,
+        from: String => Text, to: String => Text,
+    } -> (BigInt, Text, Jsonb, Integer, Timestamptz),
+    ", waiting AS MATERIALIZED (
+        SELECT id, lane FROM outbox WHERE lane ~>=~ $5 AND lane ~<~ $6 AND delivered_at IS NULL AND given_up_at IS NULL
+    ), due AS (
+        SELECT id FROM outbox
+        WHERE id = ANY(ARRAY(SELECT min(id) FROM waiting GROUP BY lane))
+          AND kind = $4 AND next_try_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL
+        ORDER BY next_try_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 WHERE id = ANY(ARRAY(SELECT id FROM due))
+    RETURNING id, kind, payload, attempts, created_at"
 }
 
 /// Claims what is due, oldest first.
 pub fn claim(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Vec<Claimed>, StorageError> {
-    let statement = Claim {
-        now: wanted.now,
-        leased_until: wanted.leased_until,
-        most: i64::try_from(wanted.most).unwrap_or(i64::MAX),
-        kinds: wanted.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
-        lanes: wanted.lanes.map(ToOwned::to_owned),
-    };
-    Ok(claimed(statement.get_results(conn)?))
+    let Wanted { now, leased_until, .. } = *wanted;
+    let (most, kind) = (i64::try_from(wanted.most).unwrap_or(i64::MAX), wanted.kind.to_owned());
+    Ok(claimed(match wanted.lanes {
+        None => Claim { now, leased_until, most, kind }.get_results(conn)?,
+        Some(lanes) => {
+            let (from, to) = (lanes.to_owned(), behind(lanes));
+            ClaimOfLanes { now, leased_until, most, kind, from, to }.get_results(conn)?
+        }
+    }))
+}
+
+/// The first text behind all that begin so, by their bytes.
+fn behind(beginning: &str) -> String {
+    let mut text = beginning.to_owned();
+    let last = text.pop().and_then(|last| char::from_u32(u32::from(last) + 1));
+    text.push(last.unwrap_or(char::MAX));
+    text
 }
 
 statement! {
@@ -83,8 +132,8 @@ statement! {
         WHERE lane = $4 AND delivered_at IS NULL AND given_up_at IS NULL AND next_try_at <= $1
         ORDER BY next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
-    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 FROM due WHERE outbox.id = due.id
-    RETURNING outbox.id, kind, payload, attempts, created_at"
+    UPDATE outbox SET attempts = attempts + 1, next_try_at = $2 WHERE id = ANY(ARRAY(SELECT id FROM due))
+    RETURNING id, kind, payload, attempts, created_at"
 }
 
 /// Claims what is due in a lane whose messages keep no order among them.

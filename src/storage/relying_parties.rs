@@ -1,29 +1,71 @@
 //! Which RP ids the stored passkeys belong to, for the guard at start.
+//!
+//! There may be millions of passkeys, and a start must not read them all: RP ids are found by jumping from one to the next in
+//! their index, and passkeys are counted only where somebody asks how many.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 use super::StorageError;
 use super::schema::{credential_index, credentials, retired_relying_parties, unusable_passkeys};
 use crate::clock::Time;
 
-/// RP ids that passkeys are stored for and that were not retired, each with how many.
-pub fn in_use(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
-    let retired = retired_relying_parties::table.select(retired_relying_parties::rp_id);
-    Ok(credentials::table
-        .filter(credentials::rp_id.ne_all(retired))
-        .group_by(credentials::rp_id)
-        .select((credentials::rp_id, diesel::dsl::count_star()))
-        .order(credentials::rp_id)
-        .load(conn)?)
+/// Every RP id that passkeys are stored for, retired ones too.
+const STORED: &str = "WITH RECURSIVE stored AS (
+        (SELECT rp_id FROM credentials ORDER BY rp_id LIMIT 1)
+        UNION ALL
+        SELECT next.rp_id FROM stored CROSS JOIN LATERAL (
+            SELECT rp_id FROM credentials WHERE credentials.rp_id > stored.rp_id ORDER BY rp_id LIMIT 1) AS next
+    )
+    SELECT rp_id FROM stored";
+
+#[derive(QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = Text)]
+    rp_id: String,
 }
 
-/// Every RP id that passkeys are stored for, with how many, retired ones too.
+/// RP ids that passkeys are stored for and that were not retired.
+pub fn in_use(conn: &mut PgConnection) -> Result<Vec<String>, StorageError> {
+    let sql = format!("{STORED} WHERE rp_id NOT IN (SELECT rp_id FROM retired_relying_parties) ORDER BY rp_id");
+    Ok(diesel::sql_query(sql).load::<Stored>(conn)?.into_iter().map(|row| row.rp_id).collect())
+}
+
+/// Every RP id that passkeys are stored for, with how many, retired ones too. Call it with [`patiently`].
 pub fn stored(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
-    Ok(credentials::table
-        .group_by(credentials::rp_id)
-        .select((credentials::rp_id, diesel::dsl::count_star()))
-        .order(credentials::rp_id)
-        .load(conn)?)
+    let stored: Vec<Stored> = diesel::sql_query(format!("{STORED} ORDER BY rp_id")).load(conn)?;
+    let mut counted = Vec::with_capacity(stored.len());
+    for Stored { rp_id } in stored {
+        let passkeys: i64 = credentials::table.filter(credentials::rp_id.eq(&rp_id)).count().get_result(conn)?;
+        counted.push((rp_id, passkeys));
+    }
+    Ok(counted)
+}
+
+/// How many passkeys are stored for an RP id; counts no further than `most`.
+pub fn count(conn: &mut PgConnection, rp_id: &str, most: i64) -> Result<i64, StorageError> {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    // Along the index, so that it can stop.
+    let sql = "SELECT count(*) FILTER (WHERE rp_id = $1) AS n
+        FROM (SELECT rp_id FROM credentials WHERE rp_id >= $1 ORDER BY rp_id LIMIT $2) AS first";
+    let count: Count = diesel::sql_query(sql).bind::<Text, _>(rp_id).bind::<BigInt, _>(most).get_result(conn)?;
+    Ok(count.n)
+}
+
+/// Runs `work` in a transaction whose statements may take long: for commands that count or move every passkey.
+pub fn patiently<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    conn.transaction(|conn| {
+        conn.batch_execute("SET LOCAL statement_timeout = '1h'")?;
+        work(conn)
+    })
 }
 
 /// The RP ids that sign nobody in on purpose: since when, and whether their passkeys were imported before the RP id was
@@ -49,22 +91,16 @@ pub fn take_up(conn: &mut PgConnection, configured: &[&str]) -> Result<(), Stora
 /// Notes those of these RP ids that no passkey is stored for as waiting for their configuration, so that what is imported
 /// for them does not stop the start. Call it before the passkeys are stored.
 pub fn await_configuration(conn: &mut PgConnection, rp_ids: &[String], now: Time) -> Result<(), StorageError> {
-    let in_use: Vec<String> = credentials::table
-        .filter(credentials::rp_id.eq_any(rp_ids))
-        .select(credentials::rp_id)
-        .distinct()
-        .load(conn)?;
-    let rows: Vec<_> = rp_ids
-        .iter()
-        .filter(|rp_id| !in_use.contains(rp_id))
-        .map(|rp_id| {
-            (
+    let mut rows = Vec::new();
+    for rp_id in rp_ids {
+        if count(conn, rp_id, 1)? == 0 {
+            rows.push((
                 retired_relying_parties::rp_id.eq(rp_id),
                 retired_relying_parties::retired_at.eq(now),
                 retired_relying_parties::imported.eq(true),
-            )
-        })
-        .collect();
+            ));
+        }
+    }
     diesel::insert_into(retired_relying_parties::table).values(rows).on_conflict_do_nothing().execute(conn)?;
     Ok(())
 }

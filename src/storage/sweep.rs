@@ -3,13 +3,9 @@
 
 use chrono::Duration;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
 
 use super::StorageError;
-use super::schema::{
-    action_tokens, audit_events, authorization_codes, ceremonies, changes, device_codes, device_guesses, forward_codes,
-    forward_sessions, idempotency_keys, initial_access_tokens, interactions, outbox, pushed_requests, revoked_tokens,
-    servers, sessions, signing_keys, used_jti,
-};
 use crate::clock::Time;
 use crate::domain::session::LONGEST_SESSION;
 
@@ -28,60 +24,85 @@ fn clocks() -> Duration {
     Duration::minutes(5)
 }
 
-/// Most audit events that one sweep deletes: a trail that was kept for ever must not stop the server when it is to be cut.
-const MOST_EVENTS: i64 = 10_000;
+/// How many rows one statement deletes: a backlog must not take longer than the database allows for a statement, nor hold what
+/// others wait for.
+const PORTION: i64 = 1000;
 
-/// Deletes what ended long enough before `now`, and audit events that are older than `keep_events`; gives how many rows
-/// went.
+/// What has ended in a table.
+struct Ended {
+    table: &'static str,
+    /// Of its rows, with the time as `$1`.
+    condition: &'static str,
+    before: Time,
+}
+
+/// Deletes what ended long enough before `now`, and audit events that are older than `keep_events`, portion by portion; gives
+/// how many rows went. What cannot be deleted in one table keeps no other from being swept.
+///
+/// # Errors
+/// The first, when all the others were swept.
 pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
-    let ended = now - keep_ended();
-    let mut gone = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.lt(now))).execute(conn)?;
-    // A backend may still ask for a while what became of one.
-    gone += diesel::delete(action_tokens::table.filter(action_tokens::expires_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(used_jti::table.filter(used_jti::expires_at.lt(now - clocks()))).execute(conn)?;
-    // A device that still polls is told a while longer that its time is over.
-    gone += diesel::delete(device_codes::table.filter(device_codes::expires_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(device_guesses::table.filter(device_guesses::at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(interactions::table.filter(interactions::expires_at.lt(now))).execute(conn)?;
-    // A pushed request that a person was asked about in time is used up only when they have answered.
-    gone += diesel::delete(pushed_requests::table.filter(pushed_requests::expires_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(authorization_codes::table.filter(authorization_codes::kept_until.lt(now - clocks())))
-        .execute(conn)?;
-    gone += diesel::delete(revoked_tokens::table.filter(revoked_tokens::until.lt(now - clocks()))).execute(conn)?;
-    gone += diesel::delete(forward_codes::table.filter(forward_codes::expires_at.lt(now))).execute(conn)?;
-    gone += diesel::delete(forward_sessions::table.filter(forward_sessions::expires_at.lt(now))).execute(conn)?;
-    // Refresh families go with their sessions.
-    gone += diesel::delete(sessions::table.filter(sessions::ends_at.lt(ended))).execute(conn)?;
-    gone += sweep_keys(conn, ended)?;
-    gone += diesel::delete(servers::table.filter(servers::seen_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(changes::table.filter(changes::at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(idempotency_keys::table.filter(idempotency_keys::expires_at.lt(now))).execute(conn)?;
-    gone += diesel::delete(
-        initial_access_tokens::table.filter(initial_access_tokens::expires_at.lt(now - keep_given_up())),
-    )
-    .execute(conn)?;
-    gone += diesel::delete(outbox::table.filter(outbox::delivered_at.lt(ended))).execute(conn)?;
-    gone += diesel::delete(outbox::table.filter(outbox::given_up_at.lt(now - keep_given_up()))).execute(conn)?;
-    if let Some(keep) = keep_events {
-        gone += sweep_events(conn, now - keep)?;
+    let (mut gone, mut fault) = (0, None);
+    for ended in all_ended(now, keep_events) {
+        if let Err(error) = ended.delete(conn, &mut gone) {
+            tracing::warn!(error = %error, table = ended.table, "what has ended could not be deleted");
+            fault = fault.or(Some(error));
+        }
     }
-    Ok(gone)
+    fault.map_or(Ok(gone), Err)
 }
 
-/// Deletes keys that verify nothing any more. Those of our tokens stay longer, unless they were revoked: an ID token comes
-/// back as a hint as long as a session may live that it was given in.
-fn sweep_keys(conn: &mut PgConnection, ended: Time) -> Result<usize, StorageError> {
-    let without_hints = signing_keys::purpose.ne("tokens").or(signing_keys::revoked_at.is_not_null());
-    let expired = signing_keys::table.filter(signing_keys::verifies_until.lt(ended)).filter(without_hints);
-    let forgotten = signing_keys::table.filter(signing_keys::verifies_until.lt(ended - LONGEST_SESSION));
-    Ok(diesel::delete(expired).execute(conn)? + diesel::delete(forgotten).execute(conn)?)
+impl Ended {
+    fn delete(&self, conn: &mut PgConnection, gone: &mut usize) -> Result<(), StorageError> {
+        let Self { table, condition, before } = self;
+        // By their places, so that a portion is found once; what somebody works with is left for the next sweep.
+        let portion = format!(
+            "DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+                 SELECT ctid FROM {table} WHERE {condition} LIMIT $2 FOR UPDATE SKIP LOCKED))"
+        );
+        loop {
+            let delete = diesel::sql_query(portion.as_str());
+            let rows = delete.bind::<Timestamptz, _>(*before).bind::<BigInt, _>(PORTION).execute(conn)?;
+            *gone += rows;
+            if i64::try_from(rows).unwrap_or(i64::MAX) < PORTION {
+                return Ok(());
+            }
+        }
+    }
 }
 
-fn sweep_events(conn: &mut PgConnection, before: Time) -> Result<usize, StorageError> {
-    let old: Vec<i64> = audit_events::table
-        .filter(audit_events::at.lt(before))
-        .select(audit_events::id)
-        .limit(MOST_EVENTS)
-        .load(conn)?;
-    Ok(diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old))).execute(conn)?)
+fn all_ended(now: Time, keep_events: Option<Duration>) -> Vec<Ended> {
+    let ended = now - keep_ended();
+    let given_up = now - keep_given_up();
+    let of = |table, condition, before| Ended { table, condition, before };
+    let mut all = vec![
+        of("ceremonies", "expires_at < $1", now),
+        // A backend may still ask for a while what became of one.
+        of("action_tokens", "expires_at < $1", ended),
+        of("used_jti", "expires_at < $1", now - clocks()),
+        // A device that still polls is told a while longer that its time is over.
+        of("device_codes", "expires_at < $1", ended),
+        of("device_guesses", "at < $1", ended),
+        of("interactions", "expires_at < $1", now),
+        // A pushed request that a person was asked about in time is used up only when they have answered.
+        of("pushed_requests", "expires_at < $1", ended),
+        of("authorization_codes", "kept_until < $1", now - clocks()),
+        of("revoked_tokens", "until < $1", now - clocks()),
+        of("forward_codes", "expires_at < $1", now),
+        of("forward_sessions", "expires_at < $1", now),
+        // Refresh families go with their sessions.
+        of("sessions", "ends_at < $1", ended),
+        // Keys that verify nothing any more. Those of our tokens stay longer, unless they were revoked: an ID token comes back
+        // as a hint as long as a session may live that it was given in.
+        of("signing_keys", "verifies_until < $1 AND (purpose <> 'tokens' OR revoked_at IS NOT NULL)", ended),
+        of("signing_keys", "verifies_until < $1", ended - LONGEST_SESSION),
+        of("servers", "seen_at < $1", ended),
+        of("changes", "at < $1", ended),
+        of("idempotency_keys", "expires_at < $1", now),
+        of("initial_access_tokens", "expires_at < $1", given_up),
+        of("outbox", "delivered_at < $1", ended),
+        of("outbox", "given_up_at < $1", given_up),
+    ];
+    all.extend(keep_events.map(|keep| of("audit_events", "at < $1", now - keep)));
+    all
 }

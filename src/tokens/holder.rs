@@ -71,6 +71,8 @@ pub struct Keys {
     successor: [u8; 32],
     subjects: Subjects,
     heard: Mutex<Instant>,
+    /// Tells those who wait for a key that there are new ones.
+    renewed: tokio::sync::Notify,
     /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
     turn: tokio::sync::Mutex<()>,
 }
@@ -80,7 +82,15 @@ type Materials = HashMap<String, KeyMaterial>;
 impl Keys {
     /// Opens all keys of the database.
     pub fn open(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
-        let (rows, mark) = snapshot(conn)?;
+        Self::of(snapshot(conn)?, master, now)
+    }
+
+    /// The same within a transaction, under the start-up lock: nobody changes the master key meanwhile.
+    pub fn open_within(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
+        Self::of(stored(conn)?, master, now)
+    }
+
+    fn of((rows, mark): Stored, master: MasterKey, now: Time) -> Result<Self, KeysError> {
         let sealed_root = mark.and_then(|mark| mark.root).ok_or(KeysError::Unmarked)?;
         let root = PurposeRoot::open(&master, &sealed_root)
             .map_err(|error| KeysError::Sealed { kid: "(purpose root)".to_owned(), error })?;
@@ -98,6 +108,7 @@ impl Keys {
             successor,
             subjects,
             heard: Mutex::new(Instant::now()),
+            renewed: tokio::sync::Notify::new(),
             turn: tokio::sync::Mutex::default(),
         })
     }
@@ -155,7 +166,13 @@ impl Keys {
         // Also when a key stays closed: what was revoked must be refused. Without it nothing is issued soon.
         self.ring.store(Arc::new(ring));
         self.opened.store(Arc::new(opened));
+        self.renewed.notify_waiters();
         closed.map_or(Ok(()), Err)
+    }
+
+    /// Resolves when the keys are read anew; it counts from this call on, not from when it is awaited.
+    pub fn renewed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.renewed.notified()
     }
 
     /// Takes a master key up when it is the one that the database is sealed with now.
@@ -192,11 +209,15 @@ impl Keys {
 }
 
 /// Keys and mark of one moment: between two statements the master key could change.
-fn snapshot(conn: &mut PgConnection) -> Result<(Vec<SealedKey>, Option<MasterKeyMark>), StorageError> {
-    conn.build_transaction()
-        .repeatable_read()
-        .read_only()
-        .run(|conn| Ok((signing_keys::all(conn)?, installation::find(conn)?)))
+fn snapshot(conn: &mut PgConnection) -> Result<Stored, StorageError> {
+    conn.build_transaction().repeatable_read().read_only().run(stored)
+}
+
+/// Every key, and the mark.
+type Stored = (Vec<SealedKey>, Option<MasterKeyMark>);
+
+fn stored(conn: &mut PgConnection) -> Result<Stored, StorageError> {
+    Ok((signing_keys::all(conn)?, installation::find(conn)?))
 }
 
 /// The key in the file, if it is the one that the database is marked with.

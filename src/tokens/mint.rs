@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::claims::AccessClaims;
 use super::holder::Keys;
@@ -31,6 +32,9 @@ pub use self::grant::{ClientGrant, Grant, TokenSet};
 pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation, name_of_passkey};
 pub use self::refresh::{RefreshSeed, Successor, bind_family, bound_by_exchange};
 pub use self::transaction::Transaction;
+
+/// Longest wait for a key that is just being made.
+const WAIT_FOR_KEYS: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Why nothing could be issued: a fault of ours, answered as 503.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +146,26 @@ impl Mint {
             }
         }
         Ok(())
+    }
+
+    /// Waits a little for a key that [`Mint::ready`] misses: that of RSA is slow to make, so a first start is ready before it is
+    /// there. Call it where nothing is used up yet.
+    pub async fn wait_for_keys(&self, client: &Client, scopes: &Scopes, audience: &[String]) {
+        let missing = || matches!(self.ready(client, scopes, audience), Err(MintError::NoKey { .. }));
+        if !missing() {
+            return;
+        }
+        let made = async {
+            loop {
+                let renewed = self.keys.renewed();
+                if !missing() {
+                    return;
+                }
+                renewed.await;
+            }
+        };
+        // What is still missing then is refused by whoever needs it.
+        let _ = timeout(WAIT_FOR_KEYS, made).await;
     }
 
     /// The resource that a token is for alone; a token for several has nobody's own rules.

@@ -29,6 +29,18 @@ pub fn rotate(
     Ok(changes)
 }
 
+/// Whether [`rotate`] by schedule would change anything now. Needs no lock.
+pub fn is_due(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    (usage, algorithm): (&Use, Algorithm),
+    policy: Policy,
+    now: Time,
+) -> Result<bool, KeysError> {
+    let keys = stored(conn, master, usage, algorithm)?;
+    Ok(!rotation::next(&keys, policy, Trigger::Schedule, now).is_empty())
+}
+
 /// Revokes a key; its successor signs at once. Empty when there is no such key, or it was revoked before.
 pub fn revoke(
     conn: &mut PgConnection,
@@ -53,15 +65,24 @@ pub fn retire_others(
     policy: Policy,
     now: Time,
 ) -> Result<(), StorageError> {
-    let (purpose, algorithm) = (usage.to_string(), algorithm.to_string());
-    let is_other = |row: &SealedKey| {
-        row.purpose == purpose && row.algorithm != algorithm && row.retired_at.is_none() && row.revoked_at.is_none()
-    };
-    for row in signing_keys::all(conn)?.into_iter().filter(is_other) {
+    for row in others(conn, usage, algorithm)? {
         signing_keys::retire(conn, &row.kid, now, now + policy.overlap)?;
         witness(conn, &row.kid, "retired", now)?;
     }
     Ok(())
+}
+
+/// Whether [`retire_others`] would change anything. Needs no lock.
+pub fn has_others(conn: &mut PgConnection, usage: &Use, algorithm: Algorithm) -> Result<bool, StorageError> {
+    Ok(!others(conn, usage, algorithm)?.is_empty())
+}
+
+fn others(conn: &mut PgConnection, usage: &Use, algorithm: Algorithm) -> Result<Vec<SealedKey>, StorageError> {
+    let (purpose, algorithm) = (usage.to_string(), algorithm.to_string());
+    let is_other = |row: &SealedKey| {
+        row.purpose == purpose && row.algorithm != algorithm && row.retired_at.is_none() && row.revoked_at.is_none()
+    };
+    Ok(signing_keys::all(conn)?.into_iter().filter(is_other).collect())
 }
 
 /// Revokes every key for this use: what they signed for is gone.

@@ -255,6 +255,55 @@ fn a_connection_keeps_its_limits_through_start_up_work() {
         .expect("500 ms for a lock, 2 s for a statement, 5 s for a transaction that does nothing");
 }
 
+/// A migration or a command that hangs, or another server's start, may hold the lock for long. A key that is wanted meanwhile
+/// comes when it is free.
+#[test]
+fn whoever_holds_the_start_up_lock_holds_up_no_server() {
+    let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
+    let (_, mut passkey) = app.person();
+    let mut holder = PgConnection::establish(app.database_url()).expect("a connection");
+    holder.batch_execute("SELECT pg_advisory_lock(7276700107)").expect("the lock");
+    app.sql(
+        "UPDATE clients SET definition = jsonb_set(definition, '{id_token_algorithm}', '\"EdDSA\"') WHERE id = 'other';
+         INSERT INTO changes (kind, key) VALUES ('clients', 'other')",
+    );
+    // Silence is measured by the monotonic clock, which no test moves.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        assert!(ready(&app.url), "after {:?}", began.elapsed());
+        app.client("web").sign_in(&mut passkey, "openid").expect(200);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let made = || app.request("GET", "/.well-known/jwks.json").send().expect(200).body.contains("EdDSA");
+    assert!(!made(), "the lock was held");
+    holder.batch_execute("SELECT pg_advisory_unlock(7276700107)").expect("it is given back");
+    wait_until("the key is made", Duration::from_secs(9), made);
+    app.client("other").sign_in(&mut passkey, "openid").expect(200);
+}
+
+/// On a first start the RSA key comes after ready. Whoever wants an ID token meanwhile waits a moment, and nothing is used up
+/// in vain.
+#[test]
+fn a_key_that_is_being_made_is_waited_for() {
+    let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
+    let (_, mut passkey) = app.person();
+    let mut holder = PgConnection::establish(app.database_url()).expect("a connection");
+    holder.batch_execute("SELECT pg_advisory_lock(7276700107)").expect("the lock");
+    app.sql(
+        "DELETE FROM signing_keys WHERE algorithm = 'RS256';
+         INSERT INTO changes (kind, key) VALUES ('keys', 'test'), ('clients', 'test')",
+    );
+    let published = || app.request("GET", "/.well-known/jwks.json").send().expect(200).body.contains("RS256");
+    wait_until("the key is gone", Duration::from_secs(9), || !published());
+    let client = app.client("web");
+    std::thread::scope(|scope| {
+        let signed_in = scope.spawn(|| client.sign_in(&mut passkey, "openid"));
+        holder.batch_execute("SELECT pg_advisory_unlock(7276700107)").expect("it is given back");
+        signed_in.join().unwrap().expect(200);
+    });
+    assert!(published());
+}
+
 /// Revocations may have been missed: a server that has not heard from the database for 5 s signs nothing.
 #[test]
 fn a_server_that_is_cut_off_issues_nothing() {

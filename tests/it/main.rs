@@ -12,6 +12,8 @@ mod raw;
 // A running server with its callers.
 mod support;
 
+/// What an app's token tells and does of a person's account, and what ends while a code is redeemed.
+mod account;
 /// What a backend may let its people do once; a new refusal is a row of `each_refusal_by_name`.
 mod actions;
 /// Administration over HTTP: who may, what is refused by name, versions, requests sent again.
@@ -51,6 +53,8 @@ mod cluster;
 mod code;
 /// Other people's pages: what they may read (CORS), and what they cannot do (CSRF).
 mod cors_csrf;
+/// Clients that are deleted, and others that get their ids.
+mod deleted_clients;
 /// Devices that a person elsewhere allows (RFC 8628).
 mod device;
 /// What the server says of itself, and how its endpoints are addressed.
@@ -107,6 +111,8 @@ mod registration;
 mod request_objects;
 /// APIs with scopes, lifetime and algorithm of their own.
 mod resources;
+/// Results of actions whose person changes before they are brought.
+mod results;
 /// What is deleted by itself, and what stays.
 mod retention;
 /// Revocation: what ends with a token, and what does not.
@@ -117,6 +123,8 @@ mod routes;
 mod sessions;
 /// The program itself: how it refuses to start, stops, dies and comes back, and what it logs.
 mod start;
+/// A refused start: the database it was refused on stays as it is.
+mod start_refused;
 /// The strict WebAuthn reader together with the library behind it, row by row.
 mod strict;
 /// Nothing stands in for anything else: every kind of token at every place.

@@ -36,7 +36,7 @@ fn what_was_delivered_is_not_read_to_find_what_was_not() {
         for given_up in [None, Some(true), Some(false)] {
             assert_eq!(outbox::undelivered(conn, &Filter { kind: None, given_up }, None, 10)?.len(), 10);
         }
-        let wanted = Wanted { kinds: &["other"], lanes: None, most: 10, now, leased_until: now };
+        let wanted = Wanted { kind: "other", lanes: None, most: 10, now, leased_until: now };
         assert_eq!(outbox::claim(conn, &wanted)?.len(), 0);
         assert_eq!(outbox::claim_any_of(conn, "test/x", 10, now, now)?.len(), 10);
         sweep::sweep(conn, now, None)?;
@@ -87,7 +87,7 @@ fn of_one_lane_only_the_oldest_that_waits_is_claimed() {
     let at = |seconds| begun + Duration::seconds(seconds);
     let claim = |conn: &mut PgConnection, seconds| {
         let (now, leased_until) = (at(seconds), at(seconds + 30));
-        outbox::claim(conn, &Wanted { kinds: &["test"], lanes: None, most: 10, now, leased_until })
+        outbox::claim(conn, &Wanted { kind: "test", lanes: None, most: 10, now, leased_until })
     };
     let claimed = app.db.blocking(|conn| {
         let both = claim(conn, 1)?;
@@ -104,4 +104,36 @@ fn of_one_lane_only_the_oldest_that_waits_is_claimed() {
     let claimed = claimed.expect("the queries run");
     let first = claimed[0][0];
     assert_eq!(claimed, [vec![first, first + 2], vec![], vec![], vec![first], vec![first + 1]]);
+}
+
+/// Somebody ended every session, or an app was away for a day. What a claim costs does not rise with what waits.
+#[test]
+fn however_much_waits_a_claim_is_quick() {
+    let app = TestApp::spawn();
+    // Four lanes of many messages, the first due first, and behind them as many lanes of one.
+    app.sql(
+        "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
+         SELECT 'test', 'long/' || n / 10000, '{}', now(), now() FROM generate_series(0, 39999) AS n;
+         INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
+         SELECT 'test', 'short/' || n, '{}', now() + interval '1 second', now() FROM generate_series(1, 40000) AS n",
+    );
+    let begun = app.clock.now();
+    let at = |seconds| begun + Duration::seconds(seconds);
+    for (state, prepare) in [("of no known size", "SELECT 1"), ("of known size", "ANALYZE outbox")] {
+        app.sql("UPDATE outbox SET next_try_at = now(), attempts = 0");
+        app.sql(prepare);
+        let claims = app.db.blocking_tx(|conn| {
+            diesel::sql_query("SET LOCAL statement_timeout = '1s'").execute(conn)?;
+            let claim = |conn: &mut PgConnection, lanes, seconds| {
+                let (now, leased_until) = (at(seconds), at(seconds + 100));
+                let wanted = Wanted { kind: "test", lanes, most: 32, now, leased_until };
+                Ok::<_, StorageError>(outbox::claim(conn, &wanted)?.len())
+            };
+            let of_one = claim(conn, Some("long/2"), 60)?;
+            Ok([of_one, claim(conn, Some("long/2"), 60)?, claim(conn, None, 60)?, claim(conn, None, 60)?])
+        });
+        assert_eq!(claims.expect("none takes long"), [1, 0, 32, 32], "{state}");
+    }
+    let of_long = "SELECT count(*) AS n FROM outbox WHERE lane LIKE 'long/%' AND attempts > 0";
+    assert_eq!(app.count(of_long), 4, "of each long lane only the oldest");
 }

@@ -159,6 +159,7 @@ impl Exchange<'_> {
         if !self.room.may_use(client, found.user.id).await? || client.grant_scopes(Some(&grant.scopes)).is_err() {
             return Err(CodeError::Ended);
         }
+        mint.wait_for_keys(client, &grant.scopes, &audience).await;
         mint.ready(client, &grant.scopes, &audience)?;
         let groups = self.room.groups_for_id_token(client, &grant.scopes, found.user.id).await?;
         let (redemption, seed) = self.plan(&found)?;

@@ -137,6 +137,7 @@ pub async fn poll(
         return Err(DeviceError::NotInGroup);
     }
     client.grant_scopes(Some(scopes)).map_err(|_| DeviceError::Narrowed)?;
+    room.mint.wait_for_keys(client, scopes, &audience).await;
     room.mint.ready(client, scopes, &audience)?;
     let plan = plan(room, client, &allowed, key, now)?;
     redeem(room, client, &allowed, &plan, now, origin).await?;

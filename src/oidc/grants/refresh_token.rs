@@ -161,6 +161,7 @@ pub async fn refresh(
     if !may_still_use(room, client, presented.family).await? {
         return Err(RefreshError::NotInGroup);
     }
+    room.mint.wait_for_keys(client, &wanted.scopes, &wanted.audience).await;
     room.mint.ready(client, &wanted.scopes, &wanted.audience)?;
 
     let successor = client

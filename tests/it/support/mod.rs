@@ -192,9 +192,10 @@ impl TestApp {
         Request::new(method, &self.url, path)
     }
 
-    /// How many audit events of a kind there are.
+    /// How many audit events of a kind there are, beside those that tell what the configuration declares.
     pub fn events(&self, kind: &str) -> i64 {
-        self.count(&format!("SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}'"))
+        let of_kind = format!("SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}'");
+        self.count(&format!("{of_kind} AND NOT jsonb_exists(detail, 'configuration')"))
     }
 
     /// The number that a query gives as `n`.

@@ -156,6 +156,17 @@ impl Chromium {
         self.must("/url", &json!({ "url": url }));
     }
 
+    /// Goes on in the other one of two windows.
+    #[track_caller]
+    pub fn goes_to_the_other_window(&self) {
+        self.until("another window", || {
+            let this = self.call("GET", "/window", &Value::Null).ok()?;
+            let all = self.call("GET", "/window/handles", &Value::Null).ok()?;
+            let other = all.as_array()?.iter().find(|window| **window != this)?;
+            self.call("POST", "/window", &json!({ "handle": other })).ok().map(drop)
+        });
+    }
+
     /// The address of the page.
     pub fn url(&self) -> String {
         self.call("GET", "/url", &Value::Null).unwrap_or_default().as_str().unwrap_or_default().to_owned()

@@ -267,7 +267,7 @@ fn foreign(
 fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, ExchangeError> {
     // A token of a client for itself has no session: there is nobody to go on for.
     let ids = claims.ids().ok_or(ExchangeError::Unusable)?;
-    let client = room.clients.find(&claims.client_id).ok_or(ExchangeError::ClientGone)?;
+    let client = room.clients.holder(&claims.client_id, claims.iat).ok_or(ExchangeError::ClientGone)?;
     Ok(Opened {
         policy: Subject {
             issuer: Issuer::Own,
@@ -293,7 +293,7 @@ fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, Exchange
     let (Some(id), None) = (audience.next(), audience.next()) else {
         return Err(ExchangeError::Subject(Refusal::Audience));
     };
-    let client = room.clients.find(id).ok_or(ExchangeError::ClientGone)?;
+    let client = room.clients.holder(id, claims.iat).ok_or(ExchangeError::ClientGone)?;
     let session = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(ExchangeError::Unusable)?;
     Ok(Opened {
         policy: Subject {
@@ -337,11 +337,9 @@ pub(super) fn actor(
         return Err(ExchangeError::OthersActor);
     }
     require_key(claims.cnf.as_ref(), key)?;
+    let holder = room.clients.holder(&claims.client_id, claims.iat).ok_or(ExchangeError::ClientGone)?;
     let lives = match (claims.ids(), claims.jti.parse()) {
-        (Some(ids), _) => {
-            let client = room.clients.find(&claims.client_id).ok_or(ExchangeError::ClientGone)?;
-            Lives::Person(Owner { ids, client: Some(client), sub: claims.sub.clone() })
-        }
+        (Some(ids), _) => Lives::Person(Owner { ids, client: Some(holder), sub: claims.sub.clone() }),
         (None, Ok(jti)) if claims.sub == client.id => Lives::Client(jti),
         _ => return Err(ExchangeError::Unusable),
     };

@@ -1,0 +1,67 @@
+//! What a start writes into the database.
+//!
+//! What must always hold: a start that is refused has changed nothing, whomever the database belongs to. So whatever can
+//! refuse it comes first, and all is written in one transaction.
+
+use diesel::{Connection as _, PgConnection};
+
+use super::{Rotation, StartError, declared, master_key, relying_parties, wanted_algorithms};
+use crate::bridge;
+use crate::bridge::stored::WantedKeys;
+use crate::clients::{self, Clients};
+use crate::clock::Time;
+use crate::config::Config;
+use crate::domain::webhook::Receiver;
+use crate::resources::{self, Resources};
+use crate::storage as stored;
+use crate::tokens::Keys;
+
+/// A start.
+pub(super) struct Start<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What the rows that it declares are known by.
+    pub source: &'a str,
+    /// Whether the database is a private cluster's.
+    pub private: bool,
+    /// Those who are told of events.
+    pub receivers: Vec<Receiver>,
+    /// Now.
+    pub now: Time,
+}
+
+impl Start<'_> {
+    /// Makes a database with all tables agree with the configuration, and opens its keys. Call it under the start-up lock.
+    pub(super) fn prepare(
+        &self,
+        conn: &mut PgConnection,
+        rooms: (&Clients, &Resources),
+        rotation: &mut Rotation,
+    ) -> Result<Keys, StartError> {
+        conn.transaction(|conn| {
+            let master = master_key::settle(conn, self.config, self.private, self.now)?;
+            relying_parties::settle(conn, self.config)?;
+            self.declare(conn, rooms, rotation)?;
+            rotation.apply(conn, &master, &rotation.at_start, self.now)?;
+            Ok(Keys::open_within(conn, master, self.now)?.following(master_key::file(self.config)))
+        })
+    }
+
+    fn declare(
+        &self,
+        conn: &mut PgConnection,
+        (clients, resources): (&Clients, &Resources),
+        rotation: &mut Rotation,
+    ) -> Result<(), StartError> {
+        let Self { config, source, now, .. } = *self;
+        clients::apply_configuration(conn, &declared::clients(config), source, now)?;
+        clients.replace(stored::clients::all(conn)?);
+        resources::apply_configuration(conn, &config.resources, source, now)?;
+        resources.replace(stored::resources::all(conn)?);
+        bridge::declared::apply_configuration(conn, &declared::definitions(config), source, now)?;
+        rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
+        stored::event_receivers::apply(conn, &self.receivers, source, now)?;
+        rotation.want(wanted_algorithms(clients, resources));
+        Ok(())
+    }
+}
