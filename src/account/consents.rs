@@ -16,7 +16,7 @@ use crate::domain::id::Id;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::storage::consents::{self, StoredConsent};
-use crate::storage::{StorageError, audit, authorization_codes, device_codes, refresh_tokens, revoked_tokens};
+use crate::storage::{StorageError, audit, authorization_codes, device_codes, refresh_tokens, revoked_tokens, users};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 
@@ -38,18 +38,20 @@ impl Accounts {
         };
         self.db
             .tx(move |conn| {
-                if !consents::remove(conn, owner, &client)? {
+                // What is redeemed or begun for a person holds their row: it is done before this, or finds nothing any more.
+                if users::lock(conn, owner)?.is_none() || !consents::remove(conn, owner, &client)? {
                     return Ok(false);
-                }
-                let families = consents::families_of(conn, owner, &client)?;
-                for family in &families {
-                    refresh_tokens::revoke(conn, *family, Some(&client), "consent taken back", now)?;
                 }
                 let codes = authorization_codes::end_all_of(conn, owner, &client, now)?;
                 let devices = device_codes::end_all_of(conn, owner, &client, now)?;
                 for grant in codes.into_iter().chain(devices) {
                     revoked_tokens::insert(conn, Id::uuid(grant), now + chrono::Duration::days(1))?;
                     refresh_tokens::revoke_descendants(conn, grant, now)?;
+                }
+                // Last: what the codes gave until the lock was had is among them.
+                let families = consents::families_of(conn, owner, &client)?;
+                for family in &families {
+                    refresh_tokens::revoke(conn, *family, Some(&client), "consent taken back", now)?;
                 }
                 audit::insert(conn, &Event { detail: json!({ "grants": families.len() }), ..event })?;
                 Ok(true)

@@ -26,7 +26,7 @@ use crate::logout::session_state::BrowserStates;
 use crate::storage::revoked_tokens;
 use crate::tokens::Mint;
 use crate::tokens::claims::AccessClaims;
-use crate::tokens::verifier::places;
+use crate::tokens::verifier::{Refusal, places};
 use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::origin::require_same_origin;
@@ -76,6 +76,18 @@ impl Identity {
             Via::Bearer { .. } => {
                 Err(Failure::new(Kind::Forbidden, "This is for a signed-in browser, not for an access token."))
             }
+        }
+    }
+
+    /// Refuses an access token in a session that is not its client's own: the browser's, which its owner goes on with, or
+    /// another app's.
+    pub fn require_own_session(&self) -> Result<(), Failure> {
+        match &self.via {
+            Via::Bearer { client, .. } if self.session.client.as_ref() != Some(client) => {
+                let words = "This session is not the app's own. The app can revoke its tokens, or sign the person out.";
+                Err(Failure::new(Kind::Forbidden, words))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -132,7 +144,7 @@ impl Guard {
                 "The request carries both a session cookie and an access token. Send one of them.",
             )),
             (Some(token), None) => {
-                let access = self.verified(request, token).await?;
+                let access = self.verified(request, token, Place::OwnApi).await?;
                 self.holder(&access).await.map(Some)
             }
             (None, Some(cookie)) => {
@@ -197,14 +209,25 @@ impl Guard {
     /// token. That its session still lives, [`holder`](Self::holder) asks.
     pub async fn access_token(&self, request: &HttpRequest) -> Result<Option<VerifiedAccess>, Failure> {
         match presented(request.headers())? {
-            Some(token) => self.verified(request, token).await.map(Some),
+            Some(token) => self.verified(request, token, Place::OwnApi).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// The same of a token in a form body (RFC 6750 §2.2), where only a token that is bound to no key may be.
-    pub async fn access_token_in_body(&self, request: &HttpRequest, token: &str) -> Result<VerifiedAccess, Failure> {
-        self.verified(request, Presented { scheme: Scheme::Bearer, text: token }).await
+    /// The same at userinfo, where it may be in a form body too (RFC 6750 §2.2) if it is bound to no key.
+    pub async fn userinfo_token(
+        &self,
+        request: &HttpRequest,
+        in_body: Option<&str>,
+    ) -> Result<Option<VerifiedAccess>, Failure> {
+        let token = match in_body {
+            Some(text) => Some(Presented { scheme: Scheme::Bearer, text }),
+            None => presented(request.headers())?,
+        };
+        match token {
+            Some(token) => self.verified(request, token, Place::Userinfo).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// An access token for somebody else (`audience`) that came as Bearer: ours, of a client that is not disabled, bound to no
@@ -214,21 +237,30 @@ impl Guard {
         let claims = places::access_token(&self.mint.keys().ring(), self.mint.issuer(), audience, token, now)
             .map_err(|refusal| refused().because(refusal))?
             .into_claims();
-        let client = self.clients.find(&claims.client_id).ok_or_else(|| refused().because("its client is disabled"))?;
+        let client = self.clients.holder(&claims.client_id, claims.iat);
+        let client = client.ok_or_else(|| refused().because("its client is gone or disabled"))?;
         if claims.cnf.is_some() {
             return Err(refused().because("it is bound to a key and came as Bearer"));
         }
         Ok(VerifiedAccess { claims, client, scheme: Scheme::Bearer })
     }
 
-    async fn verified(&self, request: &HttpRequest, token: Presented<'_>) -> Result<VerifiedAccess, Failure> {
+    async fn verified(
+        &self,
+        request: &HttpRequest,
+        token: Presented<'_>,
+        place: Place,
+    ) -> Result<VerifiedAccess, Failure> {
         let refused = |reason: &'static str| token.scheme.challenged(refused().because(reason));
         let issuer = self.mint.issuer();
         let now = self.accounts.clock.now();
-        let claims = places::access_token(&self.mint.keys().ring(), issuer, issuer, token.text, now)
-            .map_err(|refusal| token.scheme.challenged(self::refused().because(refusal)))?
-            .into_claims();
-        let client = self.clients.find(&claims.client_id).ok_or_else(|| refused("its client is disabled"))?;
+        let verified = match place {
+            Place::OwnApi => places::access_token(&self.mint.keys().ring(), issuer, issuer, token.text, now),
+            Place::Userinfo => places::userinfo_token(&self.mint.keys().ring(), issuer, token.text, now),
+        };
+        let claims = verified.map_err(|refusal| token.scheme.challenged(place.refused(refusal, issuer)))?.into_claims();
+        let client = self.clients.holder(&claims.client_id, claims.iat);
+        let client = client.ok_or_else(|| refused("its client is gone or disabled"))?;
         match (token.scheme, &claims.cnf) {
             (Scheme::Bearer, None) => {}
             (Scheme::Bearer, Some(_)) => return Err(refused("it is bound to a key and came as Bearer")),
@@ -259,6 +291,31 @@ impl Guard {
 
 fn refused() -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.")
+}
+
+/// Where an access token for us is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// `/v1`: for this server alone.
+    OwnApi,
+    /// Userinfo: for this server among others.
+    Userinfo,
+}
+
+impl Place {
+    /// Whoever asked for a token for their own API and tries it here cannot see by themselves what is wrong, so they are told.
+    fn refused(self, refusal: Refusal, issuer: &str) -> Failure {
+        if refusal != Refusal::Audience {
+            return refused().because(refusal);
+        }
+        let wanted = match self {
+            Self::OwnApi => "be this server alone",
+            Self::Userinfo => "name this server",
+        };
+        let words =
+            format!("The access token is for another audience, which here must {wanted}: ask for one for {issuer}.");
+        Failure::new(Kind::InvalidToken, words).because(refusal)
+    }
 }
 
 /// Claims of an access token that was verified and rightly presented. Only [`Guard`] makes one.

@@ -28,13 +28,13 @@ pub struct SessionResponse {
     pub user: Option<UserView>,
 }
 
-/// Tells who is signed in: 200 with nulls when nobody is.
+/// Tells who is signed in: 200 with nulls when nobody is. An access token is told of the person what userinfo tells it.
 #[utoipa::path(get, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse)))]
-pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> web::Json<SessionResponse> {
-    web::Json(match identity.0 {
+pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> Result<web::Json<SessionResponse>, Problem> {
+    Ok(web::Json(match identity.0 {
         None => SessionResponse { session: None, user: None },
         Some(identity) => SessionResponse {
-            user: Some(seen_by(&guard, &identity)),
+            user: Some(seen_by(&guard, &identity)?),
             session: Some(SessionBrief {
                 id: identity.session.id.uuid(),
                 auth_time: identity.session.auth_time,
@@ -43,11 +43,12 @@ pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> web::J
                 expires_at: identity.session.expires_at,
             }),
         },
-    })
+    }))
 }
 
-/// Signs out. The cookie goes in any case.
-#[utoipa::path(delete, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse)))]
+/// Signs out. The cookie goes in any case. An access token ends the session of its own client, and no browser's.
+#[utoipa::path(delete, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse),
+    (status = 403, description = "`forbidden`: by an access token, the session is not its client's own")))]
 pub async fn sign_out(
     room: Room,
     guard: web::Data<Guard>,
@@ -55,6 +56,7 @@ pub async fn sign_out(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     if let Some(identity) = identity.0 {
+        identity.require_own_session()?;
         room.sign_out_and_tell(&identity.session, &caller.provenance).await?;
     }
     let mut answer = HttpResponse::Ok();
@@ -64,21 +66,21 @@ pub async fn sign_out(
     Ok(answer.json(SessionResponse { session: None, user: None }))
 }
 
-/// The person, as their own account has them.
+/// The person, as their own account has them; by an access token, what userinfo tells for its scopes.
 #[utoipa::path(get, path = "/v1/me", tag = "Account", responses((status = 200, body = UserView), (status = 401, description = "`not_signed_in`")))]
-pub async fn me(guard: web::Data<Guard>, identity: Identity) -> web::Json<UserView> {
-    web::Json(seen_by(&guard, &identity))
+pub async fn me(guard: web::Data<Guard>, identity: Identity) -> Result<web::Json<UserView>, Problem> {
+    Ok(web::Json(seen_by(&guard, &identity)?))
 }
 
-/// A person as the caller knows them: an app with pairwise subjects does not learn the real one here either.
-fn seen_by(guard: &Guard, identity: &Identity) -> UserView {
-    let client = match &identity.via {
-        Via::Cookie => None,
-        Via::Bearer { client, .. } => guard.clients.find(client),
-    };
-    match client {
-        Some(client) => UserView::for_client(&identity.user, &client, &guard.mint),
-        None => UserView::from(&identity.user),
+/// A person as the caller knows them: an app learns no more here than from userinfo, and by the `sub` of its own tokens.
+fn seen_by(guard: &Guard, identity: &Identity) -> Result<UserView, Failure> {
+    match &identity.via {
+        Via::Cookie => Ok(UserView::from(&identity.user)),
+        Via::Bearer { client, scopes, .. } => {
+            let gone = || Failure::new(Kind::InvalidToken, "The client of the access token is gone.");
+            let client = guard.clients.find(client).ok_or_else(gone)?;
+            Ok(UserView::within(&identity.user, &client, scopes, &guard.mint))
+        }
     }
 }
 

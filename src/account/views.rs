@@ -1,11 +1,16 @@
 //! How a person and a session are shown in JSON, in whichever answer.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::domain::claims::claims_for;
 use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
 use crate::domain::user::User;
 use crate::tokens::Mint;
 
@@ -21,8 +26,9 @@ pub struct UserView {
     /// E-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was proven to be theirs.
-    pub email_verified: bool,
+    /// Whether the address was proven to be theirs. Who is not told the address is not told this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
 }
 
 impl UserView {
@@ -30,6 +36,20 @@ impl UserView {
     #[must_use]
     pub fn for_client(user: &User, client: &Client, mint: &Mint) -> Self {
         Self { id: mint.keys().subjects().of(client, user.id), ..Self::from(user) }
+    }
+
+    /// The same as an access token of a client tells: nothing that userinfo would not tell for these scopes.
+    #[must_use]
+    pub fn within(user: &User, client: &Client, scopes: &Scopes, mint: &Mint) -> Self {
+        // Without `openid` userinfo tells nothing at all.
+        let told = if scopes.contains("openid") { claims_for(user, &[], scopes, &BTreeSet::new()) } else { Map::new() };
+        let text = |name: &str| told.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        Self {
+            id: mint.keys().subjects().of(client, user.id),
+            name: text("name"),
+            email: text("email"),
+            email_verified: told.get("email_verified").and_then(Value::as_bool),
+        }
     }
 }
 
@@ -39,7 +59,7 @@ impl From<&User> for UserView {
             id: user.id.uuid(),
             name: user.name.clone(),
             email: user.email.clone(),
-            email_verified: user.email_verified_at.is_some(),
+            email_verified: Some(user.email_verified_at.is_some()),
         }
     }
 }

@@ -108,6 +108,14 @@ impl Administration {
         Ok(self.db.run(move |conn| Ok(conn.transaction(work))).await??)
     }
 
+    /// The same for a change that may take its time.
+    pub async fn change_at_length<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.db.run_long(move |conn| Ok(conn.transaction(work))).await??)
+    }
+
     /// Lets this server know clients as they are now; the others follow by themselves.
     pub async fn follow_clients(&self) -> Result<(), Failure> {
         Ok(self.clients.reload(&self.db).await?)

@@ -94,7 +94,7 @@ enum Holder {
 
 /// Who holds a token, if all that it hangs on is alive: its client, and its session with its owner.
 async fn holder(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<Option<Holder>, StorageError> {
-    let Some(client) = room.clients.find(&claims.client_id) else { return Ok(None) };
+    let Some(client) = room.clients.holder(&claims.client_id, claims.iat) else { return Ok(None) };
     match claims.sid.as_deref() {
         None => of_client(room, &client, claims).await,
         Some(_) => person(room, &client, claims, now).await,

@@ -1,5 +1,6 @@
 //! Action tokens: made by backends, counted when a ceremony begins, used up by the statement that ends one.
 
+use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
@@ -193,8 +194,13 @@ pub fn consume(
     Ok(used == 1)
 }
 
-/// Redeems the one result of a token for its client: `false` when it is another result, another client's, or was redeemed
-/// before.
+/// Whether a token's person is as they were when the token was made: whoever was disabled since, or lost a passkey, proves
+/// nothing any more.
+const SAME_PERSON: &str = "EXISTS (SELECT FROM users WHERE users.id = action_tokens.user_id \
+     AND users.status = 'active' AND users.epoch = action_tokens.epoch)";
+
+/// Redeems the one result of a token for its client: `false` when it is another result, another client's, was redeemed before,
+/// or its person is not what they were.
 pub fn redeem(
     conn: &mut PgConnection,
     client: &str,
@@ -207,7 +213,8 @@ pub fn redeem(
             .find(id.uuid())
             .filter(tokens::client_id.eq(client))
             .filter(tokens::result_id.eq(result))
-            .filter(tokens::redeemed_at.is_null()),
+            .filter(tokens::redeemed_at.is_null())
+            .filter(sql::<Bool>(SAME_PERSON)),
     )
     .set(tokens::redeemed_at.eq(now))
     .execute(conn)?;
@@ -215,7 +222,7 @@ pub fn redeem(
 }
 
 /// What was signed with a token, for its client, once: the token, and what the ceremony proved. None when nothing was signed
-/// with it, it is another client's, or its result was redeemed before.
+/// with it, it is another client's, its result was redeemed before, or its person is not what they were.
 pub fn fetch_signed(
     conn: &mut PgConnection,
     client: &str,
@@ -227,7 +234,8 @@ pub fn fetch_signed(
             .find(id.uuid())
             .filter(tokens::client_id.eq(client))
             .filter(tokens::proved.is_not_null())
-            .filter(tokens::redeemed_at.is_null()),
+            .filter(tokens::redeemed_at.is_null())
+            .filter(sql::<Bool>(SAME_PERSON)),
     )
     .set(tokens::redeemed_at.eq(now))
     .returning((Row::as_returning(), tokens::proved))
@@ -240,7 +248,14 @@ pub fn fetch_signed(
 pub fn was_redeemed(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<bool, StorageError> {
     let redeemed =
         tokens::table.find(id.uuid()).filter(tokens::client_id.eq(client)).filter(tokens::redeemed_at.is_not_null());
-    Ok(diesel::select(diesel::dsl::exists(redeemed)).get_result(conn)?)
+    Ok(diesel::select(exists(redeemed)).get_result(conn)?)
+}
+
+/// Whether a client's token has a result, and its person is not what they were when it was made.
+pub fn person_changed(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<bool, StorageError> {
+    let used =
+        tokens::table.find(id.uuid()).filter(tokens::client_id.eq(client)).filter(tokens::result_id.is_not_null());
+    Ok(diesel::select(exists(used.filter(not(sql::<Bool>(SAME_PERSON))))).get_result(conn)?)
 }
 
 /// Whom a system knows by a name.

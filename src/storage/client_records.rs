@@ -1,17 +1,17 @@
 //! Clients as administration and registration handle them: one row with all that is known of it.
 //!
 //! What must always hold: every change is announced, so that running servers follow; what is deleted takes everything
-//! with it that was given to the client, because its id may come again.
+//! with it that was given to the client, because its id may come again. Tokens that no row is kept of are told apart by when
+//! they were given: see `holder` of the directory of clients.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
+use diesel::sql_types::{Text, Timestamptz};
 use serde_json::Value;
 
 use super::StorageError;
 use super::changes::{self, ChangeKind};
-use super::schema::{
-    action_tokens, authorization_codes, clients, consents, device_codes, interactions, pushed_requests, refresh_tokens,
-    session_clients, sessions,
-};
+use super::schema::{action_tokens, clients, consents, interactions, pushed_requests, session_clients, sessions};
 use crate::clock::Time;
 use crate::domain::client::{Client, ClientDefinition};
 use crate::domain::secret::TokenDigest;
@@ -230,18 +230,39 @@ pub fn fetch_again(conn: &mut PgConnection, id: &str, at: Time) -> Result<(), St
     Ok(())
 }
 
-/// Deletes a client with everything that was given to it; `false` when there was none.
+/// Ends the grants in a client's rows of one table for good: their access tokens, which may live with a browser's session, are
+/// refused until the last of them has ended, also by a client that has the id next.
+const TAKE_BACK: [&str; 3] = [
+    // Codes first: whoever redeems one holds it, and the family that it gave is found by the next statement.
+    "WITH gone AS (DELETE FROM authorization_codes WHERE client_id = $1 RETURNING grant_id)
+     INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING",
+    "WITH gone AS (DELETE FROM device_codes WHERE client_id = $1 RETURNING grant_id)
+     INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING",
+    "WITH gone AS (DELETE FROM refresh_tokens WHERE client_id = $1 RETURNING family)
+     INSERT INTO revoked_tokens (id, until) SELECT family, $2 FROM gone ON CONFLICT DO NOTHING",
+];
+
+/// The longest that one statement of a deletion may take. No index finds the sessions of a client: sign-ins would pay for it,
+/// and clients are deleted seldom.
+const TAKES_LONG: &str = "SET LOCAL statement_timeout = '60s'";
+
+/// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction, and with
+/// [`Db::run_long`](super::Db::run_long): a client may have had many people.
 pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
         return Ok(false);
+    }
+    conn.batch_execute(TAKES_LONG)?;
+    for statement in TAKE_BACK {
+        diesel::sql_query(statement)
+            .bind::<Text, _>(id)
+            .bind::<Timestamptz, _>(now + chrono::Duration::days(1))
+            .execute(conn)?;
     }
     // Sessions that exist through the client's tokens only; browser sessions are the person's own.
     diesel::update(sessions::table.filter(sessions::client_id.eq(id)).filter(sessions::revoked_at.is_null()))
         .set(sessions::revoked_at.eq(now))
         .execute(conn)?;
-    diesel::delete(refresh_tokens::table.filter(refresh_tokens::client_id.eq(id))).execute(conn)?;
-    diesel::delete(authorization_codes::table.filter(authorization_codes::client_id.eq(id))).execute(conn)?;
-    diesel::delete(device_codes::table.filter(device_codes::client_id.eq(id))).execute(conn)?;
     diesel::delete(pushed_requests::table.filter(pushed_requests::client_id.eq(id))).execute(conn)?;
     diesel::delete(interactions::table.filter(interactions::client_id.eq(id))).execute(conn)?;
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;

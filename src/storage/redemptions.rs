@@ -110,13 +110,16 @@ macro_rules! redemption {
                     family_ends_at timestamptz, jkt text, tells_client bool, kind text, asked_from text, request_id text,
                     detail jsonb)
             ), live AS MATERIALIZED (
+                -- The person is locked first, as whatever ends sessions locks them; the words about them keep that order.
                 SELECT asked.*, credential, user_agent, address_class, hook_claims FROM asked
-                JOIN LATERAL (
-                    SELECT * FROM sessions WHERE id = browser AND revoked_at IS NULL AND ends_at > now FOR SHARE",
-            "   ) AS alive ON alive.user_id = person
                 CROSS JOIN LATERAL (SELECT id FROM users WHERE id = person AND status = 'active' FOR SHARE",
+            ") AS owner
+                JOIN LATERAL (
+                    SELECT * FROM sessions
+                    WHERE id = browser AND owner.id IS NOT NULL AND revoked_at IS NULL AND ends_at > now
+                    FOR SHARE",
             concat!(
-                ") AS owner
+                ") AS alive ON alive.user_id = owner.id
                 CROSS JOIN LATERAL (
                     SELECT FROM ", $table, " AS allowed
                     WHERE allowed.digest = asked.digest AND client_id = client AND session_id = browser

@@ -255,14 +255,22 @@ pub fn revoke(conn: &mut PgConnection, owner: UserId, id: SessionId, now: Time) 
     Ok(changed == 1)
 }
 
-/// Ends every session of a person but one; gives the ids of those that ended.
+/// Ends every session of a person but one; gives the ids of those that ended. The person is locked first, as whatever begins a
+/// session holds them: one that is begun at this moment is among those that end, or is not begun any more. Call it in a
+/// transaction.
 pub fn revoke_others(
     conn: &mut PgConnection,
     owner: UserId,
     keep: Option<SessionId>,
     now: Time,
 ) -> Result<Vec<SessionId>, StorageError> {
+    let held: Option<Uuid> =
+        users::table.find(owner.uuid()).select(users::id).for_no_key_update().first(conn).optional()?;
+    if held.is_none() {
+        return Ok(Vec::new());
+    }
     let keep = keep.map_or_else(Uuid::nil, Id::uuid);
+    // A statement for itself, which sees what was begun until the lock was had.
     let ended: Vec<Uuid> = diesel::update(
         sessions::table
             .filter(sessions::user_id.eq(owner.uuid()))

@@ -133,14 +133,14 @@ pub fn finish(app: &TestApp, what: &str, begun: &Value, credential: &Value) -> R
 }
 
 /// Ends a sign-in or step-up.
-fn prove(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
+pub fn prove(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
     let begun = options(app, "authentication", token, None).expect(200).json();
     let credential = passkey.get(&begun["publicKey"]);
     finish(app, "authentication", &begun, &credential)
 }
 
 /// Signs an operation, on our own page.
-fn sign(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
+pub fn sign(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
     let begun = options(app, "authentication", token, Some(&app.origin)).expect(200).json();
     let credential = passkey.get(&begun["publicKey"]);
     finish(app, "authentication", &begun, &credential)

@@ -24,7 +24,7 @@ pub async fn delete(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (actor, id, now) = (admin.actor, id.into_inner(), room.clock.now());
-    room.change(move |conn| {
+    room.change_at_length(move |conn| {
         let record = lock(conn, &id, &actor)?;
         version.check(&ClientView::from(&record))?;
         remove(conn, &actor, &record, now)

@@ -3,6 +3,7 @@
 //! A backend can verify a result by itself, by our key set; that it was not used before, only we know for all of a backend's
 //! servers together.
 
+use diesel::PgConnection;
 use uuid::Uuid;
 
 use super::super::Ceremonies;
@@ -33,7 +34,7 @@ impl Ceremonies {
             .db
             .tx(move |conn| {
                 let Some((token, proved)) = action_tokens::fetch_signed(conn, &name, id, now)? else {
-                    return action_tokens::was_redeemed(conn, &name, id).map(Err);
+                    return why_not(conn, &name, id).map(Err);
                 };
                 let event = Event {
                     user: Some(token.user),
@@ -50,9 +51,9 @@ impl Ceremonies {
             .await?;
         match fetched {
             Ok((token, proved)) => Ok(Some(self.fetched(client, token, proved))),
-            Err(false) => Ok(None),
-            Err(true) => {
-                let refused = Err(CeremonyError::Result("it was redeemed before".to_owned()));
+            Err(None) => Ok(None),
+            Err(Some(why)) => {
+                let refused = Err(CeremonyError::Result(why.to_owned()));
                 self.witness_result(client, id, refused, origin).await
             }
         }
@@ -126,11 +127,11 @@ impl Ceremonies {
         }
         let jti: Uuid = claims.jti.parse().map_err(|_| refused("its id does not read"))?;
         let (name, origin) = (client.id.clone(), origin.clone());
-        let first = self
+        let redeemed = self
             .db
             .tx(move |conn| {
                 if !action_tokens::redeem(conn, &name, id, jti, now)? {
-                    return Ok(false);
+                    return Ok(Err(why_not(conn, &name, id)?.unwrap_or("it is not the one result of its token")));
                 }
                 let user = action_tokens::get(conn, id)?.map(|token| token.user);
                 let event = Event {
@@ -140,9 +141,18 @@ impl Ceremonies {
                     ..Event::new(EventKind::ResultRedeemed, now, &origin)
                 };
                 audit::insert(conn, &event)?;
-                Ok(true)
+                Ok(Ok(()))
             })
             .await?;
-        if first { Ok(claims) } else { Err(refused("it was redeemed before")) }
+        redeemed.map(|()| claims).map_err(refused)
     }
+}
+
+/// Why the result of a client's token is not given, in words for the audit trail; none where there is none yet.
+fn why_not(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<Option<&'static str>, StorageError> {
+    if action_tokens::was_redeemed(conn, client, id)? {
+        return Ok(Some("it was redeemed before"));
+    }
+    let changed = action_tokens::person_changed(conn, client, id)?;
+    Ok(changed.then_some("the account was disabled, or lost a passkey, since the token was made"))
 }

@@ -4,7 +4,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::{Connection as _, PgConnection};
 use serde_json::{Map, Value, json};
 
-use super::metadata::read as definition_of;
 use super::metadata::with_settings_of_operators;
 use super::register::{Body, Told, members, wants_secret};
 use super::{Refused, Registration, Room, permission};
@@ -61,7 +60,7 @@ pub async fn update(
     room.require_owner(&id, token).await?;
     let members = members(body)?;
     check_own_members(&members, &id)?;
-    let definition = definition_of(&members, &room.policy)?;
+    let definition = room.definition(&members)?;
     room.check_rules(&definition)?;
     room.check_sector(&definition).await?;
     let secret = members.get("client_secret").and_then(Value::as_str).map(TokenDigest::of);
@@ -90,7 +89,7 @@ pub async fn remove(
         client_records::delete(conn, &id, now)?;
         witness(conn, &record, ("deleted itself", now), &origin)
     };
-    room.db.run(move |conn| Ok(conn.transaction(work))).await??;
+    room.db.run_long(move |conn| Ok(conn.transaction(work))).await??;
     room.clients.reload(&room.db).await?;
     Ok(HttpResponse::NoContent().finish())
 }

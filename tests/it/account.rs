@@ -1,0 +1,127 @@
+//! What an app's access token tells of a person's account, what it does there, and what is taken from an app while it redeems
+//! a code.
+
+use std::time::Duration as Real;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
+use serde_json::{Value, json};
+
+use crate::authorize::allow;
+use crate::support::oidc::{self, Ask, present, redeem};
+use crate::support::tokens::{INACTIVE, Tokens, within};
+use crate::support::{Browser, Reply, Request, TestApp};
+
+fn by_token(app: &TestApp, method: &str, path: &str, token: &str) -> Reply {
+    app.request(method, path).header("Authorization", &format!("Bearer {token}")).send()
+}
+
+fn is_signed_in(browser: &mut Browser) -> bool {
+    browser.get("/v1/session").expect(200).json()["session"].is_object()
+}
+
+#[test]
+fn an_app_is_told_what_userinfo_tells_it() {
+    let app = oidc::app();
+    let (mut browser, _, id) = app.ada();
+    for scope in ["openid", "openid profile", "openid email", "openid profile email", "profile email"] {
+        let code = Ask::of("house").with("scope", scope).send(&mut browser).back().code();
+        let token = redeem(&app, "house", &code).access;
+        let userinfo = app.userinfo(&token);
+        let told = if scope.contains("openid") {
+            userinfo.expect(200).json()
+        } else {
+            userinfo.expect(403);
+            json!({ "sub": id.to_string() })
+        };
+        let me = by_token(&app, "GET", "/v1/me", &token).expect(200).json();
+        let session = by_token(&app, "GET", "/v1/session", &token).expect(200).json();
+        assert_eq!(me, session["user"], "{scope}");
+        let known = [("id", "sub"), ("name", "name"), ("email", "email"), ("emailVerified", "email_verified")];
+        for (member, claim) in known {
+            assert_eq!(me.get(member), told.get(claim), "{scope}: {member}");
+        }
+        let mut members = me.as_object().unwrap().keys();
+        assert!(members.all(|member| known.iter().any(|(name, _)| name == member)), "{scope}: {me}");
+    }
+    let own =
+        json!({ "id": id.to_string(), "name": "Ada Lovelace", "email": "ada@example.com", "emailVerified": false });
+    assert_eq!(browser.get("/v1/me").expect(200).json(), own, "their own page has all");
+}
+
+#[test]
+fn an_app_ends_its_own_session_and_no_browsers() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let within_it = redeem(&app, "shop", &allow(&mut browser, &Ask::of("shop")));
+    by_token(&app, "DELETE", "/v1/session", &within_it.access).expect_problem(403, "forbidden");
+    assert!(is_signed_in(&mut browser));
+    assert_eq!(app.events("session.signed_out"), 0);
+
+    let offline = Ask::of("shop").with("scope", "openid offline_access");
+    let outlives_it = redeem(&app, "shop", &allow(&mut browser, &offline));
+    by_token(&app, "DELETE", "/v1/session", &outlives_it.access).expect(200);
+    assert_eq!(app.introspection(&outlives_it.access), INACTIVE);
+    assert!(is_signed_in(&mut browser));
+}
+
+/// A family of the same name that is not written yet: whoever redeems the code waits for it, with everything else done.
+const HOLD: &str = "BEGIN;
+    INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
+        leaf_issued_at, leaf_expires_at, created_at, ends_at)
+    SELECT grant_id, user_id, session_id, client_id, '', '{}', sha256('x'), '', now(), now(), now(), now()
+    FROM authorization_codes";
+
+const WAITING: &str =
+    "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Holds a redemption up before its end until another request waits too, or is done; gives both answers.
+fn while_it_is_redeemed(app: &TestApp, code: &str, meanwhile: Request) -> (Reply, Reply) {
+    let mut holder = PgConnection::establish(app.database_url()).unwrap();
+    holder.batch_execute(HOLD).unwrap();
+    std::thread::scope(|scope| {
+        let redeeming = scope.spawn(|| present(app, "shop", code));
+        within(Real::from_secs(10), "the redemption waits", || app.count(WAITING) >= 1);
+        let other = scope.spawn(move || meanwhile.send());
+        within(Real::from_secs(10), "the other waits or is done", || app.count(WAITING) >= 2 || other.is_finished());
+        holder.batch_execute("ROLLBACK").unwrap();
+        (redeeming.join().unwrap(), other.join().unwrap())
+    })
+}
+
+fn refused(app: &TestApp, tokens: &Tokens) {
+    assert_eq!(app.introspection(&tokens.access), INACTIVE);
+    app.userinfo(&tokens.access).expect(401);
+    oidc::refresh(app, "shop", &tokens.refresh, &[]).expect_oauth(400, "invalid_grant");
+}
+
+fn code_of(browser: &mut Browser) -> String {
+    allow(browser, &Ask::of("shop").with("scope", "openid offline_access"))
+}
+
+/// Whichever comes first: an app has nothing of somebody who took back what they allowed it.
+#[test]
+fn a_consent_is_taken_back_while_its_code_is_redeemed() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let code = code_of(&mut browser);
+    let back = browser.request("DELETE", "/v1/me/consents/shop");
+    let (redeemed, taken_back) = while_it_is_redeemed(&app, &code, back);
+    taken_back.expect(200);
+    refused(&app, &Tokens::of(&redeemed.expect(200).json()));
+    assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL"), 0);
+}
+
+/// A session that begins at the moment when all others end is one of them.
+#[test]
+fn all_others_end_while_one_begins() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let code = code_of(&mut browser);
+    let others = browser.request("DELETE", "/v1/me/sessions");
+    let (redeemed, ended) = while_it_is_redeemed(&app, &code, others);
+    let ended: Value = ended.expect(200).json();
+    refused(&app, &Tokens::of(&redeemed.expect(200).json()));
+    assert_eq!(ended["ended"], 1);
+    assert!(is_signed_in(&mut browser));
+}
