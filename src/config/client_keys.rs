@@ -65,14 +65,16 @@ pub(super) const SECTION: Section = Section {
             doc: "The origins that the app runs on, byte for byte; they may call the server from a browser (CORS), but not \
                   for tokens where the app is confidential: its secret has no business in a page. With \
                   the grant `passkey` each must belong to a relying party. Left out of a public app with \
-                  `authorization_code`, they are those of its redirect URIs: https, or http on `localhost`.",
+                  `authorization_code`, they are those of its redirect URIs: https, or http on `localhost`. Its pages at a \
+                  loopback address among them (`http://127.0.0.1:5173`) may call the OAuth endpoints in any case.",
         },
         Key {
             path: "clients.<client_id>.redirect_uris",
             kind: Kind::List("URI"),
             default: Fallback::Value(""),
             doc: "Where answers may be sent, compared exactly: https, http on loopback, or a private-use scheme with a \
-                  dot such as `com.example.app:/callback`.",
+                  dot such as `com.example.app:/callback`. Only the port may be another on `http://127.0.0.1` and \
+                  `http://[::1]`, and on `http://localhost` where a public app names none here.",
         },
         Key {
             path: "clients.<client_id>.grants",

@@ -48,15 +48,22 @@ pub enum ClientRefusal {
 }
 
 impl Client {
-    /// How the client authenticates: as it says, else as its kind and its keys suggest.
-    pub fn auth_method(&self) -> AuthMethod {
+    /// Whether this is a way in which the client authenticates: the one that it names, else what its kind and its keys
+    /// suggest. A secret of which nobody said how it comes is as good in the body as in the header: which of them a library
+    /// prefers, people learn by its failure only.
+    pub fn authenticates_by(&self, method: AuthMethod) -> bool {
         let definition = &self.definition;
         let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
-        definition.auth_method.unwrap_or(match definition.kind {
-            ClientKind::Public => AuthMethod::None,
-            ClientKind::Confidential if has_keys && self.secret.is_none() => AuthMethod::PrivateKeyJwt,
-            ClientKind::Confidential => AuthMethod::ClientSecretBasic,
-        })
+        match (definition.auth_method, definition.kind) {
+            (Some(own), _) => method == own,
+            (None, ClientKind::Public) => method == AuthMethod::None,
+            (None, ClientKind::Confidential) if has_keys && self.secret.is_none() => {
+                method == AuthMethod::PrivateKeyJwt
+            }
+            (None, ClientKind::Confidential) => {
+                matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+            }
+        }
     }
 
     /// Whether the client is held to the FAPI 2.0 Security Profile.
@@ -145,13 +152,26 @@ impl Client {
     /// redirect URIs are meant.
     pub fn owns_origin(&self, origin: &str) -> Result<(), ClientRefusal> {
         let definition = &self.definition;
-        let by_codes = definition.kind == ClientKind::Public && self.may_use(GrantType::AuthorizationCode).is_ok();
-        let owns = if definition.origins.is_empty() && by_codes {
+        let owns = if definition.origins.is_empty() && self.has_pages_where_codes_go() {
             definition.redirect_uris.iter().any(|uri| fields::is_at(uri, origin))
         } else {
             definition.origins.iter().any(|own| own == origin)
         };
         if owns { Ok(()) } else { Err(ClientRefusal::Origin) }
+    }
+
+    /// Whether a page on a web origin may call the OAuth endpoints as the client: one of its [own](Self::owns_origin), or one at
+    /// a loopback address that its codes are sent to, which no list of origins can name.
+    pub fn owns_page(&self, origin: &str) -> Result<(), ClientRefusal> {
+        let at_loopback = |uri: &String| fields::is_at_loopback(uri, origin);
+        if self.has_pages_where_codes_go() && self.definition.redirect_uris.iter().any(at_loopback) {
+            return Ok(());
+        }
+        self.owns_origin(origin)
+    }
+
+    fn has_pages_where_codes_go(&self) -> bool {
+        self.definition.kind == ClientKind::Public && self.may_use(GrantType::AuthorizationCode).is_ok()
     }
 }
 
@@ -246,6 +266,45 @@ mod tests {
             !owns(|definition| definition.grants = vec![GrantType::DeviceCode]),
             "nothing is sent to its redirect URIs"
         );
+    }
+
+    #[test]
+    fn pages_at_loopback_addresses_call_the_oauth_endpoints_alone() {
+        let mut page = client();
+        page.definition.grants = vec![GrantType::AuthorizationCode];
+        page.definition.redirect_uris = [
+            "http://127.0.0.1:5173/cb",
+            "http://[::1]:5173/cb",
+            "http://127.0.0.1/cb",
+            "https://10.0.0.1/cb",
+            "http://localhost:3000/cb",
+        ]
+        .map(str::to_owned)
+        .into();
+        for (origin, owned) in [
+            ("https://app.example", true),
+            ("http://127.0.0.1:5173", true),
+            ("http://[::1]:5173", true),
+            ("http://127.0.0.1", true),
+            ("http://127.0.0.1:5174", false),
+            ("http://127.0.0.1:517", false),
+            ("http://127.0.0.1:5173/", false),
+            ("https://127.0.0.1:5173", false),
+            ("http://127.1:5173", false),
+            ("https://10.0.0.1", false),
+            ("http://localhost:3000", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(page.owns_page(origin).is_ok(), owned, "{origin}");
+            let own = origin == "https://app.example";
+            assert_eq!(page.owns_origin(origin).is_ok(), own, "{origin}: ceremonies stay where passkeys work");
+        }
+        let mut other = page.clone();
+        other.definition.kind = ClientKind::Confidential;
+        assert!(other.owns_page("http://127.0.0.1:5173").is_err(), "a server's calls come from no page");
+        page.definition.grants = vec![GrantType::DeviceCode];
+        assert!(page.owns_page("http://127.0.0.1:5173").is_err(), "nothing is sent to its redirect URIs");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod device;
 pub mod exchange;
 pub mod forward;
+pub mod group;
 pub mod id;
 pub mod json;
 pub mod operation;

@@ -39,7 +39,7 @@ pub struct Detail {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
-    /// What the person reads, line by line.
+    /// What the person reads, line by line. Left out it is empty, and stands as `[]` in the canonical form.
     #[serde(default)]
     pub details: Vec<Detail>,
     /// What the app calls this kind of operation: `payment`. Not shown.
@@ -155,6 +155,19 @@ mod tests {
         // RFC 8785 §3.2.2.2: a quote and a back-slash are escaped, everything else that can be shown stands for itself.
         let odd = Operation { title: "“€” \"x\" \\ ü".into(), details: vec![], ..payment() };
         assert_eq!(odd.canonical(), "{\"details\":[],\"kind\":\"payment\",\"title\":\"“€” \\\"x\\\" \\\\ ü\"}");
+    }
+
+    /// The operation and the hash of `docs/flows/signed-transactions.md` and of its curl call.
+    #[test]
+    fn details_that_are_left_out_count_as_an_empty_list() {
+        let sent = r#"{"kind": "payment", "title": "Pay 100.00 EUR to Acme"}"#;
+        let read: Operation = serde_json::from_str(sent).unwrap();
+        assert_eq!(read.canonical(), r#"{"details":[],"kind":"payment","title":"Pay 100.00 EUR to Acme"}"#);
+        assert_eq!(read.hash(), "ezzdACWB-M2d0q7zZnjEaHZeNcPuH5tiK_PhEiIPSQk");
+        let page = include_str!("../../docs/flows/signed-transactions.md");
+        for said in [sent, &read.canonical(), &read.hash()] {
+            assert!(page.contains(said), "{said}");
+        }
     }
 
     #[test]

@@ -179,7 +179,9 @@ fn text_of(form: Form, text: &str) -> Result<String, &'static str> {
         Form::Address => {
             let url =
                 url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
-            fits(url && text.len() <= 2048, "must be an https address")
+            // The parser passes over what is no part of an address, but it would be stored and given out with it.
+            let plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+            fits(url && plain && text.len() <= 2048, "must be an https address without spaces or line ends")
         }
         Form::Date => fits(is_date(text), "must be YYYY-MM-DD, or YYYY"),
         Form::Zone => fits(
@@ -215,7 +217,9 @@ fn is_date(text: &str) -> bool {
     }
     // A person may keep the year to themselves (§5.1): 2000 stands in for it, so that 29 February is a day.
     let whole = text.strip_prefix("0000-").map_or_else(|| text.to_owned(), |rest| format!("2000-{rest}"));
-    whole.len() == 10 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok()
+    // The parser would take white space before a number.
+    let plain = whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    plain && whole.len() == 10 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok()
 }
 
 fn postal(address: &Map<String, Value>) -> Result<Value, &'static str> {
@@ -297,6 +301,34 @@ mod tests {
             let mut claims = all();
             claims.insert(claim.to_owned(), value.clone());
             assert_eq!(StandardClaims::parse(&claims).unwrap_err().claim, claim, "{value}");
+        }
+    }
+
+    /// No database text holds a NUL, and what is given out stands on one line, but for the lines of a postal address.
+    #[test]
+    fn no_form_takes_control_characters() {
+        for claim in STANDARD {
+            for control in ["\0", "\n", "\t"] {
+                let spoilt = |text: &str| {
+                    let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+                    let (first, last) = text.split_at(middle);
+                    format!("{first}{control}{last}")
+                };
+                let value = match (claim.form, &all()[claim.name]) {
+                    (Form::Postal, _) if control == "\n" => continue,
+                    (Form::Postal, _) => json!({ "country": spoilt("GB") }),
+                    (_, Value::String(text)) => json!(spoilt(text)),
+                    (_, _) => json!(control),
+                };
+                assert!(!fits(claim.name, &value), "{}: {value}", claim.name);
+            }
+        }
+        for website in ["\thttps://jd.example", "https://jd.example\0", "https://jd.example/a b", " https://jd.example"]
+        {
+            assert!(!fits("website", &json!(website)), "{website:?}");
+        }
+        for date in ["\n990-02-28", "1990-\t2-28", "+990-02-28", "0000-\t2-28"] {
+            assert!(!fits("birthdate", &json!(date)), "{date:?}");
         }
     }
 

@@ -8,6 +8,9 @@ use crate::clock::Time;
 /// The group whose members may administer, as far as a client is granted scopes for it.
 pub const ADMINISTRATORS: &str = "admin";
 
+/// Most systems that know a person by an id of their own.
+pub const MOST_EXTERNAL_IDS: usize = 20;
+
 /// Whether a person may use their account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserStatus {

@@ -1,7 +1,7 @@
 //! `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3): the claims about a person that an access token allows.
 //!
-//! What must hold: only an access token for this server opens it, in the header or in a form body, never in the address and
-//! never a cookie; the answer has the `sub` of the ID token, and no claim that neither scope nor request allows.
+//! What must hold: only an access token for this server, or for others as well, opens it, in the header or in a form body, never in the
+//! address and never a cookie; the answer has the `sub` of the ID token, and no claim that neither scope nor request allows.
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -78,17 +78,14 @@ async fn presented(request: &HttpRequest, guard: &Guard, form: Option<&Form>) ->
         let words = "The access token is sent twice: in the header and in the body.";
         return Err(Failure::new(Kind::InvalidRequest, words));
     }
-    let access = match in_body {
-        Some(token) => Some(guard.access_token_in_body(request, token).await?),
-        None => guard.access_token(request).await?,
-    };
+    let access = guard.userinfo_token(request, in_body).await?;
     access.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Send an access token: Authorization: Bearer <token>."))
 }
 
 /// The pages of one client may read answers that are for clients, so each request of a page is held to its own client's.
 fn held_to_its_pages(headers: &HeaderMap, client: &Client) -> Result<(), Failure> {
     let Some(origin) = origin(headers)? else { return Ok(()) };
-    client.owns_origin(origin).map_err(|_| {
+    client.owns_page(origin).map_err(|_| {
         let words = "The request comes from a page whose origin is not one of the origins of the token's client.";
         Failure::new(Kind::InvalidRequest, words)
     })

@@ -9,8 +9,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use std::sync::Arc;
 
-use crate::clients::Clients;
-use crate::domain::client::ClientKind;
+use crate::clients::{Clients, Owns};
+use crate::domain::client::{Client, ClientKind};
 
 /// Whether apps that are no clients yet may register here, from a page of theirs as well.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,9 @@ fn registered_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     } else {
         &[ClientKind::Public, ClientKind::Confidential]
     };
-    clients.any_has_origin(origin.to_str().ok()?, kinds).then(|| origin.clone())
+    // Ceremonies are for origins at which passkeys work.
+    let owns: Owns = if request.path().starts_with("/oauth/") { Client::owns_page } else { Client::owns_origin };
+    clients.any_has_origin(origin.to_str().ok()?, kinds, owns).then(|| origin.clone())
 }
 
 fn lets_apps_register(request: &ServiceRequest) -> bool {

@@ -3,10 +3,10 @@
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use crate::support::oidc::{Ask, redemption};
+use crate::support::oidc::{Ask, random_code, redemption};
 use crate::support::tls::{Authority, Folder, Speaker};
 use crate::support::tokens::{at_once, claims};
-use crate::support::{Options, Reply, TestApp};
+use crate::support::{Browser, Options, Reply, TestApp};
 
 /// An app's server, ours that trusts its certificate, and the app's address.
 fn spawn() -> (TestApp, Speaker, String, Folder) {
@@ -70,6 +70,72 @@ fn an_app_is_known_by_its_document() {
     app.browser().visit(&ask(&id).path()).waits();
     app.advance(Duration::days(2));
     told(&app.browser().visit(&ask(&id).path()), "cannot be read");
+}
+
+/// Check 2: programs register `http://localhost` and come with the port that they were given. Each time their person is asked.
+#[test]
+fn a_local_program_comes_with_a_port_that_its_document_does_not_name() {
+    let (app, speaker, id, _folder) = spawn();
+    let mut program = document(&id);
+    program["redirect_uris"] = json!(["http://localhost/callback", "http://localhost:7000/fixed"]);
+    speaker.says(&program);
+    let (mut browser, _) = app.person();
+    for to in ["http://localhost:3118/callback", "http://localhost:52001/callback", "http://localhost/callback"] {
+        let ask = ask(&id).with("redirect_uri", to);
+        let path = ask.send(&mut browser).waits();
+        let page = browser.get(&path).expect(200);
+        let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+        assert_eq!(back.to, to);
+        let code = back.code();
+        let redeem = |to: &str| app.request("POST", "/oauth/token").form(&redemption(&id, &code, to)).send();
+        redeem(to).expect(200);
+    }
+    for to in [
+        "http://localhost:3118/callback/x",
+        "http://localhost:7001/fixed",
+        "http://localhost:0/callback",
+        "http://localhost.evil.example:3118/callback",
+        "https://localhost:3118/callback",
+        "http://127.0.0.1:3118/callback",
+    ] {
+        told(&ask(&id).with("redirect_uri", to).send(&mut browser), "redirect_uri");
+    }
+}
+
+/// Servers hear of each other's clients within a second. What one has read is known to all of them at once, and read once.
+#[test]
+fn a_document_that_was_just_read_is_known_to_every_server() {
+    let (app, speaker, id, _folder) = spawn();
+    let settings = [("registration.metadata_documents", "true"), ("challenges.store", "database")];
+    let public_url = Some(app.origin.as_str());
+    let twin = TestApp::with(&Options { settings: &settings, public_url, beside: Some(&app), ..Options::default() });
+    let (mut here, _) = app.person();
+    let mut there = Browser::at(&twin.url, &twin.origin);
+    there.cookies.clone_from(&here.cookies);
+    // So that the other server hears of nothing.
+    app.sql("CREATE RULE unheard AS ON INSERT TO changes DO INSTEAD NOTHING");
+    let numbered = |number: u8| id.replace("client.json", &format!("{number}.json"));
+    let arrive = |number: u8, browser: &mut Browser| {
+        speaker.says(&document(&numbered(number)));
+        ask(&numbered(number)).send(browser).waits()
+    };
+    let redeem = |id: &str, code: &str| {
+        let form = redemption(id, code, "https://rp.example/cb");
+        twin.request("POST", "/oauth/token").form(&form).send()
+    };
+
+    arrive(1, &mut here);
+    redeem(&numbered(1), &random_code()).expect_oauth(400, "invalid_grant");
+    let waiting = arrive(2, &mut here);
+    there.get(&waiting).expect(200);
+    arrive(3, &mut here);
+    let path = ask(&numbered(3)).send(&mut there).waits();
+    let page = there.get(&path).expect(200);
+    let code = there.submit(&page, &path, &[("decision", "allow")]).returning().code();
+    redeem(&numbered(3), &code).expect(200);
+    assert_eq!(speaker.asked(), 3, "each of them once");
+    redeem(&numbered(4), &code).expect_oauth(401, "invalid_client");
+    assert_eq!(speaker.asked(), 3, "a stranger's word");
 }
 
 /// Security rules 120 and 121: whose document it is, what it may say, and that nobody makes us ask again and again.
@@ -143,7 +209,7 @@ fn documents_that_nobody_used_make_room_for_others() {
         };
         (1..=5).filter(here).collect::<Vec<u8>>()
     };
-    let come = |number: u8| {
+    let arrive = |number: u8| {
         speaker.says(&document(&numbered(number)));
         app.advance(Duration::seconds(1));
         app.browser().visit(&ask(&numbered(number)).path()).status
@@ -154,12 +220,12 @@ fn documents_that_nobody_used_make_room_for_others() {
         let page = browser.get(&path).expect(200);
         browser.submit(&page, &path, &[("decision", "allow")]).returning();
     };
-    assert_eq!((come(1), come(2), kept()), (303, 303, vec![1, 2]));
+    assert_eq!((arrive(1), arrive(2), kept()), (303, 303, vec![1, 2]));
     allow(1);
-    assert_eq!((come(3), kept()), (303, vec![1, 3]), "the oldest is used, so the next one goes");
-    assert_eq!((come(4), kept()), (303, vec![1, 4]));
-    assert_eq!((come(2), kept()), (303, vec![1, 2]), "who went comes again");
+    assert_eq!((arrive(3), kept()), (303, vec![1, 3]), "the oldest is used, so the next one goes");
+    assert_eq!((arrive(4), kept()), (303, vec![1, 4]));
+    assert_eq!((arrive(2), kept()), (303, vec![1, 2]), "who went comes again");
     allow(2);
-    assert_ne!(come(5), 303, "people use both");
+    assert_ne!(arrive(5), 303, "people use both");
     assert_eq!(kept(), [1, 2]);
 }

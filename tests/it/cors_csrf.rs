@@ -157,12 +157,13 @@ fn the_pages_of_a_confidential_client_may_not_ask_where_it_authenticates() {
 #[test]
 fn the_pages_of_a_public_client_without_origins_are_those_of_its_redirect_uris() {
     const PAGE: &str = "https://page.example";
+    const ADDRESS: &str = "http://127.0.0.1:5173";
     let config = format!(
         "{CLIENTS}
 [clients.page]
 kind = \"public\"
 first_party = true
-redirect_uris = [\"https://page.example/cb\", \"http://localhost:5173/cb\", \"http://127.0.0.1/cb\", \"com.page:/cb\"]
+redirect_uris = [\"https://page.example/cb\", \"http://localhost:5173/cb\", \"http://127.0.0.1:5173/cb\", \"com.page:/cb\"]
 grants = [\"authorization_code\"]
 scopes = [\"openid\"]
 
@@ -178,6 +179,8 @@ scopes = [\"openid\"]
     for (origin, expected) in [
         (PAGE, true),
         ("http://localhost:5173", true),
+        (ADDRESS, true),
+        ("http://127.0.0.1:5174", false),
         ("http://127.0.0.1", false),
         ("com.page:", false),
         ("https://page.example.evil.example", false),
@@ -195,6 +198,21 @@ scopes = [\"openid\"]
     };
     redeem(THEIRS).expect_oauth(400, "invalid_request");
     assert_eq!(allowed(&redeem(PAGE).expect(200)), Some(PAGE));
+
+    // A page under development, at an address: its codes are redeemed from there, and no passkey works there.
+    let to = format!("{ADDRESS}/cb");
+    let path = Ask::of("page").with("redirect_uri", &to).send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    let code = browser.submit(&page, &path, &[("decision", "continue")]).returning().code();
+    let form = redemption("page", &code, &to);
+    let told = app.request("POST", "/oauth/token").header("Origin", ADDRESS).form(&form).send().expect(200);
+    assert_eq!(allowed(&told), Some(ADDRESS));
+    let bearer = format!("Bearer {}", told.json()["access_token"].as_str().unwrap());
+    let person = app.request("GET", "/oauth/userinfo").header("Origin", ADDRESS).header("Authorization", &bearer);
+    assert_eq!(allowed(&person.send().expect(200)), Some(ADDRESS));
+    let ceremony = app.request("OPTIONS", "/v1/passkeys/authentication/options").header("Origin", ADDRESS);
+    let ceremony = ceremony.header("Access-Control-Request-Method", "POST").send().expect(204);
+    assert_eq!(allowed(&ceremony), None);
 }
 
 /// A cookie never acts for a page that is not ours, also where that page is a client's.

@@ -63,7 +63,7 @@ impl ReturnTo {
     /// follow; the error then goes by query, without state.
     pub fn find(parameters: &Parameters, client: &Client) -> Result<Self, Unsafe> {
         let redirect_uri = parameters.find("redirect_uri").ok_or(Unsafe::NoRedirectUri)?;
-        if !is_registered(redirect_uri, &client.definition.redirect_uris) {
+        if !is_registered(redirect_uri, &client.definition.redirect_uris, client.definition.kind) {
             return Err(Unsafe::RedirectUri);
         }
         Ok(Self {

@@ -3,6 +3,8 @@
 
 use url::{Host, Url};
 
+use crate::domain::client::ClientKind;
+
 /// Where an answer would land: with whoever owns a domain, or with whatever program runs on the person's own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing {
@@ -32,13 +34,24 @@ impl Landing {
     }
 }
 
-/// Whether a redirect URI is one of those registered.
-pub fn is_registered(asked: &str, registered: &[String]) -> bool {
-    registered.iter().any(|own| own == asked || differ_in_loopback_port(own, asked))
+/// Whether a redirect URI is one of those that a client of this kind registered.
+pub fn is_registered(asked: &str, registered: &[String], kind: ClientKind) -> bool {
+    let public = kind == ClientKind::Public;
+    registered.iter().any(|own| {
+        own == asked || differ_in_loopback_port(own, asked) || (public && adds_a_port_to_localhost(own, asked))
+    })
 }
 
-/// `http://127.0.0.1` and `http://[::1]`, written exactly so, with a port or none; all the rest equal. `localhost` is a name
-/// that may resolve elsewhere and stays exact.
+/// `http://localhost`, registered without a port; all the rest equal. Not what RFC 8252 §8.3 recommends, as a name may resolve
+/// elsewhere, but what programs register and then add the port to that they were given. So for public clients only: their
+/// codes are worth nothing without the verifier, and such a place gets nothing without a press of its person.
+fn adds_a_port_to_localhost(registered: &str, asked: &str) -> bool {
+    const START: &str = "http://localhost";
+    let own = registered.strip_prefix(START).filter(|rest| !rest.starts_with(':')).and_then(behind_port);
+    own.is_some() && own == asked.strip_prefix(START).and_then(behind_port)
+}
+
+/// `http://127.0.0.1` and `http://[::1]`, written exactly so, with a port or none; all the rest equal.
 fn differ_in_loopback_port(registered: &str, asked: &str) -> bool {
     ["http://127.0.0.1", "http://[::1]"].iter().any(|start| {
         match (registered.strip_prefix(start).and_then(behind_port), asked.strip_prefix(start).and_then(behind_port)) {
@@ -92,6 +105,7 @@ mod tests {
             "http://127.0.0.1/cb",
             "http://[::1]:7000/cb",
             "http://localhost:3000/cb",
+            "http://localhost/callback",
             "com.example.app:/cb",
         ]
         .map(str::to_owned)
@@ -105,9 +119,16 @@ mod tests {
             "http://[::1]/cb",
             "http://[::1]:7001/cb",
             "http://localhost:3000/cb",
+            "http://localhost/callback",
             "com.example.app:/cb",
         ] {
-            assert!(is_registered(good, &registered), "{good}");
+            for kind in [ClientKind::Public, ClientKind::Confidential] {
+                assert!(is_registered(good, &registered, kind), "{good}");
+            }
+        }
+        for any_port in ["http://localhost:3118/callback", "http://localhost:1/callback"] {
+            assert!(is_registered(any_port, &registered, ClientKind::Public), "{any_port}");
+            assert!(!is_registered(any_port, &registered, ClientKind::Confidential), "{any_port}");
         }
         let long = format!("https://app.example/cb{}", "a".repeat(64 * 1024));
         for bad in [
@@ -161,19 +182,31 @@ mod tests {
             "http://localhost/cb",
             "http://localhost:3001/cb",
             "http://localhost.evil.example:3000/cb",
+            "http://localhost:0/callback",
+            "http://localhost:03118/callback",
+            "http://localhost:65536/callback",
+            "http://localhost:/callback",
+            "http://localhost:3118/callback/x",
+            "http://localhost:3118/callback?x=1",
+            "http://localhost:3118@evil.example/callback",
+            "http://localhost.evil.example/callback",
+            "http://localhost.:3118/callback",
+            "http://LOCALHOST:3118/callback",
+            "https://localhost:3118/callback",
             "com.example.app:/cb/x",
             "com.example.app://cb",
             &long,
         ] {
-            assert!(!is_registered(bad, &registered), "{bad}");
+            assert!(!is_registered(bad, &registered, ClientKind::Public), "{bad}");
         }
     }
 
-    const OWN: [&str; 5] = [
+    const OWN: [&str; 6] = [
         "https://app.example/cb",
         "https://app.example/cb?from=us",
         "http://127.0.0.1:7000/cb",
         "http://[::1]/cb",
+        "http://localhost/cb",
         "com.example.app:/cb",
     ];
 
@@ -192,7 +225,7 @@ mod tests {
                 let at = at.min(asked.len());
                 asked.replace_range(at..(at + cut).min(asked.len()), &text);
             }
-            if is_registered(&asked, &registered) && !registered.contains(&asked) {
+            if is_registered(&asked, &registered, ClientKind::Public) && !registered.contains(&asked) {
                 let without_port = |text: &str| {
                     let mut url = Url::parse(text).unwrap();
                     url.set_port(None).unwrap();

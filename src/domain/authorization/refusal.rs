@@ -87,6 +87,8 @@ refusals! {
     Unmet: "unmet_authentication_requirements", "The sign-in does not reach the authentication context that was asked for.";
     /// The person said no.
     Denied: "access_denied", "The person did not allow it.";
+    /// More requests than the network may make (RFC 6749 §4.1.2.1).
+    Busy: "temporarily_unavailable", "Too many requests from this network. Try again in a minute.";
     /// The person is not in a group that may use the client.
     NotAllowed: "access_denied", "This person may not use this client.";
 }

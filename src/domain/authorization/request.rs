@@ -194,12 +194,23 @@ fn response_mode(parameters: &Parameters, client: &Client) -> Result<(), Refusal
 }
 
 /// The scopes of a request: each known and allowed for the client. `offline_access` is left out where it could give nothing
-/// (OpenID Connect Core §11 wants it ignored, not refused).
+/// (OpenID Connect Core §11 wants it ignored, not refused). A client that came by itself asks for all that the metadata name
+/// and cannot know what such clients have, so it gets what it has of them, as at its registration; the tokens tell which
+/// (RFC 6749 §3.3).
 pub fn scopes(asked: Option<&str>, client: &Client) -> Result<Scopes, Refusal> {
     let asked = asked.map(Scopes::parse).transpose().map_err(|_| Refusal::Scope)?;
     let in_vain =
         !client.definition.scopes.grants("offline_access") || client.may_use(GrantType::RefreshToken).is_err();
-    let asked = asked.map(|scopes| scopes.iter().filter(|scope| *scope != "offline_access" || !in_vain).collect());
+    let asked: Option<Scopes> =
+        asked.map(|scopes| scopes.iter().filter(|scope| *scope != "offline_access" || !in_vain).collect());
+    let asked = match asked {
+        Some(all) if client.unverified_since.is_some() => {
+            let left = all.granted_by(&client.definition.scopes);
+            refuse(left.is_empty() && !all.is_empty(), Refusal::Scope)?;
+            Some(left)
+        }
+        as_it_is => as_it_is,
+    };
     client.grant_scopes(asked.as_ref()).map_err(|_| Refusal::Scope)
 }
 
@@ -428,6 +439,27 @@ mod tests {
         client.definition.grants = vec![GrantType::AuthorizationCode];
         let request = read_for(&client, &[("scope", "openid offline_access")]).unwrap();
         assert_eq!(request.scopes.to_string(), "openid");
+    }
+
+    /// RFC 6749 §3.3. What nobody vouches for asks for all that is advertised; what an operator made is told its mistake.
+    #[test]
+    fn who_came_by_itself_gets_what_it_has_of_what_it_asks_for() {
+        let mut client = client(ClientKind::Public);
+        let advertised = [("scope", "openid profile email address phone groups offline_access passkeys")];
+        assert_eq!(read_for(&client, &advertised), Err(Refusal::Scope));
+        client.unverified_since = Some(crate::clock::Time::UNIX_EPOCH);
+        let asked = |scope| read_for(&client, &[("scope", scope)]).map(|request| request.scopes.to_string());
+        assert_eq!(read_for(&client, &advertised).unwrap().scopes.to_string(), "email offline_access openid");
+        assert_eq!(asked("openid admin bridge:x").as_deref(), Ok("openid"), "power is left out, too");
+        for (name, scope) in [
+            ("nothing that it has", "phone groups"),
+            ("power alone", "admin"),
+            ("another's name", "claudeai"),
+            ("a scope twice", "openid openid"),
+            ("no scope at all", "öpenid"),
+        ] {
+            assert_eq!(asked(scope), Err(Refusal::Scope), "{name}");
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub struct ClientDefinition {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_introspect: Vec<String>,
 
-    /// How it authenticates; none: as its kind does by default, see [`Client::auth_method`](super::Client::auth_method).
+    /// How it authenticates; none: as its kind does by default, see [`Client::authenticates_by`](super::Client::authenticates_by).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<AuthMethod>,
     /// Its public keys, a JWK Set (RFC 7517 §5).

@@ -38,7 +38,14 @@ const ACCESS_TTL: std::ops::RangeInclusive<i64> = 60..=86_400;
 /// Longest `default_max_age`, in seconds.
 const LONGEST_MAX_AGE: i64 = 400 * 86_400;
 /// Most elements of one list.
-const MOST: usize = 100;
+pub const MOST: usize = 100;
+/// Longest text that people will see, in characters.
+pub const LONGEST_NAME: usize = 100;
+/// What is wrong with an app's own scheme that is no domain's.
+const CLAIMABLE: &str = "has a scheme that any app could claim";
+/// Schemes that are no app's own: they do something in every browser.
+const OF_BROWSERS: [&str; 9] =
+    ["about", "blob", "data", "file", "filesystem", "ftp", "intent", "javascript", "vbscript"];
 /// The cure of an origin with an IP address.
 pub const USE_A_DOMAIN: &str = "use localhost or a domain: passkeys do not work on IP addresses";
 
@@ -72,11 +79,15 @@ pub fn redirect_uri(text: &str) -> Result<(), Fault> {
         "http" if is_loopback(&url) => Ok(()),
         "http" => Err(Fault::new("is not https", "plain http is for loopback only, as native apps use it")),
         scheme if scheme.contains('.') => Ok(()),
-        _ => Err(Fault::new(
-            "has a scheme that any app could claim",
-            "use https, or a scheme made from your domain: \"com.example.app:/callback\"",
-        )),
+        _ => Err(Fault::new(CLAIMABLE, "use https, or a scheme made from your domain: \"com.example.app:/callback\"")),
     }
+}
+
+/// Whether a redirect URI is sound but for its scheme, an app's own without a dot such as `cursor:`. Nothing is sent there, but
+/// who lists it beside others means no harm.
+pub fn is_of_claimable_scheme(text: &str) -> bool {
+    let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    redirect_uri(text).is_err_and(|fault| fault.what == CLAIMABLE) && !OF_BROWSERS.contains(&scheme.as_str())
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -129,9 +140,19 @@ pub fn origin(text: &str) -> Result<Option<String>, Fault> {
 /// Whether a redirect URI is on a web origin, as a browser writes it: by the rule of [`origin`], so never one of an IP address
 /// or of an app's own scheme.
 pub fn is_at(redirect_uri: &str, web_origin: &str) -> bool {
+    begins_at(redirect_uri, web_origin) && origin(web_origin).is_ok_and(|host| host.is_some())
+}
+
+/// The same for the web origin of a loopback address, which is no [`origin`]: browsers offer no passkeys there.
+pub fn is_at_loopback(redirect_uri: &str, web_origin: &str) -> bool {
+    let is_address = |url: &Url| !matches!(url.host(), Some(Host::Domain(_))) && is_loopback(url);
+    begins_at(redirect_uri, web_origin)
+        && Url::parse(web_origin).is_ok_and(|url| is_address(&url) && url.origin().ascii_serialization() == web_origin)
+}
+
+fn begins_at(redirect_uri: &str, web_origin: &str) -> bool {
     let rest = redirect_uri.strip_prefix(web_origin);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-        && origin(web_origin).is_ok_and(|host| host.is_some())
 }
 
 fn android_origin(rest: &str) -> Result<(), Fault> {
@@ -147,7 +168,7 @@ fn android_origin(rest: &str) -> Result<(), Fault> {
 /// Text that people will see: not blank, on one line, at most 100 characters, each of which shows what it is. One that shows
 /// nothing or turns the text around it could make a name look like another's.
 pub fn display_name(text: &str) -> Result<(), Fault> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(is_unprintable);
+    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(is_unprintable);
     let cure = "write 1 to 100 characters on one line, none of them invisible or for the direction of text";
     if fits { Ok(()) } else { Err(Fault::new("cannot be shown to people", cure)) }
 }
@@ -290,6 +311,33 @@ mod tests {
             ("https://app.example.com/ä", "holds characters that a URI cannot"),
         ] {
             assert_eq!(redirect_uri(bad).unwrap_err().what, what, "{bad}");
+        }
+    }
+
+    #[test]
+    fn claimable_schemes_are_apps_own() {
+        for own in ["cursor://anysphere.cursor-mcp/oauth/callback", "myapp:/callback"] {
+            assert!(is_of_claimable_scheme(own), "{own}");
+        }
+        for other in [
+            "https://app.example/cb",
+            "http://app.example/cb",
+            "com.example.app:/callback",
+            "cursor://callback#x",
+            "cursor://*/callback",
+            "cursor://me@callback",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            " javascript:alert(1)",
+            "java\tscript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "vbscript:x",
+            "blob:https://app.example/x",
+            "callback",
+            "",
+        ] {
+            assert!(!is_of_claimable_scheme(other), "{other}");
         }
     }
 

@@ -32,7 +32,9 @@ use crate::storage::authorization_codes::{self, NewCode};
 use crate::storage::interactions::{self, NewInteraction};
 use crate::storage::{StorageError, audit, consents, users};
 use crate::tokens::verifier::places;
+use crate::web::caller::Network;
 use crate::web::error::{Failure, Kind};
+use crate::web::limits::{Class, Limits};
 
 /// How long a request waits for its person.
 const PATIENCE: Duration = Duration::minutes(15);
@@ -62,6 +64,10 @@ pub struct Visitor<'a> {
     pub cookies_count: bool,
     /// For the audit trail.
     pub provenance: &'a Provenance,
+    /// Where a request that must wait is counted.
+    pub limits: &'a Limits,
+    /// By whose network.
+    pub network: Network,
 }
 
 /// A request that was read, and may wait.
@@ -115,7 +121,7 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
     let begun_at = room.clock.now();
     let pending = Pending { digest: None, request, client, pushed, chosen_by: None, begun_at };
     if !visitor.cookies_count {
-        return wait(room, pending).await;
+        return wait(room, pending, visitor).await;
     }
     match next(room, &pending, visitor.identity).await? {
         Step::Refuse(refusal) => {
@@ -128,9 +134,9 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
                 let answer = give(room, &pending, identity, Allowed::AsBefore, visitor.provenance).await?;
                 Ok(Outcome::Answer(pending.client, answer))
             }
-            None => wait(room, pending).await,
+            None => wait(room, pending, visitor).await,
         },
-        _ => wait(room, pending).await,
+        _ => wait(room, pending, visitor).await,
     }
 }
 
@@ -180,7 +186,26 @@ fn refused(
     }
 }
 
-async fn wait(room: &Oidc, pending: Pending) -> Result<Outcome, Failure> {
+/// What a client is told whose request is one too many and must not be shown to anybody (`prompt=none`); nothing where the way
+/// back is not proven. Nothing is fetched for it.
+pub fn too_busy(room: &Oidc, parameters: &Parameters) -> Option<(Arc<Client>, Answer)> {
+    if parameters.find("prompt") != Some("none") {
+        return None;
+    }
+    let client = room.clients.find(parameters.find("client_id")?)?;
+    let to = ReturnTo::find(parameters, &client).ok()?;
+    Some((client, Answer::refusal(to, Refusal::Busy, room.mint.issuer())))
+}
+
+/// Keeps a request for its person. That writes a row, so it counts like the start of a ceremony, which follows it.
+async fn wait(room: &Oidc, pending: Pending, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
+    if let Err(failure) = visitor.limits.check(Class::Start, visitor.network) {
+        if !pending.request.prompts(Prompt::None) {
+            return Err(failure);
+        }
+        let answer = Answer::refusal(pending.request.to, Refusal::Busy, room.mint.issuer());
+        return Ok(Outcome::Answer(pending.client, answer));
+    }
     let handle = PlainToken::random(TokenKind::Interaction);
     let new = NewInteraction {
         digest: handle.digest(),
@@ -200,7 +225,7 @@ pub async fn find(room: &Oidc, handle: &str) -> Result<Pending, Failure> {
     let found = room.db.run(move |conn| interactions::find(conn, &digest, now)).await?.ok_or_else(over)?;
     Ok(Pending {
         digest: Some(digest),
-        client: room.clients.find(&found.request.client).ok_or_else(over)?,
+        client: room.clients.find_stored(&found.request.client, &room.db).await?.ok_or_else(over)?,
         request: found.request,
         pushed: found.pushed,
         chosen_by: found.chosen_by,
@@ -340,7 +365,7 @@ async fn give(
 
 /// A request may have waited: what its client lost meanwhile, it does not get.
 fn still_fits(client: &Client, request: &AuthorizationRequest) -> bool {
-    is_registered(&request.to.redirect_uri, &client.definition.redirect_uris)
+    is_registered(&request.to.redirect_uri, &client.definition.redirect_uris, client.definition.kind)
         && client.may_use(GrantType::AuthorizationCode).is_ok()
         && client.grant_scopes(Some(&request.scopes)).is_ok()
 }

@@ -4,6 +4,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::domain::client::AuthMethod;
 use crate::domain::secret::Secret;
 use crate::tokens::verifier;
 use crate::web::error::{Failure, Kind};
@@ -28,6 +29,18 @@ pub(super) enum Proof {
     Post(Secret<String>),
     /// A signed assertion.
     Assertion(String),
+}
+
+impl Proof {
+    /// The method that it belongs to.
+    pub(super) const fn method(&self) -> AuthMethod {
+        match self {
+            Self::Nothing => AuthMethod::None,
+            Self::Basic(_) => AuthMethod::ClientSecretBasic,
+            Self::Post(_) => AuthMethod::ClientSecretPost,
+            Self::Assertion(_) => AuthMethod::PrivateKeyJwt,
+        }
+    }
 }
 
 /// Reads a request. Two methods at once are refused, whatever they are worth.
@@ -74,7 +87,8 @@ fn assertion(form: &Form) -> Result<Option<Presented>, Failure> {
     Ok(Some(Presented { id, proof: Proof::Assertion(token.to_owned()) }))
 }
 
-/// `Authorization: Basic`, both parts form-encoded before they were joined (RFC 6749 §2.3.1).
+/// `Authorization: Basic`, both parts form-encoded before they were joined (RFC 6749 §2.3.1). Without a secret it says who
+/// asks and nothing more: some libraries send public clients so.
 fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };
@@ -90,8 +104,9 @@ fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Failure> {
     let decoded = STANDARD.decode(credentials.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let decoded = Secret::new(decoded.ok_or_else(malformed)?);
     let (id, secret) = decoded.expose().split_once(':').ok_or_else(malformed)?;
-    let secret = Secret::new(form_decoded(secret).ok_or_else(malformed)?);
-    Ok(Some(Presented { id: form_decoded(id).ok_or_else(malformed)?, proof: Proof::Basic(secret) }))
+    let secret = form_decoded(secret).ok_or_else(malformed)?;
+    let proof = if secret.is_empty() { Proof::Nothing } else { Proof::Basic(Secret::new(secret)) };
+    Ok(Some(Presented { id: form_decoded(id).ok_or_else(malformed)?, proof }))
 }
 
 fn form_decoded(text: &str) -> Option<String> {

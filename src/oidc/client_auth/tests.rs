@@ -14,16 +14,18 @@ fn now() -> Time {
 
 fn client(id: &str) -> Option<Client> {
     let (method, secret) = match id {
-        "spa" => (AuthMethod::None, None),
-        "api" => (AuthMethod::ClientSecretBasic, Some("s:ö%+ &")),
-        "form" => (AuthMethod::ClientSecretPost, Some("new")),
-        "keys" => (AuthMethod::PrivateKeyJwt, Some("s")),
+        "spa" => (Some(AuthMethod::None), None),
+        "page" => (None, None),
+        "api" => (Some(AuthMethod::ClientSecretBasic), Some("s:ö%+ &")),
+        "form" => (Some(AuthMethod::ClientSecretPost), Some("new")),
+        "either" => (None, Some("s")),
+        "keys" => (Some(AuthMethod::PrivateKeyJwt), Some("s")),
         _ => return None,
     };
-    let kind = if method == AuthMethod::None { ClientKind::Public } else { ClientKind::Confidential };
+    let kind = if ["spa", "page"].contains(&id) { ClientKind::Public } else { ClientKind::Confidential };
     Some(Client {
         id: id.to_owned(),
-        definition: ClientDefinition { kind, auth_method: Some(method), ..ClientDefinition::default() },
+        definition: ClientDefinition { kind, auth_method: method, ..ClientDefinition::default() },
         secret: secret.map(TokenDigest::of),
         unverified_since: None,
         previous_secret: (id == "form").then(|| (TokenDigest::of("old"), now())),
@@ -59,6 +61,10 @@ fn each_client_has_one_way_and_no_other() {
         ("by Basic", Some(good.as_str()), "", Ok("api")),
         ("by Basic and the same id", Some(&good), "client_id=api", Ok("api")),
         ("in the body", None, "client_id=form&client_secret=new", Ok("form")),
+        ("by Basic, where no method is named", Some(&encode("either:s")), "", Ok("either")),
+        ("in the body, where no method is named", None, "client_id=either&client_secret=s", Ok("either")),
+        ("public by Basic without a secret", Some(&encode("spa:")), "", Ok("spa")),
+        ("public by Basic and the same id", Some(&encode("page:")), "client_id=page", Ok("page")),
         ("by assertion", None, &signed("keys"), Ok("keys")),
         ("by assertion and the same id", None, &format!("{}&client_id=keys", signed("keys")), Ok("keys")),
         ("a basic client in the body", None, api_post, Err(Kind::InvalidClient)),
@@ -87,7 +93,30 @@ fn each_client_has_one_way_and_no_other() {
         ("an unknown one with an empty secret", Some(&encode("nobody:")), "", Err(Kind::InvalidClient)),
         ("secret not form-encoded", Some(&encode("api:s:ö%+ &")), "", Err(Kind::InvalidClient)),
         ("public with a secret", None, "client_id=spa&client_secret=x", Err(Kind::InvalidClient)),
-        ("public by Basic", Some(&encode("spa:")), "", Err(Kind::InvalidClient)),
+        ("public by Basic with a secret", Some(&encode("spa:x")), "", Err(Kind::InvalidClient)),
+        ("public without a method by Basic with a secret", Some(&encode("page:x")), "", Err(Kind::InvalidClient)),
+        (
+            "public by Basic, and a secret in the body",
+            Some(&encode("spa:")),
+            "client_secret=x",
+            Err(Kind::InvalidRequest),
+        ),
+        ("no method named, and no secret", None, "client_id=either", Err(Kind::InvalidClient)),
+        ("no method named, an empty secret", Some(&encode("either:")), "", Err(Kind::InvalidClient)),
+        ("no method named, a wrong secret by Basic", Some(&encode("either:x")), "", Err(Kind::InvalidClient)),
+        (
+            "no method named, a wrong secret in the body",
+            None,
+            "client_id=either&client_secret=x",
+            Err(Kind::InvalidClient),
+        ),
+        (
+            "no method named, header and body",
+            Some(&encode("either:s")),
+            "client_id=either&client_secret=s",
+            Err(Kind::InvalidRequest),
+        ),
+        ("no method named, an assertion", None, &signed("either"), Err(Kind::InvalidClient)),
         ("unknown", None, "client_id=nobody", Err(Kind::InvalidClient)),
         ("nobody", None, "", Err(Kind::InvalidClient)),
         ("another scheme", Some("Bearer x"), "client_id=spa", Err(Kind::InvalidClient)),

@@ -1,10 +1,19 @@
 //! What a client refers to, fetched at its registration.
 
-use super::Registration;
+use serde_json::{Map, Value};
+
+use super::{Registration, metadata};
 use crate::domain::client::ClientDefinition;
 use crate::web::error::{Failure, Kind};
 
 impl Registration {
+    /// The client that these members ask for, without a logo that we would never fetch.
+    pub(super) fn definition(&self, members: &Map<String, Value>) -> Result<ClientDefinition, Failure> {
+        let mut definition = metadata::read(members, &self.policy)?;
+        definition.logo_uri = definition.logo_uri.take().filter(|uri| self.outbound.may_reach(uri));
+        Ok(definition)
+    }
+
     /// Refuses a client with an address that we would fetch or send to and never reach: it could not work, and would only learn
     /// so later. What a name stands for is judged when it is used.
     pub(super) fn check_reach(&self, definition: &ClientDefinition) -> Result<(), Failure> {
@@ -12,7 +21,6 @@ impl Registration {
             ("jwks_uri", &definition.jwks_uri),
             ("sector_identifier_uri", &definition.sector_identifier_uri),
             ("backchannel_logout_uri", &definition.backchannel_logout_uri),
-            ("logo_uri", &definition.logo_uri),
         ];
         let single = single.into_iter().filter_map(|(member, uri)| Some((member, uri.as_deref()?)));
         let listed = definition.request_uris.iter().map(|uri| ("request_uris", uri.as_str()));

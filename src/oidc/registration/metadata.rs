@@ -1,7 +1,8 @@
 //! From the words of registration (RFC 7591 §2 and its registry) to our own, and back.
 //!
 //! Members we do not know are disregarded (§2), what the policy does not allow is left out and the answer says what was
-//! registered (§3.2.1). To add a member: its line in [`read`] and in [`write`].
+//! registered (§3.2.1). So is what only people would follow and cannot be used: it costs nobody their registration. To add a
+//! member: its line in [`read`] and in [`write`].
 
 use std::collections::BTreeSet;
 
@@ -78,13 +79,19 @@ impl Members<'_> {
         }
     }
 
-    /// An address of the app's: https, and nothing else.
+    /// An address of the app's: https, and nothing else. An empty one counts as left out.
     fn address(&self, name: &str) -> Result<Option<String>, Failure> {
-        let text = self.text(name)?;
+        let text = self.text(name)?.filter(|text| !text.is_empty());
         if text.as_deref().is_some_and(|text| !text.starts_with("https://")) {
             return Err(wrong(name, "must be an https address"));
         }
         Ok(text)
+    }
+
+    /// An address for people, if it can be used.
+    fn link(&self, name: &str) -> Option<String> {
+        let text = self.find(name)?.as_str()?;
+        (text.starts_with("https://") && fields::web_address(text).is_ok()).then(|| text.to_owned())
     }
 
     fn switch(&self, name: &str) -> Result<bool, Failure> {
@@ -171,11 +178,11 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
         frontchannel_logout_uri: members.address("frontchannel_logout_uri")?,
         frontchannel_logout_session_required: members.switch("frontchannel_logout_session_required")?,
         initiate_login_uri: members.address("initiate_login_uri")?,
-        client_uri: members.address("client_uri")?,
-        logo_uri: members.address("logo_uri")?,
-        policy_uri: members.address("policy_uri")?,
-        tos_uri: members.address("tos_uri")?,
-        contacts: members.list("contacts")?.unwrap_or_default(),
+        client_uri: members.link("client_uri"),
+        logo_uri: members.link("logo_uri"),
+        policy_uri: members.link("policy_uri"),
+        tos_uri: members.link("tos_uri"),
+        contacts: contacts(&members),
         ..ClientDefinition::default()
     })
 }
@@ -202,6 +209,8 @@ fn redirect_uris(members: &Members<'_>) -> Result<Vec<String>, Failure> {
     if list.len() > 50 {
         return Err(refused("There are more than 50 redirect_uris.".to_owned()));
     }
+    let (claimable, usable): (Vec<_>, Vec<_>) = list.into_iter().partition(|uri| fields::is_of_claimable_scheme(uri));
+    let list = if usable.is_empty() { claimable } else { usable };
     for uri in &list {
         fields::redirect_uri(uri)
             .map_err(|fault| refused(format!("A redirect URI {}; {}.", fault.what, fault.cure)))?;
@@ -249,11 +258,22 @@ fn authentication(members: &Members<'_>) -> Result<(ClientKind, AuthMethod), Fai
 }
 
 fn name(members: &Members<'_>, redirect_uris: &[String]) -> Result<String, Failure> {
-    if let Some(name) = members.text("client_name")? {
-        return Ok(name);
+    let told = members.text("client_name")?.filter(|name| !name.trim().is_empty());
+    let host = || redirect_uris.iter().find_map(|uri| Url::parse(uri).ok()?.host_str().map(ToOwned::to_owned));
+    let name = told.or_else(host).unwrap_or_else(|| "A registered app".to_owned());
+    Ok(name.chars().take(fields::LONGEST_NAME).collect())
+}
+
+/// Those of the contacts that are addresses.
+fn contacts(members: &Members<'_>) -> Vec<String> {
+    let listed = members.find("contacts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut contacts: Vec<String> = Vec::new();
+    for contact in listed.filter(|contact| fields::identifier(contact).is_ok()) {
+        if contacts.len() < fields::MOST && !contacts.iter().any(|known| known == contact) {
+            contacts.push(contact.to_owned());
+        }
     }
-    let host = redirect_uris.iter().find_map(|uri| Url::parse(uri).ok()?.host_str().map(ToOwned::to_owned));
-    Ok(host.unwrap_or_else(|| "A registered app".to_owned()))
+    contacts
 }
 
 /// The origins that pages of a browser app run on: those of its redirect URIs.
@@ -272,10 +292,8 @@ fn scopes(members: &Members<'_>, policy: &Policy) -> Result<Scopes, Failure> {
     let Some(asked) = members.text("scope")? else { return Ok(policy.scopes.clone()) };
     let asked = Scopes::parse(&asked).map_err(|error| wrong("scope", &error.to_string()))?;
     let granted: Scopes = asked.iter().filter(|scope| policy.scopes.contains(scope)).collect();
-    if granted.is_empty() && !asked.is_empty() {
-        return Err(wrong("scope", "has none that registered clients may have here"));
-    }
-    Ok(granted)
+    // Names of another server's scopes tell as little as none at all; the answer says what was registered.
+    Ok(if granted.is_empty() && !asked.is_empty() { policy.scopes.clone() } else { granted })
 }
 
 fn request_uris(members: &Members<'_>) -> Result<Vec<String>, Failure> {
@@ -364,84 +382,4 @@ const fn grant_type(grant: GrantType) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy() -> Policy {
-        Policy {
-            mode: RegistrationMode::Open,
-            grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-            scopes: Scopes::parse("openid email").unwrap(),
-            audiences: Vec::new(),
-            max_clients: 10,
-            metadata_documents: false,
-            algorithms: vec!["RS256", "ES256"],
-        }
-    }
-
-    fn asked(more: Value) -> Result<ClientDefinition, Failure> {
-        let mut members = Map::from_iter([("redirect_uris".to_owned(), json!(["https://app.example/cb"]))]);
-        let Value::Object(more) = more else { panic!("an object") };
-        members.extend(more);
-        read(&members, &policy())
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_standard() {
-        let client = asked(json!({ "unheard_of": [1], "client_name#de": "Anwendung" })).unwrap();
-        assert_eq!(client.kind, ClientKind::Confidential);
-        assert_eq!(client.auth_method, Some(AuthMethod::ClientSecretBasic));
-        assert_eq!(client.grants, [GrantType::AuthorizationCode]);
-        assert_eq!(client.id_token_algorithm.as_deref(), Some("RS256"));
-        assert_eq!(client.scopes, policy().scopes);
-        assert_eq!(client.name, "app.example");
-        assert!(!client.first_party);
-        assert_eq!(write(&client)["response_types"], json!(["code"]));
-    }
-
-    #[test]
-    fn what_the_policy_does_not_allow_is_left_out() {
-        let client = asked(json!({
-            "grant_types": ["authorization_code", "implicit", "client_credentials", crate::oidc::wire::PASSKEY],
-            "scope": "openid admin admin:users phone",
-            "first_party": true,
-        }))
-        .unwrap();
-        assert_eq!(client.grants, [GrantType::AuthorizationCode]);
-        assert_eq!(client.scopes.to_string(), "openid");
-        assert!(!client.first_party);
-    }
-
-    #[test]
-    fn refusals_by_name() {
-        let metadata = Kind::InvalidClientMetadata;
-        for (name, more, kind) in [
-            ("a fragment", json!({"redirect_uris": ["https://app.example/cb#x"]}), Kind::InvalidRedirectUri),
-            ("a wildcard", json!({"redirect_uris": ["https://*.example/cb"]}), Kind::InvalidRedirectUri),
-            ("plain http", json!({"redirect_uris": ["http://app.example/cb"]}), Kind::InvalidRedirectUri),
-            ("a scheme without a dot", json!({"redirect_uris": ["myapp:/cb"]}), Kind::InvalidRedirectUri),
-            ("script", json!({"redirect_uris": ["javascript:alert(1)"]}), Kind::InvalidRedirectUri),
-            ("no list", json!({"redirect_uris": "https://app.example/cb"}), Kind::InvalidRedirectUri),
-            ("only the passkey grant", json!({"grant_types": [crate::oidc::wire::PASSKEY]}), metadata),
-            ("only what is not allowed", json!({"grant_types": ["client_credentials"]}), metadata),
-            ("only refreshing", json!({"grant_types": ["refresh_token"]}), metadata),
-            ("implicit only", json!({"response_types": ["id_token"]}), metadata),
-            ("only administration", json!({"scope": "admin"}), metadata),
-            ("a scope that is none", json!({"scope": "a\"b"}), metadata),
-            ("mutual TLS", json!({"token_endpoint_auth_method": "tls_client_auth"}), metadata),
-            ("an algorithm we lack", json!({"id_token_signed_response_alg": "none"}), metadata),
-            ("symmetric userinfo", json!({"userinfo_signed_response_alg": "HS256"}), metadata),
-            ("a key that is not there", json!({"id_token_signed_response_alg": "EdDSA"}), metadata),
-            ("unsigned requests", json!({"request_object_signing_alg": "none"}), metadata),
-            ("a start over http", json!({"initiate_login_uri": "http://app.example/start"}), metadata),
-            ("a logo over http", json!({"logo_uri": "http://app.example/logo.png"}), metadata),
-            ("a logo in the data", json!({"logo_uri": "data:image/svg+xml,x"}), metadata),
-            ("keys over http", json!({"jwks_uri": "http://app.example/jwks"}), metadata),
-            ("a number as text", json!({"default_max_age": "5"}), metadata),
-            ("a switch as text", json!({"dpop_bound_access_tokens": "true"}), metadata),
-            ("a software statement", json!({"software_statement": "x.y.z"}), Kind::InvalidSoftwareStatement),
-        ] {
-            assert_eq!(asked(more).unwrap_err().kind(), kind, "{name}");
-        }
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Registration;
-use super::metadata::{read, with_settings_of_operators};
+use super::metadata::with_settings_of_operators;
 use super::register::{require_room, wants_secret};
 use crate::admin::Refusal;
 use crate::clock::Time;
@@ -40,7 +40,7 @@ impl Registration {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub async fn known(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
-        if self.clients.find(id).is_none() {
+        if self.stored(id).await?.is_none() {
             return Ok(None);
         }
         self.resolve(id).await
@@ -53,27 +53,27 @@ impl Registration {
     /// A document that cannot be used, in words for the person whose app it is; a storage fault.
     pub async fn resolve(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
         if !self.policy.metadata_documents || !is_document_address(id) {
-            return Ok(self.clients.find(id));
+            return self.stored(id).await;
         }
         let (address, now) = (id.to_owned(), self.clock.now());
         let known = self.db.run(move |conn| client_records::find(conn, &address)).await?;
         if known.as_ref().is_some_and(|known| known.source != Source::MetadataDocument || known.disabled_at.is_some()) {
-            return Ok(self.clients.find(id));
+            return self.stored(id).await;
         }
         if known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| again > now) {
-            return Ok(self.clients.find(id));
+            return self.stored(id).await;
         }
         // One request at a time asks, and after a failure nobody does for a while.
         let asking = self.documents.get_with(id.to_owned(), Arc::default);
         let mut failed_at = asking.lock().await;
         if failed_at.is_some_and(|at| now < at + PAUSE) {
-            return match self.clients.find(id) {
+            return match self.stored(id).await? {
                 Some(client) => Ok(Some(client)),
                 None => Err(Failure::new(Kind::InvalidClient, UNREADABLE)),
             };
         }
         if self.is_fresh(id, now).await? {
-            return Ok(self.clients.find(id));
+            return self.stored(id).await;
         }
         match self.fetch_document(id).await.map_err(about_the_client) {
             Ok(definition) => self.keep(id, definition, known, now).await?,
@@ -86,7 +86,12 @@ impl Registration {
                 failure.log();
             }
         }
-        Ok(self.clients.find(id))
+        self.stored(id).await
+    }
+
+    /// The client of an id, also one that another server stored a moment ago.
+    async fn stored(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
+        Ok(self.clients.find_stored(id, &self.db).await?)
     }
 
     /// Whether another request read the document while this one waited.
@@ -194,7 +199,7 @@ fn document_definition(
     }
     let mut members = members.clone();
     members.entry("token_endpoint_auth_method").or_insert_with(|| "none".into());
-    let definition = read(&members, &room.policy)?;
+    let definition = room.definition(&members)?;
     if wants_secret(&definition) {
         return refused("A client described by a document has no secret: it authenticates by keys, or not at all.");
     }

@@ -3,8 +3,8 @@
 //!
 //! What must always hold: a client that came by itself is never first-party, never runs ceremonies, never administers, and
 //! is held to the same rules as a declared one; what it asks for and the policy does not allow is left out, or refused when
-//! nothing would be left; what we fetch for it goes through the outbound client; its own permission to change itself is
-//! stored as a digest and replaced at each use that changes something.
+//! no grant or no redirect URI would be left; what we fetch for it goes through the outbound client; its own permission to
+//! change itself is stored as a digest and replaced at each use that changes something.
 
 mod fetched;
 mod manage;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::{Connection as _, PgConnection};
 use serde_json::{Map, Value, json};
 
-use super::metadata::{read, write};
+use super::metadata::write;
 use super::{Refused, Registration, Room, no_permission, permission};
 use crate::admin::Refusal;
 use crate::clock::Time;
@@ -47,7 +47,7 @@ pub async fn register(
     room.require_on()?;
     limits.check(Class::Start, caller.network)?;
     let permission = room.permitted(&request).await?;
-    let definition = read(&members(body)?, &room.policy)?;
+    let definition = room.definition(&members(body)?)?;
     room.check_rules(&definition)?;
     room.check_sector(&definition).await?;
     let made = room.store(definition, permission, caller.provenance).await?;
