@@ -53,7 +53,7 @@ use crate::web::health::Health;
 use crate::web::json::{BODY_LIMIT, BodyLimits};
 use crate::web::limits::Limits;
 use crate::web::tls::Certificate;
-use crate::web::{cors, head_limits, headers, listener, unread};
+use crate::web::{cors, head_limits, headers, listener, nul, unread};
 use crate::{process, telemetry, tokens::Mint};
 
 /// A server whose rooms are ready and whose ports are bound.
@@ -228,6 +228,7 @@ fn public_server(
             .configure(|config| shared.register(config))
             .configure(routes::register)
             .default_service(web::to(fallback::nothing_here))
+            .wrap(from_fn(nul::refuse))
             .wrap(from_fn(head_limits::refuse))
             .wrap(from_fn(unread::close))
             .wrap(from_fn(cors::allow_clients))
@@ -290,6 +291,8 @@ fn admin_server(
 /// The server's own certificate, where it ends TLS itself.
 fn certificate(config: &Config, clock: &Clock) -> Result<Option<Arc<Certificate>>, StartError> {
     let Some(files) = &config.tls else { return Ok(None) };
+    // A file that is not there is told together with every other mistake.
+    assembly::Declarations::read(config)?;
     let (certificate, warnings) =
         Certificate::open(files, config.server.public_url.host(), clock.now()).map_err(StartError::Tls)?;
     for warning in warnings {

@@ -12,7 +12,7 @@ use super::pages::{Page, Query};
 use super::{Refusal, Room, editable, in_path, missing, wrong_field};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
-use crate::domain::client::fields;
+use crate::domain::group;
 use crate::storage::groups::{self, Group};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
@@ -42,7 +42,7 @@ impl From<Group> for GroupView {
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
-    /// Its name, 1–100 characters on one line, without `/`.
+    /// Its name, 1–100 characters on one line. With a `/` in it, write `%2F` in a path.
     pub name: String,
 }
 
@@ -81,11 +81,15 @@ pub async fn create(
 
 /// Stores a group, and writes it down.
 pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<Group, Refusal> {
-    if let Err(fault) = fields::display_name(name) {
-        return Err(wrong_field("name", fault.what, fault.cure).into());
-    }
-    if name.contains('/') || name.trim() != name {
-        return Err(wrong_field("name", "has a / or a space at its end", "leave it out").into());
+    match group::name(name) {
+        Err(fault) => {
+            let cure = format!("write 1 to {} characters on one line, none of them invisible", group::LONGEST_NAME);
+            return Err(wrong_field("name", fault.to_string(), cure).into());
+        }
+        Ok(trimmed) if trimmed != name => {
+            return Err(wrong_field("name", "has a space at its end", "leave it out").into());
+        }
+        Ok(_) => {}
     }
     actor.require_power_over(&[name.to_owned()])?;
     if !groups::insert(conn, name, now)? {
@@ -93,6 +97,15 @@ pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> 
     }
     actor.witness(conn, (EventKind::GroupChanged, "created"), (name, Some(name)), now)?;
     Ok(groups::lock(conn, name)?.ok_or_else(|| missing("group"))?)
+}
+
+/// Stores a group as [`insert`] does unless there is one of the name; `true` when it was made.
+pub fn ensure(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<bool, Refusal> {
+    if groups::lock(conn, name)?.is_some() {
+        return Ok(false);
+    }
+    insert(conn, actor, name, now)?;
+    Ok(true)
 }
 
 /// Deletes a group; its members stay.

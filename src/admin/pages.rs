@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wrong_field;
@@ -87,7 +88,8 @@ impl Query {
     pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Failure> {
         let Some(text) = self.find("cursor") else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let key = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()).filter(|key| !holds_nul(key));
+        let key = key.and_then(|key| serde_json::from_value(key).ok());
         key.map(Some).ok_or_else(|| wrong_field("cursor", "is none of ours", "follow `next` as it is"))
     }
 
@@ -113,5 +115,15 @@ impl Query {
             .append_pair("cursor", &cursor)
             .finish();
         format!("{}?{query}", self.path)
+    }
+}
+
+/// A cursor of ours names what was shown, and no text of the database holds a NUL.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
     }
 }

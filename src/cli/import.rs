@@ -66,9 +66,9 @@ impl From<Format> for import::Format {
 pub struct Import {
     /// The file, or `-` for standard input.
     file: PathBuf,
-    /// Its form.
-    #[arg(long, value_enum, default_value = "ndjson")]
-    format: Format,
+    /// Its form; `ndjson` when it is not given.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Name of the system it comes from: with it each person is known by their id there, for ever. May be left out only for
     /// a file that `passmint export` wrote.
     #[arg(long, value_name = "NAME")]
@@ -113,15 +113,19 @@ impl Import {
         }
         let run = Run {
             db: &desk.db,
-            format: self.format.into(),
+            format: self.format().into(),
             context: &context,
             options: &options,
             chunk: usize::try_from(self.chunk).unwrap_or(usize::MAX),
             mode,
         };
-        let mut report = Report::new(self.report.as_deref(), Progress::new(size))?;
+        let mut report = Report::new(self.report.as_deref(), Progress::new(size), self.format.is_none())?;
         let result = run.run(BufReader::with_capacity(BUFFER, input), &mut report);
         report.finish(result, mode, self.json)
+    }
+
+    fn format(&self) -> Format {
+        self.format.unwrap_or(Format::Ndjson)
     }
 
     fn context(&self) -> Result<Context, String> {
@@ -129,7 +133,7 @@ impl Import {
             return Err(format!("--rp-id {rp_id:?} is no domain: write it as in example.com, without scheme and port"));
         }
         let firebase = match &self.hash_parameters {
-            Some(file) if !matches!(self.format, Format::Firebase | Format::Ndjson) => {
+            Some(file) if !matches!(self.format(), Format::Firebase | Format::Ndjson) => {
                 return Err(format!(
                     "{} is only of use with --format firebase, or with a file that `passmint export` wrote",
                     file.display()
@@ -144,7 +148,7 @@ impl Import {
     fn options(&self, desk: &Desk, context: &Context) -> Result<Options, String> {
         let source = self.source.clone().map(|name| form::external_id("--source", name)).transpose();
         let source = source.map_err(|problem| problem.to_string())?;
-        if source.is_none() && !matches!(self.format, Format::Ndjson) {
+        if source.is_none() && !matches!(self.format(), Format::Ndjson) {
             return Err("name the system that the file comes from, as in --source firebase: people are known by it and their id there".to_owned());
         }
         Ok(Options {

@@ -33,7 +33,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::Time;
+use crate::domain::id::{PasskeyId, UserId};
 use settings::Settings;
+
+/// What an id looks like.
+const AN_ID: &str = "6f1c1f1e-5a8b-4c53-9d0e-0d8b6c1f2a37";
 
 /// Passkeys in, tokens out: an identity provider in one binary.
 #[derive(Parser)]
@@ -138,6 +143,21 @@ pub fn main() -> ExitCode {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Reads a person's id. The parser's own words do not say what an id looks like; so it is below.
+fn user_id(text: &str) -> Result<UserId, String> {
+    text.parse().map_err(|_| format!("write an id such as {AN_ID}; `passmint users list` shows everybody's"))
+}
+
+/// Reads a passkey's id.
+fn passkey_id(text: &str) -> Result<PasskeyId, String> {
+    text.parse().map_err(|_| format!("write an id such as {AN_ID}; `passmint users show` shows those of a person"))
+}
+
+/// Reads a moment.
+fn moment(text: &str) -> Result<Time, String> {
+    text.parse().map_err(|_| "write a moment such as 2026-11-21T10:00:00Z".to_owned())
 }
 
 /// Every line of a message under our name, so that it can be told from other programs' lines.

@@ -1,6 +1,8 @@
 //! `passmint users …`: the people who have an account.
 
+mod passkey;
 mod people;
+mod set;
 
 use clap::Subcommand;
 use diesel::PgConnection;
@@ -10,11 +12,13 @@ use super::Outcome;
 use super::desk::Refusal;
 use super::print;
 use super::settings::Settings;
+use crate::admin::guard::Actor;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
-use crate::domain::id::UserId;
+use crate::domain::id::{PasskeyId, UserId};
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
+use crate::storage::people::Person;
 use crate::storage::{audit, people as accounts, sessions, users};
 
 /// The people who have an account.
@@ -35,6 +39,7 @@ pub enum Users {
     /// Show one person with their passkeys and sessions.
     Show {
         /// The person's id, the `sub` of their tokens.
+        #[arg(value_parser = super::user_id)]
         id: UserId,
         /// Print JSON.
         #[arg(long)]
@@ -48,29 +53,44 @@ pub enum Users {
         #[arg(long)]
         json: bool,
     },
-    /// Change a person's claims, groups and ids in other systems.
+    /// Change a person's claims, groups and ids in other systems: adds what is given, and takes away only what is named.
     Set {
         /// The person's id.
+        #[arg(value_parser = super::user_id)]
         id: UserId,
         #[command(flatten)]
         person: people::Facts,
-        /// A claim to be taken away; may be given several times.
-        #[arg(long, value_name = "NAME")]
-        clear: Vec<String>,
+        #[command(flatten)]
+        losses: set::Losses,
     },
     /// Refuse a person everything at once, and end their sessions.
     Disable {
         /// The person's id.
+        #[arg(value_parser = super::user_id)]
         id: UserId,
     },
     /// Let a disabled person sign in again.
     Enable {
         /// The person's id.
+        #[arg(value_parser = super::user_id)]
         id: UserId,
+    },
+    /// Remove a passkey that was lost, the last one too, and end the sessions that it opened.
+    RemovePasskey {
+        /// The person's id.
+        #[arg(value_parser = super::user_id)]
+        id: UserId,
+        /// The passkey's id, as `passmint users show` prints it.
+        #[arg(value_parser = super::passkey_id)]
+        passkey: PasskeyId,
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
     },
     /// Delete a person with their passkeys, sessions and tokens. There is no way back.
     Delete {
         /// The person's id.
+        #[arg(value_parser = super::user_id)]
         id: UserId,
         /// Yes, really.
         #[arg(long)]
@@ -85,9 +105,10 @@ impl Users {
             Self::List { email, limit, json } => list(settings, email.as_deref(), limit, json),
             Self::Show { id, json } => show(settings, id, json),
             Self::Create { person, json } => people::create(settings, &person, json),
-            Self::Set { id, person, clear } => people::set(settings, id, &person, &clear),
+            Self::Set { id, person, losses } => set::set(settings, id, &person, &losses),
             Self::Disable { id } => disable(settings, id),
             Self::Enable { id } => enable(settings, id),
+            Self::RemovePasskey { id, passkey, yes } => passkey::remove(settings, id, passkey, yes),
             Self::Delete { id, yes } => delete(settings, id, yes),
         }
     }
@@ -168,6 +189,7 @@ fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
     let row = |passkey: &StoredPasskey| {
         let state = if passkey.suspended_at.is_some() { "suspended" } else { "in use" };
         vec![
+            passkey.id.to_string(),
             passkey.name.clone(),
             passkey.rp_id.clone(),
             state.to_owned(),
@@ -176,7 +198,8 @@ fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
         ]
     };
     print::line("");
-    print::table(&["PASSKEY", "RP ID", "STATE", "ADDED", "LAST USED"], &passkeys.iter().map(row).collect::<Vec<_>>());
+    let headings = ["ID", "PASSKEY", "RP ID", "STATE", "ADDED", "LAST USED"];
+    print::table(&headings, &passkeys.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -234,6 +257,12 @@ fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
     })?;
     print::line(format!("{id} is deleted, with all passkeys, sessions and tokens"));
     Ok(())
+}
+
+/// A person to be changed by the rules of the administration API, their row locked.
+fn locked(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person, Refusal> {
+    users::lock(conn, id)?.ok_or_else(|| unknown(id))?;
+    Ok(crate::admin::users::lock(conn, id, actor)?)
 }
 
 fn unknown(id: UserId) -> Refusal {

@@ -36,10 +36,10 @@ pub enum Webhooks {
         /// The webhook's name.
         name: String,
         /// From this moment on, such as `2026-11-21T10:00:00Z`.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = super::moment)]
         from: Time,
         /// Before this moment; without it, until now.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = super::moment)]
         to: Option<Time>,
     },
 }

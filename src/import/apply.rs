@@ -15,21 +15,24 @@ const TRIES: usize = 5;
 
 const FRESH: Fresh = Fresh { id: random::uuid, handle: || random::bytes::<32>().to_vec() };
 
-/// Decides on a chunk and writes it; gives each line's outcome. What clashes at every try is not live traffic: then each half
-/// is a chunk of its own, until the one line is left that is refused.
+/// Decides on a chunk and writes it; gives each line's outcome. What clashes at every try is not live traffic, and a value
+/// that the database does not take is refused at every try: then each half is a chunk of its own, until the one line is left
+/// that is refused.
 pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
     let mut tries = 0;
-    let constraint = loop {
+    let reason = loop {
         tries += 1;
         match db.blocking_tx(|conn| once(conn, lines, options)) {
             Err(StorageError::Conflict { .. }) if tries < TRIES => {}
-            Err(StorageError::Conflict { constraint }) => break constraint,
+            Err(StorageError::Conflict { constraint }) => {
+                break format!("clashes with what is stored already ({constraint})");
+            }
+            Err(error) if error.is_of_data() => break "holds a value that the database does not take".to_owned(),
             other => return other,
         }
     };
     if let [line] = lines {
-        let problem = Problem::of_line(format!("clashes with what is stored already ({constraint})"));
-        return Ok(vec![Decided::refused(line, problem)]);
+        return Ok(vec![Decided::refused(line, Problem::of_line(reason))]);
     }
     let (first, second) = lines.split_at(lines.len() / 2);
     let mut decided = write(db, first, options)?;
@@ -39,7 +42,7 @@ pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>,
 
 /// Decides on a chunk and writes nothing. `seen` holds the keys of the chunks before it.
 pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
-    let keys = plan::keys(lines, options.source.as_deref());
+    let keys = plan::keys(lines, options);
     let known = db.blocking_tx(|conn| {
         imports::lock(conn)?;
         imports::look_up(conn, &keys)
@@ -49,7 +52,7 @@ pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> 
 
 fn once(conn: &mut PgConnection, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
     imports::lock(conn)?;
-    let known = imports::look_up(conn, &plan::keys(lines, options.source.as_deref()))?;
+    let known = imports::look_up(conn, &plan::keys(lines, options))?;
     let Plan { decided, batch, updates, dormant } =
         plan::plan(lines.to_vec(), &known, &mut Seen::default(), options, FRESH);
     if !dormant.is_empty() {

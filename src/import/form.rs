@@ -14,14 +14,16 @@ use uuid::Uuid;
 
 use super::bytes;
 use super::fields::{Fields, Problem};
-use super::record::{ImportedKey, ImportedPasskey, LONGEST_ID, MOST_GROUPS, MOST_PASSKEYS, Note, Record};
+use super::record::{ImportedKey, ImportedPasskey, LONGEST_ID, MOST_PASSKEYS, Note, Record};
 use crate::ceremony::portable::{KeyProblem, PublicKey};
 use crate::ceremony::strict::{CREDENTIAL_ID_BYTES, MAX_USER_HANDLE};
 use crate::clock::Time;
 use crate::config::is_rp_id;
+use crate::domain::group;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::DisplayName;
+use crate::domain::user::MOST_EXTERNAL_IDS;
 
 /// The one member of a line that tells of a client: for people to read, clients are not imported.
 pub const CLIENT: &str = "client";
@@ -79,23 +81,23 @@ pub fn external_id(field: &str, text: String) -> Result<String, Problem> {
 }
 
 fn groups(line: &mut Fields) -> Result<Vec<String>, Problem> {
-    let mut names = line.texts("groups")?;
-    if names.len() > MOST_GROUPS {
-        return Err(Problem::of("groups", format!("has more than {MOST_GROUPS}")));
-    }
-    for (at, name) in names.iter_mut().enumerate() {
-        let checked = DisplayName::parse(name).map_err(|error| Problem::of(format!("groups[{at}]"), error))?;
-        checked.as_str().clone_into(name);
-    }
+    let checked = |(at, name): (usize, &String)| match group::name(name) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(error) => Err(Problem::of(format!("groups[{at}]"), error)),
+    };
+    let mut names = line.texts("groups")?.iter().enumerate().map(checked).collect::<Result<Vec<_>, _>>()?;
     names.sort_unstable();
     names.dedup();
+    if names.len() > group::MOST_OF_A_PERSON {
+        return Err(Problem::of("groups", format!("has more than {}", group::MOST_OF_A_PERSON)));
+    }
     Ok(names)
 }
 
 fn external_ids(links: Fields) -> Result<BTreeMap<String, String>, Problem> {
     let members = links.members();
-    if members.len() > 20 {
-        return Err(Problem::of("externalIds", "has more than 20"));
+    if members.len() > MOST_EXTERNAL_IDS {
+        return Err(Problem::of("externalIds", format!("has more than {MOST_EXTERNAL_IDS}")));
     }
     members
         .into_iter()

@@ -11,6 +11,7 @@
 //! section in `docs/operations/import-export.md`.
 
 pub mod apply;
+mod bounds;
 pub mod bytes;
 pub mod convert;
 pub mod export;

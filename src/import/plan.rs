@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 
 use uuid::Uuid;
 
+use super::bounds;
 use super::fields::Problem;
 use super::mark::Mark;
 use super::record::{ImportedKey, Note, Record};
@@ -16,7 +17,7 @@ use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::user::UserStatus;
-use crate::storage::imports::{Batch, Keys, Known, NewGroup, NewHash, NewLink, NewMember, NewUser};
+use crate::storage::imports::{Batch, Held, Keys, Known, NewGroup, NewHash, NewLink, NewMember, NewUser};
 
 /// How an import goes.
 #[derive(Clone, Debug)]
@@ -167,8 +168,9 @@ impl Record {
 }
 
 /// What must be looked up to decide on these lines.
-pub fn keys(lines: &[Line], source: Option<&str>) -> Keys {
-    let mut keys = Keys::default();
+pub fn keys(lines: &[Line], options: &Options) -> Keys {
+    let source = options.source.as_deref();
+    let mut keys = Keys { with_held: options.update, ..Keys::default() };
     for record in lines.iter().filter_map(|line| line.record.as_ref().ok()) {
         if let (Some(source), Ok(Some(id))) = (source, record.name_in(source)) {
             keys.links.push((source.to_owned(), id));
@@ -252,7 +254,11 @@ impl Planner<'_> {
         if self.seen.contains(&own_key) {
             return Ok(Outcome::Duplicate);
         }
+        let nothing = Held::default();
+        let held = existing.and_then(|person| known.held.get(&person)).unwrap_or(&nothing);
+        bounds::leave_out_second_ids(&mut record, link.as_ref(), held);
         self.check(&record, existing)?;
+        bounds::check_sums(&record, link.as_ref(), (held, known), self.options.groups)?;
         self.seen.insert(&own_key);
         let person = existing.or(record.sub.map(UserId::uuid)).unwrap_or_else(self.fresh.id);
         self.take_address(&mut record, person);

@@ -10,10 +10,8 @@ use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::StandardClaims;
 
-/// Most passkeys of one person.
-pub const MOST_PASSKEYS: usize = 64;
-/// Most groups of one person.
-pub const MOST_GROUPS: usize = 200;
+/// Most passkeys of one person: as many as `passkeys.per_user` may allow.
+pub const MOST_PASSKEYS: usize = 100;
 /// Longest external id and source, in bytes.
 pub const LONGEST_ID: usize = 256;
 

@@ -57,6 +57,25 @@ impl StorageError {
         matches!(self, Self::Database(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)))
     }
 
+    /// Whether the values themselves were refused: the same statement with them is refused again. What is wrong with a text
+    /// is told by PostgreSQL in words only.
+    pub fn is_of_data(&self) -> bool {
+        use DatabaseErrorKind::{CheckViolation, ForeignKeyViolation, NotNullViolation, Unknown};
+        match self {
+            Self::Database(
+                DieselError::SerializationError(_)
+                | DieselError::InvalidCString(_)
+                | DieselError::DatabaseError(CheckViolation | ForeignKeyViolation | NotNullViolation, _),
+            ) => true,
+            Self::Database(DieselError::DatabaseError(Unknown, info)) => {
+                ["invalid byte sequence", "unsupported Unicode escape"]
+                    .iter()
+                    .any(|start| info.message().starts_with(start))
+            }
+            _ => false,
+        }
+    }
+
     /// A row whose column does not hold what the schema promises.
     pub fn corrupt(table: &'static str, row: impl ToString, problem: impl ToString) -> Self {
         Self::Corrupt { table, row: row.to_string(), problem: problem.to_string() }

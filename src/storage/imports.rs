@@ -41,6 +41,8 @@ pub struct Keys {
     pub groups: Vec<String>,
     /// Ids of password parameters.
     pub parameters: Vec<String>,
+    /// Whether people who are known may be changed: then it matters what they have.
+    pub with_held: bool,
 }
 
 /// A stored link.
@@ -50,6 +52,17 @@ pub struct Link {
     pub person: Uuid,
     /// What it was imported as, file by file.
     pub imported_as: Option<Vec<u8>>,
+}
+
+/// What somebody has, as far as it bounds what they may get.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// What other systems call them: source → id.
+    pub external_ids: HashMap<String, String>,
+    /// Their groups.
+    pub groups: HashSet<String>,
+    /// Their passkeys, usable or not.
+    pub passkeys: usize,
 }
 
 /// What is stored under these keys.
@@ -76,6 +89,8 @@ pub struct Known {
     pub groups: HashMap<String, Uuid>,
     /// Password parameters that are stored.
     pub parameters: HashSet<String>,
+    /// What the people have who may be changed.
+    pub held: HashMap<Uuid, Held>,
 }
 
 /// Makes other imports wait until the transaction ends, and makes PostgreSQL use its indexes: a plan made while the tables
@@ -136,6 +151,9 @@ pub fn look_up(conn: &mut PgConnection, keys: &Keys) -> Result<Known, StorageErr
             .load(conn)?;
         known.managed.extend(rows.iter().filter(|(_, managed)| *managed).map(|(id, _)| *id));
         known.people.extend(rows.into_iter().map(|(id, _)| id));
+        if keys.with_held {
+            known.held = held(conn, &known.people)?;
+        }
     }
     if !keys.handles.is_empty() {
         let rows: Vec<Vec<u8>> =
@@ -155,6 +173,37 @@ pub fn look_up(conn: &mut PgConnection, keys: &Keys) -> Result<Known, StorageErr
         known.parameters.extend(rows);
     }
     Ok(known)
+}
+
+fn held(conn: &mut PgConnection, people: &HashSet<Uuid>) -> Result<HashMap<Uuid, Held>, StorageError> {
+    let ids: Vec<Uuid> = people.iter().copied().collect();
+    let mut held: HashMap<Uuid, Held> = HashMap::new();
+    let links: Vec<(Uuid, String, String)> = external_ids::table
+        .filter(external_ids::user_id.eq_any(&ids))
+        .select((external_ids::user_id, external_ids::source, external_ids::external_id))
+        .load(conn)?;
+    for (person, source, id) in links {
+        held.entry(person).or_default().external_ids.insert(source, id);
+    }
+    let memberships: Vec<(Uuid, String)> = group_members::table
+        .inner_join(groups::table)
+        .filter(group_members::user_id.eq_any(&ids))
+        .select((group_members::user_id, groups::name))
+        .load(conn)?;
+    for (person, group) in memberships {
+        held.entry(person).or_default().groups.insert(group);
+    }
+    let mut owners: Vec<Uuid> =
+        credentials::table.filter(credentials::user_id.eq_any(&ids)).select(credentials::user_id).load(conn)?;
+    let unusable: Vec<Uuid> = unusable_passkeys::table
+        .filter(unusable_passkeys::user_id.eq_any(&ids))
+        .select(unusable_passkeys::user_id)
+        .load(conn)?;
+    owners.extend(unusable);
+    for person in owners {
+        held.entry(person).or_default().passkeys += 1;
+    }
+    Ok(held)
 }
 
 fn links(conn: &mut PgConnection, keys: &Keys, known: &mut Known) -> Result<(), StorageError> {

@@ -229,7 +229,7 @@ fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardC
 }
 
 /// Puts these in place of all names that other systems know a person by. One that is another's is a
-/// [`StorageError::Conflict`]. A system whose name stays keeps its rows, with what an import remembers in them.
+/// [`StorageError::Conflict`]. A name that stays keeps its row, with what an import remembers in it.
 pub fn set_external_ids(
     conn: &mut PgConnection,
     id: UserId,
@@ -238,12 +238,12 @@ pub fn set_external_ids(
     let own = external_ids::table.filter(external_ids::user_id.eq(id.uuid()));
     let held: BTreeSet<(String, String)> =
         own.select((external_ids::source, external_ids::external_id)).load(conn)?.into_iter().collect();
-    let stays = |source: &String| links.get(source).is_some_and(|id| held.contains(&(source.clone(), id.clone())));
-    let left: Vec<&String> = held.iter().map(|(source, _)| source).filter(|source| !stays(source)).collect();
-    diesel::delete(own.filter(external_ids::source.eq_any(left))).execute(conn)?;
-    let rows: Vec<_> = links
-        .iter()
-        .filter(|(source, _)| !stays(source))
+    let wanted: BTreeSet<(String, String)> = links.clone().into_iter().collect();
+    for (source, external) in held.difference(&wanted) {
+        diesel::delete(external_ids::table.find((source, external))).execute(conn)?;
+    }
+    let rows: Vec<_> = wanted
+        .difference(&held)
         .map(|(source, external)| {
             (
                 external_ids::source.eq(source),

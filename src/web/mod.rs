@@ -13,6 +13,7 @@ pub mod json;
 pub mod limits;
 pub mod listener;
 pub mod methods;
+pub mod nul;
 pub mod origin;
 pub mod pages;
 pub mod tls;

@@ -8,9 +8,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use passmint::routes::ROUTES;
 use passmint::web::error::Kind;
+use serde_json::json;
 
+use crate::admin::Ops;
 use crate::raw::{answers, ask, connect, exchange, read_to_end};
 use crate::routes::{assert_policy, csrf_of};
 use crate::support::tokens::at_once;
@@ -711,4 +715,42 @@ fn refusals_at_once_are_each_callers_own() {
         assert!(reply.body.contains(&format!("`marker{number}x`")), "{number}: {}", reply.body);
         assert_eq!(reply.body.matches("marker").count(), 1, "{number}: {}", reply.body);
     }
+}
+
+/// No text of the database holds a NUL: whoever asks with one is refused, and it is no fault of ours.
+#[test]
+fn a_nul_in_an_address_is_refused_at_every_route() {
+    let ops = Ops::new();
+    let (mut person, _) = ops.app.person();
+    for route in ROUTES {
+        let part = |part: &'static str| if part.starts_with('{') { "%00" } else { part };
+        let path = route.path.split('/').map(part).collect::<Vec<_>>().join("/");
+        for target in [path, format!("{}?name=a%00b", route.path)] {
+            let request = ops.request(route.method, &target).header("If-Match", "*");
+            let by_token = if route.method == "GET" { request } else { request.json(&json!({})) }.send();
+            let by_cookie = person.call(route.method, &target, None);
+            for reply in [by_token, by_cookie] {
+                assert!(reply.status < 500, "{} {target}: {}", route.method, reply.body);
+                if route.path.starts_with("/v1/") && target.contains("%00") {
+                    reply.expect_problem(400, "invalid_request");
+                }
+            }
+        }
+    }
+    for query in [
+        "users?email=%00",
+        "users?group=%00",
+        "users?source=%00&externalId=1",
+        "users?source=hr&externalId=%00",
+        "audit-events?client=%00",
+        "audit-events?kind=%00",
+    ] {
+        ops.get(&format!("/v1/admin/{query}")).expect_problem(400, "invalid_request");
+    }
+    let cursor = URL_SAFE_NO_PAD.encode(r#""a\u0000""#);
+    for list in ["groups", "clients", "resources", "bridges"] {
+        ops.get(&format!("/v1/admin/{list}?cursor={cursor}")).expect_problem(400, "invalid_field");
+    }
+    let named = json!({ "groups": ["a\0"] });
+    ops.post("/v1/admin/users", &named).expect_problem(400, "invalid_field");
 }

@@ -216,6 +216,35 @@ fn changes_wait_for_update_and_never_take_away() {
     assert_eq!(app.events("user.imported"), 4);
 }
 
+/// A second one would be shown nowhere, and could not be taken away.
+#[test]
+fn a_system_knows_a_person_by_one_id() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let line = |id: &str, links: Value| json!({ "id": id, "externalIds": links });
+    let ada = line("ada", json!({ "hr": "1", "old": "ada" }));
+    assert_eq!(import(&operator, "ndjson", std::slice::from_ref(&ada), &[])["created"], 1);
+    let bob = line("bob", json!({ "old": "robert", "crm": "7" }));
+    let again = line("ada", json!({ "hr": "2", "erp": "3" }));
+    for more in [&["--update", "--dry-run"][..], &["--update"]] {
+        let told = import(&operator, "ndjson", &[again.clone(), bob.clone()], more);
+        assert_eq!((&told["created"], &told["updated"], &told["refused"]), (&json!(1), &json!(1), &json!(0)), "{told}");
+        assert_eq!(told["notes"]["second ids left out"], 2, "{told}");
+    }
+    assert_eq!(import(&operator, "ndjson", &[again, bob], &["--update"])["unchanged"], 2);
+    let stored = |links: &str| {
+        app.count(&format!("SELECT count(*) AS n FROM external_ids WHERE source || '=' || external_id IN ({links})"))
+    };
+    assert_eq!(stored("'old=ada', 'hr=1', 'erp=3', 'old=bob', 'crm=7'"), 5);
+    assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 5);
+
+    app.sql(
+        "INSERT INTO external_ids (source, external_id, user_id) SELECT 'hr', '9', user_id FROM external_ids \
+         WHERE source = 'hr' ON CONFLICT (user_id, source) DO NOTHING",
+    );
+    assert_eq!(stored("'hr=9'"), 0, "the database sees to it, too");
+}
+
 /// An address is one person's once it is proven, a passkey always.
 #[test]
 fn what_belongs_to_somebody_stays_theirs() {

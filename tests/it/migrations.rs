@@ -104,6 +104,31 @@ fn a_migration_that_fails_leaves_what_can_be_gone_on_with() {
     assert_eq!(picture(&mut conn), whole);
 }
 
+/// Of two ids of one system the one stays that an import is recognised by, otherwise the newest.
+#[test]
+fn one_id_of_each_system_stays() {
+    let app = TestApp::spawn();
+    app.person();
+    app.person();
+    app.sql(include_str!("../../migrations/2026-11-22-000950_one_id_of_each_source/down.sql"));
+    for (source, id, mark, who) in [
+        ("hr", "older", "NULL", "min"),
+        ("hr", "newer", "NULL", "min"),
+        ("hr", "marked", "decode(repeat('00', 17), 'hex')", "max"),
+        ("hr", "unmarked", "NULL", "max"),
+        ("crm", "only", "NULL", "max"),
+    ] {
+        app.sql(&format!(
+            "INSERT INTO external_ids (source, external_id, user_id, imported_as) \
+             SELECT '{source}', '{id}', {who}(id::text)::uuid, {mark} FROM users"
+        ));
+    }
+    app.sql(include_str!("../../migrations/2026-11-22-000950_one_id_of_each_source/up.sql"));
+    assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 3);
+    let kept = "SELECT count(*) AS n FROM external_ids WHERE external_id IN ('newer', 'marked', 'only')";
+    assert_eq!(app.count(kept), 3);
+}
+
 /// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
 

@@ -23,9 +23,10 @@ use uuid::Uuid;
 
 use super::guard::Actor;
 use super::{Refusal, editable, missing, wrong_field};
+use crate::domain::group;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::ClaimError;
-use crate::domain::user::UserStatus;
+use crate::domain::user::{MOST_EXTERNAL_IDS, UserStatus};
 use crate::storage::StorageError;
 use crate::storage::people::{self, Person};
 use crate::web::error::{Failure, Kind};
@@ -100,8 +101,9 @@ fn of_another(error: StorageError) -> Refusal {
 /// What other systems call a person.
 fn check_external_ids(links: &BTreeMap<String, String>) -> Result<(), Failure> {
     let fits = |text: &String| (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
-    if links.len() > 20 {
-        return Err(wrong_field("externalIds", "has more than 20", "keep those that are in use"));
+    if links.len() > MOST_EXTERNAL_IDS {
+        let what = format!("has more than {MOST_EXTERNAL_IDS}");
+        return Err(wrong_field("externalIds", what, "keep those that are in use"));
     }
     if links.iter().all(|(source, id)| fits(source) && fits(id)) {
         Ok(())
@@ -116,7 +118,17 @@ fn join(conn: &mut PgConnection, actor: &Actor, id: UserId, names: &[String]) ->
     let mut names = names.to_vec();
     names.sort_unstable();
     names.dedup();
-    people::set_groups(conn, id, &names)?.map_err(|_| {
-        wrong_field("groups", "names a group that there is not", "make it first: POST /v1/admin/groups").into()
-    })
+    if names.len() > group::MOST_OF_A_PERSON {
+        let what = format!("has more than {}", group::MOST_OF_A_PERSON);
+        return Err(wrong_field("groups", what, "keep those that are in use").into());
+    }
+    // The database would not take it as a name to look for.
+    if names.iter().any(|name| name.contains('\0')) {
+        return Err(no_such_group());
+    }
+    people::set_groups(conn, id, &names)?.map_err(|_| no_such_group())
+}
+
+fn no_such_group() -> Refusal {
+    wrong_field("groups", "names a group that there is not", "make it first: POST /v1/admin/groups").into()
 }

@@ -2,16 +2,18 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{id_of, lock};
-use crate::admin::guard::{Admin, ChangeUsers, ReadUsers};
-use crate::admin::{Room, missing};
+use crate::admin::guard::{Actor, Admin, ChangeUsers, ReadUsers};
+use crate::admin::{Refusal, Room, missing};
+use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
-use crate::domain::id::PasskeyId;
+use crate::domain::id::{PasskeyId, UserId};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::{audit, people, sessions, users};
 use crate::web::error::Problem;
@@ -92,20 +94,34 @@ pub async fn remove(
     let (actor, now) = (admin.actor, room.clock.now());
     room.change(move |conn| {
         lock(conn, id, &actor)?;
-        let all = credentials::of_users(conn, &[id], None)?;
-        let gone = all.into_iter().find(|one| one.id == passkey).ok_or_else(|| missing("passkey"))?;
-        credentials::delete(conn, id, passkey)?;
-        let ended = sessions::revoke_opened_by(conn, passkey, id, None, now)?;
-        users::raise_epoch(conn, id, now)?;
-        let event = Event {
-            user: Some(id),
-            subject: Some(passkey.to_string()),
-            subject_name: Some(gone.name),
-            detail: actor.detail("removed by administration", json!({ "sessionsEnded": ended })),
-            ..actor.event(EventKind::PasskeyRemoved, now, "removed by administration")
-        };
-        Ok(audit::insert(conn, &event)?)
+        take_away(conn, &actor, id, passkey, now)?.ok_or_else(|| missing("passkey"))?;
+        Ok(())
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes a passkey of a person who is locked, ends the sessions that it opened, and writes it down. Gives its name and how
+/// many sessions ended; none when the person has no such passkey.
+pub fn take_away(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    id: UserId,
+    passkey: PasskeyId,
+    now: Time,
+) -> Result<Option<(String, usize)>, Refusal> {
+    let all = credentials::of_users(conn, &[id], None)?;
+    let Some(gone) = all.into_iter().find(|one| one.id == passkey) else { return Ok(None) };
+    credentials::delete(conn, id, passkey)?;
+    let ended = sessions::revoke_opened_by(conn, passkey, id, None, now)?;
+    users::raise_epoch(conn, id, now)?;
+    let event = Event {
+        user: Some(id),
+        subject: Some(passkey.to_string()),
+        subject_name: Some(gone.name.clone()),
+        detail: actor.detail("removed by administration", json!({ "sessionsEnded": ended })),
+        ..actor.event(EventKind::PasskeyRemoved, now, "removed by administration")
+    };
+    audit::insert(conn, &event)?;
+    Ok(Some((gone.name, ended)))
 }

@@ -29,7 +29,7 @@ pub struct Change {
 impl Change {
     /// Runs the command.
     pub fn run(&self, settings: &Settings) -> Outcome {
-        let changes = self.changes();
+        let changes = self.changes()?;
         if changes.is_empty() {
             return Err("nothing to change: give --setting NAME=VALUE or --clear NAME".to_owned());
         }
@@ -46,27 +46,32 @@ impl Change {
         Ok(())
     }
 
-    fn changes(&self) -> Map<String, Value> {
-        let set = self.settings.iter().map(|(name, value)| (name.clone(), typed(name, value)));
-        set.chain(self.clear.iter().map(|name| (name.clone(), Value::Null))).collect()
+    fn changes(&self) -> Result<Map<String, Value>, String> {
+        let set = self.settings.iter().map(|(name, text)| typed(name, text).map(|value| (name.clone(), value)));
+        set.chain(self.clear.iter().map(|name| Ok((name.clone(), Value::Null)))).collect()
     }
 }
 
 /// A value with the type of its setting: what reads as the setting's own JSON is that, commas make a list.
-fn typed(name: &str, text: &str) -> Value {
+fn typed(name: &str, text: &str) -> Result<Value, String> {
     let list: Vec<Value> = text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Value::from).collect();
     let candidates = [
         serde_json::from_str(text).unwrap_or(Value::Null),
         Value::Array(list),
         Value::from(if name == "scopes" { text.replace(',', " ") } else { text.to_owned() }),
     ];
-    let fits = |value: &Value| {
-        let Ok(Value::Object(mut whole)) = serde_json::to_value(ClientDefinition::default()) else { return false };
-        whole.insert(name.to_owned(), value.clone());
-        !value.is_null() && serde_json::from_value::<ClientDefinition>(Value::Object(whole)).is_ok()
+    let read = |value: &Value| {
+        let mut whole = serde_json::to_value(ClientDefinition::default())?;
+        whole[name] = value.clone();
+        serde_json::from_value::<ClientDefinition>(whole)
     };
-    let fallback = candidates[2].clone();
-    candidates.into_iter().find(fits).unwrap_or(fallback)
+    let [.., as_text] = &candidates;
+    match (candidates.iter().find(|value| !value.is_null() && read(value).is_ok()), read(as_text)) {
+        (Some(value), _) => Ok(value.clone()),
+        // The reader's own words name the value, and not where it stands.
+        (None, Err(error)) => Err(format!("--setting {name}: {error}; lists have commas, and times are in seconds")),
+        (None, Ok(_)) => Ok(as_text.clone()),
+    }
 }
 
 /// Deletes a client.
@@ -108,7 +113,11 @@ mod tests {
             ("scopes", "openid,email", json!("openid email")),
             ("jwks", "{\"keys\": []}", json!({"keys": []})),
         ] {
-            assert_eq!(typed(name, text), value, "{name}={text}");
+            assert_eq!(typed(name, text), Ok(value), "{name}={text}");
+        }
+        for (name, text) in [("default_max_age", "5m"), ("require_pkce", "yes"), ("nonsense", "1")] {
+            let words = typed(name, text).unwrap_err();
+            assert!(words.starts_with(&format!("--setting {name}: ")), "{words}");
         }
     }
 }

@@ -20,18 +20,19 @@ const TOLD: u64 = 20;
 pub(super) struct Report {
     file: Option<BufWriter<File>>,
     progress: Progress,
+    form_assumed: bool,
     people: u64,
     refused: u64,
 }
 
 impl Report {
-    /// Begins; makes the file, readable by its owner only.
-    pub(super) fn new(file: Option<&Path>, progress: Progress) -> Result<Self, String> {
+    /// Begins; makes the file, readable by its owner only. `form_assumed`: nobody named the form of what is imported.
+    pub(super) fn new(file: Option<&Path>, progress: Progress, form_assumed: bool) -> Result<Self, String> {
         let made = |path: &Path| {
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
             file.map(BufWriter::new).map_err(|error| format!("{} cannot be written: {error}", path.display()))
         };
-        Ok(Self { file: file.map(made).transpose()?, progress, people: 0, refused: 0 })
+        Ok(Self { file: file.map(made).transpose()?, progress, form_assumed, people: 0, refused: 0 })
     }
 
     /// Ends with the sums. A refused line makes the command fail.
@@ -51,6 +52,9 @@ impl Report {
         }
         match summary.refused {
             0 => Ok(()),
+            lines if lines == summary.read && self.form_assumed => Err("every line was refused: the file was read as \
+                NDJSON, as `passmint export` writes it; name another form with --format"
+                .to_owned()),
             1 => Err("1 line was refused; everything else was done".to_owned()),
             lines => Err(format!("{lines} lines were refused; everything else was done")),
         }

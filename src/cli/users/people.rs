@@ -1,19 +1,19 @@
-//! `passmint users create` and `set`: what the administration API does, by the same functions.
+//! What is given of a person, and `passmint users create`: what the administration API does, by the same functions.
 
 use std::collections::BTreeMap;
 
 use clap::Args;
+use diesel::PgConnection;
 use serde_json::{Map, Value, json};
 
-use super::unknown;
+use crate::admin::groups;
 use crate::admin::guard::Actor;
-use crate::admin::users::change::{self, ChangePerson};
 use crate::admin::users::create::{self as creation, CreatePerson};
-use crate::cli::Outcome;
+use crate::cli::desk::Refusal;
 use crate::cli::print;
 use crate::cli::settings::Settings;
-use crate::domain::id::UserId;
-use crate::storage::{groups, people};
+use crate::cli::{Outcome, pair};
+use crate::clock::Time;
 
 /// What is known of a person.
 #[derive(Args)]
@@ -22,21 +22,22 @@ pub struct Facts {
     /// `--claim address.country=GB`; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
     claims: Vec<(String, String)>,
-    /// A group they are in, made if there is none of the name; may be given several times.
+    /// A group to be in beside those that they are in, made if there is none of the name; may be given several times.
     #[arg(long = "group", value_name = "NAME")]
-    groups: Vec<String>,
-    /// What another system calls them; may be given several times.
+    pub(super) groups: Vec<String>,
+    /// What another system calls them, beside what further systems do; may be given several times.
     #[arg(long = "external-id", value_name = "SOURCE=ID", value_parser = pair)]
-    external_ids: Vec<(String, String)>,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
+    pub(super) external_ids: Vec<(String, String)>,
 }
 
 impl Facts {
-    fn claims(&self) -> Map<String, Value> {
+    /// Whether nothing is given.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.groups.is_empty() && self.external_ids.is_empty()
+    }
+
+    /// The claims, by name.
+    pub(super) fn claims(&self) -> Map<String, Value> {
         let mut claims = Map::new();
         for (name, text) in &self.claims {
             let value = match text.as_str() {
@@ -61,41 +62,38 @@ impl Facts {
     }
 }
 
+/// Makes those of these groups that there are not, by the rules of the administration API; gives their names.
+pub(super) fn make_groups(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    names: &[String],
+    now: Time,
+) -> Result<Vec<String>, Refusal> {
+    let mut made = Vec::new();
+    for name in names {
+        let wrong = |refusal: crate::admin::Refusal| Refusal(format!("--group {name:?}: {}", Refusal::from(refusal).0));
+        if groups::ensure(conn, actor, name, now).map_err(wrong)? {
+            made.push(name.clone());
+        }
+    }
+    Ok(made)
+}
+
 /// Stores a new person.
 pub fn create(settings: &Settings, facts: &Facts, as_json: bool) -> Outcome {
     let desk = settings.desk()?;
     let new = CreatePerson { claims: facts.claims(), groups: facts.groups.clone(), external_ids: facts.external_ids() };
-    let person = desk.write(|conn| {
-        for name in &facts.groups {
-            groups::insert(conn, name, desk.now)?;
-        }
-        Ok(creation::insert(conn, &Actor::command_line(), &new, desk.now)?)
+    let (person, made) = desk.write(|conn| {
+        let actor = Actor::command_line();
+        let made = make_groups(conn, &actor, &facts.groups, desk.now)?;
+        Ok((creation::insert(conn, &actor, &new, desk.now)?, made))
     })?;
     if as_json {
         return print::json(&json!({ "id": person.user.id }));
     }
     print::line(format!("{} is stored; they have no passkey yet", person.user.id));
-    Ok(())
-}
-
-/// Changes a person. Groups and external ids are replaced as a whole when any is given.
-pub fn set(settings: &Settings, id: UserId, facts: &Facts, clear: &[String]) -> Outcome {
-    let mut claims = facts.claims();
-    claims.extend(clear.iter().map(|name| (name.clone(), Value::Null)));
-    let changes = ChangePerson {
-        claims,
-        groups: (!facts.groups.is_empty()).then(|| facts.groups.clone()),
-        external_ids: (!facts.external_ids.is_empty()).then(|| facts.external_ids()),
-    };
-    let desk = settings.desk()?;
-    desk.write(|conn| {
-        for name in &facts.groups {
-            groups::insert(conn, name, desk.now)?;
-        }
-        let person = people::lock(conn, id)?.ok_or_else(|| unknown(id))?;
-        change::store(conn, &Actor::command_line(), &person, &changes, desk.now)?;
-        Ok(())
-    })?;
-    print::line(format!("{id} is changed"));
+    if !made.is_empty() {
+        print::facts(&[("new groups", print::list(made.iter().map(String::as_str)))]);
+    }
     Ok(())
 }

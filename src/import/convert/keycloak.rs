@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::passkey::transports;
 use super::{Claims, count, display_name, leave_out, objects, required_id, switch, time, truth};
+use crate::domain::group;
 use crate::domain::password_hash::{PasswordHash, phc_base64};
-use crate::domain::text::DisplayName;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
 use crate::import::{Context, bytes, form};
@@ -54,8 +54,8 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
 /// `/staff/admins` is the group `staff/admins`.
 fn take_groups(user: &mut Fields, record: &mut Record) -> Result<(), Problem> {
     for (at, path) in user.texts("groups")?.iter().enumerate() {
-        match DisplayName::parse(path.trim_start_matches('/')) {
-            Ok(name) => record.groups.push(name.as_str().to_owned()),
+        match group::name(path.trim_start_matches('/')) {
+            Ok(name) => record.groups.push(name.to_owned()),
             Err(error) => {
                 record.notes.push(Note::new("groups left out", format!("groups[{at}]"), format!("{error}: left out")));
             }

@@ -197,6 +197,7 @@ fn simple_webauthn() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn refusals_name_the_field() {
     let key = "pQECAyYgASFYIMLf9vY7on53OfuRtHPnHGaAzMmki3A_0GAx5Gaf2hX8Ilgg8Fae0oBO24nQdYhk-GtOb4MqssyZqF44e77NhwssjSQ";
     let id = "lKR6KkbaRg6sJH0qqfTIpsqLcLDPX0H647XPqT6nybk";
@@ -211,6 +212,12 @@ fn refusals_name_the_field() {
         ("a wrong type", Format::Ndjson, r#"{"id":1}"#.to_owned(), "id"),
         ("NUL", Format::Ndjson, r#"{"id":"a\u0000"}"#.to_owned(), "id"),
         ("NUL in a claim", Format::Ndjson, r#"{"id":"1","claims":{"name":"a\u0000"}}"#.to_owned(), "claims.name"),
+        (
+            "NUL in an address",
+            Format::Ndjson,
+            r#"{"id":"1","claims":{"website":"https://a.example/\u0000"}}"#.to_owned(),
+            "claims.website",
+        ),
         ("a claim that is none", Format::Ndjson, r#"{"id":"1","claims":{"sub":"x"}}"#.to_owned(), "claims.sub"),
         ("no sub", Format::Ndjson, r#"{"sub":"x"}"#.to_owned(), "sub"),
         (

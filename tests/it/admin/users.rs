@@ -97,7 +97,13 @@ fn refusals_by_name() {
     let again = json!({ "claims": { "email": "A@Example.com", "email_verified": true } });
     ops.post(USERS, &again).expect_problem(409, "already_exists");
     ops.post(USERS, &json!({ "externalIds": { "hr": "1" } })).expect_problem(409, "already_exists");
-    ops.post("/v1/admin/groups", &json!({ "name": "a/b" })).expect_problem(400, "invalid_field");
+    for name in ["", " ", " a", "a\nb", "a\0", "a\u{202e}b", &"x".repeat(101)] {
+        ops.post("/v1/admin/groups", &json!({ "name": name })).expect_problem(400, "invalid_field");
+    }
+    // Other systems call groups by their path, and so do their people who were imported.
+    let made = ops.post("/v1/admin/groups", &json!({ "name": "staff/engines" })).expect(201);
+    assert_eq!(made.header("location"), Some("/v1/admin/groups/staff%2Fengines"));
+    ops.delete("/v1/admin/groups/staff%2Fengines").expect(204);
     ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect(201);
     ops.post("/v1/admin/groups", &json!({ "name": "staff" })).expect_problem(409, "already_exists");
     ops.delete("/v1/admin/groups/nobody").expect_problem(404, "not_found");

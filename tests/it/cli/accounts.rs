@@ -155,6 +155,97 @@ fn a_disabled_person_is_out_at_once_and_stays_signed_out() {
     }
 }
 
+/// What is given is added and what is named is taken away; the rest stays, and both are said.
+#[test]
+fn a_change_of_a_person_keeps_what_it_does_not_name() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let out = operator.ok(&["users", "create", "--group", "staff", "--group", "admin", "--external-id", "hr=1"]);
+    assert!(out.contains("new groups:  staff, admin"), "{out}");
+    let id = out.split(' ').next().unwrap().to_owned();
+    let set = |arguments: &[&str]| operator.ok(&[&["users", "set", &id], arguments].concat());
+    let has = |groups: &[&str], links: serde_json::Value| {
+        let shown = operator.json(&["users", "show", &id]);
+        assert_eq!((&shown["groups"], &shown["externalIds"]), (&serde_json::json!(groups), &links));
+    };
+
+    let told = set(&["--group", "gitea-admins", "--group", "staff", "--external-id", "crm=2"]);
+    assert!(
+        told.contains("groups added:        gitea-admins") && told.contains("external ids added:  crm=2"),
+        "{told}"
+    );
+    assert!(told.contains("new groups:          gitea-admins"), "{told}");
+    has(&["admin", "gitea-admins", "staff"], serde_json::json!({ "hr": "1", "crm": "2" }));
+    let told = set(&["--external-id", "hr=3", "--remove-group", "staff", "--remove-external-id", "crm"]);
+    assert!(told.contains("hr=3 in place of 1") && told.contains("crm=2") && told.contains("staff"), "{told}");
+    has(&["admin", "gitea-admins"], serde_json::json!({ "hr": "3" }));
+    let changes = app.events("user.changed");
+    assert!(set(&["--group", "admin", "--external-id", "hr=3"]).contains("nothing was changed"));
+    assert_eq!((changes, app.events("user.changed")), (2, 2));
+
+    for (arguments, expected) in [
+        (
+            &["--remove-group", "staf"][..],
+            "--remove-group \"staf\": they are not in it; their groups: admin, gitea-admins",
+        ),
+        (&["--remove-external-id", "crm"], "--remove-external-id \"crm\": it knows them by none; those: hr"),
+        (&["--group", "x", "--remove-group", "x"], "both name \"x\""),
+        (&["--group", " x"], "--group \" x\": `name` has a space at its end"),
+        (&["--group", "a\u{202e}b"], "holds a character that cannot be shown"),
+        (&["--group", &"x".repeat(101)], "is longer than 100 characters"),
+        (&[], "nothing to change"),
+    ] {
+        let refusal = operator.refused(&[&["users", "set", &id], arguments].concat());
+        assert!(refusal.contains(expected), "{arguments:?}: {refusal}");
+    }
+    assert!(operator.refused(&["users", "create", "--group", ""]).contains("is empty"));
+    assert_eq!(app.count("SELECT count(*) AS n FROM groups"), 3, "a refused change makes none");
+    assert_eq!((app.events("group.changed"), app.events("user.created")), (3, 1));
+    app.sql("UPDATE users SET managed_by = 'people.toml'");
+    assert!(operator.refused(&["users", "set", &id, "--group", "x"]).contains("is declared by people.toml"));
+}
+
+/// The last one, too: then there is a way back only by a link.
+#[test]
+fn a_lost_passkey_is_removed_with_what_it_opened() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let (mut browser, mut passkey) = app.person();
+    browser.sign_in(&mut passkey).expect(200);
+    let id = browser.get("/v1/session").expect(200).json()["user"]["id"].as_str().unwrap().to_owned();
+    let shown = operator.json(&["users", "show", &id]);
+    let lost = shown["passkeys"][0]["id"].as_str().unwrap();
+    assert!(operator.ok(&["users", "show", &id]).contains(lost), "people read it, too");
+    let remove = ["users", "remove-passkey", &id, lost];
+    assert!(operator.refused(&remove).contains("add --yes"));
+    let other = passmint::random::uuid().to_string();
+    let refusal = operator.refused(&["users", "remove-passkey", &id, &other, "--yes"]);
+    assert!(refusal.contains(&format!("has no passkey {other}; `passmint users show {id}` shows theirs")), "{refusal}");
+    let told = operator.ok(&[&remove[..], &["--yes"]].concat());
+    assert!(told.contains("live sessions ended") && told.contains("they have none left"), "{told}");
+    browser.get("/v1/me").expect_problem(401, "not_signed_in");
+    app.browser().sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
+    assert_eq!(app.events("passkey.removed"), 1);
+    assert!(operator.refused(&[&remove[..], &["--yes"]].concat()).contains("has no passkey"));
+}
+
+/// What a parser says by itself names neither the argument's form nor the setting.
+#[test]
+fn arguments_that_do_not_read_are_told_with_the_form_they_have() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.ok(&["clients", "create", "x", "--grant", "refresh_token"]);
+    for (arguments, expected) in [
+        (&["users", "show", "12"][..], "write an id such as 6f1c1f1e-"),
+        (&["webhooks", "replay", "x", "--from", "yesterday"], "write a moment such as 2026-11-21T10:00:00Z"),
+        (&["clients", "set", "x", "--setting", "default_max_age=5m"], "--setting default_max_age: "),
+    ] {
+        let ran = operator.run(arguments);
+        assert_ne!(ran.code, Some(0), "{arguments:?}");
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+    }
+}
+
 #[test]
 fn people_are_found_by_the_address_they_claim() {
     let app = TestApp::spawn();

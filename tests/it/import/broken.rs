@@ -94,6 +94,38 @@ fn a_line_that_clashes_at_every_try_is_refused_alone() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 19);
 }
 
+/// What the database does not take is refused with its line, too, and stops nothing.
+#[test]
+fn a_line_that_the_database_does_not_take_is_refused_alone() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    app.sql("ALTER TABLE users ADD CONSTRAINT no_eve CHECK (name <> 'Eve')");
+    let mut all = people(20);
+    all[3]["claims"]["name"] = json!("Eve");
+    all[11]["claims"]["website"] = json!("https://a.example/\0");
+    operator.write("people", &lines(&all));
+    let (told, words) = import_with_refusals(&operator, &["people", "--source", "old"]);
+    assert_eq!((&told["read"], &told["created"], &told["refused"]), (&json!(20), &json!(18), &json!(2)));
+    for expected in
+        ["line 4: holds a value that the database does not take", "line 12: claims.website must be an https address"]
+    {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 18);
+}
+
+/// The file of another system, and nobody said so.
+#[test]
+fn a_form_that_was_only_assumed_is_named() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.write("users.json", "{\n  \"users\": [\n    {\"localId\": \"1\"}\n  ]\n}\n");
+    let (_, words) = import_with_refusals(&operator, &["users.json", "--source", "firebase"]);
+    assert!(words.contains("was read as NDJSON") && words.contains("name another form with --format"), "{words}");
+    let (_, words) = import_with_refusals(&operator, &["users.json", "--source", "firebase", "--format", "ndjson"]);
+    assert!(words.contains("lines were refused") && !words.contains("--format"), "{words}");
+}
+
 fn people(count: usize) -> Vec<Value> {
     (0..count)
         .map(|number| {

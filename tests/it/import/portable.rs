@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{fixture, import_with_refusals};
+use crate::authenticator::encode;
 use crate::cli::Operator;
 use crate::support::TestApp;
 
@@ -64,6 +65,68 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
         passkey.origin.clone_from(&other.origin);
         other.browser().sign_in(passkey).expect(200);
     }
+}
+
+/// What can be had here can be imported there: nothing has a narrower bound on the way in.
+#[test]
+fn the_largest_person_there_can_be_is_exported_and_imported() {
+    let one = TestApp::spawn();
+    let operator = Operator::of(&one);
+    let name = |number: usize| format!("{number:0>3}{}", "ä".repeat(97));
+    let passkeys: Vec<Value> = (0..100)
+        .map(|_| one.passkey())
+        .map(|passkey| {
+            json!({
+                "rpId": "localhost",
+                "credentialId": encode(&passkey.credential_id),
+                "publicKey": encode(&passkey.key.cose()),
+                "name": "ä".repeat(64),
+            })
+        })
+        .collect();
+    let links: Map<String, Value> = (0..19).map(|number| (format!("{number:0>256}"), "y".repeat(256).into())).collect();
+    let person = json!({
+        "id": "x".repeat(256),
+        "claims": {
+            "name": "ä".repeat(64),
+            "nickname": "ä".repeat(512),
+            "website": format!("https://a.example/{}", "x".repeat(2030)),
+        },
+        "groups": (0..200).map(name).collect::<Vec<_>>(),
+        "externalIds": links,
+        "passkeys": passkeys,
+    });
+    operator.write("largest.ndjson", &format!("{person}\n"));
+    let told = operator.json(&["import", "largest.ndjson", "--source", &"z".repeat(256), "--groups"]);
+    assert_eq!((&told["created"], &told["passkeys"]), (&json!(1), &json!(100)), "{told}");
+    let id = operator.json(&["users", "list"])[0]["id"].as_str().unwrap().to_owned();
+
+    // Neither the commands nor a further file give more.
+    for (arguments, expected) in
+        [(["--group", "more"], "has more than 200"), (["--external-id", "a=b"], "has more than 20")]
+    {
+        let refusal = operator.refused(&[&["users", "set", &id][..], &arguments].concat());
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    let key = &person["passkeys"][0]["publicKey"];
+    for (field, more) in [
+        ("groups", json!(["more"])),
+        ("externalIds", json!({ "a": "b" })),
+        ("passkeys", json!([{ "rpId": "localhost", "credentialId": encode(&[7; 16]), "publicKey": key }])),
+    ] {
+        operator.write("more.ndjson", &format!("{}\n", json!({ "sub": id, field: more })));
+        let (told, words) = import_with_refusals(&operator, &["more.ndjson", "--update", "--groups"]);
+        assert_eq!(told["refused"], 1, "{field}: {told}");
+        assert!(words.contains(&format!("line 1: {field} would be more than")), "{field}: {words}");
+    }
+
+    assert_eq!(operator.run(&["export", "export.ndjson"]).code, Some(0));
+    let other = TestApp::spawn();
+    let newcomer = Operator::of(&other);
+    fs::copy(operator.path("export.ndjson"), newcomer.path("export.ndjson")).unwrap();
+    let told = newcomer.json(&["import", "export.ndjson", "--groups"]);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(1), &json!(0)), "{told}");
+    assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn passkeys_of_others_are_not_there() {
     let bobs = passkeys(&mut bob)[0].clone();
     let rename = json!({ "name": "Mine" });
     let mut told = Vec::new();
-    for id in [bobs.as_str(), "00000000-0000-4000-8000-000000000000", "x", "%00", "..%2F", &bobs.to_uppercase()] {
+    for id in [bobs.as_str(), "00000000-0000-4000-8000-000000000000", "x", "..%2F", &bobs.to_uppercase()] {
         told.push(alice.call("PATCH", &path(id), Some(&rename)).expect_problem(404, "not_found").body);
         told.push(
             alice.call("PATCH", &path(id), Some(&json!({ "suspended": false }))).expect_problem(404, "not_found").body,

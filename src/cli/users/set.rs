@@ -1,0 +1,129 @@
+//! `passmint users set`: adds what is given, takes away what is named, and says which; everything else stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::locked;
+use super::people::{Facts, make_groups};
+use crate::admin::guard::Actor;
+use crate::admin::users::change::{self, ChangePerson};
+use crate::cli::Outcome;
+use crate::cli::desk::Refusal;
+use crate::cli::print;
+use crate::cli::settings::Settings;
+use crate::domain::id::UserId;
+use crate::storage::people::Person;
+
+/// What is taken away from a person.
+#[derive(Args)]
+pub struct Losses {
+    /// A claim to be taken away; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    clear: Vec<String>,
+    /// A group to be taken out of; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    remove_group: Vec<String>,
+    /// Another system whose id of them is forgotten; may be given several times.
+    #[arg(long, value_name = "SOURCE")]
+    remove_external_id: Vec<String>,
+}
+
+impl Losses {
+    const fn is_empty(&self) -> bool {
+        self.clear.is_empty() && self.remove_group.is_empty() && self.remove_external_id.is_empty()
+    }
+}
+
+/// What was done, in words: a heading, and what stands under it.
+type Told = Vec<(&'static str, Vec<String>)>;
+
+/// Changes a person.
+pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> Outcome {
+    if facts.is_empty() && losses.is_empty() {
+        return Err("nothing to change: give --claim, --group or --external-id, or what is to be taken away with \
+            --clear, --remove-group or --remove-external-id"
+            .to_owned());
+    }
+    let desk = settings.desk()?;
+    let told = desk.write(|conn| {
+        let actor = Actor::command_line();
+        let person = locked(conn, id, &actor)?;
+        let (changes, mut told) = changes(&person, facts, losses)?;
+        told.push(("new groups", make_groups(conn, &actor, &facts.groups, desk.now)?));
+        told.retain(|(_, what)| !what.is_empty());
+        if !told.is_empty() {
+            change::store(conn, &actor, &person, &changes, desk.now)?;
+        }
+        Ok(told)
+    })?;
+    if told.is_empty() {
+        print::line(format!("{id} has all of that already; nothing was changed"));
+        return Ok(());
+    }
+    print::line(format!("{id} is changed"));
+    let facts: Vec<(&str, String)> =
+        told.iter().map(|(heading, what)| (*heading, print::list(what.iter().map(String::as_str)))).collect();
+    print::facts(&facts);
+    Ok(())
+}
+
+fn changes(person: &Person, facts: &Facts, losses: &Losses) -> Result<(ChangePerson, Told), Refusal> {
+    let mut claims = facts.claims();
+    let mut told: Told =
+        vec![("claims set", claims.keys().cloned().collect()), ("claims taken away", losses.clear.clone())];
+    claims.extend(losses.clear.iter().map(|name| (name.clone(), Value::Null)));
+    let groups = groups(&person.groups, &facts.groups, &losses.remove_group, &mut told)?;
+    let external_ids = external_ids(&person.external_ids, &facts.external_ids, &losses.remove_external_id, &mut told)?;
+    Ok((ChangePerson { claims, groups, external_ids }, told))
+}
+
+/// All groups that the person is in afterwards; none when those stay as they are.
+fn groups(held: &[String], more: &[String], less: &[String], told: &mut Told) -> Result<Option<Vec<String>>, Refusal> {
+    let mut all: BTreeSet<&String> = held.iter().collect();
+    if let Some(name) = less.iter().find(|name| more.contains(name)) {
+        return Err(Refusal(format!("--group and --remove-group both name {name:?}")));
+    }
+    let added: Vec<String> = more.iter().filter(|&name| all.insert(name)).cloned().collect();
+    for name in less {
+        if !all.remove(name) {
+            let theirs = print::list(held.iter().map(String::as_str));
+            return Err(Refusal(format!("--remove-group {name:?}: they are not in it; their groups: {theirs}")));
+        }
+    }
+    let changed = !added.is_empty() || !less.is_empty();
+    told.extend([("groups added", added), ("groups taken away", less.to_vec())]);
+    Ok(changed.then(|| all.into_iter().cloned().collect()))
+}
+
+/// All that other systems call the person afterwards; none when that stays as it is.
+fn external_ids(
+    held: &BTreeMap<String, String>,
+    more: &[(String, String)],
+    less: &[String],
+    told: &mut Told,
+) -> Result<Option<BTreeMap<String, String>>, Refusal> {
+    let mut all = held.clone();
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    if let Some(source) = less.iter().find(|source| more.iter().any(|(given, _)| given == *source)) {
+        return Err(Refusal(format!("--external-id and --remove-external-id both name {source:?}")));
+    }
+    for (source, id) in more {
+        match all.insert(source.clone(), id.clone()) {
+            None => added.push(format!("{source}={id}")),
+            Some(old) if old != *id => added.push(format!("{source}={id} in place of {old}")),
+            Some(_) => {}
+        }
+    }
+    for source in less {
+        let Some(old) = all.remove(source) else {
+            let theirs = print::list(held.keys().map(String::as_str));
+            return Err(Refusal(format!("--remove-external-id {source:?}: it knows them by none; those: {theirs}")));
+        };
+        removed.push(format!("{source}={old}"));
+    }
+    let changed = !added.is_empty() || !removed.is_empty();
+    told.extend([("external ids added", added), ("external ids taken away", removed)]);
+    Ok(changed.then_some(all))
+}
