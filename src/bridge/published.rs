@@ -1,8 +1,8 @@
 //! The public halves of bridges' keys, for their targets: as a JWK set, and each in PEM.
 //!
-//! What must always hold: never a symmetric key; the keys that sign come first in a set and are of one algorithm, because some
-//! targets take the first key they find, and behind them are only those that a bridge had under another algorithm, until the
-//! last token that they signed has ended; and nothing of a bridge that is off. Then the answer is 404 and not an empty set: a
+//! What must always hold: never a symmetric key; the key that signs comes first in a set, because some targets take the first
+//! key they find, then the others of its algorithm, and behind these only those that a bridge had under another algorithm, until
+//! the last token that they signed has ended; each is there under the name that the tokens' headers say; and nothing of a bridge that is off. Then the answer is 404 and not an empty set: a
 //! target that fetched an empty set would refuse good tokens until it asks again, also after the bridge is on again.
 
 use std::borrow::Cow;

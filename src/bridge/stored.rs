@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{Bridge, BridgeDefinition, Key, KeyUpload, Material, Needs, key};
+use super::{Bridge, BridgeDefinition, Key, KeyUpload, KidPolicy, Material, Needs, key};
 use crate::clock::Time;
 use crate::storage::bridges::{SealedBridgeKey, StoredBridge};
 use crate::tokens::jwks::{self, Jwks};
@@ -131,8 +131,13 @@ fn imported(bridge: &Bridge, now: Time) -> Result<Option<ImportedKey>, ()> {
             KeyMaterial::from_stored(Algorithm::RS256, pkcs8).map_err(drop)?
         }
     };
+    // Where a name is written, headers say it, and targets look for the key by it.
+    let kid = match &bridge.plan().kid {
+        KidPolicy::Fixed(written) => written.clone(),
+        KidPolicy::Auto | KidPolicy::Omit => imported.id(),
+    };
     let stored = StoredKey {
-        kid: imported.id(),
+        kid,
         usage: Use::Bridge(bridge.name().to_owned()),
         algorithm: material.algorithm(),
         material,
@@ -143,7 +148,7 @@ fn imported(bridge: &Bridge, now: Time) -> Result<Option<ImportedKey>, ()> {
         revoked_at: None,
     };
     let published = match (imported, stored.material.public()) {
-        (Material::Key(_), Some(public)) => Some((jwks::publish([&stored]), public.clone())),
+        (Material::Key(_), Some(public)) => Some((jwks::publish([&stored], now), public.clone())),
         _ => None,
     };
     Ok(Some(ImportedKey { signing: SigningKey::new(&stored), published }))

@@ -2,7 +2,8 @@
 //!
 //! A proxy passes the waiting request's own headers on with its question, so whatever *it* does not overwrite was written by
 //! the caller. Each way of asking therefore reads the headers that its proxies set and no others, and the way is chosen by
-//! the path of the question: its query is the caller's too, with proxies that pass it on.
+//! the path of the question: its query is the caller's too, with proxies that pass it on. Where the other way's headers are
+//! there, nothing is read at all: a proxy that asks at the wrong address would let its callers choose what is asked about.
 
 use std::sync::Arc;
 
@@ -39,8 +40,8 @@ impl ForwardAuth {
     /// Reads what is asked about.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] when nobody trusted asks, or for an unknown host; [`Kind::InvalidRequest`] when a header is missing,
-    /// comes twice, or makes no sense.
+    /// [`Kind::Forbidden`] when nobody trusted asks, for an unknown host, or with headers of the other way;
+    /// [`Kind::InvalidRequest`] when a header is missing, comes twice, or makes no sense.
     pub fn asked(&self, request: &HttpRequest, way: Way) -> Result<Asked, Failure> {
         self.require_on()?;
         self.require_proxy(request)?;
@@ -67,6 +68,7 @@ impl Asked {
 }
 
 fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failure> {
+    refuse_the_other_way(headers, way)?;
     match way {
         Way::Forwarded => {
             let origin = forwarded_origin(headers)?;
@@ -78,6 +80,21 @@ fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failu
             Ok((origin, method(headers, "x-original-method")?, target.to_owned()))
         }
     }
+}
+
+/// Refuses where the header stands that the proxies of the other way always set. One that its caller wrote refuses that
+/// caller's own request alone.
+fn refuse_the_other_way(headers: &HeaderMap, way: Way) -> Result<(), Failure> {
+    let (foreign, address) = match way {
+        Way::Forwarded => ("x-original-url", "nginx asks at /v1/forward-auth/nginx"),
+        Way::Original => ("x-forwarded-uri", "Caddy and Traefik ask at /v1/forward-auth"),
+    };
+    if !headers.contains_key(foreign) {
+        return Ok(());
+    }
+    let words = "The question has a header of another kind of proxy; the set-up is in docs/bridges/forward-auth.md.";
+    let reason = format!("{foreign} is there: its caller wrote it, or the proxy asks at the wrong address ({address})");
+    Err(Failure::new(Kind::Forbidden, words).because(reason))
 }
 
 /// The method. One that no rule can name (`post`) would pass by the rule that an app has it fall under.
@@ -143,18 +160,25 @@ mod tests {
 
     #[test]
     fn each_way_reads_its_own_headers_only() {
-        let both = [&FORWARDED[..], &ORIGINAL[..]].concat();
-        for sent in [&FORWARDED[..], &both] {
-            let (origin, method, target) = read(&headers(sent), Way::Forwarded).unwrap();
-            assert_eq!((origin.as_str(), &*method, &*target), ("https://app.example.com", "POST", "/a?b=c"));
-        }
-        for sent in [&ORIGINAL[..], &both] {
-            let (origin, method, target) = read(&headers(sent), Way::Original).unwrap();
-            assert_eq!((origin.as_str(), &*method), ("https://app.example.com", "GET"));
-            assert_eq!(target, "/a?b=https://x.example/");
-        }
+        let (origin, method, target) = read(&headers(&FORWARDED), Way::Forwarded).unwrap();
+        assert_eq!((origin.as_str(), &*method, &*target), ("https://app.example.com", "POST", "/a?b=c"));
+        // What else a caller may write is not read: without the address it says nothing of what is asked about.
+        let beside = [&ORIGINAL[..], &FORWARDED[..3]].concat();
+        let (origin, method, target) = read(&headers(&beside), Way::Original).unwrap();
+        assert_eq!((origin.as_str(), &*method), ("https://app.example.com", "GET"));
+        assert_eq!(target, "/a?b=https://x.example/");
         assert!(read(&headers(&ORIGINAL), Way::Forwarded).is_err());
         assert!(read(&headers(&FORWARDED), Way::Original).is_err());
+    }
+
+    /// A proxy that asks at the wrong address sets its own headers, and leaves those that are read to its callers.
+    #[test]
+    fn the_header_of_the_other_way_is_refused() {
+        let both = [&FORWARDED[..], &ORIGINAL[..]].concat();
+        let empty = [&ORIGINAL[..], &[("x-forwarded-uri", "")]].concat();
+        for (sent, way) in [(&both, Way::Forwarded), (&both, Way::Original), (&empty, Way::Original)] {
+            assert_eq!(read(&headers(sent), way).unwrap_err().kind(), Kind::Forbidden, "{way:?}");
+        }
     }
 
     #[test]

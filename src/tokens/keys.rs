@@ -133,7 +133,7 @@ pub enum KeyError {
     #[error("the key is not in a form that can be read (PKCS#8, PKCS#1 or SEC 1 PEM, or a JWK)")]
     Form,
     /// Readable, but not to be trusted: too short, a point of small order, halves that do not belong together.
-    #[error("the key is too weak or inconsistent")]
+    #[error("the key is too weak (RSA wants 2,048 to 8,192 bits, a secret at least 32 bytes) or inconsistent")]
     Weak,
     /// Two keys under one `kid`: the ring would not know which one is meant.
     #[error("two keys share one kid")]

@@ -137,7 +137,7 @@ impl KeyRing {
                 return Err(KeyError::DuplicateKid);
             }
         }
-        let of_use = |usage: &Use| jwks::publish(live.iter().copied().filter(|key| key.usage == *usage));
+        let of_use = |usage: &Use| jwks::publish(live.iter().copied().filter(|key| key.usage == *usage), now);
         let families: BTreeSet<(&Use, Algorithm)> =
             live.iter().filter(|key| key.material.public().is_some()).map(|key| (&key.usage, key.algorithm)).collect();
         let published = families.into_iter().map(|(usage, algorithm)| {
@@ -145,7 +145,7 @@ impl KeyRing {
             let lives_on = |key: &StoredKey| matches!(usage, Use::Bridge(_)) && key.state(now) == KeyState::Verifying;
             let family =
                 live.iter().copied().filter(|key| key.usage == *usage && (key.algorithm == algorithm || lives_on(key)));
-            ((usage.clone(), algorithm), jwks::publish_led_by(Some(algorithm), family))
+            ((usage.clone(), algorithm), jwks::publish_led_by(Some(algorithm), family, now))
         });
         let publics =
             live.iter().filter_map(|key| Some((key.kid.clone(), (key.usage.clone(), key.material.public()?.clone()))));

@@ -15,7 +15,7 @@ use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
 use passmint::storage::people;
 use passmint::tokens::key_set::KeySet;
-use passmint::tokens::keys::Algorithm;
+use passmint::tokens::keys::{Algorithm, KeyMaterial};
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use serde_json::{Map, Value, json};
 
@@ -522,4 +522,35 @@ fn a_firebase_token_is_what_google_takes() {
     assert_eq!(app.events("bridge.minted"), 3);
     let keys = app.request("GET", "/v1/bridges/fire/jwks.json").send();
     keys.expect_problem(404, "not_found");
+}
+
+/// Whoever looks for the key of a token's header must find it, also where the configuration names it.
+#[test]
+fn an_imported_key_is_published_under_the_kid_that_tokens_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, material) = (folder.path().join("live.pem"), KeyMaterial::generate(Algorithm::ES256).unwrap());
+    let body = STANDARD.encode(material.secret().expose());
+    std::fs::write(&file, format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
+        .expect("written");
+    let bridge = |name: &str, kid: &str| {
+        let file = file.display();
+        format!(
+            "[bridges.{name}]\npreset = \"jwt\"\naudience = \"https://target.example\"\nlifetime = \"2m\"\n\
+             key_file = \"{file}\"\n{kid}\n"
+        )
+    };
+    let config = bridge("named", "kid = \"live\"") + &bridge("unnamed", "");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, _) = app.person();
+    let thumbprint = material.thumbprint();
+    for (name, kid, other) in [("named", "live", &*thumbprint), ("unnamed", &*thumbprint, "live")] {
+        let minted = token(by_cookie(&mut browser, name));
+        assert_eq!(header(&minted)["kid"], kid, "{name}");
+        checked(&app, name, &minted);
+        let set = app.request("GET", &format!("/v1/bridges/{name}/jwks.json")).send().expect(200).json();
+        assert_eq!(set["keys"][0]["kid"], kid, "{name}");
+        let pem = |kid: &str| app.request("GET", &format!("/v1/bridges/{name}/keys/{kid}.pem")).send();
+        assert_eq!(pem(kid).expect(200).body, material.public().expect("a public half").to_pem(), "{name}");
+        pem(other).expect_problem(404, "not_found");
+    }
 }

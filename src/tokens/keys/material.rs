@@ -3,6 +3,7 @@
 //! Whatever form a key came in, it is kept as PKCS#8 DER (or as the raw HMAC secret), which is also what is sealed.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -67,11 +68,19 @@ impl KeyMaterial {
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (encoding, der) = pem::private_key(text)?;
         match encoding {
-            Encoding::Pkcs8 => [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA]
-                .into_iter()
-                .find_map(|algorithm| Self::from_stored(algorithm, der.to_vec()).ok())
-                .ok_or(KeyError::Form),
-            Encoding::Pkcs1 => Self::of_rsa(&RsaKeyPair::from_der(&der).map_err(|_| KeyError::Form)?),
+            Encoding::Pkcs8 => {
+                let mut refused = KeyError::Form;
+                for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
+                    match Self::from_stored(algorithm, der.to_vec()) {
+                        Ok(key) => return Ok(key),
+                        // Only who can read it says so.
+                        Err(KeyError::Weak) => refused = KeyError::Weak,
+                        Err(_) => {}
+                    }
+                }
+                Err(refused)
+            }
+            Encoding::Pkcs1 => Self::of_rsa(&RsaKeyPair::from_der(&der).map_err(rsa_refused)?),
             Encoding::Sec1 => {
                 Self::of_p256(&EcdsaKeyPair::from_private_key_der(&P256, &der).map_err(|_| KeyError::Form)?)
             }
@@ -134,7 +143,7 @@ impl KeyMaterial {
         let bytes = Zeroizing::new(bytes);
         match algorithm {
             Algorithm::ES256 => Self::of_p256(&EcdsaKeyPair::from_pkcs8(&P256, &bytes).map_err(|_| KeyError::Form)?),
-            Algorithm::RS256 => Self::of_rsa(&RsaKeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::Form)?),
+            Algorithm::RS256 => Self::of_rsa(&RsaKeyPair::from_pkcs8(&bytes).map_err(rsa_refused)?),
             Algorithm::EdDSA => Self::of_ed25519(&Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::Form)?),
             Algorithm::HS256 => Self::from_secret(bytes.to_vec()),
             Algorithm::PS256 => Err(KeyError::Algorithm),
@@ -210,6 +219,11 @@ impl KeyMaterial {
     }
 }
 
+/// The library reads a key of another length, and then refuses it.
+fn rsa_refused(rejected: KeyRejected) -> KeyError {
+    if ["TooSmall", "TooLarge"].contains(&rejected.description_()) { KeyError::Weak } else { KeyError::Form }
+}
+
 fn failed(_: aws_lc_rs::error::Unspecified) -> KeyError {
     KeyError::Generation
 }
@@ -272,6 +286,26 @@ mod tests {
         ] {
             assert_eq!(KeyMaterial::from_pem(&bad).unwrap_err(), KeyError::Form, "{name}");
         }
+    }
+
+    /// An RSA key of 1,024 bits is a key, and told to be too short.
+    #[test]
+    fn a_short_rsa_key_is_weak_and_not_unreadable() {
+        const SHORT: &str = "MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAKaDQq6kzgWoheKw+oXfG5bgGAZn1TdrgJzIaE/16xrTQnQ8usov\
+            np8kgHdemiqo9wMbqVgHWy6OF9q02UlxinQE54hY3Ci8YGYrYq1wSO4O/U4EHW9AENqqMieT7d6t9xPLgNYEWqbtfU/vC2CFuvMj\
+            EUQZMo16hgf64yiikfPzAgMBAAECgYAkvJLqqwuVLgAT6o3rGTUiDWDfkOr2pi4i6QgylAQB0Bg6QufHEciCPfBl5aZHwS12LxUm\
+            icDxPYI/y2ShEn7EDNv4D6ZKbw3XaYbJ+NpA5XKj9mC3nZIRUd7pBGe+ZPbSD+gPGAWPvYDshtCOXdyMVDyf8Kxt5waZNDh+esBh\
+            IQJBANfEGkST9mQFMiZtluul7jOI5dLKf9UdXFIacO7IGi5q3Xn4crklVRaPBG9X6mXEvsd68oJAxh6cvjW17Rs2guMCQQDFj/tx\
+            0AMVcXxfyBubGcVGofkXjQIuI6dZvDJzxZilxP4OW2GTL6iBa6W/Pl+dNcfYn1PZwelKunQo5d43wcexAkEAjMwtD/8104MIfMca\
+            qt92ly6IOotl653jNriGZWsymoOlzwfvZR4VbkkZbccC8DH5BJcYVSMLpcJG5Sm4df+WXQJAVfJogj/rR4XihMzKbbRNZYgLlJpM\
+            q4PpRxmfnUwGN3+2wsowbdba6MrLBaL996ew9GWEFgTNGCx7Ylt2TC1qUQJBAJU1Uf5wyYsBdO6Yo3Cb/DX4IuQua+RtBlXjb/EO\
+            +0cvOrZH6rG+Eq0jTQr149kmxzaUr9ylPPudKAFgY1X1TO0=";
+        let der = STANDARD.decode(SHORT).unwrap();
+        let inner = &der[26..];
+        for short in [pem("PRIVATE KEY", &der), pem("RSA PRIVATE KEY", inner)] {
+            assert_eq!(KeyMaterial::from_pem(&short).unwrap_err(), KeyError::Weak);
+        }
+        assert!(KeyError::Weak.to_string().contains("2,048"));
     }
 
     /// RFC 8037 appendix A.1 and RFC 7515 appendix A.3.1.

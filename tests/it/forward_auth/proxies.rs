@@ -69,14 +69,12 @@ fn a_caller_cannot_choose_how_it_is_asked_about() {
     let person = Person::stranger(&app);
     let public = format!("{APP}/public/x");
     for query in ["mode=nginx", "mode=redirect", "rd=/public/x", "uri=/public/x"] {
-        let smuggled = person.question(APP, "GET", "/admin").query(query);
-        let smuggled = smuggled.header("X-Original-URL", &public).header("X-Original-Method", "GET");
+        let smuggled = person.question(APP, "GET", "/admin").query(query).header("X-Original-Method", "GET");
         let smuggled = smuggled.header("Forwarded", "host=app.example.com").header("X-Forwarded-Prefix", "/public");
         smuggled.send().expect_problem(401, "not_signed_in");
     }
     let by_nginx = app.request("GET", "/v1/forward-auth/nginx").header("X-Original-URL", &format!("{APP}/admin"));
-    let by_nginx = by_nginx.header("X-Original-Method", "GET").header("X-Forwarded-Uri", "/public/x");
-    let by_nginx = passed_on(by_nginx, APP).header("X-Forwarded-Method", "GET");
+    let by_nginx = passed_on(by_nginx.header("X-Original-Method", "GET"), APP).header("X-Forwarded-Method", "GET");
     by_nginx.send().expect_problem(401, "not_signed_in");
     // Two of one name: whoever wrote the second.
     for name in ["X-Forwarded-Uri", "X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Proto"] {
@@ -92,6 +90,25 @@ fn a_caller_cannot_choose_how_it_is_asked_about() {
     }
     app.request("GET", "/v1/forward-auth").send().expect_problem(400, "invalid_request");
     app.request("GET", "/v1/forward-auth/nginx").send().expect_problem(403, "forbidden");
+}
+
+/// nginx at the address of Caddy and Traefik, or these at nginx's, would leave to their callers what they are asked about.
+#[test]
+fn a_proxy_that_asks_at_the_wrong_address_lets_nothing_through() {
+    let app = spawn();
+    let public = format!("{APP}/public/x");
+    question(&app, APP, "GET", "/public/x").send().expect(200);
+    let nginx = question(&app, APP, "GET", "/public/x").header("X-Original-URL", &format!("{APP}/admin"));
+    nginx.header("X-Original-Method", "GET").send().expect_problem(403, "forbidden");
+    let original = |path: &str| {
+        let request = app.request("GET", "/v1/forward-auth/nginx").header("X-Original-Method", "GET");
+        request.header("X-Original-URL", &format!("{APP}{path}"))
+    };
+    original("/public/x").send().expect(200);
+    let caddy = passed_on(original("/public/x"), APP).header("X-Forwarded-Method", "GET");
+    caddy.header("X-Forwarded-Uri", "/admin").send().expect_problem(403, "forbidden");
+    let empty = app.request("GET", "/v1/forward-auth").header("X-Original-URL", &public);
+    empty.send().expect_problem(403, "forbidden");
 }
 
 #[test]
