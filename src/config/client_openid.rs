@@ -63,8 +63,8 @@ pub(super) const SECTION: Section = Section {
     doc: "More of `[clients.<client_id>]`: what an app needs that uses the authorization endpoint. The names are those of \
           client registration (RFC 7591, OpenID Connect) where it has one.",
     keys: keys! {
-        "auth_method": Kind::Choice(Authentication::WORDS), Fallback::Derived("`none` for a public client, `private_key_jwt` with keys and no secret, else `client_secret_basic`"),
-            "How the app authenticates. It has this one way and no other.";
+        "auth_method": Kind::Choice(Authentication::WORDS), Fallback::Derived("`none` for a public client, `private_key_jwt` with keys and no secret, else its secret by `client_secret_basic` or `client_secret_post`"),
+            "How the app authenticates. Where it is set, the app has this one way and no other.";
         "jwks": Kind::Tree, UNSET, "The app's public keys, a JWK Set: `jwks = { keys = [ … ] }`.";
         "jwks_uri": Kind::Text("URI"), UNSET, "Where the app publishes its public keys; instead of `jwks`.";
         "require_pkce": Kind::Switch, OFF, "Whether a confidential app must use PKCE. Public ones always must.";
