@@ -111,7 +111,10 @@ export function app({ port, url, secret }) {
       return send(400, { problem: MEANINGS[error.code] ?? "That did not work.", code: error.code });
     }
   });
-  return new Promise((ready) => server.listen(port, "127.0.0.1", () => ready({ origin, close: () => server.close() })));
+  return new Promise((ready, failed) => {
+    server.once("error", failed);
+    server.listen(port, "127.0.0.1", () => ready({ origin, close: () => server.close() }));
+  });
 }
 
 /** The JSON body of a request, at most 32 KiB of it. */

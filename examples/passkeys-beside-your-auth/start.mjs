@@ -59,18 +59,29 @@ const server = spawn(binary, ["serve", "--config", file, "--data-dir", join(stat
   stdio: ["ignore", "inherit", "inherit"],
   env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign(name))),
 });
-let stopping = false;
-const stop = () => {
-  stopping = true;
+let status; // with which we end, once it is us who end it
+const stop = (code) => {
+  status ??= code;
   server.kill("SIGTERM");
 };
-process.on("SIGINT", stop);
-process.on("SIGTERM", stop);
-server.on("exit", (code) => process.exit(stopping ? 0 : (code ?? 1)));
+process.on("SIGINT", () => stop(0));
+process.on("SIGTERM", () => stop(0));
+server.on("error", (error) => {
+  console.error(`${binary} cannot be started: ${error.message}`);
+  process.exit(1);
+});
+server.on("exit", (code) => process.exit(status ?? code ?? 1));
+// Whatever else ends this program, nothing of it goes on.
+process.on("exit", () => server.kill("SIGTERM"));
 
-for (let tries = 0; !(await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)); tries++) {
-  if (tries === 600) throw new Error("Passmint is not ready after two minutes");
-  await new Promise((later) => setTimeout(later, 200));
+try {
+  for (let tries = 0; !(await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)); tries++) {
+    if (tries === 600) throw new Error("Passmint is not ready after two minutes");
+    await new Promise((later) => setTimeout(later, 200));
+  }
+  const { origin } = await app({ port: Number(apps), url, secret });
+  console.log(`\nNotes is at ${origin}: sign in as ada with the password "correct horse"`);
+} catch (error) {
+  console.error(error.code === "EADDRINUSE" ? `port ${apps} is taken: choose others with PORTS=4710,4711` : error.message);
+  stop(1);
 }
-const { origin } = await app({ port: Number(apps), url, secret });
-console.log(`\nNotes is at ${origin}: sign in as ada with the password "correct horse"`);

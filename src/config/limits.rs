@@ -64,7 +64,8 @@ pub(super) const SECTION: Section = Section {
             "limits.starts_per_minute",
             1_000_000,
             "60",
-            "Starts of ceremonies that flow into a caller's bucket each minute.",
+            "Starts of ceremonies that flow into a caller's bucket each minute. An authorization request that must wait for its \
+             person is one.",
         ),
         number("limits.starts_burst", 1_000_000, "30", "Starts of ceremonies that a caller may make at once."),
         number(
@@ -80,7 +81,8 @@ pub(super) const SECTION: Section = Section {
             "6000",
             "Requests to the token endpoint and its like (introspection, revocation, pushed requests, bridges, the \
              administration API) that flow into a caller's bucket each minute. A backend is one caller with all its users: \
-             what it may ask in a second must be enough for all of them.",
+             what it may ask in a second must be enough for all of them. Authorization requests are counted at the same rate, in a \
+             bucket of their own.",
         ),
         number(
             "limits.tokens_burst",

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 
 use super::methods_of;
 use crate::site::Site;
-use crate::web::error::{Failure, Kind, Problem};
+use crate::web::error::{Failure, Kind, OAuthFailure, Problem};
 
 /// 404, or 405 with `Allow` where the path exists under another method.
 pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -15,11 +15,21 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
     } else {
         Failure::new(Kind::MethodNotAllowed, format!("This address takes {}.", methods.join(", ")))
     };
-    let mut response =
-        if wants_page(&request) { site.error_page(&request, &failure) } else { Problem(failure).error_response() };
+    let mut response = if wants_page(&request) { site.error_page(&request, &failure) } else { told(&request, failure) };
     if let (false, Ok(allow)) = (methods.is_empty(), methods.join(", ").parse()) {
         response.headers_mut().insert(ALLOW, allow);
     }
+    response
+}
+
+/// For programs, in the form of the place: what speaks OAuth looks for `error`. No grant is wrong here, so the status is HTTP's.
+fn told(request: &HttpRequest, failure: Failure) -> HttpResponse {
+    if !request.path().starts_with("/oauth/") {
+        return Problem(failure).error_response();
+    }
+    let status = failure.kind().status();
+    let mut response = OAuthFailure(failure).error_response();
+    *response.status_mut() = status;
     response
 }
 

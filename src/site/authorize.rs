@@ -99,11 +99,12 @@ impl Rooms {
 pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
-        desk.limits.check(Class::Start, caller.network)?;
-        let identity = identity_of(&request, desk.guard).await?;
         let parameters = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        let visitor = Visitor { identity: identity.as_ref(), cookies_count: true, provenance: &caller.provenance };
-        desk.begin(parameters, &visitor).await
+        if let Some(too_busy) = desk.over_limit(&parameters)? {
+            return Ok(too_busy);
+        }
+        let identity = identity_of(&request, desk.guard).await?;
+        desk.begin(parameters, &desk.visitor(identity.as_ref(), true)).await
     }
     .await;
     rooms.site.answer(&request, result)
@@ -114,11 +115,12 @@ pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResp
 pub async fn post(request: HttpRequest, rooms: Rooms, caller: Caller, form: ForeignForm) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
-        desk.limits.check(Class::Start, caller.network)?;
         let in_address = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned();
         let parameters = in_address.chain(form.0).collect();
-        let visitor = Visitor { identity: None, cookies_count: false, provenance: &caller.provenance };
-        desk.begin(parameters, &visitor).await
+        if let Some(too_busy) = desk.over_limit(&parameters)? {
+            return Ok(too_busy);
+        }
+        desk.begin(parameters, &desk.visitor(None, false)).await
     }
     .await;
     rooms.site.answer(&request, result)
@@ -184,6 +186,21 @@ pub async fn decide(
 }
 
 impl Desk<'_> {
+    fn visitor<'a>(&'a self, identity: Option<&'a Identity>, cookies_count: bool) -> Visitor<'a> {
+        let Caller { network, provenance } = self.caller;
+        Visitor { identity, cookies_count, provenance, limits: self.limits, network: *network }
+    }
+
+    /// Counts a request before anything is looked up for it. One too many is an error to whoever looks at it, or an answer to
+    /// the app where nobody does.
+    fn over_limit(&self, parameters: &Parameters) -> Result<Option<HttpResponse>, Failure> {
+        let Err(failure) = self.limits.check(Class::Authorize, self.caller.network) else { return Ok(None) };
+        match authorize::too_busy(self.room, parameters) {
+            Some((client, answer)) => self.answered(&client, answer, None, Came::ByLink).map(Some),
+            None => Err(failure),
+        }
+    }
+
     async fn begin(&self, parameters: Parameters, visitor: &Visitor<'_>) -> Result<HttpResponse, Failure> {
         let sent = parameters.find("redirect_uri").map(|uri| uri.chars().take(200).collect());
         match authorize::begin(self.room, parameters, visitor).await? {

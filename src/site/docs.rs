@@ -198,6 +198,11 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
+/// Whether this is where the documentation is read: at the administration listener, which has no other pages.
+pub fn is_page(path: &str) -> bool {
+    path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn address(guide: &Guide) -> String {
     format!("/docs/{}", guide.name)
 }

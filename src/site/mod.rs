@@ -109,6 +109,7 @@ impl Site {
         Frame {
             locale: messages::choose(tags),
             realm: self.realm.clone(),
+            base: if docs::is_page(request.path()) { self.public_url.to_string() } else { String::new() },
             public_host: self.public_host.clone(),
             nonce: fresh_nonce(),
             csrf: identity.map(|identity| self.page_tokens.of(identity.session.id)),

@@ -2,7 +2,8 @@
 //!
 //! Of a token nothing is believed before its signature, and the signature is judged by what the *place* expects: which
 //! keys, which algorithm (the key's), which `typ`. The order is fixed: size, form, header, `typ`, key, signature, claims.
-//! An unknown key costs no cryptography. [`Refusal`] is for the log; outside all refusals look alike.
+//! An unknown key costs no cryptography. [`Refusal`] is for the log; outside all refusals look alike, but for
+//! the last one, another audience.
 //!
 //! To add a place where tokens are taken: a function in [`places`] with its [`Expectation`].
 

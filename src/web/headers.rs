@@ -37,15 +37,17 @@ impl ResourcePointer {
     }
 }
 
-const ALWAYS: [(&str, &str); 4] = [
+const ALWAYS: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
     (
         "permissions-policy",
         "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()",
     ),
 ];
+
+/// Where the pages of a waiting authorization request are.
+const INTERACTION: &str = "/oauth/interaction/";
 
 /// For answers that are no page: nothing may be loaded, nobody may frame it.
 const BARE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -57,13 +59,28 @@ pub async fn secure(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
     let pointer = request.app_data::<web::Data<ResourcePointer>>().cloned();
+    let opener = opener_policy(request.path(), request.query_string());
     let mut response = next.call(request).await?;
     let other_host = response.response().extensions().contains::<ForOtherHost>();
     complete(response.headers_mut(), https && !other_host);
+    set_missing(response.headers_mut(), "cross-origin-opener-policy", opener);
     if let Some(pointer) = pointer.filter(|_| !other_host) {
         pointer.add_to(response.headers_mut());
     }
     Ok(response)
+}
+
+/// Whether a page keeps the window that opened it. Apps send people to sign in in a popup and wait for it to call back; one
+/// answer on the way that lets go of the window, a redirect too, ends that for good. So all that an authorization request
+/// passes through keeps it, and nothing else does.
+fn opener_policy(path: &str, query: &str) -> &'static str {
+    let of_a_request = |path: &str| path == "/oauth/authorize" || path.starts_with(INTERACTION);
+    // Whose session ended meanwhile signs in, or confirms, on a page of its own and comes back.
+    let leads_back = ["/", "/confirm"].contains(&path)
+        && url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "next")
+            .is_some_and(|(_, next)| next.starts_with(INTERACTION));
+    if of_a_request(path) || leads_back { "unsafe-none" } else { "same-origin" }
 }
 
 fn complete(headers: &mut HeaderMap, https: bool) {
@@ -117,4 +134,35 @@ pub fn page_policy_for(nonce: &str, posts_to: Option<&str>, frames: &[String]) -
          connect-src 'self'; {frames}form-action 'self'{posts_to}; base-uri 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_way_of_an_authorization_request_keeps_the_window_that_opened_it() {
+        for (path, query, kept) in [
+            ("/oauth/authorize", "client_id=x", true),
+            ("/oauth/interaction/pmi_x", "", true),
+            ("/oauth/interaction/pmi_x/another", "", true),
+            ("/oauth/interaction/pmi_x/cancel", "", true),
+            ("/", "next=%2Foauth%2Finteraction%2Fpmi_x", true),
+            ("/", "next=/oauth/interaction/pmi_x", true),
+            ("/confirm", "next=%2Foauth%2Finteraction%2Fpmi_x", true),
+            ("/", "", false),
+            ("/", "next=%2Faccount", false),
+            ("/", "next=%2Faccount&next=%2Foauth%2Finteraction%2Fpmi_x", false),
+            ("/", "other=%2Foauth%2Finteraction%2Fpmi_x", false),
+            ("/account", "next=%2Foauth%2Finteraction%2Fpmi_x", false),
+            ("/oauth/authorize/more", "", false),
+            ("/oauth/interaction", "", false),
+            ("/oauth/logout", "", false),
+            ("/oauth/token", "", false),
+            ("/device", "", false),
+        ] {
+            let expected = if kept { "unsafe-none" } else { "same-origin" };
+            assert_eq!(opener_policy(path, query), expected, "{path}?{query}");
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub enum Class {
     Verify,
     /// The token endpoint, introspection, revocation, bridges, codes of protected hosts.
     Token,
+    /// Asking for an authorization, at the token endpoint's rate, in a bucket of its own.
+    Authorize,
 }
 
 /// A rate: so many a minute, and so many at once.
@@ -62,6 +64,7 @@ pub struct Limits {
     start: DefaultKeyedRateLimiter<Network>,
     verify: DefaultKeyedRateLimiter<Network>,
     token: DefaultKeyedRateLimiter<Network>,
+    authorize: DefaultKeyedRateLimiter<Network>,
     mint: DefaultKeyedRateLimiter<(UserId, String)>,
     failed_exchange: DefaultKeyedRateLimiter<Presenter>,
     /// Who presented too much in vain, and until when nothing more of theirs is looked at.
@@ -81,6 +84,7 @@ impl Limits {
             start: RateLimiter::keyed(rates.start.quota()),
             verify: RateLimiter::keyed(rates.verify.quota()),
             token: RateLimiter::keyed(rates.token.quota()),
+            authorize: RateLimiter::keyed(rates.token.quota()),
             mint: RateLimiter::keyed(rates.mint.quota()),
             failed_exchange: RateLimiter::keyed(rates.failed_exchange.quota()),
             held_off: Mutex::default(),
@@ -97,6 +101,7 @@ impl Limits {
             Class::Start => &self.start,
             Class::Verify => &self.verify,
             Class::Token => &self.token,
+            Class::Authorize => &self.authorize,
         };
         limiter.check_key(&network).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
@@ -137,7 +142,7 @@ impl Limits {
 
     /// Forgets full buckets. To be called about once a minute.
     pub fn sweep(&self) {
-        for limiter in [&self.start, &self.verify, &self.token] {
+        for limiter in [&self.start, &self.verify, &self.token, &self.authorize] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -179,7 +184,9 @@ mod tests {
         assert_eq!(refused.kind(), Kind::RateLimited, "a neighbour in the same /24");
         assert!((1..=61).contains(&refused.wait().unwrap()));
         limits.check(Class::Start, network("192.0.3.1")).unwrap();
-        limits.check(Class::Verify, network("192.0.2.1")).unwrap();
+        for other in [Class::Verify, Class::Token, Class::Authorize] {
+            limits.check(other, network("192.0.2.1")).unwrap();
+        }
     }
 
     #[test]

@@ -831,16 +831,23 @@ fn requests_are_counted() {
         ..Default::default()
     });
     let mut browser = app.browser();
+    let (ask, silent) = (Ask::of("house"), Ask::of("house").with("prompt", "none"));
     for _ in 0..3 {
-        Ask::of("house").with("prompt", "none").send(&mut browser).back();
+        ask.send(&mut browser).waits();
+        // What is answered at once is no start of anything.
+        assert_eq!(silent.send(&mut browser).back().error(), "login_required");
     }
-    let ask = Ask::of("house").with("prompt", "none");
     let reply = ask.send(&mut browser);
     assert_eq!((reply.status, reply.header("location")), (429, None));
     assert!(reply.header("retry-after").is_some());
     let again = format!("href=\"{}\">Try again</a>", ask.path().replace('&', "&#38;"));
     assert!(reply.body.contains(&again), "the same request: {}", reply.body);
-    assert_eq!(Ask::of("house").post(&app).status, 429);
+    assert_eq!(ask.post(&app).status, 429);
+    assert_eq!(silent.send(&mut browser).back().error(), "login_required");
+    // A form of another site has to wait for its cookies; where there is no room, and nobody to be shown a page, the app hears it.
+    let back = silent.post(&app).back();
+    assert_eq!((back.error(), back.get("state")), ("temporarily_unavailable", Some("the state")));
+    assert_eq!(app.count("SELECT count(*) AS n FROM interactions"), 3);
 }
 
 /// Security rule 13: `state` and `nonce` come back as they were sent, also from a request that waited or was pushed.

@@ -183,7 +183,7 @@ fn only_clients_with_a_secret_may_ask() {
         assert_eq!((reply.status, reply.json()["error"].as_str()), (status, Some(error)), "{name}");
         assert_eq!(reply.json().get("active"), None::<&Value>, "{name}");
     }
-    app.request("GET", "/oauth/introspect").send().expect_problem(405, "method_not_allowed");
+    app.request("GET", "/oauth/introspect").send().expect_oauth(405, "invalid_request");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::authenticator::Authenticator;
+use crate::support::oidc::{self, Ask};
 use crate::support::{Options, Reply, Request, TestApp};
 
 /// A server behind a proxy on this machine, with small buckets that hardly refill while a test runs.
@@ -122,6 +123,48 @@ fn each_class_of_route_has_a_bucket_of_its_own() {
     let page =
         via(app.request("GET", "/").header("Host", app.origin.trim_start_matches("http://")), "203.0.113.1").send();
     assert!(page.expect(200).body.contains("pmc_"), "others have it");
+}
+
+/// Libraries of single-page apps ask silently whenever a token runs out.
+#[test]
+fn silent_requests_of_one_session_are_all_answered() {
+    let app = oidc::app_with(&[("limits.enabled", "true")]);
+    let (mut browser, _) = app.person();
+    let silent = Ask::of("house").with("prompt", "none");
+    for _ in 0..200 {
+        silent.send(&mut browser).back().code();
+    }
+    let mut stranger = app.browser();
+    Ask::of("house").send(&mut stranger).waits();
+    let flood: Vec<u16> = (0..100).map(|_| Ask::of("house").send(&mut stranger).status).collect();
+    assert!(flood.contains(&429), "what waits for strangers is as limited as any start: {flood:?}");
+    silent.send(&mut browser).back().code();
+}
+
+/// Where even the large bucket is empty, an app that asks silently is told at its own address, and nobody else's.
+#[test]
+fn a_silent_request_too_many_is_told_to_its_app() {
+    let settings = [("limits.enabled", "true"), ("limits.tokens_per_minute", "1"), ("limits.tokens_burst", "5")];
+    let app = oidc::app_with(&settings);
+    let (mut browser, _) = app.person();
+    let silent = Ask::of("house").with("prompt", "none");
+    for _ in 0..5 {
+        silent.send(&mut browser).back().code();
+    }
+    let back = silent.send(&mut browser).back();
+    assert_eq!((back.error(), back.get("state")), ("temporarily_unavailable", Some("the state")));
+    assert_eq!((back.to.as_str(), back.get("iss")), ("https://house.example/cb", Some(app.origin.as_str())));
+    for page in [
+        Ask::of("house"),
+        silent.clone().with("redirect_uri", "https://evil.example/cb"),
+        silent.clone().without("redirect_uri"),
+        silent.clone().with("client_id", "nobody"),
+    ] {
+        let reply = page.send(&mut browser);
+        assert_eq!((reply.status, reply.header("location")), (429, None), "{}", page.path());
+    }
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "web")];
+    app.request("POST", "/oauth/token").form(&form).send().expect_oauth(400, "invalid_grant");
 }
 
 /// A flood from many networks fills no table that honest people need.

@@ -289,7 +289,7 @@ fn the_form_is_read_strictly() {
         refused(reply, grant, 400, "unsupported_grant_type");
     }
     for method in ["GET", "PUT", "DELETE"] {
-        let reply = app.request(method, "/oauth/token").send().expect_problem(405, "method_not_allowed");
+        let reply = app.request(method, "/oauth/token").send().expect_oauth(405, "invalid_request");
         assert_eq!(reply.header("allow"), Some("POST"), "{method}");
     }
     app.client("web").refresh(&refresh).expect(200);

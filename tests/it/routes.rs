@@ -522,6 +522,16 @@ fn client_routes_take_the_right_kind_of_client_only() {
     }
 }
 
+/// An error in the form of its place: at `/oauth/` that of RFC 6749 §5.2, else a problem document.
+#[track_caller]
+fn told(reply: Reply, path: &str, status: u16, code: &str) -> Reply {
+    if path.starts_with("/oauth/") {
+        reply.expect_oauth(status, "invalid_request")
+    } else {
+        reply.expect_problem(status, code)
+    }
+}
+
 #[test]
 fn there_is_nothing_beside_the_routes() {
     let app = TestApp::spawn();
@@ -554,13 +564,18 @@ fn there_is_nothing_beside_the_routes() {
     assert!(unknown.len() > 60, "{}", unknown.len());
     for path in &unknown {
         for method in ["GET", "POST", "DELETE"] {
-            let reply = app.request(method, path).send().expect_problem(404, "not_found");
+            let reply = told(app.request(method, path).send(), path, 404, "not_found");
             assert_policy(&reply, path, None);
         }
         let reply = app.request("GET", path).header("Accept", "text/html").send();
         let for_programs =
             ["/v1/", "/oauth/", "/.well-known/", "/.passmint/"].iter().any(|start| path.starts_with(start));
-        assert_eq!(outcome(&reply), if for_programs { "404 not_found" } else { "404 page" }, "{path}");
+        let expected = match path.as_str() {
+            oauth if oauth.starts_with("/oauth/") => "404 invalid_request",
+            _ if for_programs => "404 not_found",
+            _ => "404 page",
+        };
+        assert_eq!(outcome(&reply), expected, "{path}");
         assert_policy(&reply, path, None);
     }
 }
@@ -576,7 +591,7 @@ fn a_wrong_method_is_told_the_right_ones() {
             if right.contains(&method) {
                 continue;
             }
-            let reply = app.request(method, path).send().expect_problem(405, "method_not_allowed");
+            let reply = told(app.request(method, path).send(), path, 405, "method_not_allowed");
             assert_eq!(reply.header("allow"), Some(right.join(", ").as_str()), "{method} {path}");
             assert_policy(&reply, path, None);
         }
@@ -726,6 +741,33 @@ fn the_administration_listener_keeps_the_same_policy() {
     }
 }
 
+/// The documentation is read at the administration listener, which has none of the other pages.
+#[test]
+fn no_link_of_the_documentation_leads_nowhere() {
+    let app = TestApp::spawn();
+    let (mut seen, mut waiting) = (BTreeSet::new(), vec!["/docs".to_owned()]);
+    let mut elsewhere = BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        let page = Request::new("GET", &app.admin_url, &path).send().expect(200).body;
+        for link in page.split("<a ").skip(1).filter_map(|tag| tag.split('>').next()?.split("href=\"").nth(1)) {
+            let link = link.split(['"', '#']).next().unwrap_or_default().to_owned();
+            if link.starts_with('/') && seen.insert(link.clone()) {
+                waiting.push(link);
+            } else if let Some(path) = link.strip_prefix(&app.origin).filter(|path| path.starts_with('/')) {
+                elsewhere.insert(path.to_owned());
+            }
+        }
+    }
+    assert!(seen.len() > 20, "{seen:?}");
+    assert!(elsewhere.contains("/") && elsewhere.contains("/developer"), "{elsewhere:?}");
+    for path in elsewhere {
+        app.request("GET", &path).send().expect(200);
+    }
+    let lost =
+        Request::new("GET", &app.admin_url, "/docs/nothing").header("accept", "text/html").send().expect(404).body;
+    assert!(!lost.contains("href=\"/\""), "{lost}");
+}
+
 /// CSP level 3: a nonce that can be guessed, or that comes twice, lets an injected script run.
 #[test]
 fn a_nonce_is_used_once_and_nothing_runs_without_it() {
@@ -769,10 +811,14 @@ fn nonce_of(reply: &Reply) -> String {
 #[track_caller]
 pub fn assert_policy(reply: &Reply, path: &str, hsts: Option<&str>) {
     let status = reply.status;
+    // An app that opened a popup for its request waits for it there.
+    let plain = path.split('?').next().unwrap_or_default();
+    let of_a_request = plain == "/oauth/authorize" || plain.starts_with("/oauth/interaction/");
+    let opener = if of_a_request { "unsafe-none" } else { "same-origin" };
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
-        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-opener-policy", opener),
         ("x-frame-options", "DENY"),
         (
             "permissions-policy",

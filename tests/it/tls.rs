@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cli::Operator;
 use crate::support::tls::{Authority, Folder, ask};
 use crate::support::tokens::within;
 use crate::support::{Options, TestApp};
@@ -51,4 +52,26 @@ fn who_speaks_no_tls_gets_nothing() {
     let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
     assert!(ask(port, "localhost", "/", &authority).is_ok(), "and the next caller is served");
+}
+
+#[test]
+fn files_that_are_missing_are_told_with_every_other_mistake() {
+    let mut operator = Operator::new();
+    operator.set("PASSMINT_LISTEN", "127.0.0.1:0");
+    operator.set("PASSMINT_ADMIN_LISTEN", "off");
+    let file = "public_url = \"https://id.example.com\"\n[tls]\ncert_file = \"no.crt\"\nkey_file = \"no.key\"\n";
+    for (name, more, count) in [("alone", "", 2), ("beside another", "[tokens]\naccess_ttl = \"x\"\n", 3)] {
+        operator.write("passmint.toml", &format!("{file}{more}"));
+        for command in ["check-config", "serve"] {
+            let ran = operator.run(&[command]);
+            assert_eq!(ran.code, Some(1), "{name}, {command}: {}", ran.err);
+            for said in [
+                "tls.cert_file (passmint.toml:3): the file \"no.crt\" cannot be read".to_owned(),
+                "tls.key_file (passmint.toml:4): the file \"no.key\" cannot be read".to_owned(),
+                format!("{count} mistakes in the configuration"),
+            ] {
+                assert!(ran.err.contains(&said), "{name}, {command}: {said}: {}", ran.err);
+            }
+        }
+    }
 }

@@ -238,6 +238,36 @@ fn nothing_else_than_an_access_token_for_this_server_opens_it() {
     by(&full.access).send().expect(200);
 }
 
+/// RFC 9068 §4: among several audiences ours is enough here, while our other APIs want it alone. Who holds a genuine token for
+/// something else is told so; of any other token nothing is told.
+#[test]
+fn a_token_for_an_api_and_this_server_opens_it_and_no_other_api_of_ours() {
+    let app = spawn();
+    let (mut browser, _, id) = complete(&app);
+    let mut token_for = |resources: &[&str]| {
+        let ask = resources.iter().fold(Ask::of("panel"), |ask, one| ask.and("resource", one));
+        redeem(&app, "panel", &ask.send(&mut browser).back().code()).access
+    };
+    let (both, theirs) = (token_for(&["https://api.example", &app.origin]), token_for(&["https://api.example"]));
+    let by =
+        |path: &str, token: &str| app.request("GET", path).header("Authorization", &format!("Bearer {token}")).send();
+    assert_eq!(claims(&both)["aud"].as_array().map(Vec::len), Some(2));
+    assert_eq!(told(by("/oauth/userinfo", &both))["sub"], id.to_string());
+    for token in [&both, &theirs] {
+        let reply = by("/v1/me", token).expect_problem(401, "invalid_token").json();
+        let expected = format!("must be this server alone: ask for one for {}.", app.origin);
+        assert!(reply["detail"].as_str().is_some_and(|words| words.ends_with(&expected)), "{reply}");
+    }
+    let why = |token: &str| {
+        by("/oauth/userinfo", token).expect_oauth(401, "invalid_token").json()["error_description"].clone()
+    };
+    assert!(why(&theirs).as_str().is_some_and(|words| words.contains(&app.origin)), "{}", why(&theirs));
+    let nothing = why("garbage");
+    assert_eq!(why(&format!("{theirs}A")), nothing, "a broken signature");
+    app.advance(Duration::minutes(10));
+    assert_eq!((why(&theirs), why(&both)), (nothing.clone(), nothing), "expired");
+}
+
 /// Security rule 93: whatever ends, userinfo knows at once.
 #[test]
 fn what_has_ended_tells_nothing_any_more() {

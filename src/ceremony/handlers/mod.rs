@@ -24,7 +24,7 @@ use crate::account::guards::{Guard, Identity};
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::tokens::dpop::Jkt;
-use crate::web::error::Failure;
+use crate::web::error::{Failure, Kind};
 use crate::web::origin::{origin, require_same_origin};
 
 /// The room, as handlers are given it.
@@ -65,10 +65,11 @@ impl<'a> FirstCall<'a> {
         let (wanted, client) = wanted::resolve(asked, origin, &room.mint, &room.clients, &room.bridges)?;
         let browser = match wanted {
             Wanted::Session => {
-                if let Some(origin) = origin
-                    && room.profiles.for_origin(origin).is_none()
-                {
+                if let Some(origin) = origin {
                     room.profiles.choose(Some(origin), None, None)?;
+                    if origin != guard.public_origin {
+                        return Err(not_for_apps());
+                    }
                 }
                 require_same_origin(request.headers(), &guard.public_origin)?;
                 // A session is of our own pages, also for a caller that does not say where it is: no other profile fits.
@@ -79,6 +80,13 @@ impl<'a> FirstCall<'a> {
         };
         Ok(Self { origin, wanted, client, browser })
     }
+}
+
+/// The page of an app that asks for a session did not say what it wants: that is what an empty request means.
+fn not_for_apps() -> Failure {
+    let words = "A session is for this server's own pages. An app sends `result` with its `clientId`, as in \
+                 {\"kind\": \"tokens\", \"clientId\": \"app\"}.";
+    Failure::new(Kind::Csrf, words)
 }
 
 /// What the second call brings along. Cookies are read only when there is one to be bound to.

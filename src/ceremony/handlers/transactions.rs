@@ -32,7 +32,7 @@ pub struct OperationBody {
     pub kind: String,
     /// What the person signs, as a sentence: 1 to 120 characters.
     pub title: String,
-    /// What the person reads, line by line: at most 20.
+    /// What the person reads, line by line: at most 20. Left out it counts as `[]`, also in the hash.
     #[serde(default)]
     pub details: Vec<DetailBody>,
 }
@@ -80,7 +80,7 @@ pub struct TransactionOptionsResponse {
     #[serde(flatten)]
     #[schema(value_type = OptionsResponse<serde_json::Value>)]
     pub options: OptionsResponse<serde_json::Value>,
-    /// SHA-256 of the operation's canonical form (RFC 8785), base64url.
+    /// SHA-256 of the operation's canonical form (RFC 8785, `details` always in it), base64url.
     pub operation_hash: String,
 }
 
@@ -92,7 +92,7 @@ pub struct TransactionResponse {
     pub kind: &'static str,
     /// A JWT for the client alone, good for two minutes and one redemption.
     pub proof: String,
-    /// SHA-256 of the operation's canonical form (RFC 8785), base64url.
+    /// SHA-256 of the operation's canonical form (RFC 8785, `details` always in it), base64url.
     pub operation_hash: String,
     /// The life of the proof, in seconds.
     pub expires_in: i64,

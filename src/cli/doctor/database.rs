@@ -10,7 +10,7 @@ use crate::cli::desk::{Desk, Refusal};
 use crate::cli::settings::Loaded;
 use crate::clock::{self, Clock, MOST_FROM_DATABASE};
 use crate::storage::cluster::{Attachment, Cluster, choose_directory};
-use crate::storage::{migrations, servers};
+use crate::storage::{installation, migrations, servers};
 
 /// A sign-in is two round trips; beyond this it is felt.
 const SLOW_MS: u128 = 100;
@@ -37,7 +37,7 @@ pub(super) fn examine(report: &mut Report, loaded: Loaded) -> Option<Desk> {
     report.note("clock", clock(&desk));
     let pending = desk.read(|conn| Ok(migrations::pending(conn)?));
     let up_to_date = pending.as_ref().is_ok_and(Vec::is_empty);
-    report.note("tables", pending.and_then(|pending| tables(&pending)));
+    report.note("tables", pending.and_then(|pending| tables(&desk, &pending)));
     up_to_date.then_some(desk)
 }
 
@@ -94,9 +94,21 @@ fn clock(desk: &Desk) -> Result<String, String> {
     Ok(format!("at most {} ms from the database's", MOST_FROM_DATABASE.num_milliseconds()))
 }
 
-fn tables(pending: &[String]) -> Result<String, String> {
+fn tables(desk: &Desk, pending: &[String]) -> Result<String, String> {
     if pending.is_empty() {
         return Ok("up to date".to_owned());
     }
-    Err(format!("not up to date ({} to apply): run `passmint migrate`, or start the server", pending.join(", ")))
+    let cure = if is_for_init(desk) {
+        "run `passmint keys init`, which makes them and the master key"
+    } else {
+        "run `passmint migrate`, or start the server"
+    };
+    Err(format!("not up to date ({} to apply): {cure}", pending.join(", ")))
+}
+
+/// Whether a server would refuse to start here for want of a master key. Without tables there is no mark to be found.
+fn is_for_init(desk: &Desk) -> bool {
+    let config = &desk.config;
+    let marked = || desk.read(|conn| Ok(installation::find(conn)?)).is_ok_and(|mark| mark.is_some());
+    config.database.url.is_some() && !config.keys.master_key_file.exists() && !marked()
 }

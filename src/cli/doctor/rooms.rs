@@ -2,9 +2,11 @@
 
 use super::Report;
 use crate::assembly::{Rotation, guard_relying_parties, open_master_key};
+use crate::bridge::{Bridge, Key, stored};
 use crate::cli::bridges;
 use crate::cli::desk::Desk;
-use crate::storage::installation;
+use crate::storage::bridges::StoredBridge;
+use crate::storage::{installation, signing_keys as stored_keys};
 use crate::tokens::{Keys, probe};
 
 /// Examines them.
@@ -24,19 +26,36 @@ pub(super) fn examine(report: &mut Report, desk: &Desk) {
     };
     let file = desk.config.keys.master_key_file.display();
     report.good("master key", format!("{} in {file}, the one that the database is sealed with", master.id()));
+    // Between `keys init` and the first start.
+    let none_yet = match desk.read(|conn| Ok(stored_keys::all(conn)?.is_empty())) {
+        Ok(none_yet) => none_yet,
+        Err(error) => return report.wrong("signing keys", error),
+    };
     match desk.read(|conn| Ok(Keys::open(conn, master, desk.now)?)) {
+        Ok(_) if none_yet => report.good("signing keys", "not made yet: the first `passmint serve` makes them"),
         Ok(keys) => signing_keys(report, desk, &keys),
         Err(error) => return report.wrong("signing keys", error),
     }
     match bridges::known(desk) {
         Ok(all) => {
             for row in all.rows.iter().filter(|row| row.is_on()) {
+                if none_yet && signs_with_ours(desk, row) {
+                    report
+                        .good(format!("bridge {}", row.name), "tried once the first `passmint serve` has made its key");
+                    continue;
+                }
                 let longest = bridges::try_samples(desk, &all, row);
                 report.note(format!("bridge {}", row.name), longest.map(told));
             }
         }
         Err(error) => report.wrong("bridges", error),
     }
+}
+
+fn signs_with_ours(desk: &Desk, row: &StoredBridge) -> bool {
+    let definition = stored::definition(row, desk.config.issuer()).ok();
+    let bridge = definition.and_then(|definition| Bridge::new(definition).ok());
+    bridge.is_some_and(|bridge| matches!(bridge.key(), Key::Own(_) | Key::Provider(_)))
 }
 
 /// Opening read every key; of each kind that a server needs, the one that signs now is tried.

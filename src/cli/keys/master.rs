@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::assembly::{Missing, create_master_key, mark_with_master_key, master_key_file, open_master_key};
+use crate::assembly::{
+    Missing, create_master_key, mark_with_master_key, master_key_file, master_key_is_in_place, open_master_key,
+};
 use crate::cli::Outcome;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
@@ -42,11 +44,14 @@ pub fn init(settings: &Settings) -> Outcome {
 
 fn make(conn: &mut diesel::PgConnection, desk: &Desk) -> Result<String, Refusal> {
     if let Some(mark) = installation::find(conn)? {
-        return Err(Refusal(format!(
-            "this database has master key {} already: copy that key's file from a server or a backup to {}",
-            mark.id,
-            desk.config.keys.master_key_file.display()
-        )));
+        let (id, file) = (&mark.id, desk.config.keys.master_key_file.display());
+        return Err(Refusal(if master_key_is_in_place(&desk.config, &mark) {
+            format!("this database has master key {id} already, and {file} holds it: nothing is to be done")
+        } else {
+            format!(
+                "this database has master key {id} already: copy that key's file from a server or a backup to {file}"
+            )
+        }));
     }
     let key = create_master_key(&desk.config)?;
     diesel::Connection::transaction(conn, |conn| {

@@ -32,6 +32,15 @@ pub fn access_token(
     access(ring, issuer, Audience::Exactly(audience), token, now)
 }
 
+/// An access token at userinfo, where it is enough that this server is among those it is for (RFC 9068 §4): a client may ask for
+/// one token for its API and for this. Nothing there can be changed, so an API that was handed one learns what it was shown.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn userinfo_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> Result<Verified<AccessClaims>, Refusal> {
+    access(ring, issuer, Audience::AnyOf(&[issuer]), token, now)
+}
+
 /// An access token for whomever: for introspection, revocation and exchange, where the caller decides by `aud` and
 /// `client_id` who may ask. Never for opening an API.
 ///

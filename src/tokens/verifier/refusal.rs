@@ -1,6 +1,8 @@
 //! Why a token is refused.
 
-/// For logs and metrics only: an answer must not tell the variants apart. None carries anything of the token.
+/// For logs and metrics only: an answer must not tell the variants apart. The one exception is [`Audience`](Self::Audience),
+/// which is only found of a token that is genuine and in force, and says what its holder can read in it. None carries anything of
+/// the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// Longer than [`MAX_TOKEN`](super::MAX_TOKEN).

@@ -15,6 +15,9 @@ pub struct Frame {
     pub locale: Locale,
     /// The name of this installation as people know it.
     pub realm: String,
+    /// What stands before the paths of our pages: nothing under our public address; that address on pages that are read at the
+    /// administration listener.
+    pub base: String,
     /// Host (and port, when unusual) of our own public address, shown in the footer.
     pub public_host: String,
     /// The nonce of this answer's content security policy.
@@ -74,11 +77,11 @@ pub enum FooterLink {
 }
 
 impl FooterLink {
-    /// Where it leads.
-    pub fn href(&self) -> &str {
+    /// Where it leads, from a page with this [base](Frame::base).
+    pub fn href(&self, base: &str) -> String {
         match self {
-            Self::Help(href) | Self::Privacy(href) | Self::Docs(href) => href,
-            Self::Developer => "/developer",
+            Self::Help(href) | Self::Privacy(href) | Self::Docs(href) => href.clone(),
+            Self::Developer => format!("{base}/developer"),
         }
     }
 

@@ -1,9 +1,11 @@
 //! An app on this computer sends somebody here and gets its answer: by address, by form, and when the person says no.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::{BUTTON, Desk};
 use crate::support::TestApp;
@@ -22,33 +24,38 @@ impl Listener {
         let (arrived, arrivals) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let mut reader = BufReader::new(stream);
-                let (mut first, mut length) = (String::new(), 0);
-                if reader.read_line(&mut first).is_err() {
-                    continue;
-                }
-                let mut line = String::new();
-                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap_or(0);
-                    }
-                    line.clear();
-                }
-                let mut body = vec![0; length];
-                let _ = reader.read_exact(&mut body);
-                let page = "<!doctype html><link rel=icon href=data:,><h1>Arrived</h1>";
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
-                    page.len()
-                );
-                let _ = reader.get_mut().write_all(answer.as_bytes());
-                if first.contains("/cb") && arrived.send((first, String::from_utf8_lossy(&body).into_owned())).is_err()
-                {
-                    break;
-                }
+                // A browser also opens connections that it only may need.
+                let arrived = arrived.clone();
+                std::thread::spawn(move || Self::answer(stream, &arrived));
             }
         });
         Self { redirect_uri, arrivals }
+    }
+
+    fn answer(stream: TcpStream, arrived: &Sender<(String, String)>) {
+        let mut reader = BufReader::new(stream);
+        let (mut first, mut length) = (String::new(), 0);
+        if reader.read_line(&mut first).is_err() {
+            return;
+        }
+        let mut line = String::new();
+        while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        let _ = reader.read_exact(&mut body);
+        let page = "<!doctype html><link rel=icon href=data:,><h1>Arrived</h1>";
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+            page.len()
+        );
+        let _ = reader.get_mut().write_all(answer.as_bytes());
+        if first.contains("/cb") {
+            let _ = arrived.send((first, String::from_utf8_lossy(&body).into_owned()));
+        }
     }
 
     fn ask(&self) -> Ask {
@@ -99,6 +106,32 @@ fn an_app_is_allowed_and_gets_its_code() {
     assert!(tokens["refresh_token"].is_string());
     desk.goes_to("/account/apps");
     assert!(desk.page_text().contains("Native"));
+}
+
+/// Libraries of single-page apps open a popup and wait for its page to call back: opener and popup must not lose each other
+/// on the way, by a page of ours or a redirect. On any other page they do.
+#[test]
+fn an_app_that_opened_a_popup_hears_from_it() {
+    let app = oidc::app();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let listener = Listener::start();
+    let of_the_app = listener.redirect_uri.trim_end_matches("cb");
+    desk.open(of_the_app);
+    let opens = "globalThis.popup = window.open(arguments[0]); return popup !== null";
+    let address = format!("{}{}", app.origin, listener.ask().path());
+    assert_eq!(desk.script(opens, &[json!(address)]), json!(true));
+    desk.goes_to_the_other_window();
+    desk.press("Allow");
+    desk.reads("h1", "Arrived");
+    assert_eq!(desk.script("return opener?.location.href", &[]), json!(of_the_app));
+    let arrived = query(&listener.arrival().0);
+    desk.goes_to_the_other_window();
+    let told = desk.script("return new URLSearchParams(popup.location.search).get('code')", &[]);
+    assert_eq!(told, json!(arrived["code"]));
+    assert_eq!(desk.script(opens, &[json!(format!("{}/account", app.origin))]), json!(true));
+    desk.until("a page of the account lets go", || {
+        (desk.script("return popup.closed", &[]) == json!(true)).then_some(())
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use super::{BUTTON, Desk};
+use crate::support::webdriver::{Chromium, Device};
 use crate::support::{Options, TestApp};
 
 /// Signed out again, with a passkey on the computer, and a prompt that waits.
@@ -299,6 +300,24 @@ fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
     desk.script(knows, &[json!("https://id.example/")]);
     said(&desk, "Next");
     desk.reads("#problem a[href='https://id.example/']", "Go there");
+}
+
+/// Checks of pages, T10: through a tunnel or another port the server cannot see where the page is before it asks for something;
+/// the refusal of that says where passkeys work.
+#[test]
+fn at_another_port_the_page_links_to_the_right_address() {
+    let right = "http://localhost:9";
+    let app = TestApp::with(&Options { public_url: Some(right), ..Options::default() });
+    let browser = Chromium::start();
+    let device = browser.plug_in(Device::Platform);
+    let here = app.url.replace("127.0.0.1", "localhost");
+    browser.open(&here);
+    let desk = Desk { browser, device, origin: here };
+    desk.reads("footer", "This is localhost:9");
+    refused(&desk, 403);
+    desk.press(BUTTON);
+    desk.reads("#problem.fault h2", "This address cannot use your passkeys");
+    desk.reads(&format!("#problem a[href^='{right}']"), "Go there");
 }
 
 /// Checks of pages, T4, 6, 8 to 13 and 34: on a phone the second failure says where to look.

@@ -87,6 +87,31 @@ fn each_thing_that_is_wrong_is_named() {
     wrong(&|_| {}, "signing keys", "damaged or not in its place");
 }
 
+/// The order of `docs/operations/deploy.md`: what the first start makes is not missing before it.
+#[test]
+fn nothing_is_wrong_between_keys_init_and_the_first_start() {
+    let database = Database::empty();
+    let mut operator = Operator::new();
+    operator.set("DATABASE_URL", database.url());
+    operator.set("PASSMINT_LISTEN", "127.0.0.1:0");
+    operator.set("PASSMINT_ADMIN_LISTEN", "off");
+    operator.write("passmint.toml", BRIDGE);
+    let cure = |name: &str| {
+        let (code, report) = report(&operator);
+        let finding = finding(&report, name);
+        assert!(code == Some(1) && finding["ok"] == false, "{name}: {report:#}");
+        assert!(finding["detail"].as_str().unwrap().contains("run `passmint keys init`"), "{name}: {finding}");
+    };
+    cure("tables");
+    operator.ok(&["migrate"]);
+    cure("master key");
+    operator.ok(&["keys", "init"]);
+    let (code, report) = report(&operator);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(finding(&report, "signing keys")["detail"].as_str().unwrap().contains("not made yet"));
+    assert!(finding(&report, "bridge demo")["detail"].as_str().unwrap().contains("has made its key"));
+}
+
 #[test]
 fn a_bridge_is_tried_with_samples_and_with_a_person() {
     let app = TestApp::with(&Options { config: BRIDGE, ..Options::default() });

@@ -314,6 +314,9 @@ fn first_calls_of_clients() {
         ("a bridge's member for tokens", &own, tokens("app", json!({ "bridge": "legacy" })), 400, "invalid_request"),
         ("another person's id", &own, json!({ "userId": "me" }), 400, "invalid_request"),
     ];
+    // Nothing is wrong with the app's page: it forgot to say what it wants.
+    let forgot = own.post(OPTIONS, &json!({})).expect_problem(403, "csrf").json();
+    assert!(forgot["detail"].as_str().is_some_and(|words| words.contains("`result` with its `clientId`")), "{forgot}");
     for (name, client, body, status, code) in &table {
         for path in [OPTIONS, "/v1/passkeys/registration/options"] {
             let reply = client.post(path, body);

@@ -271,10 +271,10 @@ function show(row, error, goTo) {
   problem.append(el("h2", w[row + "Title"]), el("p", wordsOf(row, error)), ...(actions.children.length ? [actions] : []));
 }
 
-/** The right address, from our own server; only a web address is ever made a link. */
-async function rightAddress() {
-  const { goTo } = (await api("GET", API + "relying-party").catch(() => null)) ?? {};
-  return typeof goTo === "string" && /^https?:/.test(goTo) ? goTo : undefined;
+/** The right address, from the refusal or else from our own server; only a web address is ever made a link, and none to here. */
+async function rightAddress({ body }) {
+  const right = body?.allowed ?? [(await api("GET", API + "relying-party").catch(() => null))?.goTo];
+  return right.includes(location.origin) ? undefined : right.find((one) => /^https?:/.test(one));
 }
 
 function explain(error) {
@@ -282,7 +282,7 @@ function explain(error) {
   if (error.code === "passkey_unknown") signalUnknown(error.body.signalUnknown);
   show(row, error);
   const shown = problem?.firstChild;
-  if (row === "address") rightAddress().then((goTo) => goTo && shown === problem.firstChild && show(row, error, goTo));
+  if (row === "address") rightAddress(error).then((goTo) => goTo && shown === problem.firstChild && show(row, error, goTo));
   const input = FIELDS[row] && running.form.querySelector(FIELDS[row]);
   if (input) input.ariaInvalid = "true";
   input?.focus();

@@ -374,7 +374,7 @@ texts! {
         sign_out_title(realm): "Sign out of {realm}?",
         sign_out_app(app, host): "{app} at {host} asks for this.",
         signed_out_onward(app): "Continue to {app}",
-        footer_host(host): "You are at {host}",
+        footer_host(host): "This is {host}",
     }
     plural {
         minutes: "{n} minute" / "{n} minutes",

@@ -33,6 +33,7 @@ pub(in crate::web::pages) fn frame() -> Frame {
     Frame {
         locale: messages::ENGLISH,
         realm: "Passmint".into(),
+        base: String::new(),
         public_host: "localhost:8080".into(),
         nonce: "bm9uY2Utbm9uY2Utbm9uY2U".into(),
         csrf: Some("csrf-token".into()),
