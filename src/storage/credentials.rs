@@ -233,7 +233,8 @@ pub fn find_with_owner(
     FindPasskey { rp_id: rp_id.to_owned(), credential_id: credential_id.to_vec() }.one(conn)
 }
 
-/// Every passkey of these people, under one RP id or all, oldest first. Suspended ones too.
+/// Every passkey of these people, under one RP id or all, oldest first, and in one order wherever they were imported. Suspended
+/// ones too.
 pub fn of_users(
     conn: &mut PgConnection,
     owners: &[UserId],
@@ -242,7 +243,7 @@ pub fn of_users(
     let owners: Vec<Uuid> = owners.iter().map(|id| id.uuid()).collect();
     let mut query = credentials::table
         .filter(credentials::user_id.eq_any(owners))
-        .order((credentials::created_at, credentials::id))
+        .order((credentials::created_at, credentials::credential_id))
         .select(Row::as_select())
         .into_boxed();
     if let Some(rp_id) = rp_id {

@@ -146,7 +146,7 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
     let presets = operator.json(&["bridges", "presets"]);
     let of =
         |name: &str| presets.as_array().unwrap().iter().find(|one| one["preset"] == name).unwrap()["verified"].clone();
-    assert_eq!((of("rabbitmq"), of("vault"), of("mercure-1")), ("live".into(), "source".into(), "unverified".into()));
+    assert_eq!((of("rabbitmq"), of("hasura"), of("mercure-1")), ("live".into(), "source".into(), "unverified".into()));
     assert!(operator.refused(&["bridges", "test", "none"]).contains("no bridge is named `none`; there is demo"));
 }
 
