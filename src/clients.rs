@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use diesel::PgConnection;
 use tokio::sync::Mutex;
 
-use crate::clock::Time;
+use crate::clock::{MOST_APART, Time};
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::storage::{Db, StorageError, audit, clients};
@@ -37,8 +37,14 @@ impl Clients {
 
     /// The client that a token was given to, by the token's `client_id` and `iat`. One that was made later and has the same id
     /// is another client: what the one before it held is none of its own.
+    ///
+    /// The two times may be of two servers, whose clocks may differ by so much.
     pub fn holder(&self, id: &str, issued_at: i64) -> Option<Arc<Client>> {
-        self.live.load().get(id).filter(|known| known.made_at <= issued_at).map(|known| Arc::clone(&known.client))
+        self.live
+            .load()
+            .get(id)
+            .filter(|known| known.made_at <= issued_at + MOST_APART.num_seconds())
+            .map(|known| Arc::clone(&known.client))
     }
 
     /// As [`find`](Self::find), also when another server stored the client a moment ago: one that is not here is looked for in

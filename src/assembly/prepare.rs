@@ -1,7 +1,7 @@
 //! What a start writes into the database.
 //!
-//! What must always hold: a start that is refused has changed nothing, whomever the database belongs to. So whatever can
-//! refuse it comes first, and all is written in one transaction.
+//! What must always hold: a start that is refused has changed nothing, whomever the database belongs to, but for the schema, which
+//! a newer version has brought up to date before. So whatever can refuse it comes first, and all is written in one transaction.
 
 use diesel::{Connection as _, PgConnection};
 

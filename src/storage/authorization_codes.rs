@@ -63,7 +63,7 @@ statement! {
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
     } -> SqlUuid,
     ", alive AS (
-        SELECT sessions.id, user_id FROM sessions JOIN users ON users.id = sessions.user_id
+        SELECT sessions.id, user_id FROM users JOIN sessions ON users.id = sessions.user_id
         WHERE sessions.id = $5 AND token_digest IS NOT NULL AND revoked_at IS NULL
           AND sessions.expires_at > $7 AND status = 'active'
         FOR SHARE

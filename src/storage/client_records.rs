@@ -6,11 +6,13 @@
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{Text, Timestamptz};
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::StorageError;
 use super::changes::{self, ChangeKind};
+use super::refresh_tokens;
 use super::schema::{action_tokens, clients, consents, interactions, pushed_requests, session_clients, sessions};
 use crate::clock::Time;
 use crate::domain::client::{Client, ClientDefinition};
@@ -234,35 +236,57 @@ pub fn fetch_again(conn: &mut PgConnection, id: &str, at: Time) -> Result<(), St
 /// refused until the last of them has ended, also by a client that has the id next.
 const TAKE_BACK: [&str; 3] = [
     // Codes first: whoever redeems one holds it, and the family that it gave is found by the next statement.
-    "WITH gone AS (DELETE FROM authorization_codes WHERE client_id = $1 RETURNING grant_id)
-     INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING",
-    "WITH gone AS (DELETE FROM device_codes WHERE client_id = $1 RETURNING grant_id)
-     INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING",
-    "WITH gone AS (DELETE FROM refresh_tokens WHERE client_id = $1 RETURNING family)
-     INSERT INTO revoked_tokens (id, until) SELECT family, $2 FROM gone ON CONFLICT DO NOTHING",
+    "WITH gone AS (DELETE FROM authorization_codes WHERE client_id = $1 RETURNING grant_id), noted AS (
+         INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING)
+     SELECT grant_id FROM gone",
+    "WITH gone AS (DELETE FROM device_codes WHERE client_id = $1 RETURNING grant_id), noted AS (
+         INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING)
+     SELECT grant_id FROM gone",
+    // The access tokens of a family that ended a day ago are over.
+    "WITH gone AS (DELETE FROM refresh_tokens WHERE client_id = $1 RETURNING family, ends_at), noted AS (
+         INSERT INTO revoked_tokens (id, until)
+         SELECT family, $2 FROM gone WHERE ends_at > $2 - interval '2 days' ON CONFLICT DO NOTHING)
+     SELECT family AS grant_id FROM gone",
 ];
 
-/// The longest that one statement of a deletion may take. No index finds the sessions of a client: sign-ins would pay for it,
-/// and clients are deleted seldom.
-const TAKES_LONG: &str = "SET LOCAL statement_timeout = '60s'";
+/// Lets the statements of this transaction take up to a minute, for the deletion of a client that people used. No index finds
+/// the sessions of a client: sign-ins would pay for it, and clients are deleted seldom. Call it with
+/// [`Db::run_long`](super::Db::run_long).
+pub fn take_time(conn: &mut PgConnection) -> Result<(), StorageError> {
+    Ok(conn.batch_execute("SET LOCAL statement_timeout = '60s'")?)
+}
 
-/// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction, and with
-/// [`Db::run_long`](super::Db::run_long): a client may have had many people.
+#[derive(QueryableByName)]
+struct Gone {
+    #[diesel(sql_type = SqlUuid)]
+    grant_id: Uuid,
+}
+
+/// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction; a client that
+/// many people used wants to [`take_time`].
 pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
         return Ok(false);
     }
-    conn.batch_execute(TAKES_LONG)?;
+    let mut grants = Vec::new();
     for statement in TAKE_BACK {
-        diesel::sql_query(statement)
+        let gone: Vec<Gone> = diesel::sql_query(statement)
             .bind::<Text, _>(id)
             .bind::<Timestamptz, _>(now + chrono::Duration::days(1))
-            .execute(conn)?;
+            .load(conn)?;
+        grants.extend(gone.into_iter().map(|gone| gone.grant_id));
     }
-    // Sessions that exist through the client's tokens only; browser sessions are the person's own.
-    diesel::update(sessions::table.filter(sessions::client_id.eq(id)).filter(sessions::revoked_at.is_null()))
-        .set(sessions::revoked_at.eq(now))
-        .execute(conn)?;
+    refresh_tokens::revoke_descendants_of_all(conn, &grants, now)?;
+    // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are left
+    // to the sweep, which may be at them.
+    diesel::update(
+        sessions::table
+            .filter(sessions::client_id.eq(id))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::ends_at.gt(now)),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(conn)?;
     diesel::delete(pushed_requests::table.filter(pushed_requests::client_id.eq(id))).execute(conn)?;
     diesel::delete(interactions::table.filter(interactions::client_id.eq(id))).execute(conn)?;
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;

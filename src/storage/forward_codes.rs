@@ -37,7 +37,7 @@ statement! {
         destination: String => Text, now: Time => Timestamptz, expires_at: Time => Timestamptz,
     } -> Bool,
     ", alive AS (
-        SELECT sessions.id, user_id FROM sessions JOIN users ON users.id = sessions.user_id
+        SELECT sessions.id, user_id FROM users JOIN sessions ON users.id = sessions.user_id
         WHERE sessions.id = $4 AND token_digest IS NOT NULL AND revoked_at IS NULL
           AND sessions.expires_at > $6 AND status = 'active'
         FOR SHARE
@@ -105,7 +105,7 @@ statement! {
         DELETE FROM forward_codes WHERE digest = $1
         RETURNING host, state_digest, session_id, user_id, destination, expires_at
     ), alive AS (
-        SELECT sessions.id, user_id, ends_at FROM sessions JOIN users ON users.id = sessions.user_id
+        SELECT sessions.id, user_id, ends_at FROM users JOIN sessions ON users.id = sessions.user_id
         WHERE sessions.id = (SELECT session_id FROM taken WHERE host = $2 AND state_digest = $3 AND expires_at > $5)
           AND revoked_at IS NULL AND sessions.expires_at > $5 AND status = 'active'
         FOR SHARE

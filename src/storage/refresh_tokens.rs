@@ -303,6 +303,24 @@ pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -
     children.into_iter().try_for_each(|child| revoke(conn, child.into(), None, PARENT_ENDED, now).map(drop))
 }
 
+/// The same for many grants at once, of which most have none.
+pub fn revoke_descendants_of_all(conn: &mut PgConnection, grants: &[Uuid], now: Time) -> Result<(), StorageError> {
+    let mut with_children: Vec<Uuid> = Vec::new();
+    let parents = refresh_tokens::table
+        .filter(refresh_tokens::parent.eq_any(grants))
+        .filter(refresh_tokens::revoked_at.is_null())
+        .select(refresh_tokens::parent);
+    with_children.extend(parents.load::<Option<Uuid>>(conn)?.into_iter().flatten());
+    let actors = refresh_tokens::table
+        .filter(refresh_tokens::actor_grant.eq_any(grants))
+        .filter(refresh_tokens::revoked_at.is_null())
+        .select(refresh_tokens::actor_grant);
+    with_children.extend(actors.load::<Option<Uuid>>(conn)?.into_iter().flatten());
+    with_children.sort_unstable();
+    with_children.dedup();
+    with_children.into_iter().try_for_each(|grant| revoke_descendants(conn, grant.into(), now))
+}
+
 /// Keeps the end of a grant and the beginning of families by exchanges of its tokens ([`hold_grant`]) apart, until the
 /// transaction ends: one of them sees the other.
 fn lock_descendants(conn: &mut PgConnection, grant: Uuid) -> Result<(), StorageError> {

@@ -27,6 +27,8 @@ fn clocks() -> Duration {
 /// How many rows one statement deletes: a backlog must not take longer than the database allows for a statement, nor hold what
 /// others wait for.
 const PORTION: i64 = 1000;
+/// Portions of one table in one sweep. What is emptied is walked over again by each, until PostgreSQL takes it back.
+const MOST_PORTIONS: u32 = 100;
 
 /// What has ended in a table.
 struct Ended {
@@ -60,7 +62,7 @@ impl Ended {
             "DELETE FROM {table} WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM {table} WHERE {condition} LIMIT $2 FOR UPDATE SKIP LOCKED))"
         );
-        loop {
+        for _ in 0..MOST_PORTIONS {
             let delete = diesel::sql_query(portion.as_str());
             let rows = delete.bind::<Timestamptz, _>(*before).bind::<BigInt, _>(PORTION).execute(conn)?;
             *gone += rows;
@@ -68,6 +70,7 @@ impl Ended {
                 return Ok(());
             }
         }
+        Ok(())
     }
 }
 

@@ -23,7 +23,10 @@ pub async fn refuse(
 }
 
 fn has_nul(path: &str, target: &str) -> bool {
-    path.starts_with("/v1/") && target.contains("%00")
+    // A proxy passes the query of what is asked about on with its question; it is the app's own.
+    let is_of_an_app =
+        path.strip_prefix("/v1/forward-auth").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path.starts_with("/v1/") && !is_of_an_app && target.contains("%00")
 }
 
 #[cfg(test)]
@@ -39,6 +42,9 @@ mod tests {
             ("/v1/admin/users", "/v1/admin/users?%00=x", true),
             ("/v1/admin/groups/%00", "/v1/admin/groups/%2500", false),
             ("/v1/admin/users", "/v1/admin/users?email=00", false),
+            ("/v1/forward-auth", "/v1/forward-auth?q=a%00b", false),
+            ("/v1/forward-auth/nginx", "/v1/forward-auth/nginx?q=a%00b", false),
+            ("/v1/forward-authors", "/v1/forward-authors?q=a%00b", true),
             // Apps get their `state` back as they sent it, whatever is in it.
             ("/oauth/authorize", "/oauth/authorize?state=%00", false),
         ] {

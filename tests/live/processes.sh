@@ -74,7 +74,9 @@ start() { # start <name> <command…>
 
 clean_up() {
     local status=$? group deadline
-    trap - EXIT INT TERM
+    # Once begun it goes on to its end, whatever is pressed.
+    trap '' INT TERM
+    trap - EXIT
     for group in "${groups[@]}"; do
         kill -TERM -- "-$group" 2>/dev/null || true
     done

@@ -55,17 +55,23 @@ key = "provider"
 [bridges.minio.claims]
 policy = "{{ user.groups | map('staff', 'readwrite', 'guests', 'readonly') }}"
 "#,
-        other_side: &[Snippet {
-            place: "The environment of minio",
-            language: "sh",
-            text: "MINIO_IDENTITY_OPENID_CONFIG_URL={issuer}/.well-known/openid-configuration
+        other_side: &[
+            Snippet {
+                place: "The environment of minio (/etc/default/minio)",
+                language: "sh",
+                text: "MINIO_IDENTITY_OPENID_CONFIG_URL={issuer}/.well-known/openid-configuration
 MINIO_IDENTITY_OPENID_CLIENT_ID={audience}
-MINIO_IDENTITY_OPENID_CLIENT_SECRET=\"$(openssl rand -hex 32)\"
 MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
-        }],
+            },
+            Snippet {
+                place: "And a secret, made once (the file is read without a shell, so it cannot make one)",
+                language: "sh",
+                text: "echo \"MINIO_IDENTITY_OPENID_CLIENT_SECRET=$(openssl rand -hex 32)\" >> /etc/default/minio",
+            },
+        ],
         notes: &[
-            "Set a random `MINIO_IDENTITY_OPENID_CLIENT_SECRET`, one for all servers of a cluster, also where no shell runs `openssl`: \
-             MinIO takes HS256 tokens that are signed with it, and without one those of anybody, signed with nothing.",
+            "Never leave the secret out, and keep it: MinIO takes HS256 tokens that are signed with it, and without one those of anybody, \
+             signed with nothing. It is one for all servers of a cluster.",
             "MinIO does not look at `iss`: whatever the provider's keys sign for this audience it takes.",
             "`policy` names policies straight from the token: it comes from nothing that people choose, and `consoleAdmin` and `diagnostics` need \
              `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim.",

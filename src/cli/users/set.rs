@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::locked;
 use super::people::{Facts, make_groups};
@@ -70,13 +70,49 @@ pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> O
 }
 
 fn changes(person: &Person, facts: &Facts, losses: &Losses) -> Result<(ChangePerson, Told), Refusal> {
-    let mut claims = facts.claims();
-    let mut told: Told =
-        vec![("claims set", claims.keys().cloned().collect()), ("claims taken away", losses.clear.clone())];
-    claims.extend(losses.clear.iter().map(|name| (name.clone(), Value::Null)));
+    let mut told = Told::new();
+    let claims = claims(person.claims.as_map(), facts.claims(), &losses.clear, &mut told)?;
     let groups = groups(&person.groups, &facts.groups, &losses.remove_group, &mut told)?;
     let external_ids = external_ids(&person.external_ids, &facts.external_ids, &losses.remove_external_id, &mut told)?;
     Ok((ChangePerson { claims, groups, external_ids }, told))
+}
+
+/// The claims that change. Of an address only the members that are named do.
+fn claims(
+    held: &Map<String, Value>,
+    given: Map<String, Value>,
+    less: &[String],
+    told: &mut Told,
+) -> Result<Map<String, Value>, Refusal> {
+    if let Some(name) = less.iter().find(|name| given.contains_key(*name)) {
+        return Err(Refusal(format!("--claim and --clear both name {name:?}")));
+    }
+    if let Some(name) = less.iter().find(|name| !held.contains_key(*name)) {
+        let theirs = print::list(held.keys().map(String::as_str));
+        return Err(Refusal(format!("--clear {name:?}: they have no such claim; theirs: {theirs}")));
+    }
+    let mut changed: Map<String, Value> =
+        given.into_iter().map(|(name, value)| (name.clone(), over(held.get(&name), value))).collect();
+    changed.retain(|name, value| held.get(name) != Some(value));
+    // What was proven of the old value says nothing of the new one.
+    let unproven = [("email", "email_verified"), ("phone_number", "phone_number_verified")]
+        .into_iter()
+        .filter(|(of, proof)| changed.contains_key(*of) && !changed.contains_key(*proof) && held.contains_key(*proof))
+        .map(|(_, proof)| proof.to_owned());
+    let taken = less.iter().cloned().chain(unproven).collect();
+    told.extend([("claims set", changed.keys().cloned().collect()), ("claims taken away", taken)]);
+    changed.extend(less.iter().map(|name| (name.clone(), Value::Null)));
+    Ok(changed)
+}
+
+/// What is given, over what is held.
+fn over(held: Option<&Value>, given: Value) -> Value {
+    match (held, given) {
+        (Some(Value::Object(held)), Value::Object(given)) => {
+            Value::Object(held.clone().into_iter().chain(given).collect())
+        }
+        (_, given) => given,
+    }
 }
 
 /// All groups that the person is in afterwards; none when those stay as they are.

@@ -88,6 +88,10 @@ pub struct Pending {
 /// Takes a request in.
 pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
     let Some(id) = parameters.find("client_id") else { return Ok(Outcome::Unsafe(Unsafe::NoClient)) };
+    // Reading the document of an app that is not known yet costs more than a look-up.
+    if room.registration.may_fetch(id) {
+        visitor.limits.check(Class::Start, visitor.network)?;
+    }
     let client = match room.registration.resolve(id).await {
         Ok(Some(client)) => client,
         Ok(None) => return Ok(Outcome::Unsafe(Unsafe::UnknownClient)),
@@ -187,13 +191,13 @@ fn refused(
 }
 
 /// What a client is told whose request is one too many and must not be shown to anybody (`prompt=none`); nothing where the way
-/// back is not proven. Nothing is fetched for it.
+/// back is not proven, and where the answer would have to be signed: nothing is fetched or signed for one too many.
 pub fn too_busy(room: &Oidc, parameters: &Parameters) -> Option<(Arc<Client>, Answer)> {
     if parameters.find("prompt") != Some("none") {
         return None;
     }
     let client = room.clients.find(parameters.find("client_id")?)?;
-    let to = ReturnTo::find(parameters, &client).ok()?;
+    let to = ReturnTo::find(parameters, &client).ok().filter(|to| !to.mode.is_signed())?;
     Some((client, Answer::refusal(to, Refusal::Busy, room.mint.issuer())))
 }
 

@@ -86,6 +86,7 @@ pub async fn remove(
     let origin = caller.provenance;
     let work = move |conn: &mut PgConnection| {
         let record = owned(client_records::lock(conn, &id)?, &token)?;
+        client_records::take_time(conn)?;
         client_records::delete(conn, &id, now)?;
         witness(conn, &record, ("deleted itself", now), &origin)
     };

@@ -89,6 +89,11 @@ impl Registration {
         self.stored(id).await
     }
 
+    /// Whether [`resolve`](Self::resolve) may have to ask another server for an app that is not known yet.
+    pub fn may_fetch(&self, id: &str) -> bool {
+        self.policy.metadata_documents && is_document_address(id) && self.clients.find(id).is_none()
+    }
+
     /// The client of an id, also one that another server stored a moment ago.
     async fn stored(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
         Ok(self.clients.find_stored(id, &self.db).await?)

@@ -183,11 +183,27 @@ fn a_change_of_a_person_keeps_what_it_does_not_name() {
     assert!(set(&["--group", "admin", "--external-id", "hr=3"]).contains("nothing was changed"));
     assert_eq!((changes, app.events("user.changed")), (2, 2));
 
+    let told = set(&[
+        "--claim",
+        "address.locality=London",
+        "--claim",
+        "email=ada@example.com",
+        "--claim",
+        "email_verified=true",
+    ]);
+    assert!(told.contains("address, email, email_verified"), "{told}");
+    let told = set(&["--claim", "address.country=GB", "--claim", "email=ada@example.org"]);
+    assert!(told.contains("claims set:") && told.contains("address, email"), "{told}");
+    assert!(told.contains("claims taken away:") && told.contains("email_verified"), "{told}");
+    let claims = operator.json(&["users", "show", &id])["claims"].clone();
+    assert_eq!(claims["address"], serde_json::json!({ "locality": "London", "country": "GB" }));
+    assert_eq!(claims.get("email_verified"), None, "{claims}");
+    assert!(set(&["--claim", "email=ada@example.org"]).contains("nothing was changed"));
+
     for (arguments, expected) in [
-        (
-            &["--remove-group", "staf"][..],
-            "--remove-group \"staf\": they are not in it; their groups: admin, gitea-admins",
-        ),
+        (&["--clear", "nickname"][..], "--clear \"nickname\": they have no such claim; theirs: address, email"),
+        (&["--claim", "nickname=x", "--clear", "nickname"], "--claim and --clear both name \"nickname\""),
+        (&["--remove-group", "staf"], "--remove-group \"staf\": they are not in it; their groups: admin, gitea-admins"),
         (&["--remove-external-id", "crm"], "--remove-external-id \"crm\": it knows them by none; those: hr"),
         (&["--group", "x", "--remove-group", "x"], "both name \"x\""),
         (&["--group", " x"], "--group \" x\": `name` has a space at its end"),

@@ -17,7 +17,7 @@ type minioServer struct {
 	stop    func()
 }
 
-// The environment is set as a shell does it; the certificate of this run and places of its own are the things that are added.
+// Its environment is read as a service manager does, without a shell, with the secret that a command adds; the certificate of this run and places of its own are the things that are added.
 func startMinio(given *given) (*minioServer, error) {
 	home := filepath.Join(given.work, "minio")
 	if err := os.MkdirAll(filepath.Join(home, "certs", "CAs"), 0o700); err != nil {
@@ -26,13 +26,11 @@ func startMinio(given *given) (*minioServer, error) {
 	if err := os.WriteFile(filepath.Join(home, "certs", "CAs", "passmint.crt"), given.pem, 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(home, "env"), []byte(given.OtherSide["minio"]), 0o600); err != nil {
-		return nil, err
-	}
 	address := os.Getenv("MINIO_ADDRESS")
-	script := `set -eua; . "$0/env"; exec "$1" server --quiet --address "$2" --certs-dir "$0/certs" "$0/data"`
 	environment := []string{"HOME=" + home, "MINIO_ROOT_USER=" + rand.Text(), "MINIO_ROOT_PASSWORD=" + rand.Text(), "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
-	stop, err := start(given, "minio", environment, "sh", "-c", script, home, os.Getenv("MINIO"), address)
+	environment = append(environment, strings.Fields(given.OtherSide["minio"])...)
+	environment = append(environment, "MINIO_IDENTITY_OPENID_CLIENT_SECRET="+rand.Text())
+	stop, err := start(given, "minio", environment, os.Getenv("MINIO"), "server", "--quiet", "--address", address, "--certs-dir", filepath.Join(home, "certs"), filepath.Join(home, "data"))
 	if err != nil {
 		return nil, err
 	}
