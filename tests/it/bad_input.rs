@@ -731,7 +731,9 @@ fn a_nul_in_an_address_is_refused_at_every_route() {
             let by_cookie = person.call(route.method, &target, None);
             for reply in [by_token, by_cookie] {
                 assert!(reply.status < 500, "{} {target}: {}", route.method, reply.body);
-                if route.path.starts_with("/v1/") && target.contains("%00") {
+                // The query of a forward-auth question may be that of the app.
+                let is_of_an_app = route.path.starts_with("/v1/forward-auth");
+                if route.path.starts_with("/v1/") && !is_of_an_app && target.contains("%00") {
                     reply.expect_problem(400, "invalid_request");
                 }
             }

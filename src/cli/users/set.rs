@@ -97,7 +97,9 @@ fn claims(
     // What was proven of the old value says nothing of the new one.
     let unproven = [("email", "email_verified"), ("phone_number", "phone_number_verified")]
         .into_iter()
-        .filter(|(of, proof)| changed.contains_key(*of) && !changed.contains_key(*proof) && held.contains_key(*proof))
+        .filter(|(of, proof)| {
+            changed.contains_key(*of) && !changed.contains_key(*proof) && held.get(*proof) == Some(&Value::Bool(true))
+        })
         .map(|(_, proof)| proof.to_owned());
     let taken = less.iter().cloned().chain(unproven).collect();
     told.extend([("claims set", changed.keys().cloned().collect()), ("claims taken away", taken)]);
