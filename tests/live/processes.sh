@@ -58,7 +58,7 @@ install() {
 }
 
 make_work() {
-    work=$(mktemp -d "${TMPDIR:-/tmp}/passmint-live.XXXXXX")
+    work=$(mktemp -d "${TMPDIR:-/tmp}/passmint-$me.XXXXXX")
     chmod 0755 "$work" # the server's private PostgreSQL runs as another user when the server is root
     trap clean_up EXIT
     trap 'exit 130' INT TERM
