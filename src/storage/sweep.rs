@@ -27,8 +27,9 @@ fn clocks() -> Duration {
 /// How many rows one statement deletes: a backlog must not take longer than the database allows for a statement, nor hold what
 /// others wait for.
 const PORTION: i64 = 1000;
-/// Portions of one table in one sweep. What is emptied is walked over again by each, until PostgreSQL takes it back.
-const MOST_PORTIONS: u32 = 100;
+/// Portions of one table in one sweep: more than can end between two of them, at thousands of sign-ins a second. What is emptied is
+/// walked over again by each, until PostgreSQL takes it back.
+const MOST_PORTIONS: u32 = 2_000;
 
 /// What has ended in a table.
 struct Ended {
