@@ -120,10 +120,10 @@ export class Person {
     while (await this.sees(".btn-remove")) await this.presses(".btn-remove");
   }
 
-  /** A picture of the page; a browser that is busy elsewhere is asked again. */
+  /** A picture of the whole page; a browser that is busy elsewhere is asked again. */
   async looks(tries = 3) {
     try {
-      return await this.page.screenshot({ timeout: 5000 });
+      return await this.page.screenshot({ fullPage: true, timeout: 5000 });
     } catch (error) {
       if (tries <= 1) throw error;
       return this.looks(tries - 1);
