@@ -1,8 +1,9 @@
 //! Many callers, one statement: what is asked of the database while it is busy is asked together as soon as it is free.
 //!
-//! Nobody waits for company. A question that comes alone goes at once, alone; those that come while it is under way make the
-//! next [batch](super::batch). So a lightly loaded server is as quick as without, and a loaded one pays for planning, messages,
-//! threads and the write to the disk once for a batch instead of once for each.
+//! Nobody waits for company. A question that comes alone goes at once, alone; with it go those of the tasks that are ready on
+//! its thread, and those that come while it is under way make the next [batch](super::batch). So a lightly loaded server is as
+//! quick as without, and a loaded one pays for planning, messages, threads and the write to the disk once for a batch instead of
+//! once for each.
 //!
 //! What must always hold: who gave up gets nothing done behind its back (but for what tells of something that has happened);
 //! what a batch left alone is tried again by itself, where its caller alone waits and learns why not.
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batch, Locked};
 use super::db::Db;
-use super::queue::{Caller, Reply};
+use super::queue::{Caller, Lane, Reply};
 use super::{StorageError, error};
 
 impl Db {
@@ -24,12 +25,7 @@ impl Db {
         let (reply, answer) = oneshot::channel();
         let caller = Caller { question, reply };
         if let Some(lane) = self.queues().of::<B>().join(caller, self.lanes(), self.answer_within())? {
-            let db = self.clone();
-            tokio::task::spawn_blocking(move || {
-                while let Some(callers) = lane.next() {
-                    serve(&db, callers);
-                }
-            });
+            open(self.clone(), lane);
         }
         let reply = tokio::time::timeout(self.answer_within(), answer).await.map_err(|_| StorageError::NoAnswer)?;
         match reply.map_err(|_| StorageError::Stopping)? {
@@ -38,6 +34,18 @@ impl Db {
             Reply::Failed(fault) => Err(fault),
         }
     }
+}
+
+/// Sets a lane to work: as a task of its own, which runs after those that are ready on this thread, so that their questions
+/// come along.
+fn open<B: Batch>(db: Db, lane: Lane<B>) {
+    tokio::spawn(async move {
+        tokio::task::spawn_blocking(move || {
+            while let Some(callers) = lane.next() {
+                serve(&db, callers);
+            }
+        });
+    });
 }
 
 fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {

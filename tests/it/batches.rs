@@ -14,10 +14,13 @@ use crate::support::tokens::{at_once, within};
 const LOCKED: &str =
     "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Writes an event about something of this name.
+/// An event about something of this name.
+fn event(app: &TestApp, subject: String) -> Event {
+    Event { subject: Some(subject), ..Event::new(EventKind::SignedOut, app.clock.now(), &Provenance::default()) }
+}
+
 fn write(app: &TestApp, subject: String) -> Result<Option<()>, StorageError> {
-    let event =
-        Event { subject: Some(subject), ..Event::new(EventKind::SignedOut, app.clock.now(), &Provenance::default()) };
+    let event = event(app, subject);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(app.db.ask(event))
 }
@@ -45,6 +48,24 @@ fn what_comes_while_the_database_is_busy_is_asked_together_and_each_once() {
     assert_eq!(app.count(rows), 64, "once");
     let statements = "SELECT count(DISTINCT xmin::text) AS n FROM audit_events WHERE subject LIKE 'event %'";
     assert!(app.count(statements) < 32, "{} statements for 64 events", app.count(statements));
+}
+
+#[test]
+fn what_is_ready_on_one_thread_is_asked_together() {
+    let app = TestApp::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for number in 0..20 {
+            let (db, event) = (app.db.clone(), event(&app, format!("event {number}")));
+            asked.spawn(async move { db.ask(event).await });
+        }
+        while let Some(answer) = asked.join_next().await {
+            assert_eq!(answer.unwrap().unwrap(), Some(()));
+        }
+    });
+    let statements = "SELECT count(DISTINCT xmin::text) AS n FROM audit_events WHERE subject LIKE 'event %'";
+    assert_eq!(app.count(statements), 1, "one statement for 20 questions");
 }
 
 /// A text that PostgreSQL cannot hold spoils the batch that it is in.
