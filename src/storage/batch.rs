@@ -4,9 +4,9 @@
 //! others (`SKIP LOCKED`), so batches cannot lock each other out; and what it leaves alone — locked rows, conditions that do not
 //! hold, the second of two for one row — is tried again by itself.
 //!
-//! To add a question: a type with [`Batch`]. Its statement ([`batch_statement!`]) reads its rows from JSON ([`rows`]), finds
-//! each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a lock, which PostgreSQL cannot turn round into a walk through the
-//! whole table, and changes only rows that it has locked so.
+//! To add a question: a type with [`Batch`]. Its statement ([`batch_statement!`]) reads its rows from JSON ([`rows`]), or from
+//! arrays where it has few columns and is asked all the time, finds each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a
+//! lock, which PostgreSQL cannot turn round into a walk through the whole table, and changes only rows that it has locked so.
 
 use diesel::PgConnection;
 use serde::{Serialize, Serializer};
@@ -87,10 +87,10 @@ pub(super) fn rows<T: Serialize>(all: impl Iterator<Item = T>) -> Result<String,
 }
 
 /// Answers by their numbers, in the order of the questions.
-pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (i32, A)>) -> Vec<Option<A>> {
+pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (impl TryInto<usize>, A)>) -> Vec<Option<A>> {
     let mut all: Vec<Option<A>> = std::iter::repeat_with(|| None).take(size).collect();
     for (n, answer) in answers {
-        if let Some(place) = usize::try_from(n).ok().and_then(|n| all.get_mut(n)) {
+        if let Some(place) = n.try_into().ok().and_then(|n| all.get_mut(n)) {
             *place = Some(answer);
         }
     }
