@@ -129,6 +129,33 @@ fn one_id_of_each_system_stays() {
     assert_eq!(app.count(kept), 3);
 }
 
+/// Every sign-in asks this. It must not become a walk through all passkeys of the RP id before the first statistics either.
+#[test]
+fn a_persons_passkeys_are_found_by_person() {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+        line: String,
+    }
+    let database = Database::create();
+    let mut conn = connect(&database);
+    conn.batch_execute(
+        "INSERT INTO users (id, user_handle, created_at, updated_at) \
+         SELECT gen_random_uuid(), uuid_send(gen_random_uuid()), now(), now() FROM generate_series(1, 800); \
+         INSERT INTO credentials (id, user_id, rp_id, credential_id, user_handle, passkey, algorithm, \
+         user_verified, backup_eligible, backup_state, name, created_at) \
+         SELECT gen_random_uuid(), id, 'localhost', uuid_send(id), user_handle, '{}', -7, true, true, true, \
+         'a passkey', now() FROM users",
+    )
+    .expect("people");
+    let asked = "EXPLAIN SELECT credential_id FROM credentials \
+         WHERE user_id = (SELECT id FROM users LIMIT 1) AND rp_id = 'localhost' ORDER BY created_at";
+    let steps: Vec<Step> = diesel::sql_query(asked).load(&mut conn).expect("a plan");
+    let plan: Vec<_> = steps.into_iter().map(|step| step.line).collect();
+    assert!(plan.iter().any(|line| line.contains("credentials_user_rp_id")), "{plan:#?}");
+    assert!(!plan.iter().any(|line| line.contains("credentials_rp_id")), "{plan:#?}");
+}
+
 /// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
 
