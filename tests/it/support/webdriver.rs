@@ -119,6 +119,8 @@ impl Chromium {
             .unwrap_or_else(|refused| panic!("Chromium does not start: {refused}"));
         let browser = Self { session, expected: RefCell::default(), _profile: profile };
         browser.resize(1280, 800);
+        // Which window has the keyboard is up to the machine; nothing matches `:focus` in one that has it not.
+        browser.devtools("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }));
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": HOLD_PROMPTS }));
         browser
     }
