@@ -1,4 +1,4 @@
-//! JSON that others send, measured before it is kept.
+//! JSON that others send, measured before it is read or kept.
 
 use serde_json::Value;
 
@@ -11,9 +11,46 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
+/// Whether objects and arrays stand deeper within each other than that, in a text that need not be JSON yet: the one question
+/// to ask of it before memory is spent on reading it.
+pub fn is_deeper_than(most: usize, text: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    #[test]
+    fn a_text_is_measured_without_being_read() {
+        for (text, is_deeper) in [
+            ("", false),
+            ("[[[]]]", false),
+            ("[[[[]]]]", true),
+            ("[[[{", true),
+            ("[[[]],[[]],{},{}]", false),
+            (r#"["[[[[", "{{{{"]"#, false),
+            (r#"["\"[[[["]"#, false),
+            (r#"["\\",[[[1]]]]"#, true),
+            ("]]]]]][[[[", true),
+        ] {
+            assert_eq!(super::is_deeper_than(3, text.as_bytes()), is_deeper, "{text}");
+        }
+    }
 
     #[test]
     fn the_deepest_place_counts() {

@@ -10,9 +10,12 @@ use futures_core::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::error::{Failure, Kind, Problem};
+use crate::domain::json::is_deeper_than;
 
 /// Largest body, in bytes.
 pub const BODY_LIMIT: usize = 32 * 1024;
+/// Most objects and arrays within each other.
+const DEEPEST: usize = 16;
 
 /// A JSON body. Anything but `application/json` is 415 (the shapes that a foreign form could send among them), more than
 /// the limit is 413, what does not fit the type is 400 naming the place.
@@ -40,6 +43,10 @@ fn require_type(typed: bool) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if is_deeper_than(DEEPEST, body) {
+        let words = format!("The body has more than {DEEPEST} objects and lists within each other.");
+        return Err(Problem(Failure::new(Kind::InvalidRequest, words)));
+    }
     serde_json::from_slice(body).map_err(|error| {
         Problem(Failure::new(
             Kind::InvalidRequest,
