@@ -46,6 +46,7 @@ use crate::site::well_known::pointer;
 use crate::storage::Db;
 use crate::storage::cluster::Cluster;
 use crate::web::caller::TrustedProxies;
+use crate::web::connections::Connections;
 use crate::web::cookies::Cookies;
 use crate::web::cors::SelfRegistration;
 use crate::web::headers::{Https, ResourcePointer};
@@ -222,6 +223,8 @@ fn public_server(
     certificate: Option<&Arc<Certificate>>,
 ) -> std::io::Result<actix_web::dev::Server> {
     let standard = |duration: chrono::Duration| duration.to_std().unwrap_or_default();
+    let proxies = TrustedProxies(config.server.trusted_proxies.clone());
+    let per_caller = Connections::new(config.limits.connections_per_caller, proxies);
     let shared = shared.clone();
     let mut server = HttpServer::new(move || {
         ActixApp::new()
@@ -236,6 +239,7 @@ fn public_server(
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::observe))
     })
+    .on_connect(move |stream, of_connection| per_caller.welcome(stream, of_connection))
     .client_request_timeout(standard(config.limits.header_timeout))
     .client_disconnect_timeout(std::time::Duration::from_secs(2))
     .keep_alive(standard(config.limits.keep_alive))

@@ -39,6 +39,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How many connections one server holds at once.
     pub connections: u32,
+    /// How many of them one caller holds.
+    pub connections_per_caller: u32,
 }
 
 const fn number(path: &'static str, high: i64, default: &'static str, doc: &'static str) -> Key {
@@ -127,6 +129,12 @@ pub(super) const SECTION: Section = Section {
         patience("limits.body_timeout", "2m", "10s", "How long the body of a request may take to arrive."),
         patience("limits.keep_alive", "10m", "30s", "How long an idle connection is kept open."),
         number("limits.connections", 1_000_000, "10000", "How many connections one server holds at once."),
+        number(
+            "limits.connections_per_caller",
+            1_000_000,
+            "1000",
+            "How many of them one caller holds; the next ones are hung up on. Those of `trusted_proxies` are not counted.",
+        ),
     ],
 };
 
@@ -144,6 +152,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
         body_timeout: reader.duration("limits.body_timeout"),
         keep_alive: reader.duration("limits.keep_alive"),
         connections: reader.integer("limits.connections"),
+        connections_per_caller: reader.integer("limits.connections_per_caller"),
     }
 }
 

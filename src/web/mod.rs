@@ -2,6 +2,7 @@
 
 pub mod cached;
 pub mod caller;
+pub mod connections;
 pub mod cookies;
 pub mod cors;
 pub mod error;

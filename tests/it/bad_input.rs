@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::admin::Ops;
 use crate::raw::{answers, ask, connect, exchange, read_to_end};
 use crate::routes::{assert_policy, csrf_of};
-use crate::support::tokens::at_once;
+use crate::support::tokens::{at_once, within};
 use crate::support::{Options, Reply, Request, TestApp};
 
 /// splitmix64: small, and the same everywhere.
@@ -671,28 +671,72 @@ fn slow_senders_are_dropped_and_delay_nobody() {
     });
 }
 
+/// A connection with a request on it.
+fn asking(app: &TestApp) -> TcpStream {
+    let mut stream = connect(&app.url);
+    // Who is hung up on may find that out here.
+    let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream
+}
+
+/// Whether it is answered, and stays.
+fn answered(stream: &mut TcpStream) -> bool {
+    let (mut got, mut buffer) = (Vec::<u8>::new(), [0; 1024]);
+    while !got.ends_with(b"\r\n\r\nok") {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return false,
+            Ok(n) => got.extend_from_slice(&buffer[..n]),
+        }
+    }
+    true
+}
+
+/// Beyond so many connections a caller is hung up on at once, until one of them ends; a proxy speaks for many.
+#[test]
+fn so_many_connections_of_one_caller() {
+    let most = ("limits.connections_per_caller", "4");
+    let app = TestApp::with(&Options { settings: &[most], ..Options::default() });
+    let began = Instant::now();
+    let mut held: Vec<_> = (0..5).map(|_| asking(&app)).collect();
+    held.retain_mut(answered);
+    // The first steps of the test's own set-up may count still.
+    assert!((1..=4).contains(&held.len()), "{} of 5", held.len());
+    assert!(began.elapsed() < Duration::from_secs(2), "they hear so at once: {:?}", began.elapsed());
+    within(Duration::from_secs(5), "there is room for so many", || {
+        let mut next = asking(&app);
+        if held.len() < 4 && answered(&mut next) {
+            held.push(next);
+        }
+        held.len() == 4
+    });
+    assert!(!answered(&mut asking(&app)), "one too many");
+    held.pop();
+    within(Duration::from_secs(5), "there is room for another", || answered(&mut asking(&app)));
+
+    let settings = [most, ("trusted_proxies", "127.0.0.1")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    let mut all: Vec<_> = (0..8).map(|_| asking(&app)).collect();
+    assert!(all.iter_mut().all(answered), "a proxy's are not counted");
+}
+
+#[test]
+fn bodies_nest_so_deep_and_no_deeper() {
+    let app = TestApp::spawn();
+    for (levels, words) in [(16, "unknown field `a`"), (17, "more than 16 objects"), (5000, "more than 16 objects")] {
+        let body = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels)).into_bytes();
+        let request = app.request("POST", "/v1/passkeys/authentication/options").body("application/json", body);
+        let reply = request.send().expect_problem(400, "invalid_request");
+        assert!(reply.body.contains(words), "{levels}: {}", reply.body);
+    }
+}
+
 /// Beyond so many connections the next one waits for an end of another; health has a listener of its own.
 #[test]
 fn so_many_connections_and_no_more() {
     let app = TestApp::with(&Options { settings: &[("limits.connections", "2")], ..Options::default() });
-    let asking = || {
-        let mut stream = connect(&app.url);
-        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
-        stream
-    };
-    let answered = |stream: &mut TcpStream| {
-        let (mut got, mut buffer) = (Vec::<u8>::new(), [0; 1024]);
-        while !got.ends_with(b"\r\n\r\nok") {
-            match stream.read(&mut buffer) {
-                Ok(0) | Err(_) => return false,
-                Ok(n) => got.extend_from_slice(&buffer[..n]),
-            }
-        }
-        true
-    };
-    let (mut first, mut second) = (asking(), asking());
+    let (mut first, mut second) = (asking(&app), asking(&app));
     assert!(answered(&mut first) && answered(&mut second));
-    let mut third = asking();
+    let mut third = asking(&app);
     let patience = third.read_timeout().expect("a socket option");
     third.set_read_timeout(Some(Duration::from_millis(300))).expect("a socket option");
     assert!(!answered(&mut third), "it waits");

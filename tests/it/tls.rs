@@ -1,9 +1,10 @@
 //! TLS in the server itself: a certificate that may change while it runs.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use crate::cli::Operator;
-use crate::support::tls::{Authority, Folder, ask};
+use crate::support::tls::{Authority, Folder, ask, connect};
 use crate::support::tokens::within;
 use crate::support::{Options, TestApp};
 
@@ -47,11 +48,38 @@ fn who_speaks_no_tls_gets_nothing() {
     let (cert, key) = authority.issue("localhost");
     let (_app, port) = spawn(&folder.put("cert.pem", &cert), &folder.put("key.pem", &key));
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = Vec::new();
-    let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
+    let _ = stream.read_to_end(&mut answer);
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
     assert!(ask(port, "localhost", "/", &authority).is_ok(), "and the next caller is served");
+}
+
+/// A connection counts among those of its caller with TLS as without.
+#[test]
+fn so_many_connections_of_one_caller() {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let (cert, key) = authority.issue("localhost");
+    let (cert, key) = (folder.put("cert.pem", &cert), folder.put("key.pem", &key));
+    let settings = [("tls.cert_file", &*cert), ("tls.key_file", &*key), ("limits.connections_per_caller", "3")];
+    let app =
+        TestApp::with(&Options { public_url: Some("https://localhost"), settings: &settings, ..Options::default() });
+    let port = app.url.rsplit(':').next().unwrap().parse().unwrap();
+    let answered = || {
+        let mut stream = connect(port, "localhost", &authority).ok()?;
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).ok()?;
+        (first == *b"HTTP/1.1 200").then_some(stream)
+    };
+    let mut held = Vec::new();
+    within(Duration::from_secs(5), "there is room for so many", || {
+        held.extend(answered());
+        held.len() == 3
+    });
+    assert!(answered().is_none(), "one too many");
+    held.pop();
+    within(Duration::from_secs(5), "there is room for another", || answered().is_some());
 }
 
 #[test]

@@ -60,8 +60,11 @@ impl Drop for Folder {
     }
 }
 
-/// Asks a server on this machine over TLS; gives its answer, or what is wrong with its certificate.
-pub fn ask(port: u16, host: &str, path: &str, trusted: &Authority) -> Result<String, String> {
+/// A connection to a server on this machine over TLS.
+pub type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+/// Connects; nothing is said yet.
+pub fn connect(port: u16, host: &str, trusted: &Authority) -> Result<Connection, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -72,7 +75,12 @@ pub fn ask(port: u16, host: &str, path: &str, trusted: &Authority) -> Result<Str
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-    let mut stream = StreamOwned::new(connection, stream);
+    Ok(StreamOwned::new(connection, stream))
+}
+
+/// Asks a server on this machine over TLS; gives its answer, or what is wrong with its certificate.
+pub fn ask(port: u16, host: &str, path: &str, trusted: &Authority) -> Result<String, String> {
+    let mut stream = connect(port, host, trusted)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
