@@ -27,13 +27,33 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let typed = has_type(request, "application/json");
-        let body = Body::of(request, payload);
-        Box::pin(async move {
-            require_type(typed)?;
-            let body = body.read().await?;
-            parse(&body).map(Self)
-        })
+        let body = typed(request, payload);
+        Box::pin(async move { parse(&body.await?).map(Self) })
+    }
+}
+
+/// A JSON body around a credential, which has a stricter reader of its own: what that refuses is a hostile answer and ends its
+/// ceremony, so its depth is not judged before.
+#[derive(Debug)]
+pub struct Envelope<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Envelope<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = typed(request, payload);
+        Box::pin(async move { parse_at_any_depth(&body.await?).map(Self) })
+    }
+}
+
+/// The body of a request that says it is JSON.
+fn typed(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<web::Bytes, Problem>> + use<> {
+    let typed = has_type(request, "application/json");
+    let body = Body::of(request, payload);
+    async move {
+        require_type(typed)?;
+        Ok(body.read().await?)
     }
 }
 
@@ -47,6 +67,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let words = format!("The body has more than {DEEPEST} objects and lists within each other.");
         return Err(Problem(Failure::new(Kind::InvalidRequest, words)));
     }
+    parse_at_any_depth(body)
+}
+
+fn parse_at_any_depth<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         Problem(Failure::new(
             Kind::InvalidRequest,

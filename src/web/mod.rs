@@ -22,4 +22,4 @@ pub mod unread;
 
 pub use caller::Caller;
 pub use error::{Failure, Kind, OAuthFailure, Problem};
-pub use json::Json;
+pub use json::{Envelope, Json};

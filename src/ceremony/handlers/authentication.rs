@@ -19,7 +19,7 @@ use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::{of_own_page, origin};
-use crate::web::{Caller, Json};
+use crate::web::{Caller, Envelope, Json};
 
 /// Begins a sign-in or a step-up.
 ///
@@ -106,7 +106,7 @@ pub async fn verify(
     guard: web::Data<Guard>,
     limits: web::Data<Limits>,
     caller: Caller,
-    body: Json<VerifyRequest>,
+    body: Envelope<VerifyRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     let body = body.0;

@@ -21,7 +21,7 @@ use crate::ceremony::wanted::WantedRequest;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
-use crate::web::{Caller, Json};
+use crate::web::{Caller, Envelope, Json};
 
 /// Begins making a passkey: signed in, one more; as a stranger, an account; with an action token for `enrol`
 /// (`Authorization: ActionToken …`), one for its person; with the fresh
@@ -131,7 +131,7 @@ pub async fn verify(
     guard: web::Data<Guard>,
     limits: web::Data<Limits>,
     caller: Caller,
-    body: Json<VerifyRequest>,
+    body: Envelope<VerifyRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     let identity = guard.identify_on_own_site(&request).await?;

@@ -19,7 +19,7 @@ use crate::tokens::mint::PROOF_LIFE;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
-use crate::web::{Caller, Json};
+use crate::web::{Caller, Envelope, Json};
 
 /// The scope that an access token needs here.
 const SCOPE: &str = "transactions";
@@ -172,7 +172,7 @@ pub async fn verify(
     limits: web::Data<Limits>,
     identity: Identity,
     caller: Caller,
-    body: Json<VerifyRequest>,
+    body: Envelope<VerifyRequest>,
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     identity.require_scope(SCOPE)?;
