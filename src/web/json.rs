@@ -18,42 +18,27 @@ pub const BODY_LIMIT: usize = 32 * 1024;
 const DEEPEST: usize = 16;
 
 /// A JSON body. Anything but `application/json` is 415 (the shapes that a foreign form could send among them), more than
-/// the limit is 413, what does not fit the type is 400 naming the place.
+/// the limit is 413, what nests deeper than `DEEP` or does not fit the type is 400 naming the place.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
-
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = typed(request, payload);
-        Box::pin(async move { parse(&body.await?).map(Self) })
-    }
-}
+pub struct Json<T, const DEEP: usize = DEEPEST>(pub T);
 
 /// A JSON body around a credential, which has a stricter reader of its own: what that refuses is a hostile answer and ends its
 /// ceremony, so its depth is not judged before.
-#[derive(Debug)]
-pub struct Envelope<T>(pub T);
+pub type Envelope<T> = Json<T, { usize::MAX }>;
 
-impl<T: DeserializeOwned + 'static> FromRequest for Envelope<T> {
+impl<T: DeserializeOwned + 'static, const DEEP: usize> FromRequest for Json<T, DEEP> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = typed(request, payload);
-        Box::pin(async move { parse_at_any_depth(&body.await?).map(Self) })
-    }
-}
-
-/// The body of a request that says it is JSON.
-fn typed(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<web::Bytes, Problem>> + use<> {
-    let typed = has_type(request, "application/json");
-    let body = Body::of(request, payload);
-    async move {
-        require_type(typed)?;
-        Ok(body.read().await?)
+        let typed = has_type(request, "application/json");
+        let body = Body::of(request, payload);
+        Box::pin(async move {
+            require_type(typed)?;
+            let body = body.read().await?;
+            require_shallow(DEEP, &body)?;
+            parse(&body).map(Self)
+        })
     }
 }
 
@@ -62,15 +47,12 @@ fn require_type(typed: bool) -> Result<(), Problem> {
     if typed { Ok(()) } else { Err(Problem(Failure::new(Kind::UnsupportedMediaType, words))) }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    if is_deeper_than(DEEPEST, body) {
-        let words = format!("The body has more than {DEEPEST} objects and lists within each other.");
-        return Err(Problem(Failure::new(Kind::InvalidRequest, words)));
-    }
-    parse_at_any_depth(body)
+fn require_shallow(most: usize, body: &[u8]) -> Result<(), Problem> {
+    let words = || format!("The body has more than {most} objects and lists within each other.");
+    if is_deeper_than(most, body) { Err(Problem(Failure::new(Kind::InvalidRequest, words()))) } else { Ok(()) }
 }
 
-fn parse_at_any_depth<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         Problem(Failure::new(
             Kind::InvalidRequest,

@@ -9,7 +9,11 @@ use crate::support::tokens::within;
 use crate::support::{Options, TestApp};
 
 fn spawn(cert: &str, key: &str) -> (TestApp, u16) {
-    let settings = [("tls.cert_file", cert), ("tls.key_file", key)];
+    spawn_with(cert, key, &[])
+}
+
+fn spawn_with(cert: &str, key: &str, more: &[(&str, &str)]) -> (TestApp, u16) {
+    let settings = [&[("tls.cert_file", cert), ("tls.key_file", key)], more].concat();
     let app =
         TestApp::with(&Options { public_url: Some("https://localhost"), settings: &settings, ..Options::default() });
     let port = app.url.rsplit(':').next().unwrap().parse().unwrap();
@@ -61,10 +65,7 @@ fn so_many_connections_of_one_caller() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let (cert, key) = authority.issue("localhost");
     let (cert, key) = (folder.put("cert.pem", &cert), folder.put("key.pem", &key));
-    let settings = [("tls.cert_file", &*cert), ("tls.key_file", &*key), ("limits.connections_per_caller", "3")];
-    let app =
-        TestApp::with(&Options { public_url: Some("https://localhost"), settings: &settings, ..Options::default() });
-    let port = app.url.rsplit(':').next().unwrap().parse().unwrap();
+    let (_app, port) = spawn_with(&cert, &key, &[("limits.connections_per_caller", "3")]);
     let answered = || {
         let mut stream = connect(port, "localhost", &authority).ok()?;
         stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
