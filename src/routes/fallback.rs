@@ -22,15 +22,12 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
     response
 }
 
-/// For programs, in the form of the place: what speaks OAuth looks for `error`. No grant is wrong here, so the status is HTTP's.
+/// For programs, in the form of the place: what speaks OAuth looks for `error`.
 fn told(request: &HttpRequest, failure: Failure) -> HttpResponse {
     if !request.path().starts_with("/oauth/") {
         return Problem(failure).error_response();
     }
-    let status = failure.kind().status();
-    let mut response = OAuthFailure(failure).error_response();
-    *response.status_mut() = status;
-    response
+    OAuthFailure(failure).under_its_own_status()
 }
 
 /// The same on the administration listener, which has none of the public routes.

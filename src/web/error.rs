@@ -329,6 +329,15 @@ impl<E: Into<Failure>> From<E> for OAuthFailure {
     }
 }
 
+impl OAuthFailure {
+    /// The answer where no grant is wrong but the place: with HTTP's status, which OAuth would tell as 400.
+    pub fn under_its_own_status(&self) -> HttpResponse {
+        let mut response = self.error_response();
+        *response.status_mut() = self.0.kind.status();
+        response
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -237,7 +237,7 @@ fn nobody_registers_power() {
 #[test]
 fn registration_is_off_or_wants_a_permission() {
     let app = TestApp::spawn();
-    register(&app, &app_body()).expect_problem(404, "not_found");
+    register(&app, &app_body()).expect_oauth(404, "invalid_request");
 
     let app = TestApp::with(&Options { settings: &[("registration.mode", "token")], ..Options::default() });
     let refused = register(&app, &app_body()).expect_oauth(401, "invalid_token");

@@ -21,7 +21,7 @@ use crate::web::limits::{Class, Limits};
 /// Shows a client what is registered of it. Its secret is not stored, so it is not shown again.
 #[utoipa::path(get, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),
     responses((status = 200, description = "What is registered"), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`not_found`: registration is off")))]
+        (status = 404, description = "`invalid_request`: registration is off")))]
 pub async fn read(
     request: HttpRequest,
     room: Room,
@@ -45,7 +45,7 @@ pub async fn read(
     request_body(content = Object, content_type = "application/json", description = "All metadata, with `client_id`"),
     responses((status = 200, description = "What is registered now"),
         (status = 400, description = "`invalid_redirect_uri`, `invalid_client_metadata`"), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`not_found`: registration is off")))]
+        (status = 404, description = "`invalid_request`: registration is off")))]
 pub async fn update(
     request: HttpRequest,
     room: Room,
@@ -72,7 +72,7 @@ pub async fn update(
 /// Deletes a client with everything that was given to it.
 #[utoipa::path(delete, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),
     responses((status = 204), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`not_found`: registration is off")))]
+        (status = 404, description = "`invalid_request`: registration is off")))]
 pub async fn remove(
     request: HttpRequest,
     room: Room,

@@ -29,7 +29,7 @@ use crate::clock::{Clock, Time};
 use crate::config::RegistrationMode;
 use crate::outbound::Outbound;
 use crate::storage::Db;
-use crate::web::error::{Failure, Kind, OAuthFailure, Problem};
+use crate::web::error::{Failure, Kind, OAuthFailure};
 
 /// The room.
 pub struct Registration {
@@ -57,10 +57,10 @@ pub type Room = web::Data<Arc<Registration>>;
 /// A registration endpoint's error: RFC 7591 §3.2.2, or "there is nothing here" while registration is off.
 #[derive(Debug)]
 pub enum Refused {
-    /// In the form of RFC 6749.
+    /// With the status that OAuth gives it.
     OAuth(OAuthFailure),
-    /// In the form of RFC 9457.
-    Off(Problem),
+    /// With HTTP's own.
+    Off(OAuthFailure),
 }
 
 impl<E: Into<Failure>> From<E> for Refused {
@@ -72,8 +72,7 @@ impl<E: Into<Failure>> From<E> for Refused {
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::OAuth(failure) => failure.fmt(f),
-            Self::Off(problem) => problem.fmt(f),
+            Self::OAuth(failure) | Self::Off(failure) => failure.fmt(f),
         }
     }
 }
@@ -82,14 +81,14 @@ impl actix_web::ResponseError for Refused {
     fn status_code(&self) -> actix_web::http::StatusCode {
         match self {
             Self::OAuth(failure) => failure.status_code(),
-            Self::Off(problem) => problem.status_code(),
+            Self::Off(failure) => failure.0.kind().status(),
         }
     }
 
     fn error_response(&self) -> actix_web::HttpResponse {
         match self {
             Self::OAuth(failure) => failure.error_response(),
-            Self::Off(problem) => problem.error_response(),
+            Self::Off(failure) => failure.under_its_own_status(),
         }
     }
 }
@@ -97,7 +96,7 @@ impl actix_web::ResponseError for Refused {
 impl Registration {
     fn require_on(&self) -> Result<(), Refused> {
         match self.policy.mode {
-            RegistrationMode::Off => Err(Refused::Off(Problem(Failure::new(
+            RegistrationMode::Off => Err(Refused::Off(OAuthFailure(Failure::new(
                 Kind::NotFound,
                 "Apps do not register themselves here. Ask the operator of this server for a client.",
             )))),

@@ -36,7 +36,7 @@ pub(super) fn members(body: Body) -> Result<Map<String, Value>, Failure> {
     responses((status = 201, description = "What was registered, with `client_id`, `client_secret` where there is one, `registration_client_uri` and `registration_access_token`"),
         (status = 400, description = "`invalid_redirect_uri`, `invalid_client_metadata`, `invalid_software_statement`"),
         (status = 401, description = "`invalid_token`: the permission (initial access token) is missing or worth nothing"),
-        (status = 404, description = "`not_found`: registration is off")))]
+        (status = 404, description = "`invalid_request`: registration is off")))]
 pub async fn register(
     request: HttpRequest,
     room: Room,
