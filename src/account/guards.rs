@@ -16,6 +16,7 @@ use super::Accounts;
 use super::page_tokens::PageTokens;
 use crate::clients::Clients;
 use crate::domain::client::{Client, ClientKind, GrantType};
+use crate::domain::exchange::Actor;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::PlainToken;
@@ -44,6 +45,8 @@ pub enum Via {
         scopes: Scopes,
         /// Whom it is for: this server, and what else it names.
         audience: Vec<String>,
+        /// Who acts for the person with it, where it names somebody (RFC 8693 §4.1).
+        act: Option<Actor>,
     },
 }
 
@@ -66,6 +69,14 @@ impl Identity {
                 Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope `{scope}`.")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Who acts for the person with the access token; nobody where it names nobody, and with a cookie.
+    pub const fn act(&self) -> Option<&Actor> {
+        match &self.via {
+            Via::Cookie => None,
+            Via::Bearer { act, .. } => act.as_ref(),
         }
     }
 
@@ -285,7 +296,8 @@ impl Guard {
         }
         let scopes = Scopes::parse(&access.scope).map_err(|_| refused())?;
         let audience = access.aud.iter().map(ToOwned::to_owned).collect();
-        Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes, audience } })
+        let act = access.act.as_ref().map(Actor::read).transpose().map_err(|_| refused())?;
+        Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes, audience, act } })
     }
 }
 

@@ -67,7 +67,7 @@ impl Bridges {
         let (subject, token) = self.ask(entry, &rendered.claims).await?;
         let bridge = entry.bridge.name().to_owned();
         let (subject, expires_in) = (Some(subject), rendered.expires_in);
-        Ok(BridgeToken { bridge, token, expires_in, id, subject, claims_sha256: None })
+        Ok(BridgeToken { bridge, token, expires_in, id, subject, claims_sha256: None, act: facts.act.clone() })
     }
 
     async fn ask(&self, entry: &Ready, document: &serde_json::Value) -> Result<(String, String), CallError> {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::clock::Time;
+use crate::domain::exchange::Actor;
 
 /// No single fact is longer than this many bytes; whatever is, is refused before it is copied anywhere.
 pub const MAX_FACT_BYTES: usize = 16 * 1024;
@@ -34,6 +35,8 @@ pub struct Facts {
     pub inputs: BTreeMap<String, Datum>,
     /// The key that the target binds this token to, where it said one. No template sees it.
     pub bound_key: Option<String>,
+    /// Who acts for the person, where somebody else asks in their name. No template sees it: the token says so by itself.
+    pub act: Option<Actor>,
     /// Longest life of the token in seconds, where something else than the bridge bounds it too.
     pub longest: Option<i64>,
 }

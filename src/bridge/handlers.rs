@@ -131,6 +131,7 @@ impl Asking {
             client: &self.client,
             scopes: &self.scopes,
             audience: &self.audience,
+            act: self.identity.act(),
             inputs: None,
             longest: None,
         }
@@ -147,7 +148,7 @@ impl Asking {
 fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes, Vec<String>), Failure> {
     match &identity.via {
         Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone(), Vec::new())),
-        Via::Bearer { client, scopes, audience } => {
+        Via::Bearer { client, scopes, audience, .. } => {
             let client = desk
                 .clients
                 .find(client)
@@ -176,6 +177,11 @@ impl From<BridgeError> for Failure {
             }
             BridgeError::Denied(denied @ Denied::Client) => {
                 Self::new(Kind::Forbidden, "This client may not use this bridge.").because(denied)
+            }
+            BridgeError::Denied(denied @ Denied::Actor) => {
+                let words =
+                    "Somebody else acts with this access token (`act`), which a token of this bridge cannot say.";
+                Self::new(Kind::Forbidden, words).because(denied)
             }
             BridgeError::Denied(denied @ (Denied::Group | Denied::Email)) => {
                 Self::new(Kind::Forbidden, "This bridge makes no token for this account.").because(denied)

@@ -22,6 +22,7 @@ use crate::account::guards::Identity;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
+use crate::domain::exchange::Actor;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::standard_claims::fits;
@@ -87,6 +88,8 @@ pub struct MintRequest<'a> {
     pub scopes: &'a Scopes,
     /// Whom its access token is for; nobody where it came without one of ours.
     pub audience: &'a [String],
+    /// Who acts for the person, where somebody else asks in their name.
+    pub act: Option<&'a Actor>,
     /// What the caller says under the names that the bridge declares.
     pub inputs: Option<&'a Map<String, Value>>,
     /// Longest life of the token, where it comes of another one that ends.
@@ -108,6 +111,8 @@ pub struct BridgeToken {
     pub subject: Option<String>,
     /// SHA-256 of its claims as they were signed, in base64url, for the audit trail; none for what the target made itself.
     pub claims_sha256: Option<String>,
+    /// Who acts for the person, for the audit trail.
+    pub act: Option<Actor>,
 }
 
 impl BridgeToken {
@@ -120,13 +125,20 @@ impl BridgeToken {
         now: Time,
         origin: &Provenance,
     ) -> Event {
+        let mut detail = json!({});
+        if let Some(digest) = &self.claims_sha256 {
+            detail["claims_sha256"] = json!(digest);
+        }
+        if let Some(act) = &self.act {
+            detail["act"] = json!(act);
+        }
         Event {
             user: Some(user),
             session: Some(session),
             client: client.map(ToOwned::to_owned),
             subject: Some(self.id.to_string()),
             subject_name: Some(self.bridge.clone()),
-            detail: self.claims_sha256.as_ref().map_or_else(|| json!({}), |digest| json!({ "claims_sha256": digest })),
+            detail,
             ..Event::new(EventKind::BridgeMinted, now, origin)
         }
     }
@@ -214,6 +226,8 @@ impl Bridges {
             auth_time: request.auth_time,
             now,
         })?;
+        entry.bridge.permits_actor(request.act)?;
+        let act = request.act.map(|act| act.clone().named_by(&self.home().issuer));
         let inputs = entry.bridge.inputs().accept(request.inputs)?;
         let owner = request.user.id;
         self.require_foreign_audience(&entry.bridge)?;
@@ -223,7 +237,7 @@ impl Bridges {
             needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
         };
         entry.bridge.permits_person(&known.person(request))?;
-        Ok((entry, Facts { inputs, ..facts(request, scopes, known) }))
+        Ok((entry, Facts { inputs, act, ..facts(request, scopes, known) }))
     }
 
     /// The passkey that a session was opened with, where the bridge asks for what is known of it.
@@ -245,7 +259,8 @@ impl Bridges {
         let id = crate::random::uuid();
         let rendered = ready.bridge.render(facts, now, id)?;
         let (bridge, token) = (ready.bridge.name().to_owned(), rendered.claims.to_string());
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None, claims_sha256: None })
+        let expires_in = rendered.expires_in;
+        Ok(BridgeToken { bridge, token, expires_in, id, subject: None, claims_sha256: None, act: None })
     }
 
     /// Renders, checks and signs.
@@ -263,7 +278,8 @@ impl Bridges {
         let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
         let bridge = entry.bridge.name().to_owned();
         let claims_sha256 = Some(sha256(rendered.claims.to_string().as_bytes()));
-        Ok(BridgeToken { bridge, token, expires_in: rendered.expires_in, id, subject: None, claims_sha256 })
+        let (expires_in, act) = (rendered.expires_in, facts.act.clone());
+        Ok(BridgeToken { bridge, token, expires_in, id, subject: None, claims_sha256, act })
     }
 }
 
@@ -290,6 +306,7 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
     Facts {
         inputs: BTreeMap::new(),
         bound_key: None,
+        act: None,
         longest: request.longest.map(|longest| longest.num_seconds()),
         user: UserFacts {
             id: user.id.to_string(),

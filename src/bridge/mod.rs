@@ -66,6 +66,7 @@ pub use self::spec::{
 };
 use self::template::Template;
 use crate::clock::Time;
+use crate::domain::exchange::Actor;
 
 /// A bridge that was checked and can mint.
 #[derive(Clone, Debug)]
@@ -340,6 +341,15 @@ impl Bridge {
         self.allow.permits_person(person)
     }
 
+    /// Whether tokens may be minted for whoever acts for the person, if somebody does: never silently, unless the rule says so.
+    ///
+    /// # Errors
+    /// [`Denied::Actor`] where the target's tokens cannot name them.
+    pub fn permits_actor(&self, act: Option<&Actor>) -> Result<(), Denied> {
+        let is_said = act.is_none() || self.preset.rules().names_actor();
+        if is_said || self.allow.unnamed_actors { Ok(()) } else { Err(Denied::Actor) }
+    }
+
     /// Renders the token for one sign-in. Ask [`Bridge::permits`] first. `jti` is the token's id where the target has
     /// room for one, and the audit trail's in any case.
     ///
@@ -352,8 +362,15 @@ impl Bridge {
         let context = Context { facts, now: iat, exp: iat + lifetime };
         let claims =
             self.template.render(&context).map_err(|(place, error)| RenderError::Evaluation { place, error })?;
-        let bound_key = facts.bound_key.clone();
-        let parts = Parts { subject: self.render_subject(&context)?, claims, iat, exp: context.exp, jti, bound_key };
+        let parts = Parts {
+            subject: self.render_subject(&context)?,
+            claims,
+            iat,
+            exp: context.exp,
+            jti,
+            bound_key: facts.bound_key.clone(),
+            act: facts.act.clone(),
+        };
         let claims = Value::Object(rules.assemble(plan, parts));
         let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
         let bytes = compact_bytes(&header, &claims);

@@ -38,6 +38,9 @@ pub struct Allow {
     /// How old the sign-in may be, written in seconds.
     #[serde(skip_serializing_if = "Option::is_none", with = "seconds")]
     pub max_auth_age: Option<Duration>,
+    /// Whether whoever acts for a person may have tokens that cannot say so; the audit trail always does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unnamed_actors: bool,
     /// What must be true of the person and the sign-in beside that.
     #[serde(skip_serializing_if = "Require::is_default")]
     pub require: Require,
@@ -101,6 +104,9 @@ pub enum Denied {
     /// The sign-in is older than this, or claims to be in the future: a fresh one cures it.
     #[error("the bridge needs a fresh sign-in")]
     AuthAge(Duration),
+    /// Somebody acts for the person, and the target's tokens have no place to say so.
+    #[error("a token of this bridge cannot name who acts for the person")]
+    Actor,
     /// The sign-in was not by a passkey that verified the person: one that does cures it.
     #[error("the bridge needs a sign-in with user verification")]
     UserVerification,

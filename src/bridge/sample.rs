@@ -23,6 +23,7 @@ pub fn full(sources: &[&str]) -> Facts {
     Facts {
         inputs: BTreeMap::new(),
         bound_key: None,
+        act: None,
         longest: None,
         user: UserFacts {
             id: "0c4a6b8e-5d1f-4f7e-9a33-2f0d8f5e7c11".to_owned(),

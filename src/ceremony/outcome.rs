@@ -339,6 +339,8 @@ fn mint_request<'a>(
         client,
         scopes: &client.definition.scopes,
         audience: &[],
+        // The person is here.
+        act: None,
         inputs: None,
         longest: None,
     }

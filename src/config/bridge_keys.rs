@@ -172,6 +172,13 @@ pub(super) const SECTION: Section = Section {
             "Only for people in one of these groups; empty for all.",
         ),
         key(
+            "bridges.<name>.allow.unnamed_actors",
+            Kind::Switch,
+            Fallback::Value("false"),
+            "Whether whoever acts for a person (`act`) may have a token that cannot say so: of NATS, Pusher, Appwrite and InstantDB. \
+             The audit trail says it in any case.",
+        ),
+        key(
             "bridges.<name>.allow.require.user_verification",
             Kind::Switch,
             Fallback::Value("false"),

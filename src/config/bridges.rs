@@ -130,6 +130,7 @@ fn allow(reader: &mut Reader<'_>, name: &str) -> Allow {
         groups_any: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
         min_acr: reader.optional_choice(&key("min_acr")),
         max_auth_age: reader.optional_duration(&key("max_auth_age")),
+        unnamed_actors: reader.switch(&key("unnamed_actors")),
         require: Require {
             user_verification: reader.switch(&key("require.user_verification")),
             email_verified: reader.switch(&key("require.email_verified")),

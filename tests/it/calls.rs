@@ -22,11 +22,22 @@ url = "TARGET/v1"
 audience = "my-project"
 secret_file = "SECRET_FILE"
 
+[bridges.appwrite.allow]
+unnamed_actors = true
+
+[bridges.silent]
+preset = "appwrite"
+url = "TARGET/v1"
+audience = "my-project"
+secret_file = "SECRET_FILE"
+
 [bridges.instantdb]
 preset = "instantdb"
 url = "TARGET"
 audience = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40"
 secret_file = "SECRET_FILE"
+[bridges.instantdb.allow]
+unnamed_actors = true
 
 [bridges.by-address]
 preset = "instantdb"
@@ -62,7 +73,7 @@ scopes = ["openid", "bridge:*"]
 clients = ["orders"]
 subject_audiences = ["https://orders.example"]
 scopes = ["openid"]
-bridges = ["appwrite", "instantdb"]
+bridges = ["appwrite", "instantdb", "silent"]
 impersonation = true
 "#;
 
@@ -87,6 +98,17 @@ impl Set {
         let reply = self.app.client("web").bearer("POST", &format!("/v1/bridges/{bridge}/token"), access).send();
         assert!(!reply.body.contains(KEY), "{}", reply.body);
         reply
+    }
+
+    /// What `orders`, which goes on in the person's name, gets for an access token.
+    fn exchange(&self, access: &str, bridge: &str) -> Reply {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", access),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", bridge),
+        ];
+        self.app.token_by("orders", &form)
     }
 }
 
@@ -147,7 +169,7 @@ fn appwrite_is_asked_for_a_long_secret_of_the_person() {
     );
     assert_eq!(set.app.count(&format!("SELECT count(*) AS n FROM bridges b WHERE b::text LIKE '%{KEY}%'")), 0);
     let imported = "SELECT count(*) AS n FROM bridges WHERE definition->>'key' = 'imported'";
-    assert_eq!(set.app.count(imported), 4, "the file leaves a trace, not its content");
+    assert_eq!(set.app.count(imported), 5, "the file leaves a trace, not its content");
     set.app.request("GET", "/v1/bridges/appwrite/jwks.json").send().expect(404);
 }
 
@@ -251,15 +273,7 @@ fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
     let (_, mut passkey) = set.app.person();
     let subject = set.app.client("page").sign_in(&mut passkey, "openid").expect(200).json();
     let subject = subject["accessToken"].as_str().unwrap();
-    let exchange = |bridge: &str| {
-        let form = [
-            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", subject),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
-            ("audience", bridge),
-        ];
-        set.app.token_by("orders", &form)
-    };
+    let exchange = |bridge: &str| set.exchange(subject, bridge);
     exchange("instantdb").expect_oauth(400, "invalid_target");
     assert_eq!(set.target.hits().len(), 0, "a token that never ends");
     // Of ten minutes a good minute is left, then a little less than one.
@@ -270,6 +284,18 @@ fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
     set.app.advance(chrono::Duration::seconds(11));
     exchange("appwrite").expect_oauth(400, "invalid_target");
     assert_eq!(set.target.hits().len(), 1, "less than Appwrite's shortest life is left");
+}
+
+/// A target's own token cannot say who acts for a person: nobody who does gets one, unless the operator says so.
+#[test]
+fn who_acts_for_a_person_gets_no_token_that_cannot_say_so() {
+    let set = Set::with("true");
+    set.target.sends(appwrite);
+    let (_, mut passkey) = set.app.person();
+    let subject = set.app.client("page").sign_in(&mut passkey, "openid").expect(200).json();
+    let refused = set.exchange(subject["accessToken"].as_str().unwrap(), "silent").expect_oauth(400, "invalid_target");
+    assert!(refused.body.contains("cannot name who acts"), "{}", refused.body);
+    assert_eq!((set.target.hits().len(), set.app.events("bridge.minted")), (0, 0));
 }
 
 /// A target that hangs takes its own places and no others.

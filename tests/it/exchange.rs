@@ -633,9 +633,12 @@ fn a_bridge_gives_its_custom_token() {
             (&claims(custom)["aud"], &claims(custom)["sub"]),
             (&json!("https://target.example"), &claims(&tokens.access)["sub"])
         );
+        let acting = json!({ "sub": "orders", "client_id": "orders", "iss": app.origin });
+        assert_eq!(claims(custom)["act"], acting, "it says who went on in the person's name");
         assert_eq!(introspection(&app, custom), INACTIVE, "it is never accepted back");
     }
-    let written = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->>'rule' = 'orders'";
+    let written = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->>'rule' = 'orders' \
+                   AND detail->'act'->>'sub' = 'orders'";
     assert_eq!(app.count(written), 2);
     assert_eq!(app.events("token.impersonated"), 2, "and the person sees who went on in their name");
     app.advance(Duration::minutes(9));
@@ -646,6 +649,22 @@ fn a_bridge_gives_its_custom_token() {
     assert!(told["expires_in"].as_i64() == life && life <= Some(60), "{told}");
     // Another client needs the scope of the bridge too.
     app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
+}
+
+/// A token that names who acts makes no custom token that does not.
+#[test]
+fn who_acts_with_an_access_token_is_named_in_the_custom_token() {
+    let rule = "[exchange_rules.home]\nclients = [\"orders\"]\nsubject_audiences = [\"https://orders.example\"]\n\
+                new_audiences = [\"ORIGIN\"]\nnew_scopes = [\"bridge:target\"]\nimpersonation = true\n";
+    let app = TestApp::with(&Options { config: &format!("{CONFIG}{rule}"), ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let acting = given(ask(&app, "orders", &tokens.access, &[("audience", &app.origin), ("scope", "bridge:target")]));
+    let told = app.client("orders").bearer("POST", "/v1/bridges/target/token", &acting).send().expect(200).json();
+    let expected = json!({ "sub": "orders", "client_id": "orders", "iss": app.origin });
+    assert_eq!(claims(told["token"].as_str().unwrap())["act"], expected);
+    let written =
+        "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->'act'->>'sub' = 'orders'";
+    assert_eq!(app.count(written), 1);
 }
 
 /// An exchange is no way round the limit that a bridge has for each person.

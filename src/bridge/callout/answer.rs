@@ -110,6 +110,7 @@ impl Desk {
             client: access.client(),
             scopes: &scopes,
             audience: &audience,
+            act: identity.act(),
             inputs: None,
             // No connection outlives the token that opened it.
             longest: Some(Duration::seconds(access.exp - now.timestamp())),

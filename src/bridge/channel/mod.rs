@@ -81,7 +81,8 @@ impl Bridges {
         let auth = format!("{}:{}", entry.bridge.plan().issuer, sign(secret, &text));
         super::minting::count(name);
         let (bridge, token) = (name.to_owned(), auth.clone());
-        let minted = BridgeToken { bridge, token, expires_in: 0, id, subject: None, claims_sha256: None };
+        let act = facts.act.clone();
+        let minted = BridgeToken { bridge, token, expires_in: 0, id, subject: None, claims_sha256: None, act };
         Ok(Signed { auth, told, minted })
     }
 }

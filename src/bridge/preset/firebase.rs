@@ -9,7 +9,9 @@
 use serde_json::{Map, Value};
 
 use super::about::{About, Verified};
-use super::rules::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_max_bytes};
+use super::rules::{
+    Parts, Plan, Preset, Problems, Violation, is_actor_readable, is_plain, is_reserved, name_actor, settle_max_bytes,
+};
 use super::target::Lifetime;
 use crate::bridge::service_account::is_service_account_email;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
@@ -85,6 +87,11 @@ impl Preset for Firebase {
         if self.tenant { &TENANT_ABOUT } else { &ABOUT }
     }
 
+    /// As a developer claim, which the person's ID tokens then have too.
+    fn names_actor(&self) -> bool {
+        true
+    }
+
     fn settle(&self, spec: &BridgeDefinition, problems: &mut Problems) -> Plan {
         let issuer = spec.service_account().map_or_else(String::new, |account| account.client_email().to_owned());
         if spec.service_account().is_none() {
@@ -128,10 +135,13 @@ impl Preset for Firebase {
 
     fn vet(&self, template: &Template, problems: &mut Problems) {
         problems.add_reserved(template, &RESERVED);
+        // Google would take it; what it says is ours to say.
+        problems.add_reserved(template, &["act"]);
     }
 
     fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
-        let mut claims = Map::new();
+        let (mut claims, mut developer) = (Map::new(), parts.claims);
+        name_actor(&mut developer, parts.act);
         claims.insert("iss".to_owned(), plan.issuer.clone().into());
         claims.insert("sub".to_owned(), plan.issuer.clone().into());
         claims.insert("aud".to_owned(), AUDIENCE.into());
@@ -141,8 +151,8 @@ impl Preset for Firebase {
         if let Some(tenant) = &plan.tenant_id {
             claims.insert("tenant_id".to_owned(), tenant.clone().into());
         }
-        if !parts.claims.is_empty() {
-            claims.insert("claims".to_owned(), parts.claims.into());
+        if !developer.is_empty() {
+            claims.insert("claims".to_owned(), developer.into());
         }
         claims
     }
@@ -151,6 +161,9 @@ impl Preset for Firebase {
         let mut violations = check(header, claims).err().unwrap_or_default();
         if claims["iss"] != *plan.issuer {
             violations.push(Violation::Claim("iss"));
+        }
+        if !is_actor_readable(&claims["claims"]) {
+            violations.push(Violation::Claim("act"));
         }
         if claims.get("tenant_id").and_then(Value::as_str) != plan.tenant_id.as_deref() {
             violations.push(Violation::Claim("tenant_id"));

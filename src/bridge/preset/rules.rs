@@ -5,13 +5,14 @@
 
 use aws_lc_rs::hmac;
 use chrono::Duration;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::about::About;
 use super::way::Way;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
+use crate::domain::exchange::Actor;
 use crate::domain::secret::Secret;
 
 /// What one kind of target demands.
@@ -27,6 +28,11 @@ pub trait Preset: Sync {
     /// Its rules, each with a name; empty where they are told on a page of their own.
     fn in_words(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// Whether what it makes says who acts for the person (RFC 8693 §4.1), where somebody does.
+    fn names_actor(&self) -> bool {
+        false
     }
 
     /// How long the target may go on without a new key: it is published at least as long before it signs.
@@ -113,6 +119,8 @@ pub struct Parts {
     pub jti: Uuid,
     /// The key that the target binds the token to.
     pub bound_key: Option<String>,
+    /// Who acts for the subject; only where [`Preset::names_actor`].
+    pub act: Option<Actor>,
 }
 
 /// A rule of a target that a token breaks.
@@ -176,6 +184,18 @@ impl Problems {
             self.add(&format!("claims.{name}"), Problem::Reserved);
         }
     }
+}
+
+/// Writes who acts for the subject into the claims that say so.
+pub(super) fn name_actor(claims: &mut Map<String, Value>, act: Option<Actor>) {
+    if let Some(act) = act {
+        claims.insert("act".to_owned(), json!(act));
+    }
+}
+
+/// Whether what these claims say of who acts, if anything, can be read.
+pub(super) fn is_actor_readable(claims: &Value) -> bool {
+    claims.get("act").is_none_or(|act| Actor::read(act).is_ok())
 }
 
 pub(super) fn is_reserved(name: &str, reserved: &[&str]) -> bool {

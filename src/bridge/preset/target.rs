@@ -11,7 +11,9 @@ use url::Url;
 
 use super::about::About;
 use super::claim::{Claim, at, check_claims, vet_claims};
-use super::rules::{Parts, Plan, Preset, Problems, Violation, is_plain, is_reserved, settle_max_bytes};
+use super::rules::{
+    Parts, Plan, Preset, Problems, Violation, is_actor_readable, is_plain, is_reserved, name_actor, settle_max_bytes,
+};
 use super::shape::{self, Shape};
 use crate::bridge::facts::Fact;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
@@ -151,6 +153,10 @@ impl Preset for Target {
         self.rules_in_words()
     }
 
+    fn names_actor(&self) -> bool {
+        true
+    }
+
     fn subject(&self) -> Option<&'static str> {
         self.subject.usual
     }
@@ -208,6 +214,7 @@ impl Preset for Target {
         claims.insert("iat".to_owned(), parts.iat.into());
         claims.insert("exp".to_owned(), parts.exp.into());
         claims.insert("jti".to_owned(), parts.jti.to_string().into());
+        name_actor(&mut claims, parts.act);
         claims
     }
 
@@ -215,7 +222,10 @@ impl Preset for Target {
         let mut broken = Vec::new();
         check_header(plan, header, &mut broken);
         self.check_standing(plan, claims, &mut broken);
-        for name in self.reserved.iter().chain(&["nbf", "act", "may_act", "cnf"]) {
+        if !is_actor_readable(claims) {
+            broken.push(Violation::Claim("act"));
+        }
+        for name in self.reserved.iter().chain(&["nbf", "may_act", "cnf"]) {
             if claims.as_object().is_some_and(|members| members.keys().any(|key| is_reserved(key, &[name]))) {
                 broken.push(Violation::Unexpected((*name).to_owned()));
             }

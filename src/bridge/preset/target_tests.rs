@@ -156,7 +156,8 @@ fn the_checker_refuses_each_broken_rule() {
         ("exp", "exp", json!("x"), Violation::Claim("exp")),
         ("jti", "jti", json!(""), Violation::Claim("jti")),
         ("nbf", "nbf", json!(1), Violation::Unexpected("nbf".to_owned())),
-        ("act", "act", json!({ "sub": "x" }), Violation::Unexpected("act".to_owned())),
+        ("who acts, in a text", "act", json!("orders"), Violation::Claim("act")),
+        ("nobody who acts", "act", json!({ "client_id": "orders" }), Violation::Claim("act")),
     ] {
         let mut claims = good.clone();
         claims[member] = value;

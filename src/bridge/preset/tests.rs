@@ -6,7 +6,9 @@ use super::PresetKind as P;
 use super::*;
 use crate::bridge::facts::Facts;
 use crate::bridge::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Typ};
-use crate::bridge::{Bridge, Key, RenderError, nkey, sample};
+use crate::bridge::testing::firebase_spec;
+use crate::bridge::{Bridge, Denied, Key, RenderError, nkey, sample};
+use crate::domain::exchange::Actor;
 
 /// The preset's example with another value at one place of what is written, or without it (`null`).
 fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition {
@@ -280,6 +282,35 @@ fn the_golden_nats_callout_token() {
     for line in ["{ nkey: UAJXSXVG", "issuer: ADVEU3DD", "auth_users: [ UAJXSXVG", "  APP: {}", "account: AUTH"] {
         assert!(config.contains(line), "{line} in {config}");
     }
+}
+
+/// Whoever acts for somebody is named in the token, or gets none.
+#[test]
+fn who_acts_is_named_or_gets_nothing() {
+    let act = Actor::client("orders").named_by(example::SERVER);
+    let mut without = Vec::new();
+    for kind in PresetKind::ALL.iter().copied() {
+        let bridge = match kind.about().page {
+            "firebase" => Bridge::new(firebase_of(kind)).unwrap(),
+            _ => example::bridge(kind).unwrap(),
+        };
+        assert_eq!(bridge.permits_actor(None), Ok(()), "{}", kind.as_str());
+        if bridge.permits_actor(Some(&act)) == Err(Denied::Actor) {
+            without.push(kind);
+            continue;
+        }
+        let facts = Facts { act: Some(act.clone()), ..bridge.samples()[0].1.clone() };
+        let claims = bridge.render(&facts, sample::moment(), Uuid::nil()).unwrap().claims;
+        let said = claims.get("act").or_else(|| claims["claims"].get("act"));
+        let expected = json!({ "sub": "orders", "client_id": "orders", "iss": example::SERVER });
+        assert_eq!(said, Some(&expected), "{}", kind.as_str());
+    }
+    assert_eq!(without, [P::NatsUser, P::NatsCallout, P::Pusher, P::Appwrite, P::Instantdb]);
+}
+
+fn firebase_of(kind: PresetKind) -> BridgeDefinition {
+    let tenant_id = (kind == P::FirebaseTenant).then(|| "org-1".to_owned());
+    BridgeDefinition { preset: kind, tenant_id, ..firebase_spec(Value::Null) }
 }
 
 /// With a key that the caller has, the token alone is worth nothing.

@@ -109,6 +109,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
         client: &client,
         scopes: &client.definition.scopes,
         audience: &[],
+        act: None,
         inputs: None,
         longest: None,
     };

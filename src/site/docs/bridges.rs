@@ -112,6 +112,12 @@ fn describe(page: &mut String, kind: PresetKind, first: bool) {
         }
         page.push('\n');
     }
+    if !kind.rules().names_actor() {
+        page.push_str(
+            "- It has no place to say who acts for a person, so whoever does (`act`) gets nothing here, unless \
+             `allow.unnamed_actors = true`.\n",
+        );
+    }
     for note in about.notes {
         let _ = writeln!(page, "- {note}");
     }

@@ -33,6 +33,7 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
         client,
         scopes: &granted.scopes,
         audience,
+        act: granted.act.as_ref(),
         inputs: None,
         longest: Some(granted.life),
     };

@@ -1,7 +1,7 @@
 //! Why nothing is exchanged, in the words of RFC 8693 §2.2.2.
 
 use crate::bridge::trusted::{NotArrived, TrustError};
-use crate::bridge::{BridgeError, CallError};
+use crate::bridge::{BridgeError, CallError, Denied};
 use crate::domain::exchange::{Refusal, ToldFault};
 use crate::storage::StorageError;
 use crate::tokens::MintError;
@@ -141,6 +141,10 @@ impl From<ExchangeError> for Failure {
                 (Kind::InvalidRequest, "This actor, or none, may not act for the subject.")
             }
             ExchangeError::Refused(Refusal::Target) | ExchangeError::Target => (Kind::InvalidTarget, TARGET),
+            ExchangeError::Bridge(BridgeError::Denied(Denied::Actor)) => (
+                Kind::InvalidTarget,
+                "A token of this bridge cannot name who acts for the person, as it would have to.",
+            ),
             ExchangeError::Bridge(_) => (Kind::InvalidTarget, "The bridge gives no token for this sign-in."),
             ExchangeError::Refused(Refusal::Scope) | ExchangeError::Scope => (Kind::InvalidScope, SCOPE),
             ExchangeError::Told(_) => (Kind::InvalidRequest, TOLD),
