@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::keys::SECTIONS;
-use super::section::{Fallback, Key, Kind};
+use super::section::{Fallback, Key};
 
 const HEAD: &str = "\
 # Configuration
@@ -54,25 +54,7 @@ fn facts(key: &Key) -> String {
         Fallback::Required => "**required**".to_owned(),
     };
     let variable = key.variable().map(|variable| format!(" · `{variable}`")).unwrap_or_default();
-    format!("{} · {default}{variable}", kind(&key.kind))
-}
-
-fn kind(kind: &Kind) -> String {
-    let words = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    match kind {
-        Kind::Text(what) => format!("text ({what})"),
-        Kind::Switch => "`true` or `false`".to_owned(),
-        Kind::Choice(choices) => format!("one of {}", words(choices)),
-        Kind::Integer(low, high) => format!("whole number, {low} to {high}"),
-        Kind::Duration(low, high) => format!("duration, {low} to {high}"),
-        Kind::DurationOrOff(low, high) => format!("duration, {low} to {high}, or `off`"),
-        Kind::Size(low, high) => format!("size, {low} to {high}"),
-        Kind::Path => "path".to_owned(),
-        Kind::List(what) => format!("list ({what})"),
-        Kind::Choices(choices) => format!("list of {}", words(choices)),
-        Kind::Secret => "secret".to_owned(),
-        Kind::Tree => "table".to_owned(),
-    }
+    format!("{} · {default}{variable}", key.kind.in_words())
 }
 
 #[cfg(test)]

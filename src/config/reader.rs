@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
             }
             Fallback::Required if !self.inputs.file_is_broken => {
                 let place = path.rsplit_once('.').map_or(Place::Default, |(table, _)| self.place(table));
-                let wrong = Wrong::new("is missing", "give it a value");
+                let wrong = Wrong::new("is missing", format!("give it a value: {}", key.kind.in_words()));
                 self.problems.push(Problem { key: path.to_owned(), place, wrong });
             }
             Fallback::Unset if !key.is_in_named_table() => {

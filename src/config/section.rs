@@ -49,6 +49,27 @@ pub enum Kind {
     Tree,
 }
 
+impl Kind {
+    /// What a value is, in words.
+    pub fn in_words(&self) -> String {
+        let words = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Text(what) => format!("text ({what})"),
+            Self::Switch => "`true` or `false`".to_owned(),
+            Self::Choice(choices) => format!("one of {}", words(choices)),
+            Self::Integer(low, high) => format!("whole number, {low} to {high}"),
+            Self::Duration(low, high) => format!("duration, {low} to {high}"),
+            Self::DurationOrOff(low, high) => format!("duration, {low} to {high}, or `off`"),
+            Self::Size(low, high) => format!("size, {low} to {high}"),
+            Self::Path => "path".to_owned(),
+            Self::List(what) => format!("list ({what})"),
+            Self::Choices(choices) => format!("list of {}", words(choices)),
+            Self::Secret => "secret".to_owned(),
+            Self::Tree => "table".to_owned(),
+        }
+    }
+}
+
 /// What holds when a setting is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {

@@ -1,7 +1,8 @@
-//! The loader as a whole: precedence, descriptions, arbitrary input; `mistakes` has the table of messages.
+//! The loader as a whole: precedence, descriptions, arbitrary input; `mistakes` and `named_tables` have the tables of messages.
 
 mod conformance;
 mod mistakes;
+mod named_tables;
 mod precedence;
 
 use std::collections::BTreeMap;

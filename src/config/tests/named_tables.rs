@@ -1,0 +1,254 @@
+//! Mistakes in the tables that operators name: relying parties, clients, exchange rules, trusted issuers.
+
+use super::mistakes::check_files;
+
+#[test]
+fn relying_parties() {
+    let own = "[relying_parties.main]\nrp_id = \"localhost\"\norigins = [\"http://localhost:8080\"]\ndefault = true\n";
+    let with = |more: &str| format!("{own}{more}");
+    check_files(&[
+        (
+            "no RP id",
+            "[relying_parties.a]\norigins = [\"http://localhost:8080\"]",
+            "relying_parties.a.rp_id (passmint.toml:1): is missing; give it a value: text (domain)",
+        ),
+        (
+            "IP address",
+            "[relying_parties.a]\nrp_id = \"127.0.0.1\"\norigins = [\"http://localhost:8080\"]",
+            "relying_parties.a.rp_id (passmint.toml:2): \"127.0.0.1\" is an IP address; use localhost or a domain: passkeys do not work on IP addresses",
+        ),
+        (
+            "host elsewhere",
+            &with("[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://notexample.com\"]"),
+            "relying_parties.b.origins (passmint.toml:7): \"https://notexample.com\" is not under the RP id \"example.com\"; browsers would refuse it: give the origin a relying party of its own, or take a common parent domain as rp_id",
+        ),
+        (
+            "trailing slash",
+            &with("[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com/\"]"),
+            "relying_parties.b.origins (passmint.toml:7): \"https://example.com/\" is not written as browsers send it; write \"https://example.com\"",
+        ),
+        (
+            "shared origin",
+            &with("[relying_parties.other]\nrp_id = \"localhost\"\norigins = [\"http://localhost:8080\"]"),
+            "relying_parties.other.origins (passmint.toml:7): \"http://localhost:8080\" belongs to the relying party main already; list it in one place only: a request's origin chooses its relying party",
+        ),
+        (
+            "two defaults",
+            &with(
+                "[relying_parties.other]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\ndefault = true",
+            ),
+            "relying_parties.other.default (passmint.toml:8): main is the default already; write default = true in one of them",
+        ),
+        (
+            "no default",
+            &with("[relying_parties.other]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]")
+                .replace("default = true", ""),
+            "relying_parties: none is the default; write default = true in one of them",
+        ),
+        (
+            "own pages left out",
+            "[relying_parties.a]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]",
+            "relying_parties: none lists the origin of public_url, \"http://localhost:8080\"; add it to the origins of one: the sign-in page could not use passkeys otherwise",
+        ),
+    ]);
+}
+
+#[test]
+fn clients() {
+    let client = |text: &str| format!("[clients.web]\n{text}");
+    let passkey = "first_party = true\ngrants = [\"passkey\"]\n";
+    check_files(&[
+        (
+            "no grants",
+            "[clients.web]",
+            "clients.web.grants (passmint.toml:1): is missing; give it a value: list of `passkey`, `authorization_code`, \
+             `refresh_token`, `client_credentials`, `device_code`, `token_exchange`, `jwt_bearer`",
+        ),
+        (
+            "a person's id",
+            "[clients.0f0e0d0c-0b0a-4908-8706-050403020100]\ngrants = []",
+            "clients.0f0e0d0c-0b0a-4908-8706-050403020100 (passmint.toml:1): looks like the id of a person; choose another than a UUID",
+        ),
+        (
+            "built-in name",
+            "[clients.quickstart]\ngrants = []",
+            "clients.quickstart (passmint.toml:1): is the name of the built-in client on localhost; choose another client id",
+        ),
+        (
+            "not first party",
+            &client("grants = [\"passkey\"]"),
+            "clients.web.grants (passmint.toml:2): allows \"passkey\" to a client that is not first_party; write first_party = true if the app is your own; other apps sign people in on the server's page",
+        ),
+        (
+            "origin of no relying party",
+            &client(&format!("{passkey}origins = [\"https://example.com\"]")),
+            "clients.web.origins (passmint.toml:4): \"https://example.com\" belongs to no relying party; add it to the origins of one: passkeys could not be used there otherwise",
+        ),
+        (
+            "refresh without the grant",
+            &client(&format!("{passkey}refresh = true")),
+            "clients.web.refresh (passmint.toml:4): is true without the grant; add \"refresh_token\" to grants, or write false",
+        ),
+        (
+            "unknown relying party",
+            &client("grants = []\nrelying_party = \"defualt\""),
+            "clients.web.relying_party (passmint.toml:3): no relying party is named \"defualt\"; did you mean \"default\"?",
+        ),
+        (
+            "redirect with a wildcard",
+            &client("grants = []\nredirect_uris = [\"https://example.com/*\"]"),
+            "clients.web.redirect_uris (passmint.toml:3): \"https://example.com/*\" has a wildcard; list every redirect URI: they are compared exactly",
+        ),
+        (
+            "several scopes in one",
+            &client("grants = []\nscopes = [\"openid email\"]"),
+            "clients.web.scopes (passmint.toml:3): \"openid email\" is not a scope; write one scope in each element, in printable ASCII without space, \" and \\",
+        ),
+        (
+            "clear secret",
+            &client("grants = []\nkind = \"confidential\"\nsecret = \"hunter2\""),
+            "clients.web.secret (passmint.toml:4): is a secret in clear text; write its SHA-256 as secret_digest or name a file as secret_file; and make a new secret, this one has been written down",
+        ),
+        (
+            "confidential without a secret",
+            &client("grants = []\nkind = \"confidential\""),
+            "clients.web.kind (passmint.toml:3): is confidential and has no secret; give it a secret_digest or secret_file: make one with `passmint clients secret`, which prints the secret and its digest",
+        ),
+        (
+            "secret in place of its digest",
+            &client("grants = []\nkind = \"confidential\"\nsecret_digest = \"hunter2\""),
+            "clients.web.secret_digest (passmint.toml:4): is not a SHA-256 in hex (64 characters) or base64url (43 characters); make one with `passmint clients secret`, which prints the secret and its digest",
+        ),
+        (
+            "the digest of nothing",
+            &client(
+                "grants = []\nkind = \"confidential\"\nsecret_digest = \"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\"",
+            ),
+            "clients.web.secret_digest (passmint.toml:4): is the SHA-256 of nothing: anybody would be this client; make one with `passmint clients secret`, which prints the secret and its digest",
+        ),
+        (
+            "public with a secret",
+            &client(&format!("grants = []\nsecret_digest = \"{}\"", "0".repeat(64))),
+            "clients.web.secret_digest (passmint.toml:3): is given to a public client; write kind = \"confidential\", or remove it",
+        ),
+        (
+            "public introspection",
+            &client("grants = []\nmay_introspect = [\"api\"]"),
+            "clients.web.may_introspect (passmint.toml:3): is given to a public client; introspection needs kind = \"confidential\" and a secret",
+        ),
+    ]);
+}
+
+#[test]
+fn exchange_rules() {
+    check_files(&[
+        (
+            "a right over accounts",
+            "[exchange_rules.x]\nclients = [\"a\"]\nnew_scopes = [\"passkeys\"]",
+            "exchange_rules.x.new_scopes (passmint.toml:3): has \"passkeys\" or a scope of administration or of action tokens; leave it out: nobody gets it by an exchange",
+        ),
+        (
+            "a longer session",
+            "[exchange_rules.x]\nclients = [\"a\"]\nscopes = [\"offline_access\"]",
+            "exchange_rules.x.scopes (passmint.toml:3): has \"offline_access\"; leave it out: an exchange never prolongs a session",
+        ),
+        (
+            "kept and new",
+            "[exchange_rules.x]\nclients = [\"a\"]\naudiences = [\"b\"]\nnew_audiences = [\"b\"]",
+            "exchange_rules.x.new_audiences (passmint.toml:4): has \"b\", which is among audiences too; keep one of the two",
+        ),
+        (
+            "a transaction token for nowhere",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissues = [\"txn_token\"]",
+            "exchange_rules.x.issues (passmint.toml:3): has \"txn_token\", and no trust domain is named; name it in new_audiences",
+        ),
+        (
+            "a transaction token for something else",
+            "[exchange_rules.x]\nclients = [\"a\"]\nsubject_types = [\"txn_token\"]",
+            "exchange_rules.x.subject_types (passmint.toml:3): has \"txn_token\", which gives nothing but another; add txn_token to issues, or leave it out",
+        ),
+        (
+            "nothing to refresh",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissues = [\"id_token\"]\nrefreshable = true",
+            "exchange_rules.x.refreshable (passmint.toml:4): is on, and no access token comes out; add access_token to issues, or leave it out",
+        ),
+        (
+            "an issuer of nobody",
+            "[exchange_rules.x]\nclients = [\"a\"]\nissuers = [\"y\"]",
+            "exchange_rules.x.issuers (passmint.toml:3): \"y\" is no trusted issuer; write self, or declare it",
+        ),
+        (
+            "registered by itself",
+            "[registration]\ngrants = [\"token_exchange\"]",
+            "registration.grants (passmint.toml:2): has \"token_exchange\"; leave it out: who exchanges tokens is named by rules, and so declared",
+        ),
+    ]);
+}
+
+#[test]
+fn trusted_issuers() {
+    const PARTNER: &str = "[trusted_issuers.x]\nissuer = \"https://p.example\"\n";
+    let issuer = |more: &str| format!("{PARTNER}{more}");
+    check_files(&[
+        (
+            "trust in oneself",
+            "[trusted_issuers.x]\nissuer = \"http://localhost:8080\"",
+            "trusted_issuers.x.issuer (passmint.toml:2): is this server itself; leave it out: this server's own tokens are exchanged by rules with issuers = [\"self\"]",
+        ),
+        (
+            "nothing to discover",
+            "[trusted_issuers.x]\nissuer = \"partner\"",
+            "trusted_issuers.x.issuer (passmint.toml:2): is no https address; give jwks_uri, jwks, pem or jwks_file: such an issuer has no discovery document",
+        ),
+        (
+            "two of one name",
+            "[trusted_issuers.x]\nissuer = \"https://p.example\"\n[trusted_issuers.y]\nissuer = \"https://p.example\"",
+            "trusted_issuers.y.issuer (passmint.toml:4): is that of \"x\" too; keep one of the two: tokens name their issuer, not its name",
+        ),
+        (
+            "two sources of keys",
+            &issuer("jwks_uri = \"https://p.example/keys\"\njwks_file = \"keys.json\""),
+            "trusted_issuers.x.jwks_uri (passmint.toml:3): is given together with jwks_file; keep one of them",
+        ),
+        (
+            "a domain in capitals",
+            &issuer("email_domains = [\"P.example\"]"),
+            "trusted_issuers.x.email_domains (passmint.toml:3): \"P.example\" is no domain; write it in lower case, such as example.com",
+        ),
+        (
+            "the people of a client of the same name",
+            "[clients.x]\ngrants = [\"authorization_code\"]\nkind = \"public\"\nredirect_uris = [\"https://x.example/cb\"]\n[trusted_issuers.x]\nissuer = \"https://p.example\"",
+            "trusted_issuers.x.source: is not set, and its default is the source of a client of the same name; write source = \"x\" if that is meant, otherwise another name",
+        ),
+        (
+            "assertions for ourselves",
+            "[authorization_servers.x]\nissuer = \"http://localhost:8080\"\nclient_ids = {}",
+            "authorization_servers.x.issuer (passmint.toml:2): is this server itself; leave it out: what this server gives for itself are its own tokens",
+        ),
+        (
+            "one server twice",
+            "[authorization_servers.x]\nissuer = \"https://p.example\"\nclient_ids = {}\n[authorization_servers.y]\nissuer = \"https://p.example\"\nclient_ids = {}",
+            "authorization_servers.y.issuer (passmint.toml:5): is that of another server; put the clients of both into one",
+        ),
+        (
+            "a moment in words",
+            &issuer("expires_at = \"tomorrow\""),
+            "trusted_issuers.x.expires_at (passmint.toml:3): \"tomorrow\" is no moment; write it as 2027-01-31T00:00:00Z, in quotes",
+        ),
+        (
+            "a claim of nobody",
+            &issuer("attributes = { shoe = \"size\" }"),
+            "trusted_issuers.x.attributes (passmint.toml:3): has \"shoe\", which is no standard claim; write our claim on the left, such as name or email",
+        ),
+        (
+            "clients that can bring nothing",
+            &issuer("token_types = [\"id_token\"]\nclients = [\"a\"]"),
+            "trusted_issuers.x.clients (passmint.toml:4): can bring nothing; add \"jwt\" or \"id_jag\" to token_types: no other kind is taken as a grant",
+        ),
+        (
+            "a scope of administration",
+            &issuer("scopes = [\"admin\"]"),
+            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens; leave it out: a token of somebody else never gives it",
+        ),
+    ]);
+}
