@@ -99,7 +99,7 @@ fn only_the_origins_of_clients_read_and_only_the_paths_for_them() {
             assert_eq!(reply.header("access-control-allow-methods"), methods, "{path} from {origin}");
             let headers = expected.map(|_| "Authorization, Content-Type, DPoP");
             assert_eq!(reply.header("access-control-allow-headers"), headers, "{path} from {origin}");
-            crate::routes::assert_policy(&reply, path, None);
+            crate::routes::policy::assert_policy(&reply, path, None);
         }
     }
 }

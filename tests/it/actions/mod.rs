@@ -1,13 +1,14 @@
 //! Action tokens: a trusted backend lets one of its people do one thing once (check N45, 107, 109, 112).
 
-use std::time::Duration as Real;
+mod rights;
+mod signing;
 
 use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode, sha256};
-use crate::support::tokens::{at_once, claims, header, within};
-use crate::support::{API_SECRET, Browser, Options, Reply, Request, TestApp, verify};
+use crate::support::tokens::{at_once, claims, header};
+use crate::support::{Options, Reply, Request, TestApp, verify};
 
 /// `shop` has the plain right, `bank` every right, `idle` none; `shop` runs on a page of its own too.
 pub const CONFIG: &str = r#"
@@ -495,54 +496,6 @@ fn what_changes_between_the_calls_is_refused() {
     }
 }
 
-/// A client that lost the right after the first call gets nothing by the second.
-#[test]
-fn a_right_that_is_lost_between_the_calls_gives_nothing() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let (mut passkey, _) = shop.enrol();
-    let proof = shop.make("sign_in");
-    let proving = options(&app, "authentication", &proof["token"], None).expect(200).json();
-    let other = app.passkey();
-    let bank = shop.ask(&json!({ "action": "enrol", "user": { "externalId": { "id": "4712" } } })).expect(201).json();
-    let enrolling = enrolment(&app, &bank["token"]).expect(200).json();
-    app.sql(
-        "UPDATE clients SET definition = jsonb_set(definition, '{scopes}', '\"things:read\"') WHERE id = 'shop'; \
-         INSERT INTO changes (kind, key) VALUES ('clients', 'shop')",
-    );
-    let asked = || options(&app, "authentication", &proof["token"], None);
-    within(Real::from_secs(15), "the client is followed", || asked().status == 403);
-    let (credential, mut other) = (passkey.get(&proving["publicKey"]), other);
-    let refusals = [
-        finish(&app, "authentication", &proving, &credential),
-        finish(&app, "registration", &enrolling, &other.create(&enrolling["publicKey"])),
-    ];
-    for refusal in refusals {
-        assert_eq!(refusal.expect_problem(403, "action_token_misused").json()["reason"], "client");
-    }
-    assert_eq!((app.events("action_token.used"), app.count("SELECT count(*) AS n FROM credentials")), (0, 1));
-}
-
-/// To prove who one is to a client is to use it: that is for the members of its groups, at both calls.
-#[test]
-fn who_may_not_use_the_client_proves_nothing_to_it() {
-    let config = CONFIG.replacen("[clients.shop]\n", "[clients.shop]\nallowed_groups = [\"staff\"]\n", 1);
-    let app = TestApp::with(&Options { config: &config, ..Options::default() });
-    let shop = backend(&app, "shop");
-    let (mut passkey, _) = shop.enrol();
-    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now())");
-    for action in ["sign_in", "step_up"] {
-        let made = shop.make(action);
-        let asked = || options(&app, "authentication", &made["token"], None);
-        assert_eq!(asked().expect_problem(403, "action_token_misused").json()["reason"], "group", "{action}");
-        app.sql("INSERT INTO group_members SELECT groups.id, users.id FROM groups, users");
-        let begun = asked().expect(200).json();
-        app.sql("DELETE FROM group_members");
-        let late = finish(&app, "authentication", &begun, &passkey.get(&begun["publicKey"]));
-        assert_eq!(late.expect_problem(403, "action_token_misused").json()["reason"], "group", "{action}");
-    }
-}
-
 /// Two tokens to remove, one for each of two passkeys: the first that is used changes what the other was made for.
 #[test]
 fn of_many_removals_at_once_one_is_made() {
@@ -603,105 +556,6 @@ fn the_form_of_a_link_is_our_own_pages() {
     }
 }
 
-#[test]
-fn only_a_backend_with_the_right_makes_tokens_and_only_for_its_own() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let base = json!({ "action": "enrol", "user": { "externalId": { "id": "1" } } });
-    // Acting for people is never given unasked.
-    let unasked = app.token_by("shop", &[("grant_type", "client_credentials")]).expect(200).json();
-    assert_eq!(unasked["scope"], "things:read");
-    let idle = app.token_by("idle", &[("grant_type", "client_credentials")]).expect(200).json();
-    Backend::of(&app, idle["access_token"].as_str().unwrap()).ask(&base).expect_problem(403, "insufficient_scope");
-    let more = [("grant_type", "client_credentials"), ("scope", "action_tokens")];
-    app.token_by("idle", &more).expect_oauth(400, "invalid_scope");
-
-    let (mut browser, _) = app.person();
-    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
-    let named = |id: &str| json!({ "externalId": { "id": id } });
-    let of_another = json!({ "externalId": { "source": "bank", "id": "1" } });
-    let believed = json!({ "externalId": { "id": "1" }, "email": "a@b.example", "emailVerified": true });
-    let misleading = json!({ "externalId": { "id": "1" }, "name": "a\u{202e}b" });
-    for (name, member, value, status, code) in [
-        ("nobody of this id", "user", json!({ "id": me }), 404, "not_found"),
-        ("another's names", "user", of_another, 403, "insufficient_scope"),
-        ("an address to be believed", "user", believed, 403, "insufficient_scope"),
-        ("both names", "user", json!({ "id": me, "externalId": { "id": "1" } }), 400, "invalid_request"),
-        ("no name", "user", json!({}), 400, "invalid_request"),
-        ("a long name", "user", named(&"x".repeat(257)), 400, "invalid_request"),
-        ("a name on two lines", "user", named("a\nb"), 400, "invalid_request"),
-        ("a name to mislead", "user", misleading, 400, "invalid_request"),
-        ("an action nobody knows", "action", json!("impersonate"), 400, "invalid_request"),
-        ("an unknown member", "acr", json!("phr"), 400, "invalid_request"),
-        ("too long", "expiresIn", json!(301), 400, "invalid_request"),
-        ("too short", "expiresIn", json!(29), 400, "invalid_request"),
-        ("far too long", "expiresIn", json!(i64::MAX), 400, "invalid_request"),
-        ("below nothing", "expiresIn", json!(i64::MIN), 400, "invalid_request"),
-        ("another's page", "origin", json!("https://elsewhere.example"), 400, "invalid_request"),
-        ("an address near its own", "returnTo", json!("https://shop.example/passkeys"), 400, "invalid_request"),
-        ("no such relying party", "relyingParty", json!("x"), 400, "invalid_request"),
-    ] {
-        let mut body = base.clone();
-        body[member] = value;
-        let reply = shop.ask(&body);
-        assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{name}: {}", reply.body);
-    }
-    let user = named("1");
-    for (name, body) in [
-        ("a mailed sign-in", json!({ "action": "sign_in", "user": user, "mailed": true })),
-        ("over a day", json!({ "action": "enrol", "user": user, "mailed": true, "expiresIn": 86_401 })),
-    ] {
-        assert_eq!(shop.ask(&body).json()["code"], "invalid_request", "{name}");
-    }
-    assert_eq!(app.count("SELECT count(*) AS n FROM action_tokens"), 0);
-    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1, "nobody is made by a refusal");
-}
-
-/// By our id, by another's names, with a believed address, for a day; never for administrators or disabled accounts.
-#[test]
-fn what_every_right_is_good_for() {
-    let app = spawn();
-    let bank = backend(&app, "bank");
-    let (mut browser, _) = app.person();
-    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
-    bank.ask(&json!({ "action": "list", "user": { "id": me } })).expect(201);
-    let name = json!({ "source": "crm", "id": "1" });
-    let whole = json!({ "externalId": name, "email": "ada@example.com", "emailVerified": true });
-    let made = bank.ask(&json!({ "action": "enrol", "user": whole, "mailed": true })).expect(201).json();
-    let time = |value: &Value| value.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-    assert_eq!(time(&made["expiresAt"]) - time(&made["createdAt"]), Duration::hours(24));
-    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email_verified_at IS NOT NULL"), 1);
-    let taken = json!({ "externalId": { "id": "2" }, "email": "ADA@example.com", "emailVerified": true });
-    bank.ask(&json!({ "action": "enrol", "user": taken })).expect_problem(409, "already_exists");
-    for (name, sql) in [
-        ("disabled", "UPDATE users SET status = 'disabled'"),
-        (
-            "an administrator",
-            "UPDATE users SET status = 'active'; \
-             INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'admin', now()); \
-             INSERT INTO group_members SELECT groups.id, users.id FROM groups, users",
-        ),
-    ] {
-        app.sql(sql);
-        let reply = bank.ask(&json!({ "action": "sign_in", "user": { "id": me } }));
-        assert_eq!((reply.status, reply.json()["code"].as_str()), (403, Some("forbidden")), "{name}");
-    }
-}
-
-#[test]
-fn a_right_that_is_lost_takes_its_tokens_along() {
-    let app = spawn();
-    let bank = backend(&app, "bank");
-    let made = bank.make("enrol");
-    let other = app
-        .twin_with(&CONFIG.replace("scopes = [\"action_tokens\", \"action_tokens:anyone\"", "scopes = [\"x\", \"y\""));
-    let reply = enrolment(&other, &made["token"]).expect_problem(403, "action_token_misused");
-    assert_eq!(reply.json()["reason"], "client");
-    Backend { app: &other, access: bank.access.clone() }
-        .ask(&json!({ "action": "list", "user": { "externalId": { "id": "1" } } }))
-        .expect_problem(403, "insufficient_scope");
-}
-
 /// 16 requests for one new person make one.
 #[test]
 fn a_person_is_made_once() {
@@ -712,41 +566,6 @@ fn a_person_is_made_once() {
     assert!(made.iter().all(|one| one["sub"] == made[0]["sub"]));
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1);
     assert_eq!(app.count("SELECT count(DISTINCT id) AS n FROM action_tokens"), 16);
-}
-
-#[test]
-fn enrolling_over_a_passkey_wants_the_right() {
-    let app = spawn();
-    let (shop, bank) = (backend(&app, "shop"), backend(&app, "bank"));
-    shop.enrol();
-    let ask = json!({ "action": "enrol", "user": { "externalId": { "id": "4711" } } });
-    shop.ask(&ask).expect_problem(409, "enrol_over_existing");
-    bank.enrol();
-    let (_, second) = bank.enrol();
-    assert_eq!(second["kind"], "enrolled");
-    // Asked for without the scope, the right is not there though the client has it.
-    let narrow = app.token_by("bank", &[("grant_type", "client_credentials"), ("scope", "action_tokens")]);
-    let narrow = narrow.expect(200).json()["access_token"].as_str().unwrap().to_owned();
-    Backend { app: &app, access: narrow }.ask(&ask).expect_problem(409, "enrol_over_existing");
-}
-
-#[test]
-fn a_backend_sees_and_takes_back_its_own_tokens_only() {
-    let app = spawn();
-    let (shop, bank) = (backend(&app, "shop"), backend(&app, "bank"));
-    let made: Vec<Value> = (0..3).map(|_| shop.make("enrol")).collect();
-    enrolment(&app, &made[0]["token"]).expect(200);
-    let page = shop.request("GET", "/v1/action-tokens").query("limit=2").send().expect(200).json();
-    assert_eq!(page["items"].as_array().unwrap().len(), 2);
-    assert!(!page.to_string().contains("pmt_"), "never the token itself");
-    let rest = shop.request("GET", page["next"].as_str().unwrap()).send().expect(200).json();
-    assert_eq!((&rest["items"][0]["id"], &rest["items"][0]["ceremonies"]), (&made[0]["id"], &json!(1)));
-    assert_eq!(bank.request("GET", "/v1/action-tokens").send().expect(200).json()["items"], json!([]));
-    bank.revoke(&made[0]["id"]).expect_problem(404, "not_found");
-    shop.revoke(&made[0]["id"]).expect(204);
-    shop.revoke(&made[0]["id"]).expect_problem(404, "not_found");
-    shop.revoke(&json!("x")).expect_problem(404, "not_found");
-    assert_eq!(app.events("action_token.revoked"), 1);
 }
 
 /// A result is for one client, one token, one minute and one redemption, and whatever is wrong looks alike.
@@ -780,72 +599,6 @@ fn a_result_is_redeemed_once_by_its_own_client() {
     shop.redeem(&other["id"], &late).expect_problem(400, "result_refused");
 }
 
-/// An action token is no access token, and no access token is an action token.
-#[test]
-fn an_action_token_opens_nothing_else() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let made = shop.make("list");
-    for (method, path) in
-        [("GET", "/v1/me"), ("GET", "/v1/session"), ("POST", "/v1/bridges/x/token"), ("GET", "/v1/action-tokens")]
-    {
-        let reply = with_token(app.request(method, path), &made["token"]).send();
-        reply.expect_problem(401, "invalid_token");
-    }
-    let bearer = app
-        .request("GET", "/v1/passkeys")
-        .header("Authorization", &format!("Bearer {}", made["token"].as_str().unwrap()));
-    bearer.send().expect_problem(401, "invalid_token");
-    let rename = app.request("PATCH", "/v1/passkeys/x").json(&json!({ "name": "x" }));
-    with_token(rename, &made["token"]).send().expect_problem(401, "invalid_token");
-    with_token(app.request("GET", "/v1/passkeys"), &json!(shop.access))
-        .send()
-        .expect_problem(403, "action_token_unknown");
-    let twice = with_token(with_token(app.request("GET", "/v1/passkeys"), &made["token"]), &made["token"]);
-    twice.send().expect_problem(400, "invalid_request");
-    // What it is for, it says itself.
-    for (what, body) in [
-        ("registration", json!({ "purpose": "add" })),
-        ("registration", json!({ "email": "a@b.example" })),
-        ("registration", json!({ "relyingParty": "elsewhere" })),
-        ("authentication", json!({ "purpose": "step-up" })),
-        ("authentication", json!({ "email": "a@b.example" })),
-        ("authentication", json!({ "result": { "kind": "tokens", "clientId": "web" } })),
-    ] {
-        let request = app.request("POST", &format!("/v1/passkeys/{what}/options")).json(&body);
-        with_token(request, &made["token"]).send().expect_problem(400, "invalid_request");
-    }
-    with_token(app.request("GET", "/v1/passkeys"), &made["token"]).send().expect(200);
-}
-
-/// A ceremony ends where it began: not at the other endpoint, not at the token endpoint.
-#[test]
-fn a_ceremony_of_an_action_is_of_no_other_use() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let (mut passkey, _) = shop.enrol();
-    let made = shop.make("step_up");
-    let mut prompt = || {
-        let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
-        let credential = passkey.get(&begun["publicKey"]);
-        (begun, credential)
-    };
-    let (begun, credential) = prompt();
-    finish(&app, "registration", &begun, &credential).expect_problem(400, "verification_failed");
-    let (begun, credential) = prompt();
-    app.redeem(&begun, &credential, Some(&crate::support::tokens::basic("api", API_SECRET)), &[])
-        .expect_oauth(400, "invalid_grant");
-    let (begun, credential) = prompt();
-    let named = json!({ "ceremonyId": begun["ceremonyId"], "credential": credential, "clientId": "web" });
-    app.request("POST", "/v1/passkeys/authentication/verify")
-        .json(&named)
-        .send()
-        .expect_problem(400, "verification_failed");
-    assert_eq!(app.events("action_token.used"), 0);
-    let (begun, credential) = prompt();
-    finish(&app, "authentication", &begun, &credential).expect(200);
-}
-
 /// Several servers share what a token is worth.
 #[test]
 fn servers_share_a_tokens_state() {
@@ -871,155 +624,4 @@ fn servers_share_a_tokens_state() {
 pub fn payment() -> Value {
     let details = json!([{ "label": "To", "value": "Acme" }, { "label": "Amount", "value": "100.00 EUR" }]);
     json!({ "kind": "payment", "title": "Pay 100.00 EUR to Acme", "details": details })
-}
-
-/// The person 4711 is asked to sign an operation.
-fn asked_to_sign(shop: &Backend<'_>, operation: &Value) -> Reply {
-    shop.ask(&json!({ "action": "sign", "user": { "externalId": { "id": "4711" } }, "operation": operation }))
-}
-
-#[test]
-fn a_person_signs_an_operation_for_a_backend() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let (mut passkey, _) = shop.enrol();
-    let made = asked_to_sign(&shop, &payment()).expect(201).json();
-    assert_eq!(made["link"], format!("{}/approve#{}", app.origin, made["token"].as_str().unwrap()));
-    for elsewhere in [None, Some(SHOP_PAGE)] {
-        options(&app, "authentication", &made["token"], elsewhere).expect_problem(403, "action_token_misused");
-        assert_eq!(reason(&app), "origin", "what is signed is shown by us");
-    }
-    let begun = options(&app, "authentication", &made["token"], Some(&app.origin)).expect(200).json();
-    assert_eq!(begun["publicKey"]["userVerification"], "required");
-    passkey.user_verified = false;
-    let present = passkey.get(&begun["publicKey"]);
-    finish(&app, "authentication", &begun, &present).expect_problem(400, "user_verification_missing");
-    passkey.user_verified = true;
-    let answer = sign(&app, &mut passkey, &made["token"]).expect(200).json();
-    let told = shop.redeem(&made["id"], &answer["result"]).expect(200).json();
-    shop.fetch(&made["id"]).expect_problem(400, "result_refused");
-    let hash = encode(&sha256(
-        br#"{"details":[{"label":"To","value":"Acme"},{"label":"Amount","value":"100.00 EUR"}],"kind":"payment","title":"Pay 100.00 EUR to Acme"}"#,
-    ));
-    for (member, value) in [
-        ("action", json!("sign")),
-        ("operation", payment()),
-        ("operationHash", json!(hash)),
-        ("acr", json!("phr")),
-        ("externalId", json!({ "source": "shop", "id": "4711" })),
-    ] {
-        assert_eq!(told[member], value, "{member}");
-    }
-    assert_eq!((app.events("transaction.signed"), app.events("action_token.used")), (1, 0), "one event");
-    let mut browser = app.browser();
-    browser.sign_in(&mut passkey).expect(200);
-    let activity = browser.get("/account/activity").expect(200).body;
-    assert!(activity.contains("Pay 100.00 EUR to Acme"), "the person sees what they signed");
-}
-
-#[test]
-fn an_operation_is_for_signing_and_what_cannot_be_shown_is_refused() {
-    let app = spawn();
-    let shop = backend(&app, "shop");
-    let mut turned = payment();
-    turned["title"] = json!("Pay \u{202e}00.1");
-    let mut twice = payment();
-    twice["details"] = json!([{ "label": "To", "value": "a" }, { "label": "To", "value": "b" }]);
-    for (name, reply) in [
-        ("no operation", shop.ask(&json!({ "action": "sign", "user": { "externalId": { "id": "4711" } } }))),
-        ("turned round", asked_to_sign(&shop, &turned)),
-        ("a label twice", asked_to_sign(&shop, &twice)),
-        ("an unknown member", asked_to_sign(&shop, &json!({ "kind": "x", "title": "X", "html": "<b>" }))),
-        (
-            "at a relying party without our page",
-            backend(&app, "bank").ask(&json!({
-                "action": "sign", "user": { "externalId": { "id": "4711" } }, "operation": payment(),
-                "relyingParty": "elsewhere",
-            })),
-        ),
-        (
-            "on the app's own page",
-            shop.ask(&json!({
-                "action": "sign", "user": { "externalId": { "id": "4711" } }, "operation": payment(), "origin": SHOP_PAGE,
-            })),
-        ),
-        (
-            "for another action",
-            shop.ask(&json!({ "action": "enrol", "user": { "externalId": { "id": "4711" } }, "operation": payment() })),
-        ),
-    ] {
-        assert_eq!(
-            (reply.status, reply.json()["code"].as_str()),
-            (400, Some("invalid_request")),
-            "{name}: {}",
-            reply.body
-        );
-    }
-    assert_eq!(app.count("SELECT count(*) AS n FROM action_tokens"), 0);
-    // What cannot be begun is not begun: nobody has a passkey yet.
-    let made = asked_to_sign(&shop, &payment()).expect(201).json();
-    options(&app, "authentication", &made["token"], Some(&app.origin)).expect_problem(404, "no_passkey_yet");
-}
-
-/// A link that travels by mail comes back to no session of the backend's, so it asks for itself, once.
-#[test]
-fn what_was_signed_is_fetched_once_by_its_backend() {
-    let app =
-        TestApp::with(&Options { config: CONFIG, settings: &[("challenges.store", "database")], ..Options::default() });
-    let twin = app.twin_with(CONFIG);
-    let (shop, bank, other) = (backend(&app, "shop"), backend(&app, "bank"), backend(&twin, "shop"));
-    let (mut passkey, _) = shop.enrol();
-    let user = json!({ "externalId": { "id": "4711" } });
-    let mailed = json!({ "action": "sign", "user": user, "operation": payment(), "mailed": true, "expiresIn": 86_400 });
-    let made = shop.ask(&mailed).expect(201).json();
-    shop.fetch(&made["id"]).expect_problem(404, "not_found");
-    let answer = sign(&app, &mut passkey, &made["token"]).expect(200).json();
-    bank.fetch(&made["id"]).expect_problem(404, "not_found");
-    let replies = at_once(64, |number| {
-        let backend = if number % 2 == 0 { &shop } else { &other };
-        backend.fetch(&made["id"])
-    });
-    let (told, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
-    assert_eq!((told.len(), refused.len()), (1, 63));
-    assert!(refused.iter().all(|reply| reply.json()["code"] == "result_refused"));
-    let told = told[0].json();
-    let result = claims(answer["result"].as_str().unwrap());
-    for (member, claim) in [
-        ("action", "action"),
-        ("actionToken", "action_token"),
-        ("sub", "sub"),
-        ("operation", "operation"),
-        ("operationHash", "operation_hash"),
-        ("credential", "credential"),
-        ("acr", "acr"),
-        ("amr", "amr"),
-        ("iat", "iat"),
-    ] {
-        assert_eq!(told[member], result[claim], "{member}: the same as the browser brings");
-    }
-    shop.redeem(&made["id"], &answer["result"]).expect_problem(400, "result_refused");
-    assert_eq!(app.events("result.redeemed"), 1);
-    // What was only proved has a session to come back to, and is not fetched.
-    let step = shop.make("step_up");
-    prove(&app, &mut passkey, &step["token"]).expect(200);
-    shop.fetch(&step["id"]).expect_problem(404, "not_found");
-}
-
-/// A browser that is signed in as the person themselves may use the token.
-#[test]
-fn ones_own_session_does_not_stand_in_the_way() {
-    let app = spawn();
-    let bank = backend(&app, "bank");
-    let (mut browser, _) = app.person();
-    let me = browser.get("/v1/me").expect(200).json()["id"].clone();
-    let made = bank.ask(&json!({ "action": "enrol", "user": { "id": me } })).expect(201).json();
-    enrol_in(&mut browser, &app, &made["token"]);
-    assert_eq!(browser.get("/v1/passkeys").expect(200).json()["passkeys"].as_array().unwrap().len(), 2);
-}
-
-fn enrol_in(browser: &mut Browser, app: &TestApp, token: &Value) {
-    let request = browser.request("POST", "/v1/passkeys/registration/options").json(&json!({}));
-    let begun = browser.send(with_token(request, token)).expect(200).json();
-    let credential = app.passkey().create(&begun["publicKey"]);
-    browser.finish_registration(&begun, &credential).expect(200);
 }

@@ -1,17 +1,16 @@
 //! Token exchange (RFC 8693): what is given for what, to whom, and everything that is refused.
 
-use std::time::Duration as Real;
+mod custom;
+mod ends;
 
 use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
-use crate::authorize::allow;
-use crate::support::jose::{self, Key, fresh};
-use crate::support::oidc::{self, Ask};
-use crate::support::tokens::{INACTIVE, PASSKEY_GRANT, Tokens, basic, claims, header, within};
+use crate::support::jose::{Key, fresh};
+use crate::support::tokens::{INACTIVE, PASSKEY_GRANT, Tokens, basic, claims, header};
 use crate::support::urn::{ACCESS, EXCHANGE, ID, JWT};
-use crate::support::{API_SECRET, Browser, Options, Reply, TestApp};
+use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, jose};
 
 const BRIDGE: &str = "urn:passmint:params:oauth:token-type:bridge";
 const ORDERS: &str = "https://orders.example";
@@ -426,75 +425,6 @@ fn what_cannot_be_written_down_is_not_given() {
     assert_eq!(app.events("token.impersonated"), 1);
 }
 
-/// Security rule 106: what is exchanged is good now, and what came of it ends with its session.
-#[test]
-fn everything_ends_with_the_session() {
-    let app = spawn();
-    let (_, _, tokens) = person(&app);
-    let (_, _, others) = person(&app);
-    let exchanged = |tokens: &Tokens| ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "read")]);
-    let (mine, narrow) = (given(exchanged(&tokens)), given(app.client("page").token(&form(&tokens.access, &[]))));
-    let next = given(ask(&app, "stock", &mine, &[("audience", PRICES)]));
-    let bystander = given(exchanged(&others));
-    assert!([&mine, &narrow, &next, &bystander].iter().all(|token| is_active(&app, token)));
-
-    app.client("page").revoke(&tokens.refresh).expect(200);
-    for (name, token) in [("exchanged", &mine), ("narrowed", &narrow), ("twice exchanged", &next)] {
-        assert!(!is_active(&app, token), "{name}");
-    }
-    exchanged(&tokens).expect_oauth(400, "invalid_request");
-    ask(&app, "stock", &mine, &[("audience", PRICES)]).expect_oauth(400, "invalid_request");
-    assert!(is_active(&app, &bystander));
-
-    // A token that was revoked alone is none to exchange any more.
-    let (_, mut passkey) = app.person();
-    let page = app.client("page");
-    let lone = Tokens::of(&page.sign_in(&mut passkey, "openid read").expect(200).json());
-    page.revoke(&lone.access).expect(200);
-    exchanged(&lone).expect_oauth(400, "invalid_request");
-
-    app.sql("UPDATE users SET status = 'disabled'");
-    assert!(!is_active(&app, &bystander), "the account is disabled");
-    exchanged(&others).expect_oauth(400, "invalid_request");
-    app.sql("UPDATE users SET status = 'active'");
-    given(exchanged(&others));
-    app.advance(Duration::minutes(10));
-    exchanged(&others).expect_oauth(400, "invalid_request");
-}
-
-#[test]
-fn an_actor_must_be_alive_too() {
-    let app = spawn();
-    let (_, _, tokens) = person(&app);
-    let actor = machine(&app, "orders");
-    let with = || {
-        ask(
-            &app,
-            "orders",
-            &tokens.access,
-            &[("actor_token", &actor), ("actor_token_type", ACCESS), ("audience", STOCK)],
-        )
-    };
-    given(with());
-    let revoke = app.request("POST", "/oauth/revoke").form(&[("token", &actor)]);
-    revoke.header("Authorization", &basic("orders", API_SECRET)).send().expect(200);
-    with().expect_oauth(400, "invalid_request");
-}
-
-#[test]
-fn a_client_that_was_disabled_exchanges_nothing_and_nothing_of_it_is_exchanged() {
-    let app = spawn();
-    let (_, _, tokens) = person(&app);
-    let to_stock = || ask(&app, "orders", &tokens.access, &[("audience", STOCK)]);
-    given(to_stock());
-    app.sql(
-        "UPDATE clients SET disabled_at = now() WHERE id = 'page';
-         INSERT INTO changes (kind, key) VALUES ('clients', 'page')",
-    );
-    within(Real::from_secs(15), "the subject's client is refused", || to_stock().status == 400);
-    to_stock().expect_oauth(400, "invalid_request");
-}
-
 /// The sign-in is what the token tells of, not what the session became since.
 #[test]
 fn a_sign_in_is_copied_and_never_refreshed() {
@@ -589,97 +519,6 @@ fn an_id_token_comes_out_and_goes_in() {
     by_id("stock", &own.id, "stock:read").expect_oauth(400, "invalid_request");
     app.sql("UPDATE sessions SET revoked_at = now()");
     by_id("orders", &own.id, "stock:read").expect_oauth(400, "invalid_request");
-}
-
-/// An ID token names no grant, so the person must still allow the app that it was given to.
-#[test]
-fn an_id_token_of_an_app_that_is_no_longer_allowed_gives_nothing() {
-    const RULE: &str = "[exchange_rules.shop]\nclients = [\"shop\"]\nsubject_types = [\"id_token\"]\n\
-                        new_audiences = [\"https://api.example\"]\nnew_scopes = [\"openid\"]\n";
-    let shop = oidc::CLIENTS.find("[clients.shop]").unwrap();
-    let (before, after) = oidc::CLIENTS.split_at(shop);
-    let after = after.replacen("\"refresh_token\"]", "\"refresh_token\", \"token_exchange\"]", 1);
-    let config = format!("{before}{after}{RULE}");
-    let app = TestApp::with(&Options { config: &config, ..Options::default() });
-    let (mut browser, _) = app.person();
-    let code = allow(&mut browser, &Ask::of("shop"));
-    let tokens = oidc::redeem(&app, "shop", &code);
-    let try_it = || {
-        let form = [
-            ("grant_type", EXCHANGE),
-            ("subject_token", tokens.id.as_str()),
-            ("subject_token_type", ID),
-            ("audience", "https://api.example"),
-            ("scope", "openid"),
-            ("client_id", "shop"),
-            ("client_secret", API_SECRET),
-        ];
-        app.request("POST", "/oauth/token").form(&form).send()
-    };
-    given(try_it());
-    browser.call("DELETE", "/v1/me/consents/shop", None).expect(200);
-    try_it().expect_oauth(400, "invalid_request");
-}
-
-#[test]
-fn a_bridge_gives_its_custom_token() {
-    let app = spawn();
-    let (_, _, tokens) = person(&app);
-    for more in [&[("audience", "target")][..], &[("audience", "target"), ("requested_token_type", BRIDGE)]] {
-        let told = ask(&app, "orders", &tokens.access, more).expect(200).json();
-        assert_eq!((&told["issued_token_type"], &told["token_type"]), (&json!(BRIDGE), &json!("N_A")));
-        let custom = told["access_token"].as_str().unwrap();
-        assert_eq!(
-            (&claims(custom)["aud"], &claims(custom)["sub"]),
-            (&json!("https://target.example"), &claims(&tokens.access)["sub"])
-        );
-        let acting = json!({ "sub": "orders", "client_id": "orders", "iss": app.origin });
-        assert_eq!(claims(custom)["act"], acting, "it says who went on in the person's name");
-        assert_eq!(introspection(&app, custom), INACTIVE, "it is never accepted back");
-    }
-    let written = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->>'rule' = 'orders' \
-                   AND detail->'act'->>'sub' = 'orders'";
-    assert_eq!(app.count(written), 2);
-    assert_eq!(app.events("token.impersonated"), 2, "and the person sees who went on in their name");
-    app.advance(Duration::minutes(9));
-    let told = ask(&app, "orders", &tokens.access, &[("audience", "target")]).expect(200).json();
-    let custom = claims(told["access_token"].as_str().unwrap());
-    assert_eq!(custom["exp"], claims(&tokens.access)["exp"], "no longer than what was exchanged");
-    let life = custom["exp"].as_i64().zip(custom["iat"].as_i64()).map(|(exp, iat)| exp - iat);
-    assert!(told["expires_in"].as_i64() == life && life <= Some(60), "{told}");
-    // Another client needs the scope of the bridge too.
-    app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
-}
-
-/// A token that names who acts makes no custom token that does not.
-#[test]
-fn who_acts_with_an_access_token_is_named_in_the_custom_token() {
-    let rule = "[exchange_rules.home]\nclients = [\"orders\"]\nsubject_audiences = [\"https://orders.example\"]\n\
-                new_audiences = [\"ORIGIN\"]\nnew_scopes = [\"bridge:target\"]\nimpersonation = true\n";
-    let app = TestApp::with(&Options { config: &format!("{CONFIG}{rule}"), ..Options::default() });
-    let (_, _, tokens) = person(&app);
-    let acting = given(ask(&app, "orders", &tokens.access, &[("audience", &app.origin), ("scope", "bridge:target")]));
-    let told = app.client("orders").bearer("POST", "/v1/bridges/target/token", &acting).send().expect(200).json();
-    let expected = json!({ "sub": "orders", "client_id": "orders", "iss": app.origin });
-    assert_eq!(claims(told["token"].as_str().unwrap())["act"], expected);
-    let written =
-        "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted' AND detail->'act'->>'sub' = 'orders'";
-    assert_eq!(app.count(written), 1);
-}
-
-/// An exchange is no way round the limit that a bridge has for each person.
-#[test]
-fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
-    let settings = [("limits.enabled", "true"), ("limits.bridges_per_minute", "1"), ("limits.bridges_burst", "2")];
-    let app = TestApp::with(&Options { config: CONFIG, settings: &settings, ..Options::default() });
-    let (_, _, tokens) = person(&app);
-    let once = || ask(&app, "orders", &tokens.access, &[("audience", "target")]);
-    for _ in 0..2 {
-        once().expect(200);
-    }
-    let refused = once();
-    assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{}", refused.body);
-    ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
 }
 
 /// Security rules 60 and 107: guessing is counted for each client, issuer and network, and a good guess is refused like the bad.

@@ -1,0 +1,173 @@
+//! What people allow an app, and take back.
+
+use serde_json::json;
+
+use super::allow;
+use crate::support::oidc::{Ask, redeem};
+use crate::support::{TestApp, oidc};
+
+/// RFC 8252 §8.6: any program could call itself this client.
+#[test]
+fn a_local_program_never_gets_anything_silently() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    for uri in ["http://127.0.0.1:7000/cb", "com.example.native:/cb"] {
+        let ask = Ask::of("native").with("redirect_uri", uri);
+        for _ in 0..2 {
+            let path = ask.send(&mut browser).waits();
+            let page = browser.get(&path).expect(200);
+            assert!(page.body.contains("value=\"allow\""), "asked every time");
+            let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
+            assert!(back.code().starts_with("pma_") && back.to == uri);
+        }
+    }
+    for _ in 0..2 {
+        let path = Ask::of("tool").send(&mut browser).waits();
+        let page = browser.get(&path).expect(200);
+        assert!(page.body.contains("value=\"continue\""), "our own program: one press");
+        browser.submit(&page, &path, &[("decision", "continue")]).returning().code();
+    }
+}
+
+#[test]
+fn consent_is_asked_remembered_and_asked_again_for_more() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("shop").with("scope", "openid email");
+    let path = ask.send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    for words in ["Shop", "shop.example", "value=\"deny\"", "value=\"allow\"", "allow:email"] {
+        assert!(page.body.contains(words), "{words}");
+    }
+    assert!(!page.body.contains("autofocus"));
+    browser.get(&path).expect(200);
+    assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 0, "looking allows nothing");
+    let fields = [("decision", "allow"), ("allow:email", "yes")];
+    let reply = browser.submit(&page, &path, &fields);
+    assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
+    let back = reply.returning();
+    assert_eq!(back.get("iss"), Some(app.origin.as_str()));
+    assert_eq!(redeem(&app, "shop", &back.code()).scope, "email openid");
+    assert_eq!(browser.submit(&page, &path, &fields).status, 400, "answered once");
+
+    // The same or less passes without a page, silently too; more is asked for.
+    ask.send(&mut browser).back().code();
+    Ask::of("shop").with("prompt", "none").send(&mut browser).back().code();
+    let wider = ask.clone().with("scope", "openid email profile offline_access");
+    assert_eq!(wider.clone().with("prompt", "none").send(&mut browser).back().error(), "consent_required");
+    let path = wider.send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    assert!(page.body.contains("more than you allowed before"), "{}", page.body);
+    let back = browser.submit(&page, &path, &[("decision", "allow"), ("allow:offline_access", "yes")]).returning();
+    let tokens = redeem(&app, "shop", &back.code());
+    assert_eq!(tokens.scope, "offline_access openid", "what was left unticked is not given");
+    // What was asked and not ticked is not allowed any more; trap 2 of the conformance notes: fewer scopes pass silently.
+    assert_eq!(ask.with("prompt", "none").send(&mut browser).back().error(), "consent_required");
+    Ask::of("shop").with("prompt", "none").send(&mut browser).back().code();
+
+    Ask::of("shop").with("prompt", "consent").send(&mut browser).waits();
+    Ask::of("shop").with("resource", "https://api.example").send(&mut browser).waits();
+    Ask::of("house").with("prompt", "consent").send(&mut browser).waits();
+}
+
+/// Security notes 39: what the form says is held against what was asked.
+#[test]
+fn a_consent_form_can_only_shrink_and_only_our_page_may_post_it() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let (mut stranger, _) = app.person();
+    let ask = Ask::of("shop").with("scope", "openid email");
+    let path = ask.send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    let csrf = oidc::csrf_of(&page);
+    let foreign = oidc::csrf_of(&stranger.get(&path).expect(200));
+    let form = [("decision", "allow"), ("allow:email", "yes")];
+    for (name, token) in [("none", ""), ("another session's", foreign.as_str()), ("garbage", "x")] {
+        let request = browser.request("POST", &path).form(&[&form[..], &[("csrf", token)]].concat());
+        assert_eq!(request.send().status, 403, "{name}");
+    }
+    let good = [&form[..], &[("csrf", csrf.as_str())]].concat();
+    for (header, value) in [("Origin", "https://shop.example"), ("Sec-Fetch-Site", "cross-site")] {
+        let request = browser.request("POST", &path).without(header).header(header, value).form(&good);
+        assert_eq!(request.send().status, 403, "{header}");
+    }
+    let nobody = app.request("POST", &path).form(&good).send();
+    assert!(nobody.header("location").is_some_and(|to| to.starts_with("/?next=")), "strangers are sent to sign in");
+    for decision in ["", "yes", "Allow"] {
+        let request = browser.request("POST", &path).form(&[("csrf", csrf.as_str()), ("decision", decision)]);
+        assert_eq!(request.send().status, 400, "{decision:?}");
+    }
+    let in_address = format!("{path}?decision=allow&allow:email=yes&csrf={csrf}");
+    browser.get(&in_address).expect(200);
+    browser.request("POST", &in_address).form(&[("csrf", csrf.as_str())]).send().expect(400);
+    assert_eq!(app.count("SELECT count(*) AS n FROM authorization_codes"), 0);
+
+    let more = [("decision", "allow"), ("allow:email", "yes"), ("allow:admin", "yes"), ("allow:profile", "yes")];
+    let more = [&more[..], &[("scope", "openid admin"), ("redirect_uri", "https://evil.example")]].concat();
+    let back = browser.submit(&page, &path, &more).returning();
+    assert_eq!(back.to, "https://shop.example/cb");
+    assert_eq!(redeem(&app, "shop", &back.code()).scope, "email openid");
+}
+
+#[test]
+fn no_is_an_answer() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let path = Ask::of("shop").send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    let back = browser.submit(&page, &path, &[("decision", "deny")]).returning();
+    assert_eq!((back.error(), back.get("state")), ("access_denied", Some("the state")));
+    assert_eq!(app.events("authorization.denied"), 1);
+    assert_eq!(browser.get(&path).status, 400);
+    assert_eq!(Ask::of("shop").with("prompt", "none").send(&mut browser).back().error(), "consent_required");
+    let path = Ask::of("house").with("prompt", "login").send(&mut browser).waits();
+    assert!(browser.get(&path).body.contains(&format!("{path}/cancel")));
+    assert_eq!(browser.get(&format!("{path}/cancel")).back().error(), "access_denied");
+}
+
+#[test]
+fn people_see_what_they_allowed_and_take_it_back() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let (mut other, _) = app.person();
+    let scope = "openid email offline_access";
+    let tokens = redeem(&app, "shop", &allow(&mut browser, &Ask::of("shop").with("scope", scope)));
+    allow(&mut other, &Ask::of("shop"));
+    allow(&mut browser, &Ask::of("app"));
+
+    let listed = browser.get("/v1/me/consents").expect(200).json()["consents"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let shop = listed.as_array().unwrap().iter().find(|one| one["clientId"] == "shop").unwrap();
+    assert_eq!((&shop["name"], &shop["scope"]), (&json!("Shop"), &json!("email offline_access openid")));
+    let page = browser.get("/account/apps").expect(200);
+    assert!(page.body.contains("Shop") && page.body.contains("value=\"app\""), "{}", page.body);
+
+    let reply = browser.submit(&page, "/account/apps/remove", &[("client", "app")]);
+    assert_eq!(reply.header("location"), Some("/account/apps?done=app-removed"));
+    browser.call("DELETE", "/v1/me/consents/shop", None).expect(200);
+    browser.call("DELETE", "/v1/me/consents/shop", None).expect_problem(404, "not_found");
+    assert_eq!(browser.get("/v1/me/consents").expect(200).json()["consents"], json!([]));
+    assert_eq!(app.events("consent.revoked"), 2);
+    oidc::refresh(&app, "shop", &tokens.refresh, &[]).expect_oauth(400, "invalid_grant");
+    assert_eq!(app.introspection(&tokens.access), r#"{"active":false}"#);
+    assert_eq!(Ask::of("shop").with("prompt", "none").send(&mut browser).back().error(), "consent_required");
+    Ask::of("shop").with("prompt", "none").send(&mut other).back().code();
+}
+
+/// OpenID Connect Core §4: the list of apps leads to where an app begins a sign-in.
+#[test]
+fn the_list_of_apps_opens_an_app() {
+    let config = oidc::CLIENTS
+        .replace("[clients.shop]", "[clients.shop]\ninitiate_login_uri = \"https://shop.example/login?from=us\"");
+    let app = TestApp::with(&crate::support::Options { config: &config, ..crate::support::Options::default() });
+    let (mut browser, _) = app.person();
+    for client in ["shop", "app"] {
+        let path = Ask::of(client).send(&mut browser).waits();
+        let page = browser.get(&path).expect(200);
+        browser.submit(&page, &path, &[("decision", "allow")]).returning().code();
+    }
+    let page = browser.get("/account/apps").expect(200).body;
+    let issuer: String = url::form_urlencoded::byte_serialize(app.origin.as_bytes()).collect();
+    assert!(page.contains(&format!("https://shop.example/login?from=us&#38;iss={issuer}\"")), "{page}");
+    assert!(page.contains("Open Shop") && !page.contains("Open App"), "{page}");
+}
