@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{BUTTON, Desk};
+use super::Desk;
 use crate::hooks::AfterSignIn;
 use crate::support::TestApp;
 
@@ -10,10 +10,7 @@ use crate::support::TestApp;
 fn one_browser_signs_the_other_out() {
     let app = TestApp::spawn();
     let desk = Desk::with_account(&app, "Ana", "");
-    let other = Desk::new(&app);
-    other.copy_passkey(&other.device, &desk.own_passkeys()[0]);
-    other.press(BUTTON);
-    other.arrives_at("/account");
+    let other = desk.beside(&app);
 
     desk.goes_to("/account/sessions");
     desk.reads(".list", "This browser");
@@ -22,7 +19,6 @@ fn one_browser_signs_the_other_out() {
     desk.reads(".notice-ok", "That session is signed out.");
     desk.reads(".empty", "You are signed in nowhere else.");
 
-    other.hold_prompts(true);
     other.goes_to("/account");
     other.arrives_at("/?next=%2Faccount");
     desk.goes_to("/account");
