@@ -13,7 +13,7 @@ fn spawn() -> (TestApp, Speaker, String, Folder) {
     spawn_with(&[])
 }
 
-fn spawn_with(more: &[(&str, &str)]) -> (TestApp, Speaker, String, Folder) {
+pub fn spawn_with(more: &[(&str, &str)]) -> (TestApp, Speaker, String, Folder) {
     let (authority, folder) = (Authority::new(), Folder::new());
     let speaker = Speaker::start(&authority);
     let trusted = folder.put("ca.pem", &authority.pem);
@@ -148,6 +148,12 @@ fn documents_are_refused_by_name() {
         ("a secret", json!({ "client_secret": "x" }), "holds a secret"),
         ("a secret's method", json!({ "token_endpoint_auth_method": "client_secret_basic" }), "has no secret"),
         ("no place", json!({ "redirect_uris": [] }), "redirect_uris"),
+        // A list of addresses would have to stand there, and this very document does.
+        (
+            "a sector that is none",
+            json!({ "subject_type": "pairwise", "sector_identifier_uri": id }),
+            "sector_identifier_uri",
+        ),
     ] {
         let mut bad = document(&id);
         bad.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());

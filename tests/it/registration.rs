@@ -4,6 +4,7 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authorize::allow;
+use crate::client_documents::spawn_with;
 use crate::support::oidc::{Ask, random_code, redemption};
 use crate::support::tokens::{at_once, basic, claims};
 use crate::support::{Browser, Options, Reply, TestApp};
@@ -107,6 +108,37 @@ fn refusals_by_name() {
     app.request("POST", "/oauth/register").body("application/json", b"[]".to_vec()).send().expect_oauth(400, metadata);
     app.request("POST", "/oauth/register").form(&[("a", "b")]).send().expect(415);
     assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'registration'"), 0);
+}
+
+/// OpenID Connect Core §8.1; check 83: a sector speaks for those alone that it names, and is asked for each change, not for what
+/// a stranger sends.
+#[test]
+fn a_sector_names_every_redirect_uri() {
+    let (app, speaker, sector, _folder) = spawn_with(&[("registration.mode", "open")]);
+    let body =
+        |uris: &[&str]| json!({ "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": sector });
+    let refused = |reply: Reply| {
+        let told = reply.expect_oauth(400, "invalid_client_metadata").json();
+        assert!(told["error_description"].as_str().unwrap().contains("does not list every redirect URI"), "{told}");
+    };
+    let (ours, other) = ("https://rp.example/cb", "https://other.example/cb");
+    speaker.says(&json!([ours]));
+    refused(register(&app, &body(&[ours, other])));
+    let client = register(&app, &body(&[ours])).expect(201).json();
+    assert_eq!(speaker.asked(), 2);
+
+    let changed = |uris: &[&str]| {
+        let mut wanted = body(uris);
+        wanted["client_id"] = client["client_id"].clone();
+        wanted
+    };
+    let mut stranger = client.clone();
+    stranger["registration_access_token"] = json!("pmr_x");
+    own(&app, "PUT", &stranger, Some(&changed(&[ours, other]))).expect_oauth(401, "invalid_token");
+    assert_eq!(speaker.asked(), 2, "nothing is fetched for a stranger");
+    refused(own(&app, "PUT", &client, Some(&changed(&[ours, other]))));
+    speaker.says(&json!([other, ours]));
+    own(&app, "PUT", &client, Some(&changed(&[ours, other]))).expect(200);
 }
 
 /// RFC 7591 §2 and §3.2.1: what such an app cannot have, or nobody could follow, is left out, and the answer says so.
@@ -398,6 +430,17 @@ fn an_app_that_came_by_itself_is_shown_as_such() {
     assert_eq!(claims(told["access_token"].as_str().unwrap())["aud"], "https://mcp.example/");
     let other = ask.with("resource", "https://other.example/").send(&mut browser).back();
     assert_eq!(other.error(), "invalid_target");
+}
+
+/// What an app may be, it may be together with what an operator set on it.
+#[test]
+fn a_change_that_does_not_go_with_what_operators_set_is_refused() {
+    let app = open();
+    let client = register(&app, &app_body()).expect(201).json();
+    app.sql("UPDATE clients SET definition = definition || '{\"security_profile\": \"fapi2\"}' WHERE source = 'registration'");
+    let mut wanted = app_body();
+    wanted["client_id"] = client["client_id"].clone();
+    own(&app, "PUT", &client, Some(&wanted)).expect_oauth(400, "invalid_client_metadata");
 }
 
 /// Security rule 120: what an operator set on an app stays set, whatever the app says of itself.

@@ -5,7 +5,7 @@ use diesel::{Connection as _, PgConnection};
 use serde_json::{Map, Value, json};
 
 use super::metadata::with_settings_of_operators;
-use super::register::{Body, Told, members, wants_secret};
+use super::register::{Body, Told, members, refuse_mistakes, wants_secret};
 use super::{Refused, Registration, Room, permission};
 use crate::admin::Refusal;
 use crate::clock::Time;
@@ -150,7 +150,7 @@ impl Registration {
                 return Err(Refusal::from(Failure::new(Kind::InvalidClientMetadata, detail)));
             }
             let definition = with_settings_of_operators(definition, &old.definition);
-            rules.check(&definition, old.secret.is_some() || wants_secret(&definition))?;
+            refuse_mistakes(&rules, &definition, old.secret.is_some() || wants_secret(&definition))?;
             let secret = other_secret(conn, &old, &definition, now)?;
             client_records::set_definition(conn, &id, &definition, now)?;
             client_records::set_registration_token(conn, &id, &digest)?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::metadata::write;
 use super::{Refused, Registration, Room, no_permission, permission};
 use crate::admin::Refusal;
+use crate::admin::clients::rules::Rules;
 use crate::clock::Time;
 use crate::config::RegistrationMode;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -55,6 +56,13 @@ pub async fn register(
     Ok(HttpResponse::Created().json(made.document(&room.issuer)))
 }
 
+/// Refuses a client that is not sound, in the errors of registration, which tell one mistake at a time.
+pub(super) fn refuse_mistakes(rules: &Rules, definition: &ClientDefinition, has_secret: bool) -> Result<(), Failure> {
+    let Some(wrong) = rules.mistakes(definition, has_secret).into_iter().next() else { return Ok(()) };
+    let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
+    Err(Failure::new(kind, format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure)))
+}
+
 /// A client as it is told what it is: with its secrets, which are stored as digests only.
 pub(super) struct Told {
     pub(super) record: ClientRecord,
@@ -101,12 +109,8 @@ impl Registration {
 
     /// Refuses a client that does not hold to the rules of all clients.
     pub(super) fn check_rules(&self, definition: &ClientDefinition) -> Result<(), Failure> {
-        let Some(wrong) = self.rules.mistakes(definition, wants_secret(definition)).into_iter().next() else {
-            return self.check_reach(definition);
-        };
-        let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
-        let detail = format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure);
-        Err(Failure::new(kind, detail))
+        refuse_mistakes(&self.rules, definition, wants_secret(definition))?;
+        self.check_reach(definition)
     }
 
     async fn store(

@@ -172,6 +172,7 @@ fn nobody_gives_away_or_takes_over_more_than_they_have() {
         ),
         ("disable a member", users("POST", &format!("{boss}/disable"))),
         ("delete a member", users("DELETE", &boss)),
+        ("make the group", users("POST", "/v1/admin/groups").json(&json!({ "name": "admin" }))),
         ("delete the group", users("DELETE", "/v1/admin/groups/admin")),
     ] {
         let reply = request.send();

@@ -460,15 +460,15 @@ fn a_bound_token_is_exchanged_by_the_holder_of_its_key_alone() {
     let proof = key.proof("POST", &url, app.clock.now());
     let reply = app.request("POST", "/oauth/token").form(&redemption).header("DPoP", &proof).send();
     let tokens = Tokens::of(&reply.expect(200).json());
-    let with = |subject: &str, proof: Option<&Key>| {
+    let by = |form: &[(&str, &str)], proof: Option<&Key>| {
         let request =
-            app.request("POST", "/oauth/token").form(&form(subject, &[("audience", STOCK), ("scope", "read")]));
-        let request = request.header("Authorization", &basic("orders", API_SECRET));
+            app.request("POST", "/oauth/token").form(form).header("Authorization", &basic("orders", API_SECRET));
         match proof {
             Some(key) => request.header("DPoP", &key.proof("POST", &url, app.clock.now())).send(),
             None => request.send(),
         }
     };
+    let with = |subject: &str, proof| by(&form(subject, &[("audience", STOCK), ("scope", "read")]), proof);
     with(&tokens.access, None).expect_oauth(400, "invalid_request");
     with(&tokens.access, Some(&other)).expect_oauth(400, "invalid_request");
     let told = with(&tokens.access, Some(&key)).expect(200).json();
@@ -479,6 +479,13 @@ fn a_bound_token_is_exchanged_by_the_holder_of_its_key_alone() {
     let bound = given(with(&free.access, Some(&other)));
     assert_eq!(claims(&bound)["cnf"]["jkt"], json!(other.thumbprint()));
     ask(&app, "stock", &bound, &[("audience", PRICES)]).expect_oauth(400, "invalid_request");
+    // So is the token of who acts.
+    let acting = given(by(&[("grant_type", "client_credentials")], Some(&key)));
+    let more = [("audience", STOCK), ("scope", "read"), ("actor_token", acting.as_str()), ("actor_token_type", ACCESS)];
+    let form = form(&free.access, &more);
+    by(&form, None).expect_oauth(400, "invalid_request");
+    by(&form, Some(&other)).expect_oauth(400, "invalid_request");
+    given(by(&form, Some(&key)));
 }
 
 #[test]

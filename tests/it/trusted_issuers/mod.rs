@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::cli::Operator;
 use crate::client_authentication::KeyServer;
-use crate::support::jose::{Key, fresh};
+use crate::support::jose::{self, Key, fresh};
 use crate::support::tokens::{Tokens, at_once, basic, claims};
-use crate::support::urn::{EXCHANGE, JWT_BEARER, TYPE};
+use crate::support::urn::{ACCESS, EXCHANGE, JWT_BEARER, TYPE};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 const PARTNER: &str = "https://partner.example";
@@ -60,7 +60,7 @@ fn partner(keys: &str, more: &str) -> String {
 
 /// A server that trusts this key, given in the configuration.
 fn trusting(key: &Key, more: &str) -> TestApp {
-    let keys = crate::support::jose::as_toml(&[key.named("k1")]);
+    let keys = jose::as_toml(&[key.named("k1")]);
     TestApp::with(&Options { config: &partner(&keys, more), ..Options::default() })
 }
 
@@ -352,11 +352,49 @@ fn a_token_is_a_grant_for_its_client() {
     given(bearer(&legacy, "gate", &key.sign(&header, &claims), &[]));
 }
 
+/// RFC 8707: a scope that an API declares is for that API alone.
+#[test]
+fn a_grant_gives_no_scope_of_an_api_that_was_not_asked_for() {
+    const STOCK: &str = "https://stock.example";
+    let key = Key::p256();
+    let config = partner(&jose::as_toml(&[key.named("k1")]), "")
+        .replace("scopes = [\"read\"]", "scopes = [\"read\", \"stock:read\"]")
+        .replace("\"read\", \"write\"]", "\"read\", \"write\", \"stock:read\"]")
+        .replace("[\"https://orders.example\"]\nmay", "[\"https://orders.example\", \"https://stock.example\"]\nmay");
+    let config = format!("{config}\n[resources.\"{STOCK}\"]\nscopes = {{ \"stock:read\" = \"See what is there\" }}\n");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    link(&app, "partner", "p-1");
+    let asked = |audience: &str| {
+        bearer(&app, "gate", &token(&app, &key, "p-1"), &[("scope", "stock:read"), ("resource", audience)])
+    };
+    asked(ORDERS).expect_oauth(400, "invalid_scope");
+    assert_eq!(claims(&given(asked(STOCK)))["scope"], "stock:read");
+}
+
+/// Who acts must be alive, whoever vouches for the subject.
+#[test]
+fn an_actor_whose_token_was_revoked_acts_for_nobody() {
+    let key = Key::p256();
+    let config =
+        partner(&jose::as_toml(&[key.named("k1")]), "").replace("impersonation = true", "actor = \"required\"");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    link(&app, "partner", "p-1");
+    let acting = given(app.token_by("gate", &[("grant_type", "client_credentials")]));
+    let asked = || {
+        let more = [("actor_token", acting.as_str()), ("actor_token_type", ACCESS), ("scope", "read")];
+        exchange(&app, "gate", &token(&app, &key, "p-1"), &more)
+    };
+    assert_eq!(claims(&given(asked()))["act"]["sub"], "gate");
+    let revoke = app.request("POST", "/oauth/revoke").form(&[("token", acting.as_str())]);
+    revoke.header("Authorization", &basic("gate", API_SECRET)).send().expect(200);
+    asked().expect_oauth(400, "invalid_request");
+}
+
 /// Of many at once one counts, on whichever server, and of whichever use.
 #[test]
 fn a_token_counts_once() {
     let key = Key::p256();
-    let keys = crate::support::jose::as_toml(&[key.named("k1")]);
+    let keys = jose::as_toml(&[key.named("k1")]);
     let config = partner(&keys, "");
     let app = TestApp::with(&Options {
         config: &config,
