@@ -78,6 +78,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
                 return Ok(Self(None));
             }
             require_type(typed)?;
+            require_shallow(DEEPEST, &body)?;
             parse(&body).map(Some).map(Self)
         })
     }

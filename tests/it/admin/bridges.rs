@@ -134,6 +134,7 @@ fn from_first_to_last() {
     let listed = ops.get(BRIDGES).expect(200).json();
     assert_eq!(listed["items"][0]["name"], "made");
     let kid = header(&minted(&ops.app, &tokens, "made"))["kid"].as_str().unwrap().to_owned();
+    ops.request("DELETE", MADE).header("If-Match", "\"x\"").send().expect_problem(412, "precondition_failed");
     ops.delete(MADE).expect(204);
     ops.get(MADE).expect_problem(404, "not_found");
     ops.delete(MADE).expect_problem(404, "not_found");

@@ -108,6 +108,8 @@ fn refusals_by_name() {
         whole.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         whole
     };
+    ops.make_client("sound", &web_app());
+    let sound = format!("{CLIENTS}/sound");
     for (name, changes, field) in [
         ("wildcard", json!({"redirect_uris": ["https://*.shop.example/cb"]}), "redirect_uris"),
         ("fragment", json!({"redirect_uris": ["https://shop.example/cb#x"]}), "redirect_uris"),
@@ -140,11 +142,14 @@ fn refusals_by_name() {
             "sector_identifier_uri",
         ),
     ] {
-        let refused = ops.post(CLIENTS, &json!({ "definition": merged(&changes) }));
-        let refused = refused.expect_problem(400, "invalid_field").json();
-        let error = &refused["errors"][0];
-        assert_eq!(error["field"], field, "{name}: {refused}");
-        assert!(error["cure"].as_str().is_some_and(|cure| !cure.is_empty()), "{name}: {refused}");
+        let body = json!({ "definition": merged(&changes) });
+        let change = ops.request("PUT", &sound).header("If-Match", "*").json(&body).send();
+        for refused in [ops.post(CLIENTS, &body), change] {
+            let refused = refused.expect_problem(400, "invalid_field").json();
+            let error = &refused["errors"][0];
+            assert_eq!(error["field"], field, "{name}: {refused}");
+            assert!(error["cure"].as_str().is_some_and(|cure| !cure.is_empty()), "{name}: {refused}");
+        }
     }
     let person = ["0f0e0d0c-0b0a-4908-8706-050403020100", "0f0e0d0c0b0a49088706050403020100"];
     for id in ["", "-a", "a b", "a/b", "ä", "quickstart", "https://a.example/x", &"x".repeat(129), person[0], person[1]]
@@ -152,7 +157,11 @@ fn refusals_by_name() {
         ops.post(CLIENTS, &json!({ "id": id, "definition": web_app() })).expect_problem(400, "invalid_field");
     }
     ops.post(CLIENTS, &json!({ "definition": web_app(), "secret": "mine" })).expect_problem(400, "invalid_request");
-    assert_eq!(ops.app.count("SELECT count(*) AS n FROM clients WHERE source = 'administration'"), 0);
+    assert_eq!(
+        ops.app.count("SELECT count(*) AS n FROM clients WHERE source = 'administration'"),
+        1,
+        "the sound one alone"
+    );
     ops.make_client("shop", &web_app());
     ops.post(CLIENTS, &json!({ "id": "shop", "definition": web_app() })).expect_problem(409, "already_exists");
 }

@@ -60,6 +60,7 @@ fn from_first_to_last() {
     assert_eq!(ops.post(&format!("{ORDERS}/enable"), &json!({})).expect(200).json()["enabled"], true);
     ask().expect(200);
 
+    ops.request("DELETE", ORDERS).header("If-Match", "\"x\"").send().expect_problem(412, "precondition_failed");
     ops.delete(ORDERS).expect(204);
     ops.get(ORDERS).expect_problem(404, "not_found");
     ops.delete(ORDERS).expect_problem(404, "not_found");

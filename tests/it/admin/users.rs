@@ -91,9 +91,10 @@ fn refusals_by_name() {
     ops.get(&format!("{USERS}/nobody")).expect_problem(404, "not_found");
     assert_eq!(ops.app.count("SELECT count(*) AS n FROM users"), 0);
 
-    ops.make_person(
+    let path = ops.make_person(
         &json!({ "claims": { "email": "a@example.com", "email_verified": true }, "externalIds": { "hr": "1" } }),
     );
+    ops.patch(&path, &json!({ "externalIds": { "hr": "" } })).expect_problem(400, "invalid_field");
     let again = json!({ "claims": { "email": "A@Example.com", "email_verified": true } });
     ops.post(USERS, &again).expect_problem(409, "already_exists");
     ops.post(USERS, &json!({ "externalIds": { "hr": "1" } })).expect_problem(409, "already_exists");

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::statuses;
 use crate::raw::{answers, connect, exchange, read_to_end};
 use crate::routes::policy::assert_policy;
@@ -193,6 +195,11 @@ fn bodies_nest_so_deep_and_no_deeper() {
         let reply = request.send().expect_problem(400, "invalid_request");
         assert!(reply.body.contains(words), "{levels}: {}", reply.body);
     }
+    // Also where a body may be left out.
+    let (mut person, _) = app.person();
+    let deep = (0..17).fold(json!(1), |inner, _| json!({ "inputs": inner }));
+    let reply = person.call("POST", "/v1/bridges/none/token", Some(&deep)).expect_problem(400, "invalid_request");
+    assert!(reply.body.contains("more than 16 objects"), "{}", reply.body);
 }
 
 /// Beyond so many connections the next one waits for an end of another; health has a listener of its own.
