@@ -60,6 +60,12 @@ audience = "https://target.example"
 [bridges.listed.allow]
 clients = ["other"]
 
+[bridges.grouped]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.grouped.allow]
+groups = ["staff"]
+
 [bridges.linked]
 preset = "jwt"
 audience = "https://target.example"
@@ -293,6 +299,7 @@ fn who_may_not_mint() {
     for (name, bridge, status, code) in [
         ("not a listed client", "listed", 403, "forbidden"),
         ("not attested", "attested", 401, "reauthentication_required"),
+        ("in none of its groups", "grouped", 403, "forbidden"),
         ("no account there", "linked", 403, "forbidden"),
     ] {
         told(&by_ceremony(&app, &mut passkey, bridge), name, status, code);
