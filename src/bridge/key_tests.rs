@@ -140,7 +140,8 @@ fn a_definition_survives_its_one_form() {
         "preset": "jwt", "issuer": "https://idp.example.com", "audience": "https://api.example.com", "audience_form": "array",
         "algorithm": "RS256", "typ": "at+jwt", "kid": "omit", "lifetime": 60, "max_bytes": 2048, "subject": "{{ user.email }}",
         "claims": { "role": "member" }, "key": "own", "dangerous": true,
-        "allow": { "clients": ["web"], "scopes": ["x"], "groups": ["staff"], "min_acr": "phr", "max_auth_age": 600, "unnamed_actors": true,
+        "allow": { "clients": ["web"], "scopes": ["x"], "groups": ["staff"], "min_acr": "phr", "max_auth_age": 600,
+                   "unnamed_actors": true,
                    "require": { "user_verification": true, "email_verified": true } },
     });
     let read: BridgeDefinition = serde_json::from_value(whole.clone()).unwrap();

@@ -96,7 +96,7 @@ kinds! {
     TokenExchanged = "token.exchanged",
     /// A client got a token in a person's name without an actor token.
     TokenImpersonated = "token.impersonated",
-    /// A custom token was minted for a bridge; `detail.claims_sha256` is the SHA-256 (base64url) of its claims as signed.
+    /// A custom token was minted for a bridge; `detail.claims_sha256` is the SHA-256 (base64url) of its claims as signed, `detail.act` who acts for the person.
     BridgeMinted = "bridge.minted",
     /// A backend was given an action token for a person.
     ActionTokenMade = "action_token.made",

@@ -157,6 +157,7 @@ fn the_checker_refuses_each_broken_rule() {
         ("jti", "jti", json!(""), Violation::Claim("jti")),
         ("nbf", "nbf", json!(1), Violation::Unexpected("nbf".to_owned())),
         ("who acts, in a text", "act", json!("orders"), Violation::Claim("act")),
+        ("who acts, in another case", "Act", json!({ "sub": "orders" }), Violation::Claim("act")),
         ("nobody who acts", "act", json!({ "client_id": "orders" }), Violation::Claim("act")),
     ] {
         let mut claims = good.clone();
