@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use passmint::domain::claims::RequestedClaims;
 use passmint::domain::id::{FamilyId, SessionId, UserId};
 use passmint::tokens::claims::{AccessClaims, Authentication, Extra, IdClaims, RefreshClaims};
 use passmint::tokens::keys::{Algorithm, KeyMaterial, StoredKey, Use};
+use passmint::tokens::remembered;
 use passmint::tokens::ring::{KeyRing, SigningKey};
 use passmint::tokens::signer::Signer;
 use passmint::tokens::typ;
@@ -44,6 +45,8 @@ pub struct Crypto {
 }
 
 const ISSUER: &str = "http://localhost";
+/// So many tokens in turn that a key has forgotten the first when the last was shown.
+pub const FORGOTTEN: usize = 4 * remembered::PLACES;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(80);
 
@@ -57,13 +60,17 @@ pub fn crypto() -> Result<Crypto> {
     let ring = KeyRing::build(&stored, now)?;
     let signer = Signer::new();
     let (access, id, refresh) = (access_claims(now), id_claims(now), refresh_claims(now));
-    let access_token = signer.sign(&es256, typ::ACCESS, &access)?;
+    let access_tokens = (0..FORGOTTEN)
+        .map(|_| signer.sign(&es256, typ::ACCESS, &access))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let turn = AtomicUsize::new(0);
+    let unknown = || &access_tokens[turn.fetch_add(1, Ordering::Relaxed) % FORGOTTEN];
     let refresh_token = signer.sign(&hs256, typ::REFRESH, &refresh)?;
 
     Ok(Crypto {
         webauthn_verify: floor(verification()?)?,
         es256_sign: floor(|| signer.sign(&es256, typ::ACCESS, &access).is_ok())?,
-        es256_verify: floor(|| places::any_access_token(&ring, ISSUER, &access_token, now).is_ok())?,
+        es256_verify: floor(|| places::any_access_token(&ring, ISSUER, unknown(), now).is_ok())?,
         rs256_sign: floor(|| signer.sign(&rs256, typ::ID, &id).is_ok())?,
         hs256_sign: floor(|| signer.sign(&hs256, typ::REFRESH, &refresh).is_ok())?,
         hs256_verify: floor(|| places::refresh_token(&ring, ISSUER, &refresh_token, now).is_ok())?,

@@ -3,6 +3,7 @@
 //! To add one: a constructor of its workers, and an entry in one of the methods of [`Table`] with its floor.
 
 use std::collections::VecDeque;
+use std::thread;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::Result;
 use crate::codes::exchanges;
 use crate::database::Database;
 use crate::drive::{Ceiling, Latency, Worker, ceiling, latency};
-use crate::floors::Crypto;
+use crate::floors::{Crypto, FORGOTTEN};
 use crate::http::Client;
 use crate::people::{BRIDGES, Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, households};
 use crate::process::{APP, BACKEND_SCOPE, BRIDGE_ES256, BRIDGE_HS256, Home, Limits, Server};
@@ -199,9 +200,12 @@ impl<'a> Table<'a> {
 
     fn of_people(&mut self, homes: &mut [Household], wanted: &dyn Fn(&str) -> bool) -> Result<()> {
         if wanted("introspection") {
-            let workers = introspections(homes, self.server)?;
-            let floor = vec![self.parts.es256_verify, self.parts.handler];
-            self.add("introspection", workers, floor, Goal::ratio(1.3))?;
+            let unknown = FORGOTTEN.div_ceil(self.connections * PEOPLE);
+            for (name, of_each) in [("introspection", unknown), ("introspection, known token", 1)] {
+                let workers = introspections(homes, self.server, of_each)?;
+                let floor = vec![self.parts.es256_verify, self.parts.handler];
+                self.add(name, workers, floor, Goal::ratio(1.3))?;
+            }
         }
         if wanted("exchange") {
             let workers = token_exchanges(homes)?;
@@ -289,15 +293,14 @@ fn refreshes<'a>(homes: &'a mut [Household], scope: &'static str) -> Result<Vec<
         let client = &mut home.client;
         Ok(Box::new(move || {
             let token = tokens.pop_front().ok_or("no refresh token is left")?;
-            let form = format!("grant_type=refresh_token&client_id={APP}&refresh_token={token}");
-            let given = client.post_form("/oauth/token", "", &form)?.json()?;
+            let given = refreshed(client, &token)?;
             let has_id = given["id_token"].is_string();
             if has_id != (scope == WITH_ID_TOKEN) {
                 return Err(
                     format!("a refresh of {scope:?} {} an ID token", if has_id { "gave" } else { "lacks" }).into()
                 );
             }
-            tokens.push_back(given["refresh_token"].as_str().ok_or("no refresh token was given")?.to_owned());
+            tokens.push_back(text(&given, "refresh_token")?);
             Ok(())
         }))
     };
@@ -324,20 +327,47 @@ fn token_exchanges<'a>(homes: &'a mut [Household]) -> Result<Vec<Worker<'a>>> {
     homes.iter_mut().map(worker).collect()
 }
 
-fn introspections<'a>(homes: &'a mut [Household], server: &Server) -> Result<Vec<Worker<'a>>> {
-    let worker = |home: &'a mut Household| -> Result<Worker<'a>> {
-        let (mut forms, mut turn) = (Vec::new(), 0);
-        for person in &mut home.people {
-            forms.push(format!("token={}", person.sign_in(&mut home.client, PLAIN)?.access));
-        }
-        let (client, backend) = (&mut home.client, server.backend.clone());
-        Ok(Box::new(move || {
-            turn = (turn + 1) % forms.len();
-            let told = client.post_form("/oauth/introspect", &backend, &forms[turn])?.json()?;
+fn introspections<'a>(homes: &'a mut [Household], server: &Server, of_each: usize) -> Result<Vec<Worker<'a>>> {
+    let worker = |tokens: Vec<String>, client: &'a mut Client| -> Worker<'a> {
+        let (mut turn, backend) = (0, server.backend.clone());
+        Box::new(move || {
+            turn = (turn + 1) % tokens.len();
+            let form = format!("token={}", tokens[turn]);
+            let told = client.post_form("/oauth/introspect", &backend, &form)?.json()?;
             if told["active"] == Value::Bool(true) { Ok(()) } else { Err(format!("a live token is {told}").into()) }
-        }))
+        })
     };
-    homes.iter_mut().map(worker).collect()
+    let tokens = thread::scope(|scope| {
+        let threads: Vec<_> = homes.iter_mut().map(|home| scope.spawn(|| access_tokens(home, of_each))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(homes.iter_mut().zip(tokens).map(|(home, tokens)| worker(tokens, &mut home.client)).collect())
+}
+
+/// So many access tokens of each person, one of every person and then the next.
+fn access_tokens(home: &mut Household, of_each: usize) -> Result<Vec<String>> {
+    let (mut all, mut refresh) = (Vec::new(), VecDeque::new());
+    for person in &mut home.people {
+        let given = person.sign_in(&mut home.client, PLAIN)?;
+        all.push(given.access);
+        refresh.push_back(given.refresh);
+    }
+    while all.len() < of_each * home.people.len() {
+        let token = refresh.pop_front().ok_or("nobody is there")?;
+        let given = refreshed(&mut home.client, &token)?;
+        all.push(text(&given, "access_token")?);
+        refresh.push_back(text(&given, "refresh_token")?);
+    }
+    Ok(all)
+}
+
+fn refreshed(client: &mut Client, token: &str) -> Result<Value> {
+    let form = format!("grant_type=refresh_token&client_id={APP}&refresh_token={token}");
+    client.post_form("/oauth/token", "", &form)?.json()
+}
+
+fn text(given: &Value, name: &str) -> Result<String> {
+    Ok(given[name].as_str().ok_or_else(|| format!("no {name} in {given}"))?.to_owned())
 }
 
 fn mints<'a>(homes: &'a mut [Household], bridge: &str) -> Result<Vec<Worker<'a>>> {

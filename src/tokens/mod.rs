@@ -22,6 +22,7 @@ pub mod mint;
 pub mod probe;
 pub mod provider;
 pub mod refresh;
+pub mod remembered;
 pub mod ring;
 pub mod rotate;
 pub mod seal;

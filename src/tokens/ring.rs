@@ -11,6 +11,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use super::jwks::{self, Jwks};
 use super::keys::{Algorithm, KeyError, KeyState, PublicKey, StoredKey, Use};
 use super::provider;
+use super::remembered::Remembered;
 use crate::clock::Time;
 use crate::domain::session::LONGEST_SESSION;
 
@@ -52,6 +53,8 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     until: Option<Time>,
     pub(super) key: DecodingKey,
+    /// What it verified before; none where that costs nothing (a symmetric key) or comes once (somebody else's).
+    pub(super) remembered: Option<Arc<Remembered>>,
 }
 
 impl VerifyingKey {
@@ -63,6 +66,7 @@ impl VerifyingKey {
             algorithm: stored.algorithm,
             until,
             key: stored.material.decoding_key(),
+            remembered: stored.material.public().map(|_| Arc::default()),
         }
     }
 
@@ -80,7 +84,7 @@ impl VerifyingKey {
 
     /// The same for one of the [algorithms](PublicKey::algorithms) that fit the key.
     pub fn foreign_for(kid: String, key: &PublicKey, algorithm: Algorithm) -> Self {
-        Self { kid, usage: None, algorithm, until: None, key: key.decoding_key() }
+        Self { kid, usage: None, algorithm, until: None, key: key.decoding_key(), remembered: None }
     }
 
     /// Its name in headers.

@@ -26,6 +26,7 @@ use super::keys::{Algorithm, Use};
 use super::provider;
 use super::ring::{KeyRing, VerifyingKey};
 use crate::clock::Time;
+use crate::domain::secret::TokenDigest;
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
@@ -172,7 +173,7 @@ pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now:
     let header = header(&parts.header)?;
     check_type(&header, expected.types)?;
     let key = find_key(&header, &expected.keys, now)?;
-    check_signature(&parts, key)?;
+    check_signature_once(token, &parts, key)?;
     let claims = parse_object(&parts.claims).map_err(fault)?;
     check_claims(&claims, expected, now)?;
     Ok(Verified {
@@ -287,6 +288,17 @@ fn kid(header: &Map<String, Value>) -> Result<Option<&str>, Refusal> {
         Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid)),
         Some(_) => Err(Refusal::UnknownKey),
     }
+}
+
+/// Asks the key whether it signed this token, unless it has [said so before](super::remembered).
+fn check_signature_once(token: &str, parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), Refusal> {
+    let Some(remembered) = &key.remembered else { return check_signature(parts, key) };
+    let digest = TokenDigest::of(token);
+    if !remembered.knows(&digest) {
+        check_signature(parts, key)?;
+        remembered.add(&digest);
+    }
+    Ok(())
 }
 
 fn check_signature(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), Refusal> {

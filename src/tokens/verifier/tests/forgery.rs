@@ -222,3 +222,38 @@ fn keys_in_the_header_are_never_used() {
         }
     }
 }
+
+/// That a signature was verified before says nothing of any other token, time, place or key.
+#[test]
+fn what_is_remembered_is_one_signature_and_nothing_else() {
+    let world = &*WORLD;
+    let honest = world.access(&access_claims());
+    for _ in 0..2 {
+        let _ = world.check_access(&honest).unwrap();
+    }
+    let key = world.ring.by_kid(&world.stored(&Use::Tokens, Algorithm::ES256).kid).unwrap();
+    assert!(key.remembered.as_ref().unwrap().knows(&TokenDigest::of(&honest)), "or nothing is tested here");
+
+    let (signed, signature) = honest.rsplit_once('.').unwrap();
+    let header = signed.split_once('.').unwrap().0;
+    let other = world.access(&with(access_claims(), "sub", json!("somebody else")));
+    let (other_signed, other_signature) = other.rsplit_once('.').unwrap();
+    let wider = b64(with(access_claims(), "scope", json!("openid admin")).to_string());
+    for (name, forged) in [
+        ("wider scope", format!("{header}.{wider}.{signature}")),
+        ("another's claims", format!("{other_signed}.{signature}")),
+        ("another's signature", format!("{signed}.{other_signature}")),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(world.check_access(&forged).unwrap_err(), Refusal::Signature, "{name}");
+        }
+    }
+
+    let check = |ring: &KeyRing, audience, now| places::access_token(ring, ISSUER, audience, &honest, now).map(drop);
+    assert_eq!(check(&world.ring, API, now() + Duration::seconds(540)), Err(Refusal::Expired));
+    assert_eq!(check(&world.ring, "https://other.example.com", now()), Err(Refusal::Audience));
+    let mut keys = world.keys.clone();
+    keys[0].revoked_at = Some(now());
+    let without = KeyRing::build(&keys, now()).unwrap();
+    assert_eq!(check(&without, API, now()), Err(Refusal::UnknownKey), "its key was revoked");
+}
