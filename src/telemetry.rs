@@ -10,22 +10,29 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Instrument as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, LogLevel};
 use crate::random;
 use crate::web::caller::RequestId;
 
-/// Libraries whose debug lines show credentials are held to `info` whatever is asked for.
-const QUIET: &str =
-    "webauthn_rs=info,webauthn_rs_core=info,webauthn_rs_proto=info,actix_server=warn,actix_http=info,mio=info";
+/// Libraries whose debug lines show credentials, or are too many: the most that they tell, whatever is asked for.
+const QUIET: [(&str, LevelFilter); 6] = [
+    ("webauthn_rs", LevelFilter::INFO),
+    ("webauthn_rs_core", LevelFilter::INFO),
+    ("webauthn_rs_proto", LevelFilter::INFO),
+    ("actix_server", LevelFilter::WARN),
+    ("actix_http", LevelFilter::INFO),
+    ("mio", LevelFilter::INFO),
+];
 
 /// Starts logging to standard error. Only the first call in a process counts.
 pub fn start_logging(log: &Log, terminal: bool) {
-    let filter = EnvFilter::new(format!("{},{QUIET}", log.level.as_str()));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
         // A reader that went away must not panic what was about to be logged: the server could not even stop.
@@ -35,12 +42,24 @@ pub fn start_logging(log: &Log, terminal: bool) {
         LogFormat::Text => false,
         LogFormat::Auto => !terminal,
     };
-    // A second start (in tests) keeps the first subscriber.
-    let _ = if json {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     } else {
-        lines.with_target(false).with_ansi(terminal).try_init()
+        lines.with_target(false).with_ansi(terminal).boxed()
     };
+    // A second start (in tests) keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(filter(log.level)).with(lines).try_init();
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_default(level).with_targets(QUIET.map(|(target, most)| (target, most.min(level))))
 }
 
 /// Installs the recorder of metrics; the handle renders them. None when another recorder was installed before.
@@ -119,7 +138,26 @@ const fn class_of(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    #[test]
+    fn libraries_that_tell_too_much_are_quiet_at_every_level() {
+        for (asked, ours, theirs) in [
+            (LogLevel::Trace, Level::TRACE, Level::INFO),
+            (LogLevel::Debug, Level::DEBUG, Level::INFO),
+            (LogLevel::Info, Level::INFO, Level::INFO),
+            (LogLevel::Error, Level::ERROR, Level::ERROR),
+        ] {
+            let filter = filter(asked);
+            for (target, most) in [("passmint::app", ours), ("webauthn_rs_core::core", theirs)] {
+                for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                    assert_eq!(filter.would_enable(target, &level), level <= most, "{asked:?}: {target} at {level}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn only_a_well_formed_traceparent_counts() {
