@@ -112,7 +112,8 @@ fn begin(app: &TestApp, client: &str, bridge: &str) -> Reply {
     app.client(client).post("/v1/passkeys/authentication/options", &json!({ "result": result }))
 }
 
-fn by_ceremony(app: &TestApp, passkey: &mut Authenticator, bridge: &str) -> Reply {
+/// Signs in for a custom token.
+pub(crate) fn by_ceremony(app: &TestApp, passkey: &mut Authenticator, bridge: &str) -> Reply {
     let begun = begin(app, "web", bridge).expect(200).json();
     let credential = passkey.get_uninvited(&begun["publicKey"]);
     app.client("web").finish(&begun, &credential)

@@ -11,6 +11,7 @@ use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leewa
 use serde_json::{Map, Value, json};
 
 use super::{Ops, token};
+use crate::bridges::by_ceremony;
 use crate::support::tokens::{Tokens, claims, header, within};
 use crate::support::{Options, Reply, TestApp};
 
@@ -356,7 +357,7 @@ fn another_algorithm_leaves_the_old_keys_published_until_their_tokens_end() {
 #[test]
 fn the_providers_keys_sign_for_others_only() {
     let ops = beside_others();
-    let (_, _, tokens) = ops.app.person_with_tokens("openid bridge:made");
+    let (_, mut passkey, tokens) = ops.app.person_with_tokens("openid bridge:made");
     make(&ops, &with(&json!({ "preset": "trino", "key": "provider" }))).expect(201);
     let made = minted(&ops.app, &tokens, "made");
     let said = ops.app.verified(&made, AUDIENCE, "JWT");
@@ -383,6 +384,9 @@ fn the_providers_keys_sign_for_others_only() {
         };
         say(audience);
         within(Real::from_secs(15), "it is refused", || mint(&ops.app, &tokens, "made").status == 403);
+        let sessions = ops.app.count("SELECT count(*) AS n FROM sessions");
+        by_ceremony(&ops.app, &mut passkey, "made").expect_problem(403, "forbidden");
+        assert_eq!(ops.app.count("SELECT count(*) AS n FROM sessions"), sessions, "nobody is signed in for nothing");
         say(AUDIENCE);
         within(Real::from_secs(15), "it mints again", || mint(&ops.app, &tokens, "made").status == 200);
     }
