@@ -13,43 +13,10 @@ use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{Id, UserId};
 use crate::statement;
 
-#[derive(Insertable)]
-#[diesel(table_name = audit_events)]
-struct NewRow<'a> {
-    at: Time,
-    kind: &'static str,
-    user_id: Option<Uuid>,
-    session_id: Option<Uuid>,
-    client_id: Option<&'a str>,
-    subject: Option<&'a str>,
-    subject_name: Option<&'a str>,
-    address_class: Option<&'a str>,
-    request_id: Option<&'a str>,
-    detail: &'a Value,
-}
-
-impl<'a> From<&'a Event> for NewRow<'a> {
-    fn from(event: &'a Event) -> Self {
-        Self {
-            at: event.at,
-            kind: event.kind.as_str(),
-            user_id: event.user.map(Id::uuid),
-            session_id: event.session.map(Id::uuid),
-            client_id: event.client.as_deref(),
-            subject: event.subject.as_deref(),
-            subject_name: event.subject_name.as_deref(),
-            address_class: event.origin.address_class.as_deref(),
-            request_id: event.origin.request_id.as_deref(),
-            detail: &event.detail,
-        }
-    }
-}
-
 /// Writes one event. Call it in the transaction of its cause; an event whose cause is no change of the database is asked to
 /// be written with [`Db::ask`](super::Db::ask).
 pub fn insert(conn: &mut PgConnection, event: &Event) -> Result<(), StorageError> {
-    diesel::insert_into(audit_events::table).values(NewRow::from(event)).execute(conn)?;
-    Ok(())
+    write(conn, std::slice::from_ref(event))
 }
 
 // As arrays, not as the JSON of other batches: what leaves a trail and changes nothing else, such as a bridge's token, is asked
@@ -81,21 +48,26 @@ impl Batch for Event {
     const EVEN_IF_GONE: bool = true;
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
-        let written = InsertAll {
-            at: column(all, |event| event.at),
-            kind: column(all, |event| event.kind.as_str()),
-            user_id: column(all, |event| event.user.map(Id::uuid)),
-            session_id: column(all, |event| event.session.map(Id::uuid)),
-            client_id: column(all, |event| event.client.clone()),
-            subject: column(all, |event| event.subject.clone()),
-            subject_name: column(all, |event| event.subject_name.clone()),
-            address_class: column(all, |event| event.origin.address_class.clone()),
-            request_id: column(all, |event| event.origin.request_id.clone()),
-            detail: column(all, |event| event.detail.clone()),
-        };
-        let _count: i64 = written.get_result(conn)?;
+        write(conn, all)?;
         Ok(vec![Some(()); all.len()])
     }
+}
+
+fn write(conn: &mut PgConnection, all: &[Event]) -> Result<(), StorageError> {
+    let written = InsertAll {
+        at: column(all, |event| event.at),
+        kind: column(all, |event| event.kind.as_str()),
+        user_id: column(all, |event| event.user.map(Id::uuid)),
+        session_id: column(all, |event| event.session.map(Id::uuid)),
+        client_id: column(all, |event| event.client.clone()),
+        subject: column(all, |event| event.subject.clone()),
+        subject_name: column(all, |event| event.subject_name.clone()),
+        address_class: column(all, |event| event.origin.address_class.clone()),
+        request_id: column(all, |event| event.origin.request_id.clone()),
+        detail: column(all, |event| event.detail.clone()),
+    };
+    let _count: i64 = written.get_result(conn)?;
+    Ok(())
 }
 
 fn column<T>(all: &[Event], of: impl Fn(&Event) -> T) -> Vec<T> {
