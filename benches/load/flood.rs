@@ -59,7 +59,7 @@ pub fn flood() -> Result<Vec<Figure>> {
                 honest.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
             });
         }
-        let flooded = at_once(THREADS.into(), |thread| pour(&server, u8::try_from(thread)?, &accepted, &refused));
+        let flooded = at_once(0..THREADS, |thread| pour(&server, thread, &accepted, &refused));
         over.store(true, Ordering::Relaxed);
         flooded.map(drop)
     })?;

@@ -67,5 +67,5 @@ fn starts(server: &Server, count: usize) -> Result<()> {
         }
         Ok(())
     };
-    at_once(CONNECTIONS, each).map(drop)
+    at_once(0..CONNECTIONS, each).map(drop)
 }

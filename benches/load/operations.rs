@@ -3,7 +3,6 @@
 //! To add one: a constructor of its workers, and an entry in one of the methods of [`Table`] with its floor.
 
 use std::collections::VecDeque;
-use std::thread;
 
 use serde_json::Value;
 
@@ -13,7 +12,7 @@ use crate::database::Database;
 use crate::drive::{Ceiling, Latency, Worker, ceiling, latency};
 use crate::floors::{Crypto, FORGOTTEN};
 use crate::http::Client;
-use crate::people::{BRIDGES, Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, households};
+use crate::people::{BRIDGES, Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, at_once, households};
 use crate::process::{APP, BACKEND_SCOPE, BRIDGE_ES256, BRIDGE_HS256, Home, Limits, Server};
 
 /// How many people use each connection, so that no row is asked for twice at once.
@@ -337,10 +336,7 @@ fn introspections<'a>(homes: &'a mut [Household], server: &Server, of_each: usiz
             if told["active"] == Value::Bool(true) { Ok(()) } else { Err(format!("a live token is {told}").into()) }
         })
     };
-    let tokens = thread::scope(|scope| {
-        let threads: Vec<_> = homes.iter_mut().map(|home| scope.spawn(|| access_tokens(home, of_each))).collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect::<Result<Vec<_>>>()
-    })?;
+    let tokens = at_once(homes.iter_mut(), |home| access_tokens(home, of_each))?;
     Ok(homes.iter_mut().zip(tokens).map(|(home, tokens)| worker(tokens, &mut home.client)).collect())
 }
 

@@ -145,7 +145,7 @@ pub struct Household {
 
 /// Signs up `people` for each of `connections`, all connections at once.
 pub fn households(server: &Server, connections: usize, people: usize) -> Result<Vec<Household>> {
-    at_once(connections, |number| {
+    at_once(0..connections, |number| {
         let mut client = Client::new(server.address);
         let people = (0..people)
             .map(|person| Person::sign_up(&mut client, &server.origin, &format!("Person {number}.{person}")))
@@ -154,11 +154,14 @@ pub fn households(server: &Server, connections: usize, people: usize) -> Result<
     })
 }
 
-/// Runs `work` for 0 to `count` on a thread each; gives the results in order, or the first fault.
-pub fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+/// Runs `work` for each item on a thread of its own; gives the results in order, or the first fault.
+pub fn at_once<I: Send, T: Send>(
+    items: impl IntoIterator<Item = I>,
+    work: impl Fn(I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || work(number))).collect();
+        let threads: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect()
     })
 }
