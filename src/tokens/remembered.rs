@@ -3,7 +3,7 @@
 //!
 //! What must always hold: remembered is only that *this key* signed *these bytes*, the signature among them. All else about a
 //! token (whether its key still counts, its dates, whom it is for, whether it was revoked) is asked every time. A memory lives
-//! and ends with its key, has one size, and learns nothing from a token that is refused, so that nobody can fill it with
+//! and ends with its key, has one size, and learns nothing from a signature that is refused, so that nobody can fill it with
 //! forgeries.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -196,9 +196,8 @@ pub(super) fn name_actor(claims: &mut Map<String, Value>, act: Option<Actor>) {
 /// Whether what these claims say of who acts, if anything, can be read, and stands under its own name alone: some parsers compare
 /// names without regard to case.
 pub(super) fn is_actor_readable(claims: &Value) -> bool {
-    let is_right = |(name, act): (&String, &Value)| name == "act" && Actor::read(act).is_ok();
-    let mut members = claims.as_object().into_iter().flatten();
-    members.all(|member| !is_reserved(member.0, &["act"]) || is_right(member))
+    let mut named_so = claims.as_object().into_iter().flatten().filter(|(name, _)| is_reserved(name, &["act"]));
+    named_so.all(|(name, act)| name == "act" && Actor::read(act).is_ok())
 }
 
 pub(super) fn is_reserved(name: &str, reserved: &[&str]) -> bool {

@@ -223,6 +223,24 @@ fn keys_in_the_header_are_never_used() {
     }
 }
 
+/// The memory is asked, and believed: what nobody signed is taken where the key is made to remember it.
+#[test]
+fn what_a_key_remembers_is_not_verified_again() {
+    let world = &*WORLD;
+    let ring = KeyRing::build(&world.keys, now()).unwrap();
+    let honest = world.access(&access_claims());
+    let (signed, signature) = honest.rsplit_once('.').unwrap();
+    let header = signed.split_once('.').unwrap().0;
+    let claims = b64(with(access_claims(), "sub", json!("somebody else")).to_string());
+    let forged = format!("{header}.{claims}.{signature}");
+    let check = || places::access_token(&ring, ISSUER, API, &forged, now()).map(drop);
+    assert_eq!(check(), Err(Refusal::Signature));
+    assert_eq!(check(), Err(Refusal::Signature), "a refusal is not remembered");
+    let key = ring.by_kid(&world.stored(&Use::Tokens, Algorithm::ES256).kid).unwrap();
+    key.remembered.as_ref().unwrap().add(&TokenDigest::of(&forged));
+    assert_eq!(check(), Ok(()));
+}
+
 /// That a signature was verified before says nothing of any other token, time, place or key.
 #[test]
 fn what_is_remembered_is_one_signature_and_nothing_else() {
