@@ -314,8 +314,12 @@ impl<'a> Reader<'a> {
                 Err(problems) => self.problems.extend(problems),
             }
         }
-        if held.is_none() && !self.is_given(path) {
-            held = self.fall_back(path, key, parse);
+        if held.is_none()
+            && !self.is_given(path)
+            && let Some(given) = self.fall_back(path, key)
+        {
+            let value = parse(&given, key).expect("the default of a key is one of its values");
+            held = Some((value, given));
         }
         let (value, given) = held?;
         let shown = Some(show(&given.value, &key.kind));
@@ -323,17 +327,11 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    fn fall_back<T>(
-        &mut self,
-        path: &str,
-        key: &'static Key,
-        parse: impl Fn(&Given, &'static Key) -> Reading<T>,
-    ) -> Option<(T, Given)> {
+    /// What holds where nothing is given, if anything does.
+    fn fall_back(&mut self, path: &str, key: &'static Key) -> Option<Given> {
         match key.default {
             Fallback::Value(text) => {
-                let given = Given { value: Value::Word(text.to_owned()), place: Place::Default };
-                let value = parse(&given, key).expect("the default of a key is one of its values");
-                return Some((value, given));
+                return Some(Given { value: Value::Word(text.to_owned()), place: Place::Default });
             }
             Fallback::Required if !self.inputs.file_is_broken => {
                 let place = path.rsplit_once('.').map_or(Place::Default, |(table, _)| self.place(table));

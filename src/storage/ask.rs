@@ -12,7 +12,7 @@ use diesel::r2d2::R2D2Connection as _;
 use tokio::sync::oneshot;
 
 use super::batch::{Batch, Locked};
-use super::db::Db;
+use super::db::{Db, Work};
 use super::queue::{Caller, Lane, Reply};
 use super::{StorageError, error};
 
@@ -39,13 +39,12 @@ impl Db {
 /// Sets a lane to work: as a task of its own, which runs after those that are ready on this thread, so that their questions
 /// come along.
 fn open<B: Batch>(db: Db, lane: Lane<B>) {
-    tokio::spawn(async move {
-        tokio::task::spawn_blocking(move || {
-            while let Some(callers) = lane.next() {
-                serve(&db, callers);
-            }
-        });
+    let work: Work = Box::new(move |db| {
+        while let Some(callers) = lane.next() {
+            serve(db, callers);
+        }
     });
+    tokio::spawn(async move { drop(db.on_a_thread(work)) });
 }
 
 fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{Error as R2d2Error, ManageConnection, Pool, PooledConnection, R2D2Connection as _};
 use diesel::{Connection as _, PgConnection};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinHandle;
 
 use super::StorageError;
 use super::queue::Queues;
@@ -43,6 +44,19 @@ pub struct Db {
 
 /// What a piece of work may take beyond its wait for a connection and one statement's longest time: the way there and back.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
+
+/// What is done with the database on a thread that may wait, whatever it is. One type, so that the way to that thread and back
+/// is compiled once and not for each of hundreds of closures.
+pub(super) type Work = Box<dyn FnOnce(&Db) + Send>;
+
+/// Work, and where its result comes out.
+type Parcel<T> = (Work, oneshot::Receiver<Result<T, StorageError>>);
+
+fn parcel<T: Send + 'static>(work: impl FnOnce(&Db) -> Result<T, StorageError> + Send + 'static) -> Parcel<T> {
+    let (result, comes_out) = oneshot::channel();
+    // Whoever gave up waiting does not need it.
+    (Box::new(move |db| drop(result.send(work(db)))), comes_out)
+}
 
 /// A connection of the pool.
 struct Tracked {
@@ -121,11 +135,11 @@ impl Db {
     }
 
     /// Runs `work` on a connection, each statement by itself.
-    pub async fn run<T: Send + 'static>(
+    pub fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
-        self.offload(|db| db.blocking(work)).await?
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.result_of(parcel(|db| db.blocking(work)), Some(self.answer_within))
     }
 
     /// Runs `work` off the server's own threads, with the database at hand: for a step that reads, computes for long, and
@@ -133,37 +147,46 @@ impl Db {
     ///
     /// PostgreSQL keeps its own time limits only while it is there. Where it is not and nobody says so, the caller is let
     /// go in time; the work keeps its thread and its place until the connection is known to be lost, and may yet be done.
-    pub async fn offload<T: Send + 'static>(
+    pub fn offload<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Result<T, StorageError> {
-        let permit = self.permit().await?;
-        tokio::time::timeout(self.answer_within, self.spawn(permit, work)).await.map_err(|_| StorageError::NoAnswer)?
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.result_of(parcel(|db| Ok(work(db))), Some(self.answer_within))
     }
 
     /// [`Db::run`] for upkeep that may take its time: many statements, or a key to be made.
-    pub async fn run_long<T: Send + 'static>(
+    pub fn run_long<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
-        let permit = self.permit().await?;
-        self.spawn(permit, |db| db.blocking(work)).await?
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.result_of(parcel(|db| db.blocking(work)), None)
     }
 
-    async fn spawn<T: Send + 'static>(
-        &self,
-        permit: OwnedSemaphorePermit,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Result<T, StorageError> {
-        let this = self.clone();
+    async fn result_of<T>(&self, (work, result): Parcel<T>, within: Option<Duration>) -> Result<T, StorageError> {
+        self.send_off(work, within).await?;
+        result.await.map_err(|_| StorageError::Stopping)?
+    }
+
+    /// Waits for a place, and until the work is done.
+    async fn send_off(&self, work: Work, within: Option<Duration>) -> Result<(), StorageError> {
+        let permit = self.permit().await?;
         let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || {
+        let done = self.on_a_thread(Box::new(move |db| {
             let _in_span = span.enter();
             let _permit = permit;
-            work(&this)
-        })
-        .await
-        .map_err(|_| StorageError::Stopping)
+            work(db);
+        }));
+        let done = match within {
+            Some(within) => tokio::time::timeout(within, done).await.map_err(|_| StorageError::NoAnswer)?,
+            None => done.await,
+        };
+        done.map_err(|_| StorageError::Stopping)
+    }
+
+    /// Moves work to a thread that may wait, without asking for a place.
+    pub(super) fn on_a_thread(&self, work: Work) -> JoinHandle<()> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || work(&this))
     }
 
     /// A place in the queue; without a timer when there is one at once.
@@ -178,11 +201,11 @@ impl Db {
     }
 
     /// Runs `work` in one transaction. A refusal that must be remembered (a replay, say) is an `Ok` value: an `Err` rolls back.
-    pub async fn tx<T: Send + 'static>(
+    pub fn tx<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
-        self.run(|conn| conn.transaction(work)).await
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.run(|conn| conn.transaction(work))
     }
 
     /// [`Db::run`] for code that is on a blocking thread already: the start and the command line.
@@ -193,18 +216,23 @@ impl Db {
         let mut tracked = self.check_out()?;
         let result = work(&mut tracked.conn);
         if let Err(fault @ StorageError::Database(_)) = &result {
-            if fault.is_read_only() {
-                // Behind the same address, or among those of the URL, another server writes now: the others lead there no more
-                // than this one. What was made since then is kept.
-                tracked.broken = true;
-                let seen = tracked.made_at;
-                let _ = self.failovers.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
-            } else if tracked.conn.ping().is_err() {
-                tracked.broken = true;
-                self.breaks.fetch_add(1, Ordering::AcqRel);
-            }
+            self.judge(&mut tracked, fault);
         }
         result
+    }
+
+    /// Whether the connection is of use after a fault, and whether the others are.
+    fn judge(&self, tracked: &mut Tracked, fault: &StorageError) {
+        if fault.is_read_only() {
+            // Behind the same address, or among those of the URL, another server writes now: the others lead there no more
+            // than this one. What was made since then is kept.
+            tracked.broken = true;
+            let seen = tracked.made_at;
+            let _ = self.failovers.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
+        } else if tracked.conn.ping().is_err() {
+            tracked.broken = true;
+            self.breaks.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// A connection that works as far as is known. Where one broke (a restart, a failover), the others most likely did, so
