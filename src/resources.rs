@@ -8,6 +8,7 @@ use diesel::PgConnection;
 use tokio::sync::Mutex;
 
 use crate::clock::Time;
+use crate::domain::audience::canonical;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::client::{Client, ClientRefusal};
 use crate::domain::resource::{Resource, ScopeOwners};
@@ -22,6 +23,7 @@ pub struct Resources {
     turn: Mutex<()>,
 }
 
+/// All of them by what is canonical of their identifiers.
 #[derive(Default)]
 struct Known {
     live: HashMap<String, Arc<Resource>>,
@@ -32,12 +34,12 @@ struct Known {
 impl Resources {
     /// The resource with this identifier, unless it is unknown or disabled.
     pub fn find(&self, identifier: &str) -> Option<Arc<Resource>> {
-        self.known.load().live.get(identifier).cloned()
+        self.known.load().live.get(canonical(identifier)).cloned()
     }
 
     /// Whether a resource has this identifier, disabled or not.
     pub fn declares(&self, identifier: &str) -> bool {
-        let known = self.known.load();
+        let (known, identifier) = (self.known.load(), canonical(identifier));
         known.live.contains_key(identifier) || known.disabled.contains(identifier)
     }
 
@@ -73,7 +75,7 @@ impl Resources {
             audience.push(client.grant_audience(None, issuer)?);
         }
         let known = self.known.load();
-        if audience.iter().any(|one| known.disabled.contains(one)) {
+        if audience.iter().any(|one| known.disabled.contains(canonical(one))) {
             return Err(ClientRefusal::Audience);
         }
         Ok(audience)
@@ -108,10 +110,11 @@ impl Resources {
         let owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
         let mut known = Known { owners, ..Known::default() };
         for stored in stored {
+            let name = canonical(&stored.resource.identifier).to_owned();
             if stored.disabled_at.is_some() {
-                known.disabled.insert(stored.resource.identifier);
+                known.disabled.insert(name);
             } else {
-                known.live.insert(stored.resource.identifier.clone(), Arc::new(stored.resource));
+                known.live.insert(name, Arc::new(stored.resource));
             }
         }
         self.known.store(Arc::new(known));
@@ -119,7 +122,7 @@ impl Resources {
 }
 
 /// Makes the database agree with the configuration: declared resources are stored under its name, those it no longer
-/// declares are disabled. One of the same identifier that was made by other means is taken over. Call it under the
+/// declares are disabled. One of the same identifier, in whatever spelling, that was made by other means is taken over. Call it under the
 /// start-up lock, in a transaction.
 pub fn apply_configuration(
     conn: &mut PgConnection,
@@ -138,10 +141,17 @@ pub fn apply_configuration(
             audit::insert(conn, &event("declared", &resource.identifier))?;
         }
     }
-    for old in stored.iter().filter(|old| old.managed_by.is_some() && old.disabled_at.is_none()) {
-        if !declared.iter().any(|resource| resource.identifier == old.resource.identifier) {
-            resources::disable(conn, &old.resource.identifier, now)?;
-            audit::insert(conn, &event("no longer declared", &old.resource.identifier))?;
+    for old in &stored {
+        let identifier = &old.resource.identifier;
+        if declared.iter().any(|resource| resource.identifier == *identifier) {
+            continue;
+        }
+        if declared.iter().any(|resource| canonical(&resource.identifier) == canonical(identifier)) {
+            resources::delete(conn, identifier)?;
+            audit::insert(conn, &event("declared in another spelling", identifier))?;
+        } else if old.managed_by.is_some() && old.disabled_at.is_none() {
+            resources::disable(conn, identifier, now)?;
+            audit::insert(conn, &event("no longer declared", identifier))?;
         }
     }
     Ok(())
@@ -162,6 +172,38 @@ mod tests {
             disabled_at: disabled.then_some(Time::UNIX_EPOCH),
             created_at: Time::UNIX_EPOCH,
             updated_at: Time::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_resource_is_one_in_both_spellings_of_its_origin() {
+        let resources = Resources::default();
+        resources.replace(vec![
+            stored("https://live.example", "read", false),
+            stored("https://old.example/", "old:read", true),
+        ]);
+        let client = Client {
+            id: "app".into(),
+            definition: ClientDefinition {
+                audiences: vec!["https://live.example/".into(), "https://old.example".into()],
+                ..ClientDefinition::default()
+            },
+            secret: None,
+            previous_secret: None,
+            unverified_since: None,
+        };
+        let both = ["https://live.example", "https://live.example/"];
+        for asked in both {
+            assert!(resources.find(asked).is_some() && resources.declares(asked), "{asked}");
+            let audience = resources.audience(&client, [asked], "https://id.example").unwrap();
+            assert_eq!(audience, ["https://live.example/"], "in the client's spelling");
+            let read = Scopes::parse("read old:read").unwrap();
+            assert_eq!(resources.effective(&read, &[asked.to_owned()]).to_string(), "read");
+        }
+        for asked in ["https://old.example", "https://old.example/"] {
+            assert!(resources.find(asked).is_none() && resources.declares(asked), "{asked}");
+            let refused = resources.audience(&client, [asked], "https://id.example");
+            assert_eq!(refused, Err(ClientRefusal::Audience), "{asked} is disabled");
         }
     }
 

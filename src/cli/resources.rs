@@ -112,7 +112,9 @@ fn list(settings: &Settings, as_json: bool) -> Outcome {
 
 fn make(settings: &Settings, resource: &Resource) -> Outcome {
     let desk = settings.desk()?;
-    desk.write_locked(|conn| Ok(create::insert(conn, &Actor::command_line(), resource, desk.now)?))?;
+    desk.write_locked(|conn| {
+        Ok(create::insert(conn, &Actor::command_line(), resource, desk.config.issuer(), desk.now)?)
+    })?;
     print::line(format!("resource `{}` is made; running servers follow within seconds", resource.identifier));
     Ok(())
 }

@@ -237,7 +237,7 @@ impl Config {
         let relying_parties = relying_parties::read(reader, &server);
         let registration = registration::read(reader);
         let clients = clients::read(reader, &server, &relying_parties);
-        let resources = resources::read(reader);
+        let resources = resources::read(reader, server.public_url.as_str());
         let bridges = bridges::read(reader);
         let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str(), &clients);
         let authorization_servers = authorization_servers::read(reader, server.public_url.as_str());

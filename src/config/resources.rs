@@ -9,7 +9,8 @@ use super::reader::Reader;
 use super::section::{Choice, Fallback, Key, Kind, Section};
 use super::text;
 use super::tokens::Algorithm;
-use crate::domain::resource::{Resource, ResourceDefinition, check_scope};
+use crate::domain::audience::canonical;
+use crate::domain::resource::{Resource, ResourceDefinition, check_identifier, check_scope};
 
 pub(super) const SECTION: Section = Section {
     title: "Resources",
@@ -48,8 +49,20 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Reads every resource.
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<Resource> {
-    reader.names("resources").into_iter().map(|identifier| read_one(reader, identifier)).collect()
+pub(super) fn read(reader: &mut Reader<'_>, own: &str) -> Vec<Resource> {
+    let mut read: Vec<Resource> = Vec::new();
+    for identifier in reader.names("resources") {
+        let key = format!("resources.{identifier}");
+        if let Err(fault) = check_identifier(&identifier, own) {
+            reader.mistake(&key, Wrong::new(fault.what, fault.cure));
+        }
+        if let Some(same) = read.iter().find(|other| canonical(&other.identifier) == canonical(&identifier)) {
+            let wrong = Wrong::new("is the same address as that of another resource", "put both into one");
+            reader.contradiction(&key, &[&format!("resources.{}", same.identifier)], wrong);
+        }
+        read.push(read_one(reader, identifier));
+    }
+    read
 }
 
 fn read_one(reader: &mut Reader<'_>, identifier: String) -> Resource {

@@ -4,11 +4,12 @@
 /// its end. The two are one address (RFC 3986 §6.2.3), and clients that take it through a URL parser send the one with the
 /// slash. Every other name is compared byte for byte.
 pub fn known_as<'a>(mut known: impl Iterator<Item = &'a str> + Clone, asked: &str) -> Option<&'a str> {
-    let exact = known.clone().find(|one| *one == asked);
-    exact.or_else(|| {
-        let origin = bare_origin(asked)?;
-        known.find(|one| bare_origin(one) == Some(origin))
-    })
+    known.clone().find(|one| *one == asked).or_else(|| known.find(|one| canonical(one) == canonical(asked)))
+}
+
+/// What all names of one resource have in common, for looking it up.
+pub fn canonical(identifier: &str) -> &str {
+    bare_origin(identifier).unwrap_or(identifier)
 }
 
 /// A web address without path, query and fragment, less the slash at its end; none of any other identifier.

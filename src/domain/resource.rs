@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::audience::canonical;
 use super::claims::PERSONAL_SCOPES;
 use super::client::Misfit;
 use super::client::fields::{self, Fault};
-use super::scope::{Scopes, is_admin};
+use super::scope::{Scopes, TRANSACTIONS, is_powerful};
 
 /// What a resource is: the stored document, in the words of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +68,8 @@ pub fn check_scope(scope: &str) -> Result<(), Fault> {
     if scope.is_empty() || scope.len() > 128 || !scope.chars().all(plain) {
         return Err(Fault::new("is not a scope", "write printable ASCII without space, quote and backslash"));
     }
-    if PERSONAL_SCOPES.contains(&scope) || is_admin(scope) || scope.starts_with("bridge:") {
+    let is_ours = PERSONAL_SCOPES.contains(&scope) || is_powerful(scope) || scope == TRANSACTIONS;
+    if is_ours || scope.starts_with("bridge:") {
         return Err(Fault::new(
             "is a scope of this server",
             "give the API's scope a name of its own, for example orders.read",
@@ -76,16 +78,28 @@ pub fn check_scope(scope: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The identifier of an API. This server's own tokens are not another resource's to change or to switch off.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_identifier(identifier: &str, issuer: &str) -> Result<(), Fault> {
+    fields::identifier(identifier)?;
+    if canonical(identifier) == canonical(issuer) {
+        return Err(Fault::new("is this server itself", "write the identifier of the API"));
+    }
+    Ok(())
+}
+
 /// A resource as the server knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// What tokens have in `aud` and requests in `resource`, compared as [`known_as`](super::audience::known_as) says.
+    /// What tokens have in `aud` and requests in `resource`, compared by what is [`canonical`] of it.
     pub identifier: String,
     /// What it is.
     pub definition: ResourceDefinition,
 }
 
-/// Who declares which scopes: everything that the rules below need to know of all resources.
+/// Who declares which scopes, by what is canonical of their identifiers: everything that the rules below need to know of all resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeOwners(BTreeMap<String, Vec<String>>);
 
@@ -95,7 +109,7 @@ impl ScopeOwners {
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for resource in resources {
             for scope in resource.definition.scopes.keys() {
-                owners.entry(scope.clone()).or_default().push(resource.identifier.clone());
+                owners.entry(scope.clone()).or_default().push(canonical(&resource.identifier).to_owned());
             }
         }
         Self(owners)
@@ -103,7 +117,9 @@ impl ScopeOwners {
 
     /// Whether a scope is worth something in a token for this audience.
     fn fits(&self, scope: &str, audience: &[String]) -> bool {
-        self.0.get(scope).is_none_or(|owners| owners.iter().any(|owner| audience.contains(owner)))
+        self.0
+            .get(scope)
+            .is_none_or(|owners| owners.iter().any(|owner| audience.iter().any(|one| canonical(one) == owner)))
     }
 
     /// What of granted scopes a token for this audience carries.

@@ -7,6 +7,7 @@ use super::StorageError;
 use super::changes::{self, ChangeKind};
 use super::schema::resources;
 use crate::clock::Time;
+use crate::domain::audience::canonical;
 use crate::domain::resource::Resource;
 
 #[derive(Queryable, Selectable)]
@@ -73,6 +74,32 @@ pub fn find(conn: &mut PgConnection, identifier: &str) -> Result<Option<StoredRe
     row.map(TryInto::try_into).transpose()
 }
 
+/// Whether there is a resource that this identifier means, in whatever spelling.
+pub fn is_known(conn: &mut PgConnection, identifier: &str) -> Result<bool, StorageError> {
+    let bare = canonical(identifier);
+    let spellings = [identifier.to_owned(), bare.to_owned(), format!("{bare}/")];
+    let same = resources::table.filter(resources::identifier.eq_any(spellings)).select(resources::identifier);
+    let same: Vec<String> = same.load(conn)?;
+    Ok(same.iter().any(|one| canonical(one) == bare))
+}
+
+/// Stores a new resource and announces it; `false` when there is one of this identifier.
+pub fn insert(conn: &mut PgConnection, resource: &Resource, now: Time) -> Result<bool, StorageError> {
+    let inserted = diesel::insert_into(resources::table)
+        .values((
+            resources::identifier.eq(&resource.identifier),
+            resources::definition.eq(document(resource)?),
+            resources::created_at.eq(now),
+            resources::updated_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)?;
+    if inserted == 1 {
+        changes::announce(conn, ChangeKind::Resources, &resource.identifier)?;
+    }
+    Ok(inserted == 1)
+}
+
 /// One resource, disabled or not, its row locked until the transaction ends.
 pub fn lock(conn: &mut PgConnection, identifier: &str) -> Result<Option<StoredResource>, StorageError> {
     let row: Option<Row> =
@@ -87,8 +114,7 @@ pub fn put(
     managed_by: Option<&str>,
     now: Time,
 ) -> Result<(), StorageError> {
-    let definition = serde_json::to_value(&resource.definition)
-        .map_err(|error| StorageError::corrupt("resources", &resource.identifier, error))?;
+    let definition = document(resource)?;
     diesel::insert_into(resources::table)
         .values((
             resources::identifier.eq(&resource.identifier),
@@ -107,6 +133,11 @@ pub fn put(
         ))
         .execute(conn)?;
     changes::announce(conn, ChangeKind::Resources, &resource.identifier)
+}
+
+fn document(resource: &Resource) -> Result<Value, StorageError> {
+    serde_json::to_value(&resource.definition)
+        .map_err(|error| StorageError::corrupt("resources", &resource.identifier, error))
 }
 
 /// Disables a resource: no more tokens for it. `false` when there is none or it is disabled already.

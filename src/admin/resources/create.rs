@@ -12,8 +12,7 @@ use crate::admin::idempotency::{Answer, IdempotencyKey};
 use crate::admin::{Refusal, Room, in_path, missing, wrong_field};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
-use crate::domain::client::fields;
-use crate::domain::resource::Resource;
+use crate::domain::resource::{Resource, check_identifier};
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
@@ -43,9 +42,10 @@ pub async fn create(
     let (actor, now, asked) = (admin.actor, room.clock.now(), body.0);
     let definition = read_definition(asked.definition.clone())?;
     let (witness, resource) = (actor.clone(), Resource { identifier: asked.identifier.clone(), definition });
+    let issuer = room.bridges.home().issuer.clone();
     let response = room
         .once(&actor, "create resource", key, &asked, move |conn, _| {
-            let view = ResourceView::from(&insert(conn, &witness, &resource, now)?);
+            let view = ResourceView::from(&insert(conn, &witness, &resource, &issuer, now)?);
             Ok(Answer::created(format!("/v1/admin/resources/{}", in_path(&view.identifier)), &view))
         })
         .await?;
@@ -58,16 +58,16 @@ pub fn insert(
     conn: &mut PgConnection,
     actor: &Actor,
     resource: &Resource,
+    issuer: &str,
     now: Time,
 ) -> Result<StoredResource, Refusal> {
     let identifier = &resource.identifier;
-    if let Err(fault) = fields::identifier(identifier) {
+    if let Err(fault) = check_identifier(identifier, issuer) {
         return Err(wrong_field("identifier", fault.what, fault.cure).into());
     }
-    if resources::lock(conn, identifier)?.is_some() {
+    if resources::is_known(conn, identifier)? || !resources::insert(conn, resource, now)? {
         return Err(Failure::new(Kind::AlreadyExists, "There is a resource of this identifier already.").into());
     }
-    resources::put(conn, resource, None, now)?;
     let name = Some(resource.definition.name.as_str());
     actor.witness(conn, (EventKind::ResourceChanged, "created"), (identifier, name), now)?;
     Ok(resources::find(conn, identifier)?.ok_or_else(|| missing("resource"))?)

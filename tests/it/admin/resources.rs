@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ops;
+use crate::support::tokens::at_once;
 
 const RESOURCES: &str = "/v1/admin/resources";
 /// `https://api.example/orders`, as a segment of a path.
@@ -65,6 +66,35 @@ fn from_first_to_last() {
     ops.get(ORDERS).expect_problem(404, "not_found");
     ops.delete(ORDERS).expect_problem(404, "not_found");
     assert_eq!(ops.app.events("resource.changed"), 6, "each change once");
+}
+
+/// Whoever administers resources must not change or switch off this server's own tokens, or take its scopes.
+#[test]
+fn the_server_itself_is_no_resource() {
+    let ops = Ops::new();
+    let issuer = ops.app.origin.clone();
+    for identifier in [issuer.clone(), format!("{issuer}/")] {
+        let refused = ops.post(RESOURCES, &json!({ "identifier": identifier, "definition": orders() }));
+        assert_eq!(refused.expect_problem(400, "invalid_field").json()["errors"][0]["field"], "identifier");
+    }
+    for scope in ["admin:users", "action_tokens", "action_tokens:anyone", "transactions", "bridge:x", "openid"] {
+        let definition = json!({ "name": "x", "scopes": { scope: "Something else" } });
+        let refused = ops.post(RESOURCES, &json!({ "identifier": "x", "definition": definition }));
+        assert_eq!(refused.expect_problem(400, "invalid_field").json()["errors"][0]["field"], "definition.scopes");
+    }
+}
+
+/// The two spellings of an origin are one resource, and of many who make it one does.
+#[test]
+fn a_resource_is_made_once() {
+    let ops = Ops::new();
+    let made = at_once(16, |_| {
+        ops.post(RESOURCES, &json!({ "identifier": "https://api.example", "definition": orders() })).status
+    });
+    assert_eq!(made.iter().filter(|status| **status == 201).count(), 1, "{made:?}");
+    assert!(made.iter().all(|status| [201, 409].contains(status)), "{made:?}");
+    let slash = ops.post(RESOURCES, &json!({ "identifier": "https://api.example/", "definition": orders() }));
+    slash.expect_problem(409, "already_exists");
 }
 
 #[test]
