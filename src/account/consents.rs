@@ -74,6 +74,9 @@ pub struct ConsentView {
     /// Resources.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// Claims asked for one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
     /// Since when.
     pub granted_at: DateTime<Utc>,
     /// When it was last changed.
@@ -101,6 +104,7 @@ pub async fn list(
         client_id: stored.client,
         scope: stored.consent.scopes.to_string(),
         resources: stored.consent.resources.into_iter().collect(),
+        claims: stored.consent.claims.into_iter().collect(),
         granted_at: stored.granted_at,
         updated_at: stored.updated_at,
     };

@@ -273,7 +273,7 @@ impl Ceremonies {
 
     /// The person's groups, when the ID token tells them.
     async fn groups_of(&self, user: &User, client: &Client, scopes: &Scopes) -> Result<Vec<String>, CeremonyError> {
-        if !self.mint.needs_groups(client, scopes) {
+        if !self.mint.needs_groups(client, scopes, &RequestedClaims::default()) {
             return Ok(Vec::new());
         }
         let owner = user.id;

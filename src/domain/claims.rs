@@ -36,6 +36,15 @@ impl RequestedClaims {
         }
     }
 
+    /// What somebody allowed of them: a claim whose scope was asked for beside it goes with that scope.
+    #[must_use]
+    pub fn allowed_with(&self, asked: &Scopes, allowed: &Scopes) -> Self {
+        let kept = |names: &BTreeSet<String>| {
+            names.iter().filter(|name| is_allowed_with(name, asked, allowed)).cloned().collect()
+        };
+        Self { userinfo: kept(&self.userinfo), id_token: kept(&self.id_token) }
+    }
+
     /// The scopes that would give these claims.
     pub fn scopes(&self) -> Scopes {
         self.userinfo.iter().chain(&self.id_token).filter_map(|name| scope_of(name)).collect()
@@ -55,12 +64,17 @@ pub fn standard() -> impl Iterator<Item = (&'static str, &'static str)> {
     STANDARD.iter().map(|claim| (claim.name, claim.scope)).chain([(UPDATED_AT, "profile")])
 }
 
-/// The scope that gives a standard claim; none for any other claim.
+/// The scope that gives a claim; none for a claim that is not ours.
 pub fn scope_of(claim: &str) -> Option<&'static str> {
-    standard().find(|(name, _)| *name == claim).map(|(_, scope)| scope)
+    standard().chain([(GROUPS, GROUPS)]).find(|(name, _)| *name == claim).map(|(_, scope)| scope)
 }
 
-/// The names of a person's groups; given with the scope of the same name only, or when asked for by name under it.
+/// Whether a claim is still given to a client that asked for some scopes and was allowed those of them.
+pub fn is_allowed_with(claim: &str, asked: &Scopes, allowed: &Scopes) -> bool {
+    scope_of(claim).is_none_or(|scope| !asked.contains(scope) || allowed.contains(scope))
+}
+
+/// The names of a person's groups; given with the scope of the same name, or when asked for by name.
 pub const GROUPS: &str = "groups";
 
 /// Scopes that are about a person: no client has them for itself.
@@ -78,15 +92,15 @@ pub fn claims_for(user: &User, groups: &[String], scopes: &Scopes, requested: &B
     if claims.contains_key("email") {
         claims.insert("email_verified".to_owned(), user.email_verified_at.is_some().into());
     }
-    if scopes.contains(GROUPS) && !groups.is_empty() {
+    if wants_groups(scopes, requested) && !groups.is_empty() {
         claims.insert(GROUPS.to_owned(), groups.into());
     }
     claims
 }
 
-/// Whether a person's groups are told under these scopes, and so must be read.
-pub fn wants_groups(scopes: &Scopes) -> bool {
-    scopes.contains(GROUPS)
+/// Whether a person's groups are told under these scopes and requests by name, and so must be read.
+pub fn wants_groups(scopes: &Scopes, requested: &BTreeSet<String>) -> bool {
+    scopes.contains(GROUPS) || requested.contains(GROUPS)
 }
 
 /// A claim's value, as long as there is one of the right type: what was stored before a rule of ours is never passed on.
@@ -173,9 +187,26 @@ mod tests {
     fn claims_can_be_asked_for_by_name() {
         let user = ada();
         assert_eq!(names(&told(&user, "openid", &["name", "nothing", "sub"])), ["name"]);
-        assert_eq!(told(&user, "openid", &["groups"]), Map::new(), "groups want their scope");
+        assert_eq!(told(&user, "openid", &["groups"]), *json!({"groups": ["staff"]}).as_object().unwrap());
         let address = told(&user, "openid", &["email"]);
         assert_eq!(address, *json!({"email": "ada@example.com", "email_verified": false}).as_object().unwrap());
+    }
+
+    #[test]
+    fn a_claim_goes_with_its_scope_where_both_were_asked_for() {
+        let requested =
+            RequestedClaims { userinfo: ["email".into(), "name".into()].into(), id_token: ["groups".into()].into() };
+        for (asked, allowed, expected) in [
+            ("openid", "openid", vec!["email", "groups", "name"]),
+            ("openid email groups", "openid", vec!["name"]),
+            ("openid email groups", "openid groups", vec!["groups", "name"]),
+            ("openid profile", "openid", vec!["email", "groups"]),
+        ] {
+            let scopes = |text| Scopes::parse(text).unwrap();
+            let left = requested.allowed_with(&scopes(asked), &scopes(allowed));
+            let names: BTreeSet<_> = left.userinfo.iter().chain(&left.id_token).map(String::as_str).collect();
+            assert_eq!(names.into_iter().collect::<Vec<_>>(), expected, "{allowed} of {asked}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::ceremony::Ceremonies;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::AuthorizationServer;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
 use crate::domain::exchange::Rule;
 use crate::domain::id::UserId;
@@ -91,10 +92,10 @@ impl Oidc {
     pub async fn groups_for_id_token(
         &self,
         client: &Client,
-        scopes: &Scopes,
+        (scopes, requested): (&Scopes, &RequestedClaims),
         user: UserId,
     ) -> Result<Vec<String>, StorageError> {
-        if !self.mint.needs_groups(client, scopes) {
+        if !self.mint.needs_groups(client, scopes, requested) {
             return Ok(Vec::new());
         }
         self.db.run(move |conn| users::groups_of(conn, user)).await

@@ -48,7 +48,7 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
 fn scopes(guard: &Guard, stored: &StoredConsent) -> Vec<ScopeItem> {
     let resources = guard.mint.resources();
     let item = |scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) };
-    stored.consent.scopes.iter().map(item).collect()
+    stored.consent.in_scopes().iter().map(item).collect()
 }
 
 /// Takes back what one allowed an app.

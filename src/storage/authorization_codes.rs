@@ -50,6 +50,15 @@ pub struct NewCode {
     pub pushed: Option<TokenDigest>,
     /// What the person allows from now on; none: as before.
     pub consent: Option<Consent>,
+    /// What they allowed until now, where the client is not the operator's own: the code is given only while it is that.
+    pub before: Option<Before>,
+}
+
+/// The consent that a decision was made by.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// When it was last changed; none where there was none.
+    pub updated_at: Option<Time>,
 }
 
 statement! {
@@ -59,7 +68,7 @@ statement! {
         kept_until: Time => Timestamptz, interaction: Option<Vec<u8>> => Nullable<Binary>,
         pushed: Option<Vec<u8>> => Nullable<Binary>, openid: bool => Bool, consents: bool => Bool, scope: String => Text,
         resources: Vec<String> => Array<Text>, claims: Vec<String> => Array<Text>,
-        kind: String => Text, address_class: Option<String> => Nullable<Text>,
+        asks: bool => Bool, before: Option<Time> => Nullable<Timestamptz>, kind: String => Text, address_class: Option<String> => Nullable<Text>,
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
     } -> SqlUuid,
     ", alive AS (
@@ -67,13 +76,17 @@ statement! {
         WHERE sessions.id = $5 AND token_digest IS NOT NULL AND revoked_at IS NULL
           AND sessions.expires_at > $7 AND status = 'active'
         FOR SHARE
+    ), before AS (
+        SELECT updated_at FROM alive, consents AS consent WHERE consent.user_id = $4 AND client_id = $3 FOR UPDATE OF consent
+    ), allowed AS (
+        SELECT FROM alive WHERE NOT $17 OR (SELECT updated_at FROM before) IS NOT DISTINCT FROM $18
     ), asked AS (
-        DELETE FROM interactions USING alive WHERE digest = $10 AND expires_at > $7 RETURNING digest
+        DELETE FROM interactions USING allowed WHERE digest = $10 AND expires_at > $7 RETURNING digest
     ), pushed AS (
-        DELETE FROM pushed_requests USING alive WHERE digest = $11 RETURNING digest
+        DELETE FROM pushed_requests USING allowed WHERE digest = $11 RETURNING digest
     ), code AS (
         INSERT INTO authorization_codes (digest, grant_id, client_id, user_id, session_id, request, created_at, expires_at, kept_until)
-        SELECT $1, $2, $3, $4, id, $6, $7, $8, $9 FROM alive
+        SELECT $1, $2, $3, $4, id, $6, $7, $8, $9 FROM alive, allowed
         WHERE user_id = $4
           AND ($10 IS NULL OR EXISTS (SELECT FROM asked)) AND ($11 IS NULL OR EXISTS (SELECT FROM pushed))
         RETURNING grant_id
@@ -87,13 +100,13 @@ statement! {
         ON CONFLICT DO NOTHING
     ), event AS (
         INSERT INTO audit_events (at, kind, user_id, session_id, client_id, subject, address_class, request_id, detail)
-        SELECT $7, $17, $4, $5, $3, grant_id::text, $18, $19, $20 FROM code
+        SELECT $7, $19, $4, $5, $3, grant_id::text, $20, $21, $22 FROM code
     )
     SELECT grant_id FROM code"
 }
 
 /// Gives a code, remembers the consent, ends the request that waited, and writes the event. `false` when the session or the
-/// person is not there any more, or the request was answered before.
+/// person is not there any more, the request was answered before, or the consent is another by now.
 pub fn give(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<bool, StorageError> {
     let nothing = Consent::default();
     let consent = new.consent.as_ref().unwrap_or(&nothing);
@@ -115,6 +128,8 @@ pub fn give(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<boo
         scope: consent.scopes.to_string(),
         resources: consent.resources.iter().cloned().collect(),
         claims: consent.claims.iter().cloned().collect(),
+        asks: new.before.is_some(),
+        before: new.before.and_then(|before| before.updated_at),
         kind: event.kind.as_str().to_owned(),
         address_class: event.origin.address_class.clone(),
         request_id: event.origin.request_id.clone(),

@@ -58,13 +58,20 @@ impl TryFrom<Row> for StoredConsent {
 }
 
 /// What a person allowed a client.
-pub fn find(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Option<Consent>, StorageError> {
+pub fn find(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Option<StoredConsent>, StorageError> {
     let row: Option<Row> =
         consents::table.find((user.uuid(), client)).select(Row::as_select()).first(conn).optional()?;
-    row.map(|row| Ok(StoredConsent::try_from(row)?.consent)).transpose()
+    row.map(TryInto::try_into).transpose()
 }
 
-/// Adds to what a person allowed a client.
+/// The same, and nobody else changes it until the transaction ends.
+fn lock(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Option<StoredConsent>, StorageError> {
+    let row: Option<Row> =
+        consents::table.find((user.uuid(), client)).select(Row::as_select()).for_update().first(conn).optional()?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Adds to what a person allowed a client. Call it in a transaction.
 pub fn add(
     conn: &mut PgConnection,
     (user, client): (UserId, &str),
@@ -72,7 +79,7 @@ pub fn add(
     more_resources: &[String],
     now: Time,
 ) -> Result<(), StorageError> {
-    let before = find(conn, user, client)?.unwrap_or_default();
+    let before = lock(conn, user, client)?.map(|stored| stored.consent).unwrap_or_default();
     let scopes = scopes.and(&before.scopes);
     let resources: BTreeSet<String> = before.resources.into_iter().chain(more_resources.iter().cloned()).collect();
     let resources: Vec<String> = resources.into_iter().collect();

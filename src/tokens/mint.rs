@@ -7,7 +7,7 @@ mod proofs;
 mod refresh;
 mod transaction;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::Duration;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use super::keys::{Algorithm, Use};
 use super::ring::SigningKey;
 use super::signer::{SignError, Signer};
 use super::typ;
-use crate::domain::claims::wants_groups;
+use crate::domain::claims::{RequestedClaims, wants_groups};
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
 use crate::domain::resource::Resource;
@@ -114,9 +114,10 @@ impl Mint {
         named.into_iter().collect()
     }
 
-    /// Whether a person's groups are told in ID tokens of this client under these scopes, so that they must be read.
-    pub fn needs_groups(&self, client: &Client, scopes: &Scopes) -> bool {
-        client.definition.claims_in_id_token && wants_groups(scopes)
+    /// Whether a person's groups are told in ID tokens of this client under these scopes and requests by name, so that they
+    /// must be read.
+    pub fn needs_groups(&self, client: &Client, scopes: &Scopes, requested: &RequestedClaims) -> bool {
+        wants_groups(id_token_scopes(client, scopes), &requested.id_token)
     }
 
     /// How long a session lives that exists through tokens only: as long as its refresh family.
@@ -202,6 +203,12 @@ impl Mint {
         let missing = || MintError::NoKey { usage: usage.to_string(), algorithm };
         self.keys.ring().signing(usage, algorithm).cloned().ok_or_else(missing)
     }
+}
+
+/// The scopes whose claims are in a client's ID tokens: none, unless it looks nowhere else (OpenID Connect Core §5.4).
+fn id_token_scopes<'a>(client: &Client, granted: &'a Scopes) -> &'a Scopes {
+    static NONE: LazyLock<Scopes> = LazyLock::new(Scopes::default);
+    if client.definition.claims_in_id_token { granted } else { &NONE }
 }
 
 /// The algorithm of a client's ID tokens: RS256 unless it says otherwise, as OpenID Connect expects.

@@ -1,5 +1,7 @@
 //! The `claims` parameter (OpenID Connect Core §5.5). Members that we do not know are ignored; nothing in it widens a scope.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::request::AcrWish;
@@ -19,8 +21,8 @@ const OUR_OWN: [&str; 12] =
 pub struct ClaimsParameter {
     /// Claims by name.
     pub requested: RequestedClaims,
-    /// The person that the ID token must be about.
-    pub sub: Option<String>,
+    /// The people that the answer may be about; none: anybody.
+    pub subjects: Option<BTreeSet<String>>,
     /// The authentication context, when it was asked for with values (§5.5.1.1).
     pub acr: Option<AcrWish>,
 }
@@ -34,13 +36,14 @@ impl ClaimsParameter {
         let Ok(Value::Object(all)) = serde_json::from_str(text) else { return None };
         let userinfo = part(&all, "userinfo")?;
         let id_token = part(&all, "id_token")?;
-        let sub = |of: &Map<String, Value>| of.get("sub").map(values).and_then(|values| values.into_iter().next());
+        let wished = [&id_token, &userinfo].into_iter().filter_map(|of| of.get("sub").map(values));
+        let wished = wished.filter(|subjects| !subjects.is_empty()).map(BTreeSet::from_iter);
         Some(Self {
             requested: RequestedClaims {
                 userinfo: userinfo.keys().filter(|name| is_askable(name)).cloned().collect(),
                 id_token: id_token.keys().filter(|name| is_askable(name)).cloned().collect(),
             },
-            sub: sub(&id_token).or_else(|| sub(&userinfo)),
+            subjects: wished.reduce(|one, other| &one & &other),
             acr: id_token.get("acr").map(|wish| AcrWish { values: values(wish), essential: is_essential(wish) }),
         })
     }
@@ -80,6 +83,22 @@ fn values(claim: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// §5.5.1: any of the values will do, and what is wished in both places is wished.
+    #[test]
+    fn the_person_is_one_of_those_wished_in_each_place() {
+        for (parameter, expected) in [
+            (r#"{"id_token":{"sub":{"values":["u2","u1"]}}}"#, Some(&["u1", "u2"][..])),
+            (r#"{"userinfo":{"sub":{"value":"u1"}}}"#, Some(&["u1"])),
+            (r#"{"id_token":{"sub":{"values":["u1","u2"]}},"userinfo":{"sub":{"values":["u2","u3"]}}}"#, Some(&["u2"])),
+            (r#"{"id_token":{"sub":{"value":"u1"}},"userinfo":{"sub":{"value":"u2"}}}"#, Some(&[])),
+            (r#"{"id_token":{"sub":null},"userinfo":{"sub":{"essential":true}}}"#, None),
+            ("{}", None),
+        ] {
+            let expected = expected.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
+            assert_eq!(ClaimsParameter::parse(parameter).unwrap().subjects, expected, "{parameter}");
+        }
+    }
+
     #[test]
     fn names_values_and_the_person_are_read() {
         let read = ClaimsParameter::parse(
@@ -90,7 +109,7 @@ mod tests {
         .unwrap();
         assert_eq!(read.requested.userinfo, ["email", "name"].map(str::to_owned).into());
         assert_eq!(read.requested.id_token, ["nickname"].map(str::to_owned).into());
-        assert_eq!(read.sub.as_deref(), Some("u1"));
+        assert_eq!(read.subjects, Some(["u1".to_owned()].into()));
         assert_eq!(read.acr, Some(AcrWish { values: vec!["phr".into(), "phrh".into()], essential: true }));
         assert_eq!(ClaimsParameter::parse("{}"), Some(ClaimsParameter::default()));
     }

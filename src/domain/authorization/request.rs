@@ -88,9 +88,9 @@ pub struct AuthorizationRequest {
     /// The authentication context.
     #[serde(default)]
     pub acr: AcrWish,
-    /// The people that the answer may be about, as the client knows them, by `claims` and `id_token_hint`; all must be met.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subjects: Vec<String>,
+    /// The people that the answer may be about, as the client knows them, by `claims` and `id_token_hint`; none: anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<BTreeSet<String>>,
     /// What the e-mail field begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
@@ -142,7 +142,7 @@ impl AuthorizationRequest {
         refuse(longer(parameters, "nonce", LONGEST_NONCE), Refusal::Nonce)?;
         let claims = claims(parameters)?;
         let resources = resources(parameters.all("resource"), client, given.issuer)?;
-        let hinted = parameters.find("id_token_hint").and_then(given.hinted);
+        let hinted = parameters.find("id_token_hint").and_then(given.hinted).map(|subject| BTreeSet::from([subject]));
         let dpop_jkt = parameters.find("dpop_jkt").map(ToOwned::to_owned);
         refuse(dpop_jkt.as_deref().is_some_and(|jkt| !is_digest(jkt)), Refusal::DpopKey)?;
         let login_hint = parameters.find("login_hint").filter(|hint| hint.len() <= LONGEST_LOGIN_HINT);
@@ -156,7 +156,7 @@ impl AuthorizationRequest {
             challenge,
             nonce: parameters.find("nonce").map(ToOwned::to_owned),
             acr: acr(parameters, claims.acr, client),
-            subjects: claims.sub.into_iter().chain(hinted).collect(),
+            subjects: claims.subjects.into_iter().chain(hinted).reduce(|one, other| &one & &other),
             requested: claims.requested.within(&client.definition.scopes),
             login_hint: login_hint.map(ToOwned::to_owned),
             dpop_jkt,
@@ -426,11 +426,11 @@ mod tests {
         assert_eq!(request.max_age, Some(10_000));
         assert_eq!(request.resources, ["https://api.example", ISSUER]);
         assert_eq!(request.acr, AcrWish { values: vec!["phr".into(), "1".into()], essential: false });
-        assert_eq!(request.subjects, ["u2", "u1"]);
+        assert_eq!(request.subjects, Some(["u1".to_owned()].into()));
         assert_eq!(request.login_hint.as_deref(), Some("buffy@id.example"));
         let stored = serde_json::to_value(&request).unwrap();
         assert_eq!(serde_json::from_value::<AuthorizationRequest>(stored).unwrap(), request);
-        assert!(read(&[("id_token_hint", "foreign")]).unwrap().subjects.is_empty(), "a foreign hint is none");
+        assert!(read(&[("id_token_hint", "foreign")]).unwrap().subjects.is_none(), "a foreign hint is none");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use chrono::Duration;
 use super::{AuthorizationRequest, Prompt, Refusal};
 use crate::clock::Time;
 use crate::domain::authentication::acr_reaches;
+use crate::domain::claims::scope_of;
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
@@ -48,6 +49,21 @@ pub struct Consent {
     pub resources: BTreeSet<String>,
     /// Claims asked for one by one.
     pub claims: BTreeSet<String>,
+}
+
+impl Consent {
+    /// Whether nothing is asked for that was not allowed.
+    pub fn covers(&self, request: &AuthorizationRequest) -> bool {
+        let mut claims = request.requested.userinfo.iter().chain(&request.requested.id_token);
+        request.scopes.is_subset(&self.scopes)
+            && request.resources.iter().all(|resource| self.resources.contains(resource))
+            && claims.all(|claim| self.claims.contains(claim))
+    }
+
+    /// All that it lets the client know, told as scopes: those of the claims, too.
+    pub fn in_scopes(&self) -> Scopes {
+        self.scopes.and(&self.claims.iter().filter_map(|claim| scope_of(claim)).collect())
+    }
 }
 
 /// What must happen next.
@@ -92,7 +108,7 @@ fn next(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
     if create && !fresh {
         return Step::CreateAccount;
     }
-    if request.subjects.iter().any(|subject| subject != person.subject) {
+    if request.subjects.as_ref().is_some_and(|wished| !wished.contains(person.subject)) {
         return if fresh { Step::Refuse(Refusal::LoginRequired) } else { Step::SignIn };
     }
     if !fresh && (request.prompts(Prompt::Login) || is_too_old(request, person.session.auth_time, facts.begun_at)) {
@@ -148,11 +164,7 @@ fn to_allow(request: &AuthorizationRequest, facts: &Facts<'_>) -> Option<Scopes>
     let nothing = Consent::default();
     let remembered = facts.remembered.unwrap_or(&nothing);
     let new: Scopes = request.scopes.iter().filter(|scope| !remembered.scopes.contains(scope)).collect();
-    let claims = request.requested.userinfo.iter().chain(&request.requested.id_token);
-    let fits = facts.remembered.is_some()
-        && new.is_empty()
-        && request.resources.iter().all(|resource| remembered.resources.contains(resource))
-        && claims.into_iter().all(|claim| remembered.claims.contains(claim));
+    let fits = facts.remembered.is_some_and(|remembered| remembered.covers(request));
     let first_party = facts.client.definition.first_party;
     let ask = request.prompts(Prompt::Consent) || (!first_party && (!fits || is_local_program(request, facts.client)));
     ask.then_some(new)
@@ -206,7 +218,7 @@ mod tests {
             nonce: None,
             requested: RequestedClaims::default(),
             acr: AcrWish::default(),
-            subjects: vec![],
+            subjects: None,
             login_hint: None,
             dpop_jkt: None,
         }
@@ -306,7 +318,7 @@ mod tests {
         use Step::{CreateAccount, Issue, Reauthenticate, Refuse, SignIn};
         let nobody = || Case { session: None, ..usual() };
         let aged = |seconds| with(usual(), |request| request.max_age = Some(seconds));
-        let about = |subject: &str| with(usual(), |request| request.subjects = vec![subject.to_owned()]);
+        let about = |subject: &str| with(usual(), |request| request.subjects = Some([subject.to_owned()].into()));
         for (name, case, expected) in vec![
             ("nobody", nobody(), SignIn),
             ("nobody, silently", prompt(nobody(), &[Silent]), Refuse(Refusal::LoginRequired)),

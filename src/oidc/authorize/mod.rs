@@ -24,11 +24,13 @@ use crate::domain::authorization::{
     Answer, AuthorizationRequest, Circumstances, CodeGrant, Consent, Delivery, Facts, Parameters, Person, Prompt,
     Refusal, ReturnTo, Step, Unsafe, decide, grant_of, is_registered,
 };
+use crate::domain::claims::is_allowed_with;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::resources::Resources;
-use crate::storage::authorization_codes::{self, NewCode};
+use crate::storage::authorization_codes::{self, Before, NewCode};
+use crate::storage::consents::StoredConsent;
 use crate::storage::interactions::{self, NewInteraction};
 use crate::storage::{StorageError, audit, consents, users};
 use crate::tokens::verifier::places;
@@ -251,6 +253,7 @@ async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allow
     let facts = Facts { begun_at: pending.begun_at, client, person: None, remembered: None, allowed_now };
     let Some(identity) = identity else { return Ok(decide(&pending.request, &facts)) };
     let (may_use_client, remembered) = known_of(room, client, identity).await?;
+    let remembered = remembered.map(|stored| stored.consent);
     let person = Person {
         session: &identity.session,
         subject: &room.subject(client, identity.user.id),
@@ -261,7 +264,11 @@ async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allow
 }
 
 /// Whether somebody may use the client, and what they allowed it before; one round trip, and none where neither is asked.
-async fn known_of(room: &Oidc, client: &Client, identity: &Identity) -> Result<(bool, Option<Consent>), StorageError> {
+async fn known_of(
+    room: &Oidc,
+    client: &Client,
+    identity: &Identity,
+) -> Result<(bool, Option<StoredConsent>), StorageError> {
     let (first_party, groups) = (client.definition.first_party, client.definition.allowed_groups.clone());
     if first_party && groups.is_empty() {
         return Ok((true, None));
@@ -334,11 +341,18 @@ async fn give(
     let now = room.clock.now();
     room.mint.keys().require_fresh().map_err(Failure::unavailable)?;
     let code = PlainToken::random(TokenKind::AuthorizationCode);
+    let asks = !client.definition.first_party;
+    let before = if asks { known_of(room, client, identity).await?.1 } else { None };
+    let seen = asks.then(|| Before { updated_at: before.as_ref().map(|before| before.updated_at) });
+    let before = before.map(|stored| stored.consent);
     let (scopes, consent) = match allowed {
+        // Taken back since the decision.
+        Allowed::AsBefore if asks && !before.as_ref().is_some_and(|before| before.covers(request)) => {
+            return Err(over());
+        }
         Allowed::AsBefore => (request.scopes.clone(), None),
         Allowed::Now(scopes) => {
-            let before = known_of(room, client, identity).await?.1.unwrap_or_default();
-            let consent = (!client.definition.first_party).then(|| remembered(before, request, &scopes));
+            let consent = asks.then(|| remembered(before.unwrap_or_default(), request, &scopes));
             (scopes, consent)
         }
     };
@@ -359,6 +373,7 @@ async fn give(
         interaction: pending.digest,
         pushed: pending.pushed,
         consent,
+        before: seen,
     };
     let event = Event { detail, ..Event::new(EventKind::Authorized, now, origin) };
     if !room.db.run(move |conn| authorization_codes::give(conn, &new, &event)).await? {
@@ -378,11 +393,12 @@ fn still_fits(client: &Client, request: &AuthorizationRequest) -> bool {
 /// not asked this time, all that they allowed before.
 fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) -> Consent {
     let kept: Scopes = before.scopes.iter().filter(|scope| !request.scopes.contains(scope)).collect();
-    let claims = request.requested.userinfo.iter().chain(&request.requested.id_token).cloned();
+    let allowed = |name: &String| is_allowed_with(name, &request.scopes, scopes);
+    let asked = request.requested.userinfo.iter().chain(&request.requested.id_token).cloned();
     Consent {
         scopes: scopes.and(&kept),
         resources: before.resources.into_iter().chain(request.resources.iter().cloned()).collect::<BTreeSet<_>>(),
-        claims: before.claims.into_iter().chain(claims).collect(),
+        claims: before.claims.into_iter().chain(asked).filter(allowed).collect(),
     }
 }
 

@@ -161,7 +161,7 @@ impl Exchange<'_> {
         }
         mint.wait_for_keys(client, &grant.scopes, &audience).await;
         mint.ready(client, &grant.scopes, &audience)?;
-        let groups = self.room.groups_for_id_token(client, &grant.scopes, found.user.id).await?;
+        let groups = self.room.groups_for_id_token(client, (&grant.scopes, &grant.requested), found.user.id).await?;
         let (redemption, seed) = self.plan(&found)?;
         let session = redemption.offline.unwrap_or(found.session);
         let Some(hook_claims) = self.room.db.ask(OfCode(redemption)).await? else {

@@ -140,8 +140,9 @@ pub async fn poll(
     room.mint.wait_for_keys(client, scopes, &audience).await;
     room.mint.ready(client, scopes, &audience)?;
     let plan = plan(room, client, &allowed, key, now)?;
+    let nothing = RequestedClaims::default();
+    let groups = room.groups_for_id_token(client, (scopes, &nothing), allowed.user.id).await?;
     redeem(room, client, &allowed, &plan, now, origin).await?;
-    let groups = room.groups_for_id_token(client, scopes, allowed.user.id).await?;
     let given = Given { audience: &audience, groups: &groups, key };
     issue(room, client, &allowed, &given, &plan, now)
 }

@@ -10,6 +10,7 @@ use crate::clock::Time;
 use crate::domain::audience::known_as;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::CredentialClass;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::exchange::{Granted, Issuer};
 use crate::domain::id::{FamilyId, SessionId};
@@ -112,6 +113,8 @@ struct Presented {
 /// What the fresh access token is for.
 struct Wanted<'a> {
     scopes: Scopes,
+    /// Claims by name, but for those whose scope is not among the scopes any more.
+    requested: RequestedClaims,
     audience: Vec<String>,
     key: Option<&'a Jkt>,
     /// What the rule of the exchange gives today, where the family came from one.
@@ -177,7 +180,7 @@ pub async fn refresh(
         }
         None => why_not(room, client, &presented, now, origin).await?,
     };
-    let groups = room.groups_for_id_token(client, &wanted.scopes, user.id).await?;
+    let groups = room.groups_for_id_token(client, (&wanted.scopes, &wanted.requested), user.id).await?;
     issue(room, client, &presented, &wanted, (&user, &groups), &leaf, now)
 }
 
@@ -220,7 +223,9 @@ fn narrowed<'a>(
     let allowed = exchange.as_ref().map_or_else(|| scopes.clone(), |granted| scopes.granted_by(&granted.scopes));
     // A token for one of several resources does not carry the others' scopes.
     let scopes = room.mint.resources().effective(&allowed.granted_by(&client.definition.scopes), &audience);
-    Ok(Wanted { scopes, audience, key: asked.key, exchange })
+    let requested = presented.claims.claims.clone().within(&client.definition.scopes);
+    let requested = requested.allowed_with(&presented.scopes, &scopes);
+    Ok(Wanted { scopes, requested, audience, key: asked.key, exchange })
 }
 
 /// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
@@ -379,7 +384,7 @@ fn issue(
         sid: (!leaf.offline).then_some(presented.session),
         grant_id: Some(presented.family),
         jkt: wanted.key.map(Jkt::as_str),
-        requested: &presented.claims.claims,
+        requested: &wanted.requested,
         client,
         scopes: &wanted.scopes,
         audience: &wanted.audience,

@@ -6,7 +6,7 @@ use chrono::Duration;
 use serde_json::{Map, Value};
 
 use super::refresh::{First, RefreshSeed};
-use super::{Mint, MintError, id_algorithm, token_id, token_type};
+use super::{Mint, MintError, id_algorithm, id_token_scopes, token_id, token_type};
 use crate::clock::Time;
 use crate::domain::claims::{RequestedClaims, claims_for};
 use crate::domain::client::Client;
@@ -220,7 +220,6 @@ fn authentication(grant: &Grant<'_>) -> Authentication {
 /// Claims of scopes are answered by userinfo; in the ID token are those asked for by name, and all of them for a client that
 /// looks nowhere else (OpenID Connect Core §5.4).
 fn told_in_id_token(grant: &Grant<'_>) -> Map<String, Value> {
-    let none = Scopes::default();
-    let scopes = if grant.client.definition.claims_in_id_token { grant.scopes } else { &none };
+    let scopes = id_token_scopes(grant.client, grant.scopes);
     claims_for(grant.user, grant.groups, scopes, &grant.requested.id_token)
 }
