@@ -26,7 +26,7 @@ use crate::dpop::{self, Dpop};
 use crate::logout::session_state::BrowserStates;
 use crate::storage::revoked_tokens;
 use crate::tokens::Mint;
-use crate::tokens::claims::AccessClaims;
+use crate::tokens::claims::{AccessClaims, Authentication};
 use crate::tokens::verifier::{Refusal, places};
 use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
@@ -297,7 +297,26 @@ impl Guard {
         let scopes = Scopes::parse(&access.scope).map_err(|_| refused())?;
         let audience = access.aud.iter().map(ToOwned::to_owned).collect();
         let act = access.act.as_ref().map(Actor::read).transpose().map_err(|_| refused())?;
+        let session = as_told(session, &access.authentication);
         Ok(Identity { session, user, via: Via::Bearer { client: access.client_id.clone(), scopes, audience, act } })
+    }
+}
+
+/// A session as an access token tells of it. How and when its person signed in for the token, the token says: the session may
+/// have grown fresher and stronger since, in a browser that whoever holds the token never saw.
+fn as_told(session: Session, token: &Authentication) -> Session {
+    if token.auth_time == Some(session.auth_time.timestamp()) {
+        return session;
+    }
+    let auth_time = token.at().unwrap_or_default();
+    Session {
+        passkey: None,
+        acr: token.acr.clone().unwrap_or_default(),
+        amr: token.amr.clone(),
+        credential_class: token.credential_class.map(|class| class.as_str().to_owned()),
+        auth_time,
+        verified_at: auth_time,
+        ..session
     }
 }
 

@@ -10,7 +10,7 @@ use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificatio
 
 use super::Ceremonies;
 use super::authentication::Begun;
-use super::error::CeremonyError;
+use super::error::{CeremonyError, SignInRefusal};
 use super::options;
 use super::outcome::{Plan, Planned, Settled};
 use super::signals::Signal;
@@ -18,6 +18,7 @@ use super::state::{Ceremony, Purpose, Signing, Wanted};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::client::{Client, ClientKind};
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::operation::Operation;
 use crate::domain::scope::TRANSACTIONS;
 use crate::domain::session::Session;
@@ -25,8 +26,10 @@ use crate::domain::user::User;
 use crate::storage::assertions;
 use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
+use crate::storage::sessions;
 use crate::storage::sign_in::VerifiedAssertion;
 use crate::storage::used_jti::{self, Kind, Spent};
+use crate::storage::users;
 use crate::tokens::claims::{Authentication, TransactionProofClaims};
 use crate::tokens::mint::SignedOperation;
 use crate::tokens::verifier::places;
@@ -62,6 +65,10 @@ impl Ceremonies {
         }
         let profile = begin.asked_by.and_then(|client| client.definition.relying_party.as_deref());
         let party = self.profiles.choose(begin.origin, None, profile)?;
+        self.require_member(begin.user.id, begin.audience).await?;
+        if let Some(client) = begin.asked_by {
+            self.require_member(begin.user.id, client).await?;
+        }
         let listed = self.listed_of(vec![begin.user.id], &party.rp_id).await?;
         if listed.is_empty() {
             return Err(CeremonyError::NoPasskeyYet);
@@ -90,6 +97,16 @@ impl Ceremonies {
             })
             .await?;
         Ok(Begun { handle, deadline, options })
+    }
+
+    /// Refuses somebody in none of the groups that may use a client: to prove something to it is to use it.
+    async fn require_member(&self, user: UserId, client: &Client) -> Result<(), CeremonyError> {
+        let groups = client.definition.allowed_groups.clone();
+        if groups.is_empty() || self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await? {
+            Ok(())
+        } else {
+            Err(CeremonyError::SignInRefused(SignInRefusal::NoGroup))
+        }
     }
 
     /// Records a verified signature in one statement; plans the proof. Blocks.
@@ -179,22 +196,30 @@ impl Ceremonies {
             // The verifier has read it as a date.
             expires_at: chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or(now),
         };
+        let session: SessionId =
+            claims.sid.parse().map_err(|_| CeremonyError::Result("it names no session".to_owned()))?;
         let event = Event {
+            session: Some(session),
             client: Some(client.id.clone()),
             subject: Some(claims.operation_hash.clone()),
             subject_name: Some(claims.operation.title.clone()),
             ..Event::new(EventKind::ResultRedeemed, now, origin)
         };
-        let first = self
+        let refused = self
             .db
             .tx(move |conn| {
-                let first = used_jti::spend(conn, &spent)?;
-                if first {
-                    audit::insert(conn, &event)?;
+                // Whoever is disabled, or signed out, has nothing redeemed any more.
+                let user = sessions::owner(conn, session)?;
+                if !sessions::hold_with_owner(conn, session, now)? {
+                    return Ok(Some("its session has ended"));
                 }
-                Ok(first)
+                if !used_jti::spend(conn, &spent)? {
+                    return Ok(Some("it was redeemed before"));
+                }
+                audit::insert(conn, &Event { user, ..event })?;
+                Ok(None)
             })
             .await?;
-        if first { Ok(claims) } else { Err(CeremonyError::Result("it was redeemed before".to_owned())) }
+        refused.map_or(Ok(claims), |why| Err(CeremonyError::Result(why.to_owned())))
     }
 }

@@ -88,8 +88,6 @@ impl ForwardAuth {
         Ok(found.map(|visitor| Arrived { visitor, scopes: None }))
     }
 
-    /// The session tells whose the token is; how and when they signed in for it, it tells itself: a session may have grown
-    /// stronger since.
     async fn by_token(&self, host: &ProtectedHost, audience: &str, token: &str) -> Result<Arrived, Failure> {
         let access = self.guard.bearer_for(audience, token)?;
         if access.act.is_some() {
@@ -101,11 +99,7 @@ impl ForwardAuth {
         let Via::Bearer { scopes, .. } = identity.via else {
             return Err(Failure::new(Kind::Internal, "The server is not set up completely."));
         };
-        let visitor = Visitor {
-            acr: access.authentication.acr.clone().unwrap_or_default(),
-            auth_time: access.authentication.at().unwrap_or_default(),
-            ..self.known_as(host, &identity.user, &identity.session).await?
-        };
+        let visitor = self.known_as(host, &identity.user, &identity.session).await?;
         Ok(Arrived { visitor, scopes: Some(scopes) })
     }
 

@@ -115,6 +115,10 @@ pub async fn options(
 ) -> Result<web::Json<TransactionOptionsResponse>, Problem> {
     limits.check(Class::Start, caller.network)?;
     identity.require_scope(SCOPE)?;
+    if identity.act().is_some() {
+        let words = "Somebody else acts with this access token (`act`), and a proof tells of the person alone.";
+        return Err(Failure::new(Kind::Forbidden, words).into());
+    }
     let body = body.0;
     let asked_by = match &identity.via {
         Via::Cookie => None,
