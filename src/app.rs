@@ -467,7 +467,7 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
         issuer: config.issuer().to_owned(),
         policy: Policy::of(&config.registration, &rooms.rotation.token_algorithms()),
         outbound: rooms.outbound.clone(),
-        documents: moka::sync::Cache::new(1000),
+        documents: crate::outbound::lru(1000),
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::Connection as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 use uuid::Uuid;
@@ -74,7 +75,22 @@ impl Background {
     /// Works until it is dropped.
     pub async fn run(self) {
         let (wanting, wanted) = watch::channel(self.rotation.clone());
-        tokio::join!(self.keep(wanting), self.make_due_keys(wanted), self.sweep_now_and_then());
+        tokio::join!(self.keep(wanting), self.tend(), self.make_due_keys(wanted), self.sweep_now_and_then());
+    }
+
+    /// What needs no database, and must not wait for one.
+    async fn tend(&self) {
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 1_u64.. {
+            ticks.tick().await;
+            if let Some(certificate) = &self.certificate {
+                certificate.follow(self.clock.now());
+            }
+            if tick % 60 == 0 {
+                self.limits.sweep();
+            }
+        }
     }
 
     /// Keeps up with the database: nothing here waits for others.
@@ -87,17 +103,11 @@ impl Background {
             if let Err(error) = self.follow(&mut seen, &wanting).await {
                 tracing::warn!(error = %error, "the database was not heard from");
             }
-            if let Some(certificate) = &self.certificate {
-                certificate.follow(self.clock.now());
-            }
             if tick % 5 == 0 {
                 self.beat().await;
             }
             if tick % 60 == 0 {
                 self.count_messages().await;
-            }
-            if tick % 60 == 59 {
-                self.limits.sweep();
             }
         }
     }
@@ -212,7 +222,8 @@ impl Background {
             Err(error) => tracing::warn!(error = %error, "the sweep failed and will be tried again"),
         }
         let Some(unused) = self.unused_clients else { return };
-        match self.db.tx(move |conn| client_records::sweep(conn, now - unused, now)).await {
+        let work = move |conn: &mut _| client_records::sweep(conn, now - unused, now);
+        match self.db.run_long(move |conn| conn.transaction(work)).await {
             Ok(clients) => tracing::debug!(clients, "swept unused registrations"),
             Err(error) => tracing::warn!(error = %error, "the sweep of clients failed and will be tried again"),
         }

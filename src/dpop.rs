@@ -35,29 +35,39 @@ impl Dpop {
         Self { db, clock, public_url, nonces: Nonces::new(key), require_nonce }
     }
 
-    /// The key that the sender of a request proved to hold; none when it sent no proof. For the token endpoint, and wherever
-    /// else a key is made known to us.
+    /// The key that the sender of a request proved to hold; none when it sent no proof. For every place but the token endpoint
+    /// where a key is made known to us.
     pub async fn proof_key(&self, request: &HttpRequest) -> Result<Option<Jkt>, Failure> {
-        match header(request)? {
-            Some(text) => self.spend(request, text, None).await.map(Some),
+        self.key_of(self.examine(request)?).await
+    }
+
+    /// The proof of a request, if it sent one, not spent yet. To be asked before anything else of the request is used up: who
+    /// lacks a nonce comes again with all the rest as it was (RFC 9449 §8).
+    pub fn examine(&self, request: &HttpRequest) -> Result<Option<Proof>, Failure> {
+        header(request)?.map(|text| self.judge(request, text, None)).transpose()
+    }
+
+    /// The key of an examined proof, which is spent.
+    pub async fn key_of(&self, proof: Option<Proof>) -> Result<Option<Jkt>, Failure> {
+        match proof {
+            Some(proof) => self.spend(proof).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// The same for a request for tokens of this client: without a proof it is refused when its tokens are always bound.
-    pub async fn proof_key_for(&self, client: &Client, request: &HttpRequest) -> Result<Option<Jkt>, Failure> {
-        let key = self.proof_key(request).await?;
-        if key.is_none() && client.requires_dpop() {
+    pub async fn key_for(&self, client: &Client, proof: Option<Proof>) -> Result<Option<Jkt>, Failure> {
+        if proof.is_none() && client.requires_dpop() {
             return Err(missing());
         }
-        Ok(key)
+        self.key_of(proof).await
     }
 
     /// The key that the bearer of an access token proved to hold, with a challenge in each refusal (RFC 9449 §7.1).
     pub async fn key_at_resource(&self, request: &HttpRequest, access_token: &str) -> Result<Jkt, Failure> {
         let checked = async {
             let text = header(request)?.ok_or_else(missing)?;
-            self.spend(request, text, Some(access_token)).await
+            self.spend(self.judge(request, text, Some(access_token))?).await
         };
         checked.await.map_err(|failure| match failure.kind() {
             Kind::InvalidDpopProof | Kind::UseDpopNonce => challenged(failure),
@@ -74,7 +84,7 @@ impl Dpop {
         HeaderValue::from_str(&self.nonces.current(now)).unwrap_or(HeaderValue::from_static(""))
     }
 
-    async fn spend(&self, request: &HttpRequest, text: &str, access_token: Option<&str>) -> Result<Jkt, Failure> {
+    fn judge(&self, request: &HttpRequest, text: &str, access_token: Option<&str>) -> Result<Proof, Failure> {
         let now = self.clock.now();
         let mut url = self.public_url.clone();
         url.set_path(request.path());
@@ -87,12 +97,16 @@ impl Dpop {
             let wanted = "Make the DPoP proof anew with the nonce of the DPoP-Nonce header.";
             return Err(Failure::new(Kind::UseDpopNonce, wanted).header(NONCE, self.current_nonce(now)));
         }
+        Ok(proof)
+    }
+
+    async fn spend(&self, proof: Proof) -> Result<Jkt, Failure> {
         let Proof { key, jti, expires_at, .. } = proof;
         let spent = Spent {
             kind: Used::DpopProof,
             signer: key.as_str().to_owned(),
             jti,
-            expires_at: Time::from_timestamp(expires_at, 0).unwrap_or(now),
+            expires_at: Time::from_timestamp(expires_at, 0).unwrap_or_else(|| self.clock.now()),
         };
         if self.db.run(move |conn| used_jti::spend(conn, &spent)).await? {
             Ok(key)

@@ -90,6 +90,17 @@ impl From<Failure> for Refusal {
     }
 }
 
+impl Refusal {
+    /// The database's faults apart from words for the caller, for [`Db`], which must learn of them.
+    pub fn apart<T>(done: Result<T, Self>) -> Result<Result<T, Failure>, StorageError> {
+        match done {
+            Ok(done) => Ok(Ok(done)),
+            Err(Self::Failure(failure)) => Ok(Err(failure)),
+            Err(Self::Storage(fault)) => Err(fault),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -105,7 +116,7 @@ impl Administration {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        Ok(self.db.run(move |conn| Ok(conn.transaction(work))).await??)
+        Ok(self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await??)
     }
 
     /// The same for a change that may take its time.
@@ -113,7 +124,7 @@ impl Administration {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        Ok(self.db.run_long(move |conn| Ok(conn.transaction(work))).await??)
+        Ok(self.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await??)
     }
 
     /// Lets this server know clients as they are now; the others follow by themselves.

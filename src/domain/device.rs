@@ -19,6 +19,8 @@ const OWN_GUESSES: i64 = 5;
 pub const INTERVAL: i32 = 5;
 /// Seconds that each poll that came too soon adds (RFC 8628 §3.5).
 const SLOWER: i32 = 5;
+/// How much sooner a poll may come than it should: one that left in time is not to blame for how quick the network was.
+const JITTER: Duration = Duration::seconds(1);
 
 /// How long a code lives, and how long a wrong one counts.
 pub const fn life() -> Duration {
@@ -228,9 +230,10 @@ impl Waiting {
         if self.answer == Some(Answer::Allowed) {
             return Poll::Granted;
         }
-        let wait = Duration::seconds(self.interval.into());
         match self.last_polled_at {
-            Some(last) if now - last < wait => Poll::TooSoon(self.interval.saturating_add(SLOWER)),
+            Some(last) if now - last + JITTER < Duration::seconds(self.interval.into()) => {
+                Poll::TooSoon(self.interval.saturating_add(SLOWER))
+            }
             _ => Poll::Pending,
         }
     }

@@ -188,6 +188,9 @@ async fn ask_one(hook: &Hook, sender: &Sender, body: Vec<u8>, now: Time) -> Resu
     let id = id(&sender.issuer, &crate::random::uuid().to_string());
     let sent = sender.ask(&hook.endpoint, (&id, body), PURPOSE, (hook.within, now)).await;
     let answer = sent.map_err(|error| error.to_string())?;
+    if answer.status != 200 {
+        return Err(format!("it answered with status {}", answer.status));
+    }
     answer::read(answer.media_type.as_deref(), &answer.body).map_err(ToOwned::to_owned)
 }
 
@@ -205,9 +208,13 @@ fn judge(answers: Vec<(Arc<Hook>, Result<Answer, String>)>) -> Result<Passed, Re
                 "it adds a claim that another hook adds".to_owned()
             }
             Ok(Answer::Allow(claims)) => {
-                count("allowed");
-                passed.claims.extend(claims);
-                continue;
+                let all: Map<String, Value> = passed.claims.iter().map(owned).chain(claims).collect();
+                if !answer::is_too_large(&all) {
+                    count("allowed");
+                    passed.claims = all;
+                    continue;
+                }
+                "its claims and those of hooks before it are larger than 1,000 bytes".to_owned()
             }
             Err(why) => why,
         };
@@ -218,11 +225,11 @@ fn judge(answers: Vec<(Arc<Hook>, Result<Answer, String>)>) -> Result<Passed, Re
             OnFailure::Deny => failure = failure.or(Some(Refusal::Failed { hook: name.clone(), why })),
         }
     }
-    if answer::is_too_large(&passed.claims) {
-        let hook = "all of them together".to_owned();
-        return Err(Refusal::Failed { hook, why: "claims is larger than 1,000 bytes".to_owned() });
-    }
     failure.map_or(Ok(passed), Err)
+}
+
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
 }
 
 fn count(outcome: &'static str) {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::client::Client;
-use crate::domain::id::UserId;
+use crate::domain::session::Session;
 use crate::tokens::Mint;
 use crate::tokens::verifier::places;
 use crate::web::form::Form;
@@ -53,15 +53,21 @@ pub struct Understood {
     pub client: Option<Arc<Client>>,
     /// Whom a genuine hint is about; none: it is not known who sent the request, so the person must be asked.
     pub subject: Option<String>,
+    /// The session that the hint is from; none where the tokens outlive it.
+    pub session: Option<String>,
     /// The client's own address that was asked for. None for any other, and next to a hint that is not genuine.
     pub redirect_uri: Option<String>,
 }
 
 impl Understood {
-    /// Whether the request may end this person's session without a question.
-    pub fn is_about(&self, user: UserId, mint: &Mint) -> bool {
+    /// Whether the request may end this session without a question. A hint that is kept from an earlier session would sign the
+    /// person out for ever, from any page that leads here (RP-Initiated Logout §4).
+    pub fn is_about(&self, session: &Session, mint: &Mint) -> bool {
         match (&self.client, &self.subject) {
-            (Some(client), Some(subject)) => *subject == mint.subject_of(client, user),
+            (Some(client), Some(subject)) => {
+                *subject == mint.subject_of(client, session.user)
+                    && self.session.as_ref().is_none_or(|sid| *sid == session.id.to_string())
+            }
             _ => false,
         }
     }
@@ -70,30 +76,38 @@ impl Understood {
 /// Reads a request. A hint that is not genuine, or is not for the client that is named, makes it a request of nobody; an
 /// address that is not the client's takes away what the hint proved.
 pub fn understand(request: &LogoutRequest<'_>, clients: &Clients, mint: &Mint, now: Time) -> Understood {
-    let (client_id, subject) = match request.hint {
-        None => (request.client_id.map(ToOwned::to_owned), None),
+    let (client_id, subject, session) = match request.hint {
+        None => (request.client_id.map(ToOwned::to_owned), None, None),
         Some(hint) => match read_hint(hint, request.client_id, mint, now) {
-            Some((client_id, subject)) => (Some(client_id), Some(subject)),
+            Some(Hint { client, subject, session }) => (Some(client), Some(subject), session),
             None => return Understood::default(),
         },
     };
     let Some(client) = client_id.and_then(|id| clients.find(&id)) else { return Understood::default() };
     match request.redirect_uri {
         Some(uri) if !client.definition.post_logout_redirect_uris.iter().any(|own| own == uri) => {
-            Understood { client: Some(client), subject: None, redirect_uri: None }
+            Understood { client: Some(client), ..Understood::default() }
         }
-        uri => Understood { client: Some(client), subject, redirect_uri: uri.map(ToOwned::to_owned) },
+        uri => Understood { client: Some(client), subject, session, redirect_uri: uri.map(ToOwned::to_owned) },
     }
 }
 
-/// The client and the subject of a genuine ID token, expired or not.
-fn read_hint(hint: &str, client: Option<&str>, mint: &Mint, now: Time) -> Option<(String, String)> {
+/// What a genuine ID token says, expired or not.
+struct Hint {
+    client: String,
+    subject: String,
+    session: Option<String>,
+}
+
+fn read_hint(hint: &str, client: Option<&str>, mint: &Mint, now: Time) -> Option<Hint> {
     match places::id_token_hint(&mint.keys().ring(), mint.issuer(), client, hint, now) {
         Ok(token) => {
             let claims = token.into_claims();
             let mut audiences = claims.aud.iter();
             match (audiences.next(), audiences.next()) {
-                (Some(client), None) => Some((client.to_owned(), claims.sub)),
+                (Some(client), None) => {
+                    Some(Hint { client: client.to_owned(), subject: claims.sub, session: claims.sid })
+                }
                 _ => None,
             }
         }

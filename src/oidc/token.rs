@@ -134,9 +134,10 @@ pub async fn post(
 ) -> Result<HttpResponse, OAuthFailure> {
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
+    let proof = room.dpop.examine(&request)?;
     let client = authenticate(&room, request.headers(), &form).await?;
     let asked = TokenRequest::parse(&room, &form)?;
-    let key = room.dpop.proof_key_for(&client, &request).await?;
+    let key = room.dpop.key_for(&client, proof).await?;
     let key = key.as_ref();
     let tokens = match asked {
         TokenRequest::Code { code, redirect_uri, verifier, resources } => {

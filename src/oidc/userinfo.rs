@@ -3,7 +3,7 @@
 //! What must hold: only an access token for this server, or for others as well, opens it, in the header or in a form body, never in the
 //! address and never a cookie; the answer has the `sub` of the ID token, and no claim that neither scope nor request allows.
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Oidc, Room};
@@ -14,7 +14,6 @@ use crate::domain::scope::Scopes;
 use crate::storage::users;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, MaybeForm};
-use crate::web::origin::origin;
 
 /// The media type of a signed answer (OpenID Connect Core §5.3.2).
 const SIGNED: &str = "application/jwt";
@@ -51,7 +50,7 @@ async fn answer(
     let identity = guard.holder(&access).await?;
     identity.require_scope("openid")?;
     let client = access.client();
-    held_to_its_pages(request.headers(), client)?;
+    room.clients.hold_to_its_pages(client, request.headers())?;
     let told = told(room, client, &identity, &access).await?;
     let algorithm = client.definition.userinfo_algorithm.as_deref().and_then(|name| name.parse().ok());
     let mut response = HttpResponse::Ok();
@@ -82,15 +81,6 @@ async fn presented(request: &HttpRequest, guard: &Guard, form: Option<&Form>) ->
     access.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Send an access token: Authorization: Bearer <token>."))
 }
 
-/// The pages of one client may read answers that are for clients, so each request of a page is held to its own client's.
-fn held_to_its_pages(headers: &HeaderMap, client: &Client) -> Result<(), Failure> {
-    let Some(origin) = origin(headers)? else { return Ok(()) };
-    client.owns_page(origin).map_err(|_| {
-        let words = "The request comes from a page whose origin is not one of the origins of the token's client.";
-        Failure::new(Kind::InvalidRequest, words)
-    })
-}
-
 async fn told(
     room: &Oidc,
     client: &Client,
@@ -99,8 +89,11 @@ async fn told(
 ) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
     let scopes = Scopes::parse(&access.scope).map_err(Failure::unavailable)?;
     let owner = identity.user.id;
-    let groups =
-        if wants_groups(&scopes) { room.db.run(move |conn| users::groups_of(conn, owner)).await? } else { Vec::new() };
+    let groups = if wants_groups(&scopes, &access.userinfo_claims) {
+        room.db.run(move |conn| users::groups_of(conn, owner)).await?
+    } else {
+        Vec::new()
+    };
     let mut told = claims_for(&identity.user, &groups, &scopes, &access.userinfo_claims);
     told.extend(room.mint.named_hook_claims(&identity.session.hook_claims));
     told.insert("sub".to_owned(), room.mint.subject_of(client, owner).into());

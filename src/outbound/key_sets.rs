@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use super::{Answer, Outbound, OutboundError};
+use super::{Answer, Outbound, OutboundError, lru};
 use crate::clock::{Clock, Time};
 use crate::tokens::key_set::{KeySet, KeySetError};
 
@@ -76,8 +75,7 @@ impl Kept {
 impl KeySets {
     /// Nothing fetched yet. Its lookups are apart from all others. `purpose` is a fixed word for log and metrics.
     pub fn new(outbound: &Outbound, clock: Clock, purpose: &'static str) -> Self {
-        let kept = Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
-        Self { outbound: outbound.apart(), clock, purpose, kept }
+        Self { outbound: outbound.apart(), clock, purpose, kept: lru(CAPACITY) }
     }
 
     /// The keys of an owner, which are at this address now.

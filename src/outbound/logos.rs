@@ -13,7 +13,7 @@ use chrono::Duration;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use super::Outbound;
+use super::{Outbound, lru};
 use crate::clock::{Clock, Time};
 
 /// How long a picture is used before it is fetched again.
@@ -50,7 +50,7 @@ impl Kept {
 impl Logos {
     /// Nothing fetched yet. Its lookups are apart from all others.
     pub fn new(outbound: &Outbound, clock: Clock) -> Self {
-        Self { outbound: outbound.apart(), clock, kept: Cache::new(CAPACITY) }
+        Self { outbound: outbound.apart(), clock, kept: lru(CAPACITY) }
     }
 
     /// A client's picture as a `data:` URL; none when there is none, or none in time.

@@ -20,6 +20,8 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -107,9 +109,17 @@ pub enum SetupError {
     Tls(#[from] tokio_rustls::rustls::Error),
 }
 
+/// A cache that takes in whoever comes, at the cost of who was not asked for longest. Where it may refuse somebody new, nothing
+/// would be known of them, and they would be asked anew every time.
+pub fn lru<V: Clone + Send + Sync + 'static>(capacity: u64) -> Cache<String, V> {
+    Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build()
+}
+
 /// An answer of success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// Its status: 200 to 299.
+    pub status: u16,
     /// Its media type, lowered, without parameters.
     pub media_type: Option<String>,
     /// Its `Cache-Control`.
@@ -296,11 +306,15 @@ impl Outbound {
         };
         let name = host.to_string();
         let allowed = |address: &SocketAddr| self.may_go(&name, address.ip(), encrypted);
+        let addresses: Vec<_> = addresses.into_iter().filter(allowed).take(TRIES).collect();
+        // One that swallows what is sent to it must leave time for the others.
+        let within = u32::try_from(addresses.len()).ok().and_then(|tries| TIME.checked_div(tries)).unwrap_or(TIME);
         let mut last = OutboundError::Forbidden;
-        for address in addresses.into_iter().filter(allowed).take(TRIES) {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error.into(),
+        for address in addresses {
+            match tokio::time::timeout(within, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error.into(),
+                Err(_) => last = OutboundError::TimedOut,
             }
         }
         Err(last)
@@ -376,7 +390,8 @@ where
         return Err(OutboundError::Status(response.status().as_u16()));
     }
     if answer == Body::Ignored {
-        return Ok(Answer { media_type: None, cache_control: None, body: Vec::new() });
+        let status = response.status().as_u16();
+        return Ok(Answer { status, media_type: None, cache_control: None, body: Vec::new() });
     }
     if response.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(OutboundError::Encoded);
@@ -389,6 +404,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Outbo
     let media_type =
         text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let cache_control = text(header::CACHE_CONTROL).map(ToOwned::to_owned);
+    let status = response.status().as_u16();
     if hyper::body::Body::size_hint(response.body()).lower() > MOST as u64 {
         return Err(OutboundError::TooLarge);
     }
@@ -401,7 +417,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Outbo
             Err(_) => OutboundError::TooLarge,
         }
     })?;
-    Ok(Answer { media_type, cache_control, body: body.to_bytes().to_vec() })
+    Ok(Answer { status, media_type, cache_control, body: body.to_bytes().to_vec() })
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ async fn follow(request: &HttpRequest, site: &Site, guard: &Guard, caller: &Call
         let onward = onward.filter(|_| proven);
         return site.leave(guard, None, understood.client.as_deref(), onward, Way::Directly).await;
     };
-    if !understood.is_about(identity.user.id, &guard.mint) {
+    if !understood.is_about(&identity.session, &guard.mint) {
         return ask(request, site, &identity, &understood, asked.state);
     }
     guard.accounts.sign_out_and_tell(&identity.session, &caller.provenance).await?;

@@ -265,6 +265,24 @@ struct Gone {
 /// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction; a client that
 /// many people used wants to [`take_time`].
 pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
+    let deleted = delete_without_sessions(conn, id, now)?;
+    if deleted {
+        // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are
+        // left to the sweep, which may be at them.
+        diesel::update(
+            sessions::table
+                .filter(sessions::client_id.eq(id))
+                .filter(sessions::revoked_at.is_null())
+                .filter(sessions::ends_at.gt(now)),
+        )
+        .set(sessions::revoked_at.eq(now))
+        .execute(conn)?;
+    }
+    Ok(deleted)
+}
+
+/// The same for a client that nobody used, which has no sessions; all of it is found by indexes.
+fn delete_without_sessions(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
         return Ok(false);
     }
@@ -277,16 +295,6 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
         grants.extend(gone.into_iter().map(|gone| gone.grant_id));
     }
     refresh_tokens::revoke_descendants_of_all(conn, &grants, now)?;
-    // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are left
-    // to the sweep, which may be at them.
-    diesel::update(
-        sessions::table
-            .filter(sessions::client_id.eq(id))
-            .filter(sessions::revoked_at.is_null())
-            .filter(sessions::ends_at.gt(now)),
-    )
-    .set(sessions::revoked_at.eq(now))
-    .execute(conn)?;
     diesel::delete(pushed_requests::table.filter(pushed_requests::client_id.eq(id))).execute(conn)?;
     diesel::delete(interactions::table.filter(interactions::client_id.eq(id))).execute(conn)?;
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;
@@ -307,7 +315,8 @@ const UNUSED: &str = "NOT (jsonb_exists(definition->'grants', 'client_credential
      OR EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.client_id = clients.id) \
      OR EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id))";
 
-/// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many.
+/// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many. Call it in a
+/// transaction.
 pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, StorageError> {
     let unused: Vec<String> = clients::table
         .filter(clients::source.eq_any(Source::SELF_MADE.map(Source::as_str)))
@@ -317,9 +326,12 @@ pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, 
         .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
         .limit(1000)
         .select(clients::id)
+        // One that somebody begins to use is not unused any more.
+        .for_update()
+        .skip_locked()
         .load(conn)?;
     for id in &unused {
-        delete(conn, id, now)?;
+        delete_without_sessions(conn, id, now)?;
     }
     Ok(unused.len())
 }
@@ -340,7 +352,7 @@ pub fn delete_unused_documents(conn: &mut PgConnection, most: i64, now: Time) ->
         .load(conn)?;
     let mut deleted = 0;
     for id in &unused {
-        deleted += i64::from(delete(conn, id, now)?);
+        deleted += i64::from(delete_without_sessions(conn, id, now)?);
     }
     Ok(deleted)
 }

@@ -180,7 +180,7 @@ impl Db {
             Some(within) => tokio::time::timeout(within, done).await.map_err(|_| StorageError::NoAnswer)?,
             None => done.await,
         };
-        done.map_err(|_| StorageError::Stopping)
+        done.map_err(|error| if error.is_panic() { StorageError::Panicked } else { StorageError::Stopping })
     }
 
     /// Moves work to a thread that may wait, without asking for a place.

@@ -35,6 +35,9 @@ pub enum StorageError {
     /// The worker running the query was stopped.
     #[error("the query was abandoned because the server is stopping")]
     Stopping,
+    /// The work with the database panicked, which is a mistake of ours.
+    #[error("the work with the database panicked")]
+    Panicked,
     /// Migrations could not be read or applied.
     #[error("migration failed: {0}")]
     Migration(String),

@@ -23,9 +23,9 @@ pub fn locked<T>(
     unhurried(conn, |conn| {
         conn.batch_execute(LOCK)?;
         let result = work(conn);
-        conn.batch_execute(UNLOCK)?;
-        Ok(result)
-    })?
+        release(conn)?;
+        result
+    })
 }
 
 /// The same without waiting for the lock: none where somebody else holds it.
@@ -33,16 +33,29 @@ pub fn locked_if_free<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
 ) -> Result<Option<T>, StorageError> {
-    let taken: Taken = diesel::sql_query(LOCK_IF_FREE).get_result(conn)?;
-    if !taken.got {
-        return Ok(None);
-    }
     unhurried(conn, |conn| {
+        let taken: Taken = diesel::sql_query(LOCK_IF_FREE).get_result(conn)?;
+        if !taken.got {
+            return Ok(None);
+        }
         let result = work(conn);
-        conn.batch_execute(UNLOCK)?;
-        Ok(result)
-    })?
-    .map(Some)
+        release(conn)?;
+        result.map(Some)
+    })
+}
+
+fn release(conn: &mut PgConnection) -> Result<(), StorageError> {
+    let released = conn.batch_execute(UNLOCK);
+    if released.is_err() {
+        give_up(conn);
+    }
+    Ok(released?)
+}
+
+/// Ends a connection that could not be put back as it was: in the pool it would keep a lock, or have no limits of time.
+fn give_up(conn: &mut PgConnection) {
+    // When it answers no more, it is over as well.
+    let _ = conn.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())");
 }
 
 #[derive(QueryableByName)]
@@ -59,9 +72,12 @@ fn unhurried<T>(
 ) -> Result<T, StorageError> {
     let before = Timeouts::of(conn)?;
     Timeouts { lock: "0".to_owned(), statement: "0".to_owned() }.set(conn)?;
-    let result = work(conn)?;
-    before.set(conn)?;
-    Ok(result)
+    let result = work(conn);
+    let restored = before.set(conn);
+    if restored.is_err() {
+        give_up(conn);
+    }
+    restored.and(result)
 }
 
 #[derive(QueryableByName)]

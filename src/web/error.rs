@@ -305,7 +305,10 @@ impl fmt::Display for Failure {
 
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
-        Self::unavailable(error)
+        match error {
+            StorageError::Panicked => Self::new(Kind::Internal, "The server made a mistake.").because(error),
+            fault => Self::unavailable(fault),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ impl Asked {
         }
         let seconds = |name| claims.get(name).and_then(Value::as_i64);
         let begun = seconds("iat").is_some_and(|iat| iat <= now + LEEWAY);
-        if !begun || seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) {
+        if !begun || seconds("exp").is_none_or(|exp| exp.saturating_add(LEEWAY) <= now) {
             return Err(NoQuestion::Time);
         }
         let user =

@@ -35,8 +35,8 @@ async fn verified(room: &Oidc, client: &Client, token: &str, now: Time) -> Resul
     })?;
     match places::client_assertion(&keys, &algorithms, whom, token, now) {
         // The client may have changed its keys since they were fetched.
-        Err(Refusal::UnknownKey | Refusal::Signature) => {
-            let Some(keys) = room.client_keys.newer(client).await else { return Err(refused(Refusal::UnknownKey)) };
+        Err(refusal @ (Refusal::UnknownKey | Refusal::Signature)) => {
+            let Some(keys) = room.client_keys.newer(client).await else { return Err(refused(refusal)) };
             places::client_assertion(&keys, &algorithms, whom, token, now).map_err(refused)
         }
         other => other.map_err(refused),

@@ -19,7 +19,6 @@ use crate::domain::client::{AuthMethod, Client, ClientKind};
 use crate::domain::secret::TokenDigest;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
-use crate::web::origin::origin;
 
 /// A client that proved who it is (or, being public, said so).
 #[derive(Clone, Debug)]
@@ -62,9 +61,7 @@ async fn prove(
     if let Proof::Assertion(token) = &presented.proof {
         assertion::check(room, &client, token, now).await?;
     }
-    if let Some(origin) = origin(headers)? {
-        client.owns_page(origin).map_err(|_| foreign_page())?;
-    }
+    room.clients.hold_to_its_pages(&client, headers)?;
     Ok(AuthenticatedClient(client))
 }
 
@@ -107,12 +104,6 @@ fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> R
 fn refused(reason: &'static str) -> Failure {
     let words = "The client is unknown or disabled, or it did not authenticate by its own method.";
     Failure::new(Kind::InvalidClient, words).because(reason)
-}
-
-/// The page of one client may read answers that are for clients (see [`cors`](crate::web::cors)), so each request of a page
-/// is held to the origins of its own client.
-fn foreign_page() -> Failure {
-    Failure::new(Kind::InvalidRequest, "The request comes from a page whose origin is not one of this client's.")
 }
 
 #[cfg(test)]

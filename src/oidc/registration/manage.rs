@@ -90,7 +90,7 @@ pub async fn remove(
         client_records::delete(conn, &id, now)?;
         witness(conn, &record, ("deleted itself", now), &origin)
     };
-    room.db.run_long(move |conn| Ok(conn.transaction(work))).await??;
+    room.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await??;
     room.clients.reload(&room.db).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -158,7 +158,7 @@ impl Registration {
             let record = client_records::find(conn, &id)?.ok_or_else(refused)?;
             Ok((record, secret))
         };
-        let (record, secret) = self.db.run(move |conn| Ok(conn.transaction(work))).await??;
+        let (record, secret) = self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await??;
         Ok(Told { record, secret, token: fresh.expose().to_owned() })
     }
 }

@@ -66,11 +66,10 @@ impl Registration {
         // One request at a time asks, and after a failure nobody does for a while.
         let asking = self.documents.get_with(id.to_owned(), Arc::default);
         let mut failed_at = asking.lock().await;
+        let in_force = known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| now < again + STALE);
         if failed_at.is_some_and(|at| now < at + PAUSE) {
-            return match self.stored(id).await? {
-                Some(client) => Ok(Some(client)),
-                None => Err(Failure::new(Kind::InvalidClient, UNREADABLE)),
-            };
+            let stored = if in_force { self.stored(id).await? } else { None };
+            return stored.map(Some).ok_or_else(|| Failure::new(Kind::InvalidClient, UNREADABLE));
         }
         if self.is_fresh(id, now).await? {
             return self.stored(id).await;
@@ -79,8 +78,7 @@ impl Registration {
             Ok(definition) => self.keep(id, definition, known, now).await?,
             Err(failure) => {
                 *failed_at = Some(now);
-                let until = known.and_then(|known| known.fetch_again_at).map(|again| again + STALE);
-                if until.is_none_or(|until| until <= now) {
+                if !in_force {
                     return Err(failure);
                 }
                 failure.log();
@@ -153,7 +151,7 @@ impl Registration {
             }
             Ok(())
         };
-        self.db.run(move |conn| Ok(conn.transaction(work))).await??;
+        self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await??;
         Ok(self.clients.reload(&self.db).await?)
     }
 }

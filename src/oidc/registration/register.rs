@@ -146,7 +146,7 @@ impl Registration {
             audit::insert(conn, &event)?;
             Ok::<_, Refusal>(record)
         };
-        let record = self.db.run(move |conn| Ok(conn.transaction(work))).await??;
+        let record = self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await??;
         Ok(Told { record, secret, token: token.expose().to_owned() })
     }
 }
