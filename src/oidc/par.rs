@@ -14,9 +14,10 @@ use super::authorize::{self, request_object};
 use super::client_auth::{AuthenticatedClient, authenticate_newcomer};
 use super::{Oidc, Room};
 use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal, ReturnTo, Unsafe};
+use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::dpop;
-use crate::storage::pushed_requests;
+use crate::storage::{pushed_requests, used_jti};
 use crate::tokens::dpop::Jkt;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, OAuthFailure};
@@ -79,11 +80,23 @@ async fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form) -> Result<
         .flat_map(|name| form.all(name).map(move |value| (name, value)))
         .collect();
     let (parameters, signed) = match sent.find("request") {
-        Some(object) => (request_object::unfold(room, client, object).await?.map_err(refused)?, true),
+        Some(object) => (pushed_object(room, client, object).await?, true),
         None => (sent, false),
     };
     let to = ReturnTo::find(&parameters, client).map_err(unsafe_place)?;
     authorize::read(room, client, &parameters, to, Delivery { pushed: true, signed }).map_err(refused)
+}
+
+/// The parameters in an object, which is used up: the handle stands for it from now on.
+async fn pushed_object(room: &Oidc, client: &Client, object: &str) -> Result<Parameters, Failure> {
+    let (parameters, once) = request_object::unfold(room, client, object).await?.map_err(refused)?;
+    if let Some(once) = once {
+        let spent = request_object::spent(client, &once);
+        if !room.db.run(move |conn| used_jti::spend(conn, &spent)).await? {
+            return Err(refused(Refusal::RequestObject));
+        }
+    }
+    Ok(parameters)
 }
 
 /// The key that the code will be bound to: named, or proven by the push itself; both must agree (RFC 9449 §10.1).

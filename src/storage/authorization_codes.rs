@@ -5,6 +5,7 @@
 //! through all sessions of the person, for as long as it has no statistics that tell it better.
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, Binary, Bool, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::StorageError;
 use super::batch::{self, Batch, Locked};
 use super::schema::authorization_codes;
+use super::used_jti::{self, Spent};
 use super::users::{UserColumns, UserRow, user_columns};
 use crate::clock::Time;
 use crate::domain::audit::Event;
@@ -52,6 +54,8 @@ pub struct NewCode {
     pub consent: Option<Consent>,
     /// What they allowed until now, where the client is not the operator's own: the code is given only while it is that.
     pub before: Option<Before>,
+    /// The signed request, which is used up with this.
+    pub object: Option<Spent>,
 }
 
 /// The consent that a decision was made by.
@@ -108,6 +112,18 @@ statement! {
 /// Gives a code, remembers the consent, ends the request that waited, and writes the event. `false` when the session or the
 /// person is not there any more, the request was answered before, or the consent is another by now.
 pub fn give(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<bool, StorageError> {
+    let Some(object) = &new.object else { return give_one(conn, new, event) };
+    let given = conn.transaction(|conn| {
+        let given = give_one(conn, new, event)?;
+        if given && !used_jti::spend(conn, object)? { Err(DieselError::RollbackTransaction.into()) } else { Ok(given) }
+    });
+    match given {
+        Err(StorageError::Database(DieselError::RollbackTransaction)) => Ok(false),
+        given => given,
+    }
+}
+
+fn give_one(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<bool, StorageError> {
     let nothing = Consent::default();
     let consent = new.consent.as_ref().unwrap_or(&nothing);
     let statement = Give {

@@ -1,6 +1,6 @@
 //! Ids of tokens that others sign and that count once: client assertions, DPoP proofs, request objects.
 //!
-//! Whoever inserts the row first has it; there is no looking before. Which row, [`Spent::digest`] says: the same id of
+//! Whoever inserts the row first has it; looking before decides nothing. Which row, [`Spent::digest`] says: the same id of
 //! another signer or another kind of token is another row. To add a kind: a variant of [`Kind`].
 
 use diesel::prelude::*;
@@ -64,6 +64,12 @@ pub fn spend(conn: &mut PgConnection, spent: &Spent) -> Result<bool, StorageErro
         .on_conflict_do_nothing()
         .execute(conn)?;
     Ok(inserted == 1)
+}
+
+/// Whether it was used up; nothing more than a word beforehand to whoever would be asked in vain.
+pub fn is_spent(conn: &mut PgConnection, spent: &Spent) -> Result<bool, StorageError> {
+    let row = used_jti::table.find(spent.digest().as_bytes().to_vec());
+    Ok(diesel::select(diesel::dsl::exists(row)).get_result(conn)?)
 }
 
 #[cfg(test)]

@@ -215,6 +215,13 @@ fn an_object_with_an_id_counts_once() {
     bring(&endless).send(&mut browser).back().code();
     app.advance(Duration::hours(1));
     refused(&mut browser, &endless, "used before");
+    // Looking uses nothing up: a page that asks can be opened again until somebody has answered.
+    let asks = object(&app, &key, &Ask::of("signer").with("prompt", "consent"));
+    bring(&asks).send(&mut browser).waits();
+    let path = bring(&asks).send(&mut browser).waits();
+    let page = browser.get(&path).expect(200);
+    browser.submit(&page, &path, &[("decision", "allow")]).returning().code();
+    refused(&mut browser, &asks, "used before");
     // One without an id may be opened again while it lives.
     let (header, mut claims) = key.request_parts("signer", &app.origin, app.clock.now(), &Ask::of("signer").pairs());
     claims.as_object_mut().unwrap().remove("jti");

@@ -24,5 +24,5 @@ pub use parameters::Parameters;
 pub use pkce::Challenge;
 pub use redirect::{Landing, is_registered, place_of};
 pub use refusal::{Refusal, Unsafe};
-pub use request::{AcrWish, AuthorizationRequest, Circumstances, Delivery, Prompt, resources, scopes};
+pub use request::{AcrWish, AuthorizationRequest, Circumstances, Delivery, Prompt, SignedOnce, resources, scopes};
 pub use step::{Consent, Facts, Person, Step, decide};

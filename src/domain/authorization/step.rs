@@ -218,6 +218,7 @@ mod tests {
             nonce: None,
             requested: RequestedClaims::default(),
             acr: AcrWish::default(),
+            object: None,
             subjects: None,
             login_hint: None,
             dpop_jkt: None,

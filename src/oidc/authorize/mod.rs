@@ -101,13 +101,13 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
         Err(failure) => return Err(failure),
     };
     let (request, pushed) = match source::resolve(room, &client, parameters).await? {
-        Source::Sent(parameters, delivery) => {
+        Source::Sent(parameters, delivery, object) => {
             let to = match ReturnTo::find(&parameters, &client) {
                 Ok(to) => to,
                 Err(problem) => return Ok(Outcome::Unsafe(problem)),
             };
             match read(room, &client, &parameters, to.clone(), delivery) {
-                Ok(request) => (request, None),
+                Ok(request) => (AuthorizationRequest { object, ..request }, None),
                 Err(refusal) => {
                     let silent = parameters.find("prompt") == Some("none");
                     return Ok(refused(room, client, (to, refusal), silent, visitor));
@@ -374,6 +374,7 @@ async fn give(
         pushed: pending.pushed,
         consent,
         before: seen,
+        object: request.object.as_ref().map(|once| request_object::spent(client, once)),
     };
     let event = Event { detail, ..Event::new(EventKind::Authorized, now, origin) };
     if !room.db.run(move |conn| authorization_codes::give(conn, &new, &event)).await? {

@@ -1,16 +1,15 @@
 //! Signed requests (RFC 9101, OpenID Connect Core §6): the parameters of a request as a JWT by its client.
 //!
 //! What must always hold: only what is inside the object counts; it is signed by a key of the very client that the request
-//! names; it is for us, fresh, and used once when it has a `jti`; nothing is fetched from an address that the client did not
+//! names; it is for us, fresh, and counts once when it has a `jti`; nothing is fetched from an address that the client did not
 //! register.
 
 use serde_json::{Map, Value};
 
 use crate::clock::Time;
-use crate::domain::authorization::{Parameters, Refusal};
+use crate::domain::authorization::{Parameters, Refusal, SignedOnce};
 use crate::domain::client::Client;
 use crate::oidc::Oidc;
-use crate::storage::StorageError;
 use crate::storage::used_jti::{self, Kind as Used, Spent};
 use crate::tokens::keys::Algorithm;
 use crate::tokens::verifier;
@@ -48,23 +47,31 @@ const READ: [&str; 22] = [
 /// The one parameter that may be a list (RFC 8707 §2).
 const RESOURCE: &str = "resource";
 
-/// The parameters in an object; the object is used up.
+/// The parameters in an object, and what is used up with it; an object that was used is refused.
 ///
 /// # Errors
 /// Outside: a fault of ours. Inside: why the object is not taken.
-pub async fn unfold(room: &Oidc, client: &Client, object: &str) -> Result<Result<Parameters, Refusal>, Failure> {
+pub async fn unfold(
+    room: &Oidc,
+    client: &Client,
+    object: &str,
+) -> Result<Result<(Parameters, Option<SignedOnce>), Refusal>, Failure> {
     let claims = match open(room, client, object).await {
         Ok(claims) => claims,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if !spend(room, client, &claims).await? {
-        return Ok(Err(Refusal::RequestObject));
+    let once = once(room, &claims);
+    if let Some(once) = &once {
+        let spent = spent(client, once);
+        if room.db.run(move |conn| used_jti::is_spent(conn, &spent)).await? {
+            return Ok(Err(Refusal::RequestObject));
+        }
     }
-    Ok(parameters(&claims).ok_or(Refusal::RequestObject))
+    Ok(parameters(&claims).map(|parameters| (parameters, once)).ok_or(Refusal::RequestObject))
 }
 
-/// The same of an object at an address that the client registered, byte for byte (OpenID Connect Core §6.2). A fragment tells
-/// versions apart and is not sent.
+/// The parameters in an object at an address that the client registered, byte for byte (OpenID Connect Core §6.2). A fragment
+/// tells versions apart and is not sent. What lies there is for everybody, so it is never used up.
 ///
 /// # Errors
 /// As [`unfold`].
@@ -77,7 +84,10 @@ pub async fn fetch(room: &Oidc, client: &Client, uri: &str) -> Result<Result<Par
         return Ok(Err(Refusal::RequestUri));
     };
     match std::str::from_utf8(&answer.body) {
-        Ok(object) => unfold(room, client, object.trim()).await,
+        Ok(object) => {
+            let opened = open(room, client, object.trim()).await;
+            Ok(opened.and_then(|claims| parameters(&claims).ok_or(Refusal::RequestObject)))
+        }
         Err(_) => Ok(Err(Refusal::RequestUri)),
     }
 }
@@ -121,18 +131,19 @@ fn algorithms(client: &Client) -> Vec<Algorithm> {
         .collect()
 }
 
-/// An object with a `jti` counts once; `false` for a second time.
-async fn spend(room: &Oidc, client: &Client, claims: &Map<String, Value>) -> Result<bool, StorageError> {
-    let Some(jti) = claims.get("jti").and_then(Value::as_str) else { return Ok(true) };
+/// What is used up with an object that has a `jti`: it counts once. Not when it is opened, but with what it gives, so that its
+/// page can be opened again until somebody has answered.
+fn once(room: &Oidc, claims: &Map<String, Value>) -> Option<SignedOnce> {
+    let jti = claims.get("jti").and_then(Value::as_str)?;
     let ends = claims.get("exp").and_then(Value::as_i64);
     let ends = ends.unwrap_or_else(|| room.clock.now().timestamp() + LONGEST_REQUEST_OBJECT);
-    let spent = Spent {
-        kind: Used::RequestObject,
-        signer: client.id.clone(),
-        jti: jti.to_owned(),
-        expires_at: Time::from_timestamp(ends, 0).unwrap_or_else(|| room.clock.now()),
-    };
-    room.db.run(move |conn| used_jti::spend(conn, &spent)).await
+    let expires_at = Time::from_timestamp(ends, 0).unwrap_or_else(|| room.clock.now());
+    Some(SignedOnce { jti: jti.to_owned(), expires_at })
+}
+
+/// The row of a signed request of a client.
+pub fn spent(client: &Client, once: &SignedOnce) -> Spent {
+    Spent { kind: Used::RequestObject, signer: client.id.clone(), jti: once.jti.clone(), expires_at: once.expires_at }
 }
 
 /// Claims as parameters: text as it is, numbers in digits, objects (`claims`) as JSON, a list only where a parameter may be

@@ -5,7 +5,7 @@
 
 use super::super::Oidc;
 use super::request_object;
-use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal};
+use crate::domain::authorization::{AuthorizationRequest, Delivery, Parameters, Refusal, SignedOnce};
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::pushed_requests;
@@ -16,8 +16,8 @@ pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// A request, as far as it was read.
 pub enum Source {
-    /// Parameters to be read now.
-    Sent(Parameters, Delivery),
+    /// Parameters to be read now; an object that counts once is used up when a code is given.
+    Sent(Parameters, Delivery, Option<SignedOnce>),
     /// Read before; the row is used up when a code is given.
     Pushed(Box<AuthorizationRequest>, TokenDigest),
     /// Refused before its parameters could be read; those beside it tell where the answer may go.
@@ -30,16 +30,16 @@ pub enum Source {
 pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<Source, Failure> {
     let unfolded = match (sent.find("request"), sent.find("request_uri")) {
         _ if sent.are_ambiguous() => Err(Refusal::Repeated),
-        (None, None) => return Ok(Source::Sent(sent, Delivery::default())),
+        (None, None) => return Ok(Source::Sent(sent, Delivery::default(), None)),
         (Some(_), Some(_)) => Err(Refusal::TwoRequests),
         (Some(object), None) => request_object::unfold(room, client, object).await?,
         (None, Some(uri)) => match uri.strip_prefix(URN) {
             Some(handle) => return pushed(room, client, handle).await,
-            None => request_object::fetch(room, client, uri).await?,
+            None => request_object::fetch(room, client, uri).await?.map(|parameters| (parameters, None)),
         },
     };
     Ok(match unfolded {
-        Ok(parameters) => Source::Sent(parameters, Delivery { signed: true, ..Delivery::default() }),
+        Ok((parameters, once)) => Source::Sent(parameters, Delivery { signed: true, ..Delivery::default() }, once),
         Err(refusal) => Source::Refused(sent, refusal),
     })
 }
