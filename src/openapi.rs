@@ -1,5 +1,7 @@
 //! The OpenAPI document, collected from the handlers themselves.
 
+mod complete;
+
 use std::sync::LazyLock;
 
 use utoipa::OpenApi;
@@ -116,7 +118,11 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
 )]
 struct Document;
 
-static JSON: LazyLock<String> = LazyLock::new(|| Document::openapi().to_json().unwrap_or_default());
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(document()).unwrap_or_default();
+    complete::complete(&mut document);
+    document.to_string()
+});
 
 /// The document.
 pub fn json() -> &'static str {

@@ -19,6 +19,7 @@ use chrono::Duration;
 use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::guard::Actor;
 use super::{Administration, Refusal, versions};
@@ -50,6 +51,17 @@ impl FromRequest for IdempotencyKey {
             _ => Err(malformed()),
         })
     }
+}
+
+/// A thing with its secret, as [`Answer::with_secret`] gives them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WithSecret<T> {
+    /// The thing.
+    #[serde(flatten)]
+    pub thing: T,
+    /// Its secret, where it has one. It is in this answer and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// What a secret of one answer is made from.

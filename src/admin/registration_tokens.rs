@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::guard::{Actor, Admin, ChangeClients, ReadClients};
-use super::idempotency::{Answer, IdempotencyKey};
+use super::idempotency::{Answer, IdempotencyKey, WithSecret};
 use super::pages::{Page, Query};
 use super::{Refusal, Room, missing, wrong_field};
 use crate::clock::Time;
@@ -96,7 +96,7 @@ pub async fn list(
 /// Makes a permission to register clients. The token is in this answer (`secret`) and nowhere else.
 #[utoipa::path(post, path = "/v1/admin/registration-tokens", tag = "Administration: clients",
     request_body = CreateRegistrationToken, params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = RegistrationToken), (status = 400, description = "`invalid_field`")))]
+    responses((status = 201, body = WithSecret<RegistrationToken>), (status = 400, description = "`invalid_field`")))]
 pub async fn create(
     admin: Admin<ChangeClients>,
     room: Room,

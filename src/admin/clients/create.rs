@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::ClientView;
 use super::rules::Rules;
 use crate::admin::guard::{Actor, Admin, ChangeClients};
-use crate::admin::idempotency::{Answer, IdempotencyKey};
-use crate::admin::{Refusal, Room, wrong_field};
+use crate::admin::idempotency::{Answer, IdempotencyKey, WithSecret};
+use crate::admin::{Refusal, Room, read_object, wrong_field};
 use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::EventKind;
@@ -34,7 +34,7 @@ pub struct CreateClient {
 /// Makes a client. A confidential one that has no keys gets a secret, which is in this answer (`secret`) and nowhere else.
 #[utoipa::path(post, path = "/v1/admin/clients", tag = "Administration: clients", request_body = CreateClient,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
-    responses((status = 201, body = ClientView), (status = 400, description = "`invalid_field`"),
+    responses((status = 201, body = WithSecret<ClientView>), (status = 400, description = "`invalid_field`"),
         (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
 pub async fn create(
     admin: Admin<ChangeClients>,
@@ -66,7 +66,7 @@ pub async fn create(
 
 /// A definition as written; a member that is unknown or of the wrong type is named.
 pub fn read_definition(definition: Value) -> Result<ClientDefinition, Failure> {
-    serde_json::from_value(definition).map_err(|error| {
+    read_object(definition).map_err(|error| {
         // serde's words name the member; the values in them are the caller's own settings.
         wrong_field("definition", format!("does not read ({error})"), "see the settings of clients in the reference")
     })

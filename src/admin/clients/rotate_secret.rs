@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::create::wants_secret;
 use super::{ClientView, lock};
 use crate::admin::guard::{Actor, Admin, ChangeClients};
-use crate::admin::idempotency::{Answer, IdempotencyKey};
+use crate::admin::idempotency::{Answer, IdempotencyKey, WithSecret};
 use crate::admin::{Refusal, Room, missing, wrong_field};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
@@ -34,7 +34,7 @@ pub struct RotateSecret {
 /// Gives a client another secret, which is in this answer (`secret`) and nowhere else.
 #[utoipa::path(post, path = "/v1/admin/clients/{id}/secret", tag = "Administration: clients", request_body = RotateSecret,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 200, body = ClientView), (status = 400, description = "`invalid_field`"),
+    responses((status = 200, body = WithSecret<ClientView>), (status = 400, description = "`invalid_field`"),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn rotate(
     admin: Admin<ChangeClients>,

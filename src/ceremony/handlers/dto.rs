@@ -243,6 +243,18 @@ impl SignedInResponse {
     }
 }
 
+/// Answer of a second call that made a passkey.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum RegisteredResponse {
+    /// Somebody who was signed in has one more.
+    Added(AddedResponse),
+    /// A backend permitted it.
+    Enrolled(EnrolledResponse),
+    /// Somebody signed up, and is signed in.
+    SignedIn(SignedInResponse),
+}
+
 /// Answer of a second call that added a passkey.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AddedResponse {

@@ -6,8 +6,8 @@ use webauthn_rs_core::proto::AuthenticatorAttachment;
 use super::authentication::{answer, end_replaced, parse_email, signed_in, signed_in_response};
 use super::backend::SentToken;
 use super::dto::{
-    AddedResponse, AttachmentChoice, EnrolledResponse, OptionsResponse, PasskeyView, RegistrationOptionsRequest,
-    RegistrationPurpose, VerifyRequest,
+    AddedResponse, AttachmentChoice, EnrolledResponse, OptionsResponse, PasskeyView, RegisteredResponse,
+    RegistrationOptionsRequest, RegistrationPurpose, VerifyRequest,
 };
 use super::management::parse_name;
 use super::vouched;
@@ -123,7 +123,7 @@ async fn add_options(
 
 /// Ends making a passkey.
 #[utoipa::path(post, path = "/v1/passkeys/registration/verify", tag = "Passkeys", request_body = VerifyRequest,
-    responses((status = 200, body = AddedResponse, description = "Added; a sign-up answers as a sign-in does, an enrolment with `kind` `enrolled` and the `result` for the backend"),
+    responses((status = 200, body = RegisteredResponse, description = "Added; a sign-up answers as a sign-in does, an enrolment with `kind` `enrolled` and the `result` for the backend"),
         (status = 400, description = "`verification_failed`, `user_verification_missing`"), (status = 409, description = "`credential_exists`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,
@@ -146,14 +146,15 @@ pub async fn verify(
             end_replaced(&guard, identity.as_ref(), &done, &caller).await?;
             signed_in_response(&room, &guard, *done)?
         }
-        Registered::Added { passkey, signal } => HttpResponse::Ok().json(AddedResponse {
+        Registered::Added { passkey, signal } => HttpResponse::Ok().json(RegisteredResponse::Added(AddedResponse {
             kind: "passkey",
             passkey: PasskeyView::new(&passkey, identity.and_then(|identity| identity.session.passkey)),
             signals: vec![signal],
-        }),
+        })),
         Registered::Enrolled { passkey, signal, result } => {
             metrics::counter!("passmint_enrolments_total").increment(1);
-            HttpResponse::Ok().json(EnrolledResponse::new(&passkey, signal, *result))
+            let enrolled = EnrolledResponse::new(&passkey, signal, *result);
+            HttpResponse::Ok().json(RegisteredResponse::Enrolled(enrolled))
         }
     })
 }
