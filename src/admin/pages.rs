@@ -8,12 +8,15 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Datelike as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wrong_field;
+use crate::clock::Time;
+use crate::domain::json::holds_nul;
 use crate::web::error::{Failure, Problem};
 use crate::web::form::Form;
 
@@ -61,18 +64,27 @@ impl Query {
 
     /// Refuses parameters that the list does not know: a filter with a slip in its name would show everything.
     pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
-        let names = url::form_urlencoded::parse(self.text.as_bytes()).map(|(name, _)| name.into_owned());
-        let unknown = names
-            .into_iter()
-            .find(|name| !["limit", "cursor"].contains(&name.as_str()) && !known.contains(&name.as_str()));
-        match unknown {
-            None => Ok(()),
-            Some(_) => Err(wrong_field(
-                "query",
-                "has a parameter that this list does not know",
-                format!("use {}", [&["limit", "cursor"], known].concat().join(", ")),
-            )),
+        self.only_of(&[&["limit", "cursor"], known].concat())
+    }
+
+    /// The same for a list that always comes whole.
+    pub fn none(&self) -> Result<(), Failure> {
+        self.only_of(&[])
+    }
+
+    fn only_of(&self, known: &[&str]) -> Result<(), Failure> {
+        for (name, value) in url::form_urlencoded::parse(self.text.as_bytes()) {
+            let Some(name) = known.iter().find(|known| **known == name) else {
+                let cure =
+                    if known.is_empty() { "leave it out".to_owned() } else { format!("use {}", known.join(", ")) };
+                return Err(wrong_field("query", "has a parameter that this list does not know", cure));
+            };
+            // An empty filter, from a variable that is not set, would show everything.
+            if value.is_empty() {
+                return Err(wrong_field(name, "is empty", "give it a value, or leave it out"));
+            }
         }
+        Ok(())
     }
 
     /// How many things are wanted.
@@ -88,7 +100,9 @@ impl Query {
     pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Failure> {
         let Some(text) = self.find("cursor") else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let key = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()).filter(|key| !holds_nul(key));
+        let key = bytes
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+            .filter(|key| !holds_nul(key) && is_in_time(key));
         let key = key.and_then(|key| serde_json::from_value(key).ok());
         key.map(Some).ok_or_else(|| wrong_field("cursor", "is none of ours", "follow `next` as it is"))
     }
@@ -118,12 +132,12 @@ impl Query {
     }
 }
 
-/// A cursor of ours names what was shown, and no text of the database holds a NUL.
-fn holds_nul(value: &Value) -> bool {
+/// A cursor of ours names what was shown, and nothing was made before the year 0.
+fn is_in_time(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        _ => false,
+        Value::String(text) => text.parse::<Time>().map_or(true, |time| (0..=9999).contains(&time.year())),
+        Value::Array(items) => items.iter().all(is_in_time),
+        Value::Object(members) => members.values().all(is_in_time),
+        _ => true,
     }
 }

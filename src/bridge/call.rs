@@ -10,9 +10,9 @@ use super::stored::Ready;
 use super::{BridgeError, BridgeToken, Bridges, Facts};
 use crate::clock::Time;
 use crate::domain::secret::Secret;
+use crate::domain::strict_json::parse_object;
 use crate::outbound::key_sets::is_json;
 use crate::outbound::{OutboundError, Post};
-use crate::tokens::verifier::json::parse_object;
 
 /// Longest token that a target may give.
 const MOST_TOKEN: usize = 4096;

@@ -335,8 +335,9 @@ mod tests {
         for (name, waiting, client, now, outcome) in [
             ("the first", &new, "tv", 0, Poll::Pending),
             ("after the interval", &polled, "tv", 15, Poll::Pending),
-            ("too soon", &polled, "tv", 14, Poll::TooSoon(10)),
-            ("too soon again", &slowed, "tv", 19, Poll::TooSoon(15)),
+            ("in time, by a hair", &polled, "tv", 14, Poll::Pending),
+            ("too soon", &polled, "tv", 13, Poll::TooSoon(10)),
+            ("too soon again", &slowed, "tv", 18, Poll::TooSoon(15)),
             ("after the longer interval", &slowed, "tv", 20, Poll::Pending),
             ("allowed", &allowed, "tv", 20, Poll::Granted),
             ("allowed, however soon", &allowed, "tv", 11, Poll::Granted),

@@ -11,6 +11,16 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
+/// Whether U+0000 is anywhere in it: some readers end a text there, and PostgreSQL keeps none that has it.
+pub fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(elements) => elements.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
 /// Whether objects and arrays stand deeper within each other than that, in a text that need not be JSON yet: the one question
 /// to ask of it before memory is spent on reading it.
 pub fn is_deeper_than(most: usize, text: &[u8]) -> bool {

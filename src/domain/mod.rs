@@ -26,6 +26,7 @@ pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod standard_claims;
+pub mod strict_json;
 pub mod text;
 pub mod trust;
 pub mod user;

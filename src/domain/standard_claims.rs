@@ -121,6 +121,8 @@ impl StandardClaims {
             let known = find(name).ok_or_else(|| error("is no standard claim that can be set"))?;
             if value.is_null() {
                 self.0.remove(name);
+            } else if known.form == Form::Postal {
+                self.merge_address(value).map_err(error)?;
             } else {
                 self.0.insert(name.clone(), checked(known.form, value).map_err(error)?);
             }
@@ -134,6 +136,24 @@ impl StandardClaims {
                 return Err(ClaimError { claim: verified.to_owned(), what: "is true, but there is nothing to verify" });
             }
         }
+        Ok(())
+    }
+
+    fn merge_address(&mut self, changes: &Value) -> Result<(), &'static str> {
+        let mut merged = self.0.get("address").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (member, value) in changes.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => merged.remove(member),
+                value => merged.insert(member.clone(), value.clone()),
+            };
+        }
+        if merged.is_empty() && changes.as_object().is_some_and(|changes| !changes.is_empty()) {
+            self.0.remove("address");
+            return Ok(());
+        }
+        // What is no object is refused as it is.
+        let whole = if changes.is_object() { Value::Object(merged) } else { changes.clone() };
+        self.0.insert("address".to_owned(), checked(Form::Postal, &whole)?);
         Ok(())
     }
 

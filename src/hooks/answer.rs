@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 
 use crate::domain::json::depth;
+use crate::domain::strict_json::{JsonFault, parse_object};
 use crate::domain::text;
 use crate::tokens::claims::is_reserved;
-use crate::tokens::verifier::json::{JsonFault, parse_object};
 
 /// Largest answer that is read.
 const MOST: usize = 16 * 1024;

@@ -268,6 +268,10 @@ mod tests {
         assert_eq!(judge(all).unwrap_err(), denied().unwrap_err());
         let same = judged(vec![(hook("a", deny), Ok(allow("p"))), (hook("b", deny), Ok(allow("p")))]);
         assert_eq!(same, Err(failed("b", "it adds a claim that another hook adds")));
+        let large = |claim: &str| Ok(Answer::Allow([(claim.to_owned(), "x".repeat(600).into())].into_iter().collect()));
+        let both = |on_failure| judged(vec![(hook("a", deny), large("p")), (hook("b", on_failure), large("q"))]);
+        assert_eq!(both(open), Ok((1, vec!["b".into()])));
+        assert_eq!(both(deny), Err(failed("b", "its claims and those of hooks before it are larger than 1,000 bytes")));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::strict_json::{JsonFault, parse_object};
 use crate::domain::text;
-use crate::tokens::verifier::json::{JsonFault, parse_object};
 
 /// Largest answer that is read.
 const MOST: usize = 16 * 1024;

@@ -32,7 +32,7 @@ pub use fields::Problem;
 pub use hash_parameters::FirebaseParameters;
 pub use record::{Note, Origin, Record};
 
-use crate::tokens::verifier::json::{JsonFault, parse_object};
+use crate::domain::strict_json::{JsonFault, parse_object};
 
 /// The system that a file comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

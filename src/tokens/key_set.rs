@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::keys::{Algorithm, PublicKey};
 use super::ring::VerifyingKey;
-use super::verifier::json::parse_object;
+use crate::domain::strict_json::parse_object;
 
 /// Why a foreign set is refused as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,6 @@
 //!
 //! To add a place where tokens are taken: a function in [`places`] with its [`Expectation`].
 
-pub mod json;
 pub mod places;
 pub mod proof;
 mod refusal;
@@ -19,14 +18,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use self::json::{JsonFault, parse_object};
 pub use self::refusal::Refusal;
 use super::key_set::KeySet;
 use super::keys::{Algorithm, Use};
 use super::provider;
 use super::ring::{KeyRing, VerifyingKey};
 use crate::clock::Time;
+use crate::domain::json::holds_nul;
 use crate::domain::secret::TokenDigest;
+use crate::domain::strict_json::{JsonFault, parse_object};
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
@@ -315,6 +315,9 @@ fn check_claims(claims: &Map<String, Value>, expected: &Expectation<'_>, now: Ti
         if !optional && !claims.contains_key(*name) {
             return Err(Refusal::MissingClaim(name));
         }
+    }
+    if claims.values().any(holds_nul) {
+        return Err(Refusal::WrongClaimType);
     }
     for name in ["iss", "sub", "jti"] {
         if claims.get(name).is_some_and(|value| value.as_str().is_none_or(str::is_empty)) {

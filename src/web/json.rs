@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Failure, Kind, Problem};
 use crate::domain::json::is_deeper_than;
+use crate::domain::strict_json::{JsonFault, parse_object};
 
 /// Largest body, in bytes.
 pub const BODY_LIMIT: usize = 32 * 1024;
@@ -37,6 +38,9 @@ impl<T: DeserializeOwned + 'static, const DEEP: usize> FromRequest for Json<T, D
             require_type(typed)?;
             let body = body.read().await?;
             require_shallow(DEEP, &body)?;
+            if DEEP == DEEPEST {
+                require_unambiguous(&body)?;
+            }
             parse(&body).map(Self)
         })
     }
@@ -52,7 +56,21 @@ fn require_shallow(most: usize, body: &[u8]) -> Result<(), Problem> {
     if is_deeper_than(most, body) { Err(Problem(Failure::new(Kind::InvalidRequest, words()))) } else { Ok(()) }
 }
 
+/// Refuses a member that is there twice: who checked the request on its way may have read the other one.
+fn require_unambiguous(body: &[u8]) -> Result<(), Problem> {
+    match parse_object(body) {
+        Err(JsonFault::Duplicate) => {
+            Err(Problem(Failure::new(Kind::InvalidRequest, "The body has an object with the same member twice.")))
+        }
+        Ok(_) | Err(JsonFault::Malformed) => Ok(()),
+    }
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde takes a list for an object, too: its elements in the order of our fields.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem(Failure::new(Kind::InvalidRequest, "The body is not a JSON object.")));
+    }
     serde_json::from_slice(body).map_err(|error| {
         Problem(Failure::new(
             Kind::InvalidRequest,
@@ -79,6 +97,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
             }
             require_type(typed)?;
             require_shallow(DEEPEST, &body)?;
+            require_unambiguous(&body)?;
             parse(&body).map(Some).map(Self)
         })
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Refusal, WrongField, editable, missing, wrong_field, wrong_fields};
+use super::{Refusal, WrongField, editable, missing, read_object, wrong_field, wrong_fields};
 use crate::domain::resource::ResourceDefinition;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Failure;
@@ -63,7 +63,7 @@ pub fn lock(conn: &mut PgConnection, identifier: &str) -> Result<StoredResource,
 
 /// A definition as written; a member that is unknown or of the wrong type is named, and each that breaks a rule.
 pub fn read_definition(definition: Value) -> Result<ResourceDefinition, Failure> {
-    let definition: ResourceDefinition = serde_json::from_value(definition).map_err(|error| {
+    let definition: ResourceDefinition = read_object(definition).map_err(|error| {
         // serde's words name the member; the values in them are the caller's own settings.
         wrong_field("definition", format!("does not read ({error})"), "see the settings of resources in the reference")
     })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -27,9 +27,16 @@ pub struct ChangePerson {
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
     /// All their groups.
+    #[serde(default, deserialize_with = "given")]
     pub groups: Option<Vec<String>>,
     /// All that other systems call them.
+    #[serde(default, deserialize_with = "given")]
     pub external_ids: Option<BTreeMap<String, String>>,
+}
+
+/// A value that is there. Null is none: whoever sends it means to take away what would stay.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Changes a person's claims, groups and external ids.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{id_of, lock};
 use crate::admin::guard::{Actor, Admin, ChangeUsers, ReadUsers};
+use crate::admin::pages::Query;
 use crate::admin::{Refusal, Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
@@ -67,7 +68,9 @@ pub async fn list(
     _: Admin<ReadUsers>,
     room: Room,
     id: web::Path<String>,
+    query: Query,
 ) -> Result<web::Json<PersonPasskeys>, Problem> {
+    query.none()?;
     let id = id_of(&id)?;
     let found = room
         .db

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{id_of, lock};
 use crate::admin::guard::{Actor, Admin, ChangeUsers, ReadUsers};
+use crate::admin::pages::Query;
 use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
@@ -73,7 +74,9 @@ pub async fn list(
     _: Admin<ReadUsers>,
     room: Room,
     id: web::Path<String>,
+    query: Query,
 ) -> Result<web::Json<PersonSessions>, Problem> {
+    query.none()?;
     let (id, now) = (id_of(&id)?, room.clock.now());
     let found = room
         .db

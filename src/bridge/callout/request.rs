@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::bridge::nkey::{self, Role};
 use crate::clock::Time;
 use crate::domain::secret::Secret;
-use crate::tokens::verifier::json::parse_object;
+use crate::domain::strict_json::parse_object;
 
 /// Whom a question is for.
 const AUDIENCE: &str = "nats-authorization-request";

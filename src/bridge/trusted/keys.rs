@@ -10,10 +10,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Time};
+use crate::domain::strict_json::parse_object;
 use crate::outbound::key_sets::{KeySets, KeySetsError, is_json};
 use crate::outbound::{Outbound, OutboundError};
 use crate::tokens::key_set::KeySet;
-use crate::tokens::verifier::json::parse_object;
 
 /// Shortest time between two fetches of a discovery document, after a failure too.
 const PAUSE: Duration = Duration::seconds(30);
@@ -54,7 +54,7 @@ pub(super) struct TrustedKeys {
     outbound: Outbound,
     clock: Clock,
     sets: KeySets,
-    discovered: Mutex<Discovered>,
+    discovered: Arc<Mutex<Discovered>>,
 }
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl TrustedKeys {
             outbound: outbound.apart(),
             clock: clock.clone(),
             sets: KeySets::new(outbound, clock.clone(), "trusted_issuer_keys"),
-            discovered: Mutex::default(),
+            discovered: Arc::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl TrustedKeys {
     /// The address that the discovery document names.
     async fn address(&self) -> Result<String, TrustedKeysError> {
         // Held while fetching: whoever comes meanwhile waits for the same answer.
-        let mut discovered = self.discovered.lock().await;
+        let mut discovered = Arc::clone(&self.discovered).lock_owned().await;
         let now = self.clock.now();
         let known = discovered.found.clone();
         if let Some((uri, _)) = known.as_ref().filter(|(_, until)| now < *until) {
@@ -105,27 +105,30 @@ impl TrustedKeys {
             return known.ok_or(TrustedKeysError::Pause);
         }
         discovered.asked_at = Some(now);
-        match self.discover().await {
-            Ok(uri) => {
-                discovered.found = Some((uri.clone(), now + LIFE));
-                Ok(uri)
-            }
-            Err(error) => known.ok_or(error),
-        }
+        let (issuer, outbound) = (self.issuer.clone(), self.outbound.clone());
+        // To the end, also when whoever asked is gone meanwhile: otherwise a caller that hangs up at once would keep everybody
+        // else from asking.
+        let discovering = tokio::spawn(async move {
+            let uri = discover(&issuer, &outbound).await?;
+            discovered.found = Some((uri.clone(), now + LIFE));
+            Ok(uri)
+        });
+        let found = discovering.await.unwrap_or(Err(TrustedKeysError::Pause));
+        found.or_else(|error| known.ok_or(error))
     }
+}
 
-    async fn discover(&self) -> Result<String, TrustedKeysError> {
-        let address = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let answer = self.outbound.get(&address, "application/json", "trusted_issuer_discovery").await?;
-        if answer.media_type.as_deref().is_some_and(|media_type| !is_json(media_type)) {
-            return Err(TrustedKeysError::Discovery("does not come as JSON"));
-        }
-        let document = parse_object(&answer.body).map_err(|_| TrustedKeysError::Discovery("is no JSON object"))?;
-        let text = |name: &str| document.get(name).and_then(Value::as_str);
-        if text("issuer") != Some(&self.issuer) {
-            return Err(TrustedKeysError::Discovery("names another issuer"));
-        }
-        let uri = text("jwks_uri").ok_or(TrustedKeysError::Discovery("names no jwks_uri"))?;
-        Ok(uri.to_owned())
+async fn discover(issuer: &str, outbound: &Outbound) -> Result<String, TrustedKeysError> {
+    let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let answer = outbound.get(&address, "application/json", "trusted_issuer_discovery").await?;
+    if answer.media_type.as_deref().is_some_and(|media_type| !is_json(media_type)) {
+        return Err(TrustedKeysError::Discovery("does not come as JSON"));
     }
+    let document = parse_object(&answer.body).map_err(|_| TrustedKeysError::Discovery("is no JSON object"))?;
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
+    if text("issuer") != Some(issuer) {
+        return Err(TrustedKeysError::Discovery("names another issuer"));
+    }
+    let uri = text("jwks_uri").ok_or(TrustedKeysError::Discovery("names no jwks_uri"))?;
+    Ok(uri.to_owned())
 }

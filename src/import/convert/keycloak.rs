@@ -10,10 +10,10 @@ use super::passkey::transports;
 use super::{Claims, count, display_name, leave_out, objects, required_id, switch, time, truth};
 use crate::domain::group;
 use crate::domain::password_hash::{PasswordHash, phc_base64};
+use crate::domain::strict_json::parse_object;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
 use crate::import::{Context, bytes, form};
-use crate::tokens::verifier::json::parse_object;
 
 /// Reads one person.
 pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {

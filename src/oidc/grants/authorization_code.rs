@@ -1,6 +1,7 @@
 //! The code grant (RFC 6749 §4.1.3): one look-up, a pure decision, one statement that uses the code up.
 //!
-//! What must always hold: a code is good for one try; a second one revokes what the first gave, and nothing else.
+//! What must always hold: a code gives once, and a try by somebody else, or without its key, verifier or redirect URI, uses it
+//! up; a second one revokes what the first gave, and nothing else.
 
 use diesel::PgConnection;
 use serde_json::{Map, Value, json};

@@ -1,7 +1,8 @@
 //! A trusted issuer's token as a grant (RFC 7523 §2.1): the token is believed, its person found, and an access token given.
 //!
-//! What must always hold: the token is for us alone, lives for five minutes at most and counts once; only the clients that
-//! the trust lists may bring it; there is no refresh token, because the issuer is asked again.
+//! What must always hold: the token is for us alone, lives for five minutes at most and counts once, unless it is an identity
+//! assertion (ID-JAG), which its client may bring again until it ends; only the clients that the trust lists may bring it; there
+//! is no refresh token, because the issuer is asked again.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -144,6 +145,8 @@ pub async fn grant(
     }
     let scopes = granted(room, &allowed, asked.scope, &audience)?;
     let life = room.mint.access_life(client);
+    // The assertion counts once, and is not used up in vain.
+    room.mint.ready(client, &scopes, &audience)?;
     let session = ForeignSession {
         id: SessionId::random(),
         client: Some(client.id.clone()),

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::json::parse_object;
 use super::{MAX_TOKEN, Parts, Refusal, check_signature, check_type, fault, header};
+use crate::domain::strict_json::parse_object;
 use crate::tokens::keys::{Algorithm, PublicKey};
 use crate::tokens::ring::VerifyingKey;
 

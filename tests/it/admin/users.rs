@@ -48,6 +48,36 @@ fn from_first_to_last() {
     assert!(!trail.contains("@example.com"), "no address in the audit trail");
 }
 
+/// RFC 7396: an address is changed member by member, and what is null is never taken for what is left out.
+#[test]
+fn a_change_merges_addresses_and_refuses_null_lists() {
+    let ops = Ops::new();
+    let path = ops.make_person(&json!({ "claims": { "address": { "country": "GB", "locality": "Leeds" } } }));
+    let change = |address: Value| {
+        let changes = json!({ "claims": { "address": address } });
+        ops.patch(&path, &changes).expect(200).json()["claims"].get("address").cloned()
+    };
+    assert_eq!(change(json!({ "country": "FR" })), Some(json!({ "country": "FR", "locality": "Leeds" })));
+    assert_eq!(change(json!({ "locality": null })), Some(json!({ "country": "FR" })));
+    assert_eq!(change(json!({ "country": null })), None);
+    for changes in [json!({ "groups": null }), json!({ "externalIds": null })] {
+        ops.patch(&path, &changes).expect_problem(400, "invalid_request");
+    }
+}
+
+/// People are found by how their address begins, in any case, and by nothing that only looks like a pattern.
+#[test]
+fn addresses_are_searched_by_their_beginning() {
+    let ops = Ops::new();
+    for email in ["ana@example.com", "Anabel@example.com", "bob@example.com", "a%b@example.com"] {
+        ops.make_person(&json!({ "claims": { "email": email } }));
+    }
+    for (prefix, found) in [("ana", 2), ("ANA@example.com", 1), ("a%25", 1), ("a_", 0), ("b", 1), ("zoe", 0)] {
+        let page = ops.get(&format!("{USERS}?email={prefix}")).expect(200).json();
+        assert_eq!(page["items"].as_array().unwrap().len(), found, "{prefix}");
+    }
+}
+
 /// A name that stays keeps what an import remembers of it, so that the same file again changes nothing.
 #[test]
 fn names_of_other_systems_that_stay_are_not_touched() {

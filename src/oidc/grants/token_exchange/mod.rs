@@ -18,6 +18,7 @@ pub use self::refreshable::{NotRenewed, renew};
 use chrono::Duration;
 use serde_json::{Map, Value, json};
 
+use crate::bridge::Request;
 use crate::bridge::trusted::{Arrival, Asking, arrive};
 use crate::clock::Time;
 use crate::config::AuthorizationServer;
@@ -26,6 +27,7 @@ use crate::domain::client::GrantType;
 use crate::domain::exchange::{self, Granted, Issues, Refusal, Told, ToldFault, Wanted};
 use crate::domain::id::{PasskeyId, SessionId};
 use crate::domain::scope::Scopes;
+use crate::domain::strict_json;
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
@@ -35,7 +37,6 @@ use crate::storage::first_sessions::ForeignSession;
 use crate::storage::sessions::LiveOfToken;
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE, Transaction};
-use crate::tokens::verifier::json;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
@@ -173,6 +174,7 @@ pub async fn exchange(
         Whose::Own(owner) => alive(room, client, owner, (&subject, actor.as_ref()), now).await?,
         Whose::Foreign(newcomer) => {
             require_alive(room, actor.as_ref(), now).await?;
+            rehearse(room, client, (&subject, &granted), &wanted, now)?;
             let result = if matches!(wanted, Wanted::Bridge(_)) { "bridge" } else { "tokens" };
             arrived(room, client, (newcomer, subject.policy.left), (&granted, result), now).await?
         }
@@ -193,6 +195,29 @@ pub async fn exchange(
     }?;
     metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
     Ok(response)
+}
+
+/// Whether what is wanted could be made for a trusted issuer's token: it counts once, and is not used up in vain.
+fn rehearse(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    (subject, granted): (&Opened, &Granted),
+    wanted: &Wanted,
+    now: Time,
+) -> Result<(), ExchangeError> {
+    let Wanted::Bridge(bridge) = wanted else {
+        return Ok(room.mint.ready(client, &granted.scopes, &granted.audience)?);
+    };
+    let told = &subject.authentication;
+    let scopes: Vec<String> = granted.scopes.iter().map(ToOwned::to_owned).collect();
+    let request = Request {
+        client_id: &client.id,
+        scopes: &scopes,
+        acr: Some(told.acr.as_deref().unwrap_or("0")),
+        auth_time: told.at().unwrap_or(Time::UNIX_EPOCH),
+        now,
+    };
+    Ok(room.ceremonies.bridges.ready(bridge, &request)?)
 }
 
 /// Holds what a rule allows against what the client may ask for and what each API declares (RFC 8707).
@@ -352,7 +377,7 @@ fn transaction(
     now: Time,
 ) -> Result<Exchanged, ExchangeError> {
     let read = |text: Option<&str>| match text {
-        Some(text) => json::parse_object(text.as_bytes()).map_err(|_| ToldFault::Malformed),
+        Some(text) => strict_json::parse_object(text.as_bytes()).map_err(|_| ToldFault::Malformed),
         None => Ok(Map::new()),
     };
     let [context, details] = asked.told;

@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn claims_survive_the_way_there_and_back(sub in "[^\u{0}]{1,40}", scope in ".{0,40}", jti in ".{1,20}") {
+    fn claims_survive_the_way_there_and_back(sub in "[^\u{0}]{1,40}", scope in "[^\u{0}]{0,40}", jti in "[^\u{0}]{1,20}") {
         let claims = with(with(with(access_claims(), "sub", json!(sub)), "scope", json!(scope)), "jti", json!(jti));
         let verified = WORLD.check_access(&WORLD.access(&claims)).unwrap().into_claims();
         prop_assert_eq!((verified.sub, verified.scope, verified.jti), (sub, scope, jti));
