@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use moka::sync::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Answer, Outbound, OutboundError, lru};
 use crate::clock::{Clock, Time};
@@ -85,7 +85,7 @@ impl KeySets {
     pub async fn of(&self, owner: &str, uri: &str) -> Result<Arc<KeySet>, KeySetsError> {
         let slot = self.slot(owner);
         // Held while fetching: whoever comes meanwhile waits for the same answer.
-        let mut kept = slot.lock().await;
+        let mut kept = slot.lock_owned().await;
         let now = self.clock.now();
         if kept.uri != uri {
             *kept = Kept { uri: uri.to_owned(), ..Kept::default() };
@@ -96,35 +96,48 @@ impl KeySets {
         if !kept.may_ask(now) {
             return kept.stale(now).ok_or(KeySetsError::Pause);
         }
-        match self.fetch(&mut kept, now).await {
-            Ok(set) => Ok(set),
-            Err(error) => kept.stale(now).ok_or(error),
-        }
+        let stale = kept.stale(now);
+        self.fetch(kept, now).await.or_else(|error| stale.ok_or(error))
     }
 
     /// The keys once more, after a token named one that is not in the set: none when there is nothing newer to be had now.
     pub async fn newer(&self, owner: &str, uri: &str) -> Option<Arc<KeySet>> {
         let slot = self.slot(owner);
-        let mut kept = slot.lock().await;
+        let kept = slot.lock_owned().await;
         let now = self.clock.now();
         if kept.uri != uri || !kept.may_ask(now) {
             return None;
         }
-        self.fetch(&mut kept, now).await.ok()
+        self.fetch(kept, now).await.ok()
     }
 
     fn slot(&self, owner: &str) -> Arc<Mutex<Kept>> {
         self.kept.get_with(owner.to_owned(), Arc::default)
     }
 
-    async fn fetch(&self, kept: &mut Kept, now: Time) -> Result<Arc<KeySet>, KeySetsError> {
-        kept.asked_at = Some(now);
-        let answer = self.outbound.get(&kept.uri, "application/jwk-set+json, application/json", self.purpose).await?;
+    /// Fetches to the end, also when whoever asked is gone meanwhile: otherwise a caller that hangs up at once would keep
+    /// everybody else from asking.
+    async fn fetch(&self, mut kept: OwnedMutexGuard<Kept>, now: Time) -> Result<Arc<KeySet>, KeySetsError> {
+        let (outbound, purpose) = (self.outbound.clone(), self.purpose);
+        let fetching = tokio::spawn(async move { kept.fetch(&outbound, purpose, now).await });
+        fetching.await.unwrap_or(Err(KeySetsError::Pause))
+    }
+}
+
+impl Kept {
+    async fn fetch(
+        &mut self,
+        outbound: &Outbound,
+        purpose: &'static str,
+        now: Time,
+    ) -> Result<Arc<KeySet>, KeySetsError> {
+        self.asked_at = Some(now);
+        let answer = outbound.get(&self.uri, "application/jwk-set+json, application/json", purpose).await?;
         if let Some(media_type) = answer.media_type.as_deref().filter(|media_type| !is_json(media_type)) {
             return Err(KeySetsError::MediaType(media_type.chars().take(100).collect()));
         }
         let set = Arc::new(KeySet::parse(&answer.body)?);
-        kept.set = Some((Arc::clone(&set), now + life(&answer)));
+        self.set = Some((Arc::clone(&set), now + life(&answer)));
         Ok(set)
     }
 }
@@ -169,7 +182,8 @@ mod tests {
             (Some("no-store"), 60),
             (Some("private"), 600),
         ] {
-            let answer = Answer { media_type: None, cache_control: text.map(ToOwned::to_owned), body: Vec::new() };
+            let answer =
+                Answer { status: 200, media_type: None, cache_control: text.map(ToOwned::to_owned), body: Vec::new() };
             assert_eq!(life(&answer).num_seconds(), seconds, "{text:?}");
         }
     }

@@ -69,6 +69,7 @@ async fn an_honest_answer_is_read() {
     let answer = ok("Content-Type: Application/JSON; charset=utf-8\r\nCache-Control: max-age=5\r\n", "{}");
     let (port, _) = answering(answer);
     let expected = Answer {
+        status: 200,
         media_type: Some("application/json".into()),
         cache_control: Some("max-age=5".into()),
         body: b"{}".to_vec(),

@@ -423,6 +423,21 @@ fn an_old_sign_in_is_renewed_by_a_step_up() {
     told(&reply, "a refresh is no sign-in", 401, "reauthentication_required");
 }
 
+/// A token of a browser's session is not renewed by what its person does in the browser: who holds it may be somebody else.
+#[test]
+fn an_access_token_is_as_old_as_its_own_sign_in() {
+    let app = spawn();
+    let (_, _, tokens) = app.person_with_tokens("bridge:fresh bridge:target passkeys");
+    app.advance(Duration::minutes(6));
+    let now = app.clock.now();
+    app.sql(&format!("UPDATE sessions SET auth_time = '{now}', verified_at = '{now}' WHERE client_id = 'web'"));
+    token(by_bearer(&app, &tokens.access, "target"));
+    let reply = by_bearer(&app, &tokens.access, "fresh");
+    told(&reply, "the session is fresh, the token is not", 401, "reauthentication_required");
+    let add = app.client("web").bearer("POST", "/v1/passkeys/registration/options", &tokens.access);
+    add.json(&json!({})).send().expect_problem(401, "reauthentication_required");
+}
+
 #[test]
 fn a_sign_in_without_verification_reaches_no_bridge_that_wants_one() {
     let settings = &[("passkeys.user_verification", "preferred")];

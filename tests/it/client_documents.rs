@@ -69,7 +69,10 @@ fn an_app_is_known_by_its_document() {
     app.advance(Duration::minutes(61));
     app.browser().visit(&ask(&id).path()).waits();
     app.advance(Duration::days(2));
-    told(&app.browser().visit(&ask(&id).path()), "cannot be read");
+    for visit in ["which asks for the document", "while nobody asks again"] {
+        let reply = app.browser().visit(&ask(&id).path());
+        assert!(reply.body.contains("cannot be read"), "{visit}: {}", reply.status);
+    }
 }
 
 /// Check 2: programs register `http://localhost` and come with the port that they were given. Each time their person is asked.

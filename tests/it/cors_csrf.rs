@@ -198,6 +198,14 @@ scopes = [\"openid\"]
     };
     redeem(THEIRS).expect_oauth(400, "invalid_request");
     assert_eq!(allowed(&redeem(PAGE).expect(200)), Some(PAGE));
+    // Programs in web views and extensions cannot but say where they are. They are answered like those that say nothing, and no
+    // page reads it.
+    for nobodys in ["chrome-extension://abcdefghijklmnop", "capacitor://localhost", "null", "https://unknown.example"] {
+        let code = Ask::of("page").send(&mut browser).back().code();
+        let form = redemption("page", &code, "https://page.example/cb");
+        let reply = app.request("POST", "/oauth/token").header("Origin", nobodys).form(&form).send();
+        assert_eq!(allowed(&reply.expect(200)), None, "{nobodys}");
+    }
 
     // A page under development, at an address: its codes are redeemed from there, and no passkey works there.
     let to = format!("{ADDRESS}/cb");

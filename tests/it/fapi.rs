@@ -41,6 +41,28 @@ fn call(app: &TestApp, client: &str, key: &Key, path: &str, form: &[(&str, &str)
     }
 }
 
+/// RFC 9449 §8: who lacks a nonce comes again with a new proof, and all the rest as it was.
+#[test]
+fn a_lacking_nonce_uses_no_assertion_up() {
+    let (key, dpop) = (Key::p256(), Key::p256());
+    let app = spawn_with(&key, &[("dpop.require_nonce", "true")]);
+    let assertion = key.assertion("bank", &app.origin, app.clock.now());
+    let ask = Ask::of("bank");
+    let pairs = ask.pairs();
+    let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
+    let form: Vec<(&str, &str)> = pairs.iter().filter(|(name, _)| *name != "client_id").copied().chain(proof).collect();
+    let push = |nonce: Option<&str>| {
+        let (header, mut claims) = dpop.proof_parts("POST", &format!("{}/oauth/par", app.origin), app.clock.now());
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        app.request("POST", "/oauth/par").header("DPoP", &dpop.sign(&header, &claims)).form(&form).send()
+    };
+    let nonce = push(None).expect_oauth(400, "use_dpop_nonce").header("dpop-nonce").unwrap().to_owned();
+    push(Some(&nonce)).expect(201);
+    push(Some(&nonce)).expect_oauth(401, "invalid_client");
+}
+
 fn bring(client: &str, pushed: &Value) -> Ask {
     let names = ["redirect_uri", "response_type", "scope", "state"];
     let bare = names.into_iter().fold(Ask::of(client), Ask::without).without_pkce();

@@ -1,6 +1,9 @@
 //! Signing one named operation with a passkey, and redeeming the proof of it.
 
 use chrono::Duration;
+use passmint::domain::id::UserId;
+use passmint::domain::user::UserStatus;
+use passmint::storage::people;
 use serde_json::{Value, json};
 
 use crate::authenticator::{Authenticator, encode, sha256};
@@ -21,6 +24,14 @@ first_party = true
 secret_digest = "API_DIGEST"
 grants = ["client_credentials"]
 scopes = ["transactions"]
+
+[clients.closed]
+kind = "confidential"
+first_party = true
+secret_digest = "API_DIGEST"
+grants = ["client_credentials"]
+scopes = ["transactions"]
+allowed_groups = ["staff"]
 
 [clients.foreign]
 kind = "confidential"
@@ -271,6 +282,34 @@ fn a_proof_is_redeemed_once_by_its_own_client() {
     let late = sign(&app, &tokens, &mut passkey)["proof"].clone();
     app.advance(Duration::seconds(120));
     redeem(&app, &teller, &late).expect_problem(400, "result_refused");
+}
+
+/// Issue: whoever is disabled or signed out yields nothing at once.
+#[test]
+fn a_proof_ends_with_its_session_and_its_redemption_names_the_person() {
+    let app = spawn();
+    let (_, mut passkey, tokens) = customer(&app);
+    let teller = access(&app, "teller");
+    let proof = sign(&app, &tokens, &mut passkey)["proof"].clone();
+    redeem(&app, &teller, &proof).expect(200);
+    let named = "SELECT count(*) AS n FROM audit_events WHERE kind = 'result.redeemed' \
+                 AND user_id IS NOT NULL AND session_id IS NOT NULL";
+    assert_eq!(app.count(named), 1);
+    let left = sign(&app, &tokens, &mut passkey)["proof"].clone();
+    let id = UserId::new(claims(&tokens.access)["sub"].as_str().unwrap().parse().unwrap());
+    let now = app.clock.now();
+    app.db.blocking_tx(|conn| people::set_status(conn, id, UserStatus::Disabled, now)).unwrap();
+    redeem(&app, &teller, &left).expect_problem(400, "result_refused");
+}
+
+/// To prove something to a client is to use it.
+#[test]
+fn only_members_sign_for_a_client_of_groups() {
+    let app = spawn();
+    let (_, _, tokens) = customer(&app);
+    let body = json!({ "operation": payment(), "clientId": "closed" });
+    let begun = app.client("till").bearer("POST", OPTIONS, &tokens.access).json(&body).send();
+    assert_eq!(begun.expect_problem(403, "sign_in_refused").json()["reason"], "no_group");
 }
 
 /// Of many answers to one ceremony one is taken, and gives one proof.

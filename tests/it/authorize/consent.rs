@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::allow;
 use crate::support::oidc::{Ask, redeem};
-use crate::support::{TestApp, oidc};
+use crate::support::tokens::{Tokens, at_once, claims};
+use crate::support::{Browser, TestApp, oidc};
 
 /// RFC 8252 §8.6: any program could call itself this client.
 #[test]
@@ -68,6 +69,59 @@ fn consent_is_asked_remembered_and_asked_again_for_more() {
     Ask::of("shop").with("prompt", "consent").send(&mut browser).waits();
     Ask::of("shop").with("resource", "https://api.example").send(&mut browser).waits();
     Ask::of("house").with("prompt", "consent").send(&mut browser).waits();
+}
+
+/// OpenID Connect Core §5.5: asked for by name as well as by its scope, and the person said no to the scope.
+#[test]
+fn a_claim_goes_with_the_scope_that_was_left_unticked() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let by_name = r#"{"userinfo":{"email":null},"id_token":{"email":null}}"#;
+    let ask = Ask::of("shop").with("scope", "openid email").with("claims", by_name);
+    let answered = |browser: &mut Browser, fields: &[(&str, &str)]| {
+        let path = ask.clone().with("prompt", "consent").send(browser).waits();
+        let page = browser.get(&path).expect(200);
+        redeem(&app, "shop", &browser.submit(&page, &path, fields).returning().code())
+    };
+    let told = |access: &str| claims(access).get("userinfo_claims").cloned();
+    let tokens = answered(&mut browser, &[("decision", "allow")]);
+    assert_eq!((tokens.scope.as_str(), told(&tokens.access)), ("openid", None));
+    let silently = Ask::of("shop").with("prompt", "none").with("claims", by_name);
+    assert_eq!(silently.send(&mut browser).back().error(), "consent_required");
+
+    // What was allowed goes when the scope is left out at a refresh.
+    let tokens = answered(&mut browser, &[("decision", "allow"), ("allow:email", "yes")]);
+    assert_eq!(told(&tokens.access), Some(json!(["email"])));
+    let refreshed = |scope: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("scope", scope)];
+        Tokens::of(&app.token_by("shop", &form).expect(200).json())
+    };
+    assert_eq!(told(&refreshed("openid email").access), Some(json!(["email"])));
+    assert_eq!(told(&refreshed("openid").access), None);
+}
+
+/// Taken back in another tab between the decision and the code: 16 times at once, nothing is given without a consent.
+#[test]
+fn of_a_consent_that_is_taken_back_at_the_same_moment_no_code_is_left() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("shop").with("scope", "openid email");
+    allow(&mut browser, &ask);
+    for _ in 0..8 {
+        let before = browser.clone();
+        at_once(8, |number| {
+            let mut browser = before.clone();
+            if number == 0 {
+                browser.call("DELETE", "/v1/me/consents/shop", None);
+            } else {
+                ask.send(&mut browser);
+            }
+        });
+        let orphans = "SELECT count(*) AS n FROM authorization_codes c WHERE used_at IS NULL \
+                       AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = c.client_id AND user_id = c.user_id)";
+        assert_eq!(app.count(orphans), 0);
+        allow(&mut browser, &ask);
+    }
 }
 
 /// Security notes 39: what the form says is held against what was asked.

@@ -340,6 +340,20 @@ fn a_hint_may_have_expired_but_not_be_about_somebody_else() {
     assert!(!is_signed_in(&mut browser));
 }
 
+/// RP-Initiated Logout §4: a kept token of an earlier session would sign its person out for ever.
+#[test]
+fn a_hint_of_an_earlier_session_asks_first() {
+    let receiver = Receiver::start();
+    let app = server(&receiver);
+    let (mut browser, mut passkey, id) = signed_in(&app);
+    browser.call("DELETE", "/v1/session", None);
+    browser.sign_in(&mut passkey).expect(200);
+    let fields = asks(&logout(&mut browser, &[("id_token_hint", &id), ("post_logout_redirect_uri", DONE)]));
+    assert!(is_signed_in(&mut browser), "nobody is signed out by an old token");
+    answer(&mut browser, fields, "sign-out");
+    assert!(!is_signed_in(&mut browser));
+}
+
 /// Signs with a new key at once, and waits until the server does.
 fn replace_key(app: &TestApp, old: &Value) {
     app.change_keys(|conn, master, now| {
