@@ -41,6 +41,15 @@ pub(super) fn measure(desk: &Desk, name: &str) {
     desk.resize(1280, 800);
 }
 
+/// The same on a telephone with text of twice its size (WCAG 2.2, 1.4.4): nothing that decides is out of reach.
+fn measure_large(desk: &Desk, name: &str) {
+    desk.resize(360, 720);
+    desk.script("document.documentElement.style.fontSize = '200%'", &[]);
+    assert_eq!(desk.script(MEASURE, &[]), json!({ "wide": [], "small": [] }), "{name}, large text");
+    desk.script("document.documentElement.style.fontSize = ''", &[]);
+    desk.resize(1280, 800);
+}
+
 const LONG: &str = "Maximiliana Konstantinopolitanskaya of Llanfairpwllgwyngyllgoger";
 
 #[test]
@@ -116,6 +125,7 @@ fn the_account_pages() {
     let email = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(60));
     let desk = Desk::with_account(&app, LONG, &email);
     measure(&desk, "account");
+    measure_large(&desk, "account");
     desk.goes_to("/account/passkeys");
     desk.press("Add a passkey");
     desk.reads("#problem h2", "You already have a passkey here");
@@ -156,6 +166,7 @@ fn the_device_pages() {
     measure(&desk, "device");
     desk.press("Next");
     measure(&desk, "device-review");
+    measure_large(&desk, "device-review");
     desk.expect_console("a status of 422");
     desk.press("Allow");
     measure(&desk, "device-unticked");
@@ -170,6 +181,7 @@ fn the_developer_panel_and_the_documentation() {
     let desk = Desk::new(&app);
     desk.goes_to("/developer");
     measure(&desk, "developer");
+    measure_large(&desk, "developer");
     desk.press("Create a passkey first");
     desk.text("#answer");
     measure(&desk, "developer-answer");
@@ -231,6 +243,7 @@ fn the_pages_on_the_way_to_an_app() {
     desk.goes_to(&ask.path());
     desk.until("the question", || desk.sees("button[value=allow]").then_some(()));
     measure(&desk, "consent");
+    measure_large(&desk, "consent");
     desk.goes_to(&Ask::of("shop").with("prompt", "select_account").path());
     desk.until("the choice", || desk.sees("button[value=continue]").then_some(()));
     measure(&desk, "choose-account");
@@ -239,6 +252,7 @@ fn the_pages_on_the_way_to_an_app() {
     measure(&desk, "authorize-error");
     desk.goes_to("/oauth/logout?client_id=shop");
     measure(&desk, "sign-out");
+    measure_large(&desk, "sign-out");
     for client in ["shop", "app"] {
         desk.goes_to(&Ask::of(client).with("scope", "openid profile email").path());
         desk.until("the question", || desk.sees("button[value=allow]").then_some(()));
