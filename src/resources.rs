@@ -37,6 +37,11 @@ impl Resources {
         self.known.load().live.get(canonical(identifier)).cloned()
     }
 
+    /// What people know a resource by: its name, or its identifier where none is configured.
+    pub fn name_of(&self, identifier: &str) -> String {
+        self.find(identifier).map_or_else(|| identifier.to_owned(), |resource| resource.definition.name.clone())
+    }
+
     /// Whether a resource has this identifier, disabled or not.
     pub fn declares(&self, identifier: &str) -> bool {
         let (known, identifier) = (self.known.load(), canonical(identifier));
@@ -204,6 +209,22 @@ mod tests {
             assert!(resources.find(asked).is_none() && resources.declares(asked), "{asked}");
             let refused = resources.audience(&client, [asked], "https://id.example");
             assert_eq!(refused, Err(ClientRefusal::Audience), "{asked} is disabled");
+        }
+    }
+
+    #[test]
+    fn people_read_the_name_of_a_resource() {
+        let mut orders = stored("https://orders.example", "read", false);
+        orders.resource.definition.name = "Orders".to_owned();
+        let resources = Resources::default();
+        resources.replace(vec![orders, stored("https://old.example", "old:read", true)]);
+        for (identifier, name) in [
+            ("https://orders.example", "Orders"),
+            ("https://orders.example/", "Orders"),
+            ("https://old.example", "https://old.example"),
+            ("https://plain.example", "https://plain.example"),
+        ] {
+            assert_eq!(resources.name_of(identifier), name, "{identifier}");
         }
     }
 

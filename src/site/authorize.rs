@@ -399,8 +399,8 @@ impl Desk<'_> {
         identity: &Identity,
         new: &Scopes,
     ) -> Result<HttpResponse, Failure> {
-        let issuer = self.room.mint.issuer();
-        let scopes = scope_items(pending, Some(new), self.room.mint.resources());
+        let (resources, issuer) = (self.room.mint.resources(), self.room.mint.issuer());
+        let scopes = scope_items(pending, Some(new), resources);
         let view = Consent {
             frame: self.site.frame(self.request, Some(identity), Boot::default()),
             app: self.app(pending).await,
@@ -409,7 +409,10 @@ impl Desk<'_> {
             action: path(handle),
             widening: scopes.iter().any(|item| item.fresh),
             scopes,
-            resources: pending.request.resources.iter().filter(|one| *one != issuer).cloned().collect(),
+            resources: (pending.request.resources.iter())
+                .filter(|one| *one != issuer)
+                .map(|one| resources.name_of(one))
+                .collect(),
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
     }

@@ -145,7 +145,13 @@ fn review_page(
             .iter()
             .map(|scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) })
             .collect(),
-        resources: device.request.audience.iter().filter(|one| *one != issuer).cloned().collect(),
+        resources: device
+            .request
+            .audience
+            .iter()
+            .filter(|one| *one != issuer)
+            .map(|one| resources.name_of(one))
+            .collect(),
         network: device.network.clone().unwrap_or_default(),
         device: device.request.device.clone(),
         asked: device.created_at,

@@ -553,6 +553,19 @@ fn tokens_are_for_the_resources_that_were_asked_for() {
 }
 
 #[test]
+fn an_api_is_called_by_its_name() {
+    let config = DEVICES.to_owned() + "\n[resources.\"https://api.example\"]\nname = \"Orders of Acme\"\n";
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, _) = app.person();
+    let form = [("client_id", "radio"), ("resource", "https://api.example"), ("resource", "https://music.example")];
+    let answer = app.ask(&form).expect(200).json();
+    let code = answer["user_code"].as_str().unwrap();
+    let review = format!("/device/review?user_code={code}");
+    browser.enter(code).expect_to(&review);
+    browser.get(&review).expect(200).says("<bdi>Orders of Acme</bdi>").says("<bdi>https://music.example</bdi>");
+}
+
+#[test]
 fn an_app_for_a_group_is_for_nobody_else() {
     let app = app_with_devices();
     let (mut browser, _) = app.person();

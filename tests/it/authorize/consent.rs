@@ -5,7 +5,7 @@ use serde_json::json;
 use super::allow;
 use crate::support::oidc::{Ask, redeem};
 use crate::support::tokens::{Tokens, at_once, claims};
-use crate::support::{Browser, TestApp, oidc};
+use crate::support::{Browser, Options, TestApp, oidc};
 
 /// RFC 8252 §8.6: any program could call itself this client.
 #[test]
@@ -161,6 +161,21 @@ fn a_consent_form_can_only_shrink_and_only_our_page_may_post_it() {
     let back = browser.submit(&page, &path, &more).returning();
     assert_eq!(back.to, "https://shop.example/cb");
     assert_eq!(redeem(&app, "shop", &back.code()).scope, "email openid");
+}
+
+#[test]
+fn an_api_is_called_by_its_name() {
+    let config = oidc::CLIENTS.to_owned() + "\n[resources.\"https://api.example\"]\nname = \"Orders of Acme\"\n";
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (mut browser, _) = app.person();
+    for (resource, name) in
+        [("https://api.example", "Orders of Acme"), ("https://other-api.example", "https://other-api.example")]
+    {
+        let ask = Ask::of("house").with("resource", resource).with("prompt", "consent");
+        let path = ask.send(&mut browser).waits();
+        let page = browser.get(&path).expect(200).body;
+        assert!(page.contains(&format!("<li><bdi>{name}</bdi></li>")), "{resource}: {page}");
+    }
 }
 
 #[test]
