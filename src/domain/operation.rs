@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::text::is_unprintable;
+use super::text::{is_hidden, is_unprintable};
 
 /// Longest name of a kind of operation, in bytes.
 pub const LONGEST_KIND: usize = 64;
@@ -119,16 +119,6 @@ fn is_shown(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.chars().count())
         && text.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
         && !text.chars().any(|c| is_unprintable(c) || is_hidden(c))
-}
-
-/// Characters beside those of [`is_unprintable`] that show nothing, or steer what stands beside them: soft hyphen, Arabic
-/// letter mark, joiners and fillers, variation selectors, tags, what steers shorthand, hieroglyphs and musical notation, and
-/// what Unicode keeps free for more of that kind.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff0}'..='\u{fffc}'
-        | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub enum TextError {
     /// Longer than allowed, in characters.
     #[error("is longer than {0} characters")]
     TooLong(usize),
-    /// A control character or one that changes the direction of the text around it.
+    /// A control character or one that changes the direction of the text around it, or nothing to see at all.
     #[error("holds a character that cannot be shown")]
     Unprintable,
     /// Not an address.
@@ -35,8 +35,8 @@ impl DisplayName {
     /// Longest name, in characters.
     pub const LONGEST: usize = 64;
 
-    /// Trims and checks: 1–64 characters, none of them a control or a direction override (which could make a name lie
-    /// about the text beside it).
+    /// Trims and checks: 1–64 characters, at least one of them to be seen, none of them a control or a direction override
+    /// (which could make a name lie about the text beside it).
     pub fn parse(text: &str) -> Result<Self, TextError> {
         shown(text, Self::LONGEST).map(|text| Self(text.to_owned()))
     }
@@ -56,16 +56,41 @@ pub fn shown(text: &str, longest: usize) -> Result<&str, TextError> {
     if text.chars().count() > longest {
         return Err(TextError::TooLong(longest));
     }
-    if text.chars().any(is_unprintable) {
+    let all: Vec<char> = text.chars().collect();
+    if (0..all.len()).any(|at| is_unprintable(all[at]) && !is_joined(&all, at)) || !all.iter().any(|c| is_seen(*c)) {
         return Err(TextError::Unprintable);
     }
     Ok(text)
+}
+
+/// Whether a joiner stands where it shapes what is beside it: inside a word of Persian or Sinhala, say, or of an emoji.
+/// Between plain letters it would do nothing, and two names could look alike.
+fn is_joined(all: &[char], at: usize) -> bool {
+    let is_shaped = |c: &char| !c.is_ascii() && !c.is_whitespace() && !is_unprintable(*c);
+    let before = at.checked_sub(1).and_then(|before| all.get(before));
+    matches!(all[at], '\u{200c}' | '\u{200d}')
+        && before.is_some_and(is_shaped)
+        && all.get(at + 1).is_some_and(is_shaped)
+}
+
+fn is_seen(c: char) -> bool {
+    !c.is_whitespace() && !is_unprintable(c) && !is_hidden(c)
 }
 
 /// Whether a character is a control, shows nothing, or turns the direction of what stands beside it.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Characters beside those of [`is_unprintable`] that show nothing, or steer what stands beside them: soft hyphen, Arabic
+/// letter mark, joiners and fillers, variation selectors, tags, what steers shorthand, hieroglyphs and musical notation, and
+/// what Unicode keeps free for more of that kind.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff0}'..='\u{fffc}'
+        | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl fmt::Display for DisplayName {
@@ -142,8 +167,28 @@ mod tests {
             ("a\u{202e}b", TextError::Unprintable),
             ("a\nb", TextError::Unprintable),
             ("a\u{0}", TextError::Unprintable),
+            ("\u{3164}", TextError::Unprintable),
+            ("\u{2800} \u{fe0f}", TextError::Unprintable),
+            ("a\u{200b}b", TextError::Unprintable),
+            ("a\u{200d}b", TextError::Unprintable),
+            ("\u{200c}\u{645}\u{6cc}", TextError::Unprintable),
+            ("\u{645}\u{6cc}\u{200c}", TextError::Unprintable),
+            ("\u{645}\u{200c}\u{200c}\u{6cc}", TextError::Unprintable),
+            ("\u{645}\u{200c} \u{6cc}", TextError::Unprintable),
         ] {
             assert_eq!(DisplayName::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn joiners_belong_to_words_and_emoji() {
+        for (language, name) in [
+            ("Persian", "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}"),
+            ("Sinhala", "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}"),
+            ("a family", "Us \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}"),
+            ("a flag", "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}"),
+        ] {
+            assert_eq!(DisplayName::parse(name).unwrap().as_str(), name, "{language}");
         }
     }
 

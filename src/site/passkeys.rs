@@ -126,7 +126,8 @@ pub async fn rename(
                 let passkey = room.passkey_of(identity.user.id, id).await?;
                 let problem = match error {
                     TextError::Empty => NameProblem::Empty,
-                    _ => NameProblem::Long,
+                    TextError::TooLong(_) => NameProblem::Long,
+                    TextError::Unprintable | TextError::NotAnEmail => NameProblem::Unprintable,
                 };
                 let typed = typed.chars().take(DisplayName::LONGEST * 2).collect();
                 rename_page(&site, &request, &identity, &passkey, (typed, Some(problem)))

@@ -59,6 +59,26 @@ fn an_app_ends_its_own_session_and_no_browsers() {
     assert!(is_signed_in(&mut browser));
 }
 
+#[test]
+fn a_name_that_cannot_be_seen_is_told_from_a_long_one() {
+    let app = TestApp::spawn();
+    let (mut browser, _) = app.person();
+    let listed = browser.get("/v1/passkeys").expect(200).json();
+    let path = format!("/account/passkeys/{}/rename", listed["passkeys"][0]["id"].as_str().unwrap());
+    let page = browser.get(&path).expect(200);
+    for (name, words) in [
+        ("\u{3164}", "Use letters that can be shown."),
+        ("a\u{202e}b", "Use letters that can be shown."),
+        (&*"x".repeat(65), "Use 64 characters or fewer."),
+    ] {
+        let reply = browser.submit(&page, &path, &[("name", name)]).expect(422);
+        assert!(reply.body.contains(words), "{name:?}: {}", reply.body);
+    }
+    let persian = "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}";
+    browser.submit(&page, &path, &[("name", persian)]).expect(303);
+    assert_eq!(browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["name"], persian);
+}
+
 /// A family of the same name that is not written yet: whoever redeems the code waits for it, with everything else done.
 const HOLD: &str = "BEGIN;
     INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,

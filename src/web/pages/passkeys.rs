@@ -101,6 +101,8 @@ pub enum NameProblem {
     Empty,
     /// More than 64 characters.
     Long,
+    /// A character that cannot be shown, or nothing to see.
+    Unprintable,
 }
 
 /// `GET /account/passkeys/{id}/rename`, and the answer (422) to its POST when the name will not do.
@@ -132,6 +134,7 @@ impl Rename {
         self.problem.map(|problem| match problem {
             NameProblem::Empty => self.frame.t().rename_empty,
             NameProblem::Long => self.frame.t().rename_long,
+            NameProblem::Unprintable => self.frame.t().rename_unprintable,
         })
     }
 }

@@ -108,6 +108,7 @@ texts! {
         rename_save: "Save",
         rename_empty: "Enter a name for this passkey.",
         rename_long: "Use 64 characters or fewer.",
+        rename_unprintable: "Use letters that can be shown.",
         remove_title: "Remove this passkey?",
         remove_effect: "You will not be able to sign in with it any more.",
         remove_elsewhere: "Delete it in your passkey manager as well, or it may still be offered when you sign in.",

@@ -129,6 +129,7 @@ fn errors_come_first_in_the_title() {
             "sign-in-bad-email",
             "rename-empty",
             "rename-long",
+            "rename-unprintable",
             "device-wrong",
             "device-wait",
             "device-all-wrong",

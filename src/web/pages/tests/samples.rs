@@ -351,6 +351,7 @@ fn passkey_pages() -> Vec<(&'static str, askama::Result<String>)> {
         ("rename", rename(HOSTILE, None).render()),
         ("rename-empty", rename("", Some(NameProblem::Empty)).render()),
         ("rename-long", rename(&"x".repeat(65), Some(NameProblem::Long)).render()),
+        ("rename-unprintable", rename("a\u{202e}b", Some(NameProblem::Unprintable)).render()),
         ("remove", remove(0, false).render()),
         ("remove-hostile", remove(1, false).render()),
         ("remove-last", remove(3, true).render()),
