@@ -9,7 +9,6 @@ use crate::domain::authorization::place_of;
 use crate::oidc::initiate::login_url;
 use crate::storage::consents::StoredConsent;
 use crate::web::Caller;
-use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
 use crate::web::pages::Boot;
 use crate::web::pages::apps::{AppCard, Apps};
@@ -61,11 +60,9 @@ pub async fn remove(
 ) -> HttpResponse {
     let result = async {
         let identity = site.posted_by(&request, &guard, &form).await?;
-        if guard.accounts.take_back(&identity.session, form.0.get("client")?, &caller.provenance).await? {
-            Ok(see_other("/account/apps?done=app-removed"))
-        } else {
-            Err(Failure::new(Kind::NotFound, "You allowed this app nothing."))
-        }
+        // An app that has nothing any more is what was wanted.
+        guard.accounts.take_back(&identity.session, form.0.get("client")?, &caller.provenance).await?;
+        Ok(see_other("/account/apps?done=app-removed"))
     }
     .await;
     site.answer(&request, result)

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{Site, done_of, require_identity, see_other, with_next};
 use crate::account::guards::{Guard, Identity};
-use crate::ceremony::aaguid;
 use crate::ceremony::handlers::Room;
 use crate::ceremony::handlers::management::parse_id;
 use crate::ceremony::management::Change;
+use crate::ceremony::{CeremonyError, aaguid};
 use crate::domain::id::PasskeyId;
 use crate::domain::text::{DisplayName, TextError};
 use crate::storage::credentials::StoredPasskey;
@@ -180,8 +180,12 @@ pub async fn remove(
 ) -> HttpResponse {
     let result = async {
         let identity = site.posted_by(&request, &guard, &form).await?;
-        let removed = room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await;
-        confirmed(removed.map(drop), "/account/passkeys?done=passkey-removed", &request)
+        let removed = match room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await {
+            // One that is gone already is what was wanted, and somebody else's looks the same.
+            Err(CeremonyError::NotFound) => Ok(()),
+            other => other.map(drop),
+        };
+        confirmed(removed, "/account/passkeys?done=passkey-removed", &request)
     }
     .await;
     site.answer(&request, result)
@@ -240,11 +244,7 @@ pub async fn resume(
 }
 
 /// After a change: on, or by way of confirming back to the form.
-fn confirmed(
-    result: Result<(), crate::ceremony::CeremonyError>,
-    next: &str,
-    request: &HttpRequest,
-) -> Result<HttpResponse, Failure> {
+fn confirmed(result: Result<(), CeremonyError>, next: &str, request: &HttpRequest) -> Result<HttpResponse, Failure> {
     match result.map_err(Failure::from) {
         Ok(()) => Ok(see_other(next)),
         Err(failure) if failure.kind() == Kind::ReauthenticationRequired => {

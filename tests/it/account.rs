@@ -59,6 +59,38 @@ fn an_app_ends_its_own_session_and_no_browsers() {
     assert!(is_signed_in(&mut browser));
 }
 
+/// Who presses twice, or in two tabs, is told that it is done; of other people's things nobody learns more.
+#[test]
+fn removing_what_is_gone_leads_to_the_list() {
+    let app = oidc::app();
+    let (mut browser, mut passkey) = app.person();
+    let (mut stranger, _) = app.person();
+    allow(&mut browser, &Ask::of("shop"));
+    browser.add(&mut app.passkey()).expect(200);
+    app.browser().sign_in(&mut passkey).expect(200);
+    let id_of =
+        |listed: Reply, what: &str, at: usize| listed.expect(200).json()[what][at]["id"].as_str().unwrap().to_owned();
+    let me = browser.get("/v1/session").expect(200).json()["session"]["id"].clone();
+    let sessions = browser.get("/v1/me/sessions").expect(200).json()["sessions"].clone();
+    let other = sessions.as_array().unwrap().iter().find(|one| one["id"] != me).unwrap()["id"].as_str().unwrap();
+    let second = id_of(browser.get("/v1/passkeys"), "passkeys", 1);
+    let strangers = id_of(stranger.get("/v1/passkeys"), "passkeys", 0);
+    let page = browser.get("/account/apps").expect(200);
+    for (path, fields, list) in [
+        ("/account/apps/remove".to_owned(), &[("client", "shop")][..], "/account/apps?done=app-removed"),
+        (format!("/account/sessions/{other}/sign-out"), &[], "/account/sessions?done=session-ended"),
+        (format!("/account/passkeys/{second}/remove"), &[], "/account/passkeys?done=passkey-removed"),
+        (format!("/account/passkeys/{strangers}/remove"), &[], "/account/passkeys?done=passkey-removed"),
+    ] {
+        for time in ["first", "second"] {
+            let reply = browser.submit(&page, &path, fields).expect(303);
+            assert_eq!(reply.header("location"), Some(list), "{path}, the {time} time");
+        }
+    }
+    assert_eq!(["consent.revoked", "session.revoked", "passkey.removed"].map(|kind| app.events(kind)), [1, 1, 1]);
+    assert_eq!(id_of(stranger.get("/v1/passkeys"), "passkeys", 0), strangers, "it is still there");
+}
+
 #[test]
 fn a_name_that_cannot_be_seen_is_told_from_a_long_one() {
     let app = TestApp::spawn();

@@ -25,6 +25,27 @@ fn one_browser_signs_the_other_out() {
     desk.reads("h1", "Your account");
 }
 
+/// A form that was sent is not sent again, until somebody comes back to its page.
+#[test]
+fn a_form_is_sent_once() {
+    let app = TestApp::spawn();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let _other = desk.beside(&app);
+    desk.goes_to("/account/sessions");
+    let state = "const button = document.querySelector('.list .item-actions button');
+        button.click();
+        return [sent, button.ariaDisabled];";
+    // Nothing leaves the page, so that it can be looked at.
+    let held = "window.sent = 0;
+        addEventListener('submit', (event) => { if (!event.defaultPrevented) sent++; event.preventDefault(); });";
+    desk.script(held, &[]);
+    for _ in 0..2 {
+        assert_eq!(desk.script(state, &[]), json!([1, "true"]));
+    }
+    desk.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))", &[]);
+    assert_eq!(desk.script(state, &[]), json!([2, "true"]));
+}
+
 #[test]
 fn the_activity_tells_what_happened() {
     let app = TestApp::spawn();

@@ -134,6 +134,47 @@ fn an_app_that_opened_a_popup_hears_from_it() {
     });
 }
 
+/// The second answer would say that the request is over.
+#[test]
+fn a_double_click_on_allow_is_one_answer() {
+    let app = oidc::app();
+    let desk = Desk::with_account(&app, "Ana", "");
+    let listener = Listener::start();
+    open(&desk, &app, &listener.ask());
+    desk.until("the page that asks", || desk.sees("button[value=allow]").then_some(()));
+    let twice = "const sent = [];
+        addEventListener('submit', (event) => sent.push(!event.defaultPrevented));
+        const button = document.querySelector('button[value=allow]');
+        button.click();
+        button.click();
+        return [sent, button.ariaDisabled];";
+    assert_eq!(desk.script(twice, &[]), json!([[true, false], "true"]));
+    assert!(query(&listener.arrival().0).contains_key("code"));
+    desk.reads("h1", "Arrived");
+}
+
+/// OpenID Connect's `prompt=create`.
+#[test]
+fn an_app_that_asks_for_a_new_account_gets_one() {
+    let app = oidc::app();
+    let desk = Desk::new(&app);
+    let listener = Listener::start();
+    open(&desk, &app, &listener.ask().with("prompt", "create"));
+    desk.reads("h1", "Create a passkey");
+    assert!(!desk.sees("#pk"), "one thing is asked");
+    desk.type_into("#new-name", "Ana");
+    desk.press("Create a passkey");
+    desk.press("Allow");
+    assert!(query(&listener.arrival().0).contains_key("code"));
+    assert_eq!(app.events("user.created"), 1);
+
+    let closed = oidc::app_with(&[("allow_sign_up", "false")]);
+    let mut browser = closed.browser();
+    let path = Ask::of("shop").with("prompt", "create").send(&mut browser).waits();
+    let page = browser.get(&path).expect(200).body;
+    assert!(page.contains("<h1>Sign in</h1>") && !page.contains("id=\"new\""), "{page}");
+}
+
 #[test]
 fn no_brings_the_person_back_without_anything() {
     let app = oidc::app();

@@ -578,6 +578,12 @@ function wire() {
       event.preventDefault();
       press(form, { button: event.submitter ?? undefined });
     });
+  // What was sent is not sent again: the second answer would say that there is nothing left to do.
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    if (event.target.querySelector("[aria-disabled]")) event.preventDefault();
+    else event.submitter?.setAttribute("aria-disabled", "true");
+  });
   stop?.addEventListener("click", () => {
     gen++;
     say(w.cancelled);
@@ -609,6 +615,7 @@ function wire() {
     leaving = false;
     lock = 0;
     release();
+    for (const button of document.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
     arm();
   });
 }

@@ -193,7 +193,7 @@ texts! {
         returning_text: "One moment. If nothing happens, continue yourself.",
         form_post_text: "One moment. If nothing happens, press the button.",
         authorize_wrong: "The app that sent you here made a mistake, so we could not start. Nothing was shared. Go back to the app, and tell its makers if it happens again.",
-        authorize_expired: "This took too long, or was used already. Nothing was shared. Go back to the app and start again.",
+        authorize_expired: "This took too long, or was used already. Go back to the app and start again.",
 
         // For the developer of an app that sent a bad request.
         dev_of_the_app: "For the developer of the app",
