@@ -148,9 +148,21 @@ impl Site {
     fn answer(&self, request: &HttpRequest, result: Result<HttpResponse, Failure>) -> HttpResponse {
         match result {
             Ok(response) => response,
-            Err(failure) if failure.kind() == Kind::NotSignedIn => see_other(&with_next("/", request.path())),
+            Err(failure) if failure.kind() == Kind::NotSignedIn => see_other(&self.by_way_of_sign_in(request)),
             Err(failure) => self.error_page(request, &failure),
         }
+    }
+
+    /// The sign-in page, and from there back to what was asked for.
+    fn by_way_of_sign_in(&self, request: &HttpRequest) -> String {
+        let wanted = self.page_of(request).filter(|page| is_own_path(page));
+        let next = wanted.or_else(|| page_of_form(request.path(), self.is_page));
+        next.map_or_else(|| "/".to_owned(), |next| with_next("/", &next))
+    }
+
+    /// The page that a request is about, to be opened again: what was read, with its query, or the page of a posted form.
+    fn page_of(&self, request: &HttpRequest) -> Option<String> {
+        if reads(request) { own_address(request) } else { page_of_form(request.path(), self.is_page) }
     }
 
     /// An error as a page.
@@ -167,9 +179,8 @@ impl Site {
             _ => PageKindOfError::Request,
         };
         let request_id = request_id(request);
-        let reads = [Method::GET, Method::HEAD].contains(request.method());
         let retry = match kind {
-            PageKindOfError::TooMany(_) | PageKindOfError::Unavailable if reads => own_address(request),
+            PageKindOfError::TooMany(_) | PageKindOfError::Unavailable if reads(request) => own_address(request),
             PageKindOfError::Stale => page_of_form(request.path(), self.is_page),
             _ => None,
         };
@@ -193,7 +204,7 @@ impl Site {
     /// localhost, say). Elsewhere the page's module says so, once the browser refuses.
     fn right_address(&self, request: &HttpRequest) -> Option<String> {
         another_name(request.headers(), self.public_url.as_str())
-            .map(|_| format!("{}{}", self.public_url, request.path()))
+            .map(|_| format!("{}{}", self.public_url, self.page_of(request).unwrap_or_else(|| "/".to_owned())))
     }
 }
 
@@ -211,6 +222,11 @@ const fn open(asks: SignUpAsks) -> SignUp {
 /// The request's id, as it is in the log.
 fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// Whether a request asks for a page, rather than for a change.
+fn reads(request: &HttpRequest) -> bool {
+    [Method::GET, Method::HEAD].contains(request.method())
 }
 
 /// Where a request went, with its query, for a link to the same; none where a browser could take it for another host's.

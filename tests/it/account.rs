@@ -91,6 +91,26 @@ fn removing_what_is_gone_leads_to_the_list() {
     assert_eq!(id_of(stranger.get("/v1/passkeys"), "passkeys", 0), strangers, "it is still there");
 }
 
+/// Whoever was signed out meanwhile comes back to the page that they were on.
+#[test]
+fn a_form_of_a_session_that_ended_leads_back_to_its_page() {
+    let app = oidc::app();
+    let mut nobody = app.browser();
+    for (method, path, next) in [
+        ("GET", "/device?user_code=BCDF-GHJK", "%2Fdevice%3Fuser_code%3DBCDF-GHJK"),
+        ("GET", "/account/passkeys?done=passkey-added", "%2Faccount%2Fpasskeys%3Fdone%3Dpasskey-added"),
+        ("GET", "/account/passkeys?x=%20+", "%2Faccount%2Fpasskeys"),
+        ("POST", "/account/apps/remove", "%2Faccount%2Fapps"),
+        ("POST", "/account/sessions/x/sign-out", "%2Faccount%2Fsessions"),
+        ("POST", "/account/passkeys/x/rename", "%2Faccount%2Fpasskeys%2Fx%2Frename"),
+        ("POST", "/device/review", "%2Fdevice%2Freview"),
+    ] {
+        let request = nobody.request(method, path);
+        let reply = nobody.send(if method == "POST" { request.form(&[]) } else { request }).expect(303);
+        assert_eq!(reply.header("location"), Some(format!("/?next={next}").as_str()), "{method} {path}");
+    }
+}
+
 #[test]
 fn a_name_that_cannot_be_seen_is_told_from_a_long_one() {
     let app = TestApp::spawn();

@@ -269,6 +269,9 @@ fn another_name_of_this_machine_is_told_the_right_one() {
     assert!(!offers_sign_in(&page) && page.contains(&format!("href=\"{}/\"", app.origin)), "{page}");
     let right = app.origin.trim_start_matches("http://");
     assert!(offers_sign_in(&app.request("GET", "/").header("Host", right).send().expect(200).body));
+    let wanted = "/?next=%2Faccount%2Fsessions";
+    let page = app.request("GET", wanted).send().expect(200).body;
+    assert!(page.contains(&format!("href=\"{}{wanted}\"", app.origin)), "what was wanted is kept: {page}");
 }
 
 #[test]

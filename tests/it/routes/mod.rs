@@ -8,7 +8,7 @@ pub mod policy;
 
 use std::collections::BTreeSet;
 
-use passmint::routes::{Access, ROUTES, Route};
+use passmint::routes::{Access, ROUTES, Route, is_page};
 use serde_json::{Value, json};
 
 use self::policy::assert_policy;
@@ -219,8 +219,11 @@ enum Caller {
 
 /// What the kind of a route alone decides.
 fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
+    // A form that was posted leads back to its page.
+    let mut above = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
+    let page = above.find(|path| is_page(path)).unwrap_or_default();
     let to_sign_in =
-        || format!("303 /?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>());
+        || format!("303 /?next={}", url::form_urlencoded::byte_serialize(page.as_bytes()).collect::<String>());
     match (access, caller) {
         // A cookie is no credential in administration: a page of another site could send it along.
         (Access::SignedIn | Access::Browser | Access::Admin | Access::Backend, Caller::Stranger)
