@@ -40,7 +40,6 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
         scopes: scopes(guard, &stored),
         client: stored.client,
         since: stored.granted_at,
-        last_used: Some(stored.updated_at),
     }
 }
 

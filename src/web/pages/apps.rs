@@ -22,8 +22,6 @@ pub struct AppCard {
     pub scopes: Vec<ScopeItem>,
     /// When it was first allowed.
     pub since: Time,
-    /// When it last got a token.
-    pub last_used: Option<Time>,
 }
 
 /// `GET /account/apps`. Each card's form posts `csrf` and `client` to `/account/apps/remove`.
@@ -34,7 +32,7 @@ pub struct Apps {
     pub frame: Frame,
     /// What just succeeded.
     pub done: Option<Done>,
-    /// Last used first.
+    /// Latest allowed first.
     pub apps: Vec<AppCard>,
 }
 

@@ -148,16 +148,15 @@ fn authorize_error(fault: Fault) -> AuthorizeError {
 }
 
 fn apps() -> Apps {
-    let card = |name: &str, scopes, last_used| AppCard {
+    let card = |name: &str, scopes| AppCard {
         client: "notes".into(),
         open: Some("https://notes.acme.example/login?iss=https%3A%2F%2Fid.example".into()),
         name: name.into(),
         host: Some("notes.acme.example".into()),
         scopes,
         since: now() - Duration::days(40),
-        last_used,
     };
-    let apps = vec![card("Acme Notes", scopes(), Some(now())), card(HOSTILE, scopes()[..1].to_vec(), None)];
+    let apps = vec![card("Acme Notes", scopes()), card(HOSTILE, scopes()[..1].to_vec())];
     Apps { frame: plain(), done: Some(Done::AppRemoved), apps }
 }
 
