@@ -189,12 +189,19 @@ fn a_mistyped_email_is_said_at_its_field_and_kept() {
     let field =
         "const field = document.activeElement; return [field.id, field.value, field.getAttribute('aria-invalid')]";
     assert_eq!(desk.script(field, &[]), json!(["username", "ana@", "true"]));
+    let said = "const field = document.activeElement, note = document.getElementById('username-err');
+        return [field.getAttribute('aria-describedby'), note.nextElementSibling === field, note.textContent,
+            document.title.split(' – ')[0]];";
+    let words = "Error: Enter an e-mail address, like name@example.com.";
+    assert_eq!(desk.script(said, &[]), json!(["username-hint username-err", true, words, "Error: Sign in"]));
 
     desk.type_into("#username", "example.com");
     desk.hold_prompts(true);
     desk.press("Next");
     desk.reads("#em .label", "Waiting for your device…");
-    assert!(!desk.sees("[aria-invalid]"));
+    assert!(!desk.sees("[aria-invalid]") && !desk.sees(".err"));
+    let described = "return [document.getElementById('username').getAttribute('aria-describedby'), document.title]";
+    assert_eq!(desk.script(described, &[]), json!(["username-hint", "Sign in – Passmint"]));
     desk.press("Cancel");
     desk.press(BUTTON);
     desk.touches();

@@ -284,9 +284,28 @@ function explain(error) {
   const shown = problem?.firstChild;
   if (row === "address") rightAddress(error).then((goTo) => goTo && shown === problem.firstChild && show(row, error, goTo));
   const input = FIELDS[row] && running.form.querySelector(FIELDS[row]);
-  if (input) input.ariaInvalid = "true";
-  input?.focus();
+  if (input) mark(input, wordsOf(row, error));
   if (row === "noPasskeys" || row === "view") byId("other")?.setAttribute("open", "");
+}
+
+// Says at a field what is wrong with it, as the pages of the server do.
+function mark(input, words) {
+  const note = el("p", words, "err");
+  note.prepend(el("span", w.errorPrefix, "vh"));
+  note.id = input.id + "-err";
+  input.before(note);
+  input.ariaInvalid = "true";
+  input.setAttribute("aria-describedby", `${input.id}-hint ${note.id}`);
+  document.title = w.errorPrefix + document.title;
+  input.focus();
+}
+
+// Takes it back, whoever said it.
+function unmark(input) {
+  byId(input.id + "-err")?.remove();
+  input.ariaInvalid = null;
+  input.setAttribute("aria-describedby", input.id + "-hint");
+  document.title = document.title.replace(w.errorPrefix, "");
 }
 
 // ---- Ceremonies
@@ -394,7 +413,7 @@ function busy(form, button) {
   label(w.waiting);
   say(w.waiting);
   empty();
-  for (const input of form.querySelectorAll("[aria-invalid]")) input.ariaInvalid = null;
+  for (const input of document.querySelectorAll("[aria-invalid]")) unmark(input);
   if (stop) stop.hidden = false;
 }
 
@@ -438,7 +457,6 @@ async function exclusive(form, button, work, repeat = () => exclusive(form, butt
 }
 
 function press(form, { plain: plainly = "plain" in form.dataset, button = form.querySelector("button[type=submit]") } = {}) {
-  if (form.id === "em" && !field.value.trim()) return field.focus();
   return exclusive(form, button, (mine, away) => {
     const data = new FormData(form);
     const typed = (name) => data.get(name)?.trim() || undefined;
@@ -452,6 +470,7 @@ function press(form, { plain: plainly = "plain" in form.dataset, button = form.q
       const result = devResult(data, typed);
       return button?.name === "create" ? create(mine, { purpose: "sign-up", result, ...where }) : get(mine, { result, plainly });
     }
+    if (form.id === "em" && !typed("username")) throw new Refusal("invalid_request", { field: "email" });
     return get(mine, { email: typed("username"), plainly });
   });
 }

@@ -383,6 +383,7 @@ texts! {
         count_sessions: "{n} session" / "{n} sessions",
     }
     module {
+        error_prefix: "Error: ",
         waiting: "Waiting for your device…",
         checking: "Checking…",
         saving: "Saving…",
