@@ -66,7 +66,7 @@ impl Desk {
         self.type_into("#new-name", name);
         self.type_into("#new-email", email);
         self.press("Create a passkey");
-        self.arrives_at("/account");
+        self.arrives_at("/account?done=welcome");
     }
 
     /// Opens a page of the server.

@@ -118,7 +118,7 @@ pub async fn verify(
         .await?;
     metrics::counter!("passmint_sign_ins_total").increment(1);
     end_replaced(&guard, identity.as_ref(), &signed_in, &caller).await?;
-    Ok(signed_in_response(&room, &guard, signed_in)?)
+    Ok(signed_in_response(&room, &guard, signed_in, "/account")?)
 }
 
 /// A new cookie takes the place of the browser's old one, whose session would linger unseen.
@@ -136,8 +136,13 @@ pub(super) async fn end_replaced(
     }
 }
 
-/// The answer of a second call that signs somebody in, with the cookie of a session.
-pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn) -> Result<HttpResponse, Failure> {
+/// The answer of a second call that signs somebody in, with the cookie of a session; `next` is where our own pages go then.
+pub(super) fn signed_in_response(
+    room: &Room,
+    guard: &Guard,
+    signed_in: SignedIn,
+    next: &str,
+) -> Result<HttpResponse, Failure> {
     let mut response = HttpResponse::Ok();
     if let Given::Session(cookie) = &signed_in.given {
         response.cookie(guard.cookies.set_session(cookie, room.lifetimes.absolute.num_seconds()));
@@ -148,7 +153,7 @@ pub(super) fn signed_in_response(room: &Room, guard: &Guard, signed_in: SignedIn
         Some(client) => UserView::for_client(&signed_in.user, &client, &room.mint),
         None => UserView::from(&signed_in.user),
     };
-    let answer = SignedInResponse::new(signed_in, user).ok_or(CeremonyError::Foreign("kind"))?;
+    let answer = SignedInResponse::new(signed_in, user, next).ok_or(CeremonyError::Foreign("kind"))?;
     Ok(response.json(answer))
 }
 

@@ -197,7 +197,7 @@ pub enum SignedInResponse {
 impl SignedInResponse {
     /// From the ceremony's result; the cookie, if there is one, is the handler's to set. None for the proof of a signed
     /// operation, which has an answer of its own.
-    pub fn new(signed_in: SignedIn, user: UserView) -> Option<Self> {
+    pub fn new(signed_in: SignedIn, user: UserView, next: &str) -> Option<Self> {
         let signals = vec![signed_in.signal];
         Some(match signed_in.given {
             Given::Proof(_) => return None,
@@ -211,7 +211,7 @@ impl SignedInResponse {
                 },
                 user,
                 passkey: PasskeyBrief { id: signed_in.passkey.id.uuid(), name: signed_in.passkey.name },
-                next: "/account".to_owned(),
+                next: next.to_owned(),
                 signals,
             },
             Given::Tokens(tokens) => Self::Tokens {

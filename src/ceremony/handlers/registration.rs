@@ -144,7 +144,7 @@ pub async fn verify(
         Registered::SignedUp(done) => {
             metrics::counter!("passmint_sign_ups_total").increment(1);
             end_replaced(&guard, identity.as_ref(), &done, &caller).await?;
-            signed_in_response(&room, &guard, *done)?
+            signed_in_response(&room, &guard, *done, "/account?done=welcome")?
         }
         Registered::Added { passkey, signal } => HttpResponse::Ok().json(RegisteredResponse::Added(AddedResponse {
             kind: "passkey",

@@ -179,7 +179,7 @@ fn a_device_that_does_not_know_its_person_makes_no_passkey() {
     assert_eq!(app.events("user.created"), 0, "no account without its passkey");
     desk.recognise(&desk.device, true);
     desk.press("Try again");
-    desk.arrives_at("/account");
+    desk.arrives_at("/account?done=welcome");
 }
 
 /// What becomes of an answer to the server: it is altered on its way, never sent, or what the server says to it is lost.
@@ -219,7 +219,7 @@ fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
     suffers("lost");
     desk.press("Create a passkey");
     desk.touches();
-    desk.arrives_at("/account");
+    desk.arrives_at("/account?done=welcome");
     assert_eq!((desk.own_passkeys().len(), app.events("user.created")), (2, 1));
 
     let key = desk.plug_in(Device::SecurityKey);

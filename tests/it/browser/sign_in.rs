@@ -18,7 +18,8 @@ fn the_one_button_makes_an_account_and_later_signs_in() {
     desk.press("I am new: create a passkey");
     desk.type_into("#new-name", "Ana");
     desk.press("Create a passkey");
-    desk.arrives_at("/account");
+    desk.arrives_at("/account?done=welcome");
+    desk.reads(".notice-ok[role=status]", "Welcome. Your account and its passkey are ready.");
     desk.reads(".account", "Ana");
     assert_eq!(desk.own_passkeys().len(), 1);
     assert_eq!(app.events("user.created"), 1);
@@ -299,7 +300,7 @@ fn an_account_is_made_where_nothing_is_asked() {
     desk.press(BUTTON);
     desk.press("I am new: create a passkey");
     desk.press("Create a passkey");
-    desk.arrives_at("/account");
+    desk.arrives_at("/account?done=welcome");
     assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name IS NULL AND email IS NULL"), 1);
 }
 

@@ -372,7 +372,7 @@ async function recover(error, request, options, credential) {
     return found && { kind: "passkey", passkey: found };
   }
   const me = await api("GET", "/v1/session").catch(() => null);
-  return me?.session ? { kind: "session", next: boot.next } : null;
+  return me?.session ? { kind: "session", next: "/account?done=welcome" } : null;
 }
 
 async function finish(mine, what, options, credential, anonymous) {
