@@ -177,7 +177,9 @@ routes! {
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;
     GET    "/"                                      Page => site::sign_in::home;
+    GET    "/signin/passkey"                        Page => site::sign_in::nothing_posted;
     POST   "/signin/passkey"                        Page => site::sign_in::without_script;
+    GET    "/signin"                                Page => site::sign_in::nothing_posted;
     POST   "/signin"                                Page => site::sign_in::email_without_script;
     POST   "/signout"                               Page => site::logout::sign_out;
     GET    "/signed-out"                            Page => site::logout::signed_out;

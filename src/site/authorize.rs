@@ -240,7 +240,8 @@ impl Desk<'_> {
             }
             // After a form the page is fetched anew, so that reloading it sends nothing again.
             _ if by_form => Ok(see_other(&path(handle))),
-            (Step::SignIn | Step::CreateAccount, _) | (_, None) => self.sign_in(handle, pending).await,
+            (Step::CreateAccount, _) => self.create_account(handle, pending).await,
+            (Step::SignIn, _) | (_, None) => self.sign_in(handle, pending).await,
             (Step::Reauthenticate, Some(identity)) => self.confirm(handle, identity).await,
             (Step::ChooseAccount, Some(identity)) => self.choose(handle, pending, identity),
             (Step::Consent(new), Some(identity)) => self.consent(handle, pending, identity, &new).await,
@@ -358,12 +359,15 @@ impl Desk<'_> {
     }
 
     async fn sign_in(&self, handle: &str, pending: &Pending) -> Result<HttpResponse, Failure> {
-        let introduction = Introduction {
-            next: Some(path(handle)),
-            app: Some(chip(pending)),
-            email: pending.request.login_hint.clone().unwrap_or_default(),
-            cancel: Some(format!("{}/cancel", path(handle))),
-        };
+        self.introduced(introduction(handle, pending)).await
+    }
+
+    async fn create_account(&self, handle: &str, pending: &Pending) -> Result<HttpResponse, Failure> {
+        let sign_in_instead = Some(format!("{}/another", path(handle)));
+        self.introduced(Introduction { sign_in_instead, ..introduction(handle, pending) }).await
+    }
+
+    async fn introduced(&self, introduction: Introduction) -> Result<HttpResponse, Failure> {
         sign_in::show(self.request, self.site, self.guard, self.ceremonies, (self.limits, self.caller), introduction)
             .await
     }
@@ -430,6 +434,16 @@ impl Desk<'_> {
 
 fn path(handle: &str) -> String {
     format!("/oauth/interaction/{handle}")
+}
+
+fn introduction(handle: &str, pending: &Pending) -> Introduction {
+    Introduction {
+        next: Some(path(handle)),
+        app: Some(chip(pending)),
+        email: pending.request.login_hint.clone().unwrap_or_default(),
+        cancel: Some(format!("{}/cancel", path(handle))),
+        sign_in_instead: None,
+    }
 }
 
 fn fault_of(problem: Unsafe) -> Fault {

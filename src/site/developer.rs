@@ -8,6 +8,7 @@ use crate::account::guards::Guard;
 use crate::ceremony::handlers::Room;
 use crate::web::error::{Failure, Kind};
 use crate::web::pages::developer::Developer;
+use crate::web::pages::sign_in::SignUp;
 use crate::web::pages::{Boot, PageKind};
 
 /// The panel.
@@ -24,6 +25,7 @@ pub async fn panel(request: HttpRequest, site: web::Data<Site>, guard: web::Data
             client_id: QUICK_START.to_owned(),
             scope: "openid profile email passkeys".to_owned(),
             bridges: room.bridges.names(),
+            sign_up: site.sign_up != SignUp::Closed,
             docs: site.docs.clone(),
         };
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::{Site, identity_of, next_of, require_identity, see_other, with_cookie};
+use super::{Site, identity_of, is_own_path, next_of, require_identity, see_other, with_cookie};
 use crate::account::guards::Guard;
 use crate::ceremony::authentication::BeginSignIn;
 use crate::ceremony::handlers::{Browser, Room};
@@ -57,6 +57,8 @@ pub(super) struct Introduction {
     pub(super) email: String,
     /// Where somebody goes who will not sign in: back to the app, by a path of ours.
     pub(super) cancel: Option<String>,
+    /// Where those go who have an account, when the app asks for a new one: a path of ours.
+    pub(super) sign_in_instead: Option<String>,
 }
 
 /// The page itself, for whoever is to sign in.
@@ -68,7 +70,7 @@ pub(super) async fn show(
     (limits, caller): (&Limits, &Caller),
     introduction: Introduction,
 ) -> Result<HttpResponse, Failure> {
-    let Introduction { next, app, email, cancel } = introduction;
+    let Introduction { next, app, email, cancel, sign_in_instead } = introduction;
     let right_address = site.right_address(request);
     let mut browser = None;
     let mut armed = None;
@@ -93,7 +95,7 @@ pub(super) async fn show(
         browser = Some(bound);
     }
     let boot = Boot { page: PageKind::SignIn, next, armed, signals: Vec::new() };
-    let view = SignIn { app, cancel, ..view(site, request, boot, right_address, email, false) };
+    let view = SignIn { app, cancel, sign_in_instead, ..view(site, request, boot, right_address, email, false) };
     let response = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)?;
     Ok(match browser.filter(|browser| browser.is_new) {
         Some(browser) => with_cookie(response, &guard.cookies.set_pre_session(&browser.token)),
@@ -119,17 +121,24 @@ fn view(
         sign_up: site.sign_up,
         ways: Vec::new(),
         cancel: None,
+        sign_in_instead: None,
     }
 }
 
 /// The button, pressed where no script runs.
-pub async fn without_script(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let result = scriptless(&site, &request);
+pub async fn without_script(request: HttpRequest, site: web::Data<Site>, form: PageForm) -> HttpResponse {
+    let result = scriptless(&site, &request, &form);
     site.answer(&request, result)
 }
 
-fn scriptless(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Failure> {
-    let view = Scriptless { frame: site.frame(request, None, Boot::default()), ways: Vec::new() };
+/// The address of those forms, opened by itself: there is nothing to read.
+pub async fn nothing_posted() -> HttpResponse {
+    see_other("/")
+}
+
+fn scriptless(site: &Site, request: &HttpRequest, form: &PageForm) -> Result<HttpResponse, Failure> {
+    let back = form.0.find("next").filter(|next| is_own_path(next)).unwrap_or("/").to_owned();
+    let view = Scriptless { frame: site.frame(request, None, Boot::default()), back, ways: Vec::new() };
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
@@ -137,9 +146,10 @@ fn scriptless(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Failur
 pub async fn email_without_script(request: HttpRequest, site: web::Data<Site>, form: PageForm) -> HttpResponse {
     let typed: String = form.0.find("username").unwrap_or_default().chars().take(254).collect();
     let result = if Email::parse(&typed).is_ok() {
-        scriptless(&site, &request)
+        scriptless(&site, &request, &form)
     } else {
-        let boot = Boot { page: PageKind::SignIn, ..Boot::default() };
+        let next = form.0.find("next").filter(|next| is_own_path(next)).map(ToOwned::to_owned);
+        let boot = Boot { page: PageKind::SignIn, next, ..Boot::default() };
         let view = view(&site, &request, boot, site.right_address(&request), typed, true);
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::UNPROCESSABLE_ENTITY)
     };

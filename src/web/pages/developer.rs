@@ -19,6 +19,8 @@ pub struct Developer {
     pub scope: String,
     /// Names of the bridges that this client may ask for.
     pub bridges: Vec<String>,
+    /// Whether a new person may create a passkey here.
+    pub sign_up: bool,
     /// Where the API reference is.
     pub docs: Option<String>,
 }
@@ -83,6 +85,7 @@ mod tests {
             client_id: "it's".into(),
             scope: "openid".into(),
             bridges: vec![],
+            sign_up: true,
             docs: None,
         };
         let command = view.curl_options("tokens");

@@ -86,18 +86,30 @@ pub struct SignIn {
     pub ways: Vec<Way>,
     /// Where somebody goes who will not sign in: back to `app`, by a path of ours.
     pub cancel: Option<String>,
+    /// Where those go who have an account, when `app` asks for a new one: a path of ours. The page then creates a passkey.
+    pub sign_in_instead: Option<String>,
 }
 
 impl SignIn {
     fn title(&self) -> String {
         let t = self.frame.t();
         let prefix = if self.bad_email { t.error_prefix } else { "" };
-        format!("{prefix}{}", t.sign_in_title)
+        format!("{prefix}{}", self.heading())
+    }
+
+    fn heading(&self) -> &'static str {
+        if self.instead().is_some() { self.frame.t().new_title } else { self.frame.t().sign_in_title }
+    }
+
+    /// The way to sign in from a page that creates a passkey. Where nobody may create one, the page is the plain one.
+    fn instead(&self) -> Option<&str> {
+        let may_create = self.passkeys && self.right_address.is_none() && self.sign_up != SignUp::Closed;
+        self.sign_in_instead.as_deref().filter(|_| may_create)
     }
 
     /// Focus starts in the e-mail field only when nothing else wants to be read first.
     fn autofocus(&self) -> bool {
-        self.email.is_empty() && !self.bad_email
+        self.email.is_empty() && !self.bad_email && self.instead().is_none()
     }
 }
 
@@ -107,6 +119,8 @@ impl SignIn {
 pub struct Scriptless {
     /// The frame.
     pub frame: Frame,
+    /// Back to what was to be done: a path of ours.
+    pub back: String,
     /// Ways that work without script.
     pub ways: Vec<Way>,
 }

@@ -342,8 +342,7 @@ fn shot(dice: &mut Dice, keys: &Keys<'_>) -> Shot {
         head.extend_from_slice(&[b"Content-Type: ".as_slice(), of_type, b"\r\n"].concat());
         head.extend(format!("Content-Length: {}\r\n", body.len()).bytes());
     }
-    // The button reads nothing, and a GET does not either.
-    let read = method == "POST" && route.path != "/signin/passkey" && !route.path.ends_with("/token");
+    let read = method == "POST" && !route.path.ends_with("/token");
     let too_large = read && body.len() > 32 * 1024;
     Shot { bytes: [head.as_slice(), b"\r\n", &body].concat(), too_large }
 }

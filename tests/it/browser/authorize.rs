@@ -171,8 +171,12 @@ fn an_app_that_asks_for_a_new_account_gets_one() {
     let closed = oidc::app_with(&[("allow_sign_up", "false")]);
     let mut browser = closed.browser();
     let path = Ask::of("shop").with("prompt", "create").send(&mut browser).waits();
-    let page = browser.get(&path).expect(200).body;
-    assert!(page.contains("<h1>Sign in</h1>") && !page.contains("id=\"new\""), "{page}");
+    let host = closed.origin.trim_start_matches("http://");
+    let page = browser.request("GET", &path).header("Host", host).send().expect(200).body;
+    assert!(
+        page.contains("<h1>Sign in</h1>") && page.contains("\"armed\":{") && !page.contains("id=\"new\""),
+        "{page}"
+    );
 }
 
 #[test]

@@ -48,6 +48,16 @@ fn a_passkey_is_made_and_tokens_come_out() {
 }
 
 #[test]
+fn nobody_is_made_where_nobody_may_sign_up() {
+    let app = TestApp::with(&Options { settings: &[("allow_sign_up", "false")], ..Options::default() });
+    let desk = Desk::new(&app);
+    desk.goes_to("/developer");
+    desk.press("Run with a passkey");
+    desk.reads("#problem h2", "Nothing was used");
+    assert!(!desk.sees("[name=create]") && !desk.page_text().contains("create a passkey"));
+}
+
+#[test]
 fn a_session_comes_out() {
     let (_app, desk) = panel();
     desk.click("[value=session]");

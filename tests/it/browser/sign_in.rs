@@ -331,6 +331,19 @@ fn without_script_the_forms_explain_and_keep_what_was_typed() {
     assert!(
         reply.body.contains("Passkeys need JavaScript") && reply.body.contains("Nothing happened to your account.")
     );
+    for (next, back) in [
+        ("/account/sessions", "/account/sessions"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/.//evil.example", "/"),
+    ] {
+        let request = browser.request("POST", "/signin/passkey").form(&[("next", next)]);
+        let page = browser.send(request).expect(200).body;
+        assert!(page.contains(&format!("href=\"{back}\">Back to sign in</a>")), "{next}: {page}");
+    }
+    for path in ["/signin", "/signin/passkey"] {
+        assert_eq!(browser.get(path).expect(303).header("location"), Some("/"), "{path} is reloaded");
+    }
 
     let request = browser.request("POST", "/signin").form(&[("username", "<b>ana")]);
     let reply = browser.send(request).expect(422);

@@ -32,8 +32,8 @@ fn the_header_policy_holds_for_every_class_of_status() {
                 continue;
             }
             Json(_) => "application/json",
-            // These buttons take no fields, so nothing of them is read.
-            Form(_) if ["/signin/passkey", "/.passmint/sign-out"].contains(&route.path) => continue,
+            // This button takes no fields, so nothing of it is read.
+            Form(_) if route.path == "/.passmint/sign-out" => continue,
             // Whatever can be read of the form goes round by an address of ours.
             Form(_) if route.path == "/oauth/logout" => continue,
             Form(_) => "application/x-www-form-urlencoded",
@@ -53,7 +53,9 @@ fn the_header_policy_holds_for_every_class_of_status() {
                 assert_eq!(outcome(&reply), format!("{status} page"), "{path}: {}", reply.body);
             }
         }
-        check(person().body(of_type, b"\xff\x00=&{".to_vec()).send(), &path, &[400, 401, 403, 422]);
+        // This form needs none of its fields.
+        let garbage: &[u16] = if route.path == "/signin/passkey" { &[200] } else { &[400, 401, 403, 422] };
+        check(person().body(of_type, b"\xff\x00=&{".to_vec()).send(), &path, garbage);
     }
     app.sql("ALTER TABLE sessions RENAME TO elsewhere");
     for route in ROUTES {

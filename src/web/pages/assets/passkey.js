@@ -232,7 +232,7 @@ function doing(action, goTo) {
   switch (action) {
     case "again":
     case "createAnother": return again;
-    case "newHere": return boot.page === "developer" ? devCreate : byId("new") && openNew;
+    case "newHere": return byId("new") ? openNew : byId("dev")?.elements.create && devCreate;
     case "otherDevice":
       if (caps.immediate && running?.form?.dataset.ceremony) return () => press(running.form, { plain: true, button: running.button });
       // falls through

@@ -58,7 +58,7 @@ texts! {
 
         // Without script.
         scriptless_title: "Passkeys need JavaScript",
-        scriptless_text: "Your browser can only talk to your passkey through JavaScript, and it is off or was blocked. Turn it on for this site, then try again.",
+        scriptless_text: "Your browser can only talk to your passkey through JavaScript, and it is off, was blocked or had not loaded yet. Turn it on for this site, then try again.",
         scriptless_safe: "Nothing happened to your account.",
         scriptless_back: "Back to sign in",
         scriptless_ways: "These ways work without it",

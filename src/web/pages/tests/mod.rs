@@ -15,9 +15,9 @@ use chrono::Duration;
 
 use super::account::{Done, Section};
 use super::assets;
-use super::sign_in::{AppChip, Asked, SignIn, SignUp};
+use super::sign_in::{AppChip, Asked, Scriptless, SignIn, SignUp};
 pub(super) use samples::frame;
-use samples::{HOSTILE, now, pages, sign_in, ways};
+use samples::{HOSTILE, create, now, pages, sign_in, ways};
 
 /// The values of an attribute, in the order of the document.
 fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
@@ -157,6 +157,46 @@ fn the_sign_in_page_as_its_states_want_it() {
 
     let html = SignIn { passkeys: false, ways: ways(), ..sign_in() }.render().unwrap();
     assert!(!html.contains("data-ceremony") && !html.contains("webauthn\""), "enforced single sign-on has no passkey");
+}
+
+/// OpenID Connect's `prompt=create`.
+#[test]
+fn an_app_that_wants_a_new_account_gets_the_page_that_makes_one() {
+    let html = create().render().unwrap();
+    assert!(html.contains("<title>Create a passkey – Passmint</title>"));
+    assert!(html.contains(r#"<h1 id="new-title" tabindex="-1">Create a passkey</h1>"#));
+    assert!(html.contains(r#"<section id="new" class="new" aria-labelledby="new-title">"#), "the form is to be seen");
+    assert!(html.contains(r#"value="ana@example.com" aria-describedby="new-email-hint""#), "with the app's hint");
+    assert!(html.contains(r#"href="/oauth/interaction/pmi_x/another">Sign in</a>"#), "for those who have one");
+    assert!(!html.contains(" autofocus") && !html.contains("data-close"));
+
+    let right_address = Some("http://localhost:8080/".to_owned());
+    for plain in [SignIn { sign_up: SignUp::Closed, ..create() }, SignIn { right_address, ..create() }] {
+        let html = plain.render().unwrap();
+        assert!(html.contains("<h1>Sign in</h1>") && !html.contains("id=\"new\""), "nobody may create one here");
+    }
+}
+
+/// What the button is pressed for is not lost where no script runs.
+#[test]
+fn every_form_that_needs_script_says_where_it_leads() {
+    let mut view = sign_in();
+    view.frame.boot.next = Some("/oauth/interaction/pmi_x".into());
+    let html = view.render().unwrap();
+    let carried = r#"<input type="hidden" name="next" value="/oauth/interaction/pmi_x">"#;
+    assert_eq!(html.matches(carried).count(), html.matches("<form ").count());
+    assert!(!sign_in().render().unwrap().contains("name=\"next\""));
+
+    let back = "/oauth/interaction/pmi_x".to_owned();
+    let html = Scriptless { frame: frame(), back, ways: vec![] }.render().unwrap();
+    assert!(html.contains(r#"href="/oauth/interaction/pmi_x">Back to sign in</a>"#));
+}
+
+#[test]
+fn the_panel_creates_nothing_where_nobody_may_sign_up() {
+    for (name, html) in pages().into_iter().filter(|(name, _)| name.starts_with("developer")) {
+        assert_eq!(html.contains("name=\"create\""), name != "developer-no-sign-up", "{name}");
+    }
 }
 
 #[test]

@@ -103,6 +103,17 @@ pub(super) fn sign_in() -> SignIn {
         sign_up: SignUp::Open(Asked { name: true, email: true }),
         ways: vec![],
         cancel: None,
+        sign_in_instead: None,
+    }
+}
+
+/// The same, for an app that asks for a new account.
+pub(super) fn create() -> SignIn {
+    SignIn {
+        app: Some(AppChip { name: "Acme Notes".into(), host: "notes.acme.example".into() }),
+        sign_in_instead: Some("/oauth/interaction/pmi_x/another".into()),
+        email: "ana@example.com".into(),
+        ..sign_in()
     }
 }
 
@@ -133,10 +144,11 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
             "sign-in-asks-nothing",
             SignIn { sign_up: SignUp::Open(Asked { name: false, email: false }), ..sign_in() }.render(),
         ),
+        ("sign-in-create", create().render()),
         ("sign-in-bad-email", SignIn { email: "ana@".into(), bad_email: true, ..sign_in() }.render()),
         ("sign-in-wrong-origin", SignIn { right_address: Some("http://localhost:8080/".into()), ..sign_in() }.render()),
         ("sign-in-sso", SignIn { passkeys: false, ways: ways(), ..sign_in() }.render()),
-        ("scriptless", Scriptless { frame: frame(), ways: ways() }.render()),
+        ("scriptless", Scriptless { frame: frame(), back: "/".into(), ways: ways() }.render()),
         ("signed-out", SignedOut::plain(frame()).render()),
     ];
     pages.extend(account_pages());
@@ -160,9 +172,11 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
         pages.push((name, Confirm { reason, has_passkey: false, another: None, ..confirm.clone() }.render()));
     }
     pages.push(("confirm", confirm.render()));
-    for (name, bridges) in
-        [("developer", vec!["firebase".to_owned(), "supabase".to_owned()]), ("developer-no-bridge", vec![])]
-    {
+    for (name, bridges, sign_up) in [
+        ("developer", vec!["firebase".to_owned(), "supabase".to_owned()], true),
+        ("developer-no-bridge", vec![], true),
+        ("developer-no-sign-up", vec![], false),
+    ] {
         let (origin, client_id, scope) =
             ("http://localhost:8080".into(), "quickstart".into(), "openid profile email offline_access".into());
         pages.push((
@@ -173,6 +187,7 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
                 client_id,
                 scope,
                 bridges,
+                sign_up,
                 docs: Some("/docs/api".into()),
             }
             .render(),
