@@ -305,19 +305,17 @@ impl Guard {
 /// A session as an access token tells of it. How and when its person signed in for the token, the token says: the session may
 /// have grown fresher and stronger since, in a browser that whoever holds the token never saw.
 fn as_told(session: Session, token: &Authentication) -> Session {
-    if token.auth_time == Some(session.auth_time.timestamp()) {
-        return session;
-    }
-    let auth_time = token.at().unwrap_or_default();
-    Session {
-        passkey: None,
+    let told = Session {
         acr: token.acr.clone().unwrap_or_default(),
         amr: token.amr.clone(),
         credential_class: token.credential_class.map(|class| class.as_str().to_owned()),
-        auth_time,
-        verified_at: auth_time,
         ..session
+    };
+    if token.auth_time == Some(told.auth_time.timestamp()) {
+        return told;
     }
+    let auth_time = token.at().unwrap_or_default();
+    Session { passkey: None, auth_time, verified_at: auth_time, ..told }
 }
 
 fn refused() -> Failure {

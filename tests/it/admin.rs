@@ -7,6 +7,7 @@ mod outbox;
 mod resources;
 mod users;
 
+use chrono::{DateTime, Utc};
 use passmint::tokens::keys::{Algorithm, Use};
 use passmint::tokens::seal::{GroupReadable, MasterKey};
 use passmint::tokens::signer::Signer;
@@ -111,6 +112,17 @@ pub fn granted(app: &TestApp, scope: &str) -> String {
 /// A client's token for itself as no grant would give it, signed with the server's own key.
 pub fn own_token(app: &TestApp, client: &str, scope: &str) -> String {
     token(app, &json!({ "sub": client, "client_id": client, "scope": scope }))
+}
+
+/// A person's access token, by what `/v1/session` told of their session: a code would have given it at that moment.
+pub fn person_token(app: &TestApp, seen: &Value, scope: &str) -> String {
+    let session = &seen["session"];
+    let auth_time = session["authTime"].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok()).expect("a time");
+    let claims = json!({
+        "sub": seen["user"]["id"], "client_id": "desk", "sid": session["id"], "scope": scope,
+        "acr": session["acr"], "amr": session["amr"], "auth_time": auth_time.timestamp(),
+    });
+    token(app, &claims)
 }
 
 /// Any access token, signed with the server's own key.

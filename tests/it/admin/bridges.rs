@@ -10,7 +10,7 @@ use passmint::tokens::keys::{Algorithm, KeyMaterial};
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use serde_json::{Map, Value, json};
 
-use super::{Ops, token};
+use super::{Ops, person_token};
 use crate::bridges::by_ceremony;
 use crate::support::tokens::{Tokens, claims, header, within};
 use crate::support::{Options, Reply, TestApp};
@@ -45,12 +45,12 @@ fn put(ops: &Ops, path: &str, body: &Value) -> Reply {
 /// Requests of an administrator who signed in just now.
 fn fresh_person(ops: &Ops) -> impl Fn(&str, &str, &Value) -> Reply {
     let (mut person, _) = ops.app.person();
-    let session = person.get("/v1/session").json();
-    let (sid, id) = (session["session"]["id"].clone(), session["user"]["id"].as_str().unwrap().to_owned());
+    let seen = person.get("/v1/session").json();
+    let id = seen["user"]["id"].as_str().unwrap().to_owned();
     ops.post("/v1/admin/groups", &json!({ "name": "admin" })).expect(201);
     ops.patch(&format!("/v1/admin/users/{id}"), &json!({ "groups": ["admin"] })).expect(200);
     move |method, path, body| {
-        let access = token(&ops.app, &json!({ "sub": id, "client_id": "desk", "sid": sid, "scope": "admin" }));
+        let access = person_token(&ops.app, &seen, "admin");
         let request = ops.app.request(method, path).header("Authorization", &format!("Bearer {access}"));
         request.header("If-Match", "*").json(body).send()
     }
@@ -501,19 +501,20 @@ fn a_dangerous_bridge_wants_a_fresh_sign_in() {
     ops.post(BRIDGES, &dangerous).expect_problem(403, "forbidden");
 
     let (mut person, mut passkey) = app.person();
-    let session = person.get("/v1/session").json();
-    let (sid, id) = (session["session"]["id"].clone(), session["user"]["id"].as_str().unwrap().to_owned());
+    let seen = person.get("/v1/session").json();
+    let id = seen["user"]["id"].as_str().unwrap().to_owned();
     ops.post("/v1/admin/groups", &json!({ "name": "admin" })).expect(201);
     ops.patch(&format!("/v1/admin/users/{id}"), &json!({ "groups": ["admin"] })).expect(200);
-    let send = || {
-        let access = token(app, &json!({ "sub": id, "client_id": "desk", "sid": sid, "scope": "admin" }));
+    let send = |seen: &Value| {
+        let access = person_token(app, seen, "admin");
         let request = app.request("POST", BRIDGES).header("Authorization", &format!("Bearer {access}"));
         request.json(&dangerous).send()
     };
     app.advance(Duration::minutes(6));
-    send().expect_problem(401, "reauthentication_required");
+    send(&seen).expect_problem(401, "reauthentication_required");
     person.step_up(&mut passkey).expect(200);
-    send().expect(201);
+    send(&seen).expect_problem(401, "reauthentication_required");
+    send(&person.get("/v1/session").json()).expect(201);
     assert_eq!(
         app.count(
             "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.changed' \

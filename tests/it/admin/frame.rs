@@ -4,7 +4,7 @@ use std::time::Duration as Real;
 
 use serde_json::{Value, json};
 
-use super::{Ops, own_token, token, web_app};
+use super::{Ops, own_token, person_token, token, web_app};
 use crate::support::tokens::{at_once, within};
 use crate::support::{Browser, TestApp};
 
@@ -109,7 +109,8 @@ fn people_administer_by_group_and_strong_sign_in() {
     let app = &ops.app;
     let (mut person, _) = app.person();
     let (sid, id) = session_of(&mut person);
-    let of_person = |scope: &str| token(app, &json!({ "sub": id, "client_id": "desk", "sid": sid, "scope": scope }));
+    let seen = person.get("/v1/session").json();
+    let of_person = |scope: &str| person_token(app, &seen, scope);
     let users = "/v1/admin/users";
     person.get(users).expect_problem(401, "not_signed_in");
     assert_eq!(with(app, &of_person("admin"), users), (403, "forbidden".to_owned()), "not in the group");
@@ -118,9 +119,10 @@ fn people_administer_by_group_and_strong_sign_in() {
     ops.patch(&format!("{users}/{id}"), &json!({ "groups": ["admin"] })).expect(200);
     assert_eq!(with(app, &of_person("admin"), users).0, 200);
     assert_eq!(with(app, &of_person("openid"), users), (403, "insufficient_scope".to_owned()));
-    app.sql(&format!("UPDATE sessions SET acr = 'pwd' WHERE id = '{sid}'"));
-    assert_eq!(with(app, &of_person("admin"), users), (403, "forbidden".to_owned()), "not by passkey");
-    app.sql(&format!("UPDATE sessions SET acr = 'phr' WHERE id = '{sid}'"));
+    let mut by_password = seen.clone();
+    by_password["session"]["acr"] = json!("pwd");
+    let by_password = person_token(app, &by_password, "admin");
+    assert_eq!(with(app, &by_password, users), (403, "forbidden".to_owned()), "not by passkey");
     let stranger =
         token(app, &json!({ "sub": passmint::random::uuid(), "client_id": "desk", "sid": sid, "scope": "admin" }));
     assert_eq!(with(app, &stranger, users).0, 401, "somebody else's session");

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::allow;
 use crate::support::oidc::{Ask, redeem};
 use crate::support::tokens::{Tokens, at_once, claims};
-use crate::support::{Browser, Options, TestApp, oidc};
+use crate::support::{API_SECRET, Browser, Options, TestApp, oidc};
 
 /// RFC 8252 §8.6: any program could call itself this client.
 #[test]
@@ -93,8 +93,14 @@ fn a_claim_goes_with_the_scope_that_was_left_unticked() {
     let tokens = answered(&mut browser, &[("decision", "allow"), ("allow:email", "yes")]);
     assert_eq!(told(&tokens.access), Some(json!(["email"])));
     let refreshed = |scope: &str| {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("scope", scope)];
-        Tokens::of(&app.token_by("shop", &form).expect(200).json())
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", tokens.refresh.as_str()),
+            ("scope", scope),
+            ("client_id", "shop"),
+            ("client_secret", API_SECRET),
+        ];
+        Tokens::of(&app.request("POST", "/oauth/token").form(&form).send().expect(200).json())
     };
     assert_eq!(told(&refreshed("openid email").access), Some(json!(["email"])));
     assert_eq!(told(&refreshed("openid").access), None);
