@@ -1,7 +1,7 @@
 //! `passmint keys init` and `keys rewrap`: the master key.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -79,6 +79,9 @@ pub fn rewrap(settings: &Settings, new_key_file: &Path) -> Outcome {
     }
     // Before anything is made: a wrong or missing old key stops here.
     let old = desk.read(|conn| Ok(open_master_key(conn, &desk.config)?))?;
+    if place(new_key_file) == place(&current.kept_as(&old)) {
+        return Err(format!("{} is where the old master key is kept: name another file", new_key_file.display()));
+    }
     let (new, made) = new_key(&current, new_key_file)?;
     if new.id() == old.id() {
         return Err(format!("{} holds the master key in use: name a file with another one", new_key_file.display()));
@@ -94,6 +97,12 @@ pub fn rewrap(settings: &Settings, new_key_file: &Path) -> Outcome {
     print::line(format!("sealed {sealed} signing keys under master key {} instead of {}", new.id(), old.id()));
     put_in_place(&current, &old, &new, new_key_file);
     Ok(())
+}
+
+/// Where a file is that may not exist yet: its folder by the one path without links in it, and its name.
+fn place(file: &Path) -> Option<PathBuf> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(fs::canonicalize(folder).ok()?.join(file.file_name()?))
 }
 
 fn new_key(current: &MasterKeyFile, file: &Path) -> Result<(MasterKey, bool), String> {

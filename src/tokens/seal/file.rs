@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::MasterKey;
+use crate::domain::text::hex;
+use crate::random;
 
 const LABEL: &str = "passmint-master-key-v1 ";
 /// The right length is 67 with the line end; more is read only to notice that there is more.
@@ -79,32 +81,58 @@ impl MasterKeyFile {
         MasterKey::load(&self.path, self.group)
     }
 
+    /// Where [`replace`](Self::replace) keeps the old file.
+    pub fn kept_as(&self, old: &MasterKey) -> PathBuf {
+        self.beside(&old.id())
+    }
+
     /// Puts another key in this one's place in one step, with the old file's owner and mode, and keeps the old file
-    /// beside it under the old key's id. Gives where the old one is now.
+    /// beside it under the old key's id. Gives where the old one is now. Touches no other file: one beside this may be
+    /// the only copy of a key.
     ///
     /// # Errors
+    /// [`MasterKeyError::Exists`] when something else is where the old file would be kept, else
     /// [`MasterKeyError::Io`]; the file is then as it was.
     pub fn replace(&self, old: &MasterKey, new: &MasterKey) -> Result<PathBuf, MasterKeyError> {
-        let beside = |end: &str| {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(end);
-            PathBuf::from(name)
-        };
-        let (fresh, kept) = (beside(".new"), beside(&format!(".{}", old.id())));
+        let kept = self.kept_as(old);
+        self.keep(old, &kept)?;
         let io = |source: io::Error| MasterKeyError::Io { path: self.path.clone(), source };
-        let before = fs::metadata(&self.path).map_err(io)?;
-        let _ = fs::remove_file(&fresh);
+        let fresh = self.beside(&format!("{}.tmp", hex(&random::bytes::<8>())));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(io)?;
-        let placed = fs::set_permissions(&fresh, fs::Permissions::from_mode(before.permissions().mode() & 0o777))
-            .and_then(|()| std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid())))
+        let placed = self
+            .dress(&file)
             .and_then(|()| write_through(&mut file, &fresh, new))
-            .and_then(|()| if kept.exists() { Ok(()) } else { fs::hard_link(&self.path, &kept) })
             .and_then(|()| fs::rename(&fresh, &self.path));
         if placed.is_err() {
             let _ = fs::remove_file(&fresh);
         }
         placed.map_err(io)?;
         Ok(kept)
+    }
+
+    /// Keeps the old file under another name; a change that was broken off may have done so already.
+    fn keep(&self, old: &MasterKey, kept: &Path) -> Result<(), MasterKeyError> {
+        match fs::hard_link(&self.path, kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let holds_it = MasterKey::load(kept, self.group).is_ok_and(|key| key.id() == old.id());
+                if holds_it { Ok(()) } else { Err(MasterKeyError::Exists(kept.to_owned())) }
+            }
+            linked => linked.map_err(|source| MasterKeyError::Io { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Gives a file this one's mode and owner.
+    fn dress(&self, file: &File) -> io::Result<()> {
+        let before = fs::metadata(&self.path)?;
+        file.set_permissions(fs::Permissions::from_mode(before.permissions().mode() & 0o777))?;
+        std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()))
+    }
+
+    fn beside(&self, end: &str) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(".");
+        name.push(end);
+        PathBuf::from(name)
     }
 }
 
@@ -212,6 +240,44 @@ mod tests {
         assert_eq!(MasterKey::load(&kept, GroupReadable::Allowed).unwrap().id(), old.id());
         assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_replaced_costs_no_file() {
+        type Obstacle = fn(&Path);
+        let obstacles: [(&str, Obstacle); 3] = [
+            ("a folder", |kept| fs::create_dir(kept).unwrap()),
+            ("a dangling link", |kept| std::os::unix::fs::symlink("nowhere", kept).unwrap()),
+            ("another key", |kept| drop(MasterKey::create(kept).unwrap())),
+        ];
+        for (name, obstacle) in obstacles {
+            let folder = tempfile::tempdir().unwrap();
+            let file = MasterKeyFile { path: folder.path().join("master.key"), group: GroupReadable::Refused };
+            let old = MasterKey::create(&file.path).unwrap();
+            // The name that an operator is likely to choose.
+            let there = folder.path().join("master.key.new");
+            let new = MasterKey::create(&there).unwrap();
+            obstacle(&file.kept_as(&old));
+            assert!(matches!(file.replace(&old, &new).unwrap_err(), MasterKeyError::Exists(_)), "{name}");
+            assert_eq!(file.load().unwrap().id(), old.id(), "{name}: as it was");
+            assert_eq!(MasterKey::load(&there, file.group).unwrap().id(), new.id(), "{name}: as it was");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "{name}: nothing is left over");
+        }
+    }
+
+    #[test]
+    fn a_key_beside_the_replaced_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = MasterKeyFile { path: folder.path().join("master.key"), group: GroupReadable::Refused };
+        let old = MasterKey::create(&file.path).unwrap();
+        let there = folder.path().join("master.key.new");
+        let new = MasterKey::create(&there).unwrap();
+        for _ in ["the first time", "after one that was broken off"] {
+            file.replace(&old, &new).unwrap();
+            assert_eq!(file.load().unwrap().id(), new.id());
+            assert_eq!(MasterKey::load(&there, file.group).unwrap().id(), new.id());
+            assert_eq!(MasterKey::load(&file.kept_as(&old), file.group).unwrap().id(), old.id());
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! `passmint keys …`, with servers that follow.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use passmint::tokens::keys::{Algorithm, KeyMaterial};
+use passmint::tokens::seal::{GroupReadable, MasterKey};
 use serde_json::Value;
 
 use super::{Operator, eventually, server_with_key, within};
@@ -141,6 +143,34 @@ fn a_rewrap_that_would_change_nothing_is_refused() {
     fs::copy(&same, &copy).unwrap();
     assert!(operator.refused(&["keys", "rewrap", "--new-key-file", &copy]).contains("holds the master key in use"));
     assert_eq!(app.events("master_key.changed"), 0);
+}
+
+/// From the moment that the database is sealed under it, the file of the new key may be its only copy.
+#[test]
+fn a_rewrap_never_loses_the_new_key() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let load = |path: &Path| MasterKey::load(path, GroupReadable::Refused).unwrap().id();
+    let old = load(&operator.path("master.key"));
+    // Nothing can be kept there, so that the old file stays in its place.
+    let kept = operator.path(&format!("master.key.{old}"));
+    let refusal = operator.refused(&["keys", "rewrap", "--new-key-file", &kept.display().to_string()]);
+    assert!(refusal.contains("is where the old master key is kept: name another file"), "{refusal}");
+    fs::create_dir(&kept).unwrap();
+    let new_file = operator.path("master.key.new");
+    let told = operator.ok(&["keys", "rewrap", "--new-key-file", &new_file.display().to_string()]);
+    assert!(told.contains("could not be replaced") && told.contains("put "), "{told}");
+    assert_eq!(load(&operator.path("master.key")), old, "as it was");
+    let new = load(&new_file);
+    assert_ne!(new, old);
+
+    fs::copy(&new_file, operator.path("master.key")).unwrap();
+    operator.ok(&["keys", "rotate", "--purpose", "refresh", "--now"]);
+    // The same once more where nothing is in the way: both files hold the key, the old one is kept.
+    fs::remove_file(&new_file).unwrap();
+    operator.ok(&["keys", "rewrap", "--new-key-file", &new_file.display().to_string()]);
+    assert_eq!(load(&operator.path("master.key")), load(&new_file));
+    assert_eq!(load(&operator.path(&format!("master.key.{new}"))), new);
 }
 
 /// The way that the configuration's reference promises for a database of one's own.
