@@ -1,8 +1,8 @@
 //! As much of libpq's connection strings as is needed to tell whether one asks for TLS, and of whom.
 //!
-//! libpq reads the string again when it connects; here only a promise is checked that this build could not keep. The
-//! string holds a password, so no part of it but the `sslmode` ever gets into a message. What libpq would wait for without
-//! end gets an end here.
+//! libpq reads the string again when it connects; here a promise is checked that this build could not keep. The string
+//! holds a password, so no part of it but the `sslmode` ever gets into a message; and as libpq quotes what it cannot read,
+//! that is refused here. What libpq would wait for without end gets an end here.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -56,12 +56,77 @@ const PATIENCE: [(&str, &str); 5] = [
     ("tcp_user_timeout", "10000"),
 ];
 
+/// The parameters that libpq knows, up to PostgreSQL 18. What a password cut in two leaves is none of them.
+const PARAMETERS: [&str; 53] = [
+    "application_name",
+    "authtype",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "servicefile",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// What is wrong with a string, in fixed words: a password may be anywhere in it.
+type Fault = &'static str;
+
+const UNKNOWN_PARAMETER: Fault = "has a parameter that libpq does not know";
+
+const ENCODE: &str = "percent-encode special characters of the user name and the password (% is %25, / is %2F, @ is %40, \
+                      a space is %20), and write the rest as libpq's documentation has it";
+
 impl ConnInfo {
     /// Reads either form: `postgres://…` or `keyword=value …`.
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
         let uri = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         match uri {
-            Some(rest) => Ok(Self::from_uri(rest)),
+            Some(rest) => Self::from_uri(rest).map_err(|fault| Wrong::new(fault, ENCODE)),
             None if text.contains("://") => {
                 Err(Wrong::new("is not a PostgreSQL URL", "write \"postgres://user:password@host/database\""))
             }
@@ -71,27 +136,38 @@ impl ConnInfo {
         }
     }
 
-    fn from_uri(rest: &str) -> Self {
+    fn from_uri(rest: &str) -> Result<Self, Fault> {
+        if rest.contains(char::is_whitespace) {
+            return Err("holds a space");
+        }
+        // User and password too, which are not looked at below.
+        decode(rest)?;
         // As libpq does: what stands before an @ that comes before the first slash is the user's.
         let after_user = match rest.find(['@', '/']) {
             Some(at) if rest.as_bytes()[at] == b'@' => &rest[at + 1..],
             _ => rest,
         };
         let (address, query) = after_user.split_once('?').unwrap_or((after_user, ""));
+        // To libpq the second half of a password would be a host or a database.
+        if address.contains('@') {
+            return Err("holds an @ that is not the one before the host");
+        }
         let hosts = address.split('/').next().unwrap_or_default();
         let mut info = Self { form: Form::Uri { query: address.len() < after_user.len() }, ..Self::default() };
         for host in hosts.split(',') {
-            info.host(without_port(&decode(host)));
+            info.host(&decode(without_port(host)?)?);
         }
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            let (name, value) = (decode(name), decode(value));
+        for pair in query.split_terminator('&') {
+            let (name, value) = pair.split_once('=').ok_or("has a parameter without a value")?;
+            let (name, value) = (decode(name)?, decode(value)?);
             // libpq takes JDBC's word as well.
             if (name.as_str(), value.as_str()) == ("ssl", "true") {
                 info.sslmode = Some("require".to_owned());
+            } else {
+                info.keyword(&name, value)?;
             }
-            info.keyword(&name, value);
         }
-        info
+        Ok(info)
     }
 
     fn from_keywords(text: &str) -> Option<Self> {
@@ -104,14 +180,17 @@ impl ConnInfo {
             if name.trim().is_empty() || name.trim().contains(char::is_whitespace) {
                 return None;
             }
-            info.keyword(name.trim(), value);
+            info.keyword(name.trim(), value).ok()?;
             rest = after.trim_start();
             any = true;
         }
         any.then_some(info)
     }
 
-    fn keyword(&mut self, name: &str, value: String) {
+    fn keyword(&mut self, name: &str, value: String) -> Result<(), Fault> {
+        if !PARAMETERS.contains(&name) {
+            return Err(UNKNOWN_PARAMETER);
+        }
         self.names.insert(name.to_owned());
         match name {
             "sslmode" => self.sslmode = Some(value),
@@ -119,6 +198,7 @@ impl ConnInfo {
             "host" | "hostaddr" => value.split(',').for_each(|host| self.host(host)),
             _ => {}
         }
+        Ok(())
     }
 
     fn host(&mut self, host: &str) {
@@ -161,11 +241,17 @@ impl ConnInfo {
     }
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rfind(']') {
-        Some(end) => &host[..=end],
-        None => host.split(':').next().unwrap_or_default(),
-    }
+/// The host before its port, which must be a number where there is one.
+fn without_port(address: &str) -> Result<&str, Fault> {
+    let end = match address.strip_prefix('[').map(|inner| inner.find(']')) {
+        Some(None | Some(0)) => return Err("has a [ without an address and a ] after it"),
+        Some(Some(length)) => length + 2,
+        None => address.find(':').unwrap_or(address.len()),
+    };
+    let (host, after) = address.split_at(end);
+    let port = decode(after.strip_prefix(':').unwrap_or(after))?;
+    let is_port = port.is_empty() || port.parse().is_ok_and(|port: u16| port > 0);
+    if is_port { Ok(host) } else { Err("has a port that is not a number from 1 to 65535") }
 }
 
 /// The value at the head of a keyword string, and what follows it: bare or in single quotes, with backslashes.
@@ -184,22 +270,17 @@ fn keyword_value(text: &str) -> Option<(String, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// Undoes percent-encoding; what is not valid stays as it is, for libpq to complain about.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.filter(|hex| *first == b'%' && hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        if let Some(byte) = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
+/// Undoes percent-encoding.
+fn decode(text: &str) -> Result<String, Fault> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|byte| *byte != 0);
+        bytes.push(byte.ok_or("holds a % without the two digits of a character after it")?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -278,16 +359,46 @@ mod tests {
 
     #[test]
     fn what_is_no_connection_string_is_refused_without_repeating_it() {
-        for (name, url) in [
-            ("another database", "mysql://u:hunter2@db/x"),
-            ("no keyword", "hunter2"),
-            ("open quote", "password='hunter2"),
-            ("word without a value", "host=a hunter2 user=b"),
+        for (name, url, what) in [
+            ("another database", "mysql://u:hunter2@db/x", "is not a PostgreSQL URL"),
+            ("no keyword", "hunter2", "is not a connection string"),
+            ("open quote", "password='hunter2", "is not a connection string"),
+            ("word without a value", "host=a hunter2 user=b", "is not a connection string"),
+            ("unknown word", "host=a password=hun ter2=x user=b", "is not a connection string"),
+            ("percent sign", "postgres://u:hunter2%zz@db/x", "a % without the two digits"),
+            ("percent sign at the end", "postgres://u:hunter2%@db/x", "a % without the two digits"),
+            ("percent sign and less than a letter", "postgres://u:hunter2%4é@db/x", "a % without the two digits"),
+            ("zero", "postgres://u:hunter2%00@db/x", "a % without the two digits"),
+            ("space", "postgres://u:hunter2 x@db/x", "holds a space"),
+            ("slash", "postgres://u:hunter2/x@db/x", "holds an @ that is not the one"),
+            ("slash, and nothing after it", "postgres://u:hunter2/?x=@db", "has a port that is not a number"),
+            ("slash and question mark", "postgres://u:1/2?hunter2=3@db/x", "a parameter that libpq does not know"),
+            ("the same without a value", "postgres://u:1/2?hunter2@db/x", "a parameter without a value"),
+            ("@", "postgres://u:x@hunter2@db/x", "holds an @ that is not the one"),
+            ("open bracket", "postgres://u@[hunter2", "has a [ without an address"),
+            ("nothing in brackets", "postgres://u@[]hunter2/x", "has a [ without an address"),
+            ("something after brackets", "postgres://u@[::1]hunter2/x", "has a port that is not a number"),
+            ("port zero", "postgres://u:hunter2@db:0/x", "has a port that is not a number"),
+            ("port too large", "postgres://u:hunter2@a:5432,b:70000/x", "has a port that is not a number"),
         ] {
             let wrong = ConnInfo::read(url).unwrap_err();
+            assert!(wrong.what.contains(what), "{name}: {wrong}");
             assert!(!wrong.to_string().contains("hunter2"), "{name}: {wrong}");
         }
         let info = ConnInfo::read("postgres:///x?sslmode=on").unwrap();
         assert!(info.check(DatabaseTls::Available).unwrap_err().what.contains("\"on\" does not exist"));
+    }
+
+    #[test]
+    fn what_is_encoded_well_is_read() {
+        for url in [
+            "postgres://u:a%25b%2Fc%40d%20e@db:5432/x",
+            "postgres://u:a:b?c#d[e]=&@db/x",
+            "postgres://u%C3%A9@db:/x?",
+            "postgres://u@a:1,[::1]:2,%2Ftmp:3/x?options=-c%20jit%3Doff&application_name=",
+            "postgres://",
+        ] {
+            assert!(ConnInfo::read(url).is_ok(), "{url}");
+        }
     }
 }

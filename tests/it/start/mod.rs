@@ -281,6 +281,22 @@ fn a_database_that_is_not_there_is_told_in_one_line() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
+/// libpq quotes what it cannot read of a URL, and half of a password is soon taken for a host or a port.
+#[test]
+fn a_url_of_the_database_that_cannot_be_read_is_not_repeated() {
+    let directory = directory();
+    for password in ["hunter2%zz", "hunter2 x", "hunter2/x", "x@hunter2"] {
+        for command in ["serve", "check-config"] {
+            let mut program = reading(command, directory.path(), &[("admin_listen", "off")]);
+            program.env("DATABASE_URL", format!("postgres://u:{password}@127.0.0.1/x"));
+            program.args(["--public-url", &format!("http://localhost:{}", free_port())]);
+            let said = refusal(program);
+            assert!(said.contains("database.url (DATABASE_URL): holds "), "{command}, {password}: {said}");
+            assert!(said.contains("percent-encode") && !said.contains("hunter2"), "{command}, {password}: {said}");
+        }
+    }
+}
+
 /// Whoever runs the database may have made it quick by making it forget: that is refused, whatever else is right.
 #[test]
 fn a_database_that_forgets_what_it_confirmed_stops_the_start() {
