@@ -82,10 +82,8 @@ impl Settings {
         file: Option<(PathBuf, String)>,
         further: &dyn Fn(&Config) -> Vec<Problem>,
     ) -> Result<Result<Config, Problems>, String> {
-        // A variable that is not text is none of ours, or is told as a value that is wrong.
-        let environment = env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .collect();
+        // A name that is not text is none of ours.
+        let environment = env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
         let sources = Sources {
             file,
             environment,

@@ -4,6 +4,7 @@
 //! weaker default in force.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Inputs {
     pub(super) fn gather(
         known: Sections,
         file: Option<(&Path, &str)>,
-        environment: &[(String, String)],
+        environment: &[(String, OsString)],
         flags: &[(String, String)],
     ) -> Self {
         let mut inputs = Self {
@@ -150,7 +151,7 @@ impl Inputs {
         }
     }
 
-    fn environment(&mut self, environment: &[(String, String)]) {
+    fn environment(&mut self, environment: &[(String, OsString)]) {
         let known: BTreeMap<String, String> = settable_paths(self.known).map(|path| (variable(&path), path)).collect();
         // The common name of the variable is the weaker one: ours was set for us.
         let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
@@ -159,10 +160,15 @@ impl Inputs {
         for (name, value) in common.chain(ours) {
             let path = if name == "DATABASE_URL" { Some("database.url") } else { known.get(name).map(String::as_str) };
             let place = Place::Variable(name.clone());
-            match path {
-                Some(path) => self.word(path, value, place),
-                None if is_service_link(name, value) => {}
-                None => {
+            match (path, value.to_str()) {
+                (Some(path), Some(value)) => self.word(path, value, place),
+                (Some(path), None) => {
+                    // What was meant is not known, and a replacement would be in force without a word.
+                    let wrong = Wrong::new("is not UTF-8", "write it as text in UTF-8");
+                    self.problems.push(Problem { key: path.to_owned(), place, wrong });
+                }
+                (None, Some(value)) if is_service_link(name, value) => {}
+                (None, _) => {
                     let cure = match nearest(name, known.keys().map(String::as_str)) {
                         Some(meant) => format!("did you mean {meant}?"),
                         None => LOOK_IT_UP.to_owned(),
@@ -172,7 +178,10 @@ impl Inputs {
                 }
             }
         }
-        self.pgsslmode = environment.iter().find(|(name, _)| name == "PGSSLMODE").map(|(_, mode)| mode.clone());
+        self.pgsslmode = environment
+            .iter()
+            .find(|(name, _)| name == "PGSSLMODE")
+            .map(|(_, mode)| mode.to_string_lossy().into_owned());
     }
 
     fn flags(&mut self, flags: &[(String, String)]) {

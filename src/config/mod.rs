@@ -55,6 +55,7 @@ mod webhooks;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ pub struct Sources<'a> {
     /// The file's path, for messages, and its text.
     pub file: Option<(PathBuf, String)>,
     /// All environment variables; those that are not ours are disregarded.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, OsString)>,
     /// Settings by path from the command line: `--set`, and the flags that stand for one.
     pub flags: Vec<(String, String)>,
     /// Reads a file that holds a secret.

@@ -1,8 +1,11 @@
 //! Every mistake by name, with the exact line an operator reads.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Given, load_file};
+use super::{Config, DatabaseTls, Given, Sources, load_file};
 
 /// The lines for a file, without the one that counts them.
 fn lines(given: &Given<'_>) -> Vec<String> {
@@ -362,6 +365,35 @@ fn variables_and_flags() {
         // A secret named twice is read all the same, so its absent file is a second line.
         assert_eq!(lines(&given)[0], expected, "{name}");
     }
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_no_value() {
+    let value = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let load = |environment| {
+        Config::load(Sources {
+            file: None,
+            environment,
+            flags: Vec::new(),
+            read_secret: &|_| Err(io::ErrorKind::NotFound.into()),
+            database_tls: DatabaseTls::Missing,
+        })
+    };
+    let ours = vec![
+        ("PASSMINT_REALM".to_owned(), value(b"Gr\xfc\xdfe")),
+        ("DATABASE_URL".to_owned(), value(b"postgres://u:\xff@/x")),
+        ("PASSMINT_NOPE".to_owned(), value(b"\xff")),
+    ];
+    let said: Vec<String> = load(ours).unwrap_err().as_slice().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "database.url (DATABASE_URL): is not UTF-8; write it as text in UTF-8",
+            "realm (PASSMINT_REALM): is not UTF-8; write it as text in UTF-8",
+            "PASSMINT_NOPE: no setting has this variable; remove it, or look the name up in docs/reference/configuration.md",
+        ]
+    );
+    assert!(load(vec![("HOME".to_owned(), value(b"/\xff"))]).is_ok(), "others' variables are their own");
 }
 
 #[test]

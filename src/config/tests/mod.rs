@@ -32,7 +32,6 @@ pub(super) struct Given<'a> {
 
 impl Given<'_> {
     pub(super) fn load(&self) -> Result<Config, Problems> {
-        let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         let read_secret = |path: &Path| {
             let content = self.secrets.get(path.to_str().unwrap());
             content.map(|content| (*content).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -49,6 +48,10 @@ impl Given<'_> {
 
 pub(super) fn load_file(text: &str) -> Result<Config, Problems> {
     Given { file: Some(text), ..Given::default() }.load()
+}
+
+fn owned<V: for<'a> From<&'a str>>(pairs: &[(&str, &str)]) -> Vec<(String, V)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), V::from(value))).collect()
 }
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/passmint.toml"));

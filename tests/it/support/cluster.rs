@@ -53,7 +53,7 @@ fn make_template(shared: &Shared) {
     ];
     let config = Config::load(Sources {
         file: None,
-        environment: vec![("DATABASE_URL".to_owned(), url)],
+        environment: vec![("DATABASE_URL".to_owned(), url.into())],
         flags: settings.to_vec(),
         read_secret: &|path| std::fs::read_to_string(path),
         database_tls: DatabaseTls::of_this_build(),

@@ -281,7 +281,7 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
     }
     Config::load(Sources {
         file: Some(("test.toml".into(), text)),
-        environment: vec![("DATABASE_URL".to_owned(), database.url().to_owned())],
+        environment: vec![("DATABASE_URL".to_owned(), database.url().into())],
         flags,
         read_secret: &|path| std::fs::read_to_string(path),
         database_tls: DatabaseTls::of_this_build(),
