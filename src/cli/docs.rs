@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{CommandFactory as _, ValueEnum};
 
-use super::Outcome;
+use super::{Outcome, print};
 use crate::site::docs;
 use crate::{config, openapi};
 
@@ -28,7 +28,7 @@ pub enum Page {
 }
 
 /// Prints a page; `name` is one of the bridges' pages.
-pub fn print(page: Page, name: Option<&str>) -> Outcome {
+pub fn show(page: Page, name: Option<&str>) -> Outcome {
     let bridges = docs::bridges::names();
     if let Some(name) = name.filter(|name| !matches!(page, Page::Bridges) || !bridges.contains(name)) {
         return Err(format!("there is no page `{name}` here; of the bridges there is {}", bridges.join(", ")));
@@ -42,7 +42,7 @@ pub fn print(page: Page, name: Option<&str>) -> Outcome {
         Page::Openapi => openapi::json().to_owned(),
         Page::Bridges => name.map_or_else(docs::bridges::index, docs::bridges::page),
     };
-    println!("{}", text.trim_end());
+    print::line(text.trim_end());
     Ok(())
 }
 

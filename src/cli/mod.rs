@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = &cli.settings;
     let result = match cli.command {
-        Command::Docs { page, name } => docs::print(page, name.as_deref()),
+        Command::Docs { page, name } => docs::show(page, name.as_deref()),
         Command::CheckConfig => settings::check(settings),
         Command::Serve => serve::serve(settings),
         Command::Doctor(command) => command.run(settings),
@@ -130,10 +130,10 @@ pub fn main() -> ExitCode {
         Command::Import(command) => command.run(settings),
         Command::Export(command) => command.run(settings),
     };
-    match result {
+    match result.and_then(|()| print::outcome()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{}", prefixed(&message));
+            print::note(message);
             ExitCode::FAILURE
         }
     }
@@ -158,11 +158,6 @@ fn passkey_id(text: &str) -> Result<PasskeyId, String> {
 /// Reads a moment.
 fn moment(text: &str) -> Result<Time, String> {
     text.parse().map_err(|_| "write a moment such as 2026-11-21T10:00:00Z".to_owned())
-}
-
-/// Every line of a message under our name, so that it can be told from other programs' lines.
-fn prefixed(message: &str) -> String {
-    message.lines().map(|line| format!("passmint: {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// What a command ends with: nothing, or a message for the operator.

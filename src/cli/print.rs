@@ -1,14 +1,44 @@
-//! How commands talk: tables for people, JSON for scripts.
+//! How commands talk: tables for people, JSON for scripts, notes on standard error. Nothing here panics, whatever becomes
+//! of what is written.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
+use super::Outcome;
 use crate::clock::Time;
 
-/// One line on standard output. A reader that went away (`| head`) is no fault.
+/// Why standard output did not take everything: the first reason.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// One line on standard output. A reader that went away (`| head`) is no fault; anything else is told by [`outcome`].
 pub fn line(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    if let Err(error) = writeln!(io::stdout(), "{}", text.as_ref())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // A later reason says no more than the first one.
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Whether everything was written: what was to be shown once may be lost.
+pub fn outcome() -> Outcome {
+    UNWRITTEN.get().map_or(Ok(()), |error| {
+        Err(format!(
+            "the answer could not be written: {error}. What the command did stays done; a secret that it was to show must be made anew"
+        ))
+    })
+}
+
+/// A message on standard error, every line under our name, so that it can be told from other programs' lines. Whether
+/// anybody can read it changes nothing.
+pub fn note(text: impl AsRef<str>) {
+    let _ = io::stderr().write_all(under_our_name(text.as_ref()).as_bytes());
+}
+
+fn under_our_name(text: &str) -> String {
+    text.lines().flat_map(|line| ["passmint: ", line, "\n"]).collect()
 }
 
 /// A value as JSON on standard output.
@@ -69,7 +99,13 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, under_our_name};
+
+    #[test]
+    fn every_line_of_a_note_is_ours() {
+        assert_eq!(under_our_name("one"), "passmint: one\n");
+        assert_eq!(under_our_name("one\ntwo\n"), "passmint: one\npassmint: two\n");
+    }
 
     #[test]
     fn what_people_typed_cannot_steer_a_terminal() {

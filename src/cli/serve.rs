@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Outcome;
 use super::settings::{Loaded, Settings};
+use super::{Outcome, print};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::{process, telemetry};
@@ -19,9 +19,9 @@ pub fn serve(settings: &Settings) -> Outcome {
     // On the main thread: the private cluster stops with the thread that started it.
     let app = App::build(config, &Clock::system(), &source).map_err(|error| error.to_string())?;
     let addresses: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
-    eprintln!("passmint: ready at {public_url} (listening on {})", addresses.join(", "));
+    print::note(format!("ready at {public_url} (listening on {})", addresses.join(", ")));
     if let Some(admin) = app.admin_address() {
-        eprintln!("passmint: documentation at http://{admin}/docs, metrics at http://{admin}/metrics");
+        print::note(format!("documentation at http://{admin}/docs, metrics at http://{admin}/metrics"));
     }
     actix_web::rt::System::new()
         .block_on(app.run(told_to_stop()))

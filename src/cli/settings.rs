@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 use clap::Args;
 
-use super::Outcome;
+use super::{Outcome, print};
 use crate::assembly::Declarations;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseTls, Problem, Problems, Sources};
@@ -132,14 +132,14 @@ pub fn check(settings: &Settings) -> Outcome {
         let host = loaded.config.server.public_url.host();
         let (_, warnings) = Certificate::open(files, host, Clock::system().now())?;
         for warning in warnings {
-            eprintln!("passmint: warning: {warning}");
+            print::note(format!("warning: {warning}"));
         }
     }
-    print!("{}", loaded.config.describe());
-    eprintln!(
-        "passmint: the configuration is good ({} client(s), {} bridge(s))",
+    print::line(loaded.config.describe().trim_end());
+    print::note(format!(
+        "the configuration is good ({} client(s), {} bridge(s))",
         loaded.config.clients.len(),
         loaded.config.bridges.len()
-    );
+    ));
     Ok(())
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod bridges;
 mod doctor;
 mod keys;
+mod output;
 mod private;
 
 use std::fs;
@@ -31,6 +32,13 @@ pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { code: status.code(), out: text(stdout), err: text(stderr) }
+    }
 }
 
 impl Operator {
@@ -85,9 +93,17 @@ impl Operator {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(arguments).output().expect("the program runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+        self.command(arguments).output().expect("the program runs").into()
+    }
+
+    /// The same where no byte more goes into any file, as on a disk that is full.
+    pub fn with_files_full(&self, arguments: &[&str]) -> Ran {
+        let plain = self.command(arguments);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+        limited.arg(plain.get_program()).args(plain.get_args()).current_dir(self.folder.path()).env_clear();
+        limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        limited.output().expect("the program runs").into()
     }
 
     /// Runs a command that must succeed; gives what it printed.
