@@ -4,6 +4,7 @@ use chrono::Duration;
 use serde_json::json;
 
 use super::{editable, witness};
+use crate::admin::clients::rotate_secret::LONGEST_OVERLAP;
 use crate::cli::Outcome;
 use crate::cli::desk::Refusal;
 use crate::cli::print;
@@ -26,6 +27,9 @@ pub fn print_one(as_json: bool) -> Outcome {
 
 /// Makes a secret for a client and stores its digest. The old one stays good for `keep_old`.
 pub fn store(settings: &Settings, id: &str, keep_old: Duration, as_json: bool) -> Outcome {
+    if keep_old > Duration::seconds(LONGEST_OVERLAP) {
+        return Err(format!("--keep-old is too long: choose at most {}d", LONGEST_OVERLAP / 86_400));
+    }
     let desk = settings.desk()?;
     let secret = PlainToken::random(TokenKind::ClientSecret);
     let old_until = (keep_old > Duration::zero()).then(|| desk.now + keep_old);

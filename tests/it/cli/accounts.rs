@@ -35,6 +35,8 @@ fn a_running_server_follows_clients() {
     eventually("the new secret is known", || status_of(&app, "reporter", &second) == 200);
     assert_eq!(status_of(&app, "reporter", &first), 200, "both are good while the app is changed");
     let third = field(&operator.ok(&["clients", "secret", "reporter", "--keep-old", "2h"]), "secret");
+    let refusal = operator.refused(&["clients", "secret", "reporter", "--keep-old", "100000000d"]);
+    assert_eq!(refusal, "--keep-old is too long: choose at most 30d");
     eventually("the first is worth nothing: two overlap, not three", || status_of(&app, "reporter", &first) == 401);
     assert_eq!((status_of(&app, "reporter", &second), status_of(&app, "reporter", &third)), (200, 200));
     app.advance(chrono::Duration::minutes(121));
