@@ -1,7 +1,7 @@
 //! `passmint export`: everything that people would need to leave.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use diesel::{Connection as _, PgConnection};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Outcome;
-use super::desk::Refusal;
+use super::desk::{Desk, Refusal};
 use super::progress::Progress;
 use super::settings::Settings;
+use super::{Outcome, print};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::import::{export, form};
 use crate::storage::consents::{self, StoredConsent};
@@ -39,14 +39,37 @@ impl Export {
     /// Runs the command.
     pub fn run(self, settings: &Settings) -> Outcome {
         let desk = settings.desk()?;
-        let to_output = self.file == Path::new("-");
-        let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(if to_output {
-            Box::new(io::stdout())
+        let people = if self.file == Path::new("-") {
+            let mixed = io::stdout().is_terminal();
+            self.to(&desk, io::stdout(), if mixed { Progress::silent() } else { Progress::new(None) })?
         } else {
-            Box::new(create(&self.file).map_err(|error| format!("{} cannot be written: {error}", self.file.display()))?)
+            self.to_file(&desk)?
+        };
+        print::note(format!("{people} people were exported"));
+        Ok(())
+    }
+
+    /// Writes under another name until all is on disk: what has the file's own name is whole.
+    fn to_file(&self, desk: &Desk) -> Result<u64, String> {
+        let part = part_of(&self.file);
+        refuse_existing(&self.file)?;
+        let file = create(&part)?;
+        let written = self.to(desk, &file, Progress::new(None)).and_then(|people| {
+            file.sync_all().map_err(|error| unwritable(&error))?;
+            // Made while we wrote: not ours to replace. Another export cannot come between, it has no `part`.
+            refuse_existing(&self.file)?;
+            fs::rename(&part, &self.file).map_err(|error| unwritable(&error))?;
+            Ok(people)
         });
-        let mixed = to_output && io::stdout().is_terminal();
-        let mut progress = if mixed { Progress::silent() } else { Progress::new(None) };
+        if written.is_err() {
+            let _ = fs::remove_file(&part);
+        }
+        written
+    }
+
+    /// Writes everybody; gives how many.
+    fn to(&self, desk: &Desk, out: impl Write, mut progress: Progress) -> Result<u64, String> {
+        let mut out = BufWriter::new(out);
         let result = desk.read(|conn| {
             // Witnessed before a byte is out.
             let event = Event {
@@ -58,15 +81,35 @@ impl Export {
         });
         progress.clear();
         let people = result?;
-        out.flush().map_err(|error| format!("the export cannot be written: {error}"))?;
-        eprintln!("passmint: {people} people were exported");
-        Ok(())
+        out.flush().map_err(|error| unwritable(&error))?;
+        Ok(people)
     }
 }
 
-/// A new file: an export is never mixed with an older one by accident.
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+/// The name that a file has until it is whole.
+fn part_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// An export is never mixed with an older one by accident. A link that leads nowhere is something, too.
+fn refuse_existing(file: &Path) -> Outcome {
+    match fs::symlink_metadata(file) {
+        Ok(_) => Err(format!("{} exists already: name another file", file.display())),
+        Err(_) => Ok(()),
+    }
+}
+
+fn create(part: &Path) -> Result<File, String> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part);
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!(
+            "{} exists already: another export is writing it, or was broken off; delete it then, or name another file",
+            part.display()
+        ),
+        _ => format!("{} cannot be written: {error}", part.display()),
+    })
 }
 
 /// Writes everybody as of one moment; gives how many.
@@ -93,7 +136,7 @@ fn write(
             if let Some(consents) = consents.remove(&id) {
                 line["consents"] = consents.iter().map(consent).collect();
             }
-            writeln!(out, "{line}").map_err(unwritable)?;
+            writeln!(out, "{line}").map_err(|error| unwritable(&error))?;
             count += 1;
         }
         progress.show(count, 0);
@@ -101,7 +144,7 @@ fn write(
     if with_clients {
         for client in clients::all(conn)? {
             let line = json!({ form::CLIENT: { "id": client.client.id, "definition": client.client.definition } });
-            writeln!(out, "{line}").map_err(unwritable)?;
+            writeln!(out, "{line}").map_err(|error| unwritable(&error))?;
         }
     }
     Ok(count)
@@ -116,6 +159,6 @@ fn consent(stored: &StoredConsent) -> Value {
     })
 }
 
-fn unwritable(error: io::Error) -> Refusal {
-    Refusal(format!("the export cannot be written: {error}"))
+fn unwritable(error: &io::Error) -> String {
+    format!("the export cannot be written: {error}")
 }

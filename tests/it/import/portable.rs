@@ -42,7 +42,9 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (Some(0), "", "passmint: 10 people were exported\n"));
     let file = operator.path("export.ndjson");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(operator.refused(&["export", "export.ndjson"]).contains("cannot be written"), "no file is written over");
+    let refusal = operator.refused(&["export", "export.ndjson"]);
+    assert_eq!(refusal, "export.ndjson exists already: name another file", "no file is written over");
+    assert!(!operator.path("export.ndjson.part").exists());
     assert_eq!(one.events("user.exported"), 1);
 
     let other = TestApp::spawn();
@@ -65,6 +67,26 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
         passkey.origin.clone_from(&other.origin);
         other.browser().sign_in(passkey).expect(200);
     }
+}
+
+/// A file that has the name of an export is a whole one.
+#[test]
+fn an_export_that_fails_leaves_no_file() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    app.person();
+    let full = operator.with_files_full(&["export", "export.ndjson"]);
+    assert_eq!(full.code, Some(1), "{}", full.err);
+    assert!(full.err.contains("the export cannot be written: "), "{}", full.err);
+    let left = ["export.ndjson", "export.ndjson.part"].map(|name| operator.path(name).exists());
+    assert_eq!(left, [false, false]);
+
+    operator.write("export.ndjson.part", "of an export that was killed");
+    let refusal = operator.refused(&["export", "export.ndjson"]);
+    assert!(refusal.starts_with("export.ndjson.part exists already: another export is writing it"), "{refusal}");
+    fs::remove_file(operator.path("export.ndjson.part")).unwrap();
+    assert_eq!(operator.run(&["export", "export.ndjson"]).err, "passmint: 1 people were exported\n");
+    assert!(!operator.path("export.ndjson.part").exists());
 }
 
 /// What can be had here can be imported there: nothing has a narrower bound on the way in.
