@@ -28,7 +28,10 @@ pub enum Mode {
 pub enum RunError {
     /// The file could not be read on.
     #[error("the file cannot be read: {0}")]
-    Read(#[from] io::Error),
+    Read(#[source] io::Error),
+    /// The watcher could not tell of a chunk, which is written all the same.
+    #[error("the report cannot be written: {0}")]
+    Report(#[source] io::Error),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -122,7 +125,7 @@ impl Run<'_> {
             });
             let (mut summary, mut seen) = (Summary::default(), Seen::default());
             for chunk in receiver {
-                let Chunk { lines, skipped, bytes } = chunk?;
+                let Chunk { lines, skipped, bytes } = chunk.map_err(RunError::Read)?;
                 let decided = match self.mode {
                     Mode::Write => apply::write(self.db, &lines, self.options)?,
                     Mode::DryRun => apply::rehearse(self.db, &lines, &mut seen, self.options)?,
@@ -131,7 +134,7 @@ impl Run<'_> {
                 for line in &decided {
                     summary.add(line);
                 }
-                watcher.chunk(&decided, bytes)?;
+                watcher.chunk(&decided, bytes).map_err(RunError::Report)?;
             }
             Ok(summary)
         })

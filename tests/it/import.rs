@@ -132,10 +132,10 @@ fn memberships_that_were_left_out_are_taken_over_later() {
     let app = TestApp::spawn();
     let operator = Operator::of(&app);
     let file = fixture("own.ndjson");
-    let begin = ["import", file.as_str(), "--source", "old", "--report", "report"];
+    let begin = ["import", file.as_str(), "--source", "old"];
     let run = |more: &[&str]| operator.json(&[&begin[..], more].concat());
     let sums = |told: &Value| ["unchanged", "differ", "updated"].map(|sum| told[sum].as_u64().unwrap());
-    assert_eq!(run(&[])["notes"]["groups left out"], 1);
+    assert_eq!(run(&["--report", "report"])["notes"]["groups left out"], 1);
     let report = fs::read_to_string(operator.path("report")).unwrap();
     assert!(report.contains("--groups takes them over, for people who are known already with --update"), "{report}");
     assert_eq!(sums(&run(&[])), [2, 0, 0]);
@@ -262,14 +262,14 @@ fn what_belongs_to_somebody_stays_theirs() {
     let twins =
         ["one", "two"].map(|id| json!({"id": id, "email": "twin@a.example", "emailVerified": true, "passkeys": []}));
     operator.write("people.ndjson", &lines(&[thief, namesake, twins[0].clone(), twins[1].clone()]));
-    for more in [&["--dry-run"][..], &[]] {
+    for (file, more) in [("rehearsed", &["--dry-run"][..]), ("report", &[])] {
         let arguments =
-            [&["people.ndjson", "--format", "simplewebauthn", "--source", "old", "--report", "report"], more].concat();
+            [&["people.ndjson", "--format", "simplewebauthn", "--source", "old", "--report", file], more].concat();
         let (told, words) = import_with_refusals(&operator, &arguments);
         assert_eq!((&told["created"], &told["refused"]), (&json!(3), &json!(1)));
         assert_eq!(told["notes"]["e-mail conflicts"], 2);
         assert!(words.contains("line 1: passkeys[0].credentialId is another person's passkey already"), "{words}");
-        let report = fs::read_to_string(operator.path("report")).unwrap();
+        let report = fs::read_to_string(operator.path(file)).unwrap();
         let report: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(report.len(), 3, "the refused one and the two conflicts: {report:?}");
         assert_eq!((&report[0]["line"], &report[0]["outcome"]), (&json!(1), &json!("refused")));
@@ -359,10 +359,15 @@ fn what_is_asked_wrongly_is_refused_in_one_line() {
         ),
         (&["people", "--source", "x", "--format", "firebase", "--hash-parameters", "people"], "algorithm is missing"),
         (&["people", "--source", "x", "--report", "no/where"], "no/where cannot be written"),
+        (
+            &["people", "--source", "x", "--report", "people"],
+            "people exists already: name another file, each run has a report of its own",
+        ),
     ] {
         let refusal = operator.refused(&[&["import"], arguments].concat());
         assert!(refusal.contains(expected), "{arguments:?}: {refusal}");
     }
+    assert_eq!(fs::read_to_string(operator.path("people")).unwrap(), "{\"id\":\"1\"}\n", "no file is written over");
     let (_, words) = import_with_refusals(&operator, &["people"]);
     assert!(words.contains("line 1: id is of another system: name that with --source"), "{words}");
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0);

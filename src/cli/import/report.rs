@@ -26,11 +26,17 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Begins; makes the file, readable by its owner only. `form_assumed`: nobody named the form of what is imported.
+    /// Begins; makes the file, readable by its owner only. It must not exist yet: it could be what is imported, or tell of
+    /// a run before this one. `form_assumed`: nobody named the form of what is imported.
     pub(super) fn new(file: Option<&Path>, progress: Progress, form_assumed: bool) -> Result<Self, String> {
         let made = |path: &Path| {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-            file.map(BufWriter::new).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            file.map(BufWriter::new).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    format!("{} exists already: name another file, each run has a report of its own", path.display())
+                }
+                _ => format!("{} cannot be written: {error}", path.display()),
+            })
         };
         Ok(Self { file: file.map(made).transpose()?, progress, form_assumed, people: 0, refused: 0 })
     }
@@ -39,8 +45,9 @@ impl Report {
     pub(super) fn finish(self, result: Result<Summary, RunError>, mode: Mode, json: bool) -> Outcome {
         self.progress.clear();
         let summary = result.map_err(|error| {
+            let again = if self.file.is_some() { "run it again with another report file" } else { "run it again" };
             format!(
-                "the import stopped after {} people: {}. What was written stays; run it again to go on",
+                "the import stopped after {} people: {}. What was written stays; {again} to go on",
                 self.people,
                 in_one_line(&error)
             )
@@ -108,9 +115,9 @@ impl Watcher for Report {
                 self.refused += 1;
                 if self.refused <= TOLD {
                     self.progress.clear();
-                    eprintln!("passmint: line {}: {}", line.line, print::printable(&problem.to_string()));
+                    print::note(format!("line {}: {}", line.line, print::printable(&problem.to_string())));
                 } else if self.refused == TOLD + 1 {
-                    eprintln!("passmint: … and more; --report FILE tells of every one");
+                    print::note("… and more; --report FILE tells of every one");
                 }
             }
             if let Some(file) = &mut self.file {

@@ -94,6 +94,19 @@ fn a_line_that_clashes_at_every_try_is_refused_alone() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 19);
 }
 
+/// A disk that is full is not the fault of the file that is imported.
+#[test]
+fn a_report_that_cannot_be_written_is_named() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    operator.write("people", &lines(&[json!({"no": "id"})]));
+    let full = operator.with_files_full(&["import", "people", "--source", "old", "--report", "report"]);
+    assert_eq!(full.code, Some(1), "{}", full.err);
+    let told = full.err.lines().last().unwrap();
+    assert!(told.contains("stopped after 1 people: the report cannot be written: "), "{told}");
+    assert!(told.ends_with("run it again with another report file to go on"), "{told}");
+}
+
 /// What the database does not take is refused with its line, too, and stops nothing.
 #[test]
 fn a_line_that_the_database_does_not_take_is_refused_alone() {
