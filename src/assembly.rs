@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 
-pub use database::{Database, Missing, open as open_database, open_for_command, problems_of_database};
+pub use database::{
+    Database, Missing, is_used_by_others, open as open_database, open_for_command, problems_of_database,
+};
 pub use declared::{
     Declarations, OWN_AUDIENCE, clients as declared_clients, definitions as bridge_definitions,
     material as declared_key, trusted_issuers as declared_trusted_issuers,

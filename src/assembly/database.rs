@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 
 use super::StartError;
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::storage::cluster::{Attachment, Cluster, ClusterError, choose_director
 use crate::storage::db::DbSettings;
 use crate::storage::{Db, StorageError};
 
-/// How long a command waits for a server that is just starting or stopping.
+/// How long to wait for a server that is just starting or stopping, and for a command that runs the cluster for a moment.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The database, and the cluster behind it when it is ours.
@@ -39,7 +39,8 @@ pub fn open(config: &Config) -> Result<Database, StartError> {
     let (url, cluster) = if let Some(url) = &config.database.url {
         (url.expose().clone(), None)
     } else {
-        let cluster = Cluster::start(&choose_directory(&config.server.data_dir)?)?;
+        let directory = choose_directory(&config.server.data_dir)?;
+        let cluster = patiently(|| Cluster::start(&directory))?;
         (cluster.url(), Some(cluster))
     };
     Ok(Database { db: pool(config, url, config.database.pool)?, cluster })
@@ -57,27 +58,48 @@ pub fn open_for_command(config: &Config, missing: Missing) -> Result<Database, S
 
 fn private_cluster(data_dir: &Path, missing: Missing) -> Result<(String, Option<Cluster>), StartError> {
     let directory = choose_directory(data_dir)?;
+    if missing == Missing::Refuse && Cluster::attach(&directory)? == Attachment::Absent {
+        return Err(StartError::Database(format!(
+            "there is no database in {} yet: start the server once with `passmint serve`, make it with `passmint migrate`, or name another one by DATABASE_URL or --data-dir",
+            directory.display()
+        )));
+    }
+    let reached = patiently(|| match Cluster::attach(&directory)? {
+        Attachment::Running(url) => Ok((url, None)),
+        Attachment::Stopped | Attachment::Absent => {
+            let cluster = Cluster::start(&directory)?;
+            Ok((cluster.url(), Some(cluster)))
+        }
+    });
+    Ok(reached?)
+}
+
+/// Tries again while another process holds the cluster: its end, or its cluster, is there in a moment.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
     let begun = Instant::now();
     loop {
-        match Cluster::attach(&directory)? {
-            Attachment::Running(url) => return Ok((url, None)),
-            Attachment::Absent if missing == Missing::Refuse => {
-                return Err(StartError::Database(format!(
-                    "there is no database in {} yet: start the server once with `passmint serve`, make it with `passmint migrate`, or name another one by DATABASE_URL or --data-dir",
-                    directory.display()
-                )));
-            }
-            Attachment::Stopped | Attachment::Absent => {}
-        }
-        match Cluster::start(&directory) {
-            Ok(cluster) => return Ok((cluster.url(), Some(cluster))),
-            // A server that is just starting or stopping: its cluster will be there, or gone, in a moment.
+        match attempt() {
             Err(ClusterError::InUse { .. }) if begun.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(100));
             }
-            Err(error) => return Err(error.into()),
+            result => return result,
         }
     }
+}
+
+/// Whether anybody else works on the cluster that this process runs. Sessions of people who repair it are not counted.
+pub fn is_used_by_others(conn: &mut PgConnection) -> Result<bool, StorageError> {
+    let row: Answer = diesel::sql_query(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()) AS yes",
+    )
+    .get_result(conn)?;
+    Ok(row.yes)
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
 }
 
 fn pool(config: &Config, url: String, connections: u32) -> Result<Db, StorageError> {

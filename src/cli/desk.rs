@@ -1,7 +1,10 @@
 //! Where a command works: the configuration, the moment, and the database — also that of a running server.
 
+use std::time::{Duration, Instant};
+
 use diesel::{Connection as _, PgConnection};
 
+use super::print;
 use super::settings::{Loaded, Settings};
 use crate::assembly::{self, Database, Missing, StartError};
 use crate::clock::{Clock, Time};
@@ -56,6 +59,9 @@ impl From<StartError> for Refusal {
         Self(error.to_string())
     }
 }
+
+/// How long a private cluster is kept for other commands after this one is done.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The desk.
 pub struct Desk {
@@ -113,6 +119,21 @@ impl Desk {
     /// The same under the lock that servers take at their start: for keys and clients, which they change themselves.
     pub fn write_locked<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
         flat(self.db.blocking(|conn| migrations::locked(conn, |conn| Ok(conn.transaction(work)))))
+    }
+}
+
+impl Drop for Desk {
+    /// Other commands may work on the cluster that this one started, and would be cut off.
+    fn drop(&mut self) {
+        let others = || self.db.blocking(assembly::is_used_by_others).unwrap_or(false);
+        if self.cluster.is_none() || !others() {
+            return;
+        }
+        print::note("another command uses the private database that this one started: waiting for its end");
+        let begun = Instant::now();
+        while others() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 

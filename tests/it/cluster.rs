@@ -138,7 +138,8 @@ fn a_second_server_on_the_same_directory_is_refused_by_name() {
     let data = directory.path().join("data");
     let first = Cluster::start(&data).expect("the first start");
     let message = refusal(Cluster::start(&data));
-    let expected = format!("{} is in use by another Passmint server (process {})", data.display(), std::process::id());
+    let holder = format!("another Passmint server or command (process {})", std::process::id());
+    let expected = format!("{} is in use by {holder}", data.display());
     assert!(message.starts_with(&expected), "{message}");
     assert_eq!(ask(&mut connect(&first), "1"), "1", "the first is not disturbed");
 }

@@ -84,9 +84,10 @@ pub enum ClusterError {
         /// What stands where the data should be.
         path: PathBuf,
     },
-    /// Another server holds the directory.
+    /// Another server, or a command that runs the cluster by itself, holds the directory.
     #[error(
-        "{directory} is in use by another Passmint server (process {pid}): stop that one, or give this one another data directory"
+        "{directory} is in use by another Passmint server or command (process {pid}): stop that one or wait for its end, \
+         or give this one another data directory"
     )]
     InUse {
         /// The data directory.
