@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -229,6 +230,34 @@ fn a_half_made_cluster_is_thrown_away() {
     let cluster = Cluster::start(&data).expect("a new start");
     assert!(cluster.created());
     assert!(!data.join("postgres/pg.new").exists());
+}
+
+/// The programs of a first start that was killed outlive it for a moment.
+#[test]
+fn an_orphan_that_still_writes_does_not_stop_a_start() {
+    let directory = directory();
+    let data = directory.path().join("data");
+    drop(Cluster::start(&data).expect("a first start"));
+    let orphaned = data.join("postgres/pg.new.dead");
+    fs::rename(data.join("postgres/pg"), &orphaned).expect("renamed");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let _ = fs::create_dir_all(&orphaned);
+                let _ = fs::write(orphaned.join(number.to_string()), "");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let started = Cluster::start(&data).map(|cluster| cluster.created());
+        over.store(true, Ordering::Relaxed);
+        assert!(started.expect("a start beside it"));
+    });
+    assert!(!Cluster::start(&data).expect("the next start").created());
+    assert!(!orphaned.exists(), "it is removed once nobody writes to it");
 }
 
 #[test]

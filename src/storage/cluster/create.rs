@@ -1,8 +1,9 @@
 //! Makes a new cluster: one superuser `postgres` for people who repair things, one plain role and one database `passmint`
 //! for us, no password anywhere.
 //!
-//! The work is done in `pg.new`, forced to disk as a whole, and renamed to `pg` at the end: a crash or a full disk at any
-//! moment leaves no half of a cluster behind, only a `pg.new` that the next start removes.
+//! The work is done in `pg.new.<random>`, forced to disk as a whole, and renamed to `pg` at the end: a crash or a full disk
+//! at any moment leaves no half of a cluster behind, only a `pg.new.…` that a later start removes. Each try has a name of
+//! its own because the programs of one that was killed may write on for a moment.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,6 +16,11 @@ use super::files;
 use super::find::Programs;
 use super::owner::Owner;
 use super::place::Place;
+use crate::domain::text::hex;
+use crate::random;
+
+/// How the names of folders begin that a cluster is made in.
+const FRESH: &str = "pg.new";
 
 /// Renaming the one database that `initdb` makes is instant; copying a template is not.
 const SETUP: &str = "CREATE ROLE passmint LOGIN CREATEDB;
@@ -29,15 +35,11 @@ local all all peer map=own
 
 /// Creates the cluster of `place`, whose `pg` must not exist yet.
 pub(super) fn create(place: &Place, owner: &Owner, programs: &Programs) -> Result<(), ClusterError> {
-    let fresh = place.home.join("pg.new");
+    let fresh = place.home.join(format!("{FRESH}.{}", hex(&random::bytes::<8>())));
     let failed = |doing: &'static str| {
         let (path, user) = (fresh.clone(), owner.ours.name.clone());
         move |e| ClusterError::io(doing, &path, &user, e)
     };
-    if fs::symlink_metadata(&fresh).is_ok() {
-        fs::remove_dir_all(&fresh).map_err(failed("remove"))?;
-    }
-
     // `--no-sync` because everything is forced to disk below, once, and not by hundreds of single calls.
     let mut initdb = owner.command(programs, "initdb");
     initdb.arg("-D").arg(&fresh).args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"]);
@@ -58,6 +60,16 @@ pub(super) fn create(place: &Place, owner: &Owner, programs: &Programs) -> Resul
     rustix::fs::syncfs(&directory).map_err(|e| failed("sync")(e.into()))?;
     fs::rename(&fresh, &place.data).map_err(failed("rename"))?;
     files::open_directory(&place.home).and_then(|d| d.sync_all()).map_err(failed("sync"))
+}
+
+/// Removes what tries that did not come to their end left behind. What somebody still writes to stays for the next start.
+pub(super) fn remove_left_overs(place: &Place) {
+    let is_left_over = |name: &str| name.strip_prefix(FRESH).is_some_and(|end| end.is_empty() || end.starts_with('.'));
+    for entry in fs::read_dir(&place.home).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_left_over) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Writes who may connect: we and the server's own user, both of which may change between two starts.

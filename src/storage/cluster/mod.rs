@@ -101,6 +101,7 @@ impl Cluster {
         let sockets = place.sockets(&owner)?;
         let lock = lock::take(&place, &owner)?;
 
+        create::remove_left_overs(&place);
         let created = !place.data.exists();
         if created {
             create::create(&place, &owner, &programs)?;
