@@ -4,7 +4,7 @@ use diesel::PgConnection;
 use serde_json::json;
 
 use super::fields::Problem;
-use super::plan::{self, Decided, Fresh, Line, Options, Outcome, Plan, Seen};
+use super::plan::{self, Decided, Fresh, Line, Options, Outcome, Plan, Seen, Update};
 use super::update;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::random;
@@ -43,27 +43,43 @@ pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>,
 /// Decides on a chunk and writes nothing. `seen` holds the keys of the chunks before it.
 pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
     let keys = plan::keys(lines, options);
-    let known = db.blocking_tx(|conn| {
+    db.blocking_tx(|conn| {
         imports::lock(conn)?;
-        imports::look_up(conn, &keys)
-    })?;
-    Ok(plan::plan(lines.to_vec(), &known, seen, options, FRESH).decided)
+        let known = imports::look_up(conn, &keys)?;
+        let Plan { mut decided, updates, .. } = plan::plan(lines.to_vec(), &known, seen, options, FRESH);
+        for update in updates.iter().filter(|update| !update.certain) {
+            if update::compare(conn, update)?.is_none() {
+                change_nothing(&mut decided[update.at], update);
+            }
+        }
+        Ok(decided)
+    })
 }
 
 fn once(conn: &mut PgConnection, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
     imports::lock(conn)?;
     let known = imports::look_up(conn, &plan::keys(lines, options))?;
-    let Plan { decided, batch, updates, dormant } =
+    let Plan { mut decided, batch, updates, dormant } =
         plan::plan(lines.to_vec(), &known, &mut Seen::default(), options, FRESH);
     if !dormant.is_empty() {
         relying_parties::await_configuration(conn, &dormant, options.now)?;
     }
     imports::insert(conn, batch)?;
     for update in &updates {
-        update::write(conn, update, options.now)?;
+        let difference = update::compare(conn, update)?;
+        update::write(conn, update, &difference, options.now)?;
+        if difference.is_none() && !update.certain {
+            change_nothing(&mut decided[update.at], update);
+        }
     }
     witness(conn, &decided, options)?;
     Ok(decided)
+}
+
+/// A person of whom the file tells nothing new.
+fn change_nothing(line: &mut Decided, update: &Update) {
+    line.outcome = Outcome::Unchanged(update.person.uuid());
+    line.password = false;
 }
 
 fn witness(conn: &mut PgConnection, decided: &[Decided], options: &Options) -> Result<(), StorageError> {

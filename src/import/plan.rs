@@ -52,8 +52,10 @@ pub enum Outcome {
     Created(Uuid),
     /// Known, and changed as asked.
     Updated(Uuid),
-    /// Known, and imported as this before.
+    /// Known, and as the file tells: imported as this before, or compared.
     Unchanged(Uuid),
+    /// Known, and not compared: without a source nothing says what somebody was imported as.
+    Known(Uuid),
     /// Known, but not imported as this before; left as it is.
     Differs(Uuid),
     /// The same person stands further up in the file (told by a dry run).
@@ -95,8 +97,12 @@ impl Decided {
 /// A person who is changed.
 #[derive(Debug)]
 pub struct Update {
+    /// Whose line this is, among those that are decided.
+    pub at: usize,
     /// Who.
     pub person: UserId,
+    /// Whether it is certain that something changes: the batch has rows for them, or their source tells anew.
+    pub certain: bool,
     /// What the file tells of them.
     pub record: Record,
     /// The link that remembers it.
@@ -243,8 +249,7 @@ impl Planner<'_> {
                 return Ok(Outcome::Unchanged(person));
             }
             if !self.options.update {
-                // Without a source there is no record of what was imported: the same `sub` is the same person.
-                return Ok(if link.is_some() { Outcome::Differs(person) } else { Outcome::Unchanged(person) });
+                return Ok(if link.is_some() { Outcome::Differs(person) } else { Outcome::Known(person) });
             }
             if self.known.managed.contains(&person) {
                 return Err(Problem::of_line("is about a person whom the configuration declares: change them there"));
@@ -268,7 +273,10 @@ impl Planner<'_> {
         let imported_as = mark.map(|mark| mark.put_into(imported_as));
         let link = link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as });
         if existing.is_some() {
-            self.plan.updates.push(Update { person: person.into(), record, link });
+            let joins = self.options.groups && record.groups.iter().any(|name| !held.groups.contains(name));
+            let certain = link.is_some() || joins || !record.external_ids.is_empty() || decided.passkeys > 0;
+            let at = self.plan.decided.len();
+            self.plan.updates.push(Update { at, person: person.into(), certain, record, link });
             return Ok(Outcome::Updated(person));
         }
         self.plan.batch.links.extend(link);

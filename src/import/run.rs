@@ -46,8 +46,10 @@ pub struct Summary {
     pub created: u64,
     /// People who were changed.
     pub updated: u64,
-    /// People who were imported as the same before.
+    /// People who are as the file tells: imported as the same before, or compared.
     pub unchanged: u64,
+    /// People who are known and were not compared.
+    pub known: u64,
     /// People who are known, not as the file tells of them, and were left as they are.
     pub differ: u64,
     /// People who stand in the file twice (told by a dry run).
@@ -71,6 +73,7 @@ impl Summary {
             Outcome::Created(_) => &mut self.created,
             Outcome::Updated(_) => &mut self.updated,
             Outcome::Unchanged(_) => &mut self.unchanged,
+            Outcome::Known(_) => &mut self.known,
             Outcome::Differs(_) => &mut self.differ,
             Outcome::Duplicate => &mut self.duplicates,
             Outcome::Refused(_) => &mut self.refused,

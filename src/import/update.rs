@@ -9,33 +9,81 @@ use serde_json::Map;
 
 use super::plan::Update;
 use crate::clock::Time;
-use crate::domain::user::UserStatus;
-use crate::storage::{StorageError, imports, passwords, people};
+use crate::domain::standard_claims::{ClaimError, StandardClaims};
+use crate::domain::user::{User, UserStatus};
+use crate::storage::people::{self, Person};
+use crate::storage::{StorageError, imports, passwords};
 
-/// Writes what the plan's batch does not: claims, status, password, and what the person was imported as.
-pub(super) fn write(conn: &mut PgConnection, update: &Update, now: Time) -> Result<(), StorageError> {
-    let Update { person, record, link } = update;
+/// What of a person is not as the file tells, beside what the plan's batch gives them.
+pub(super) struct Difference {
+    user: User,
+    claims: Option<StandardClaims>,
+    disabled: bool,
+    password: bool,
+}
+
+impl Difference {
+    /// Whether there is none.
+    pub(super) const fn is_none(&self) -> bool {
+        self.claims.is_none() && !self.disabled && !self.password
+    }
+}
+
+/// Compares; the person stays locked until the transaction ends.
+pub(super) fn compare(conn: &mut PgConnection, update: &Update) -> Result<Difference, StorageError> {
+    let Update { person, record, .. } = update;
     // Deleted between the look-up and now: decide anew.
     let stored =
         people::lock(conn, *person)?.ok_or_else(|| StorageError::Conflict { constraint: "users_pkey".to_owned() })?;
-    let mut changes: Map<_, _> = record.claims.as_map().clone();
+    let claims = claims(&stored, &record.claims).map_err(|error| StorageError::corrupt("users", person, error))?;
+    let disabled = record.enabled == Some(false) && stored.user.status != UserStatus::Disabled;
+    let password = match &record.password {
+        Some(hash) => passwords::of_users(conn, &[person.uuid()])?.get(&person.uuid()) != Some(hash.expose()),
+        None => false,
+    };
+    Ok(Difference { user: stored.user, claims, disabled, password })
+}
+
+/// The claims that a person gets, where they are others than those that they have.
+fn claims(stored: &Person, told: &StandardClaims) -> Result<Option<StandardClaims>, ClaimError> {
+    let mut changes: Map<_, _> = told.as_map().clone();
     let same_address = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     let proven_here = stored.user.email_verified_at.is_some()
-        && matches!((stored.claims.text("email"), record.claims.text("email")), (Some(one), Some(other)) if same_address(one, other));
-    if proven_here && !record.claims.email_verified() {
+        && matches!((stored.claims.text("email"), told.text("email")), (Some(one), Some(other)) if same_address(one, other));
+    if proven_here && !told.email_verified() {
         // The other system knows less of this address than we do.
         changes.remove("email");
         changes.remove("email_verified");
     }
     let mut claims = stored.claims.clone();
-    claims.merge(&changes).map_err(|error| StorageError::corrupt("users", person, error))?;
-    if claims != stored.claims {
-        people::set_claims(conn, &stored.user, &claims, now)?;
+    claims.merge(&changes)?;
+    Ok((settled(&claims) != settled(&stored.claims)).then_some(claims))
+}
+
+/// An address that is not proven is the same with a word on that and without.
+fn settled(claims: &StandardClaims) -> StandardClaims {
+    let mut settled = claims.clone();
+    if !settled.email_verified() {
+        settled.unverify_email();
     }
-    if record.enabled == Some(false) {
+    settled
+}
+
+/// Writes what the plan's batch does not: claims, status, password, and what the person was imported as.
+pub(super) fn write(
+    conn: &mut PgConnection,
+    update: &Update,
+    difference: &Difference,
+    now: Time,
+) -> Result<(), StorageError> {
+    let Update { person, record, link, .. } = update;
+    if let Some(claims) = &difference.claims {
+        people::set_claims(conn, &difference.user, claims, now)?;
+    }
+    if difference.disabled {
         people::set_status(conn, *person, UserStatus::Disabled, now)?;
     }
-    if let Some(hash) = &record.password {
+    if let Some(hash) = record.password.as_ref().filter(|_| difference.password) {
         passwords::replace(conn, *person, hash, now)?;
     }
     if let Some(link) = link {

@@ -78,7 +78,8 @@ impl Report {
         ];
         for (name, count) in [
             (would("updated", "would be updated"), summary.updated),
-            ("unchanged, imported before", summary.unchanged),
+            ("unchanged", summary.unchanged),
+            ("known already and not compared, left as they are (--update changes them)", summary.known),
             ("known already and not the same, left as they are (--update changes them)", summary.differ),
             ("twice in the file", summary.duplicates),
             ("refused", summary.refused),
@@ -139,6 +140,7 @@ fn document(summary: &Summary, mode: Mode) -> Value {
         "created": summary.created,
         "updated": summary.updated,
         "unchanged": summary.unchanged,
+        "known": summary.known,
         "differ": summary.differ,
         "duplicates": summary.duplicates,
         "refused": summary.refused,
@@ -156,7 +158,10 @@ fn write(file: &mut BufWriter<File>, decided: &Decided) -> io::Result<()> {
         line["id"] = id.as_str().into();
     }
     let outcome = match &decided.outcome {
-        plan::Outcome::Created(_) | plan::Outcome::Updated(_) | plan::Outcome::Unchanged(_)
+        plan::Outcome::Created(_)
+        | plan::Outcome::Updated(_)
+        | plan::Outcome::Unchanged(_)
+        | plan::Outcome::Known(_)
             if decided.notes.is_empty() =>
         {
             return Ok(());
@@ -164,6 +169,7 @@ fn write(file: &mut BufWriter<File>, decided: &Decided) -> io::Result<()> {
         plan::Outcome::Created(person) => ("created", Some(person)),
         plan::Outcome::Updated(person) => ("updated", Some(person)),
         plan::Outcome::Unchanged(person) => ("unchanged", Some(person)),
+        plan::Outcome::Known(person) => ("known", Some(person)),
         plan::Outcome::Differs(person) => ("differs", Some(person)),
         plan::Outcome::Duplicate => ("duplicate", None),
         plan::Outcome::Refused(problem) => {

@@ -58,7 +58,19 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     let sealed = "SELECT count(*) AS n FROM password_hashes JOIN password_parameters ON id = parameters";
     assert_eq!(other.count(sealed), 1, "the hash and what it needs");
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
-    assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["unchanged"], 10);
+    // Without a source nothing remembers what was imported: only --update looks.
+    assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["known"], 10);
+    let words = newcomer.ok(&["import", "export.ndjson", "--groups"]);
+    assert!(words.contains("known already and not compared"), "{words}");
+    for more in [&["--dry-run"][..], &[]] {
+        let told = newcomer.json(&[&["import", "export.ndjson", "--groups", "--update"], more].concat());
+        assert_eq!((&told["updated"], &told["unchanged"], &told["passwords"]), (&json!(0), &json!(10), &json!(0)));
+    }
+    assert_eq!(other.events("user.imported"), 1, "of the run that changed something");
+    other.sql("UPDATE users SET name = 'Changed' WHERE email = 'ada@own.example'");
+    let told = newcomer.json(&["import", "export.ndjson", "--groups", "--update"]);
+    assert_eq!((&told["updated"], &told["unchanged"]), (&json!(1), &json!(9)), "{told}");
+    assert_eq!(other.events("user.imported"), 2);
     let (told, words) = import_with_refusals(&newcomer, &["export.ndjson", "--source", "one", "--update", "--groups"]);
     assert_eq!((&told["updated"], &told["refused"]), (&json!(0), &json!(10)), "a source does not know them: {told}");
     assert!(words.contains("an export of our own goes without --source"), "{words}");
