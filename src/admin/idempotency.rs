@@ -53,7 +53,7 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
-/// A thing with its secret, as [`Answer::with_secret`] gives them.
+/// What was made or changed, with its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WithSecret<T> {
     /// The thing.

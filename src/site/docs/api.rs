@@ -227,13 +227,15 @@ const DEPTH: u8 = 2;
 /// A table of an object's members, then those of the objects in it; one for each form that it may have.
 fn members(page: &mut String, document: &Value, schema: &Value, name: &str, depth: u8) {
     let schema = resolve(document, schema);
-    if let Some(variants) = schema["oneOf"].as_array().filter(|all| all.iter().any(|one| one["properties"].is_object()))
-    {
+    let is_object = |one: &Value| resolve(document, one)["properties"].is_object();
+    if let Some(variants) = schema["oneOf"].as_array().filter(|all| all.iter().any(is_object)) {
         for variant in variants {
             let kind = &variant["properties"]["kind"]["enum"][0];
             let title = if name.is_empty() { String::new() } else { format!("`{name}` ") };
             if let Some(kind) = kind.as_str() {
                 let _ = write!(page, "{title}with `kind` `{kind}`: {}\n\n", text(&variant["description"]));
+            } else if variant["$ref"].is_string() && variants.len() > 1 {
+                let _ = write!(page, "{}\n\n", description(document, variant));
             }
             members(page, document, variant, name, depth);
         }
