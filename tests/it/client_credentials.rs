@@ -113,7 +113,6 @@ fn refusals_by_name() {
         ("custom tokens", "bridge:backend"),
         ("not its own", "things:delete"),
         ("malformed", "things:\"read\""),
-        ("twice", "things:read things:read"),
     ] {
         let reply = ask(&app, "machine", &[("scope", scope)]).expect_oauth(400, "invalid_scope");
         let words = reply.json()["error_description"].as_str().unwrap().to_owned();

@@ -113,6 +113,7 @@ struct Cast {
 /// What else is given out, or sent by clients.
 struct Given {
     code: String,
+    id: String,
     device: String,
     pushed: String,
     answer: String,
@@ -149,8 +150,10 @@ impl Given {
         let credential = app.passkey().create(&begun["publicKey"]);
         let enrolled = actions::finish(app, "registration", &begun, &credential).expect(200).json();
         let listing = make("list");
+        let redeemed = oidc::present(app, "spa", &Ask::of("spa").send(browser).back().code()).expect(200);
         Self {
             code: Ask::of("spa").send(browser).back().code(),
+            id: text(&redeemed.json()["id_token"]),
             device: text(&device["device_code"]),
             pushed: text(&pushed.json()["request_uri"]),
             answer: ask.send(browser).back().get("response").unwrap().to_owned(),
@@ -216,6 +219,7 @@ impl Cast {
             ("access token for another API", self.apis.access.clone()),
             ("ID token", self.own.id.clone()),
             ("ID token of another client", self.apis.id.clone()),
+            ("ID token of the browser's session", self.given.id.clone()),
             ("refresh token", self.own.refresh.clone()),
             ("refresh token of another client", self.apis.refresh.clone()),
             ("custom token", self.custom.clone()),
@@ -315,7 +319,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         assert!([200, 401, 403].contains(&reply.status), "{}", reply.body);
         reply.status == 200
     }),
-    ("id_token_hint at sign-out", &["ID token", "ID token of another client"], |_, cast, token| {
+    ("id_token_hint at sign-out", &["ID token of the browser's session"], |_, cast, token| {
         let hint: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
         let reply = cast.browser.get(&format!("/oauth/logout?id_token_hint={hint}"));
         assert!([200, 303].contains(&reply.status), "{}", reply.body);

@@ -10,7 +10,7 @@ use passmint::tokens::keys::{Algorithm, KeyMaterial};
 use passmint::tokens::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use serde_json::{Map, Value, json};
 
-use super::{Ops, person_token};
+use super::{Ops, person_token, token};
 use crate::bridges::by_ceremony;
 use crate::support::tokens::{Tokens, claims, header, within};
 use crate::support::{Options, Reply, TestApp};
@@ -626,8 +626,10 @@ fn the_rule_asks_for_groups_verification_and_address() {
     minted(app, &tokens, "made");
     allow(&json!({ "require": { "user_verification": true } }));
     minted(app, &tokens, "made");
-    app.sql("UPDATE sessions SET amr = '{pop}'");
-    told("presence alone", 401, "reauthentication_required");
+    let mut present = claims(&tokens.access);
+    present["amr"] = json!(["pop"]);
+    let asked = app.client("web").bearer("POST", "/v1/bridges/made/token", &token(app, &present)).send();
+    asked.expect_problem(401, "reauthentication_required");
     allow(&json!({ "clients": ["other"] }));
     told("another client", 403, "forbidden");
     allow(&json!({ "scopes": ["bridge:else"] }));

@@ -24,7 +24,7 @@ const CONFIG: &str = r#"
 kind = "confidential"
 secret_digest = "API_DIGEST"
 grants = ["token_exchange", "jwt_bearer", "client_credentials"]
-scopes = ["openid", "read", "write"]
+scopes = ["openid", "bridge:open", "read", "write"]
 audiences = ["https://orders.example"]
 may_introspect = ["https://orders.example"]
 
