@@ -117,7 +117,7 @@ impl Administration {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        Ok(self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await??)
+        self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await?
     }
 
     /// The same for a change that may take its time.
@@ -125,7 +125,7 @@ impl Administration {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        Ok(self.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await??)
+        self.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await?
     }
 
     /// Lets this server know clients as they are now; the others follow by themselves.
