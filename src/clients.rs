@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderMap;
 use arc_swap::ArcSwap;
 use diesel::PgConnection;
 use tokio::sync::Mutex;
@@ -12,8 +11,6 @@ use crate::clock::{MOST_APART, Time};
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::storage::{Db, StorageError, audit, clients};
-use crate::web::error::{Failure, Kind};
-use crate::web::origin::origin;
 
 /// How a client is asked whether a web origin is its own: [`Client::owns_origin`], or [`Client::owns_page`].
 pub type Owns = fn(&Client, &str) -> Result<(), ClientRefusal>;
@@ -80,22 +77,6 @@ impl Clients {
     pub fn any_has_origin(&self, origin: &str, kinds: &[ClientKind], owns: Owns) -> bool {
         let of_them = |client: &Client| kinds.contains(&client.definition.kind) && owns(client, origin).is_ok();
         self.live.load().values().any(|known| of_them(&known.client))
-    }
-
-    /// The page of one client may read answers that are for clients (see [`cors`](crate::web::cors)), so a request of such a
-    /// page is held to the origins of its own client. What comes from any other origin (an extension, a program in a web
-    /// view) says no more of itself than what comes from none, and no page reads the answer.
-    ///
-    /// # Errors
-    /// `invalid_request`, for the page of another client.
-    pub fn hold_to_its_pages(&self, client: &Client, headers: &HeaderMap) -> Result<(), Failure> {
-        let Some(origin) = origin(headers)? else { return Ok(()) };
-        let kinds = [ClientKind::Public, ClientKind::Confidential];
-        if client.owns_page(origin).is_err() && self.any_has_origin(origin, &kinds, Client::owns_page) {
-            let words = "The request comes from the page of another client: its origin is not one of this client's.";
-            return Err(Failure::new(Kind::InvalidRequest, words));
-        }
-        Ok(())
     }
 
     /// Reads all clients anew.

@@ -41,7 +41,9 @@ use crate::oidc::registration::Registration;
 use crate::outbound::logos::Logos;
 use crate::storage::{Db, StorageError, users};
 use crate::tokens::Mint;
-use crate::web::limits::Limits;
+use crate::web::caller::Network;
+use crate::web::error::Failure;
+use crate::web::limits::{Class, Limits};
 
 /// Everything the room works with.
 pub struct Oidc {
@@ -86,6 +88,14 @@ impl Oidc {
         }
         let groups = client.definition.allowed_groups.clone();
         self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await
+    }
+
+    /// Counts a request that names an app which is not known yet: reading its document costs more than a look-up.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn limit_newcomers(&self, id: &str, network: Network) -> Result<(), Failure> {
+        if self.registration.may_fetch(id) { self.limits.check(Class::Start, network) } else { Ok(()) }
     }
 
     /// A person's groups, when the ID token of this client tells them.

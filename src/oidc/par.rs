@@ -53,11 +53,7 @@ pub async fn post(
     limits.check(Class::Token, caller.network)?;
     let form = form.0;
     let proof = room.dpop.examine(&request)?;
-    // Reading the document of an app that is not known yet costs more than a look-up.
-    if form.find("client_id").is_some_and(|id| room.registration.may_fetch(id)) {
-        limits.check(Class::Start, caller.network)?;
-    }
-    let client = authenticate_newcomer(&room, request.headers(), &form).await?;
+    let client = authenticate_newcomer(&room, request.headers(), &form, caller.network).await?;
     let proven = room.dpop.key_of(proof).await?;
     let mut asked = read(&room, &client, &form).await?;
     asked.dpop_jkt = bound_key(asked.dpop_jkt, proven.as_ref())?;

@@ -12,6 +12,7 @@ use crate::domain::claims::{claims_for, wants_groups};
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
 use crate::storage::users;
+use crate::web::cors::hold_to_its_pages;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, MaybeForm};
 
@@ -50,7 +51,7 @@ async fn answer(
     let identity = guard.holder(&access).await?;
     identity.require_scope("openid")?;
     let client = access.client();
-    room.clients.hold_to_its_pages(client, request.headers())?;
+    hold_to_its_pages(&room.clients, client, request.headers())?;
     let told = told(room, client, &identity, &access).await?;
     let algorithm = client.definition.userinfo_algorithm.as_deref().and_then(|name| name.parse().ok());
     let mut response = HttpResponse::Ok();

@@ -3,7 +3,7 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::clients::{Clients, Owns};
 use crate::domain::client::{Client, ClientKind};
+use crate::web::error::{Failure, Kind};
+use crate::web::origin::origin;
 
 /// Whether apps that are no clients yet may register here, from a page of theirs as well.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,21 @@ pub async fn allow_clients(
         );
     }
     Ok(response)
+}
+
+/// Holds a request to its own client's pages: the page of another client could read the answer. What comes from any other
+/// origin (an extension, a program in a web view) says no more of itself than what comes from none, and no page reads the answer.
+///
+/// # Errors
+/// `invalid_request`, for the page of another client.
+pub fn hold_to_its_pages(clients: &Clients, client: &Client, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(origin) = origin(headers)? else { return Ok(()) };
+    let kinds = [ClientKind::Public, ClientKind::Confidential];
+    if client.owns_page(origin).is_err() && clients.any_has_origin(origin, &kinds, Client::owns_page) {
+        let words = "The request comes from the page of another client: its origin is not one of this client's.";
+        return Err(Failure::new(Kind::InvalidRequest, words));
+    }
+    Ok(())
 }
 
 /// Whose pages may read the answer to a request, beside our own.

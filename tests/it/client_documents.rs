@@ -75,6 +75,25 @@ fn an_app_is_known_by_its_document() {
     }
 }
 
+/// Whoever names apps makes us fetch: as often as anything else that strangers begin, wherever they name them.
+#[test]
+fn new_apps_are_counted_wherever_they_are_named() {
+    let limits = [("limits.enabled", "true"), ("limits.starts_per_minute", "1"), ("limits.starts_burst", "2")];
+    let (app, speaker, id, _folder) = spawn_with(&limits);
+    speaker.fails();
+    let numbered = |number: u8| id.replace("client.json", &format!("{number}.json"));
+    let push = || app.request("POST", "/oauth/par");
+    assert_ne!(push().form(&[("client_id", &numbered(1))]).send().status, 429);
+    let form = [("response_type", "code")];
+    let encoded: String = url::form_urlencoded::byte_serialize(numbered(2).as_bytes()).collect();
+    assert_ne!(push().basic(&encoded, "").form(&form).send().status, 429);
+    let encoded: String = url::form_urlencoded::byte_serialize(numbered(3).as_bytes()).collect();
+    assert_eq!(push().basic(&encoded, "").form(&form).send().status, 429);
+    assert_eq!(push().form(&[("client_id", &numbered(4))]).send().status, 429);
+    assert_eq!(app.browser().visit(&ask(&numbered(5)).path()).status, 429);
+    assert_eq!(speaker.asked(), 2);
+}
+
 /// Check 2: programs register `http://localhost` and come with the port that they were given. Each time their person is asked.
 #[test]
 fn a_local_program_comes_with_a_port_that_its_document_does_not_name() {

@@ -90,10 +90,7 @@ pub struct Pending {
 /// Takes a request in.
 pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
     let Some(id) = parameters.find("client_id") else { return Ok(Outcome::Unsafe(Unsafe::NoClient)) };
-    // Reading the document of an app that is not known yet costs more than a look-up.
-    if room.registration.may_fetch(id) {
-        visitor.limits.check(Class::Start, visitor.network)?;
-    }
+    room.limit_newcomers(id, visitor.network)?;
     let client = match room.registration.resolve(id).await {
         Ok(Some(client)) => client,
         Ok(None) => return Ok(Outcome::Unsafe(Unsafe::UnknownClient)),

@@ -17,6 +17,8 @@ use super::Oidc;
 use crate::clock::Time;
 use crate::domain::client::{AuthMethod, Client, ClientKind};
 use crate::domain::secret::TokenDigest;
+use crate::web::caller::Network;
+use crate::web::cors::hold_to_its_pages;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
@@ -39,13 +41,16 @@ pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Resu
     prove(room, headers, &presented, known).await
 }
 
-/// As [`authenticate`], where a client may first appear: one that is the address of its document is read.
+/// As [`authenticate`], where a client may first appear: one that is the address of its document is read, as often as somebody
+/// of this network may make us.
 pub async fn authenticate_newcomer(
     room: &Oidc,
     headers: &HeaderMap,
     form: &Form,
+    network: Network,
 ) -> Result<AuthenticatedClient, Failure> {
     let presented = presented::read(headers, form)?;
+    room.limit_newcomers(&presented.id, network)?;
     let known = room.registration.resolve(&presented.id).await?;
     prove(room, headers, &presented, known).await
 }
@@ -61,7 +66,7 @@ async fn prove(
     if let Proof::Assertion(token) = &presented.proof {
         assertion::check(room, &client, token, now).await?;
     }
-    room.clients.hold_to_its_pages(&client, headers)?;
+    hold_to_its_pages(&room.clients, &client, headers)?;
     Ok(AuthenticatedClient(client))
 }
 
