@@ -5,6 +5,7 @@
 //! stays here with it: whoever can change what waits here can also change what a challenge would be made from, and the proof
 //! is our signature, not the authenticator's.
 
+use diesel::PgConnection;
 use serde_json::json;
 use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
 
@@ -23,6 +24,7 @@ use crate::domain::operation::Operation;
 use crate::domain::scope::TRANSACTIONS;
 use crate::domain::session::Session;
 use crate::domain::user::User;
+use crate::storage::StorageError;
 use crate::storage::assertions;
 use crate::storage::audit;
 use crate::storage::credentials::StoredPasskey;
@@ -65,9 +67,9 @@ impl Ceremonies {
         }
         let profile = begin.asked_by.and_then(|client| client.definition.relying_party.as_deref());
         let party = self.profiles.choose(begin.origin, None, profile)?;
-        self.require_member(begin.user.id, begin.audience).await?;
-        if let Some(client) = begin.asked_by {
-            self.require_member(begin.user.id, client).await?;
+        let (user, clients) = (begin.user.id, [Some(begin.audience), begin.asked_by].map(groups_of));
+        if !self.db.run(move |conn| is_member(conn, user, &clients)).await? {
+            return Err(CeremonyError::SignInRefused(SignInRefusal::NoGroup));
         }
         let listed = self.listed_of(vec![begin.user.id], &party.rp_id).await?;
         if listed.is_empty() {
@@ -99,16 +101,6 @@ impl Ceremonies {
         Ok(Begun { handle, deadline, options })
     }
 
-    /// Refuses somebody in none of the groups that may use a client: to prove something to it is to use it.
-    async fn require_member(&self, user: UserId, client: &Client) -> Result<(), CeremonyError> {
-        let groups = client.definition.allowed_groups.clone();
-        if groups.is_empty() || self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await? {
-            Ok(())
-        } else {
-            Err(CeremonyError::SignInRefused(SignInRefusal::NoGroup))
-        }
-    }
-
     /// Records a verified signature in one statement; plans the proof. Blocks.
     pub(super) fn record_signature(
         &self,
@@ -120,6 +112,11 @@ impl Ceremonies {
     ) -> Result<Settled, CeremonyError> {
         if !write.user_verified {
             return Err(CeremonyError::UserVerificationMissing);
+        }
+        let audience = self.clients.find(&signing.audience);
+        let clients = [groups_of(audience.as_deref())];
+        if !self.db.blocking(|conn| is_member(conn, user.id, &clients))? {
+            return Err(CeremonyError::SignInRefused(SignInRefusal::NoGroup));
         }
         let now = plan.session.now;
         let hash = signing.operation.hash();
@@ -222,4 +219,19 @@ impl Ceremonies {
             .await?;
         refused.map_or(Ok(claims), |why| Err(CeremonyError::Result(why.to_owned())))
     }
+}
+
+/// The groups whose members may use a client; none for everybody.
+fn groups_of(client: Option<&Client>) -> Vec<String> {
+    client.map(|client| client.definition.allowed_groups.clone()).unwrap_or_default()
+}
+
+/// Whether somebody may use each of these clients, by its groups: to prove something to a client is to use it.
+fn is_member(conn: &mut PgConnection, user: UserId, clients: &[Vec<String>]) -> Result<bool, StorageError> {
+    for groups in clients.iter().filter(|groups| !groups.is_empty()) {
+        if !users::is_in_any(conn, user, groups)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

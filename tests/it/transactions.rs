@@ -306,10 +306,32 @@ fn a_proof_ends_with_its_session_and_its_redemption_names_the_person() {
 #[test]
 fn only_members_sign_for_a_client_of_groups() {
     let app = spawn();
-    let (_, _, tokens) = customer(&app);
+    let (_, mut passkey, tokens) = customer(&app);
     let body = json!({ "operation": payment(), "clientId": "closed" });
-    let begun = app.client("till").bearer("POST", OPTIONS, &tokens.access).json(&body).send();
-    assert_eq!(begun.expect_problem(403, "sign_in_refused").json()["reason"], "no_group");
+    let begin = || app.client("till").bearer("POST", OPTIONS, &tokens.access).json(&body).send();
+    assert_eq!(begin().expect_problem(403, "sign_in_refused").json()["reason"], "no_group");
+    app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now())");
+    app.sql("INSERT INTO group_members (group_id, user_id) SELECT groups.id, users.id FROM groups, users");
+    let begun = begin().expect(200).json();
+    let credential = passkey.get(&begun["publicKey"]);
+    app.sql("DELETE FROM group_members");
+    let ended = end(&app, &tokens, &begun, &credential);
+    assert_eq!(ended.expect_problem(403, "sign_in_refused").json()["reason"], "no_group", "left meanwhile");
+    assert_eq!(app.events("transaction.signed"), 0);
+}
+
+#[test]
+fn nobody_signs_for_somebody_else() {
+    let app = spawn();
+    let (_, mut passkey, tokens) = customer(&app);
+    let mut acting = claims(&tokens.access);
+    acting["act"] = json!({ "sub": "teller" });
+    let acting = Tokens { access: crate::admin::token(&app, &acting), ..tokens.clone() };
+    begin(&app, &acting, &payment()).expect_problem(403, "forbidden");
+    let begun = begin(&app, &tokens, &payment()).expect(200).json();
+    let credential = passkey.get(&begun["publicKey"]);
+    end(&app, &acting, &begun, &credential).expect_problem(403, "forbidden");
+    assert_eq!(app.events("transaction.signed"), 0);
 }
 
 /// Of many answers to one ceremony one is taken, and gives one proof.

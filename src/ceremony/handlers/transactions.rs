@@ -104,7 +104,7 @@ pub struct TransactionResponse {
 /// token with the scope `transactions`.
 #[utoipa::path(post, path = "/v1/passkeys/transactions/options", tag = "Passkeys", request_body = TransactionOptionsRequest,
     responses((status = 200, body = TransactionOptionsResponse), (status = 400, description = "`invalid_request`"),
-        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`insufficient_scope`, `wrong_origin`"), (status = 404, description = "`no_passkey_yet`")))]
+        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`insufficient_scope`, `wrong_origin`, `forbidden`, `sign_in_refused` (`reason`: `no_group`)"), (status = 404, description = "`no_passkey_yet`")))]
 pub async fn options(
     request: HttpRequest,
     room: Room,
@@ -115,10 +115,7 @@ pub async fn options(
 ) -> Result<web::Json<TransactionOptionsResponse>, Problem> {
     limits.check(Class::Start, caller.network)?;
     identity.require_scope(SCOPE)?;
-    if identity.act().is_some() {
-        let words = "Somebody else acts with this access token (`act`), and a proof tells of the person alone.";
-        return Err(Failure::new(Kind::Forbidden, words).into());
-    }
+    require_no_actor(&identity)?;
     let body = body.0;
     let asked_by = match &identity.via {
         Via::Cookie => None,
@@ -165,10 +162,19 @@ pub async fn options(
     Ok(web::Json(TransactionOptionsResponse { options, operation_hash }))
 }
 
+/// Refuses an access token that somebody else acts with: a proof tells of the person alone.
+fn require_no_actor(identity: &Identity) -> Result<(), Failure> {
+    if identity.act().is_none() {
+        return Ok(());
+    }
+    let words = "Somebody else acts with this access token (`act`), and a proof tells of the person alone.";
+    Err(Failure::new(Kind::Forbidden, words))
+}
+
 /// Ends it: verifies the passkey, with the person verified, and gives the proof.
 #[utoipa::path(post, path = "/v1/passkeys/transactions/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = TransactionResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`sign_in_refused` (`reason`: `account_disabled` or `passkey_paused`)"), (status = 410, description = "`ceremony_expired_or_used`")))]
+        (status = 401, description = "`not_signed_in`"), (status = 403, description = "`sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`)"), (status = 410, description = "`ceremony_expired_or_used`")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -180,6 +186,7 @@ pub async fn verify(
 ) -> Result<HttpResponse, Problem> {
     limits.check(Class::Verify, caller.network)?;
     identity.require_scope(SCOPE)?;
+    require_no_actor(&identity)?;
     let body = body.0;
     let mut call = second_call(&request, &guard, Some(&identity), body.client_id.as_deref(), None)?;
     call.via = binding::Via::Signing;
