@@ -26,7 +26,6 @@ use std::sync::Arc;
 use actix_web::web;
 use aws_lc_rs::hmac;
 use diesel::{Connection as _, PgConnection};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::assembly::Rotation;
@@ -190,11 +189,6 @@ pub fn wrong_fields(fields: &[WrongField]) -> Failure {
         fields.iter().map(|one| json!({ "field": one.field, "what": one.what, "cure": one.cure })).collect();
     let kind = Kind::InvalidField;
     Failure::new(kind, sentence.collect::<Vec<_>>().join(" ")).with("errors", Value::Array(errors))
-}
-
-/// Reads settings from an object. serde alone takes a list, too: its elements in the order of our fields.
-pub fn read_object<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
-    if value.is_object() { serde_json::from_value(value) } else { Err(serde::de::Error::custom("it is not an object")) }
 }
 
 /// Refuses one value.

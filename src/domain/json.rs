@@ -1,5 +1,6 @@
 //! JSON that others send, measured before it is read or kept.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// How many objects and arrays stand within each other at the deepest place; 0 for a text, a number, a boolean and null.
@@ -9,6 +10,14 @@ pub fn depth(value: &Value) -> usize {
         Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// Reads what must be an object. serde alone takes a list, too: its elements in the order of our fields.
+///
+/// # Errors
+/// In serde's words.
+pub fn read_object<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+    if value.is_object() { serde_json::from_value(value) } else { Err(serde::de::Error::custom("it is not an object")) }
 }
 
 /// Whether U+0000 is anywhere in it: some readers end a text there, and PostgreSQL keeps none that has it.

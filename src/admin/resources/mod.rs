@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Refusal, WrongField, editable, missing, read_object, wrong_field, wrong_fields};
+use super::{Refusal, WrongField, editable, missing, wrong_field, wrong_fields};
+use crate::domain::json::read_object;
 use crate::domain::resource::ResourceDefinition;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Failure;

@@ -10,6 +10,7 @@ use crate::bridge::key::Material;
 use crate::bridge::preset::kind::PresetKind;
 use crate::bridge::rule::Allow;
 use crate::bridge::service_account::ServiceAccount;
+use crate::domain::json::read_object;
 
 /// What a bridge is: one form for the configuration, the administration API, the commands and the database. Everything
 /// optional has a default from the preset; what the preset locks may be repeated, not changed.
@@ -119,7 +120,7 @@ impl BridgeDefinition {
     /// wrong place.
     pub fn read(document: Value) -> Result<Self, String> {
         let whole = document.clone();
-        serde_json::from_value(document).map_err(|error| {
+        read_object(document).map_err(|error| {
             let reads = |name: &str, value: &Value| {
                 let mut one = serde_json::json!({ "preset": PresetKind::Jwt });
                 one[name] = value.clone();

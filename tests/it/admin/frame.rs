@@ -297,9 +297,11 @@ fn a_body_is_one_object_and_has_each_member_once() {
         let request = ops.request("POST", path).body("application/json", body.as_bytes().to_vec());
         request.send().expect_problem(400, "invalid_request");
     }
-    for path in ["/v1/admin/clients", "/v1/admin/resources"] {
-        let body = json!({ "id": "x", "definition": ["x", "confidential"] });
-        let body = if path.ends_with("resources") { json!({ "identifier": "x", "definition": ["x"] }) } else { body };
+    for (path, body) in [
+        ("/v1/admin/clients", json!({ "id": "x", "definition": ["x", "confidential"] })),
+        ("/v1/admin/resources", json!({ "identifier": "x", "definition": ["x"] })),
+        ("/v1/admin/bridges", json!({ "name": "x", "definition": ["jwt"] })),
+    ] {
         ops.post(path, &body).expect_problem(400, "invalid_field");
     }
 }
