@@ -10,7 +10,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use super::key_sets::KeySets;
 use super::*;
+use crate::clock::Clock;
 
 /// An authority for these tests, and what it signed for `localhost`.
 struct Trusted {
@@ -62,6 +64,31 @@ fn client(allow_private: bool) -> Outbound {
 
 async fn reason(client: &Outbound, url: &str) -> &'static str {
     client.get(url, "*/*", "test").await.map_or_else(|error| error.reason(), |_| "done")
+}
+
+/// A caller that hangs up must not keep the others from asking.
+#[tokio::test]
+async fn keys_are_fetched_to_the_end_whoever_hangs_up() {
+    let keys = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+    let (go_on, told) = std::sync::mpsc::channel();
+    let (port, callers) = serve(move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        told.recv().unwrap();
+        let _ = stream.write_all(ok("Content-Type: application/json\r\n", keys).as_bytes());
+    });
+    let (sets, url) = (KeySets::new(&client(true), Clock::system(), "test"), format!("http://127.0.0.1:{port}/keys"));
+    let connected = async {
+        while callers.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = sets.of("owner", &url) => panic!("nothing was answered yet"),
+        () = connected => {}
+    }
+    go_on.send(()).unwrap();
+    assert!(sets.of("owner", &url).await.is_ok());
+    assert_eq!(callers.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

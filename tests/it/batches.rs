@@ -11,7 +11,8 @@ use passmint::storage::StorageError;
 use crate::support::TestApp;
 use crate::support::tokens::{at_once, within};
 
-const LOCKED: &str =
+/// How many wait for a lock.
+pub const LOCKED: &str =
     "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// An event about something of this name.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
+use passmint::storage::StorageError;
 use passmint::storage::cluster::Cluster;
 use passmint::tokens::seal::MasterKey;
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +17,16 @@ use tempfile::TempDir;
 use crate::authenticator::Authenticator;
 use crate::support::program::{Program, serve};
 use crate::support::{Options, PRODUCT_LIMITS, Reply, Request, TestApp, introspect};
+
+/// A mistake of ours is no shutdown and no fault of the database, and costs the connection that it may have left half used.
+#[test]
+fn a_panic_is_told_as_what_it_is() {
+    let app = TestApp::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let failed = runtime.block_on(app.db.run(|_| -> Result<(), StorageError> { panic!("a mistake") }));
+    assert!(matches!(failed, Err(StorageError::Panicked)), "{failed:?}");
+    runtime.block_on(app.db.run(|_| Ok(()))).unwrap();
+}
 
 /// The longest that a caller may be kept waiting: 2 s for a connection, and a little.
 const PATIENCE: Duration = Duration::from_secs(5);

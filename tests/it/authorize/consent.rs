@@ -1,10 +1,15 @@
 //! What people allow an app, and take back.
 
+use std::time::Duration as Real;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use serde_json::json;
 
 use super::allow;
+use crate::batches::LOCKED;
 use crate::support::oidc::{Ask, redeem};
-use crate::support::tokens::{Tokens, at_once, claims};
+use crate::support::tokens::{Tokens, at_once, claims, within};
 use crate::support::{API_SECRET, Browser, Options, TestApp, oidc};
 
 /// RFC 8252 §8.6: any program could call itself this client.
@@ -106,7 +111,25 @@ fn a_claim_goes_with_the_scope_that_was_left_unticked() {
     assert_eq!(told(&refreshed("openid").access), None);
 }
 
-/// Taken back in another tab between the decision and the code: 16 times at once, nothing is given without a consent.
+/// Taken back after the decision, and before the code is written.
+#[test]
+fn a_code_is_given_only_for_the_consent_that_was_seen() {
+    let app = oidc::app();
+    let (mut browser, _) = app.person();
+    let ask = Ask::of("shop").with("scope", "openid email");
+    allow(&mut browser, &ask);
+    let mut holder = PgConnection::establish(app.database_url()).unwrap();
+    holder.batch_execute("BEGIN; DELETE FROM consents").unwrap();
+    let reply = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask.send(&mut browser.clone()));
+        within(Real::from_secs(5), "the code waits for the consent", || app.count(LOCKED) == 1);
+        holder.batch_execute("COMMIT").unwrap();
+        asking.join().unwrap()
+    });
+    assert_eq!((reply.header("location"), app.count("SELECT count(*) AS n FROM authorization_codes")), (None, 1));
+}
+
+/// The same by the person, in another tab, at the same moment.
 #[test]
 fn of_a_consent_that_is_taken_back_at_the_same_moment_no_code_is_left() {
     let app = oidc::app();

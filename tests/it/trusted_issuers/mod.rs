@@ -143,6 +143,34 @@ fn keys_may_be_given_as_pem() {
     }
 }
 
+/// It counts once: neither is it used up, nor anybody let in, for what could not be given.
+#[test]
+fn a_token_is_not_used_up_in_vain() {
+    let key = Key::p256();
+    let app = trusting(
+        &key,
+        "subject = \"create\"\n[exchange_rules.bridged]\nclients = [\"gate\"]\nissuers = [\"partner\"]\n\
+         subject_types = [\"jwt\"]\nbridges = [\"open\", \"strict\"]\nimpersonation = true\n\
+         [bridges.open]\npreset = \"jwt\"\naudience = \"https://open.example\"\n\
+         [bridges.strict]\npreset = \"jwt\"\naudience = \"https://strict.example\"\n\
+         [bridges.strict.allow]\nmin_acr = \"phr\"\nscopes = [\"bridge:open\"]",
+    );
+    let (subject, kind) = (token(&app, &key, "p-1"), format!("{TYPE}jwt"));
+    let ask = |bridge: &str| {
+        let form = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", &subject),
+            ("subject_token_type", &kind),
+            ("audience", bridge),
+        ];
+        app.token_by("gate", &form)
+    };
+    ask("strict").expect_oauth(400, "invalid_target");
+    assert_eq!((app.count("SELECT count(*) AS n FROM users"), app.count("SELECT count(*) AS n FROM sessions")), (0, 0));
+    ask("open").expect(200);
+    ask("open").expect_oauth(400, "invalid_request");
+}
+
 #[test]
 fn a_linked_persons_token_is_exchanged() {
     let key = Key::p256();
