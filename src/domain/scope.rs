@@ -56,6 +56,9 @@ pub fn is_admin(scope: &str) -> bool {
 }
 
 impl Scopes {
+    /// The empty set.
+    pub const NONE: Self = Self(BTreeSet::new());
+
     /// Whether `self`, as what was granted, holds a right in administration: `admin` holds all, a right to change holds the
     /// right to read the same, `admin:read` holds every right to read.
     pub fn administer(&self, right: &str) -> bool {

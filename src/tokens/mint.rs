@@ -7,7 +7,7 @@ mod proofs;
 mod refresh;
 mod transaction;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::Duration;
 use serde_json::{Map, Value};
@@ -207,7 +207,7 @@ impl Mint {
 
 /// The scopes whose claims are in a client's ID tokens: none, unless it looks nowhere else (OpenID Connect Core §5.4).
 fn id_token_scopes<'a>(client: &Client, granted: &'a Scopes) -> &'a Scopes {
-    static NONE: LazyLock<Scopes> = LazyLock::new(Scopes::default);
+    static NONE: Scopes = Scopes::NONE;
     if client.definition.claims_in_id_token { granted } else { &NONE }
 }
 
