@@ -308,11 +308,11 @@ fn only_members_sign_for_a_client_of_groups() {
     let app = spawn();
     let (_, mut passkey, tokens) = customer(&app);
     let body = json!({ "operation": payment(), "clientId": "closed" });
-    let begin = || app.client("till").bearer("POST", OPTIONS, &tokens.access).json(&body).send();
-    assert_eq!(begin().expect_problem(403, "sign_in_refused").json()["reason"], "no_group");
+    let ask = || app.client("till").bearer("POST", OPTIONS, &tokens.access).json(&body).send();
+    assert_eq!(ask().expect_problem(403, "sign_in_refused").json()["reason"], "no_group");
     app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'staff', now())");
     app.sql("INSERT INTO group_members (group_id, user_id) SELECT groups.id, users.id FROM groups, users");
-    let begun = begin().expect(200).json();
+    let begun = ask().expect(200).json();
     let credential = passkey.get(&begun["publicKey"]);
     app.sql("DELETE FROM group_members");
     let ended = end(&app, &tokens, &begun, &credential);
