@@ -13,13 +13,14 @@ use super::desk::Refusal;
 use super::print;
 use super::settings::Settings;
 use crate::admin::guard::Actor;
+use crate::admin::users::delete::erase;
+use crate::admin::users::switch::switch;
 use crate::clock::Time;
-use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::{PasskeyId, UserId};
 use crate::domain::user::{User, UserStatus};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::people::Person;
-use crate::storage::{audit, people as accounts, sessions, users};
+use crate::storage::{sessions, users};
 
 /// The people who have an account.
 #[derive(Subcommand)]
@@ -218,7 +219,7 @@ fn disable(settings: &Settings, id: UserId) -> Outcome {
     let desk = settings.desk()?;
     let ended = desk.write(|conn| {
         let live = sessions::live_of(conn, id, desk.now)?.len();
-        set(conn, id, UserStatus::Disabled, EventKind::UserDisabled, desk.now)?;
+        set(conn, id, UserStatus::Disabled, desk.now)?;
         Ok(live)
     })?;
     print::line(format!("{id} is disabled and signed out everywhere ({ended} live sessions ended)"));
@@ -228,17 +229,19 @@ fn disable(settings: &Settings, id: UserId) -> Outcome {
 
 fn enable(settings: &Settings, id: UserId) -> Outcome {
     let desk = settings.desk()?;
-    desk.write(|conn| set(conn, id, UserStatus::Active, EventKind::UserEnabled, desk.now))?;
+    desk.write(|conn| set(conn, id, UserStatus::Active, desk.now))?;
     print::line(format!("{id} may sign in again"));
     Ok(())
 }
 
-fn set(conn: &mut PgConnection, id: UserId, status: UserStatus, kind: EventKind, now: Time) -> Result<(), Refusal> {
-    users::lock(conn, id)?.ok_or_else(|| unknown(id))?;
-    if !accounts::set_status(conn, id, status, now)? {
-        return Err(Refusal(format!("{id} is {} already", status.as_str())));
+fn set(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<(), Refusal> {
+    let actor = Actor::command_line();
+    locked(conn, id, &actor)?;
+    if switch(conn, &actor, id, status, now)? {
+        Ok(())
+    } else {
+        Err(Refusal(format!("{id} is {} already", status.as_str())))
     }
-    Ok(audit::insert(conn, &Event { user: Some(id), ..Event::new(kind, now, &Provenance::default()) })?)
 }
 
 fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
@@ -249,11 +252,9 @@ fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
     }
     let desk = settings.desk()?;
     desk.write(|conn| {
-        if !accounts::delete(conn, id, desk.now)? {
-            return Err(unknown(id));
-        }
-        let event = Event { user: Some(id), ..Event::new(EventKind::UserDeleted, desk.now, &Provenance::default()) };
-        Ok(audit::insert(conn, &event)?)
+        let actor = Actor::command_line();
+        locked(conn, id, &actor)?;
+        Ok(erase(conn, &actor, id, desk.now)?)
     })?;
     print::line(format!("{id} is deleted, with all passkeys, sessions and tokens"));
     Ok(())

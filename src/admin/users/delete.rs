@@ -1,13 +1,16 @@
 //! `DELETE /v1/admin/users/{id}`.
 
 use actix_web::{HttpResponse, web};
+use diesel::PgConnection;
 
 use super::{PersonView, id_of, lock};
 use crate::admin::Room;
-use crate::admin::guard::{Admin, ChangeUsers};
+use crate::admin::guard::{Actor, Admin, ChangeUsers};
 use crate::admin::versions::IfMatch;
+use crate::clock::Time;
 use crate::domain::audit::EventKind;
-use crate::storage::people;
+use crate::domain::id::UserId;
+use crate::storage::{StorageError, people};
 use crate::web::error::Problem;
 
 /// Deletes a person with their passkeys, sessions and tokens. There is no way back.
@@ -25,9 +28,14 @@ pub async fn delete(
     room.change(move |conn| {
         let person = lock(conn, id, &actor)?;
         version.check(&PersonView::from(&person))?;
-        people::delete(conn, id, now)?;
-        Ok(actor.witness_of(conn, (EventKind::UserDeleted, "deleted"), id, now)?)
+        Ok(erase(conn, &actor, id, now)?)
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes a person whose row is locked, and writes that down.
+pub fn erase(conn: &mut PgConnection, actor: &Actor, id: UserId, now: Time) -> Result<(), StorageError> {
+    people::delete(conn, id, now)?;
+    actor.witness_of(conn, (EventKind::UserDeleted, "deleted"), id, now)
 }

@@ -152,8 +152,12 @@ fn a_disabled_person_is_out_at_once_and_stays_signed_out() {
     operator.ok(&["users", "delete", &id, "--yes"]);
     app.browser().sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
     assert!(operator.refused(&["users", "show", &id]).contains("there is nobody with the id"));
-    for kind in ["user.disabled", "user.enabled", "user.deleted"] {
-        assert_eq!(app.events(kind), 1, "{kind}");
+    for (kind, change) in [("user.disabled", "disabled"), ("user.enabled", "enabled"), ("user.deleted", "deleted")] {
+        let told = format!(
+            "SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}' \
+             AND detail = '{{\"change\": \"{change}\", \"by\": \"command line\"}}'"
+        );
+        assert_eq!((app.events(kind), app.count(&told)), (1, 1), "{kind}");
     }
 }
 
