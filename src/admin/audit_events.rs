@@ -11,7 +11,7 @@ use super::guard::{Admin, ReadAudit};
 use super::pages::{Page, Query};
 use super::{Room, wrong_field};
 use crate::domain::audit::EventKind;
-use crate::storage::audit::{self, Filter, Recorded};
+use crate::storage::audit::{self, Filter, Found, Recorded};
 use crate::web::error::{Failure, Problem};
 
 /// One event of the audit trail.
@@ -68,7 +68,8 @@ impl From<Recorded> for AuditEvent {
     }
 }
 
-/// Lists events, the newest first.
+/// Lists events, the newest first. By kind or client a page looks through a part of the trail, so it may have few events, or
+/// none, and a `next` that goes on.
 #[utoipa::path(get, path = "/v1/admin/audit-events", tag = "Administration: audit",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
         ("user" = Option<String>, Query, description = "Only about this person, by id"),
@@ -79,8 +80,11 @@ impl From<Recorded> for AuditEvent {
 pub async fn list(_: Admin<ReadAudit>, room: Room, query: Query) -> Result<web::Json<Page<AuditEvent>>, Problem> {
     query.only(&["user", "kind", "client"])?;
     let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);
-    let found = room.db.run(move |conn| audit::page(conn, &filter, after, most)).await?;
-    Ok(web::Json(query.page(found, |event| event.id, Into::into)?))
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let Found { events, ended_at } = room.db.run(move |conn| audit::page(conn, &filter, after, most)).await?;
+    let mut page = query.page(events, |event| event.id, Into::into)?;
+    page.next = page.next.or_else(|| ended_at.map(|id| query.path_of_next(&id)));
+    Ok(web::Json(page))
 }
 
 fn filter(query: &Query) -> Result<Filter, Failure> {

@@ -121,7 +121,8 @@ impl Query {
         Ok(Page { items: found.into_iter().map(view).collect(), next })
     }
 
-    fn path_of_next(&self, key: &impl Serialize) -> String {
+    /// The path of the page after what this names.
+    pub fn path_of_next(&self, key: &impl Serialize) -> String {
         let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default());
         let kept = url::form_urlencoded::parse(self.text.as_bytes()).filter(|(name, _)| name != "cursor");
         let query = url::form_urlencoded::Serializer::new(String::new())

@@ -1,5 +1,6 @@
 //! The audit trail.
 
+use diesel::dsl::{max, min};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
@@ -126,6 +127,13 @@ pub struct Filter {
     pub client: Option<String>,
 }
 
+impl Filter {
+    /// Whether it is asked of one event after the other.
+    const fn walks(&self) -> bool {
+        self.user.is_none() && (self.kind.is_some() || self.client.is_some())
+    }
+}
+
 /// One event, whole. It also reads from what `to_jsonb` makes of its row.
 #[derive(Clone, Debug, Queryable, Selectable, serde::Deserialize)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
@@ -154,14 +162,22 @@ pub struct Recorded {
     pub detail: Value,
 }
 
+/// How many numbers of events one page looks through for a kind or a client: neither has an index, which every sign-in would
+/// pay for, and what is rare may be years back.
+const LOOKED_THROUGH: i64 = 200_000;
+
+/// Events that were found, and the number before which to look on where the search ended early.
+pub struct Found {
+    /// The events, the newest first.
+    pub events: Vec<Recorded>,
+    /// Where it ended, unless there is nothing older.
+    pub ended_at: Option<i64>,
+}
+
 /// Events, the newest first, older than the one of the number `before`; at most `most`.
-pub fn page(
-    conn: &mut PgConnection,
-    filter: &Filter,
-    before: Option<i64>,
-    most: i64,
-) -> Result<Vec<Recorded>, StorageError> {
-    let mut query = audit_events::table.order(audit_events::id.desc()).limit(most).into_boxed();
+pub fn page(conn: &mut PgConnection, filter: &Filter, before: Option<i64>, most: usize) -> Result<Found, StorageError> {
+    let mut query =
+        audit_events::table.order(audit_events::id.desc()).limit(i64::try_from(most).unwrap_or(i64::MAX)).into_boxed();
     if let Some(before) = before {
         query = query.filter(audit_events::id.lt(before));
     }
@@ -174,5 +190,19 @@ pub fn page(
     if let Some(client) = &filter.client {
         query = query.filter(audit_events::client_id.eq(client));
     }
-    Ok(query.select(Recorded::as_select()).load(conn)?)
+    let floor = if filter.walks() { floor(conn, before)? } else { None };
+    if let Some(floor) = floor {
+        query = query.filter(audit_events::id.ge(floor));
+    }
+    let events = query.select(Recorded::as_select()).load(conn)?;
+    let ended_at = floor.filter(|_| events.len() < most);
+    Ok(Found { events, ended_at })
+}
+
+/// The lowest number that a search looks at, unless nothing is below it.
+fn floor(conn: &mut PgConnection, before: Option<i64>) -> Result<Option<i64>, StorageError> {
+    let (oldest, newest): (Option<i64>, Option<i64>) =
+        audit_events::table.select((min(audit_events::id), max(audit_events::id))).first(conn)?;
+    let floor = before.or(newest).unwrap_or_default().saturating_sub(LOOKED_THROUGH);
+    Ok(oldest.filter(|oldest| *oldest < floor).map(|_| floor))
 }

@@ -323,6 +323,28 @@ fn what_happened_is_listed_with_who_did_it() {
     ops.get("/v1/admin/audit-events?user=nobody").expect_problem(400, "invalid_field");
 }
 
+/// What is rare may lie behind millions of others: each page looks through a part, so that none takes too long.
+#[test]
+fn a_rare_event_is_found_page_by_page() {
+    let ops = Ops::new();
+    ops.make_client("shop", &web_app());
+    ops.app.sql("SELECT setval(pg_get_serial_sequence('audit_events', 'id'), 700000)");
+    ops.make_person(&json!({}));
+    let (mut path, mut empty) = ("/v1/admin/audit-events?kind=client.changed&client=ops&limit=1".to_owned(), 0);
+    let found = loop {
+        let page = ops.get(&path).expect(200).json();
+        if let Some(event) = page["items"].get(0) {
+            break event.clone();
+        }
+        empty += 1;
+        path = page["next"].as_str().expect("the trail goes on").to_owned();
+    };
+    assert_eq!((&found["subject"], empty), (&json!("shop"), 3));
+    let of_nobody = ops.get("/v1/admin/audit-events?kind=key.changed&cursor=NTA").expect(200).json();
+    assert_eq!(of_nobody, json!({ "items": [] }), "below the oldest there is nothing more");
+    assert_eq!(ops.get("/v1/admin/audit-events?limit=1").expect(200).json()["items"][0]["kind"], "user.created");
+}
+
 /// RFC 9728 §5.1, RFC 6750 §3: the challenge says what to do.
 #[test]
 fn a_challenge_points_to_who_gives_tokens() {
