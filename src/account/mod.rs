@@ -129,11 +129,10 @@ impl Accounts {
         let (session, origin) = (session.clone(), origin.clone());
         let ended = self
             .db
-            .tx(move |conn| {
+            .tx_at_length(move |conn| {
                 let ended = sessions::revoke_others(conn, session.user, Some(session.id), now)?;
-                for id in &ended {
-                    audit::insert(conn, &about(&session, *id, EventKind::SessionRevoked, now, &origin))?;
-                }
+                let about = |id: &SessionId| about(&session, *id, EventKind::SessionRevoked, now, &origin);
+                audit::insert_all(conn, &ended.iter().map(about).collect::<Vec<_>>())?;
                 Ok(ended.len())
             })
             .await?;

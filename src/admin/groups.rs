@@ -114,13 +114,24 @@ pub fn ensure(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> 
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn delete(admin: Admin<ChangeUsers>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let (actor, name, now) = (admin.actor, name.into_inner(), room.clock.now());
-    room.change(move |conn| {
-        let group = groups::lock(conn, &name)?.ok_or_else(|| missing("group"))?;
-        editable(group.managed_by.as_deref())?;
-        actor.require_power_over(std::slice::from_ref(&name))?;
-        groups::delete(conn, &name)?;
-        Ok(actor.witness(conn, (EventKind::GroupChanged, "deleted"), (&name, Some(&name)), now)?)
-    })
-    .await?;
-    Ok(HttpResponse::NoContent().finish())
+    loop {
+        let (actor, name) = (actor.clone(), name.clone());
+        if room.change(move |conn| delete_or_thin_out(conn, &actor, &name, now)).await? {
+            return Ok(HttpResponse::NoContent().finish());
+        }
+    }
+}
+
+/// Deletes a group, or some of its memberships where there are very many: `false`, to be called again.
+fn delete_or_thin_out(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<bool, Refusal> {
+    let group = groups::lock(conn, name)?.ok_or_else(|| missing("group"))?;
+    editable(group.managed_by.as_deref())?;
+    actor.require_power_over(&[name.to_owned()])?;
+    if group.members > groups::PORTION {
+        groups::thin_out(conn, name)?;
+        return Ok(false);
+    }
+    groups::delete(conn, name)?;
+    actor.witness(conn, (EventKind::GroupChanged, "deleted"), (name, Some(name)), now)?;
+    Ok(true)
 }

@@ -103,7 +103,7 @@ pub async fn retry_all(admin: Admin<ChangeOutbox>, room: Room) -> Result<HttpRes
 async fn retried(admin: &Admin<ChangeOutbox>, room: &Room, id: Option<i64>) -> Result<HttpResponse, Problem> {
     let (actor, now) = (admin.actor.clone(), room.clock.now());
     let retried = room
-        .change(move |conn| {
+        .change_at_length(move |conn| {
             let retried = outbox::retry(conn, id, now)?;
             if id.is_some() && retried == 0 {
                 return Err(missing("message").into());

@@ -17,7 +17,7 @@ use crate::statement;
 /// Writes one event. Call it in the transaction of its cause; an event whose cause is no change of the database is asked to
 /// be written with [`Db::ask`](super::Db::ask).
 pub fn insert(conn: &mut PgConnection, event: &Event) -> Result<(), StorageError> {
-    write(conn, std::slice::from_ref(event))
+    insert_all(conn, std::slice::from_ref(event))
 }
 
 // As arrays, not as the JSON of other batches: what leaves a trail and changes nothing else, such as a bridge's token, is asked
@@ -49,12 +49,13 @@ impl Batch for Event {
     const EVEN_IF_GONE: bool = true;
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
-        write(conn, all)?;
+        insert_all(conn, all)?;
         Ok(vec![Some(()); all.len()])
     }
 }
 
-fn write(conn: &mut PgConnection, all: &[Event]) -> Result<(), StorageError> {
+/// The same for several.
+pub fn insert_all(conn: &mut PgConnection, all: &[Event]) -> Result<(), StorageError> {
     let written = InsertAll {
         at: column(all, |event| event.at),
         kind: column(all, |event| event.kind.as_str()),

@@ -4,7 +4,6 @@
 //! with it that was given to the client, because its id may come again. Tokens that no row is kept of are told apart by when
 //! they were given: see `holder` of the directory of clients.
 
-use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
@@ -249,13 +248,6 @@ const TAKE_BACK: [&str; 3] = [
      SELECT family AS grant_id FROM gone",
 ];
 
-/// Lets the statements of this transaction take up to a minute, for the deletion of a client that people used. No index finds
-/// the sessions of a client: sign-ins would pay for it, and clients are deleted seldom. Call it with
-/// [`Db::run_long`](super::Db::run_long).
-pub fn take_time(conn: &mut PgConnection) -> Result<(), StorageError> {
-    Ok(conn.batch_execute("SET LOCAL statement_timeout = '60s'")?)
-}
-
 #[derive(QueryableByName)]
 struct Gone {
     #[diesel(sql_type = SqlUuid)]
@@ -263,26 +255,8 @@ struct Gone {
 }
 
 /// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction; a client that
-/// many people used wants to [`take_time`].
+/// many people used wants to [take time](super::Db::tx_at_length).
 pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
-    let deleted = delete_without_sessions(conn, id, now)?;
-    if deleted {
-        // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are
-        // left to the sweep, which may be at them.
-        diesel::update(
-            sessions::table
-                .filter(sessions::client_id.eq(id))
-                .filter(sessions::revoked_at.is_null())
-                .filter(sessions::ends_at.gt(now)),
-        )
-        .set(sessions::revoked_at.eq(now))
-        .execute(conn)?;
-    }
-    Ok(deleted)
-}
-
-/// The same for a client that nobody used, which has no sessions; all of it is found by indexes.
-fn delete_without_sessions(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
         return Ok(false);
     }
@@ -300,6 +274,17 @@ fn delete_without_sessions(conn: &mut PgConnection, id: &str, now: Time) -> Resu
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;
     diesel::delete(action_tokens::table.filter(action_tokens::client_id.eq(id))).execute(conn)?;
     diesel::delete(session_clients::table.filter(session_clients::client_id.eq(id))).execute(conn)?;
+    // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are left
+    // to the sweep, which may be at them.
+    diesel::update(
+        sessions::table
+            .filter(sessions::client_id.eq(id))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::ends_at.gt(now)),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(conn)?;
+    // Last: other servers look only so far back for a number that was drawn long before it was committed.
     changes::announce(conn, ChangeKind::Clients, id)?;
     Ok(true)
 }
@@ -331,7 +316,7 @@ pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, 
         .skip_locked()
         .load(conn)?;
     for id in &unused {
-        delete_without_sessions(conn, id, now)?;
+        delete(conn, id, now)?;
     }
     Ok(unused.len())
 }
@@ -352,7 +337,7 @@ pub fn delete_unused_documents(conn: &mut PgConnection, most: i64, now: Time) ->
         .load(conn)?;
     let mut deleted = 0;
     for id in &unused {
-        deleted += i64::from(delete_without_sessions(conn, id, now)?);
+        deleted += i64::from(delete(conn, id, now)?);
     }
     Ok(deleted)
 }

@@ -208,6 +208,14 @@ impl Db {
         self.run(|conn| conn.transaction(work))
     }
 
+    /// The same for what may concern very many rows: its statements [`take_time`].
+    pub fn tx_at_length<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.run_long(|conn| conn.transaction(|conn| take_time(conn).and_then(|()| work(conn))))
+    }
+
     /// [`Db::run`] for code that is on a blocking thread already: the start and the command line.
     pub fn blocking<T>(
         &self,
@@ -295,4 +303,9 @@ impl diesel::r2d2::HandleError<R2d2Error> for LogFault {
     fn handle_error(&self, error: R2d2Error) {
         tracing::warn!(error = %error, "a database connection could not be made");
     }
+}
+
+/// Lets the statements of this transaction take up to a minute.
+pub fn take_time(conn: &mut PgConnection) -> Result<(), StorageError> {
+    Ok(conn.batch_execute("SET LOCAL statement_timeout = '60s'")?)
 }

@@ -1,6 +1,7 @@
 //! Groups: names that people are gathered under.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -59,6 +60,21 @@ pub fn insert(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, St
         .on_conflict_do_nothing()
         .execute(conn)?;
     Ok(inserted == 1)
+}
+
+/// Most memberships that are taken away at once: each may end what somebody may use.
+pub const PORTION: i64 = 2000;
+
+/// Takes some of its members out of a group, which is to be deleted.
+pub fn thin_out(conn: &mut PgConnection, name: &str) -> Result<(), StorageError> {
+    diesel::sql_query(
+        "DELETE FROM group_members WHERE ctid = ANY (ARRAY ( \
+         SELECT membership.ctid FROM group_members AS membership JOIN groups ON groups.id = membership.group_id WHERE name = $1 LIMIT $2))",
+    )
+    .bind::<Text, _>(name)
+    .bind::<BigInt, _>(PORTION)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// Deletes a group, and with it that people are in it; `false` when there was none.

@@ -254,10 +254,11 @@ fn stored(row: Row, standing: Standing, hook_claims: Map<String, Value>) -> Resu
 }
 
 statement! {
-    Revoke { family: Uuid => SqlUuid, client: Option<String> => Nullable<Text>, reason: String => Text, now: Time => Timestamptz } -> SqlUuid,
+    Revoke { families: Vec<Uuid> => Array<SqlUuid>, client: Option<String> => Nullable<Text>, reason: String => Text, now: Time => Timestamptz } -> SqlUuid,
     ", gone AS (
         UPDATE refresh_tokens SET revoked_at = $4, revoked_reason = $3
-        WHERE family = $1 AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL RETURNING family, session_id, borrows_session
+        WHERE family = ANY ($1) AND ($2 IS NULL OR client_id = $2) AND revoked_at IS NULL
+        RETURNING family, session_id, borrows_session
     ), ended AS (
         UPDATE sessions SET revoked_at = $4 FROM gone
         WHERE sessions.id = gone.session_id AND NOT gone.borrows_session
@@ -279,7 +280,7 @@ pub fn revoke(
     now: Time,
 ) -> Result<bool, StorageError> {
     let statement =
-        Revoke { family: family.uuid(), client: client.map(ToOwned::to_owned), reason: reason.to_owned(), now };
+        Revoke { families: vec![family.uuid()], client: client.map(ToOwned::to_owned), reason: reason.to_owned(), now };
     let revoked = statement.get_result::<Uuid>(conn).optional()?.is_some();
     if revoked {
         revoke_descendants(conn, family, now)?;
@@ -290,17 +291,33 @@ pub fn revoke(
 /// Why a family ended that hung on another grant.
 const PARENT_ENDED: &str = "the grant that it came from was revoked";
 
+/// Most families that one statement revokes, so that it ends in its time.
+const PORTION: usize = 2000;
+
 /// Revokes what was exchanged for tokens of a grant or with one of them as the actor's, and what was exchanged for tokens of
 /// that. Call it in the transaction that revokes the grant.
 pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -> Result<(), StorageError> {
-    lock_descendants(conn, grant.uuid())?;
-    // A statement for itself, which sees what was begun until the lock was had.
-    let children: Vec<Uuid> = refresh_tokens::table
-        .filter(refresh_tokens::parent.eq(grant.uuid()).or(refresh_tokens::actor_grant.eq(grant.uuid())))
-        .filter(refresh_tokens::revoked_at.is_null())
-        .select(refresh_tokens::family)
-        .load(conn)?;
-    children.into_iter().try_for_each(|child| revoke(conn, child.into(), None, PARENT_ENDED, now).map(drop))
+    revoke_below(conn, vec![grant.uuid()], now)
+}
+
+/// Goes down from grants to all that hangs on them, one generation after the other.
+fn revoke_below(conn: &mut PgConnection, mut grants: Vec<Uuid>, now: Time) -> Result<(), StorageError> {
+    while !grants.is_empty() {
+        lock_descendants(conn, &grants)?;
+        // A statement for itself, which sees what was begun until the locks were had.
+        let children: Vec<Uuid> = refresh_tokens::table
+            .filter(refresh_tokens::parent.eq_any(&grants).or(refresh_tokens::actor_grant.eq_any(&grants)))
+            .filter(refresh_tokens::revoked_at.is_null())
+            .select(refresh_tokens::family)
+            .load(conn)?;
+        for portion in children.chunks(PORTION) {
+            let families = portion.to_vec();
+            let statement = Revoke { families, client: None, reason: PARENT_ENDED.to_owned(), now };
+            let _revoked: Vec<Uuid> = statement.load(conn)?;
+        }
+        grants = children;
+    }
+    Ok(())
 }
 
 /// The same for many grants at once, of which most have none.
@@ -318,21 +335,30 @@ pub fn revoke_descendants_of_all(conn: &mut PgConnection, grants: &[Uuid], now: 
     with_children.extend(actors.load::<Option<Uuid>>(conn)?.into_iter().flatten());
     with_children.sort_unstable();
     with_children.dedup();
-    with_children.into_iter().try_for_each(|grant| revoke_descendants(conn, grant.into(), now))
+    revoke_below(conn, with_children, now)
 }
 
-/// Keeps the end of a grant and the beginning of families by exchanges of its tokens ([`hold_grant`]) apart, until the
-/// transaction ends: one of them sees the other.
-fn lock_descendants(conn: &mut PgConnection, grant: Uuid) -> Result<(), StorageError> {
-    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-        .bind::<SqlUuid, _>(grant)
-        .execute(conn)?;
+/// Most grants that are locked one by one: PostgreSQL keeps all locks of all transactions in one table of a few thousand.
+const LOCKED: usize = 100;
+
+/// Keeps the end of grants and the beginning of families by exchanges of their tokens ([`hold_grant`]) apart, until the
+/// transaction ends: one of them sees the other. Many grants are locked by their share of 1,024 locks that all have.
+fn lock_descendants(conn: &mut PgConnection, grants: &[Uuid]) -> Result<(), StorageError> {
+    let statement = if grants.len() <= LOCKED {
+        "SELECT pg_advisory_xact_lock(key) FROM (
+             SELECT DISTINCT hashtextextended(id::text, 0) AS key FROM unnest($1) AS id ORDER BY key) AS keys"
+    } else {
+        "SELECT pg_advisory_xact_lock(7276700, key) FROM (
+             SELECT DISTINCT hashtext(id::text) & 1023 AS key FROM unnest($1) AS id ORDER BY key) AS keys"
+    };
+    diesel::sql_query(statement).bind::<Array<SqlUuid>, _>(grants).execute(conn)?;
     Ok(())
 }
 
 statement! {
     HoldGrant { grant: Uuid => SqlUuid } -> Bool,
-    "SELECT pg_try_advisory_xact_lock_shared(hashtextextended($1::text, 0))"
+    "SELECT pg_try_advisory_xact_lock_shared(hashtextextended($1::text, 0))
+        AND pg_try_advisory_xact_lock_shared(7276700, hashtext($1::text) & 1023)"
 }
 
 /// Keeps a grant from being revoked until the transaction ends, beside others that do; `false` for one that is being revoked.

@@ -530,3 +530,24 @@ fn what_came_of_a_trusted_issuers_token_ends_with_that_token() {
     refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
     assert!(!is_active(&app, &access));
 }
+
+/// One grant may have thousands of families on it, and those further ones: all of it ends, within the time that an answer has.
+#[test]
+fn a_grant_ends_with_the_thousands_that_hang_on_it() {
+    let app = spawn();
+    let (_, _, tokens) = person(&app);
+    let (_, token) = to_stock(&app, &tokens);
+    let same = "user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key, leaf_issued_at, leaf_expires_at, \
+                created_at, ends_at, borrows_session, origin";
+    app.sql(&format!(
+        "WITH child AS (
+             INSERT INTO refresh_tokens (family, parent, {same})
+             SELECT gen_random_uuid(), family, {same} FROM refresh_tokens, generate_series(1, 2500)
+             WHERE client_id = 'orders' RETURNING family, {same})
+         INSERT INTO refresh_tokens (family, parent, {same}) SELECT gen_random_uuid(), family, {same} FROM child"
+    ));
+    assert_eq!(app.count(LIVE), 5001);
+    revoke(&app, "orders", &token);
+    assert_eq!(app.count(LIVE), 0);
+    refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
+}

@@ -36,7 +36,6 @@ pub async fn delete(
 
 /// Deletes a client that is locked, and writes it down.
 pub fn remove(conn: &mut PgConnection, actor: &Actor, record: &ClientRecord, now: Time) -> Result<(), Refusal> {
-    client_records::take_time(conn)?;
     client_records::delete(conn, &record.id, now)?;
     let name = Some(record.definition.name.as_str());
     Ok(actor.witness(conn, (EventKind::ClientChanged, "deleted"), (&record.id, name), now)?)

@@ -16,7 +16,7 @@ impl Rules {
     /// As configured.
     pub fn of(config: &Config) -> Self {
         let party = |party: &crate::config::RelyingParty| {
-            (party.name.clone(), party.origins.iter().map(|origin| origin.as_str().to_owned()).collect())
+            (party.name.clone(), party.all_origins().map(|origin| origin.as_str().to_owned()).collect())
         };
         Self { relying_parties: config.relying_parties.iter().map(party).collect() }
     }

@@ -25,7 +25,7 @@ pub async fn delete(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (actor, id, now) = (admin.actor, id_of(&id)?, room.clock.now());
-    room.change(move |conn| {
+    room.change_at_length(move |conn| {
         let person = lock(conn, id, &actor)?;
         version.check(&PersonView::from(&person))?;
         Ok(erase(conn, &actor, id, now)?)

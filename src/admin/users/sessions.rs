@@ -14,7 +14,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::Session;
-use crate::storage::{StorageError, audit, people, sessions};
+use crate::storage::{audit, people, sessions};
 use crate::web::error::Problem;
 
 /// A session, as administrators see it.
@@ -117,12 +117,11 @@ pub async fn revoke(
     responses((status = 204), (status = 404, description = "`not_found`")))]
 pub async fn revoke_all(admin: Admin<ChangeUsers>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let (id, actor, now) = (id_of(&id)?, admin.actor, room.clock.now());
-    room.change(move |conn| {
+    room.change_at_length(move |conn| {
         lock(conn, id, &actor)?;
-        sessions::revoke_others(conn, id, None, now)?
-            .into_iter()
-            .try_for_each(|session| audit::insert(conn, &ended(&actor, id, session, now)))
-            .map_err(StorageError::into)
+        let all = sessions::revoke_others(conn, id, None, now)?;
+        let events: Vec<Event> = all.into_iter().map(|session| ended(&actor, id, session, now)).collect();
+        Ok(audit::insert_all(conn, &events)?)
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())

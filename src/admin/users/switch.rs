@@ -30,7 +30,7 @@ pub async fn enable(admin: Admin<ChangeUsers>, room: Room, id: web::Path<String>
 async fn answer(room: Room, actor: Actor, id: UserId, status: UserStatus) -> Result<HttpResponse, Problem> {
     let now = room.clock.now();
     let view = room
-        .change(move |conn| {
+        .change_at_length(move |conn| {
             lock(conn, id, &actor)?;
             switch(conn, &actor, id, status, now)?;
             Ok(PersonView::from(&people::find(conn, id)?.ok_or_else(|| missing("person"))?))

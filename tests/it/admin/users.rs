@@ -217,3 +217,31 @@ fn sessions_and_passkeys_are_seen_and_ended() {
         ops.get(&format!("{USERS}/{}/{missing}", passmint::random::uuid())).expect_problem(404, "not_found");
     }
 }
+
+/// The people of a large group are found in another way than those of a small one, and it is deleted in portions.
+#[test]
+fn a_group_may_be_of_any_size() {
+    let ops = Ops::new();
+    ops.app.sql(
+        "INSERT INTO groups (id, name, created_at) SELECT gen_random_uuid(), name, now() FROM unnest('{all,few}'::text[]) AS name; \
+         WITH people AS ( \
+             INSERT INTO users (id, user_handle, created_at, updated_at) \
+             SELECT gen_random_uuid(), uuid_send(gen_random_uuid()), now() - make_interval(secs => n), now() \
+             FROM generate_series(1, 6000) AS n RETURNING id, created_at) \
+         INSERT INTO group_members (group_id, user_id) SELECT groups.id, people.id FROM groups, people \
+         WHERE name = 'all' OR people.created_at > now() - interval '3.5 seconds'",
+    );
+    let outside = ops.make_person(&json!({}));
+    let ids = |path: &str| -> Vec<String> {
+        let page = ops.get(path).expect(200).json();
+        page["items"].as_array().unwrap().iter().map(|person| person["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let few = ids("/v1/admin/users?group=few");
+    assert_eq!((few.len(), ids("/v1/admin/users?group=all&limit=3")), (3, few.clone()));
+    assert!(!ids("/v1/admin/users?group=all").iter().any(|id| outside.ends_with(id.as_str())));
+    ops.request("DELETE", "/v1/admin/groups/all").send().expect(204);
+    ops.get("/v1/admin/users?group=all&limit=3").expect(200);
+    let members = "SELECT count(*) AS n FROM group_members";
+    assert_eq!((ops.app.count(members), ops.app.events("group.changed")), (3, 1));
+    assert_eq!(ids("/v1/admin/users?group=few"), few);
+}
