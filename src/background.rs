@@ -231,12 +231,13 @@ impl Background {
 
     /// Makes or rotates what is due, unless somebody else is at it, and reads all keys anew.
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, KeysError> {
-        let (keys, now) = (Arc::clone(&self.keys), self.clock.now());
-        let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &rotation, &keys, now))).await??;
-        if rotated == Rotated::Done {
-            self.keys.reload(&self.db, now).await?;
+        let (keys, clock) = (Arc::clone(&self.keys), self.clock.clone());
+        let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &rotation, &keys, &clock))).await?;
+        // After a failure as well: somebody else may have made meanwhile what is missing here.
+        if !matches!(rotated, Ok(Rotated::Busy)) {
+            self.keys.reload(&self.db, self.clock.now()).await?;
         }
-        Ok(rotated)
+        rotated
     }
 
     /// Says goodbye, so that nobody counts on this server any more.
@@ -246,17 +247,16 @@ impl Background {
     }
 }
 
-/// Makes or rotates what is due among `wanted`, and reads all keys anew. A failure is told in the log: whoever waits for a key
-/// finds that there is none yet, and it is tried again.
-pub async fn make_keys(db: &Db, rotation: &Rotation, keys: &Arc<Keys>, wanted: Vec<(Use, Algorithm)>, now: Time) {
-    let (rotation, holder) = (rotation.clone(), Arc::clone(keys));
-    let result = db.run_long(move |conn| rotate_locked(conn, &rotation, &holder, &wanted, now)).await;
-    let reloaded = match result {
-        Ok(Ok(())) => keys.reload(db, now).await,
-        Ok(Err(error)) => Err(error),
+/// Makes or rotates what is due among `wanted`, and reads all keys anew, whatever came of it: somebody else may have made what
+/// is missing here. A failure is told in the log: whoever waits for a key finds that there is none yet, and it is tried again.
+pub async fn make_keys(db: &Db, rotation: &Rotation, keys: &Arc<Keys>, wanted: Vec<(Use, Algorithm)>, clock: &Clock) {
+    let (rotation, holder, time) = (rotation.clone(), Arc::clone(keys), clock.clone());
+    let made = match db.run_long(move |conn| rotate_locked(conn, &rotation, &holder, &wanted, &time)).await {
+        Ok(made) => made,
         Err(error) => Err(error.into()),
     };
-    if let Err(error) = reloaded {
+    let reloaded = keys.reload(db, clock.now()).await;
+    for error in [made, reloaded].into_iter().filter_map(Result::err) {
         tracing::warn!(error = %error, "key rotation failed and will be tried again");
     }
 }
@@ -280,15 +280,15 @@ fn rotate_due(
     conn: &mut diesel::PgConnection,
     rotation: &Rotation,
     keys: &Keys,
-    now: Time,
+    clock: &Clock,
 ) -> Result<Rotated, KeysError> {
     let master = keys.master();
     let all: Vec<_> = rotation.at_start.iter().chain(&rotation.later).cloned().collect();
-    let due = rotation.due(conn, &master, &all, now)?;
+    let due = rotation.due(conn, &master, &all, clock.now())?;
     if due.is_empty() {
         return Ok(Rotated::Done);
     }
-    let made = migrations::locked_if_free(conn, |conn| rotate(conn, rotation, keys, &due, now))?;
+    let made = migrations::locked_if_free(conn, |conn| rotate(conn, rotation, keys, &due, clock))?;
     made.map_or(Ok(Rotated::Busy), |made| made.map(|()| Rotated::Done))
 }
 
@@ -297,24 +297,25 @@ fn rotate_locked(
     rotation: &Rotation,
     keys: &Keys,
     wanted: &[(Use, Algorithm)],
-    now: Time,
+    clock: &Clock,
 ) -> Result<Result<(), KeysError>, StorageError> {
-    migrations::locked(conn, |conn| rotate(conn, rotation, keys, wanted, now))
+    migrations::locked(conn, |conn| rotate(conn, rotation, keys, wanted, clock))
 }
 
-/// Makes or rotates what is due among `wanted`. To be called under the start-up lock.
+/// Makes or rotates what is due among `wanted`. To be called under the start-up lock: only then is the time asked for, or a
+/// key that was made while the lock was waited for would be one of the future.
 fn rotate(
     conn: &mut diesel::PgConnection,
     rotation: &Rotation,
     keys: &Keys,
     wanted: &[(Use, Algorithm)],
-    now: Time,
+    clock: &Clock,
 ) -> Result<Result<(), KeysError>, StorageError> {
     let master = keys.master();
     // A key sealed with an outdated master key could not be opened by the others.
     match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
         Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
-        None => Ok(rotation.apply(conn, &master, wanted, now)),
+        None => Ok(rotation.apply(conn, &master, wanted, clock.now())),
     }
 }
 

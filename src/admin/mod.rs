@@ -35,6 +35,7 @@ use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::resources::Resources;
+use crate::storage::db::take_time;
 use crate::storage::{Db, StorageError};
 use crate::web::error::{Failure, Kind};
 
@@ -119,12 +120,13 @@ impl Administration {
         self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await?
     }
 
-    /// The same for a change that may take its time.
+    /// The same for a change that may [`take_time`], because it may concern very many rows.
     pub async fn change_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await?
+        let patient = |conn: &mut PgConnection| take_time(conn).map_err(Refusal::from).and_then(|()| work(conn));
+        self.db.run_long(move |conn| Refusal::apart(conn.transaction(patient))).await?
     }
 
     /// Lets this server know clients as they are now; the others follow by themselves.
@@ -151,7 +153,7 @@ impl Administration {
         let wanted = rotation.at_start.iter().chain(&rotation.later);
         let missing: Vec<_> = wanted.filter(|(usage, algorithm)| !keys.can_sign(usage, *algorithm)).cloned().collect();
         if !missing.is_empty() {
-            background::make_keys(&self.db, &rotation, keys, missing, now).await;
+            background::make_keys(&self.db, &rotation, keys, missing, &self.clock).await;
         }
         Ok(())
     }

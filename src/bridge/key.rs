@@ -19,6 +19,8 @@ use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyError, KeyMaterial};
 
 /// A shorter secret protects nothing, whoever gave it out.
 const MIN_SECRET: usize = 16;
+/// What a PEM block begins with.
+const PEM: &str = "-----BEGIN ";
 /// A longer file or member holds no key.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
@@ -43,16 +45,25 @@ impl Material {
         }
     }
 
-    /// Its name: for a key the RFC 7638 thumbprint, for a service account's the id that Google knows it by.
+    /// Its name: for a JWK the `kid` that it came with, for a service account's key the id that Google knows it by, for any
+    /// other key the RFC 7638 thumbprint. A bridge publishes one imported key, so no other has its name.
     pub fn id(&self) -> String {
         match self {
-            Self::Key(key) => key.thumbprint(),
+            Self::Key(key) => key.kid(),
             // As of any shared secret: an HMAC under it, because a plain digest could be tried against guesses more cheaply.
             Self::Short(secret) => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
                 URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"passmint kid v1"))
             }
             Self::ServiceAccount(account) => account.private_key_id().to_owned(),
+        }
+    }
+
+    /// What tells it from any other key, one of the same name too. Nothing of a secret can be read from it.
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::Key(key) => format!("{} {}", key.kid(), key.thumbprint()),
+            Self::Short(_) | Self::ServiceAccount(_) => self.id(),
         }
     }
 
@@ -113,6 +124,9 @@ pub enum MaterialError {
     /// A secret that is not base64.
     #[error("the secret is not base64")]
     Base64,
+    /// A key where a secret was asked for: its public half, or the file as a whole, may be known to others.
+    #[error("it is a PEM block or a JWK and no secret: import it as a key, or give the secret that the target has")]
+    SecretIsKey,
     /// A short secret (RFC 7518 §3.2).
     #[error("a shared secret has at least 32 bytes")]
     ShortSecret,
@@ -133,7 +147,7 @@ impl KeyUpload {
         if text.len() > MAX_KEY_BYTES {
             return Err(MaterialError::TooLarge);
         }
-        if text.contains("-----BEGIN ") && !text.trim_start().starts_with('{') {
+        if text.contains(PEM) && !text.trim_start().starts_with('{') {
             return Ok(Self::Pem(text.to_owned()));
         }
         if nkey::account_seed(text).is_some() {
@@ -162,6 +176,7 @@ impl KeyUpload {
     /// [`MaterialError`] by what is wrong.
     pub fn read(&self) -> Result<Material, MaterialError> {
         let secret = |bytes: Vec<u8>| match (KeyMaterial::from_secret(bytes.clone()), Secret::new(bytes)) {
+            (_, bytes) if is_key_file(bytes.expose()) => Err(MaterialError::SecretIsKey),
             (Ok(key), _) => Ok(Material::Key(key)),
             (Err(_), bytes) if bytes.expose().len() >= MIN_SECRET => Ok(Material::Short(bytes)),
             (Err(_), _) => Err(MaterialError::ShortSecret),
@@ -194,6 +209,12 @@ impl KeyUpload {
     pub fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self, MaterialError> {
         serde_json::from_slice(bytes.expose()).map_err(|_| MaterialError::Unknown)
     }
+}
+
+/// Whether what should be a shared secret is a PEM block or a JWK. With a public key as the secret anybody could sign.
+fn is_key_file(bytes: &[u8]) -> bool {
+    let is_jwk = || serde_json::from_slice::<Value>(bytes).is_ok_and(|document| document.get("kty").is_some());
+    bytes.windows(PEM.len()).any(|window| window == PEM.as_bytes()) || is_jwk()
 }
 
 /// The kind alone: what is in it is a secret.

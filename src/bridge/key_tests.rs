@@ -34,6 +34,12 @@ fn each_form_is_read_and_opens_again() {
         assert_eq!((opened.kind(), opened.id()), (kind, id));
         assert!(!format!("{upload:?}").contains("BEGIN"), "nothing of it is printed");
     }
+    let named = json!({ "kty": "oct", "kid": "k1", "k": URL_SAFE_NO_PAD.encode([7; 32]) });
+    let named = KeyUpload::Jwk(named).read().unwrap();
+    let same =
+        KeyUpload::Jwk(json!({ "kty": "oct", "kid": "k1", "k": URL_SAFE_NO_PAD.encode([8; 32]) })).read().unwrap();
+    assert_eq!((named.id().as_str(), same.id().as_str()), ("k1", "k1"), "as its JWK says");
+    assert_ne!(named.fingerprint(), same.fingerprint(), "and not the same");
     let text = KeyUpload::of_secret(&[b"x".repeat(32), b"\r\n".to_vec()].concat()).read().unwrap();
     let Material::Key(text) = text else { panic!("a secret") };
     assert_eq!(text.secret().expose(), &b"x".repeat(32), "the line end of an editor is not part of it");
@@ -46,6 +52,9 @@ fn each_form_is_read_and_opens_again() {
 fn each_wrong_key_is_refused_by_name_and_without_its_content() {
     use MaterialError as Error;
     let large = "x".repeat(MAX_KEY_BYTES + 1);
+    let public = KeyMaterial::generate(KeyAlgorithm::ES256).unwrap().public().unwrap().to_pem();
+    let jwk = |usage: &str| json!({ "kty": "oct", "use": usage, "k": URL_SAFE_NO_PAD.encode([7; 32]) }).to_string();
+    let read = |upload: KeyUpload| upload.read().map(drop);
     for (name, result, expected) in [
         ("nothing", KeyUpload::of_file("").map(drop), Error::Unknown),
         ("text", KeyUpload::of_file("hunter2").map(drop), Error::Unknown),
@@ -54,6 +63,11 @@ fn each_wrong_key_is_refused_by_name_and_without_its_content() {
         ("large secret", KeyUpload::Secret(large.clone()).read().map(drop), Error::TooLarge),
         ("short secret", KeyUpload::Secret("x".repeat(15)).read().map(drop), Error::ShortSecret),
         ("no base64", KeyUpload::SecretBase64("*".repeat(44)).read().map(drop), Error::Base64),
+        ("a public key as a secret", KeyUpload::Secret(public.clone()).read().map(drop), Error::SecretIsKey),
+        ("the same in base64", KeyUpload::SecretBase64(STANDARD.encode(&public)).read().map(drop), Error::SecretIsKey),
+        ("the same in a file", KeyUpload::of_secret(public.as_bytes()).read().map(drop), Error::SecretIsKey),
+        ("a JWK as a secret", KeyUpload::Secret(jwk("hunter2")).read().map(drop), Error::SecretIsKey),
+        ("a JWK for encryption", KeyUpload::of_file(&jwk("enc")).and_then(read), Error::Key(KeyError::Purpose)),
         (
             "public PEM",
             KeyUpload::Pem("-----BEGIN PUBLIC KEY-----\n".into()).read().map(drop),

@@ -92,11 +92,12 @@ pub enum Bridges {
 pub struct Written {
     /// The bridge's name.
     name: String,
-    /// Its settings, in the words of the configuration: TOML (what stands under `[bridges.NAME]`) or JSON; `-` for standard
-    /// input.
+    /// Its settings, in the words of the configuration: TOML (what stands under `[bridges.NAME]`, but for `enabled` and the
+    /// files of keys) or JSON; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// A private key that was made elsewhere: PEM, JWK, or the JSON file of a Google service account.
+    /// A private key that was made elsewhere: PEM, JWK, the seed of an account of NATS, or the JSON file of a Google service
+    /// account.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// A secret shared with the target, for HS256; a line end after it is not part of it.

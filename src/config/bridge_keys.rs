@@ -96,7 +96,8 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.kid",
             Kind::Text("`auto`, `omit` or a key id"),
             BY_PRESET,
-            "The header's `kid`: the key's own id, none, or a fixed text.",
+            "The header's `kid`: the key's own id (the `kid` of an imported JWK, else the thumbprint of RFC 7638), none, or a fixed \
+             text.",
         ),
         key(
             "bridges.<name>.lifetime",

@@ -135,6 +135,12 @@ pub enum KeyError {
     /// Readable, but not to be trusted: too short, a point of small order, halves that do not belong together.
     #[error("the key is too weak (RSA wants 2,048 to 8,192 bits, a secret at least 32 bytes) or inconsistent")]
     Weak,
+    /// A JWK that says it is for something else (RFC 7517 §4.2, §4.3).
+    #[error("its `use` or `key_ops` says that it is not for signing")]
+    Purpose,
+    /// A JWK whose `kid` no header can carry.
+    #[error("its `kid` is not 1 to 256 printable ASCII characters")]
+    Kid,
     /// Two keys under one `kid`: the ring would not know which one is meant.
     #[error("two keys share one kid")]
     DuplicateKid,

@@ -7,11 +7,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::rules::{Draft, Rules};
+use super::sent_key::SentKey;
 use super::{BridgeView, ShownBridge, create, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
 use crate::admin::versions::IfMatch;
 use crate::admin::{Refusal, Room, missing};
-use crate::bridge::KeyUpload;
 use crate::clock::Time;
 use crate::storage::bridges::{self, StoredBridge};
 use crate::web::error::Problem;
@@ -24,10 +24,11 @@ pub struct ReplaceBridge {
     /// All settings, in the words of the configuration.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// A key that was made elsewhere, in place of the one there is; left out, that one stays (unless `definition.key` is
-    /// another source, which takes it away). With another preset or address it has to come again.
+    /// A key that was made elsewhere, with one member as for a new bridge, in place of the one there is; left out, that one
+    /// stays (unless `definition.key` is another source, which takes it away). With another preset or address it has to come
+    /// again.
     #[schema(value_type = Option<Object>)]
-    pub key: Option<KeyUpload>,
+    pub key: Option<SentKey>,
 }
 
 /// Replaces the settings of a bridge. One that is stopped stays so.
@@ -45,7 +46,8 @@ pub async fn replace(
     body: Json<ReplaceBridge>,
 ) -> Result<HttpResponse, Problem> {
     let version = version.required()?;
-    let draft = Draft::read(&name, body.0.definition, body.0.key)?;
+    let ReplaceBridge { definition, key } = body.0;
+    let draft = Draft::read(&name, definition, SentKey::read(key)?)?;
     let (actor, now, rules) = (admin.actor, room.clock.now(), room.bridge_rules());
     let view = room
         .change(move |conn| {

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use super::BridgeView;
 use super::rules::{Draft, Rules};
+use super::sent_key::SentKey;
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
 use crate::admin::idempotency::{Answer, IdempotencyKey};
 use crate::admin::{Refusal, Room, in_path, missing};
-use crate::bridge::KeyUpload;
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::bridges::{self, KeyChange, StoredBridge};
@@ -27,13 +27,13 @@ pub struct CreateBridge {
     /// Its settings in the words of the configuration; times in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// A key that was made elsewhere, with one member: `pem`, `jwk`, `service_account`, `secret` or `secret_base64`. It is
-    /// sealed and never shown again.
+    /// A key that was made elsewhere, with one member: `pem`, `jwk`, `service_account`, `nkey` (the seed of an account of
+    /// NATS), `secret` or `secret_base64`. It is sealed and never shown again.
     #[schema(value_type = Option<Object>)]
-    pub key: Option<KeyUpload>,
+    pub key: Option<SentKey>,
 }
 
-/// What tells one request from another; of a key only its public name, so that no digest of a secret is kept.
+/// What tells one request from another; of a key only what everybody may know of it, so that no digest of a secret is kept.
 #[derive(Serialize)]
 struct Asked {
     name: String,
@@ -53,9 +53,10 @@ pub async fn create(
     key: IdempotencyKey,
     body: Json<CreateBridge>,
 ) -> Result<HttpResponse, Problem> {
-    let (actor, now, CreateBridge { name, definition, key: upload }) = (admin.actor, room.clock.now(), body.0);
-    let id = upload.as_ref().and_then(|upload| upload.read().ok()).map(|material| material.id());
-    let asked = Asked { name: name.clone(), definition: definition.clone(), key: id };
+    let (actor, now, CreateBridge { name, definition, key: sent }) = (admin.actor, room.clock.now(), body.0);
+    let upload = SentKey::read(sent)?;
+    let print = upload.as_ref().and_then(|upload| upload.read().ok()).map(|material| material.fingerprint());
+    let asked = Asked { name: name.clone(), definition: definition.clone(), key: print };
     let draft = Draft::read(&name, definition, upload)?;
     let (witness, rules) = (actor.clone(), room.bridge_rules());
     let response = room

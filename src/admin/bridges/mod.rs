@@ -9,6 +9,7 @@ pub mod create;
 pub mod delete;
 pub mod list;
 pub mod rules;
+pub mod sent_key;
 pub mod show;
 pub mod switch;
 pub mod test;

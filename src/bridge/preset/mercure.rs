@@ -15,6 +15,9 @@ const PATTERN: &str =
     "a topic selector with `{` is a URI template, and reaches every topic that fits it: only with `dangerous = true`";
 const TYPED: &str = "a `match_type` other than `exact` is a pattern, and reaches every topic that fits it: only with `dangerous = true`";
 
+/// Another name of the claim `mercure`. A hub takes what stands there in place of it, or beside it.
+const LONG_NAME: &str = "https://mercure.rocks/";
+
 /// Whether a topic selector is a URI template (RFC 6570), which a hub matches with whatever topic fits it. What a bridge's own
 /// expressions fill has no braces left.
 fn is_template(selector: &Value) -> bool {
@@ -50,6 +53,7 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
         notes: &[
             "`*` reaches every topic, and a selector with `{` is a URI template that reaches every topic that fits it: both need `dangerous = true`. The hub checks neither `aud` nor `iss`: give the bridge a key of its own.",
             "The hub does not start without a key for publishers: here a secret of its environment, which whoever publishes signs with.",
+            "`https://mercure.rocks/` is never written: the hub takes what stands there in place of `mercure`.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256],
@@ -62,6 +66,8 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
         claim(&["mercure", "subscribe"], shape::TEXTS).powerful(&["*"]),
         claim(&["mercure", "publish"], shape::TEXTS).powerful(&["*"]),
     ],
+    // Hubs of 1.0 that take tokens of 0.x as well look at the details first.
+    reserved: &[LONG_NAME, "authorization_details"],
     also: |plan, claims| {
         let lists = ["subscribe", "publish"].map(|list| &claims["mercure"][list]);
         (!plan.dangerous && lists.into_iter().any(|list| any(list, is_template))).then_some(PATTERN)
@@ -109,13 +115,15 @@ topics = [{ match = "{{ tmpl('https://example.com/users/{}', user.id) }}" }]
         notes: &[
             "`aud` is the hub's address, `typ` is `at+jwt`. The hub does not start without a key for publishers: here that of the app, an `issuer` of its own.",
             "`*` reaches every topic, and a `match_type` other than `exact` every topic that fits it: both need `dangerous = true`.",
+            "`mercure` is never written: a hub that takes tokens of 0.x as well reads it where there are no details.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     types: &[Typ::AtJwt],
     audience: Audience::Said("the hub's address"),
     forms: &[AudienceForm::String],
-    claims: &[claim(&["authorization_details"], shape::ANY).needed().powerful(&["*"])],
+    claims: &[claim(&["authorization_details"], shape::SOME).needed().powerful(&["*"])],
+    reserved: &[LONG_NAME, "mercure"],
     also: |plan, claims| {
         let is_detail = |detail: &Value| {
             let topics =

@@ -75,6 +75,8 @@ pub(super) const PERMISSIONS: &[Claim] = &[
     claim(&["sub", "allow"], shape::SOME_TEXTS).needed().rights(),
     claim(&["sub", "deny"], shape::TEXTS),
     claim(&["resp"], shape::OBJECT),
+    claim(&["resp", "max"], shape::NUMBER),
+    claim(&["resp", "ttl"], shape::NUMBER),
     claim(&["subs"], shape::NUMBER),
     claim(&["data"], shape::NUMBER),
     claim(&["payload"], shape::NUMBER),

@@ -18,11 +18,7 @@ use crate::bridge::spec::{Algorithm, Typ};
 const SCOPES: Shape =
     Shape { words: "a list of permissions, or nothing else than them in one text", ..shape::TEXT_OR_TEXTS };
 
-const CLAIMS: &[Claim] = &[
-    claim(&["scope"], SCOPES).needed().powerful(&["*.tag:administrator"]),
-    // Where the broker is set to look for permissions elsewhere, these would be another way in.
-    claim(&["authorization_details"], shape::ANY).powerful(&["*.tag:administrator", "administrator"]),
-];
+const CLAIMS: &[Claim] = &[claim(&["scope"], SCOPES).needed().powerful(&["*.tag:administrator"])];
 
 const NOTES: &[&str] = &[
     "`audience` is the broker's `resource_server_id`, and the beginning of every permission.",
@@ -116,8 +112,8 @@ scope = [
     audience: Audience::Said("the broker's `resource_server_id`"),
     lifetime: Lifetime::CONNECTION,
     claims: CLAIMS,
-    // The plugin adds the permissions in it to those of `scope`.
-    reserved: &["authorization"],
+    // The plugin adds the permissions in them to those of `scope`: in the second where it is set to (`resource_server_type`).
+    reserved: &["authorization", "authorization_details"],
     also: |plan, claims| permissions(claims, plan, 2..=3),
     ..PLAIN
 };

@@ -64,10 +64,19 @@ await room.connect(\"wss://my-project.livekit.cloud\", token);",
         claim(&["video", "agent"], shape::FLAG).powerful(&["true"]),
         claim(&["video", "canPublish"], shape::FLAG),
         claim(&["video", "canSubscribe"], shape::FLAG),
+        claim(&["video", "canPublishData"], shape::FLAG),
+        // An empty list is no limit to LiveKit.
+        claim(&["video", "canPublishSources"], shape::SOME_TEXTS),
+        claim(&["video", "canUpdateOwnMetadata"], shape::FLAG),
+        claim(&["video", "canSubscribeMetrics"], shape::FLAG),
+        claim(&["video", "canManageAgentSession"], shape::FLAG),
+        claim(&["video", "destinationRoom"], shape::TEXT),
+        claim(&["name"], shape::LONG_TEXT),
         claim(&["metadata"], shape::LONG_TEXT),
         claim(&["attributes"], shape::TEXT_MAP),
     ],
-    reserved: &["sip", "roomConfig", "kind"],
+    // Other grants, and what a room is made with.
+    reserved: &["sip", "agent", "inference", "observability", "roomConfig", "roomPreset", "kind"],
     ..PLAIN
 };
 
@@ -112,7 +121,8 @@ const CAPABILITY: Shape = Shape {
     holds: |value| capabilities(value).is_some_and(|resources| !resources.is_empty()),
 };
 
-const OPERATIONS: [&str; 11] = [
+/// What a capability may say of a resource.
+const OPERATIONS: [&str; 13] = [
     "subscribe",
     "publish",
     "presence",
@@ -120,11 +130,16 @@ const OPERATIONS: [&str; 11] = [
     "object-publish",
     "annotation-subscribe",
     "annotation-publish",
+    "message-update-own",
+    "message-delete-own",
     "history",
     "stats",
     "push-subscribe",
     "channel-metadata",
 ];
+/// What reaches beyond a person's own, or is for servers.
+const POWERFUL_OPERATIONS: [&str; 5] =
+    ["*", "message-update-any", "message-delete-any", "push-admin", "privileged-headers"];
 
 /// The resources of a capability, with their operations; `None` when it is not one.
 fn capabilities(value: &Value) -> Option<Vec<(String, Vec<String>)>> {
@@ -161,7 +176,8 @@ x-ably-capability = "{{ tmpl('{\"chat:{}\":[\"subscribe\",\"publish\"]}', user.i
         }],
         notes: &[
             "The token can do at most what the API key can: give the key no more than people need.",
-            "The capability is JSON *text*. Resources that everybody shares (`*`, `*:*`) and the operation `*` need `dangerous = true`.",
+            "The capability is JSON *text*. Resources that everybody shares (`*`, `*:*`) and the operations `*`, `message-update-any`, \
+             `message-delete-any`, `push-admin` and `privileged-headers` need `dangerous = true`.",
             "`x-ably-clientId` is the person, so that nobody speaks for another.",
         ],
     },
@@ -178,17 +194,31 @@ x-ably-capability = "{{ tmpl('{\"chat:{}\":[\"subscribe\",\"publish\"]}', user.i
     also: |plan, claims| {
         let resources = capabilities(&claims["x-ably-capability"])?;
         let everything = |name: &str| name == "*" || name == "*:*" || name == "[*]*";
+        let is_powerful = |operation: &String| POWERFUL_OPERATIONS.contains(&operation.as_str());
         let mut all = resources.iter().flat_map(|(_, operations)| operations);
-        if all.any(|operation| operation != "*" && !OPERATIONS.contains(&operation.as_str())) {
+        if all.any(|operation| !is_powerful(operation) && !OPERATIONS.contains(&operation.as_str())) {
             return Some("an operation is one of Ably's, such as `subscribe`, `publish`, `presence`, `history`");
         }
         let powerful =
-            |(name, operations): &(String, Vec<String>)| everything(name) || operations.iter().any(|one| one == "*");
-        (!plan.dangerous && resources.iter().any(powerful))
-            .then_some("everything, in `x-ably-capability`, only with `dangerous = true`")
+            |(name, operations): &(String, Vec<String>)| everything(name) || operations.iter().any(is_powerful);
+        (!plan.dangerous && resources.iter().any(powerful)).then_some(
+            "everything, and what reaches beyond a person's own, in `x-ably-capability`, only with `dangerous = true`",
+        )
     },
     ..PLAIN
 };
+
+/// Options by channel, as Centrifugo reads them; it refuses the token as a whole where it cannot.
+const SUBSCRIPTIONS: Shape = Shape {
+    words: "an object from channels to objects of options, and each of an `override` is `{ value = true }` or `false`",
+    holds: |value| value.as_object().is_some_and(|channels| channels.values().all(is_subscription)),
+};
+
+fn is_subscription(options: &Value) -> bool {
+    let is_option = |option: &Value| option.is_object() && option.get("value").is_none_or(Value::is_boolean);
+    let is_override = |overridden: &Value| overridden.as_object().is_some_and(|all| all.values().all(is_option));
+    options.is_object() && options.get("override").is_none_or(is_override)
+}
 
 /// Centrifugo.
 pub static CENTRIFUGO: Target = Target {
@@ -226,7 +256,7 @@ subs = { "news" = {} }
     lifetime: Lifetime::CONNECTION,
     claims: &[
         claim(&["channels"], shape::TEXTS).rights(),
-        claim(&["subs"], shape::OBJECT).rights(),
+        claim(&["subs"], SUBSCRIPTIONS).rights(),
         claim(&["caps"], shape::ANY).rights(),
         claim(&["info"], shape::OBJECT),
         claim(&["meta"], shape::OBJECT).rights(),

@@ -74,7 +74,7 @@ MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
              signed with nothing. It is one for all servers of a cluster.",
             "MinIO does not look at `iss`: whatever the provider's keys sign for this audience it takes.",
             "`policy` names policies straight from the token: it comes from nothing that people choose, and `consoleAdmin` and `diagnostics` need \
-             `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim.",
+             `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim, and `roleArn`, which MinIO puts above `policy`, is never written.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
@@ -82,6 +82,8 @@ MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
     audience: Audience::Said("MINIO_IDENTITY_OPENID_CLIENT_ID"),
     lifetime: Lifetime::HOUR,
     claims: &[claim(&["policy"], shape::TEXT_OR_TEXTS).powerful(&["consoleAdmin", "diagnostics"])],
+    // The policy of that role would hold in place of the claim.
+    reserved: &["roleArn"],
     by_discovery: true,
     ..PLAIN
 };

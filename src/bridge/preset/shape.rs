@@ -24,6 +24,11 @@ pub const FLAG: Shape = Shape { words: "true or false", holds: Value::is_boolean
 pub const NUMBER: Shape = Shape { words: "a whole number", holds: Value::is_i64 };
 /// An object.
 pub const OBJECT: Shape = Shape { words: "an object", holds: Value::is_object };
+/// A list with something in it.
+pub const SOME: Shape = Shape {
+    words: "a list of at least one member",
+    holds: |value| value.as_array().is_some_and(|items| !items.is_empty()),
+};
 /// A list of texts.
 pub const TEXTS: Shape = Shape { words: "a list of texts", holds: |value| items(value, |item| text(item, 1024)) };
 /// A list of texts with something in it.

@@ -1,8 +1,8 @@
 //! A target whose rules are data: a JWT with an allowed set of algorithms, defaults, and rules about its claims.
 //!
 //! What must always hold: `iss`, the subject, `aud`, `exp`, `iat` and `jti` are always there, because many verifiers accept
-//! a token in which they are absent; there is one audience; what the token says about the sign-in is what happened; and the
-//! finished token keeps every rule of the data, at every minting.
+//! a token in which they are absent; there is one audience; what the token says about the sign-in is what happened, and its
+//! address is the person's own; and the finished token keeps every rule of the data, at every minting.
 //!
 //! To add a target: a file of data beside this one. [`PLAIN`](super::jwt::PLAIN) is the target that asks for nothing in particular.
 
@@ -23,14 +23,16 @@ use crate::bridge::template::Template;
 /// binding RFC 7800, the header's own member).
 pub const RESERVED: [&str; 11] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "may_act", "cnf", "typ"];
 
-/// Claims that a target may decide by: each may carry its own fact and nothing else.
-pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 6] = [
+/// Claims that a target may decide by, or find a person by: each may carry its own fact and nothing else.
+pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 8] = [
     ("acr", Fact::SessionAcr),
     ("amr", Fact::SessionAmr),
     ("auth_time", Fact::SessionAuthTime),
     ("sid", Fact::SessionId),
     ("azp", Fact::ClientId),
     ("client_id", Fact::ClientId),
+    ("email", Fact::UserEmail),
+    ("email_verified", Fact::UserEmailVerified),
 ];
 
 /// What one kind of target demands.

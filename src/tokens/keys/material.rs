@@ -23,6 +23,8 @@ use crate::domain::secret::Secret;
 
 /// RFC 7518 §3.2: an HMAC key at least as long as the digest.
 const HMAC_MIN: usize = 32;
+/// A longer name of a key is none.
+const KID_MAX: usize = 256;
 
 /// A private or symmetric key with its algorithm. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct KeyMaterial {
     algorithm: Algorithm,
     secret: Secret<Vec<u8>>,
     public: Option<PublicKey>,
+    /// The `kid` that it came with.
+    name: Option<String>,
 }
 
 impl KeyMaterial {
@@ -58,7 +62,7 @@ impl KeyMaterial {
         if secret.expose().len() < HMAC_MIN {
             return Err(KeyError::Weak);
         }
-        Ok(Self { algorithm: Algorithm::HS256, secret, public: None })
+        Ok(Self { algorithm: Algorithm::HS256, secret, public: None, name: None })
     }
 
     /// Reads one unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC). The kind of key decides the algorithm.
@@ -95,11 +99,17 @@ impl KeyMaterial {
         Self::of_ed25519(&Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Form)?)
     }
 
-    /// Reads a private JWK (or a symmetric one). Both halves must belong together.
+    /// Reads a private JWK (or a symmetric one). Both halves must belong together, and it must be for signing.
     ///
     /// # Errors
     /// [`KeyError`] by what is wrong.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
+        must_sign(jwk)?;
+        let name = name_of(jwk)?;
+        Ok(Self { name, ..Self::of_jwk(jwk)? })
+    }
+
+    fn of_jwk(jwk: &Value) -> Result<Self, KeyError> {
         let secret_member = |name: &str| member(jwk, name).map(Zeroizing::new);
         if jwk.get("kty").and_then(Value::as_str) == Some("oct") {
             return match jwk.get("alg").map(Value::as_str) {
@@ -168,7 +178,7 @@ impl KeyMaterial {
     }
 
     fn whole(der: &[u8], public: PublicKey) -> Self {
-        Self { algorithm: public.algorithm(), secret: Secret::new(der.to_vec()), public: Some(public) }
+        Self { algorithm: public.algorithm(), secret: Secret::new(der.to_vec()), public: Some(public), name: None }
     }
 
     /// The algorithm that it signs with.
@@ -192,7 +202,12 @@ impl KeyMaterial {
         self.public.as_ref().map(PublicKey::jwk)
     }
 
-    /// The `kid`: RFC 7638 of the public half. For a symmetric key, whose thumbprint would be a plain hash of the secret
+    /// The name that others know it by: the `kid` of the JWK that it was read from, else its [`thumbprint`](Self::thumbprint).
+    pub fn kid(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.thumbprint())
+    }
+
+    /// The `kid` of our own keys: RFC 7638 of the public half. For a symmetric key, whose thumbprint would be a plain hash of the secret
     /// (RFC 7638 §7), an HMAC under it instead.
     pub fn thumbprint(&self) -> String {
         self.public.as_ref().map_or_else(
@@ -217,6 +232,22 @@ impl KeyMaterial {
     pub(in crate::tokens) fn decoding_key(&self) -> DecodingKey {
         self.public.as_ref().map_or_else(|| DecodingKey::from_secret(self.secret.expose()), PublicKey::decoding_key)
     }
+}
+
+/// Refuses a JWK that says it is for encryption, or only for verifying (RFC 7517 §4.2, §4.3).
+fn must_sign(jwk: &Value) -> Result<(), KeyError> {
+    let signs = jwk.get("use").is_none_or(|usage| usage == "sig");
+    let may =
+        jwk.get("key_ops").is_none_or(|all| all.as_array().is_some_and(|all| all.iter().any(|one| one == "sign")));
+    if signs && may { Ok(()) } else { Err(KeyError::Purpose) }
+}
+
+/// The `kid` of a JWK (RFC 7517 §4.5), where it has one.
+fn name_of(jwk: &Value) -> Result<Option<String>, KeyError> {
+    let Some(kid) = jwk.get("kid") else { return Ok(None) };
+    let printable =
+        |text: &&str| (1..=KID_MAX).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    kid.as_str().filter(printable).map(|kid| Some(kid.to_owned())).ok_or(KeyError::Kid)
 }
 
 /// The library reads a key of another length, and then refuses it.
@@ -323,6 +354,32 @@ mod tests {
         let oct = |length: usize| json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(vec![7; length])});
         assert_eq!(KeyMaterial::from_jwk(&oct(32)).unwrap().algorithm(), Algorithm::HS256);
         assert_eq!(KeyMaterial::from_jwk(&oct(31)).unwrap_err(), KeyError::Weak);
+    }
+
+    /// RFC 7517 §4.2, §4.3 and §4.5, with the members that others print beside the key.
+    #[test]
+    fn a_jwk_keeps_its_name_and_says_that_it_signs() {
+        let oct = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode([7; 32])});
+        let with = |member: &str, value: Value| {
+            let mut jwk = oct.clone();
+            jwk[member] = value;
+            KeyMaterial::from_jwk(&jwk)
+        };
+        let bare = KeyMaterial::from_jwk(&oct).unwrap();
+        assert_eq!(bare.kid(), bare.thumbprint());
+        let named = with("kid", json!("0b9d3a51-6f0e-4f5a-8e13-c43bd5be72c3")).unwrap();
+        assert_eq!(named.kid(), "0b9d3a51-6f0e-4f5a-8e13-c43bd5be72c3");
+        assert_eq!(named.thumbprint(), bare.thumbprint(), "the name is no part of the key");
+        for wrong in [json!(""), json!(5), Value::Null, json!("a\nb"), json!("é"), json!("k".repeat(257))] {
+            assert_eq!(with("kid", wrong.clone()).unwrap_err(), KeyError::Kid, "{wrong}");
+        }
+        assert_eq!(with("kid", json!("k".repeat(256))).unwrap().kid().len(), 256);
+        assert!(with("use", json!("sig")).is_ok() && with("key_ops", json!(["sign", "verify"])).is_ok());
+        for (member, wrong) in
+            [("use", json!("enc")), ("key_ops", json!(["verify"])), ("key_ops", json!([])), ("key_ops", json!("sign"))]
+        {
+            assert_eq!(with(member, wrong.clone()).unwrap_err(), KeyError::Purpose, "{member} = {wrong}");
+        }
     }
 
     #[test]

@@ -91,6 +91,12 @@ pub fn next(keys: &[StoredKey], policy: Policy, trigger: Trigger, now: Time) -> 
         }
         _ => return Vec::new(),
     };
+    // A key that a server published whose clock is ahead of this one's signs from then on, and not before.
+    let at = match pending {
+        Some(key) if key.signs_from <= at.max(key.published_at) => return Vec::new(),
+        Some(key) => at.max(key.published_at),
+        None => at,
+    };
     let mut changes = vec![match pending {
         Some(key) => Change::Promote { kid: key.kid.clone(), signs_from: at },
         None => Change::Insert { published_at: now, signs_from: at },
@@ -194,6 +200,8 @@ mod tests {
             ("after the change", under_way(), Schedule, 511, vec![]),
             ("after the overlap", under_way(), Schedule, 531, vec![]),
             ("only a waiting key", vec![key("b", 0, 10)], Schedule, 5, vec![promote("b", 5)]),
+            ("made by a clock that is ahead", vec![key("b", 6, 6)], Schedule, 5, vec![]),
+            ("waiting, by a clock that is ahead", vec![key("b", 6, 16)], Schedule, 5, vec![promote("b", 6)]),
             ("all expired", vec![retired(key("a", 0, 0), 100)], Schedule, 500, vec![insert(500, 500)]),
         ] {
             assert_eq!(next(&keys, policy(), trigger, at(now)), expected, "{name}");

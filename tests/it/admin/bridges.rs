@@ -1,5 +1,7 @@
 //! Bridges by administration: made, changed, stopped, deleted, and what their keys show.
 
+mod keys;
+
 use std::time::Duration as Real;
 
 use base64::Engine as _;
@@ -303,14 +305,17 @@ fn imported_keys_sign_and_are_never_shown() {
         ("unknown", json!({ "seed": "x" })),
         ("text", json!("x")),
     ] {
-        let reply = put(&ops, MADE, &json!({ "definition": plain(), "key": key }));
-        assert_eq!(reply.status, 400, "{name}: {}", reply.body);
+        let refused =
+            put(&ops, MADE, &json!({ "definition": plain(), "key": key })).expect_problem(400, "invalid_field");
+        assert_eq!(refused.json()["errors"][0]["field"], "key", "{name}");
+        assert!(refused.body.contains("`nkey`") && !refused.body.contains("horse"), "{name}: {}", refused.body);
     }
     for (name, key) in [
         ("short", json!({ "secret": "short" })),
         ("no key", json!({ "pem": "hunter2" })),
         ("public", json!({ "jwk": KeyMaterial::generate(Algorithm::ES256).unwrap().public_jwk() })),
         ("another file", json!({ "service_account": { "type": "authorized_user" } })),
+        ("a key that everybody may have, as a secret", json!({ "secret": key.public().unwrap().to_pem() })),
     ] {
         let refused =
             put(&ops, MADE, &json!({ "definition": plain(), "key": key })).expect_problem(400, "invalid_field");

@@ -83,6 +83,11 @@ fn what_is_wrong_is_told_by_name_and_changes_nothing() {
     operator.write("good.toml", BACKEND);
     operator.write("unknown.toml", &BACKEND.replace("lifetime", "livetime"));
     operator.write("reserved.toml", &BACKEND.replace("role", "iss"));
+    operator.write("secret_file.toml", &format!("secret_file = \"/run/secrets/x\"\n{BACKEND}"));
+    operator.write("key_file.toml", &format!("key_file = \"/run/secrets/x\"\n{BACKEND}"));
+    operator.write("account.json", r#"{ "preset": "firebase", "service_account_file": "/run/secrets/x" }"#);
+    let public = KeyMaterial::generate(Algorithm::ES256).unwrap().public().unwrap().to_pem();
+    operator.write("public.pem", &public);
     operator.write("garbage", "hunter2");
     operator.write("short", "short");
     operator.write("large.toml", &"#".repeat(300 * 1024));
@@ -95,6 +100,10 @@ fn what_is_wrong_is_told_by_name_and_changes_nothing() {
         ("a name", &["X", "--file", "good.toml"], "a name is 1 to 63"),
         ("no key", &["x", "--file", "good.toml", "--key-file", "garbage"], "neither a PEM block"),
         ("a short secret", &["x", "--file", "good.toml", "--secret-file", "short"], "at least 32 bytes"),
+        ("a key that is no secret", &["x", "--file", "good.toml", "--secret-file", "public.pem"], "no secret"),
+        ("a secret of the configuration", &["x", "--file", "secret_file.toml"], "with `--secret-file`"),
+        ("a key of the configuration", &["x", "--file", "key_file.toml"], "with `--key-file`"),
+        ("an account of the configuration", &["x", "--file", "account.json"], "with `--key-file`"),
         ("declared", &["target", "--file", "good.toml"], "is declared by"),
     ] {
         let told = operator.refused(&[&["bridges", "create"], arguments].concat());

@@ -78,6 +78,13 @@ fn brokers_refuse_what_would_harm_them() {
             "reserved",
         ),
         (P::RabbitmqMqtt, &["Authorization"], json!("{{ user.name ? }}"), "reserved"),
+        (
+            P::Rabbitmq,
+            &["authorization_details"],
+            json!([{ "type": "rabbitmq", "locations": ["cluster:*/vhost:*/queue:*"], "actions": ["read"] }]),
+            "reserved",
+        ),
+        (P::RabbitmqMqtt, &["authorization_details"], json!([]), "reserved"),
         (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.write:*/*"]), "each permission is"),
         (P::RabbitmqMqtt, &["scope"], json!(["rabbitmq.configure:%2F/mqtt-subscription-*"]), "everybody's MQTT queues"),
         (P::RabbitmqMqtt, &["scope"], json!("rabbitmq.read:%2F/mqtt-*qos1/*"), "everybody's MQTT queues"),
@@ -93,6 +100,8 @@ fn brokers_refuse_what_would_harm_them() {
         (P::NatsUser, &["pub", "allow"], json!("{{ user.groups | in('none') }}"), "at least one text"),
         (P::NatsUser, &["sub"], Value::Null, "claims.sub"),
         (P::NatsUser, &["payload"], json!(0), "claim `payload`"),
+        (P::NatsUser, &["resp"], json!({ "max": "x" }), "claim `resp.max` must be a whole number"),
+        (P::NatsCallout, &["resp"], json!({ "max": 1, "ttl": "5s" }), "claim `resp.ttl` must be a whole number"),
         (P::NatsUser, &["bearer_token"], json!(true), "NATS would not read it"),
         (P::NatsUser, &["issuer"], json!("https://id.example.com"), "the account's public key"),
         (P::NatsUser, &["audience"], json!("x"), "NATS has no such thing"),
@@ -141,7 +150,19 @@ fn services_refuse_what_would_harm_them() {
         (P::Livekit, &["video", "roomadmin"], json!(true), "upper and lower case"),
         (P::Livekit, &["video", "room"], Value::Null, "null is no claim"),
         (P::Livekit, &["metadata"], json!({ "a": 1 }), "claim `metadata` must be text"),
+        (P::Livekit, &["video", "canPublishData"], json!("yes"), "claim `video.canPublishData` must be true or false"),
+        (P::Livekit, &["video", "canUpdateOwnMetadata"], json!(1), "must be true or false"),
+        (P::Livekit, &["video", "canSubscribeMetrics"], json!("true"), "must be true or false"),
+        (P::Livekit, &["video", "canManageAgentSession"], json!([]), "must be true or false"),
+        (P::Livekit, &["video", "canPublishSources"], json!("camera"), "must be a list of at least one text"),
+        (P::Livekit, &["video", "canPublishSources"], json!([]), "must be a list of at least one text"),
+        (P::Livekit, &["video", "destinationRoom"], json!(5), "claim `video.destinationRoom` must be text"),
+        (P::Livekit, &["name"], json!(5), "claim `name` must be text"),
         (P::Livekit, &["sip"], json!({ "admin": true }), "reserved"),
+        (P::Livekit, &["agent"], json!({ "admin": true }), "reserved"),
+        (P::Livekit, &["inference"], json!({ "perform": true }), "reserved"),
+        (P::Livekit, &["observability"], json!({ "write": true }), "reserved"),
+        (P::Livekit, &["roomPreset"], json!("x"), "reserved"),
         (P::Livekit, &["issuer"], Value::Null, "the API key"),
         (P::Livekit, &["algorithm"], json!("ES256"), "locks it to `HS256`"),
         (P::Stream, &["server"], json!(true), "reserved"),
@@ -149,6 +170,10 @@ fn services_refuse_what_would_harm_them() {
         (P::Stream, &["subject"], json!("{{ user.email }}"), "claim `user_id` must be"),
         (P::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}"), "only with `dangerous"),
         (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"admin\"]}"), "an operation is one of"),
+        (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"message-update-any\"]}"), "only with `dangerous"),
+        (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"message-delete-any\"]}"), "only with `dangerous"),
+        (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"push-admin\"]}"), "only with `dangerous"),
+        (P::Ably, &["x-ably-capability"], json!("{\"chat\":[\"privileged-headers\"]}"), "only with `dangerous"),
         (P::Ably, &["x-ably-capability"], json!({ "chat": ["subscribe"] }), "JSON text"),
         (P::Ably, &["x-ably-clientId"], json!("*"), "claim `x-ably-clientId` must be"),
         (P::Ably, &["kid"], Value::Null, "the name of the API key"),
@@ -196,15 +221,35 @@ fn services_refuse_what_would_harm_them() {
         (P::Instantdb, &["bearer_audience"], json!("x"), "no access token comes by another program"),
         (P::Centrifugo, &["channels"], json!(["{{ user.name ? }}"]), "decides what the token allows"),
         (P::Centrifugo, &["expire_at"], json!(0), "reserved"),
+        (P::Centrifugo, &["subs"], json!({ "news": "x" }), "from channels to objects"),
+        (P::Centrifugo, &["subs"], json!({ "news": { "override": { "presence": true } } }), "from channels to objects"),
+        (
+            P::Centrifugo,
+            &["subs"],
+            json!({ "news": { "override": { "presence": { "value": "yes" } } } }),
+            "from channels to objects",
+        ),
         (P::Mercure0, &["mercure", "publish"], json!(["*"]), "only with `dangerous"),
         (P::Mercure0, &["mercure", "subscribe"], json!(["{+any}"]), "is a URI template"),
         (P::Mercure0, &["mercure", "publish"], json!(["https://example.com/users/{id}"]), "is a URI template"),
         (P::Mercure0, &["mercure", "subscribe"], json!(["{{ '{+any}' }}"]), "is a URI template"),
+        (P::Mercure0, &["https://mercure.rocks/"], json!({ "subscribe": ["{{ user.name }}"] }), "reserved"),
+        (P::Mercure0, &["HTTPS://mercure.rocks/"], json!({ "publish": ["*"] }), "reserved"),
+        (P::Mercure0, &["authorization_details"], mercure_1(&json!({ "match": "x" })), "reserved"),
+        (P::Mercure1, &["mercure"], json!({ "publish": ["*"] }), "reserved"),
+        (P::Mercure1, &["https://mercure.rocks/"], json!({ "publish": ["*"] }), "reserved"),
+        (P::Mercure1, &["authorization_details"], json!([]), "a list of at least one member"),
         (P::Mercure1, &["authorization_details"], mercure_1(&json!({ "match": "*" })), "only with `dangerous"),
         (P::Mercure1, &["authorization_details"], mercure_1(&json!({ "match": "x/{+any}" })), "is a URI template"),
         (P::Mercure1, &["authorization_details"], mercure_1(&pattern()), "is a pattern"),
         (P::Mercure1, &["typ"], json!("JWT"), "locks it to `at+jwt`"),
         (P::Mercure1, &["authorization_details"], json!([{ "type": "x" }]), "has its `type`"),
+    ]);
+}
+
+#[test]
+fn programs_and_clouds_refuse_what_would_harm_them() {
+    refuses(&[
         (P::SurrealdbRecord, &["rl"], json!(["Owner"]), "reserved"),
         (P::SurrealdbRecord, &["https://surrealdb.com/ns"], json!("x"), "no name begins with"),
         (P::SurrealdbRecord, &["https://surrealdb.com/roles"], json!(["Owner"]), "no name begins with"),
@@ -224,9 +269,15 @@ fn services_refuse_what_would_harm_them() {
         (P::AzureFic, &["algorithm"], json!("ES256"), "locks it"),
         (P::Kubernetes, &["groups"], json!(["system:masters"]), "only with `dangerous"),
         (P::Kubernetes, &["algorithm"], json!("EdDSA"), "locks it"),
+        (P::Kubernetes, &["email"], json!("{{ user.name ? }}"), "may only be `{{ user.email }}`"),
+        (P::Kubernetes, &["email_verified"], json!(true), "may only be `{{ user.email_verified }}`"),
         (P::Vault, &["groups"], json!("one"), "must be a list"),
         (P::Minio, &["policy"], json!("readonly,consoleAdmin"), "only with `dangerous"),
+        (P::Minio, &["roleArn"], json!("{{ user.name }}"), "reserved"),
+        (P::Minio, &["rolearn"], json!("arn:minio:iam:::role/x"), "reserved"),
         (P::Grafana, &["role"], json!("GrafanaAdmin"), "only with `dangerous"),
+        (P::Grafana, &["email"], json!("{{ user.name ? }}"), "may only be `{{ user.email }}`"),
+        (P::Grafana, &["email"], json!("admin@localhost"), "may only be `{{ user.email }}`"),
         (P::Clickhouse, &["clickhouse:roles"], json!(["default_role"]), "only with `dangerous"),
         (P::Clickhouse, &["clickhouse:grants"], json!(["ALL ON *.*"]), "only with `dangerous"),
         (P::Clickhouse, &["clickhouse:grants"], json!(["SELECT ON *.*"]), "only with `dangerous"),
@@ -282,12 +333,36 @@ fn a_powerful_value_can_be_meant() {
         (PresetKind::NatsUser, &["pub", "allow"], json!([">"])),
         (PresetKind::Livekit, &["video", "roomAdmin"], json!(true)),
         (PresetKind::Ably, &["x-ably-capability"], json!("{\"*\":[\"*\"]}")),
+        (PresetKind::Ably, &["x-ably-capability"], json!("{\"chat\":[\"message-update-any\",\"push-admin\"]}")),
         (PresetKind::Mercure0, &["mercure", "subscribe"], json!(["*", "https://example.com/{+any}"])),
         (PresetKind::Mercure1, &["authorization_details"], mercure_1(&pattern())),
         (PresetKind::Kubernetes, &["groups"], json!(["system:masters"])),
     ] {
         let definition = BridgeDefinition { dangerous: true, ..changed(kind, place, &value) };
         assert_eq!(refusal(definition), "accepted", "{}", kind.as_str());
+    }
+}
+
+/// The rules leave what the targets read.
+#[test]
+fn what_a_target_reads_is_accepted() {
+    let mut spoken = example::definition(P::Livekit).unwrap();
+    for (name, value) in [
+        ("canPublishData", json!(true)),
+        ("canPublishSources", json!(["camera", "microphone"])),
+        ("canUpdateOwnMetadata", json!(false)),
+    ] {
+        put(&mut spoken.claims, &["video", name], value);
+    }
+    assert_eq!(refusal(spoken), "accepted");
+    for (kind, place, value) in [
+        (P::Ably, &["x-ably-capability"][..], json!("{\"chat\":[\"message-update-own\",\"message-delete-own\"]}")),
+        (P::NatsUser, &["resp"], json!({ "max": 1, "ttl": 5_000_000_000_i64 })),
+        (P::Centrifugo, &["subs"], json!({ "news": { "override": { "presence": { "value": true } } }, "jobs": {} })),
+        (P::Kubernetes, &["email"], json!("{{ user.email ? }}")),
+        (P::Kubernetes, &["email_verified"], json!("{{ user.email_verified }}")),
+    ] {
+        assert_eq!(refusal(changed(kind, place, &value)), "accepted", "{}: {value}", kind.as_str());
     }
 }
 

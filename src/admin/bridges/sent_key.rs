@@ -1,0 +1,36 @@
+//! A key in a request. What is wrong with its form is told at its place, as what is wrong with the key itself.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::admin::wrong_field;
+use crate::bridge::KeyUpload;
+use crate::web::error::Failure;
+
+/// What was sent as a key: none where it is no object with one member of those there are.
+#[derive(Debug)]
+pub struct SentKey(Option<KeyUpload>);
+
+impl<'de> Deserialize<'de> for SentKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|sent| Self(serde_json::from_value(sent).ok()))
+    }
+}
+
+impl SentKey {
+    /// The key, where one was sent.
+    ///
+    /// # Errors
+    /// A refusal that names the members there are, and repeats nothing.
+    pub fn read(sent: Option<Self>) -> Result<Option<KeyUpload>, Failure> {
+        match sent {
+            None => Ok(None),
+            Some(Self(Some(upload))) => Ok(Some(upload)),
+            Some(Self(None)) => Err(wrong_field(
+                "key",
+                "is not one member that says what the key is",
+                "send `pem`, `jwk`, `service_account`, `nkey`, `secret` or `secret_base64`",
+            )),
+        }
+    }
+}
