@@ -434,6 +434,7 @@ fn published(config: &Config, rooms: &Rooms) -> Published {
         algorithms: rooms.rotation.token_algorithms(),
         registration: config.registration.mode != RegistrationMode::Off,
         metadata_documents: config.registration.metadata_documents,
+        sign_up: config.server.allow_sign_up,
         check_iframe: config.session.check_iframe,
         token_exchange: !config.exchange_rules.is_empty(),
         jwt_bearer: rooms.trusted_issuers.grant_tokens(),

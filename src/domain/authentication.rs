@@ -76,6 +76,9 @@ impl Proof {
     }
 }
 
+/// The highest `acr` that anybody reaches here. An attestation is not verified to a root yet, so nothing is `phrh`.
+pub const HIGHEST_ACR: &str = "phr";
+
 /// Whether an achieved `acr` is at least the wanted one. Unknown values satisfy nothing but themselves.
 pub fn acr_reaches(achieved: &str, wanted: &str) -> bool {
     const ORDER: [&str; 4] = ["0", "1", "phr", "phrh"];

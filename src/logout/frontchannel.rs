@@ -1,17 +1,17 @@
 //! Tells clients' pages in the person's browser that a session ended (OpenID Connect Front-Channel Logout 1.0): the page
 //! after signing out loads an address of each client in an unseen frame.
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 
-/// A frame to load, and the origin that the page's policy must let it come from.
+/// A frame to load, and the source that the page's policy must let it come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The address.
     pub address: String,
-    /// Its origin.
+    /// Its origin; the scheme alone for an IPv6 host, whose address a policy cannot write (Content Security Policy Level 3 §2.3.1).
     pub origin: String,
 }
 
@@ -22,7 +22,11 @@ pub fn frame(client: &Client, issuer: &str, session: SessionId) -> Option<Frame>
         address.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", &session.to_string());
     }
     let origin = address.origin();
-    origin.is_tuple().then(|| Frame { address: address.into(), origin: origin.ascii_serialization() })
+    let source = match address.host() {
+        Some(Host::Ipv6(_)) => format!("{}:", address.scheme()),
+        _ => origin.ascii_serialization(),
+    };
+    origin.is_tuple().then(|| Frame { address: address.into(), origin: source })
 }
 
 #[cfg(test)]
@@ -46,6 +50,7 @@ mod tests {
                 true,
                 Some(format!("https://app.example/out?a=b&iss=https%3A%2F%2Fid.example&sid={sid}")),
             ),
+            ("https://[2001:db8::1]:8443/out", false, Some("https://[2001:db8::1]:8443/out".to_owned())),
             ("data:text/html,x", false, None),
         ] {
             let client = Client {
@@ -61,7 +66,8 @@ mod tests {
             };
             let frame = frame(&client, "https://id.example", session);
             assert_eq!(frame.as_ref().map(|frame| frame.address.clone()), expected, "{uri}");
-            assert!(frame.is_none_or(|frame| frame.origin == "https://app.example"));
+            let source = if uri.contains('[') { "https:" } else { "https://app.example" };
+            assert!(frame.is_none_or(|frame| frame.origin == source), "{uri}");
         }
     }
 }

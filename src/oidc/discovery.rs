@@ -10,6 +10,7 @@ use chrono::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Room, wire};
+use crate::domain::authentication::HIGHEST_ACR;
 use crate::domain::claims::{GROUPS, standard};
 use crate::logout;
 use crate::tokens::dpop;
@@ -45,6 +46,8 @@ pub struct Capabilities {
     pub registration: bool,
     /// Whether a client may be the address of the document that describes it.
     pub metadata_documents: bool,
+    /// Whether people may make accounts.
+    pub sign_up: bool,
     /// Whether pages of clients may watch the session in an unseen page of ours.
     pub check_iframe: bool,
     /// Whether any token may be exchanged for another.
@@ -129,8 +132,7 @@ fn people() -> Value {
         "claims_supported": claims,
         "claim_types_supported": ["normal"],
         "subject_types_supported": ["public", "pairwise"],
-        // What a sign-in with a passkey reaches; `phrh` wants attested hardware, which few have.
-        "acr_values_supported": ["phr"],
+        "acr_values_supported": [HIGHEST_ACR],
     })
 }
 
@@ -178,13 +180,15 @@ fn clients(capabilities: &Capabilities) -> Value {
 }
 
 fn authorization(capabilities: &Capabilities) -> Value {
+    let create = capabilities.sign_up.then_some("create");
+    let prompts: Vec<&str> = ["none", "login", "consent", "select_account"].into_iter().chain(create).collect();
     json!({
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"],
         "authorization_signing_alg_values_supported": names(&capabilities.algorithms),
         "authorization_response_iss_parameter_supported": true,
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "prompt_values_supported": prompts,
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "claims_parameter_supported": true,
@@ -206,6 +210,7 @@ mod tests {
             algorithms: vec![Algorithm::ES256, Algorithm::RS256],
             registration: false,
             metadata_documents: false,
+            sign_up: false,
             check_iframe: false,
             token_exchange: false,
             jwt_bearer: false,
@@ -220,12 +225,17 @@ mod tests {
         let on = document(&Capabilities {
             registration: true,
             metadata_documents: true,
+            sign_up: true,
             check_iframe: true,
             ..capabilities()
         });
         for member in ["registration_endpoint", "check_session_iframe", "client_id_metadata_document_supported"] {
             assert!(!off.contains_key(member) && on.contains_key(member), "{member}");
         }
+        // Apps offer an account by it (Initiating User Registration 1.0 §4.1).
+        let creates =
+            |document: &Map<String, Value>| document["prompt_values_supported"].to_string().contains("create");
+        assert!(!creates(&off) && creates(&on));
     }
 
     /// RFC 8414 §2: empty lists are left out; the schema knows no null.

@@ -1,8 +1,9 @@
 //! `POST /oauth/revoke` (RFC 7009): a client gives back a token.
 //!
 //! The answer is 200 whether or not there was anything to revoke, so that nobody learns about other clients' tokens; a
-//! storage fault is 503, because the token may still work. A refresh token takes its family and all of its access tokens with
-//! it. An access token takes the session with it that exists through its tokens only; in a browser's session it ends alone.
+//! storage fault is 503, because the token may still work. A token takes its grant with it, whichever of the two kinds it is: the
+//! refresh family with all of its access tokens, and the session that exists through such tokens only. A browser's session is its
+//! owner's, and goes on.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -68,6 +69,7 @@ async fn revoke(
     if let Ok(verified) = places::any_access_token(&ring, issuer, token, now) {
         let claims = verified.into_claims();
         let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
+        let grant = claims.grant_id.as_deref().and_then(|grant| grant.parse::<FamilyId>().ok());
         let (true, Ok(token), Some(until)) =
             (claims.client_id == client.id, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
         else {
@@ -84,6 +86,11 @@ async fn revoke(
         return room
             .db
             .tx(move |conn| {
+                // Of another client's grant, where the token came of an exchange, nothing ends. The family comes before its session,
+                // as where a refresh token is given back at this moment.
+                if let Some(grant) = grant {
+                    refresh_tokens::revoke(conn, grant, Some(&client), "revoked by its client", now)?;
+                }
                 // Only a session of the client's own ends with it; a browser's is its owner's.
                 if let Some(session) = session {
                     sessions::revoke_of_client(conn, session, &client, now)?;

@@ -312,10 +312,12 @@ fn removing_a_passkey_ends_what_apps_were_given_by_it() {
 }
 
 #[test]
-fn giving_an_access_token_back_ends_it_and_not_the_browser_session() {
+fn giving_an_access_token_back_ends_its_grant_and_not_the_browser_session() {
     let app = oidc::app();
     let (mut browser, _) = app.person();
-    let tokens = redeem(&app, "spa", &code_of(&mut browser, &Ask::of("spa").with("scope", "openid passkeys")));
+    let mut signed_in =
+        || redeem(&app, "spa", &code_of(&mut browser, &Ask::of("spa").with("scope", "openid passkeys")));
+    let (tokens, other) = (signed_in(), signed_in());
     for foreign in ["app", "web"] {
         app.request("POST", "/oauth/revoke")
             .form(&[("token", &*tokens.access), ("client_id", foreign)])
@@ -330,8 +332,9 @@ fn giving_an_access_token_back_ends_it_and_not_the_browser_session() {
     assert_eq!(app.events("token.revoked"), 1);
     assert!(!app.opens(&tokens.access));
     browser.get("/v1/me").expect(200);
-    let again = Tokens::of(&refresh(&app, "spa", &tokens.refresh, &[]).expect(200).json());
-    assert!(app.opens(&again.access), "its family lives on");
+    refresh(&app, "spa", &tokens.refresh, &[]).expect_oauth(400, "invalid_grant");
+    assert!(app.opens(&other.access), "what another sign-in gave stays");
+    refresh(&app, "spa", &other.refresh, &[]).expect(200);
 }
 
 #[test]

@@ -179,11 +179,12 @@ const BAD: [(&str, Change); 33] = [
 ];
 
 /// What must be taken (conformance: FAPI 2.0).
-const GOOD: [(&str, Change); 13] = [
+const GOOD: [(&str, Change); 14] = [
     ("as it is", |_, _, _| {}),
     ("10 s old", |_, c, now| c["iat"] = json!(now - 10)),
     ("10 s ahead", |_, c, now| c["iat"] = json!(now + 10)),
     ("30 s old", |_, c, now| c["iat"] = json!(now - 30)),
+    ("iat with a fraction", |_, c, now| c["iat"] = json!(f64::from(i32::try_from(now).unwrap()) - 0.5)),
     ("nbf and exp", |_, c, now| (c["nbf"], c["exp"]) = (json!(now), json!(now + 60))),
     ("exp in the past", |_, c, now| c["exp"] = json!(now - 60)),
     ("further claims", |_, c, _| (c["x"], c["sub"]) = (json!({ "y": [1] }), json!("somebody"))),

@@ -1,12 +1,14 @@
 //! Dynamic registration (RFC 7591, RFC 7592), with the rows of the OpenID plans that need it.
 
+use std::time::Duration as Real;
+
 use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::authorize::allow;
 use crate::client_documents::spawn_with;
 use crate::support::oidc::{Ask, random_code, redemption};
-use crate::support::tokens::{at_once, basic, claims};
+use crate::support::tokens::{at_once, basic, claims, within};
 use crate::support::{Browser, Options, Reply, TestApp};
 
 fn open() -> TestApp {
@@ -362,6 +364,45 @@ fn a_client_sees_changes_and_deletes_itself() {
         own(&app, method, &changed, None).expect_oauth(401, "invalid_token");
     }
     own(&app, "GET", &other, None).expect(200);
+}
+
+/// Security rules 1 and 6: at an address that was taken from the client nobody learns anything more, not even of a refusal.
+#[test]
+fn a_request_that_waits_leads_to_no_address_that_is_gone() {
+    const GONE: &str = "https://rp.example/cb";
+    const KEPT: &str = "https://new.example/cb";
+    let app = open();
+    let mut body = app_body();
+    (body["redirect_uris"], body["token_endpoint_auth_method"]) = (json!([GONE, KEPT]), json!("none"));
+    let client = register(&app, &body).expect(201).json();
+    let id = client["client_id"].as_str().unwrap();
+    let (mut browser, _) = app.person();
+    let ask = |to: &str| Ask::of("rp").with("client_id", id).with("redirect_uri", to);
+    let push = |ask: &Ask| {
+        let pushed = app.request("POST", "/oauth/par").form(&ask.pairs()).send().expect(201).json();
+        let bare = ["redirect_uri", "response_type", "scope", "state"].into_iter().fold(ask.clone(), Ask::without);
+        bare.without_pkce().with("request_uri", pushed["request_uri"].as_str().unwrap())
+    };
+    let (waiting, kept) = (ask(GONE).send(&mut browser).waits(), ask(KEPT).send(&mut browser).waits());
+    let silent = push(&ask(GONE).with("prompt", "none"));
+    let (pushed, pushed_kept) = (push(&ask(GONE)), push(&ask(KEPT)));
+    browser.get(&waiting).expect(200);
+
+    body["client_id"] = json!(id);
+    body["redirect_uris"] = json!([KEPT]);
+    own(&app, "PUT", &client, Some(&body)).expect(200);
+    within(Real::from_secs(15), "the address is gone", || ask(GONE).send(&mut browser).status == 400);
+    for (name, reply) in [
+        ("the page", browser.get(&waiting)),
+        ("Cancel", browser.get(&format!("{waiting}/cancel"))),
+        ("another account", browser.get(&format!("{waiting}/another"))),
+        ("pushed, in silence", silent.send(&mut browser)),
+        ("pushed", pushed.send(&mut browser)),
+    ] {
+        assert_eq!((reply.status, reply.header("location")), (400, None), "{name}: {}", reply.body);
+    }
+    assert_eq!(browser.get(&format!("{kept}/cancel")).back().error(), "access_denied");
+    pushed_kept.send(&mut browser).waits();
 }
 
 #[test]

@@ -137,6 +137,12 @@ fn refusals_by_name() {
     let both = bring(&good).with("request_uri", "urn:ietf:params:oauth:request_uri:x");
     assert_eq!(both.send(&mut browser).back().error(), "invalid_request");
     bring(&good).send(&mut browser).back().code();
+    let (header, mut claims) = key.request_parts("signer", &app.origin, app.clock.now(), &Ask::of("signer").pairs());
+    let now = f64::from(i32::try_from(app.clock.now().timestamp()).unwrap());
+    (claims["iat"], claims["nbf"], claims["exp"]) = (json!(now), json!(now - 0.5), json!(now + 60.5));
+    let fractions = key.sign(&header, &claims);
+    bring(&fractions).send(&mut browser).back().code();
+    refused(&mut browser, &fractions, "used before, dates with fractions or not");
     let without = Ask::of("house").with("request", &good).send(&mut browser).back();
     assert_eq!(without.error(), "request_not_supported", "a client without keys");
     let unsigned = Ask::of("strict").send(&mut browser).back();

@@ -78,9 +78,11 @@ impl ReturnTo {
         place_of(&self.redirect_uri)
     }
 
-    /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1).
+    /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1). A policy cannot write the
+    /// address of an IPv6 host, so there it is the scheme alone.
     pub fn form_target(&self) -> String {
         match (self.redirect_uri.split_once("://"), host(&self.redirect_uri)) {
+            (Some((scheme, _)), Some(host)) if host.starts_with('[') => format!("{scheme}:"),
             (Some((scheme, _)), Some(host)) => format!("{scheme}://{host}"),
             _ => format!("{}:", self.place()),
         }
@@ -151,6 +153,20 @@ mod tests {
 
     fn to(redirect_uri: &str) -> ReturnTo {
         ReturnTo { redirect_uri: redirect_uri.into(), mode: ResponseMode::Query, state: Some("a b&c=\"é\0".into()) }
+    }
+
+    #[test]
+    fn a_form_goes_where_a_policy_can_write() {
+        for (uri, expected) in [
+            ("https://app.example/cb", "https://app.example"),
+            ("http://127.0.0.1:7000/cb", "http://127.0.0.1:7000"),
+            ("http://localhost/cb", "http://localhost"),
+            ("http://[::1]:7000/cb", "http:"),
+            ("https://[2001:db8::1]/cb", "https:"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ] {
+            assert_eq!(to(uri).form_target(), expected, "{uri}");
+        }
     }
 
     #[test]

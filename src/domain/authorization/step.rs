@@ -6,7 +6,7 @@ use chrono::Duration;
 
 use super::{AuthorizationRequest, Prompt, Refusal};
 use crate::clock::Time;
-use crate::domain::authentication::acr_reaches;
+use crate::domain::authentication::{HIGHEST_ACR, acr_reaches};
 use crate::domain::claims::scope_of;
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::scope::Scopes;
@@ -144,7 +144,7 @@ fn acr(request: &AuthorizationRequest, achieved: &str, fresh: bool) -> Option<St
     if wish.values.is_empty() || wish.values.iter().any(|wanted| acr_reaches(achieved, wanted)) {
         return None;
     }
-    let within_reach = wish.values.iter().any(|wanted| acr_reaches("phrh", wanted));
+    let within_reach = wish.values.iter().any(|wanted| acr_reaches(HIGHEST_ACR, wanted));
     let may_ask = wish.essential || !request.prompts(Prompt::None);
     if within_reach && !fresh && may_ask {
         return Some(Step::Reauthenticate);
@@ -362,6 +362,9 @@ mod tests {
             ("essential, silently", silent(weak(acr(usual(), &["phr"], true))), Refuse(Refusal::LoginRequired)),
             ("essential, tried for", weak_fresh(acr(usual(), &["phr"], true)), Refuse(Refusal::Unmet)),
             ("essential, unknown", acr(usual(), &["urn:x"], true), Refuse(Refusal::Unmet)),
+            ("wished, attested", acr(usual(), &["phrh"], false), Issue),
+            ("essential, attested", acr(usual(), &["phrh"], true), Refuse(Refusal::Unmet)),
+            ("essential, attested, silently", silent(acr(usual(), &["phrh"], true)), Refuse(Refusal::Unmet)),
             ("essential, attested, tried for", fresh(acr(usual(), &["phrh"], true)), Refuse(Refusal::Unmet)),
         ] {
             assert_eq!(step(&case), expected, "{name}");

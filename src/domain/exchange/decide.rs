@@ -6,6 +6,7 @@ use super::{
     Actor, ActorRule, Issuer, Issues, LONGEST_CHAIN, LONGEST_TRANSACTION, Rule, Subject, SubjectKind, Wanted,
     stays_with_its_client,
 };
+use crate::domain::audience::known_as;
 use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::scope::Scopes;
 
@@ -212,20 +213,25 @@ impl Rule {
             ensure(!kept.is_empty(), Refusal::Target)?;
             return Ok(kept);
         }
-        ensure(targets.iter().all(|one| self.gives_audience(one, subject, asked.client)), Refusal::Target)?;
         let mut audience: Vec<String> = Vec::new();
-        for one in targets {
-            if !audience.contains(one) {
-                audience.push(one.clone());
+        for target in targets {
+            let one = self.gives_audience(target, subject, asked.client).ok_or(Refusal::Target)?;
+            // Another server is named by its issuer, byte for byte.
+            ensure(one == target.as_str() || *asked.wanted != Wanted::Own(Issues::IdJag), Refusal::Target)?;
+            if !audience.iter().any(|known| known == one) {
+                audience.push(one.to_owned());
             }
         }
         Ok(audience)
     }
 
-    /// Whether the new token may be for `one`: it is kept, or new.
-    pub(super) fn gives_audience(&self, one: &String, subject: &Subject, client: &Client) -> bool {
-        let kept = self.audiences.contains(one) && subject.audience.contains(one);
-        kept || (self.new_audiences.contains(one) && is_confidential(client))
+    /// The rule's own name for what the new token may be for: it is kept, or new.
+    pub(super) fn gives_audience(&self, target: &str, subject: &Subject, client: &Client) -> Option<&str> {
+        let known = self.audiences.iter().chain(&self.new_audiences).map(String::as_str);
+        let one = known_as(known, target)?;
+        let has = |names: &[String]| names.iter().any(|name| name == one);
+        let kept = has(&self.audiences) && has(&subject.audience);
+        (kept || (has(&self.new_audiences) && is_confidential(client))).then_some(one)
     }
 
     /// What was asked for, all of it or nothing; without a word of it, what the subject token has and may pass on.

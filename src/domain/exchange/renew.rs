@@ -100,8 +100,8 @@ pub fn renew(
     let subject = origin.subject();
     let actor = origin.actor.as_ref();
     let wanted = Wanted::Own(Issues::RefreshToken);
-    let targets: Vec<String> =
-        audience.iter().filter(|one| rule.gives_audience(one, &subject, client)).cloned().collect();
+    let given = audience.iter().filter_map(|one| rule.gives_audience(one, &subject, client));
+    let targets: Vec<String> = given.map(ToOwned::to_owned).collect();
     super::decide::ensure(!targets.is_empty(), Refusal::Target)?;
     let asked = Asked { client, issuer, wanted: &wanted, targets: &targets, scopes: None, actor };
     let scopes = rule.still_given(&subject, &asked, scopes);

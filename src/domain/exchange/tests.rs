@@ -127,6 +127,8 @@ fn what_a_rule_allows_is_granted() {
     assert_eq!(kept.audience, [ORDERS], "without a target: what the subject token has and the rule lists");
     let twice = spoilt(|case| case.targets = own(&[STOCK, ORDERS, STOCK])).unwrap();
     assert_eq!(twice.audience, [STOCK, ORDERS]);
+    let slashed = spoilt(|case| case.targets = vec![format!("{STOCK}/"), format!("{ORDERS}/"), STOCK.into()]).unwrap();
+    assert_eq!(slashed.audience, [STOCK, ORDERS], "an origin with its slash is the same one");
 }
 
 type Change = Box<dyn FnOnce(&mut Case)>;
@@ -291,6 +293,7 @@ fn an_identity_assertion_is_for_one_server_and_of_the_clients_own_id_token() {
     assert_eq!(asked(|case| case.targets.clear()), Err(Refusal::Target));
     assert_eq!(asked(|case| case.targets.push(ORDERS.into())), Err(Refusal::Target));
     assert_eq!(asked(|case| case.targets = own(&["https://x.example"])), Err(Refusal::Target));
+    assert_eq!(asked(|case| case.targets = vec![format!("{STOCK}/")]), Err(Refusal::Target), "another issuer");
 }
 
 #[test]

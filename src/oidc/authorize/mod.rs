@@ -111,7 +111,7 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
                 }
             }
         }
-        Source::Pushed(request, digest) => (*request, Some(digest)),
+        Source::Pushed(request, digest) if is_home(&client, &request.to) => (*request, Some(digest)),
         Source::Refused(beside, refusal) => {
             let silent = beside.find("prompt") == Some("none");
             return Ok(match ReturnTo::find(&beside, &client) {
@@ -119,7 +119,7 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
                 Err(_) => Outcome::Explain(client, refusal),
             });
         }
-        Source::Nothing => return Ok(Outcome::Unsafe(Unsafe::PushedRequest)),
+        Source::Pushed(..) | Source::Nothing => return Ok(Outcome::Unsafe(Unsafe::PushedRequest)),
     };
     let begun_at = room.clock.now();
     let pending = Pending { digest: None, request, client, pushed, chosen_by: None, begun_at };
@@ -226,9 +226,13 @@ pub async fn find(room: &Oidc, handle: &str) -> Result<Pending, Failure> {
     let digest = PlainToken::parse(TokenKind::Interaction, handle).ok_or_else(over)?.digest();
     let now = room.clock.now();
     let found = room.db.run(move |conn| interactions::find(conn, &digest, now)).await?.ok_or_else(over)?;
+    let client = room.clients.find_stored(&found.request.client, &room.db).await?.ok_or_else(over)?;
+    if !is_home(&client, &found.request.to) {
+        return Err(over());
+    }
     Ok(Pending {
         digest: Some(digest),
-        client: room.clients.find_stored(&found.request.client, &room.db).await?.ok_or_else(over)?,
+        client,
         request: found.request,
         pushed: found.pushed,
         chosen_by: found.chosen_by,
@@ -382,9 +386,14 @@ async fn give(
 
 /// A request may have waited: what its client lost meanwhile, it does not get.
 fn still_fits(client: &Client, request: &AuthorizationRequest) -> bool {
-    is_registered(&request.to.redirect_uri, &client.definition.redirect_uris, client.definition.kind)
+    is_home(client, &request.to)
         && client.may_use(GrantType::AuthorizationCode).is_ok()
         && client.grant_scopes(Some(&request.scopes)).is_ok()
+}
+
+/// Whether a place is still one of the client's. What was taken from it gets nothing any more, not even a refusal.
+fn is_home(client: &Client, to: &ReturnTo) -> bool {
+    is_registered(&to.redirect_uri, &client.definition.redirect_uris, client.definition.kind)
 }
 
 /// What is remembered after somebody allowed `scopes` of a request: of what was asked, exactly what they ticked; of what was

@@ -194,8 +194,9 @@ impl Exchange<'_> {
             amr: grant.amr.clone(),
             credential_class: grant.credential_class.clone(),
             auth_time: grant.auth_time,
-            // It was noted when the code was given.
-            tells_client: false,
+            // It was noted when the code was given; and is noted again for whoever may have left a group of the client's since, and come
+            // back.
+            tells_client: !client.definition.allowed_groups.is_empty() && grant.scopes.contains("openid"),
             now,
             event: Event {
                 client: Some(client.id.clone()),

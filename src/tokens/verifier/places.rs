@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::dates::date;
 use super::{Audience, Expectation, Expiry, KeySource, Leeway, NO_TYPE, Refusal, Verified, verify};
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;
@@ -218,11 +219,8 @@ pub fn foreign(
     if verified.claims().contains_key("events") {
         return Err(Refusal::WrongType);
     }
-    if let Some(signed_in) = verified.claims().get("auth_time") {
-        let at = signed_in.as_i64().ok_or(Refusal::WrongClaimType)?;
-        if at > now.timestamp() + i64::from(place.leeway) {
-            return Err(Refusal::NotYet);
-        }
+    if date(verified.claims(), "auth_time")?.is_some_and(|at| at > now.timestamp() + i64::from(place.leeway)) {
+        return Err(Refusal::NotYet);
     }
     Ok(verified)
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{MAX_TOKEN, Parts, Refusal, check_signature, check_type, fault, header};
+use super::{MAX_TOKEN, Parts, Refusal, check_signature, check_type, dates, fault, header};
 use crate::domain::strict_json::parse_object;
 use crate::tokens::keys::{Algorithm, PublicKey};
 use crate::tokens::ring::VerifyingKey;
@@ -42,7 +42,8 @@ pub fn open(token: &str, typ: &str, algorithms: &[Algorithm]) -> Result<SelfSign
         return Err(Refusal::Algorithm);
     }
     check_signature(&parts, &VerifyingKey::foreign_for(String::new(), &key, named))?;
-    let claims = parse_object(&parts.claims).map_err(fault)?;
+    let mut claims = parse_object(&parts.claims).map_err(fault)?;
+    dates::round_down(&mut claims);
     Ok(SelfSigned { key, claims })
 }
 

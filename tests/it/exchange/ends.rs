@@ -3,11 +3,13 @@
 use std::time::Duration as Real;
 
 use chrono::Duration;
+use serde_json::json;
 
-use super::{PRICES, STOCK, ask, form, given, is_active, machine, person, spawn};
+use super::{CONFIG, PRICES, STOCK, ask, form, given, is_active, machine, person, spawn};
 use crate::authorize::allow;
 use crate::support::oidc::Ask;
-use crate::support::tokens::{Tokens, basic, within};
+use crate::support::receiver::Receiver;
+use crate::support::tokens::{Tokens, basic, claims, within};
 use crate::support::urn::{ACCESS, EXCHANGE, ID};
 use crate::support::{API_SECRET, Options, TestApp, oidc};
 
@@ -45,6 +47,47 @@ fn everything_ends_with_the_session() {
     given(exchanged(&others));
     app.advance(Duration::minutes(10));
     exchanged(&others).expect_oauth(400, "invalid_request");
+}
+
+/// Back-Channel Logout 1.0 §2: whoever was given an ID token of a session is told of its end, also where no sign-in gave it.
+#[test]
+fn who_was_given_an_id_token_is_told_that_the_session_ended() {
+    let receiver = Receiver::start();
+    let told = format!("[clients.orders]\nbackchannel_logout_uri = \"{}/orders\"\n", receiver.url);
+    let config = CONFIG.replacen("[clients.orders]\n", &told, 1);
+    let settings = &[("outbound.allow_private_addresses", "true")];
+    let app = TestApp::with(&Options { config: &config, settings, ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let (_, _, others) = person(&app);
+    given(ask(&app, "orders", &others.access, &[("audience", STOCK), ("scope", "read")]));
+    let id = [("requested_token_type", ID), ("scope", "openid")];
+    let first = given(ask(&app, "orders", &tokens.access, &id));
+    assert_eq!(claims(&first)["sid"], claims(&tokens.access)["sid"]);
+    given(ask(&app, "orders", &tokens.access, &id));
+
+    for ended in [&others, &tokens] {
+        app.client("page").revoke(&ended.refresh).expect(200);
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1, "once, and nobody of an access token");
+    within(Real::from_secs(15), "it is told", || !receiver.hits().is_empty());
+    let hit = &receiver.hits()[0];
+    assert_eq!((hit.line.as_str(), json!(hit.sid())), ("POST /orders", claims(&first)["sid"].clone()));
+    ask(&app, "orders", &tokens.access, &id).expect_oauth(400, "invalid_request");
+}
+
+/// An exchanged token names the grant that it came from, which is another client's.
+#[test]
+fn giving_an_exchanged_token_back_ends_it_alone() {
+    let app = spawn();
+    let (_, _, tokens) = person(&app);
+    // A refreshed token names its grant.
+    let tokens = Tokens::of(&app.client("page").refresh(&tokens.refresh).expect(200).json());
+    let exchanged = given(ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "read")]));
+    assert_eq!(claims(&exchanged)["grant_id"], claims(&tokens.access)["grant_id"]);
+    let revoke = app.request("POST", "/oauth/revoke").form(&[("token", &exchanged)]);
+    revoke.header("Authorization", &basic("orders", API_SECRET)).send().expect(200);
+    assert!(!is_active(&app, &exchanged) && is_active(&app, &tokens.access));
+    app.client("page").refresh(&tokens.refresh).expect(200);
 }
 
 #[test]

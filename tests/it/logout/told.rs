@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::{APPS, DONE, PRIVATE, asks, id_token, is_signed_in, logout, server, server_with, session_of, signed_in};
 use crate::authenticator::Authenticator;
-use crate::support::oidc::{Ask, present};
+use crate::support::oidc::{Ask, present, redeem};
 use crate::support::program::{Program, serve_on};
 use crate::support::receiver::{Hit, Receiver};
 use crate::support::tokens::{Tokens, claims, header, within};
-use crate::support::{Browser, Database, Options, TestApp, free_ports, verify};
+use crate::support::{Browser, Database, Options, TestApp, free_ports, oidc, verify};
 
 #[test]
 fn a_logout_token_says_what_it_must_and_nothing_else() {
@@ -124,35 +124,45 @@ fn every_way_to_end_a_session_tells_its_apps() {
     assert_eq!(app.events("delivery.failed"), 0);
 }
 
-/// An app for the members of groups is told when somebody leaves the last of them, and the session goes on.
-#[test]
-fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
-    const STAFF: &str = r#"
+/// An app for the members of groups.
+const STAFF: &str = r#"
 [clients.staff]
 name = "Staff"
 kind = "public"
 first_party = true
 origins = ["ORIGIN"]
-grants = ["authorization_code"]
+grants = ["authorization_code", "refresh_token"]
 redirect_uris = ["https://staff.example/cb"]
-scopes = ["openid"]
+scopes = ["openid", "offline_access"]
 id_token_algorithm = "ES256"
 backchannel_logout_uri = "RECEIVER/staff"
 allowed_groups = ["desk", "floor"]
 "#;
-    let receiver = Receiver::start();
+
+/// A server with that app, and the groups.
+fn with_staff(receiver: &Receiver) -> TestApp {
     let config = format!("{APPS}{STAFF}").replace("RECEIVER", &receiver.url);
     let app = TestApp::with(&Options { settings: PRIVATE, config: &config, ..Options::default() });
-    let (mut browser, _, _) = signed_in(&app);
-    let (person, session) = (user(&mut browser), session_of(&mut browser));
     app.sql(
         "INSERT INTO groups (id, name, created_at)
          SELECT gen_random_uuid(), name, now() FROM unnest(ARRAY['desk', 'floor', 'other']) AS name",
     );
-    let belongs_to = |names: &[&str]| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        app.db.blocking_tx(|conn| people::set_groups(conn, person, &names)).unwrap().unwrap();
-    };
+    app
+}
+
+fn set_groups(app: &TestApp, person: UserId, names: &[&str]) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    app.db.blocking_tx(|conn| people::set_groups(conn, person, &names)).unwrap().unwrap();
+}
+
+/// An app for the members of groups is told when somebody leaves the last of them, and the session goes on.
+#[test]
+fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
+    let receiver = Receiver::start();
+    let app = with_staff(&receiver);
+    let (mut browser, _, _) = signed_in(&app);
+    let (person, session) = (user(&mut browser), session_of(&mut browser));
+    let belongs_to = |names: &[&str]| set_groups(&app, person, names);
     let told = || app.count("SELECT count(*) AS n FROM outbox");
     for all in [&["desk", "floor", "other"][..], &["floor", "other"]] {
         belongs_to(all);
@@ -168,11 +178,42 @@ allowed_groups = ["desk", "floor"]
 
     // The next time anew, when a whole group goes; and the end of the session tells the others only.
     belongs_to(&["desk"]);
-    id_token(&app, &mut browser, "staff");
+    let mut tokens = |scope: &str| {
+        let asked = Ask::of("staff").with("scope", scope);
+        redeem(&app, "staff", &asked.send(&mut browser).back().code())
+    };
+    let (online, offline) = (tokens("openid"), tokens("openid offline_access"));
+    assert!(app.opens(&online.access));
     app.sql("DELETE FROM groups WHERE name = 'desk'");
     assert_eq!(told(), 2);
+
+    // Who is let in again signs in again: a refresh would give an ID token of the session, and nobody would tell of its end.
+    app.sql("INSERT INTO groups (id, name, created_at) SELECT gen_random_uuid(), 'desk', now()");
+    belongs_to(&["desk"]);
+    oidc::refresh(&app, "staff", &online.refresh, &[]).expect_oauth(400, "invalid_grant");
+    assert!(!app.opens(&online.access), "neither is its access token good for anything");
+    let kept = oidc::refresh(&app, "staff", &offline.refresh, &[]).expect(200).json();
+    assert!(!claims(kept["id_token"].as_str().unwrap()).as_object().unwrap().contains_key("sid"), "of no session");
     browser.call("DELETE", "/v1/session", None).expect(200);
     assert_eq!(told(), 3);
+}
+
+/// A code that waited while its person was out of the group for a moment gives an ID token all the same.
+#[test]
+fn whoever_comes_back_to_a_group_with_a_code_is_told_of() {
+    let receiver = Receiver::start();
+    let app = with_staff(&receiver);
+    let (mut browser, _, _) = signed_in(&app);
+    let person = user(&mut browser);
+    set_groups(&app, person, &["desk"]);
+    let code = Ask::of("staff").send(&mut browser).back().code();
+    set_groups(&app, person, &["other"]);
+    set_groups(&app, person, &["desk"]);
+    let told = || app.count("SELECT count(*) AS n FROM outbox WHERE payload->>'client' = 'staff'");
+    assert_eq!(told(), 1);
+    assert_eq!(claims(&redeem(&app, "staff", &code).id)["sid"], json!(session_of(&mut browser).to_string()));
+    browser.call("DELETE", "/v1/session", None).expect(200);
+    assert_eq!(told(), 2, "that the session of that ID token ended");
 }
 
 #[test]

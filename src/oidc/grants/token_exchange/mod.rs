@@ -32,9 +32,9 @@ use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::{ExchangeResponse, token_type};
-use crate::storage::consents;
 use crate::storage::first_sessions::ForeignSession;
 use crate::storage::sessions::LiveOfToken;
+use crate::storage::{StorageError, audit, consents, session_clients};
 use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE, Transaction};
 use crate::web::error::{Failure, Kind};
@@ -335,6 +335,7 @@ async fn own_token(
         .then(|| witnessed(decided, issued.jti.clone(), txn.as_deref()));
     match (family, event) {
         (Some(family), Some(event)) => family.write(room, event, now).await?,
+        (None, Some(event)) if kind == Issues::IdToken => write_told(room, decided, event).await?,
         (None, Some(event)) => {
             room.db.ask(event).await?;
         }
@@ -348,6 +349,22 @@ async fn own_token(
         refresh_token: refresh_token.map(|refresh| refresh.token),
         scope: Some(issued.scope).filter(|scope| !scope.is_empty()),
     })
+}
+
+/// Writes the event of an ID token with its client among those that are told when the session ends, if it has not ended yet.
+async fn write_told(room: &Oidc, decided: &Decided<'_>, event: Event) -> Result<(), ExchangeError> {
+    let (session, client, now) = (decided.person.session, decided.client.id.clone(), decided.now);
+    let lives = room
+        .db
+        .tx(move |conn| {
+            let lives = session_clients::add(conn, session, &client, now)?;
+            if lives {
+                audit::insert(conn, &event)?;
+            }
+            Ok::<_, StorageError>(lives)
+        })
+        .await?;
+    if lives { Ok(()) } else { Err(ExchangeError::Ended) }
 }
 
 /// An identity assertion for the authorization server that was asked for, where this client has a name.

@@ -278,6 +278,38 @@ fn a_trusted_issuers_token_is_judged_by_its_key_set() {
     assert_eq!(world.check_access(&nameless).unwrap_err(), Refusal::UnknownKey, "our own must name their key");
 }
 
+/// RFC 7519 §2: a date may have a fraction. Ours never have one, so one of ours that has is not ours.
+#[test]
+fn dates_of_others_may_have_fractions() {
+    let world = &*WORLD;
+    let set = KeySet::parse(world.ring.jwks().body.as_bytes()).unwrap();
+    let usage = Use::Tokens;
+    let algorithms = &[Algorithm::ES256];
+    let foreign =
+        Expectation { keys: KeySource::Foreign { keys: &set, algorithms }, ..foreign_like(&usage, &world.ring) };
+    let check = |claims: &Value| verify::<Map<String, Value>>(&world.access(claims), &foreign, now());
+    let start = f64::from(i32::try_from(NOW).unwrap());
+    let times = with(with(access_claims(), "iat", json!(start + 0.25)), "nbf", json!(start));
+    let times = with(with(times, "exp", json!(start + 60.75)), "auth_time", json!(start - 0.5));
+    let read = check(&times).unwrap().into_claims();
+    for (name, expected) in [("iat", NOW), ("nbf", NOW), ("exp", NOW + 60), ("auth_time", NOW - 1)] {
+        assert_eq!(read[name], json!(expected), "{name}");
+    }
+    for (name, claims, expected) in [
+        ("over", with(times.clone(), "exp", json!(start - 30.0)), Refusal::Expired),
+        ("in the future", with(times.clone(), "iat", json!(start + 31.5)), Refusal::NotYet),
+        ("astronomic", with(times.clone(), "exp", json!(1e308)), Refusal::WrongClaimType),
+        ("before time", with(times.clone(), "iat", json!(-0.5)), Refusal::WrongClaimType),
+        ("text", with(times.clone(), "exp", json!("1800000060.5")), Refusal::WrongClaimType),
+    ] {
+        assert_eq!(check(&claims).map(|_| ()), Err(expected), "{name}");
+    }
+    for name in ["exp", "iat", "nbf"] {
+        let claims = with(access_claims(), name, times[name].clone());
+        assert_eq!(world.check_access(&world.access(&claims)).map(|_| ()), Err(Refusal::WrongClaimType), "our {name}");
+    }
+}
+
 #[test]
 fn signing_refuses_what_is_not_an_object() {
     let world = &*WORLD;
