@@ -103,9 +103,10 @@ pub struct Import {
 impl Import {
     /// Runs the command.
     pub fn run(self, settings: &Settings) -> Outcome {
-        let context = self.context()?;
+        let mut context = self.context()?;
         let (input, size) = open(&self.file)?;
         let desk = settings.desk()?;
+        context.now = desk.now;
         let options = self.options(&desk, &context)?;
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Write };
         if let Some(parameters) = context.firebase.as_ref().filter(|_| mode == Mode::Write) {
@@ -142,7 +143,7 @@ impl Import {
             Some(file) => Some(parameters(file)?),
             None => None,
         };
-        Ok(Context { rp_id: self.rp_id.clone(), firebase })
+        Ok(Context { rp_id: self.rp_id.clone(), firebase, ..Context::default() })
     }
 
     fn options(&self, desk: &Desk, context: &Context) -> Result<Options, String> {

@@ -22,13 +22,14 @@ pub struct HostCookies {
 }
 
 impl HostCookies {
-    /// `__Host-` cookies on https. On a developer's machine they are named after the port, as our own are.
+    /// `__Host-` cookies on https. Browsers do not tell cookies apart by port, so another than https' own is in their names;
+    /// on a developer's machine every one is, as in those of our own.
     pub fn of(origin: &HostOrigin) -> Self {
         let secure = origin.is_https();
-        let session = if secure {
-            "__Host-passmint-forward".to_owned()
-        } else {
-            format!("passmint-forward-dev-{}", origin.port())
+        let session = match origin.port() {
+            443 if secure => "__Host-passmint-forward".to_owned(),
+            port if secure => format!("__Host-passmint-forward-{port}"),
+            port => format!("passmint-forward-dev-{port}"),
         };
         Self { state: format!("{session}-state"), session, secure }
     }
@@ -78,6 +79,9 @@ mod tests {
             assert!(cookie.contains(part), "{part} in {cookie}");
         }
         assert!(!cookie.contains("Domain"));
+        let name = |origin: &str| HostCookies::of(&HostOrigin::read(origin).unwrap()).session;
+        assert_eq!(name("https://app.example.com"), "__Host-passmint-forward");
+        assert_eq!(name("https://app.example.com:8443"), "__Host-passmint-forward-8443");
         let dev = HostCookies::of(&HostOrigin::read("http://a.localhost:3000").unwrap());
         let state = dev.set_state(&PlainToken::random(TokenKind::ForwardState)).to_string();
         assert!(state.starts_with("passmint-forward-dev-3000-state=pmg_") && !state.contains("Secure"), "{state}");

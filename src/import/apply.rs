@@ -17,12 +17,12 @@ const FRESH: Fresh = Fresh { id: random::uuid, handle: || random::bytes::<32>().
 
 /// Decides on a chunk and writes it; gives each line's outcome. What clashes at every try is not live traffic, and a value
 /// that the database does not take is refused at every try: then each half is a chunk of its own, until the one line is left
-/// that is refused.
-pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
+/// that is refused. `people` are those of the chunks before it.
+pub fn write(db: &Db, lines: &[Line], people: &Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
     let mut tries = 0;
     let reason = loop {
         tries += 1;
-        match db.blocking_tx(|conn| once(conn, lines, options)) {
+        match db.blocking_tx(|conn| once(conn, lines, people, options)) {
             Err(StorageError::Conflict { .. }) if tries < TRIES => {}
             Err(StorageError::Conflict { constraint }) => {
                 break format!("clashes with what is stored already ({constraint})");
@@ -35,18 +35,23 @@ pub fn write(db: &Db, lines: &[Line], options: &Options) -> Result<Vec<Decided>,
         return Ok(vec![Decided::refused(line, Problem::of_line(reason))]);
     }
     let (first, second) = lines.split_at(lines.len() / 2);
-    let mut decided = write(db, first, options)?;
-    decided.extend(write(db, second, options)?);
+    let mut decided = write(db, first, people, options)?;
+    decided.extend(write(db, second, people, options)?);
     Ok(decided)
 }
 
-/// Decides on a chunk and writes nothing. `seen` holds the keys of the chunks before it.
-pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
+/// Decides on a chunk and writes nothing. `people` and `seen` hold the people and the other keys of the chunks before it.
+pub fn rehearse(
+    db: &Db,
+    lines: &[Line],
+    (people, seen): (&Seen, &mut Seen),
+    options: &Options,
+) -> Result<Vec<Decided>, StorageError> {
     let keys = plan::keys(lines, options);
     db.blocking_tx(|conn| {
         imports::lock(conn)?;
         let known = imports::look_up(conn, &keys)?;
-        let Plan { mut decided, updates, .. } = plan::plan(lines.to_vec(), &known, seen, options, FRESH);
+        let Plan { mut decided, updates, .. } = plan::plan(lines.to_vec(), &known, (people, seen), options, FRESH);
         for update in updates.iter().filter(|update| !update.certain) {
             if update::compare(conn, update)?.is_none() {
                 change_nothing(&mut decided[update.at], update);
@@ -56,11 +61,16 @@ pub fn rehearse(db: &Db, lines: &[Line], seen: &mut Seen, options: &Options) -> 
     })
 }
 
-fn once(conn: &mut PgConnection, lines: &[Line], options: &Options) -> Result<Vec<Decided>, StorageError> {
+fn once(
+    conn: &mut PgConnection,
+    lines: &[Line],
+    people: &Seen,
+    options: &Options,
+) -> Result<Vec<Decided>, StorageError> {
     imports::lock(conn)?;
     let known = imports::look_up(conn, &plan::keys(lines, options))?;
     let Plan { mut decided, batch, updates, dormant } =
-        plan::plan(lines.to_vec(), &known, &mut Seen::default(), options, FRESH);
+        plan::plan(lines.to_vec(), &known, (people, &mut Seen::default()), options, FRESH);
     if !dormant.is_empty() {
         relying_parties::await_configuration(conn, &dormant, options.now)?;
     }

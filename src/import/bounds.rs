@@ -6,6 +6,7 @@ use super::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
 use crate::domain::group;
 use crate::domain::user::MOST_EXTERNAL_IDS;
 use crate::storage::imports::{Held, Known};
+use crate::storage::removals::Removed;
 
 /// A system knows a person by one id: the line's own, or the one that stands here. A second one is told, and left out.
 pub(super) fn leave_out_second_ids(record: &mut Record, link: Option<&(String, String)>, held: &Held) {
@@ -31,7 +32,10 @@ pub(super) fn check_sums(
 ) -> Result<(), Problem> {
     let own = usize::from(link.is_some_and(|(source, _)| !held.external_ids.contains_key(source)));
     let groups = record.groups.iter().filter(|name| with_groups && !held.groups.contains(*name)).count();
-    let is_new = |key: &&ImportedPasskey| !known.passkeys.contains_key(&(key.rp_id.clone(), key.credential_id.clone()));
+    let is_new = |key: &&ImportedPasskey| {
+        !known.removed.contains(Removed::Passkey(&key.credential_id))
+            && !known.passkeys.contains_key(&(key.rp_id.clone(), key.credential_id.clone()))
+    };
     let passkeys = record.passkeys.iter().filter(is_new).count();
     for (field, more, there, most) in [
         ("externalIds", own + record.external_ids.len(), held.external_ids.len(), MOST_EXTERNAL_IDS),

@@ -16,22 +16,30 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 /// Longest text that is looked at.
 const LONGEST: usize = 64 * 1024;
 
-/// Reads base64 of either alphabet, with or without padding.
+/// Reads base64 of either alphabet, with or without padding, and on several lines, as databases write what is long.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     if text.len() > LONGEST {
         return None;
     }
     let engine = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
+    if text.contains(['\r', '\n']) {
+        return engine.decode(text.replace(['\r', '\n'], "")).ok();
+    }
     engine.decode(text).ok()
 }
 
-/// Reads base64, hexadecimal as PostgreSQL prints `bytea` (`\x…`), Node's `Buffer` as JSON, or a list of numbers.
+/// Reads base64, hexadecimal as PostgreSQL prints `bytea` (`\x…`), Node's `Buffer` and `Uint8Array` as JSON, or a list of
+/// numbers.
 pub fn of_value(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::String(text) => text.strip_prefix("\\x").map_or_else(|| base64(text), hexadecimal),
         Value::Array(items) => numbers(items),
         Value::Object(members) if members.get("type").is_some_and(|kind| kind == "Buffer") => {
             numbers(members.get("data")?.as_array()?)
+        }
+        // `{"0":165,"1":1}`: each by its place, and nothing else.
+        Value::Object(members) if !members.is_empty() => {
+            (0..members.len()).map(|at| byte(members.get(&at.to_string())?)).collect()
         }
         _ => None,
     }
@@ -45,7 +53,11 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
 }
 
 fn numbers(items: &[Value]) -> Option<Vec<u8>> {
-    items.iter().map(|item| item.as_u64().and_then(|number| u8::try_from(number).ok())).collect()
+    items.iter().map(byte).collect()
+}
+
+fn byte(item: &Value) -> Option<u8> {
+    item.as_u64().and_then(|number| u8::try_from(number).ok())
 }
 
 #[cfg(test)]
@@ -65,6 +77,9 @@ mod tests {
             json!("\\xfbefff0010"),
             json!({"type": "Buffer", "data": [251, 239, 255, 0, 16]}),
             json!([251, 239, 255, 0, 16]),
+            json!({"0": 251, "1": 239, "2": 255, "3": 0, "4": 16}),
+            json!("++//\nABA=\n"),
+            json!("--__\r\nABA"),
         ] {
             assert_eq!(of_value(&value).as_deref(), Some(&bytes[..]), "{value}");
         }
@@ -83,6 +98,10 @@ mod tests {
             json!([256]),
             json!([-1]),
             json!({"data": [1]}),
+            json!({}),
+            json!({"0": 1, "2": 1}),
+            json!({"0": 1, "1": 256}),
+            json!({"0": 1, "length": 1}),
             json!("A".repeat(70_000)),
         ] {
             assert_eq!(of_value(&value), None, "{}", value.to_string().chars().take(40).collect::<String>());

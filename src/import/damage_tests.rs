@@ -41,7 +41,7 @@ const LIST: &str = r#"{
 /// Who is read, and the lines that are refused.
 fn read(format: Format, file: &[u8]) -> (BTreeSet<String>, Vec<u64>) {
     let (mut people, mut refused) = (BTreeSet::new(), Vec::new());
-    let mut splitter = Splitter::new(file, format.list_member());
+    let mut splitter = Splitter::new(file, format.list_member(), None);
     while let Some(piece) = splitter.next_piece().unwrap() {
         match piece.text.and_then(|text| format.read(&text, &Context::default())) {
             Ok(record) => people.extend(record.and_then(|record| record.external)),

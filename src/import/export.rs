@@ -91,14 +91,14 @@ fn unusable(stored: UnusablePasskey) -> Result<ImportedPasskey, StorageError> {
         key: ImportedKey::Unsupported { algorithm: stored.algorithm, cose: stored.public_key },
         user_handle: stored.user_handle,
         sign_count,
-        backup: None,
-        user_verified: false,
+        backup: stored.backup_eligible.zip(stored.backup_state),
+        user_verified: stored.user_verified,
         transports: stored.transports,
         aaguid: stored.aaguid,
-        resident: None,
+        resident: stored.resident,
         name: Some(stored.name),
         created_at: Some(stored.created_at),
         last_used_at: stored.last_used_at,
-        suspended: None,
+        suspended: stored.suspended_at.map(|at| (at, stored.suspended_reason.unwrap_or_default())),
     })
 }

@@ -6,7 +6,8 @@
 //!
 //! What must always hold: a line is taken over whole or not at all, and the rest goes on; who was imported once is known
 //! by (source, id) for ever, so that the same file again changes nothing; a credential id is never taken from its owner;
-//! an address that somebody else has proven stays unverified; what cannot be taken over is told, never dropped silently.
+//! an address that somebody else has proven stays unverified; what was removed here is not brought back; what cannot be taken
+//! over is told, never dropped silently.
 //! To add a system: a file in [`convert`], its variants of [`Format`] and [`Origin`], a fixture in `tests/it/import`, and its
 //! section in `docs/operations/import-export.md`.
 
@@ -19,6 +20,7 @@ pub mod fields;
 pub mod form;
 pub mod hash_parameters;
 mod mark;
+mod outcome;
 pub mod plan;
 pub mod record;
 mod rows;
@@ -32,6 +34,7 @@ pub use fields::Problem;
 pub use hash_parameters::FirebaseParameters;
 pub use record::{Note, Origin, Record};
 
+use crate::clock::Time;
 use crate::domain::strict_json::{JsonFault, parse_object};
 
 /// The system that a file comes from.
@@ -60,6 +63,8 @@ pub struct Context {
     pub rp_id: Option<String>,
     /// The project-wide parameters of Firebase's password hashes.
     pub firebase: Option<FirebaseParameters>,
+    /// Now, for what has an end.
+    pub now: Time,
 }
 
 impl Format {
@@ -71,7 +76,15 @@ impl Format {
         }
     }
 
-    /// Reads one person; none for a line of our own export that tells of something else.
+    /// The member of a document that holds people of whom nothing can be read.
+    pub const fn other_list_member(self) -> Option<&'static str> {
+        match self {
+            Self::Keycloak => Some("federatedUsers"),
+            _ => None,
+        }
+    }
+
+    /// Reads one person; none for what is none: a line of our own export that tells of something else, an account of a program.
     pub fn read(self, text: &[u8], context: &Context) -> Result<Option<Record>, Problem> {
         let members = parse(text)?;
         let origin = self.origin(&members);
@@ -80,6 +93,7 @@ impl Format {
             Self::Ndjson => form::read(members, context.rp_id.as_deref()),
             Self::Firebase => convert::firebase::read(members, context),
             Self::Auth0 => convert::auth0::read(members),
+            Self::Keycloak if convert::keycloak::is_program(&members) => return Ok(None),
             Self::Keycloak => convert::keycloak::read(members, context),
             Self::Hanko => convert::hanko::read(members, context),
             Self::BetterAuth => convert::better_auth::read(members, context),
@@ -106,7 +120,8 @@ impl Format {
 fn parse(text: &[u8]) -> Result<Map<String, Value>, Problem> {
     parse_object(text).map_err(|fault| match fault {
         JsonFault::Duplicate => Problem::of_line("has a member twice in one object"),
-        JsonFault::Malformed => match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+        JsonFault::Malformed if std::str::from_utf8(text).is_err() => Problem::of_line("is not UTF-8"),
+        JsonFault::Malformed => match serde_json::from_slice::<Value>(text) {
             Ok(_) => Problem::of_line("is no JSON object"),
             // The parser's message names what it expected and where, and quotes nothing.
             Err(error) => {

@@ -4,20 +4,21 @@
 //! Pure: what is stored was looked up before, ids and handles are given, and nothing is written here.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, Hash, RandomState};
 
 use uuid::Uuid;
 
 use super::bounds;
 use super::fields::Problem;
 use super::mark::Mark;
-use super::record::{ImportedKey, Note, Record};
+pub use super::outcome::{Decided, Outcome, Seen};
+use super::record::{ImportedKey, Note, Origin, Record};
 use super::rows::{credential, name_of, unusable};
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::user::UserStatus;
 use crate::storage::imports::{Batch, Held, Keys, Known, NewGroup, NewHash, NewLink, NewMember, NewUser};
+use crate::storage::removals::Removed;
 
 /// How an import goes.
 #[derive(Clone, Debug)]
@@ -43,55 +44,6 @@ pub struct Line {
     pub line: u64,
     /// What was read, or why not.
     pub record: Result<Record, Problem>,
-}
-
-/// What becomes of a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A new person.
-    Created(Uuid),
-    /// Known, and changed as asked.
-    Updated(Uuid),
-    /// Known, and as the file tells: imported as this before, or compared.
-    Unchanged(Uuid),
-    /// Known, and not compared: without a source nothing says what somebody was imported as.
-    Known(Uuid),
-    /// Known, but not imported as this before; left as it is.
-    Differs(Uuid),
-    /// The same person stands further up in the file (told by a dry run).
-    Duplicate,
-    /// Not taken over.
-    Refused(Problem),
-}
-
-/// A line with its outcome.
-#[derive(Debug)]
-pub struct Decided {
-    /// Where it stands.
-    pub line: u64,
-    /// The person's id in the file.
-    pub id: Option<String>,
-    /// What becomes of it.
-    pub outcome: Outcome,
-    /// What is left out or taken over otherwise.
-    pub notes: Vec<Note>,
-    /// Passkeys that are taken over.
-    pub passkeys: usize,
-    /// Whether a password is.
-    pub password: bool,
-}
-
-impl Decided {
-    /// A line that nothing is decided on yet.
-    fn of(line: u64) -> Self {
-        Self { line, id: None, outcome: Outcome::Duplicate, notes: Vec::new(), passkeys: 0, password: false }
-    }
-
-    /// A line that is not taken over.
-    pub fn refused(line: &Line, problem: Problem) -> Self {
-        let id = line.record.as_ref().ok().and_then(Record::own_id);
-        Self { id, outcome: Outcome::Refused(problem), ..Self::of(line.line) }
-    }
 }
 
 /// A person who is changed.
@@ -122,23 +74,6 @@ pub struct Plan {
     pub dormant: Vec<String>,
 }
 
-/// Keys that were given away before: in this chunk, or, in a dry run, in the whole file. Only their hashes are kept.
-#[derive(Debug, Default)]
-pub struct Seen {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl Seen {
-    fn contains(&self, key: impl Hash) -> bool {
-        self.hashes.contains(&self.hasher.hash_one(key))
-    }
-
-    fn insert(&mut self, key: impl Hash) {
-        self.hashes.insert(self.hasher.hash_one(key));
-    }
-}
-
 /// Where new ids and handles come from.
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
@@ -164,7 +99,7 @@ impl Record {
     }
 
     /// What the file calls them.
-    fn own_id(&self) -> Option<String> {
+    pub(super) fn own_id(&self) -> Option<String> {
         self.external.clone().or_else(|| self.sub.map(|sub| sub.to_string()))
     }
 
@@ -192,9 +127,15 @@ pub fn keys(lines: &[Line], options: &Options) -> Keys {
     keys
 }
 
-/// Decides on a chunk.
-pub fn plan(lines: Vec<Line>, known: &Known, seen: &mut Seen, options: &Options, fresh: Fresh) -> Plan {
-    let mut planner = Planner { known, seen, options, fresh, plan: Plan::default() };
+/// Decides on a chunk, in which nobody stands twice. `people` are those of the chunks before it.
+pub fn plan(
+    lines: Vec<Line>,
+    known: &Known,
+    (people, seen): (&Seen, &mut Seen),
+    options: &Options,
+    fresh: Fresh,
+) -> Plan {
+    let mut planner = Planner { known, people, seen, options, fresh, plan: Plan::default() };
     for Line { line, record } in lines {
         let decided = planner.decide(line, record);
         planner.plan.decided.push(decided);
@@ -206,6 +147,7 @@ pub fn plan(lines: Vec<Line>, known: &Known, seen: &mut Seen, options: &Options,
 
 struct Planner<'a> {
     known: &'a Known,
+    people: &'a Seen,
     seen: &'a mut Seen,
     options: &'a Options,
     fresh: Fresh,
@@ -227,6 +169,11 @@ impl Planner<'_> {
         let source = self.options.source.as_deref();
         let name = record.name_in(source)?;
         let link = source.map(ToOwned::to_owned).zip(name);
+        let key = self.people.key((&link, record.sub.map(UserId::uuid), record.origin as u8));
+        decided.key = Some(key);
+        if self.people.has(key) {
+            return Ok(Outcome::Duplicate);
+        }
         let mark = link.is_some().then(|| Mark::of(&record, self.options.groups));
         let known = self.known;
         let stored = link.as_ref().and_then(|link| known.links.get(link));
@@ -254,17 +201,17 @@ impl Planner<'_> {
             if self.known.managed.contains(&person) {
                 return Err(Problem::of_line("is about a person whom the configuration declares: change them there"));
             }
-        }
-        let own_key = ("person", link.clone(), record.sub.map(UserId::uuid));
-        if self.seen.contains(&own_key) {
-            return Ok(Outcome::Duplicate);
+        } else if link.as_ref().is_some_and(|(source, id)| known.removed.contains(Removed::Person(source, id))) {
+            return Ok(Outcome::Deleted);
+        } else if record.origin == Origin::Auth0Hashes {
+            let reason = "is nobody's who was imported: first the people, then their hashes (a secondary identity has no account here)";
+            return Err(Problem::of("_id", reason));
         }
         let nothing = Held::default();
         let held = existing.and_then(|person| known.held.get(&person)).unwrap_or(&nothing);
         bounds::leave_out_second_ids(&mut record, link.as_ref(), held);
         self.check(&record, existing)?;
         bounds::check_sums(&record, link.as_ref(), (held, known), self.options.groups)?;
-        self.seen.insert(&own_key);
         let person = existing.or(record.sub.map(UserId::uuid)).unwrap_or_else(self.fresh.id);
         self.take_address(&mut record, person);
         decided.passkeys = self.take_rows(&mut record, person);
@@ -375,6 +322,11 @@ impl Planner<'_> {
         for (at, passkey) in record.passkeys.iter().enumerate() {
             let key = (passkey.rp_id.clone(), passkey.credential_id.clone());
             if self.known.passkeys.contains_key(&key) {
+                continue;
+            }
+            if self.known.removed.contains(Removed::Passkey(&passkey.credential_id)) {
+                let what = "was removed here: left out";
+                record.notes.push(Note::new("removed passkeys", format!("passkeys[{at}].credentialId"), what));
                 continue;
             }
             self.seen.insert(("passkey", &key));

@@ -78,5 +78,11 @@ pub(super) fn unusable(
         created_at: from.created_at.unwrap_or(now).min(now),
         last_used_at: from.last_used_at.map(|at| at.min(now)),
         imported_at: now,
+        user_verified: from.user_verified,
+        backup_eligible: from.backup.map(|(eligible, _)| eligible),
+        backup_state: from.backup.map(|(_, backed_up)| backed_up),
+        resident: from.resident,
+        suspended_at: from.suspended.as_ref().map(|(at, _)| *at),
+        suspended_reason: from.suspended.as_ref().map(|(_, reason)| reason.clone()),
     }
 }

@@ -52,8 +52,10 @@ pub struct Summary {
     pub known: u64,
     /// People who are known, not as the file tells of them, and were left as they are.
     pub differ: u64,
-    /// People who stand in the file twice (told by a dry run).
+    /// People who stand in the file twice.
     pub duplicates: u64,
+    /// People who were deleted here.
+    pub deleted: u64,
     /// People who were not taken over.
     pub refused: u64,
     /// Lines that are about something else.
@@ -76,6 +78,7 @@ impl Summary {
             Outcome::Known(_) => &mut self.known,
             Outcome::Differs(_) => &mut self.differ,
             Outcome::Duplicate => &mut self.duplicates,
+            Outcome::Deleted => &mut self.deleted,
             Outcome::Refused(_) => &mut self.refused,
         };
         *counter += 1;
@@ -126,13 +129,14 @@ impl Run<'_> {
                     let _ = sender.send(Err(error));
                 }
             });
-            let (mut summary, mut seen) = (Summary::default(), Seen::default());
+            let (mut summary, mut people, mut seen) = (Summary::default(), Seen::default(), Seen::default());
             for chunk in receiver {
                 let Chunk { lines, skipped, bytes } = chunk.map_err(RunError::Read)?;
                 let decided = match self.mode {
-                    Mode::Write => apply::write(self.db, &lines, self.options)?,
-                    Mode::DryRun => apply::rehearse(self.db, &lines, &mut seen, self.options)?,
+                    Mode::Write => apply::write(self.db, &lines, &people, self.options)?,
+                    Mode::DryRun => apply::rehearse(self.db, &lines, (&people, &mut seen), self.options)?,
                 };
+                people.take_people(&decided);
                 summary.skipped += skipped;
                 for line in &decided {
                     summary.add(line);
@@ -143,9 +147,9 @@ impl Run<'_> {
         })
     }
 
-    /// Fills chunks. Somebody who comes again begins a new one: then the database knows them.
+    /// Fills chunks. Somebody who comes again begins a new one: then it is decided what became of them before.
     fn read(&self, input: impl BufRead, sender: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
-        let mut splitter = Splitter::new(input, self.format.list_member());
+        let mut splitter = Splitter::new(input, self.format.list_member(), self.format.other_list_member());
         let (mut lines, mut skipped, mut names) = (Vec::new(), 0, HashSet::new());
         let source = self.options.source.as_deref();
         while let Some(piece) = splitter.next_piece()? {

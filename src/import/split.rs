@@ -31,6 +31,9 @@ pub struct Splitter<R> {
     read: u64,
     shape: Option<Shape>,
     member: Option<&'static str>,
+    /// The member of a document that holds people who are passed over, and where one began that is not told yet.
+    other: Option<&'static str>,
+    passed_over: Option<u64>,
     start: LineStart,
     /// How far an element is indented whose first line was read already, because it ended the one before.
     begun: Option<usize>,
@@ -123,10 +126,11 @@ enum Of {
 }
 
 impl<R: BufRead> Splitter<R> {
-    /// Reads lines, or a list; with a `member`, an object with the list under that name too.
-    pub const fn new(input: R, member: Option<&'static str>) -> Self {
+    /// Reads lines, or a list; with a `member`, an object with the list under that name too. A list beside it under the name
+    /// `other` is told, and passed over.
+    pub const fn new(input: R, member: Option<&'static str>, other: Option<&'static str>) -> Self {
         let start = LineStart { indent: 0, bytes: Vec::new() };
-        Self { input, line: 1, read: 0, shape: None, member, start, begun: None }
+        Self { input, line: 1, read: 0, shape: None, member, other, passed_over: None, start, begun: None }
     }
 
     /// Bytes read so far.
@@ -137,9 +141,14 @@ impl<R: BufRead> Splitter<R> {
     /// The next piece; none at the end.
     pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         if self.shape.is_none() {
+            self.refuse_foreign()?;
             self.shape = Some(self.begin()?);
         }
         loop {
+            if let Some((line, name)) = self.passed_over.take().zip(self.other) {
+                let reason = format!("begins `{name}`: of the people in that list nothing is read");
+                return Ok(Some(Piece { line, text: Err(Problem::of_line(reason)) }));
+            }
             match self.shape {
                 Some(Shape::Lines) => match self.next_line()? {
                     Some(piece) if is_blank(&piece) => {}
@@ -163,6 +172,17 @@ impl<R: BufRead> Splitter<R> {
                 Some(Shape::Over) | None => return Ok(None),
             }
         }
+    }
+
+    /// A file in another encoding would give a refusal for each of its lines, and none of them the reason.
+    fn refuse_foreign(&mut self) -> io::Result<()> {
+        self.peek()?;
+        let reason = match self.input.fill_buf()? {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16: write it anew as UTF-8",
+            [0x1f, 0x8b, ..] => "it is compressed: unpack it first",
+            _ => return Ok(()),
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
     }
 
     fn peek(&mut self) -> io::Result<Option<u8>> {
@@ -280,6 +300,12 @@ impl<R: BufRead> Splitter<R> {
                 }
                 _ => {
                     self.keep(&mut whole)?;
+                    let begun = self.line;
+                    let is_other =
+                        self.other.is_some_and(|other| byte == b'[' && depth == 1 && key == other.as_bytes());
+                    if is_other && self.skip_space_into(&mut whole)? != Some(b']') {
+                        self.passed_over = Some(begun);
+                    }
                     match byte {
                         b'{' | b'[' => depth += 1,
                         b'}' | b']' => depth = depth.saturating_sub(1),
@@ -430,144 +456,5 @@ fn too_long() -> Problem {
 mod damage_tests;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Line and text of each piece; a problem by its reason.
-    fn pieces(input: &[u8], member: Option<&'static str>) -> Vec<(u64, String)> {
-        let mut splitter = Splitter::new(io::BufReader::with_capacity(3, input), member);
-        let mut found = Vec::new();
-        while let Some(piece) = splitter.next_piece().unwrap() {
-            let text = piece
-                .text
-                .map_or_else(|problem| format!("! {problem}"), |text| String::from_utf8_lossy(&text).trim().to_owned());
-            found.push((piece.line, text));
-        }
-        found
-    }
-
-    fn owned(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
-        expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect()
-    }
-
-    #[test]
-    fn lines() {
-        let input = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \n{\"b\":\n{}\nnull";
-        let expected = [(1, "{\"a\":1}"), (4, "{\"b\":"), (5, "{}"), (6, "null")];
-        assert_eq!(pieces(input, None), owned(&expected));
-        assert_eq!(pieces(b"", None), []);
-        assert_eq!(pieces(b"\xef\xbb\xbf\r\n", None), []);
-    }
-
-    #[test]
-    fn lists() {
-        let input = b" [\n{\"a\":[1,2],\"b\":\"]},{\\\"\"},\n\n {\"c\":{}} , 7]\ntrailing";
-        let after = "! stands after the end of the list: nothing was read from here on";
-        let expected = [(2, "{\"a\":[1,2],\"b\":\"]},{\\\"\"}"), (4, "{\"c\":{}}"), (4, "7"), (5, after)];
-        assert_eq!(pieces(input, None), owned(&expected));
-        assert_eq!(pieces(b"[]", None), []);
-        let cut = [(1, "{}"), (1, "! is not whole: the file ends inside it")];
-        assert_eq!(pieces(b"[{},{\"a\":\"", None), owned(&cut));
-        assert_eq!(pieces(b"[{},", None), owned(&[(1, "{}"), (1, "! is missing: the file ends inside its list")]));
-    }
-
-    #[test]
-    fn a_list_inside_a_document() {
-        let input = b"{\"realm\":\"x\",\"clients\":[{\"users\":[1]}],\"note\":\"users\",\n\"users\": [ {\"a\":1},\n{\"b\":2} ],\"rest\":[3]}";
-        assert_eq!(pieces(input, Some("users")), owned(&[(2, "{\"a\":1}"), (3, "{\"b\":2}")]));
-    }
-
-    #[test]
-    fn what_follows_a_list_is_read_or_told() {
-        let told = "! stands after the end of the list: nothing was read from here on";
-        let cut = "! is not whole: the file ends inside it";
-        for (name, input, member, expected) in [
-            ("white space", "[1]\n \r\n", None, vec![(1, "1")]),
-            ("a second list", "[1]\n[2,\n3]\n", None, vec![(1, "1"), (2, "2"), (3, "3")]),
-            ("an empty one between", "[1][] [2]", None, vec![(1, "1"), (1, "2")]),
-            ("a bracket too many", "[1]]\n[2]", None, vec![(1, "1"), (1, told)]),
-            ("a list that was closed too early", "[1],\n2]", None, vec![(1, "1"), (1, told)]),
-            ("lines", "[1]\n{}\n{}", None, vec![(1, "1"), (2, told)]),
-            ("a second document", "{\"users\":[1]}\n{\"users\":[2]}", Some("users"), vec![(1, "1"), (2, "2")]),
-            (
-                "a list after a document",
-                "{\"users\":[1],\"x\":{\"users\":[9]}} [2]",
-                Some("users"),
-                vec![(1, "1"), (1, "2")],
-            ),
-            ("the member twice", "{\"users\":[1],\n\"users\":[2]}", Some("users"), vec![(1, "1"), (2, "2")]),
-            ("a cut document", "{\"users\":[1],\n\"x\":[", Some("users"), vec![(1, "1"), (1, cut)]),
-            ("words after a document", "{\"users\":[1]}\nx", Some("users"), vec![(1, "1"), (2, told)]),
-        ] {
-            assert_eq!(pieces(input.as_bytes(), member), owned(&expected), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_broken_element_ends_where_the_next_one_begins() {
-        let ended = |line: u64| format!("! is not whole: the next one begins on line {line}");
-        let whole = "! is not whole: the file ends inside it";
-        // By name: what stands between the brackets of the list, how many elements come through, and the problems.
-        for (name, list, through, told) in [
-            ("a missing bracket", "[\n {\n  \"a\": {\n },\n {\n  \"b\": 1\n }\n]", 1, vec![(2, ended(5))]),
-            (
-                "one after the other on a line",
-                "[ {\n  \"a\": {\n}, {\n  \"b\": 1\n}, {\n  \"c\": 1\n} ]",
-                2,
-                vec![(1, ended(3))],
-            ),
-            ("a missing comma", "[\n{\n \"a\": 1\n}\n{\n \"b\": 1\n}\n]", 1, vec![(2, ended(5))]),
-            (
-                "each one",
-                "[\n{\n \"a\": 1\n\n{\r\n \"b\": 1\n\n{\n \"c\": 1\n}\n]",
-                1,
-                vec![(2, ended(5)), (5, ended(8))],
-            ),
-            ("the last one", "[\n{\n \"a\": 1\n},\n{\n \"b\": 1\n]\n", 1, vec![(5, whole.to_owned())]),
-            ("not indented", "[\n{\n\"a\": [\n{\n},\n{\n}\n\n},\n{\n}\n]", 0, vec![(2, whole.to_owned())]),
-            (
-                "people are over",
-                "[ {\n  \"a\": {\n} ],\n\"c\": [ {\n  \"d\": 1\n}, {\n  \"d\": 2\n} ] }",
-                0,
-                vec![(1, whole.to_owned())],
-            ),
-        ] {
-            let (problems, rest): (Vec<_>, Vec<_>) =
-                pieces(list.as_bytes(), None).into_iter().partition(|(_, text)| text.starts_with('!'));
-            assert_eq!((rest.len(), problems), (through, told), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_quote_too_few_spoils_its_line_only() {
-        let input = b"[\n{\"a\": \"x,\n\"b\": 1},\n{\"c\": \"y\\\n\",\n\"d\": 1},\n{}]";
-        let expected = [(2, "{\"a\": \"x,\n\"b\": 1}"), (4, "{\"c\": \"y\\\n\",\n\"d\": 1}"), (7, "{}")];
-        assert_eq!(pieces(input, None), owned(&expected));
-    }
-
-    #[test]
-    fn an_element_that_is_closed_too_early_is_none_without_its_other_members() {
-        let input = b"[{\"a\":1},\"b\":[{},{}]},{\"c\":1}]";
-        assert_eq!(pieces(input, None), owned(&[(1, "{\"a\":1},\"b\":[{},{}]}"), (1, "{\"c\":1}")]));
-    }
-
-    #[test]
-    fn objects_one_after_the_other_where_a_document_might_be() {
-        let input = b"{\"id\":1,\"tags\":[\"users\"]}\n{\"id\":2}\n\n{\"id\":";
-        let expected =
-            [(1, "{\"id\":1,\"tags\":[\"users\"]}"), (2, "{\"id\":2}"), (4, "! is not whole: the file ends inside it")];
-        assert_eq!(pieces(input, Some("users")), owned(&expected));
-    }
-
-    #[test]
-    fn what_is_too_long_is_named_and_the_rest_goes_on() {
-        let long = "x".repeat(10 << 20);
-        let named = format!("! is longer than {LONGEST} bytes");
-        let lines = format!("{{}}\n{{\"a\":\"{long}\"}}\n{{}}\n");
-        assert_eq!(pieces(lines.as_bytes(), None), owned(&[(1, "{}"), (2, &named), (3, "{}")]));
-        let list = format!("[{{}},\n{{\"a\":\"{long}\"}},\n{{}}]");
-        assert_eq!(pieces(list.as_bytes(), None), owned(&[(1, "{}"), (2, &named), (3, "{}")]));
-        let document = format!("{{\"a\":\"{long}\",\"users\":[{{}}]}}");
-        assert_eq!(pieces(document.as_bytes(), Some("users")), owned(&[(1, "{}")]));
-    }
-}
+#[path = "split_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::StorageError;
 use super::batch::{self, Batch, Locked};
+use super::removals::{self, Removed};
 use super::schema::{credential_index, credentials};
 use super::texts::Texts;
 use super::users::{UserColumns, UserRow, user_columns};
@@ -271,11 +272,18 @@ pub fn rename(conn: &mut PgConnection, owner: UserId, id: PasskeyId, name: &str)
     Ok(changed == 1)
 }
 
-/// Removes one of a person's passkeys, and its index entry by cascade; `false` when it is not theirs.
-pub fn delete(conn: &mut PgConnection, owner: UserId, id: PasskeyId) -> Result<bool, StorageError> {
-    let gone = diesel::delete(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
-        .execute(conn)?;
-    Ok(gone == 1)
+/// Removes one of a person's passkeys, and its index entry by cascade; `false` when it is not theirs. It is remembered, so
+/// that no import brings it back. Call it in a transaction.
+pub fn delete(conn: &mut PgConnection, owner: UserId, id: PasskeyId, now: Time) -> Result<bool, StorageError> {
+    let gone: Option<Vec<u8>> =
+        diesel::delete(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
+            .returning(credentials::credential_id)
+            .get_result(conn)
+            .optional()?;
+    if let Some(credential_id) = &gone {
+        removals::remember(conn, &[Removed::Passkey(credential_id)], now)?;
+    }
+    Ok(gone.is_some())
 }
 
 /// Suspends a passkey whose counter went back. The stored counter stays.

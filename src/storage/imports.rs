@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::StorageError;
 use super::credentials::{IndexEntry, Row, StoredPasskey};
 use super::people::profile_of;
+use super::removals::{self, Removals, Removed};
 use super::schema::{
     credential_index, credentials, external_ids, group_members, groups, password_hashes, password_parameters,
     unusable_passkeys, users,
@@ -91,6 +92,8 @@ pub struct Known {
     pub parameters: HashSet<String>,
     /// What the people have who may be changed.
     pub held: HashMap<Uuid, Held>,
+    /// What of the passkeys and links was removed here.
+    pub removed: Removals,
 }
 
 /// Makes other imports wait until the transaction ends, and makes PostgreSQL use its indexes: a plan made while the tables
@@ -172,6 +175,9 @@ pub fn look_up(conn: &mut PgConnection, keys: &Keys) -> Result<Known, StorageErr
             .load(conn)?;
         known.parameters.extend(rows);
     }
+    let passkeys = keys.passkeys.iter().map(|(_, id)| Removed::Passkey(id));
+    let people = keys.links.iter().map(|(source, id)| Removed::Person(source, id));
+    known.removed = removals::among(conn, passkeys.chain(people))?;
     Ok(known)
 }
 

@@ -7,6 +7,7 @@
 //! `take_` consumes).
 
 pub mod action_tokens;
+pub mod addresses;
 mod ask;
 pub mod assertions;
 pub mod audit;
@@ -43,6 +44,7 @@ mod queue;
 pub mod redemptions;
 pub mod refresh_tokens;
 pub mod relying_parties;
+pub mod removals;
 pub mod resources;
 pub mod restored;
 pub mod revoked_tokens;

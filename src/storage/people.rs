@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::dsl::sql;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StorageError;
+use super::removals::{self, Removed};
 use super::schema::{external_ids, group_members, groups, users};
 use super::sessions;
 use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::StandardClaims;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{MOST_EXTERNAL_IDS, User, UserStatus};
 
 /// A person with everything that is known of them.
 #[derive(Clone, Debug)]
@@ -72,8 +74,7 @@ pub fn page(
     after: Option<(Time, Uuid)>,
     most: i64,
 ) -> Result<Vec<Person>, StorageError> {
-    let mut query =
-        users::table.order((users::created_at.desc(), users::id.desc())).limit(most).into_boxed::<diesel::pg::Pg>();
+    let mut query = users::table.order((users::created_at.desc(), users::id.desc())).limit(most).into_boxed::<Pg>();
     if let Some((at, id)) = after {
         query = query.filter(users::created_at.lt(at).or(users::created_at.eq(at).and(users::id.lt(id))));
     }
@@ -93,14 +94,37 @@ pub fn page(
         query = query.filter(users::id.eq_any(known));
     }
     if let Some(group) = &filter.group {
-        let members = group_members::table
-            .inner_join(groups::table)
-            .filter(groups::name.eq(group))
-            .select(group_members::user_id);
-        query = query.filter(users::id.eq_any(members));
+        query = query.filter(member_of(conn, group)?);
     }
     let rows: Vec<(UserRow, Extra)> = query.select((UserRow::as_select(), extra())).load(conn)?;
     whole(conn, rows)
+}
+
+/// Members of a group that are looked up one by one; of a larger one the list is gone through, where many are found soon.
+const LOOKED_UP: i64 = 5000;
+
+type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
+
+/// Who is in a group, in one of the two ways to find them. PostgreSQL knows how many members groups have on average only.
+fn member_of(conn: &mut PgConnection, group: &str) -> Result<Condition, StorageError> {
+    let some = group_members::table
+        .inner_join(groups::table)
+        .filter(groups::name.eq(group))
+        .select(group_members::user_id)
+        .limit(LOOKED_UP + 1);
+    let is_large = some.load::<Uuid>(conn)?.len() > usize::try_from(LOOKED_UP).unwrap_or(usize::MAX);
+    let (before, after) = if is_large {
+        (
+            "(SELECT true FROM group_members JOIN groups ON groups.id = group_id WHERE user_id = users.id AND name = ",
+            ")",
+        )
+    } else {
+        (
+            "users.id = ANY (ARRAY (SELECT user_id FROM group_members JOIN groups ON groups.id = group_id WHERE name = ",
+            "))",
+        )
+    };
+    Ok(Box::new(sql::<Bool>(before).bind::<Text, _>(group.to_owned()).sql(after)))
 }
 
 /// People in the order of their ids, after this one; at most `most`: everybody, page by page, from the primary key.
@@ -268,10 +292,11 @@ pub fn find_by_external_id(conn: &mut PgConnection, source: &str, id: &str) -> R
     row.map(TryInto::try_into).transpose()
 }
 
-/// The person whose verified address this is; `normalised` is lower case.
-pub fn find_by_verified_email(conn: &mut PgConnection, normalised: &str) -> Result<Option<User>, StorageError> {
+/// The person whose verified address this is, in whatever case it is written. Both sides are folded by the database: it does not
+/// fold every letter as we would.
+pub fn find_by_verified_email(conn: &mut PgConnection, email: &str) -> Result<Option<User>, StorageError> {
     let row: Option<UserRow> = users::table
-        .filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(normalised.to_owned()))
+        .filter(sql::<Bool>("lower(email) = lower(").bind::<Text, _>(email.to_owned()).sql(")"))
         .filter(users::email_verified_at.is_not_null())
         .select(UserRow::as_select())
         .first(conn)
@@ -280,13 +305,13 @@ pub fn find_by_verified_email(conn: &mut PgConnection, normalised: &str) -> Resu
 }
 
 /// Adds a name that a system knows a person by; `false` when it knows them by one already, because it would then know one
-/// person by two. One that is another's is a [`StorageError::Conflict`].
+/// person by two, and when they have as many as anybody may. One that is another's is a [`StorageError::Conflict`].
 pub fn link(conn: &mut PgConnection, person: UserId, source: &str, id: &str) -> Result<bool, StorageError> {
     // Held, so that of two links at once the second sees the first.
     users::table.find(person.uuid()).select(users::id).for_update().first::<Uuid>(conn)?;
-    let known =
-        external_ids::table.filter(external_ids::user_id.eq(person.uuid())).filter(external_ids::source.eq(source));
-    if diesel::select(diesel::dsl::exists(known)).get_result(conn)? {
+    let sources: Vec<String> =
+        external_ids::table.filter(external_ids::user_id.eq(person.uuid())).select(external_ids::source).load(conn)?;
+    if sources.len() >= MOST_EXTERNAL_IDS || sources.iter().any(|known| known == source) {
         return Ok(false);
     }
     diesel::insert_into(external_ids::table)
@@ -337,10 +362,17 @@ pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: 
 }
 
 /// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody. Their sessions end first, so that
-/// the apps they were signed in to are told.
+/// the apps they were signed in to are told; and what other systems call them is remembered, so that no import brings them
+/// back.
 pub fn delete(conn: &mut PgConnection, id: UserId, now: Time) -> Result<bool, StorageError> {
     conn.transaction(|conn| {
         sessions::revoke_others(conn, id, None, now)?;
+        let links: Vec<(String, String)> = external_ids::table
+            .filter(external_ids::user_id.eq(id.uuid()))
+            .select((external_ids::source, external_ids::external_id))
+            .load(conn)?;
+        let called: Vec<_> = links.iter().map(|(source, id)| Removed::Person(source, id)).collect();
+        removals::remember(conn, &called, now)?;
         Ok(diesel::delete(users::table.find(id.uuid())).execute(conn)? == 1)
     })
 }

@@ -112,6 +112,19 @@ diesel::table! {
         created_at -> Timestamptz,
         last_used_at -> Nullable<Timestamptz>,
         imported_at -> Timestamptz,
+        user_verified -> Bool,
+        backup_eligible -> Nullable<Bool>,
+        backup_state -> Nullable<Bool>,
+        resident -> Nullable<Bool>,
+        suspended_at -> Nullable<Timestamptz>,
+        suspended_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    removals (digest) {
+        digest -> Binary,
+        removed_at -> Timestamptz,
     }
 }
 
@@ -539,6 +552,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     password_parameters,
     pushed_requests,
     refresh_tokens,
+    removals,
     resources,
     retired_relying_parties,
     revoked_tokens,

@@ -40,6 +40,18 @@ pub struct UnusablePasskey {
     pub last_used_at: Option<Time>,
     /// When it was imported.
     pub imported_at: Time,
+    /// Whether the person was verified with it at least once.
+    pub user_verified: bool,
+    /// Whether it can be backed up; none when the system that it came from did not keep its flags.
+    pub backup_eligible: Option<bool>,
+    /// Whether it is.
+    pub backup_state: Option<bool>,
+    /// Whether it is discoverable, where that is known.
+    pub resident: Option<bool>,
+    /// When it was suspended.
+    pub suspended_at: Option<Time>,
+    /// Why.
+    pub suspended_reason: Option<String>,
 }
 
 /// Whether such a passkey is kept.

@@ -132,7 +132,8 @@ impl<'a> Person<'a> {
     /// The value of the cookie that a host gave for being signed in.
     fn cookie(&self, host: &str) -> Option<&str> {
         let all = self.cookies.get(host)?;
-        all.iter().find(|(name, _)| name == "__Host-passmint-forward").map(|(_, value)| value.as_str())
+        let is_it = |name: &str| name.starts_with("__Host-passmint-forward") && !name.ends_with("-state");
+        all.iter().find(|(name, _)| is_it(name)).map(|(_, value)| value.as_str())
     }
 
     fn with_cookies(&self, host: &str, request: Request) -> Request {

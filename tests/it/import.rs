@@ -5,6 +5,7 @@
 
 mod broken;
 mod portable;
+mod removed;
 mod sign_in;
 
 use std::fs;

@@ -95,7 +95,7 @@ pub async fn remove(
     let (id, passkey) = path.into_inner();
     let (id, passkey) = (id_of(&id)?, passkey.parse::<PasskeyId>().map_err(|_| missing("passkey"))?);
     let (actor, now) = (admin.actor, room.clock.now());
-    room.change(move |conn| {
+    room.change_at_length(move |conn| {
         lock(conn, id, &actor)?;
         take_away(conn, &actor, id, passkey, now)?.ok_or_else(|| missing("passkey"))?;
         Ok(())
@@ -115,7 +115,7 @@ pub fn take_away(
 ) -> Result<Option<(String, usize)>, Refusal> {
     let all = credentials::of_users(conn, &[id], None)?;
     let Some(gone) = all.into_iter().find(|one| one.id == passkey) else { return Ok(None) };
-    credentials::delete(conn, id, passkey)?;
+    credentials::delete(conn, id, passkey, now)?;
     let ended = sessions::revoke_opened_by(conn, passkey, id, None, now)?;
     users::raise_epoch(conn, id, now)?;
     let event = Event {

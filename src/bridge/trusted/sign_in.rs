@@ -66,7 +66,7 @@ pub enum NotArrived {
     #[error("the token was used before")]
     Replayed,
     /// A `sub` that is none of anybody.
-    #[error("the subject of the token is too long")]
+    #[error("the subject of the token is too long, or not on one line")]
     Subject,
     /// It means nobody here.
     #[error("the token means nobody who has an account here")]
@@ -142,7 +142,8 @@ impl Arrival {
         conn: &mut PgConnection,
         asked: Option<Asked>,
     ) -> Result<Result<Arrived, NotArrived>, StorageError> {
-        if self.subject.len() > MAX_SUBJECT {
+        // As for every id of another system: an export with any other could not be imported.
+        if self.subject.len() > MAX_SUBJECT || self.subject.chars().any(char::is_control) {
             return Ok(Err(NotArrived::Subject));
         }
         if !self.spend(conn)? {
@@ -158,7 +159,8 @@ impl Arrival {
         let user = match meant {
             Meant::Known(user) => user,
             Meant::Unlinked(user) => {
-                // Known by another name already: the address went from one person there to another.
+                // Known by another name already: the address went from one person there to another. Or by as many systems as
+                // anybody may be.
                 if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
                     return Ok(Err(NotArrived::Nobody));
                 }
@@ -194,7 +196,7 @@ impl Arrival {
         Ok(match (self.trust.mapping, &self.email) {
             (Mapping::Create, _) => Ok(Meant::New),
             (Mapping::VerifiedEmail, Some(email)) => {
-                let found = people::find_by_verified_email(conn, &email.normalised())?;
+                let found = people::find_by_verified_email(conn, email.as_str())?;
                 found.map(Meant::Unlinked).ok_or(NotArrived::Nobody)
             }
             (Mapping::VerifiedEmail, None) | (Mapping::Linked, _) => Err(NotArrived::Nobody),

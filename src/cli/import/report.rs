@@ -81,7 +81,8 @@ impl Report {
             ("unchanged", summary.unchanged),
             ("known already and not compared, left as they are (--update changes them)", summary.known),
             ("known already and not the same, left as they are (--update changes them)", summary.differ),
-            ("twice in the file", summary.duplicates),
+            ("twice in the file, and the first time counts", summary.duplicates),
+            ("deleted here and left out", summary.deleted),
             ("refused", summary.refused),
             ("lines about something else, passed over", summary.skipped),
             ("passkeys", summary.passkeys),
@@ -143,6 +144,7 @@ fn document(summary: &Summary, mode: Mode) -> Value {
         "known": summary.known,
         "differ": summary.differ,
         "duplicates": summary.duplicates,
+        "deleted": summary.deleted,
         "refused": summary.refused,
         "skipped": summary.skipped,
         "passkeys": summary.passkeys,
@@ -172,6 +174,7 @@ fn write(file: &mut BufWriter<File>, decided: &Decided) -> io::Result<()> {
         plan::Outcome::Known(person) => ("known", Some(person)),
         plan::Outcome::Differs(person) => ("differs", Some(person)),
         plan::Outcome::Duplicate => ("duplicate", None),
+        plan::Outcome::Deleted => ("deleted", None),
         plan::Outcome::Refused(problem) => {
             line["field"] = problem.field.as_str().into();
             line["reason"] = problem.reason.as_str().into();

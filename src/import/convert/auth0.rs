@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, id, leave_out, objects, switch, time, truth};
+use super::{Claims, any, count, id, known_hash, leave_out, objects, switch, time, truth};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{Note, Record};
@@ -60,19 +60,15 @@ fn user_id(user: &mut Fields) -> Result<String, Problem> {
     }
 }
 
-/// bcrypt of its own, or what its import takes as `custom_password_hash` where that has a form that we know.
+/// bcrypt of its own, as its support and its import write it, or what its import takes as `custom_password_hash` where that
+/// has a form that we know.
 fn password(user: &mut Fields, notes: &mut Vec<Note>) -> Result<Option<PasswordHash>, Problem> {
-    if let Some(text) = user.text("passwordHash")? {
-        return PasswordHash::parse(&text).map(Some).map_err(|problem| user.problem("passwordHash", problem));
+    if let Some((name, value)) = user.any(&["passwordHash", "password_hash"]) {
+        let text = user.as_text(name, value)?;
+        return PasswordHash::parse(&text).map(Some).map_err(|problem| user.problem(name, problem));
     }
     let Some(mut custom) = user.object("custom_password_hash")? else { return Ok(None) };
     let Some(mut hash) = custom.object("hash")? else { return Ok(None) };
     let Some(text) = hash.text("value")? else { return Ok(None) };
-    match PasswordHash::parse(&text) {
-        Ok(hash) => Ok(Some(hash)),
-        Err(problem) => {
-            notes.push(Note::new("passwords left out", hash.path("value"), format!("{problem}: left out")));
-            Ok(None)
-        }
-    }
+    Ok(known_hash(&text, hash.path("value"), notes))
 }

@@ -5,23 +5,25 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, leave_out, objects, passkey, required_id, switch, time, truth};
-use crate::domain::password_hash::PasswordHash;
+use super::{Claims, any, count, known_hash, leave_out, objects, passkey, required_id, switch, time, truth};
+use crate::clock::Time;
 use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
-use crate::import::record::Record;
+use crate::import::record::{Note, Record};
 
 /// Reads one person.
 pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {
     let mut user = Fields::of_line(members);
     let passkeys = objects(&mut user, &["passkeys", "passkey"])?;
     let accounts = objects(&mut user, &["accounts", "account"])?;
+    let mut notes = Vec::new();
     let mut record = Record {
         external: Some(required_id(&mut user, &["id"])?),
-        enabled: switch(&mut user, "banned")?.map(|banned| !banned),
+        enabled: enabled(&mut user, context.now, &mut notes)?,
         created_at: time(any(&mut user, &["createdAt", "created_at"]).as_ref()),
         updated_at: time(any(&mut user, &["updatedAt", "updated_at"]).as_ref()),
         passkeys: passkey::all(passkeys, "passkeys", context.rp_id.as_deref())?,
+        notes,
         ..Record::default()
     };
     let mut others = 0;
@@ -56,18 +58,30 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     Ok(record)
 }
 
+/// A ban that is over is none. One that ends later goes on here, where nothing would end it.
+fn enabled(user: &mut Fields, now: Time, notes: &mut Vec<Note>) -> Result<Option<bool>, Problem> {
+    let banned = switch(user, "banned")?;
+    let end = any(user, &["banExpires", "ban_expires"]).filter(|_| banned == Some(true));
+    let Some(end) = end else { return Ok(banned.map(|banned| !banned)) };
+    if time(Some(&end)).is_some_and(|end| end <= now) {
+        return Ok(Some(true));
+    }
+    let what = "does not end the ban here: they stay disabled until they are enabled";
+    notes.push(Note::new("bans with an end", "banExpires", what));
+    Ok(Some(false))
+}
+
 /// Takes the password of an account with one; `false` when the account is of another provider.
 fn take_password(mut account: Fields, record: &mut Record) -> Result<bool, Problem> {
     let provider = any(&mut account, &["providerId", "provider_id"]);
     if provider.as_ref().and_then(Value::as_str) != Some("credential") {
         return Ok(false);
     }
-    if let Some(password) = account.text("password")? {
-        let (salt, key) = password
-            .split_once(':')
-            .ok_or_else(|| account.problem("password", "is no scrypt hash of better-auth (salt:key)"))?;
-        let hash = PasswordHash::parse(&format!("$bascrypt${salt}${key}"));
-        record.password = Some(hash.map_err(|problem| account.problem("password", problem))?);
+    if let Some(text) = account.text("password")? {
+        // `salt:key` is its own; whoever gave it functions to hash by has what they give.
+        let own = text.split_once(':').filter(|_| !text.starts_with('$'));
+        let own = own.map(|(salt, key)| format!("$bascrypt${salt}${key}"));
+        record.password = known_hash(&own.unwrap_or(text), account.path("password"), &mut record.notes);
     }
     Ok(true)
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, leave_out, objects, passkey, required_id, time, truth};
+use super::{Claims, any, count, leave_out, objects, passkey, required_id, switch, time, truth};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
@@ -12,7 +12,7 @@ use crate::import::record::Record;
 /// Reads one person.
 pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {
     let mut user = Fields::of_line(members);
-    let passkeys = objects(&mut user, &["webauthn_credentials", "passkeys"])?;
+    let (passkeys, factors) = passkeys(&mut user)?;
     let emails = objects(&mut user, &["emails"])?;
     let mut record = Record {
         external: Some(required_id(&mut user, &["user_id", "id"])?),
@@ -22,6 +22,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
         ..Record::default()
     };
     record.password = password(&mut user)?;
+    leave_out(&mut record, "second factors", "webauthn_credentials", factors, "they are not possible yet");
     leave_out(
         &mut record,
         "one-time passwords",
@@ -43,6 +44,19 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     claims.put("picture", "picture", user.value("picture"));
     claims.finish(&mut record)?;
     Ok(record)
+}
+
+/// Rows of passkeys, and how many more there are of security keys that Hanko takes after a password only: here each would be
+/// a whole way in.
+fn passkeys(user: &mut Fields) -> Result<(Vec<Fields>, usize), Problem> {
+    let (mut passkeys, mut factors) = (Vec::new(), 0);
+    for mut row in objects(user, &["webauthn_credentials", "passkeys"])? {
+        match switch(&mut row, "mfa_only")?.or(switch(&mut row, "mfaOnly")?) {
+            Some(true) => factors += 1,
+            _ => passkeys.push(row),
+        }
+    }
+    Ok((passkeys, factors))
 }
 
 /// The primary address, else the first.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::passkey::transports;
-use super::{Claims, count, display_name, leave_out, objects, required_id, switch, time, truth};
+use super::{Claims, count, display_name, known_hash, leave_out, objects, required_id, switch, time, truth};
 use crate::domain::group;
 use crate::domain::password_hash::{PasswordHash, phc_base64};
 use crate::domain::strict_json::parse_object;
@@ -15,8 +15,17 @@ use crate::import::fields::{Fields, Problem};
 use crate::import::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
 use crate::import::{Context, bytes, form};
 
+/// Whether it is the account of a client that acts for itself: nobody's.
+pub fn is_program(members: &Map<String, Value>) -> bool {
+    members.get("serviceAccountClientId").is_some_and(|client| !client.is_null())
+}
+
 /// Reads one person.
 pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Problem> {
+    if ["realm", "users", "clients"].into_iter().any(|name| members.contains_key(name)) {
+        let reason = "is a whole realm and no person: export one realm with `--realm NAME --users same_file`";
+        return Err(Problem::of_line(reason));
+    }
     let mut user = Fields::of_line(members);
     let mut record = Record {
         external: Some(required_id(&mut user, &["id"])?),
@@ -132,11 +141,6 @@ fn passkey(mut credential: Fields, context: &Context) -> Result<ImportedPasskey,
 
 fn password(credential: &mut Fields, notes: &mut Vec<Note>) -> Result<Option<PasswordHash>, Problem> {
     let (mut secret, mut data) = (inner(credential, "secretData")?, inner(credential, "credentialData")?);
-    let base64 = |fields: &mut Fields, name: &str| -> Result<Vec<u8>, Problem> {
-        let text = fields.required_text(name)?;
-        bytes::base64(&text).ok_or_else(|| fields.problem(name, "must be base64"))
-    };
-    let (hash, salt) = (base64(&mut secret, "value")?, base64(&mut secret, "salt")?);
     let rounds = data.counter("hashIterations")?.unwrap_or(0);
     let work = match data.required_text("algorithm")?.as_str() {
         algorithm @ ("pbkdf2-sha512" | "pbkdf2-sha256" | "pbkdf2") => format!("${algorithm}$i={rounds}"),
@@ -152,12 +156,19 @@ fn password(credential: &mut Fields, notes: &mut Vec<Note>) -> Result<Option<Pas
             let version = if version == "1.0" { 16 } else { 19 };
             format!("$argon2{kind}$v={version}$m={},t={rounds},p={}", first("memory")?, first("parallelism")?)
         }
+        // Of a provider that many add: the text is whole, and its salt is in it.
+        "bcrypt" => return Ok(known_hash(&secret.required_text("value")?, secret.path("value"), notes)),
         _ => {
             let what = "is of an algorithm that is not known: left out";
             notes.push(Note::new("passwords left out", credential.path("credentialData.algorithm"), what));
             return Ok(None);
         }
     };
+    let mut base64 = |name: &str| -> Result<Vec<u8>, Problem> {
+        let text = secret.required_text(name)?;
+        bytes::base64(&text).ok_or_else(|| secret.problem(name, "must be base64"))
+    };
+    let (hash, salt) = (base64("value")?, base64("salt")?);
     let text = format!("{work}${}${}", phc_base64(&salt), phc_base64(&hash));
     PasswordHash::parse(&text).map(Some).map_err(|problem| secret.problem("value", problem))
 }

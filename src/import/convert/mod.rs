@@ -2,12 +2,15 @@
 //!
 //! A converter reads what it knows and tells by a [`Note`] what of value it leaves out; members that mean nothing here are
 //! passed over. What is wrong in a passkey, a password or an id refuses the line; a claim that does not have the form of
-//! the standard is only left out, because nobody should lose an account over the spelling of a telephone number.
+//! the standard is only left out, because nobody should lose an account over the spelling of a telephone number. So is a
+//! password where the system lets its operators choose how they are hashed.
 
 pub mod auth0;
 pub mod better_auth;
 pub mod firebase;
 pub mod hanko;
+#[cfg(test)]
+mod kept_tests;
 pub mod keycloak;
 mod passkey;
 pub mod simple_webauthn;
@@ -20,6 +23,7 @@ use serde_json::{Map, Value};
 use super::fields::{Fields, ParseTime as _, Problem, is_showable};
 use super::record::{Note, Record};
 use crate::clock::Time;
+use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::{self, StandardClaims};
 use crate::domain::text::DisplayName;
 
@@ -106,6 +110,17 @@ fn truth(value: Option<&Value>) -> Option<bool> {
 fn switch(fields: &mut Fields, name: &str) -> Result<Option<bool>, Problem> {
     let Some(value) = fields.value(name) else { return Ok(None) };
     truth(Some(&value)).map(Some).ok_or_else(|| fields.problem(name, "must be true or false"))
+}
+
+/// The hash of a password that may have any form: one that is not known is told, and left out.
+fn known_hash(text: &str, field: String, notes: &mut Vec<Note>) -> Option<PasswordHash> {
+    match PasswordHash::parse(text) {
+        Ok(hash) => Some(hash),
+        Err(problem) => {
+            notes.push(Note::new("passwords left out", field, format!("{problem}: left out")));
+            None
+        }
+    }
 }
 
 /// A moment as JSON, databases and their drivers write it: RFC 3339, the same without a zone (UTC), seconds or

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, objects, passkey, required_id, time, truth};
+use super::{Claims, any, count, known_hash, leave_out, objects, passkey, required_id, switch, time, truth};
 use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::Record;
@@ -17,6 +17,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     let rows = objects(&mut person, &PASSKEYS)?;
     let mut record = Record {
         external: Some(required_id(&mut person, &["id", "userId", "user_id", "uid"])?),
+        enabled: enabled(&mut person)?,
         passkeys: passkey::all(rows, PASSKEYS[0], context.rp_id.as_deref())?,
         created_at: time(any(&mut person, &["createdAt", "created_at"]).as_ref()),
         ..Record::default()
@@ -27,12 +28,31 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
             return Err(Problem::of(name, reason));
         }
     }
+    if let Some((name, value)) = person.any(&["password", "passwordHash", "password_hash"]) {
+        let text = person.as_text(name, value)?;
+        record.password = known_hash(&text, person.path(name), &mut record.notes);
+    }
+    let roles = any(&mut person, &["role", "roles"]);
+    leave_out(&mut record, "roles", "role", count(roles.as_ref()), "make groups of them");
     let mut claims = Claims::default();
     let verified = truth(any(&mut person, &["emailVerified", "email_verified"]).as_ref());
     claims.put_email("email", person.value("email"), verified);
     claims.put("name", "name", any(&mut person, &["name", "displayName", "display_name"]));
     claims.put("preferred_username", "username", any(&mut person, &["username", "userName"]));
     claims.put("picture", "image", any(&mut person, &["image", "picture", "photoURL"]));
+    let proven = truth(any(&mut person, &["phoneNumberVerified", "phone_number_verified"]).as_ref());
+    claims.put_phone("phoneNumber", any(&mut person, &["phoneNumber", "phone_number"]), proven);
     claims.finish(&mut record)?;
     Ok(record)
+}
+
+/// Whether they may sign in, in whichever words: one of them that says no is enough.
+fn enabled(person: &mut Fields) -> Result<Option<bool>, Problem> {
+    let mut enabled = switch(person, "enabled")?;
+    for name in ["disabled", "banned", "blocked"] {
+        if let Some(closed) = switch(person, name)? {
+            enabled = Some(!closed && enabled != Some(false));
+        }
+    }
+    Ok(enabled)
 }

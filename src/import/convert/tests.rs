@@ -30,12 +30,16 @@ const ALL: [(Format, &str); 8] = [
     (Format::Ndjson, OWN),
 ];
 
-fn context() -> Context {
-    Context { rp_id: Some("old.example".to_owned()), firebase: Some(FirebaseParameters::parse(HASH_CONFIG).unwrap()) }
+pub(super) fn context() -> Context {
+    Context {
+        rp_id: Some("old.example".to_owned()),
+        firebase: Some(FirebaseParameters::parse(HASH_CONFIG).unwrap()),
+        now: "2026-11-21T08:00:00Z".parse().unwrap(),
+    }
 }
 
-fn read_all(format: Format, text: &[u8], context: &Context) -> Vec<Result<Record, Problem>> {
-    let mut splitter = Splitter::new(BufReader::new(text), format.list_member());
+pub(super) fn read_all(format: Format, text: &[u8], context: &Context) -> Vec<Result<Record, Problem>> {
+    let mut splitter = Splitter::new(BufReader::new(text), format.list_member(), format.other_list_member());
     let mut read = Vec::new();
     while let Some(piece) = splitter.next_piece().unwrap() {
         match piece.text.and_then(|text| format.read(&text, context)) {
@@ -94,7 +98,7 @@ fn firebase() {
             "transports": ["hybrid", "internal"], "createdAt": "2022-04-15T05:20:00.000000Z",
             "lastUsedAt": "2022-08-08T23:06:40.000000Z"}]})
     );
-    let bare = Context { rp_id: Some("old.example".into()), firebase: None };
+    let bare = Context { rp_id: Some("old.example".into()), ..Context::default() };
     let ada = read_all(Format::Firebase, FIREBASE.as_bytes(), &bare).swap_remove(0).unwrap();
     assert!(ada.password.is_none() && ada.notes.iter().any(|note| note.kind == "passwords left out"));
 }
@@ -206,6 +210,7 @@ fn refusals_name_the_field() {
     for (name, format, line, field) in [
         ("not JSON", Format::Ndjson, "{\"id\":".to_owned(), ""),
         ("no object", Format::Ndjson, "[1]".to_owned(), ""),
+        ("half a character", Format::Ndjson, r#"{"id":"\ud83d"}"#.to_owned(), ""),
         ("a member twice", Format::Ndjson, r#"{"id":"1","id":"2"}"#.to_owned(), ""),
         ("too deep", Format::Ndjson, format!("{{\"id\":{}1{}}}", "[".repeat(500), "]".repeat(500)), ""),
         ("an unknown field", Format::Ndjson, r#"{"id":"1","is_admin":true}"#.to_owned(), "is_admin"),
@@ -288,7 +293,7 @@ fn refusals_name_the_field() {
         (
             "better-auth's password",
             Format::BetterAuth,
-            r#"{"id":"1","account":[{"providerId":"credential","password":"x"}]}"#.to_owned(),
+            r#"{"id":"1","account":[{"providerId":"credential","password":1}]}"#.to_owned(),
             "account[0].password",
         ),
         ("Auth0's id", Format::Auth0, r#"{"_id":{"$oid":"../"}}"#.to_owned(), "_id.$oid"),
@@ -349,6 +354,10 @@ fn a_status_that_cannot_be_read_is_refused() {
         (Format::Auth0, r#"{"user_id":"auth0|1","blocked":STATUS}"#, "blocked"),
         (Format::Keycloak, r#"{"id":"1","enabled":STATUS}"#, "enabled"),
         (Format::BetterAuth, r#"{"id":"1","banned":STATUS}"#, "banned"),
+        (Format::SimpleWebAuthn, r#"{"id":"1","enabled":STATUS}"#, "enabled"),
+        (Format::SimpleWebAuthn, r#"{"id":"1","disabled":STATUS}"#, "disabled"),
+        (Format::SimpleWebAuthn, r#"{"id":"1","banned":STATUS}"#, "banned"),
+        (Format::SimpleWebAuthn, r#"{"id":"1","blocked":STATUS}"#, "blocked"),
         (Format::Ndjson, r#"{"id":"1","enabled":STATUS}"#, "enabled"),
     ] {
         let read = |status: &str| {

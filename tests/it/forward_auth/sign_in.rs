@@ -60,6 +60,26 @@ fn a_cookie_is_good_at_its_own_host_only() {
     request.send().expect_problem(401, "not_signed_in");
 }
 
+/// Browsers give a cookie to every port of its host.
+#[test]
+fn apps_at_two_ports_of_one_host_do_not_sign_each_other_out() {
+    const PORTS: [&str; 2] = ["https://nas.example.com:5001", "https://nas.example.com:8443"];
+    let config: String = PORTS.map(|host| format!("[forward_auth.\"{host}\"]\nname = \"NAS\"\n")).concat();
+    let settings = [("trusted_proxies", "127.0.0.1")];
+    let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
+    let (mut person, ..) = Person::at(&app, PORTS[0]);
+    for (from, to) in [(PORTS[0], PORTS[1]), (PORTS[1], PORTS[0])] {
+        let jar = person.cookies[from].clone();
+        person.cookies.insert(to.to_owned(), jar);
+        if from == PORTS[0] {
+            person.arrives(to, "/");
+        }
+    }
+    for host in PORTS {
+        person.asks(host, "/").expect(200);
+    }
+}
+
 #[test]
 fn of_64_who_bring_one_code_one_gets_the_cookie() {
     let app = spawn();

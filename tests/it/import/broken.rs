@@ -205,6 +205,40 @@ fn twice_in_one_file() {
     operator.write("people", &lines(&file));
     let dry = operator.json(&["import", "people", "--source", "old", "--dry-run"]);
     assert_eq!((&dry["created"], &dry["duplicates"]), (&json!(2), &json!(2)));
-    let told = operator.json(&["import", "people", "--source", "old"]);
-    assert_eq!((&told["created"], &told["unchanged"], &told["differ"]), (&json!(2), &json!(1), &json!(1)));
+    let run = |more: &[&str]| {
+        let told = operator.json(&[&["import", "people", "--source", "old"], more].concat());
+        ["created", "updated", "unchanged", "differ", "duplicates"].map(|sum| told[sum].as_u64().unwrap())
+    };
+    assert_eq!(run(&[]), [2, 0, 0, 0, 2], "the first line counts");
+    for more in [&[][..], &["--update"], &["--update"], &["--update", "--chunk", "1"], &["--update", "--dry-run"]] {
+        assert_eq!(run(more), [0, 0, 2, 0, 2], "{more:?}: the same file again changes nothing");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name IS NOT NULL"), 0);
+
+    // A line that was refused does not stand in the way of a better one.
+    let file = [json!({"id": "3", "password": "x"}), json!({"id": "3"}), json!({"id": "4", "userHandle": "eA"})];
+    operator
+        .write("people", &lines(&[&file[..], &[json!({"id": "5", "userHandle": "eA"}), json!({"id": "5"})]].concat()));
+    let (told, _) = import_with_refusals(&operator, &["people", "--source", "old"]);
+    assert_eq!((&told["created"], &told["refused"], &told["duplicates"]), (&json!(3), &json!(2), &json!(0)), "{told}");
+}
+
+/// What Windows writes by itself, and what was packed for the way.
+#[test]
+fn a_file_in_another_encoding_is_refused_in_one_line() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let text = "{\"id\":\"1\"}\r\n{\"id\":\"2\"}\r\n";
+    let utf16: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (file, expected) in
+        [(&utf16[..], "it is UTF-16: write it anew as UTF-8"), (b"\x1f\x8b\x08\n\n\n", "it is compressed")]
+    {
+        std::fs::write(operator.path("people"), file).unwrap();
+        let refusal = operator.refused(&["import", "people", "--source", "old"]);
+        assert!(refusal.contains(expected) && !refusal.contains("--format"), "{refusal}");
+    }
+    std::fs::write(operator.path("people"), b"{\"id\":\"1\"}\n{\"id\":\"M\xfcller\"}\n").unwrap();
+    let (told, words) = import_with_refusals(&operator, &["people", "--source", "old"]);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(1), &json!(1)), "{told}");
+    assert!(words.contains("line 2: is not UTF-8"), "{words}");
 }

@@ -163,6 +163,30 @@ fn the_largest_person_there_can_be_is_exported_and_imported() {
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
 }
 
+/// A later version may use it: then it must still be known that it was suspended as a copy.
+#[test]
+fn a_passkey_that_cannot_be_used_is_exported_as_it_came() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    // Ed25519.
+    let key = encode(&[&[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 0x20][..], &[7; 32]].concat());
+    let passkeys = json!([
+        {
+            "rpId": "localhost", "credentialId": encode(&[9; 32]), "publicKey": key, "signCount": 3, "name": "Old key",
+            "backupEligible": true, "backedUp": false, "userVerified": true, "residentKey": true,
+            "transports": ["internal"], "createdAt": "2024-05-06T07:08:09.000000Z",
+            "suspendedAt": "2024-06-06T07:08:09.000000Z", "suspendedReason": "counter went back",
+        },
+        {
+            "rpId": "localhost", "credentialId": encode(&[8; 32]), "publicKey": key, "signCount": 0, "name": "Older key",
+            "userVerified": false, "createdAt": "2024-05-07T07:08:09.000000Z",
+        },
+    ]);
+    operator.write("people", &format!("{}\n", json!({ "id": "1", "passkeys": passkeys })));
+    assert_eq!(operator.json(&["import", "people", "--source", "old"])["notes"]["unsupported algorithms"], 2);
+    assert_eq!(exported(&operator)[0]["passkeys"], passkeys);
+}
+
 #[test]
 fn clients_and_consents_are_told_without_secrets_and_passed_over() {
     let app = TestApp::spawn();

@@ -198,6 +198,29 @@ fn a_linked_persons_token_is_exchanged() {
     id.expect_oauth(400, "invalid_scope");
 }
 
+/// RFC 7519 §2: libraries write dates as they read their clock.
+#[test]
+fn dates_with_fractions_are_taken() {
+    let key = Key::p256();
+    let app = trusting(&key, "max_age = \"5m\"\nmax_life = \"5m\"");
+    link(&app, "partner", "p-1");
+    let now = app.clock.now().timestamp();
+    let start = f64::from(i32::try_from(now).unwrap());
+    let dated = || {
+        let (header, mut claims) = parts(&app, "p-1");
+        (claims["iat"], claims["nbf"], claims["exp"]) = (json!(start), json!(start + 0.12), json!(start + 120.999));
+        claims["auth_time"] = json!(start - 30.5);
+        key.sign(&header, &claims)
+    };
+    let access = given(exchange(&app, "gate", &dated(), &[]));
+    let said = app.verified(&access, ORDERS, "at+jwt");
+    assert_eq!(said["auth_time"], json!(now - 31), "ours are whole numbers");
+    assert!(said["exp"].as_i64().unwrap() <= now + 120, "no longer than what was exchanged");
+    let twice = dated();
+    given(bearer(&app, "gate", &twice, &[]));
+    bearer(&app, "gate", &twice, &[]).expect_oauth(400, "invalid_grant");
+}
+
 /// Everything that is wrong with a token, in an exchange and as a grant.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table of refusals")]
@@ -269,7 +292,7 @@ fn tokens_are_refused_by_name() {
         ("an actor that is none", with("act", json!("gate"))),
         ("more actors than anybody plans", with("act", acts(9))),
         ("signed in in words", with("auth_time", json!("now"))),
-        ("signed in at a fraction", with("auth_time", json!(1.5))),
+        ("signed in before time", with("auth_time", json!(-1.5))),
         ("signed in never", with("auth_time", json!(null))),
         ("signed in in the future", with("auth_time", json!(now + 60))),
         ("an actor who may be another", with("may_act", json!({ "sub": "gate", "iss": "https://other.example" }))),
@@ -474,6 +497,34 @@ fn an_address_counts_where_the_issuer_is_its_authority() {
     refused(told("p-9", json!("ada@example.com"), json!(true)));
     app.sql("UPDATE users SET email = 'ada@elsewhere.example'");
     refused(told("p-2", json!("ada@elsewhere.example"), json!(true)));
+}
+
+/// Nobody comes to have what an import of their export would refuse.
+#[test]
+fn whoever_arrives_can_be_exported_and_imported() {
+    let key = Key::p256();
+    let open = trusting(&key, "subject = \"create\"");
+    for sub in ["a\nb", "a\u{7f}", "a\u{85}"] {
+        exchange(&open, "gate", &token(&open, &key, sub), &[]).expect_oauth(400, "invalid_request");
+    }
+    assert_eq!(open.count("SELECT count(*) AS n FROM users"), 0);
+
+    let app = trusting(&key, "subject = \"verified_email\"\nemail_domains = [\"example.com\"]");
+    let (_, _, ada) = app.ada();
+    app.sql(&format!(
+        "UPDATE users SET email_verified_at = now();
+         INSERT INTO external_ids (source, external_id, user_id) SELECT 's' || n, 'x', '{ada}' FROM generate_series(1, 20) AS n"
+    ));
+    let arrive = || {
+        let (header, mut claims) = parts(&app, "p-1");
+        claims["email"] = json!("ada@example.com");
+        claims["email_verified"] = json!(true);
+        exchange(&app, "gate", &key.sign(&header, &claims), &[])
+    };
+    arrive().expect_oauth(400, "invalid_request");
+    app.sql("DELETE FROM external_ids WHERE source = 's20'");
+    given(arrive());
+    assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 20);
 }
 
 /// Who claimed an address first has nothing of whoever proves it later, and no longer the address.

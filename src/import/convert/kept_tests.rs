@@ -1,0 +1,166 @@
+//! What systems keep beside the plain case: it is taken over, or told.
+
+use serde_json::{Value, json};
+
+use super::tests::{context, read_all};
+use crate::import::{Format, Problem, Record};
+
+const BCRYPT: &str = "$2b$10$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
+const ARGON2: &str =
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG4p9QzB8GAdk";
+
+#[track_caller]
+fn all(format: Format, file: &Value) -> Vec<Result<Record, Problem>> {
+    read_all(format, file.to_string().as_bytes(), &context())
+}
+
+#[track_caller]
+fn one(format: Format, line: &Value) -> Record {
+    all(format, line).swap_remove(0).unwrap_or_else(|problem| panic!("{problem}: {line}"))
+}
+
+fn kinds(record: &Record) -> Vec<&'static str> {
+    record.notes.iter().map(|note| note.kind).collect()
+}
+
+fn password(record: &Record) -> Option<&str> {
+    record.password.as_ref().map(|hash| hash.expose().as_str())
+}
+
+/// A row of a passkey, under the names of a database.
+fn row(more: &Value) -> Value {
+    let mut row = json!({
+        "id": "lKR6KkbaRg6sJH0qqfTIpsqLcLDPX0H647XPqT6nybk",
+        "public_key": "pQECAyYgASFYIMLf9vY7on53OfuRtHPnHGaAzMmki3A_0GAx5Gaf2hX8Ilgg8Fae0oBO24nQdYhk-GtOb4MqssyZqF44e77NhwssjSQ",
+    });
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    row
+}
+
+#[test]
+fn a_realm_is_no_person() {
+    let people = json!([{ "id": "1" }]);
+    for (name, file, read) in [
+        ("all realms", json!([{ "id": "a", "realm": "a", "users": people }, { "id": "b", "realm": "b" }]), 0),
+        ("one without its people", json!({ "id": "a", "realm": "a", "clients": [] }), 0),
+        ("with others beside them", json!({ "realm": "a", "users": people, "federatedUsers": [{ "id": "f:1:2" }] }), 1),
+        ("with others alone", json!({ "realm": "a", "federatedUsers": [{ "id": "f:1:2" }], "users": [] }), 0),
+    ] {
+        let (people, told): (Vec<_>, Vec<_>) = all(Format::Keycloak, &file).into_iter().partition(Result::is_ok);
+        assert_eq!(people.len(), read, "{name}");
+        assert!(!told.is_empty(), "{name}: it is told");
+    }
+    let good = all(Format::Keycloak, &json!({ "realm": "a", "users": people, "federatedUsers": [] }));
+    assert!(good.len() == 1 && good[0].is_ok(), "{good:?}");
+    let program = json!({ "users": [{ "id": "1", "username": "service-account-x", "serviceAccountClientId": "x" }] });
+    assert!(all(Format::Keycloak, &program).is_empty(), "nobody");
+}
+
+#[test]
+fn passwords_of_providers_that_were_added_to_keycloak() {
+    let user = |algorithm: &str, value: &str| {
+        let secret = json!({ "value": value, "salt": "" }).to_string();
+        let data = json!({ "hashIterations": 10, "algorithm": algorithm }).to_string();
+        json!({ "id": "1", "credentials": [{ "type": "password", "secretData": secret, "credentialData": data }] })
+    };
+    let kept = one(Format::Keycloak, &user("bcrypt", BCRYPT));
+    assert_eq!((password(&kept), kinds(&kept)), (Some(BCRYPT), vec![]));
+    for (algorithm, value) in [("bcrypt", "x"), ("sha256-salted", BCRYPT), ("sha256-salted", "YQ==")] {
+        let left = one(Format::Keycloak, &user(algorithm, value));
+        assert_eq!((password(&left), kinds(&left)), (None, vec!["passwords left out"]), "{algorithm}");
+    }
+}
+
+#[test]
+fn passwords_that_better_auth_was_told_to_hash_otherwise() {
+    for (text, expected) in
+        [(BCRYPT, Some(BCRYPT)), (ARGON2, Some(ARGON2)), ("x", None), ("salt:key", None), ("$x$y:z", None)]
+    {
+        let line = json!({ "id": "1", "accounts": [{ "providerId": "credential", "password": text }] });
+        let record = one(Format::BetterAuth, &line);
+        assert_eq!(password(&record), expected, "{text}");
+        assert_eq!(kinds(&record).contains(&"passwords left out"), expected.is_none(), "{text}");
+    }
+}
+
+#[test]
+fn passwords_as_auth0_imports_them() {
+    let record = one(Format::Auth0, &json!({ "user_id": "auth0|1", "password_hash": BCRYPT }));
+    assert_eq!(password(&record), Some(BCRYPT));
+    let refused = all(Format::Auth0, &json!({ "user_id": "auth0|1", "password_hash": "x" })).swap_remove(0);
+    assert_eq!(refused.unwrap_err().field, "password_hash");
+}
+
+#[test]
+fn a_ban_that_is_over_is_none() {
+    for (banned, end, enabled, told) in [
+        (json!(true), json!("2025-01-01T00:00:00Z"), Some(true), false),
+        (json!(true), json!("2027-01-01T00:00:00Z"), Some(false), true),
+        (json!(true), json!("some day"), Some(false), true),
+        (json!(true), json!(null), Some(false), false),
+        (json!(false), json!("2027-01-01T00:00:00Z"), Some(true), false),
+        (json!(null), json!("2027-01-01T00:00:00Z"), None, false),
+    ] {
+        for name in ["banExpires", "ban_expires"] {
+            let record = one(Format::BetterAuth, &json!({ "id": "1", "banned": banned, name: end }));
+            assert_eq!(record.enabled, enabled, "{banned} until {end}");
+            assert_eq!(kinds(&record).contains(&"bans with an end"), told, "{banned} until {end}");
+        }
+    }
+}
+
+#[test]
+fn a_security_key_beside_a_password_is_no_way_in_by_itself() {
+    let line = |more: &Value| json!({ "user_id": "1", "webauthn_credentials": [row(more)] });
+    for more in [json!({ "mfa_only": true }), json!({ "mfa_only": "t" }), json!({ "mfaOnly": true })] {
+        let record = one(Format::Hanko, &line(&more));
+        assert_eq!((record.passkeys.len(), kinds(&record)), (0, vec!["second factors"]), "{more}");
+    }
+    for more in [json!({}), json!({ "mfa_only": false })] {
+        let record = one(Format::Hanko, &line(&more));
+        assert_eq!((record.passkeys.len(), kinds(&record)), (1, vec![]), "{more}");
+    }
+    assert!(all(Format::Hanko, &line(&json!({ "mfa_only": "perhaps" }))).swap_remove(0).is_err());
+}
+
+#[test]
+fn what_people_write_of_themselves_by_hand() {
+    let line = json!({
+        "id": "1", "enabled": true, "banned": true, "password": BCRYPT, "role": "admin",
+        "phoneNumber": "+12025550123", "passkeys": [row(&json!({}))],
+    });
+    let record = one(Format::SimpleWebAuthn, &line);
+    assert_eq!((record.enabled, password(&record)), (Some(false), Some(BCRYPT)), "one no is enough");
+    assert_eq!(record.claims.text("phone_number"), Some("+12025550123"));
+    assert_eq!(kinds(&record), ["roles"]);
+    for name in ["password", "passwordHash", "password_hash"] {
+        let record = one(Format::SimpleWebAuthn, &json!({ "id": "1", name: "5f4dcc3b5aa765d61d8327deb882cf99" }));
+        assert_eq!((password(&record), kinds(&record)), (None, vec!["passwords left out"]), "{name}");
+        assert!(!format!("{:?}", record.notes).contains("5f4dcc3b"), "no hash is quoted");
+    }
+    let closed = one(Format::SimpleWebAuthn, &json!({ "id": "1", "disabled": false, "enabled": false }));
+    assert_eq!(closed.enabled, Some(false));
+}
+
+#[test]
+fn keys_as_databases_and_node_print_them() {
+    let plain = row(&json!({}))["public_key"].as_str().unwrap().to_owned();
+    let bytes = crate::import::bytes::base64(&plain).unwrap();
+    let numbered: Value = bytes.iter().enumerate().map(|(at, byte)| (at.to_string(), json!(byte))).collect();
+    let standard = plain.replace('-', "+").replace('_', "/");
+    let broken = format!("{}\n{}\n", &standard[..76], &standard[76..]);
+    for key in [json!(plain), numbered, json!(broken)] {
+        let record =
+            one(Format::SimpleWebAuthn, &json!({ "id": "1", "passkeys": [row(&json!({ "public_key": key }))] }));
+        assert_eq!(record.passkeys.len(), 1, "{key}");
+    }
+}
+
+#[test]
+fn another_encoding_is_named() {
+    let latin = b"{\"id\":\"1\",\"claims\":{\"name\":\"M\xfcller\"}}";
+    let refused = read_all(Format::Ndjson, latin, &context()).swap_remove(0).unwrap_err();
+    assert_eq!(refused.to_string(), "is not UTF-8");
+    let half = read_all(Format::Ndjson, br#"{"id":"\ud83d"}"#, &context()).swap_remove(0).unwrap_err();
+    assert!(half.to_string().starts_with("is not JSON (at byte "), "{half}");
+}
