@@ -64,6 +64,7 @@ fn a_caller_cannot_choose_its_own_bucket() {
         start(&app, lie).expect(200);
     }
     refused(start(&app, "5.5.5.5, 198.51.100.1"));
+    refused(start(&app, "evil, 198.51.100.1"));
     // Garbage never widens trust: the peer's own bucket is used.
     for garbage in ["evil", "198.51.100.1:80", "8.8.8.8, evil"] {
         start(&app, garbage).expect(200);
