@@ -4,7 +4,7 @@ use diesel::PgConnection;
 
 use super::StartError;
 use crate::ceremony::relying_party::{RelyingParties, RelyingParty};
-use crate::config::Config;
+use crate::config::{AppOrigin, Config};
 use crate::storage::relying_parties;
 
 /// The profiles of the configuration.
@@ -14,7 +14,10 @@ pub fn profiles(config: &Config) -> Result<RelyingParties, StartError> {
         .relying_parties
         .iter()
         .map(|party| {
-            let origins = party.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+            let texts = |origins: &[AppOrigin]| {
+                origins.iter().map(|origin| origin.as_str().to_owned()).collect::<Vec<String>>()
+            };
+            let origins = (texts(&party.origins), texts(&party.related_origins));
             RelyingParty::new(&party.name, &party.rp_id, &party.display_name, origins, timeout)
         })
         .collect();

@@ -17,19 +17,36 @@ pub struct RelyingParty {
     pub rp_id: String,
     /// Name shown in the browser's dialog.
     pub display_name: String,
-    /// The origins it is used from, byte-exact.
+    /// The origins it is used from, byte-exact: its own, then the related ones.
     pub origins: Vec<String>,
+    /// How many of them are its own.
+    own: usize,
     pub(super) library: WebauthnCore,
 }
 
 impl RelyingParty {
-    /// Makes a profile. `origins` were checked by the configuration: web origins, or `android:apk-key-hash:…`.
-    pub fn new(name: &str, rp_id: &str, display_name: &str, origins: Vec<String>, timeout: Duration) -> Self {
+    /// Makes a profile. Its own origins and the related ones, of other domains, were checked by the configuration: web
+    /// origins, or `android:apk-key-hash:…`.
+    pub fn new(
+        name: &str,
+        rp_id: &str,
+        display_name: &str,
+        (mut origins, related): (Vec<String>, Vec<String>),
+        timeout: Duration,
+    ) -> Self {
+        let own = origins.len();
+        origins.extend(related);
         let urls = origins.iter().filter_map(|origin| Url::parse(origin).ok()).collect();
         // The library compares origins as URLs; the strict reader in front of it compares bytes.
         let library =
             WebauthnCore::new_unsafe_experts_only(display_name, rp_id, urls, timeout, Some(false), Some(false));
-        Self { name: name.to_owned(), rp_id: rp_id.to_owned(), display_name: display_name.to_owned(), origins, library }
+        let (name, rp_id, display_name) = (name.to_owned(), rp_id.to_owned(), display_name.to_owned());
+        Self { name, rp_id, display_name, origins, own, library }
+    }
+
+    /// The origins under its RP id, and the related ones.
+    fn own_and_related(&self) -> (&[String], &[String]) {
+        self.origins.split_at(self.own)
     }
 
     /// Whether the profile is used from this origin.
@@ -65,6 +82,21 @@ impl RelyingParties {
         self.profiles.iter().find(|profile| profile.has_origin(origin))
     }
 
+    /// The web origins that the document about related origins lists at a host: those of the RP id of that name, so that no
+    /// domain vouches for another's. A host of any other name may be what a proxy calls this server, and stands for the
+    /// default profile. Related ones come first: browsers ask for no others, and take no more than five names.
+    pub fn published_at(&self, host: &str) -> Vec<&str> {
+        let mut parties: Vec<&RelyingParty> =
+            self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
+        if parties.is_empty() {
+            parties.push(self.default_profile());
+        }
+        let (own, related): (Vec<&[String]>, Vec<&[String]>) =
+            parties.into_iter().map(RelyingParty::own_and_related).unzip();
+        let all = related.into_iter().chain(own).flatten().map(String::as_str);
+        all.filter(|origin| origin.starts_with("http")).collect()
+    }
+
     /// Every profile.
     pub fn iter(&self) -> impl Iterator<Item = &RelyingParty> {
         self.profiles.iter()
@@ -97,14 +129,15 @@ mod tests {
 
     fn profiles() -> RelyingParties {
         let make = |name, rp_id, origins: &[&str]| {
-            let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
-            RelyingParty::new(name, rp_id, name, origins, Duration::from_secs(60))
+            let origins = origins.iter().map(|origin| (*origin).to_owned());
+            let (related, own) = origins.partition(|origin: &String| origin.ends_with(".example"));
+            RelyingParty::new(name, rp_id, name, (own, related), Duration::from_secs(60))
         };
         let android = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         RelyingParties::new(
             vec![
                 make("main", "example.com", &["https://example.com", android]),
-                make("shop", "shop.test", &["https://shop.test"]),
+                make("shop", "shop.test", &["https://shop.test", "https://shop.example"]),
             ],
             0,
         )
@@ -114,12 +147,25 @@ mod tests {
     #[test]
     fn the_origin_chooses_and_only_exactly() {
         let profiles = profiles();
-        assert_eq!(profiles.choose(Some("https://shop.test"), Some("main"), Some("main")).unwrap().name, "shop");
+        for origin in ["https://shop.test", "https://shop.example"] {
+            assert_eq!(profiles.choose(Some(origin), Some("main"), Some("main")).unwrap().name, "shop", "{origin}");
+        }
         for origin in
             ["https://shop.test/", "https://SHOP.test", "https://shop.test:443", "http://shop.test", "null", ""]
         {
             let refused = profiles.choose(Some(origin), Some("shop"), None).err();
             assert!(matches!(refused, Some(CeremonyError::WrongOrigin { .. })), "{origin}");
+        }
+    }
+
+    #[test]
+    fn each_domain_vouches_for_its_own() {
+        let profiles = profiles();
+        for host in ["shop.test", "SHOP.test"] {
+            assert_eq!(profiles.published_at(host), ["https://shop.example", "https://shop.test"], "{host}");
+        }
+        for host in ["example.com", "www.shop.test", "shop.example", "upstream", ""] {
+            assert_eq!(profiles.published_at(host), ["https://example.com"], "{host}");
         }
     }
 

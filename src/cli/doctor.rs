@@ -124,7 +124,7 @@ fn webhooks(report: &mut Report, config: &Config) {
 
 fn relying_parties(report: &mut Report, config: &Config) {
     for party in &config.relying_parties {
-        let origins: Vec<&str> = party.origins.iter().map(crate::config::AppOrigin::as_str).collect();
+        let origins: Vec<&str> = party.all_origins().map(crate::config::AppOrigin::as_str).collect();
         let name = format!("relying party {}", party.rp_id);
         // Loading the configuration refuses plain http elsewhere.
         let local = party.rp_id == "localhost";

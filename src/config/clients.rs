@@ -80,7 +80,7 @@ pub(super) fn read(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingP
 
 fn quick_start(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) -> Client {
     let origin = AppOrigin::from(&server.public_url);
-    let home = parties.iter().find(|party| party.origins.contains(&origin)).or_else(|| parties.first());
+    let home = parties.iter().find(|party| party.has_origin(&origin)).or_else(|| parties.first());
     reader.derived("clients.quickstart.origins", format!("[{}]", show_text(origin.as_str())));
     let scopes = ["openid", "profile", "email", "offline_access", "passkeys", "bridge:*"];
     Client {
@@ -160,7 +160,7 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
     if !reader.is_sound(&["relying_parties", "public_url"]) {
         return;
     }
-    let usable = |origin: &&AppOrigin| parties.iter().any(|party| party.origins.contains(origin));
+    let usable = |origin: &&AppOrigin| parties.iter().any(|party| party.has_origin(origin));
     for origin in client.origins.iter().filter(|origin| !usable(origin)) {
         let what = format!("{} belongs to no relying party", quoted(origin.as_str()));
         let cure = "add it to the origins of one: passkeys could not be used there otherwise";

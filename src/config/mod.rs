@@ -38,6 +38,7 @@ mod public_url;
 mod reader;
 mod redirect_uri;
 mod registration;
+mod related_origins;
 mod relying_parties;
 mod resources;
 pub mod section;
@@ -299,7 +300,7 @@ impl Config {
 
     /// The relying party that a request's `Origin` chooses, by exact comparison.
     pub fn relying_party_for_origin(&self, origin: &str) -> Option<&RelyingParty> {
-        self.relying_parties.iter().find(|party| party.origins.iter().any(|own| own.as_str() == origin))
+        self.relying_parties.iter().find(|party| party.all_origins().any(|own| own.as_str() == origin))
     }
 
     /// The relying party of requests that name none.

@@ -110,7 +110,8 @@ pub(super) const SECTION: Section = Section {
             path: "passkeys.attachment",
             kind: Kind::Choice(Attachment::WORDS),
             default: Fallback::Value("any"),
-            doc: "Where the authenticator of a new passkey may be.",
+            doc: "Where the authenticator of a new passkey may be. With `any` a request may choose; one that contradicts \
+                  another value is refused.",
         },
         Key {
             path: "passkeys.hints",

@@ -1,14 +1,15 @@
 //! Relying parties: which passkeys belong together, and from which origins they may be used.
 //!
 //! What must hold: an origin belongs to one relying party only (it chooses the party of a request), every web origin's
-//! host is the RP id or lies under it, exactly one party is the default, and the server's own pages belong to one: a
-//! server whose sign-in page could not use passkeys does not start.
+//! host is the RP id or lies under it, or else the origin is a [related](super::related_origins) one, exactly one party is
+//! the default, and the server's own pages belong to one: a server whose sign-in page could not use passkeys does not start.
 
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
 use super::section::{Fallback, Key, Kind, Section};
 
 use super::reader::Reader;
+use super::related_origins;
 use super::server::Server;
 use super::text;
 use super::values::show_text;
@@ -23,17 +24,31 @@ pub struct RelyingParty {
     pub rp_id: String,
     /// What prompts show.
     pub display_name: String,
-    /// The origins it may be used from.
+    /// The origins it may be used from: websites under the RP id, and apps.
     pub origins: Vec<AppOrigin>,
+    /// Websites of other domains that it may be used from as well.
+    pub related_origins: Vec<AppOrigin>,
     /// Whether it is used where a request says nothing.
     pub default: bool,
+}
+
+impl RelyingParty {
+    /// Every origin it may be used from.
+    pub fn all_origins(&self) -> impl Iterator<Item = &AppOrigin> {
+        self.origins.iter().chain(&self.related_origins)
+    }
+
+    /// Whether it may be used from this origin.
+    pub fn has_origin(&self, origin: &AppOrigin) -> bool {
+        self.all_origins().any(|own| own == origin)
+    }
 }
 
 pub(super) const SECTION: Section = Section {
     title: "Relying parties",
     doc: "`[relying_parties.<name>]`, in the file only. Without any there is one named `default`, with the host of \
           `public_url` as its RP id and `public_url` as its origin. With any, one of them must list the origin of \
-          `public_url`. An origin belongs to one relying party only.",
+          `public_url`. An origin, related or not, belongs to one relying party only.",
     keys: &[
         Key {
             path: "relying_parties.<name>.rp_id",
@@ -56,6 +71,15 @@ pub(super) const SECTION: Section = Section {
                   `https://app.example.com`, `http://localhost:3000`, `android:apk-key-hash:…`.",
         },
         Key {
+            path: "relying_parties.<name>.related_origins",
+            kind: Kind::List("origin"),
+            default: Fallback::Value(""),
+            doc: "Websites of other domains that its passkeys may be used from as well (WebAuthn Level 3 §5.11): \
+                  `https://example.co.uk`. Browsers ask `https://<rp_id>/.well-known/webauthn` whether they may, so this \
+                  server, or a proxy in front of it, must answer there. They take five names at most, where \
+                  `www.example.co.uk` and `example.de` have one: `example`.",
+        },
+        Key {
             path: "relying_parties.<name>.default",
             kind: Kind::Switch,
             default: Fallback::Derived("`true` for the only one, else `false`"),
@@ -75,6 +99,7 @@ pub(super) fn read(reader: &mut Reader<'_>, server: &Server) -> Vec<RelyingParty
     if reader.is_sound(&["relying_parties"]) {
         let url_is_sound = reader.is_sound(&["public_url"]);
         check_shared_origins(reader, &parties);
+        related_origins::check_labels(reader, &parties);
         check_default(reader, &parties);
         if url_is_sound {
             check_own_pages(reader, server, &parties);
@@ -92,6 +117,7 @@ fn from_public_url(reader: &mut Reader<'_>, server: &Server) -> RelyingParty {
         rp_id: url.host().to_owned(),
         display_name: server.realm.clone(),
         origins: vec![url.into()],
+        related_origins: Vec::new(),
         default: true,
     }
 }
@@ -104,13 +130,20 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
         let wrong = Wrong::new("is empty: its passkeys could be used nowhere", "list the origins of your apps");
         reader.mistake(&key("origins"), wrong);
     }
+    let covered = |rp_id: &str, origin: &AppOrigin| origin.host().is_none_or(|host| covers(rp_id, host));
     for origin in origins.iter().flatten() {
-        let covered = |rp_id: &String| origin.host().is_none_or(|host| covers(rp_id, host));
-        if let Some(rp_id) = rp_id.as_ref().filter(|rp_id| !covered(rp_id)) {
+        if let Some(rp_id) = rp_id.as_ref().filter(|rp_id| !covered(rp_id, origin)) {
             let what = format!("{} is not under the RP id {}", quoted(origin.as_str()), quoted(rp_id));
-            let cure = "browsers would refuse it: give the origin a relying party of its own, or take a common parent \
-                        domain as rp_id";
+            let cure = "list it in related_origins, give it a relying party of its own, or take a common parent domain \
+                        as rp_id";
             reader.mistake(&key("origins"), Wrong::new(what, cure));
+        }
+    }
+    let related = reader.list_as(&key("related_origins"), related_origins::read);
+    for origin in related.iter().flatten() {
+        if let Some(rp_id) = rp_id.as_ref().filter(|rp_id| covered(rp_id, origin)) {
+            let what = format!("{} is under the RP id {}", quoted(origin.as_str()), quoted(rp_id));
+            reader.mistake(&key("related_origins"), Wrong::new(what, "list it in origins"));
         }
     }
     RelyingParty {
@@ -118,6 +151,7 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
         rp_id: rp_id.unwrap_or_default(),
         display_name: reader.text_as(&key("display_name"), text::display_name).unwrap_or_else(|| server.realm.clone()),
         origins: origins.unwrap_or_default(),
+        related_origins: related.unwrap_or_default(),
         default: reader.optional_switch(&key("default")).unwrap_or(alone),
     }
 }
@@ -152,11 +186,12 @@ fn covers(rp_id: &str, host: &str) -> bool {
 
 fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     for (index, party) in parties.iter().enumerate() {
-        for origin in &party.origins {
-            let Some(other) = parties[..index].iter().find(|other| other.origins.contains(origin)) else { continue };
+        for origin in party.all_origins() {
+            let Some(other) = parties[..index].iter().find(|other| other.has_origin(origin)) else { continue };
             let what = format!("{} belongs to the relying party {} already", quoted(origin.as_str()), other.name);
             let wrong = Wrong::new(what, "list it in one place only: a request's origin chooses its relying party");
-            reader.mistake(&format!("relying_parties.{}.origins", party.name), wrong);
+            let list = if party.origins.contains(origin) { "origins" } else { "related_origins" };
+            reader.mistake(&format!("relying_parties.{}.{list}", party.name), wrong);
         }
     }
 }
@@ -181,7 +216,7 @@ fn check_default(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
 
 fn check_own_pages(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty]) {
     let own = AppOrigin::from(&server.public_url);
-    if !parties.iter().any(|party| party.origins.contains(&own)) {
+    if !parties.iter().any(|party| party.has_origin(&own)) {
         let what = format!("none lists the origin of public_url, {}", quoted(own.as_str()));
         let wrong = Wrong::new(what, "add it to the origins of one: the sign-in page could not use passkeys otherwise");
         reader.mistake("relying_parties", wrong);

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::HOST;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::account::guards::Guard;
 use crate::ceremony::Ceremonies;
 
-/// Related origins (WebAuthn Level 3 §5.11.1), from the very list that origins are checked by.
+/// Related origins (WebAuthn Level 3 §5.11.1) of the RP id whose host is asked, from the very list that origins are checked by.
 #[utoipa::path(get, path = "/.well-known/webauthn", tag = "Well-known", responses((status = 200, description = "`{\"origins\": […]}`")))]
-pub async fn webauthn(room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
-    let web_origins = room.profiles.default_profile().origins.iter().filter(|origin| origin.starts_with("http"));
-    HttpResponse::Ok().json(json!({ "origins": web_origins.collect::<Vec<_>>() }))
+pub async fn webauthn(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
+    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // An RP id is a domain, so what follows a colon is the port.
+    let host = host.split_once(':').map_or(host, |(name, _)| name);
+    HttpResponse::Ok().json(json!({ "origins": room.profiles.published_at(host) }))
 }
 
 /// Where passkeys are made and managed (W3C "A Well-Known URL for Relying Party Passkey Endpoints").

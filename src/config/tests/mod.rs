@@ -109,7 +109,9 @@ fn the_example_file_is_understood() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(config.server.trusted_proxies[0].contains("10.0.0.200".parse().unwrap()));
     assert_eq!(config.default_relying_party().name, "main");
-    assert_eq!(config.relying_party_for_origin("https://www.example-shop.com").unwrap().rp_id, "example-shop.com");
+    for origin in ["https://www.example-shop.com", "https://example-shop.co.uk"] {
+        assert_eq!(config.relying_party_for_origin(origin).unwrap().rp_id, "example-shop.com", "{origin}");
+    }
     assert!(config.client("quickstart").is_none());
     let api = config.client("api").unwrap();
     assert_eq!((api.kind, api.secret.is_some(), api.refresh), (ClientKind::Confidential, true, false));
@@ -157,7 +159,7 @@ fn a_description_is_toml_names_every_origin_and_hides_secrets() {
         "database.url = \"***\"  # DATABASE_URL",
         "challenges.store = \"database\"  # default",
         "passkeys.hints = [\"client-device\", \"hybrid\"]  # passmint.toml:38",
-        "clients.api.secret_digest = \"***\"  # passmint.toml:108",
+        "clients.api.secret_digest = \"***\"  # passmint.toml:109",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }

@@ -20,7 +20,36 @@ fn relying_parties() {
         (
             "host elsewhere",
             &with("[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://notexample.com\"]"),
-            "relying_parties.b.origins (passmint.toml:7): \"https://notexample.com\" is not under the RP id \"example.com\"; browsers would refuse it: give the origin a relying party of its own, or take a common parent domain as rp_id",
+            "relying_parties.b.origins (passmint.toml:7): \"https://notexample.com\" is not under the RP id \"example.com\"; list it in related_origins, give it a relying party of its own, or take a common parent domain as rp_id",
+        ),
+        (
+            "no other domain",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nrelated_origins = [\"https://www.example.com\"]",
+            ),
+            "relying_parties.b.related_origins (passmint.toml:8): \"https://www.example.com\" is under the RP id \"example.com\"; list it in origins",
+        ),
+        (
+            "no related website",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nrelated_origins = [\"http://localhost:3000\"]",
+            ),
+            "relying_parties.b.related_origins (passmint.toml:8): \"http://localhost:3000\" is no https address; leave it out: browsers relate websites to an RP id only",
+        ),
+        (
+            "a related origin of two",
+            &with(
+                "[relying_parties.b]\nrp_id = \"a.example\"\norigins = [\"https://a.example\"]\nrelated_origins = [\"https://c.example\"]\n\
+                 [relying_parties.c]\nrp_id = \"b.example\"\norigins = [\"https://b.example\"]\nrelated_origins = [\"https://c.example\"]",
+            ),
+            "relying_parties.c.related_origins (passmint.toml:12): \"https://c.example\" belongs to the relying party b already; list it in one place only: a request's origin chooses its relying party",
+        ),
+        (
+            "more related domains than browsers look at",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nrelated_origins = [\"https://example.de\", \"https://a.de\", \"https://www.a.co.uk\", \"https://b.com\", \"https://c.com\", \"https://d.com\", \"https://e.com\"]",
+            ),
+            "relying_parties.b.related_origins (passmint.toml:8): names more than 5 different domains beside the RP id: a, b, c, d, e, example; leave some out, or give them relying parties of their own: browsers would not look at the rest",
         ),
         (
             "trailing slash",

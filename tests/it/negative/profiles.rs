@@ -14,6 +14,8 @@ const APP: &str = "https://app.id.example";
 const SHOP: &str = "https://shop.test";
 /// Of the shop's relying party, and no client's.
 const NOBODYS: &str = "https://www.shop.test";
+/// A website of another domain that shares the shop's passkeys.
+const RELATED: &str = "https://shop.example";
 const CONFIG: &str = r#"
 [relying_parties.main]
 rp_id = "id.example"
@@ -24,10 +26,11 @@ default = true
 rp_id = "shop.test"
 display_name = "Shop"
 origins = ["https://shop.test", "https://www.shop.test"]
+related_origins = ["https://shop.example", "https://www.shop.example"]
 
 [clients.both]
 first_party = true
-origins = ["https://app.id.example", "https://shop.test"]
+origins = ["https://app.id.example", "https://shop.test", "https://shop.example"]
 grants = ["passkey"]
 scopes = ["openid", "passkeys"]
 
@@ -232,8 +235,64 @@ fn decoys_are_per_rp_id() {
         let begun = at(&app, origin).post("/v1/passkeys/authentication/options", &body).expect(200).json();
         begun["publicKey"]["allowCredentials"].as_array().unwrap().iter().map(|e| e["id"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(listed(APP), [json!(encode(&passkey.credential_id))]);
-    assert!(!listed(SHOP).is_empty() && !listed(SHOP).contains(&json!(encode(&passkey.credential_id))));
+    assert!(listed(APP).contains(&json!(encode(&passkey.credential_id))));
+    assert!(listed(SHOP).len() == listed(APP).len() && listed(SHOP).iter().all(|id| !listed(APP).contains(id)));
+}
+
+/// WebAuthn Level 3 §5.11: websites of other domains share the passkeys of an RP id.
+#[test]
+fn a_passkey_is_made_and_used_at_a_related_origin() {
+    let app = app();
+    assert_eq!(at(&app, RELATED).begin("openid")["publicKey"]["rpId"], "shop.test");
+    for (made, used) in [(SHOP, RELATED), (RELATED, SHOP), (RELATED, RELATED)] {
+        let mut passkey = sign_up(&app, made);
+        used.clone_into(&mut passkey.origin);
+        at(&app, used).sign_in(&mut passkey, "openid").expect(200);
+    }
+    // What was begun at one is ended there, and the passkey's own word counts.
+    let mut passkey = sign_up(&app, SHOP);
+    RELATED.clone_into(&mut passkey.origin);
+    let (begun, before) = (at(&app, SHOP).begin("openid"), Traces::of(&app));
+    let answer = passkey.get_uninvited(&begun["publicKey"]);
+    hostile(&app, "N7", &at(&app, RELATED).finish(&begun, &answer), "another origin");
+    "https://other.example".clone_into(&mut passkey.origin);
+    at(&app, RELATED).sign_in(&mut passkey, "openid").expect_problem(403, "wrong_origin");
+    assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 2, ..before });
+    // The relying party's related origin is no client's by that.
+    let body = json!({ "result": { "kind": "tokens", "clientId": "both" } });
+    for origin in ["https://www.shop.example", "https://other.example", "http://shop.example"] {
+        let reply = at(&app, origin).post("/v1/passkeys/authentication/options", &body);
+        reply.expect_problem(403, "wrong_origin");
+    }
+    let preflight = app.request("OPTIONS", "/v1/passkeys/authentication/options").header("Origin", RELATED);
+    let reply = preflight.header("Access-Control-Request-Method", "POST").send().expect(204);
+    assert_eq!(reply.header("access-control-allow-origin"), Some(RELATED));
+}
+
+/// The document is for the domain that is asked, and no domain vouches for the origins of another.
+#[test]
+fn each_domain_publishes_its_own_related_origins() {
+    let app = app();
+    let ask = |headers: &[(&str, &str)]| {
+        let request = app.request("GET", "/.well-known/webauthn");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        request.send().expect(200).json()["origins"].clone()
+    };
+    let shop = json!([RELATED, "https://www.shop.example", SHOP, NOBODYS]);
+    for host in ["shop.test", "shop.test:443", "SHOP.test"] {
+        assert_eq!(ask(&[("Host", host)]), shop, "{host}: the related ones first, for browsers count names");
+    }
+    let preflight = app.request("GET", "/v1/passkeys/relying-party").header("Origin", RELATED).send().expect(200);
+    let accepted = preflight.json()["origins"].as_array().unwrap().clone();
+    assert_eq!(accepted.len(), 4);
+    assert!(accepted.iter().all(|origin| shop.as_array().unwrap().contains(origin)), "W12: one list");
+    for headers in [
+        [("Host", "id.example"), ("X-Forwarded-Host", "shop.test")],
+        [("Host", "upstream:9000"), ("Forwarded", "host=shop.test")],
+        [("Host", "shop.example"), ("X-Forwarded-Host", "shop.test")],
+    ] {
+        assert_eq!(ask(&headers), json!([HOME, APP]), "{headers:?}");
+    }
 }
 
 /// W12: the document about related origins is the list that origins are checked by.

@@ -1,0 +1,86 @@
+//! Related origins (WebAuthn Level 3 §5.11): web origins of other domains than the RP id that its passkeys may be used from.
+//!
+//! What must hold: browsers take each of them. So they are https, outside the RP id, and no more than browsers look at.
+
+use std::collections::BTreeSet;
+
+use super::origin::AppOrigin;
+use super::problems::{Wrong, quoted};
+use super::reader::Reader;
+use super::relying_parties::RelyingParty;
+
+/// How many labels browsers take in one document (§5.11.1: at least five; none takes more).
+const MOST_LABELS: usize = 5;
+
+/// Reads one.
+pub(super) fn read(text: &str) -> Result<AppOrigin, Wrong> {
+    let origin = AppOrigin::read(text)?;
+    if origin.as_str().starts_with("https://") {
+        return Ok(origin);
+    }
+    Err(Wrong::new(
+        format!("{} is no https address", quoted(text)),
+        "leave it out: browsers relate websites to an RP id only",
+    ))
+}
+
+/// Refuses more than browsers look at: the last ones would be refused where nobody sees why.
+pub(super) fn check_labels(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
+    for (index, party) in parties.iter().enumerate().filter(|(_, party)| !party.related_origins.is_empty()) {
+        // One document is for all relying parties of an RP id.
+        let together = parties.iter().take(index + 1).filter(|other| other.rp_id == party.rp_id);
+        let hosts = together.flat_map(|other| &other.related_origins).filter_map(AppOrigin::host);
+        let labels: BTreeSet<&str> = hosts.map(label).collect();
+        if labels.len() > MOST_LABELS {
+            let names = labels.into_iter().collect::<Vec<_>>().join(", ");
+            let what = format!("names more than {MOST_LABELS} different domains beside the RP id: {names}");
+            let cure = "leave some out, or give them relying parties of their own: browsers would not look at the rest";
+            reader.mistake(&format!("relying_parties.{}.related_origins", party.name), Wrong::new(what, cure));
+        }
+    }
+}
+
+/// What browsers count: the first label of the registrable domain, `example` of `www.example.co.uk`. They go by the list of
+/// public suffixes, of which only what is common under countries is known here. Several domains under another suffix count
+/// as one: rather is too little refused than what browsers take.
+fn label(host: &str) -> &str {
+    const UNDER_COUNTRIES: [&str; 16] =
+        ["ac", "co", "com", "edu", "gob", "gov", "go", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc"];
+    let mut labels = host.rsplit('.');
+    let (top, second, third) = (labels.next(), labels.next(), labels.next());
+    match (top, second, third) {
+        (Some(top), Some(second), Some(third)) if top.len() == 2 && UNDER_COUNTRIES.contains(&second) => third,
+        (_, Some(second), _) => second,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_counted_as_browsers_do() {
+        for (host, expected) in [
+            ("example.com", "example"),
+            ("www.example.com", "example"),
+            ("example.co.uk", "example"),
+            ("a.b.example.com.au", "example"),
+            ("example.de", "example"),
+            ("www.sap.de", "sap"),
+            ("co.uk", "co"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(label(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_websites_are_related() {
+        assert!(read("https://example.co.uk").is_ok());
+        let android = format!("android:apk-key-hash:{}", "A".repeat(43));
+        for bad in ["http://localhost:3000", &android, "https://example.co.uk/", "https://*.example.co.uk", ""] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
