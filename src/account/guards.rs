@@ -315,7 +315,9 @@ fn as_told(session: Session, token: &Authentication) -> Session {
         return told;
     }
     let auth_time = token.at().unwrap_or_default();
-    Session { passkey: None, auth_time, verified_at: auth_time, ..told }
+    // Older still, where the session was made to count as old since: a copy of its passkey is suspected. With which passkey the
+    // person signed in for the token nobody knows any more.
+    Session { passkey: None, auth_time, verified_at: auth_time.min(told.verified_at), ..told }
 }
 
 fn refused() -> Failure {

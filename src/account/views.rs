@@ -32,13 +32,8 @@ pub struct UserView {
 }
 
 impl UserView {
-    /// The same as a client knows them, by the `sub` of its tokens.
-    #[must_use]
-    pub fn for_client(user: &User, client: &Client, mint: &Mint) -> Self {
-        Self { id: mint.keys().subjects().of(client, user.id), ..Self::from(user) }
-    }
-
-    /// The same as an access token of a client tells: nothing that userinfo would not tell for these scopes.
+    /// The same as an access token of a client tells: nothing that userinfo would not tell for these scopes, and by the `sub`
+    /// of its tokens.
     #[must_use]
     pub fn within(user: &User, client: &Client, scopes: &Scopes, mint: &Mint) -> Self {
         // Without `openid` userinfo tells nothing at all.

@@ -9,17 +9,20 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
-use webauthn_rs_core::proto::PublicKeyCredentialRequestOptions;
+use webauthn_rs_core::proto::UserVerificationPolicy;
 
+use super::Ceremonies;
 use super::binding::{self, SecondCall};
-use super::decoys::Listed;
+use super::decoys::{LISTED, Listed};
 use super::error::CeremonyError;
+use super::offered::Offered;
+use super::options::{self, PublicKeyCredentialRequestOptions};
 use super::outcome::SignedIn;
+use super::registration::Registered;
 use super::relying_party::RelyingParty;
 use super::settle::Answered;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Assertion, Expected, Refusal};
-use super::{Ceremonies, options};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
@@ -28,8 +31,8 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::domain::session::Session;
 use crate::domain::text::Email;
 use crate::domain::user::User;
+use crate::storage::addresses::{self, Claimed};
 use crate::storage::credentials::{self, StoredPasskey};
-use crate::storage::users;
 
 /// The first call of a sign-in.
 pub struct BeginSignIn<'a> {
@@ -92,10 +95,7 @@ impl Ceremonies {
             Some(email) => Some(self.listed_for(email, &party.rp_id).await?),
         };
         let (options, state) = options::request(party, &self.policy, offered.as_deref().unwrap_or_default())?;
-        let purpose = Purpose::SignIn {
-            offered: offered.map(|listed| listed.into_iter().map(|listed| listed.id).collect()),
-            state: Box::new(state),
-        };
+        let purpose = Purpose::SignIn { offered: offered.as_deref().map(Offered::new), state: Box::new(state) };
         self.remember(party, purpose, begin.origin, begin.browser, begin.wanted, options.challenge.clone())
             .await
             .map(|(handle, deadline)| Begun { handle, deadline, options })
@@ -114,11 +114,13 @@ impl Ceremonies {
         if listed.is_empty() {
             return Err(CeremonyError::NoPasskeyYet);
         }
-        let (options, state) = options::request(party, &self.policy, &listed)?;
+        let (mut options, state) = options::request(party, &self.policy, &listed)?;
+        // Whatever else is asked of passkeys here: presence alone makes nothing fresh.
+        options.user_verification = UserVerificationPolicy::Required;
         let purpose = Purpose::StepUp {
             user: user.id,
             session: session.id,
-            offered: listed.into_iter().map(|listed| listed.id).collect(),
+            offered: Offered::new(&listed),
             state: Box::new(state),
         };
         self.remember(party, purpose, origin, browser, Wanted::Session, options.challenge.clone())
@@ -162,15 +164,16 @@ impl Ceremonies {
         Ok((handle, deadline))
     }
 
-    /// What an e-mail-first sign-in lists: passkeys of the address's people, else decoys. Both take the same steps.
+    /// What an e-mail-first sign-in lists: passkeys of the address's people, among decoys. Every address takes the same steps.
     async fn listed_for(&self, email: &Email, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
         let begun = Instant::now();
-        let normalised = email.normalised();
-        let decoys = self.decoys.of(&normalised, rp_id);
-        let owners = self.db.run(move |conn| users::ids_claiming(conn, &normalised)).await?;
-        let listed = self.listed_of(owners, rp_id).await?;
+        let (typed, here) = (email.as_str().to_owned(), rp_id.to_owned());
+        let claimed = self.db.run(move |conn| addresses::claimed(conn, &typed, &here, LISTED.into())).await?;
+        let Claimed { address, passkeys } = claimed;
+        let real = passkeys.into_iter().map(|(id, transports)| Listed { id, transports }).collect();
+        let listed = self.decoys.among(real, &address, rp_id);
         until(begun + full_beats(begun.elapsed())).await;
-        Ok(if listed.is_empty() { decoys } else { listed })
+        Ok(listed)
     }
 
     pub(super) async fn listed_of(&self, owners: Vec<UserId>, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
@@ -195,6 +198,27 @@ impl Ceremonies {
     ) -> Result<SignedIn, CeremonyError> {
         let ceremony = self.take(handle).await?;
         let result = self.finish_taken(&ceremony, credential, &call, origin).await;
+        self.witness_refusal(&ceremony, result, origin).await
+    }
+
+    /// Ends a sign-in or a sign-up that was begun for tokens, at the endpoint where its client authenticates.
+    pub async fn finish_for_tokens(
+        self: &Arc<Self>,
+        handle: &str,
+        credential: &[u8],
+        call: SecondCall<'_>,
+        origin: &Provenance,
+    ) -> Result<SignedIn, CeremonyError> {
+        let ceremony = self.take(handle).await?;
+        let result = if matches!(ceremony.purpose, Purpose::SignUp { .. }) {
+            match self.register_taken(&ceremony, credential, &call, origin).await {
+                Ok(Registered::SignedUp(signed_in)) => Ok(*signed_in),
+                Ok(Registered::Added { .. } | Registered::Enrolled { .. }) => Err(CeremonyError::Foreign("kind")),
+                Err(refusal) => Err(refusal),
+            }
+        } else {
+            self.finish_taken(&ceremony, credential, &call, origin).await
+        };
         self.witness_refusal(&ceremony, result, origin).await
     }
 

@@ -25,6 +25,11 @@ pub enum Change {
 }
 
 impl Ceremonies {
+    /// The RP ids that are configured.
+    pub(super) fn rp_ids(&self) -> RpIds {
+        RpIds(self.profiles.iter().map(|party| party.rp_id.clone()).collect())
+    }
+
     /// Names of a person's imported passkeys that cannot be used and that they should make anew.
     pub async fn unusable_of(&self, owner: UserId) -> Result<Vec<String>, CeremonyError> {
         Ok(self.db.run(move |conn| unusable_passkeys::to_make_anew(conn, owner)).await?)
@@ -53,7 +58,8 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<StoredPasskey, CeremonyError> {
         self.require_fresh(session)?;
-        if matches!(change, Change::Resume) && session.passkey == Some(id) {
+        // By another one that is known: of an access token that is older than its session's last sign-in it is not.
+        if matches!(change, Change::Resume) && session.passkey.is_none_or(|used| used == id) {
             return Err(CeremonyError::NotFresh(self.policy.fresh_verification));
         }
         let (owner, session, now, origin) = (session.user, session.id, self.clock.now(), origin.clone());
@@ -91,9 +97,10 @@ impl Ceremonies {
     ) -> Result<Vec<Signal>, CeremonyError> {
         self.require_fresh(session)?;
         let (owner, session, now, origin) = (session.user, session.id, self.clock.now(), origin.clone());
+        let rp_ids = self.rp_ids();
         self.db
-            .tx(move |conn| {
-                let removal = match removable(conn, owner, id, false)? {
+            .tx_at_length(move |conn| {
+                let removal = match removable(conn, owner, id, &rp_ids, false)? {
                     Ok(removal) => removal,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
@@ -110,6 +117,27 @@ impl Ceremonies {
                 Ok(Ok(removal.signals()))
             })
             .await?
+    }
+}
+
+/// The RP ids that people sign in under.
+#[derive(Clone, Debug)]
+pub(super) struct RpIds(Vec<String>);
+
+impl RpIds {
+    /// Whether a passkey is for one of them. Passkeys of another one sign nobody in: it was given up, or waits to be configured.
+    fn serve(&self, passkey: &StoredPasskey) -> bool {
+        self.0.contains(&passkey.rp_id)
+    }
+
+    /// How many passkeys are for one of them, paused ones too.
+    pub(super) fn count(&self, passkeys: &[StoredPasskey]) -> usize {
+        passkeys.iter().filter(|passkey| self.serve(passkey)).count()
+    }
+
+    /// How many of them sign their owner in.
+    fn ways_in(&self, passkeys: &[StoredPasskey]) -> usize {
+        passkeys.iter().filter(|passkey| self.serve(passkey) && passkey.suspended_at.is_none()).count()
     }
 }
 
@@ -133,13 +161,14 @@ pub(super) fn removable(
     conn: &mut PgConnection,
     owner: UserId,
     id: PasskeyId,
+    rp_ids: &RpIds,
     elsewhere: bool,
 ) -> Result<Result<Removal, CeremonyError>, StorageError> {
     let Some(owner) = users::lock(conn, owner)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
     let passkeys = credentials::of_users(conn, &[owner.id], None)?;
     let (gone, left): (Vec<_>, Vec<_>) = passkeys.into_iter().partition(|passkey| passkey.id == id);
     let Some(gone) = gone.into_iter().next() else { return Ok(Err(CeremonyError::NotFound)) };
-    if !elsewhere && !left.iter().any(|passkey| passkey.suspended_at.is_none()) {
+    if !elsewhere && rp_ids.ways_in(&left) == 0 {
         return Ok(Err(CeremonyError::LastMethod));
     }
     Ok(Ok(Removal { owner, gone, left }))
@@ -153,7 +182,7 @@ pub(super) fn take_away(
     now: Time,
 ) -> Result<usize, StorageError> {
     let (owner, id) = (removal.owner.id, removal.gone.id);
-    credentials::delete(conn, owner, id)?;
+    credentials::delete(conn, owner, id, now)?;
     let ended = sessions::revoke_opened_by(conn, id, owner, spared, now)?;
     users::raise_epoch(conn, owner, now)?;
     Ok(ended)

@@ -13,6 +13,7 @@ pub mod decoys;
 pub mod error;
 pub mod handlers;
 pub mod management;
+pub mod offered;
 pub mod options;
 pub mod outcome;
 pub mod policy;

@@ -3,10 +3,13 @@
 //! The library's state is made under "discouraged" user verification and the options are then written with the real
 //! policy: so the signature is always checked first, and a missing verification is told apart from a forgery by us.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
 use webauthn_rs_core::proto::{
-    AllowCredentials, AuthenticatorAttachment, AuthenticatorSelectionCriteria, AuthenticatorTransport,
-    PublicKeyCredentialCreationOptions, PublicKeyCredentialDescriptor, PublicKeyCredentialHints,
-    PublicKeyCredentialRequestOptions, ResidentKeyRequirement, UserVerificationPolicy,
+    AttestationConveyancePreference, AttestationFormat, AuthenticatorAttachment, AuthenticatorSelectionCriteria,
+    PubKeyCredParams, PublicKeyCredentialHints, RequestAuthenticationExtensions, RequestRegistrationExtensions,
+    ResidentKeyRequirement, User, UserVerificationPolicy,
 };
 use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
@@ -14,6 +17,64 @@ use super::decoys::Listed;
 use super::error::CeremonyError;
 use super::policy::Policy;
 use super::relying_party::RelyingParty;
+
+/// What `create()` is given. These two are the library's, but for the lists of passkeys: it knows fewer words for
+/// transports than there are, and whatever an authenticator said is to be given back (WebAuthn Level 3 §5.8.4).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicKeyCredentialCreationOptions {
+    rp: webauthn_rs_core::proto::RelyingParty,
+    user: User,
+    /// What the authenticator signs.
+    #[serde(serialize_with = "base64url")]
+    pub challenge: Vec<u8>,
+    pub_key_cred_params: Vec<PubKeyCredParams>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u32>,
+    exclude_credentials: Vec<Descriptor>,
+    authenticator_selection: AuthenticatorSelectionCriteria,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hints: Option<Vec<PublicKeyCredentialHints>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<AttestationConveyancePreference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation_formats: Option<Vec<AttestationFormat>>,
+    extensions: RequestRegistrationExtensions,
+}
+
+/// What `get()` is given.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicKeyCredentialRequestOptions {
+    /// What the authenticator signs.
+    #[serde(serialize_with = "base64url")]
+    pub challenge: Vec<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u32>,
+    rp_id: String,
+    allow_credentials: Vec<Descriptor>,
+    /// Must the authenticator verify the person?
+    pub user_verification: UserVerificationPolicy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hints: Option<Vec<PublicKeyCredentialHints>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extensions: Option<RequestAuthenticationExtensions>,
+}
+
+/// A passkey in a list, with its transports as the authenticator named them.
+#[derive(Clone, Debug, Serialize)]
+struct Descriptor {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(serialize_with = "base64url")]
+    id: Vec<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    transports: Vec<String>,
+}
+
+fn base64url<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+}
 
 /// Whom a passkey is made for.
 pub struct Account<'a> {
@@ -28,7 +89,7 @@ pub struct Account<'a> {
 /// What a caller may choose about the authenticator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
-    /// Where it may be; none: the policy's.
+    /// Where it may be, within the policy; none: the policy's.
     pub attachment: Option<AuthenticatorAttachment>,
     /// A security key is wanted.
     pub security_key: bool,
@@ -42,6 +103,7 @@ pub fn creation(
     exclude: &[Listed],
     choice: Choice,
 ) -> Result<(PublicKeyCredentialCreationOptions, RegistrationState), CeremonyError> {
+    let attachment = attachment(policy, choice)?;
     let builder = party
         .library
         .new_challenge_register_builder(account.handle, account.name, account.display_name)
@@ -51,28 +113,26 @@ pub fn creation(
         // credential ids tells its owner that it is there already.
         .user_verification_policy(UserVerificationPolicy::Discouraged_DO_NOT_USE);
     let (response, state) = party.library.generate_challenge_register(builder).map_err(CeremonyError::Library)?;
-    let mut options = response.public_key;
-    options.timeout = milliseconds(policy);
-    options.authenticator_selection = Some(AuthenticatorSelectionCriteria {
-        authenticator_attachment: choice.attachment.or(policy.attachment),
-        resident_key: Some(policy.resident_key),
-        require_resident_key: policy.resident_key == ResidentKeyRequirement::Required,
-        user_verification: policy.user_verification,
-    });
-    options.hints = hints(policy, choice);
-    options.exclude_credentials = Some(
-        exclude
-            .iter()
-            .map(|listed| PublicKeyCredentialDescriptor {
-                type_: "public-key".to_owned(),
-                id: listed.id.clone(),
-                transports: transports(&listed.transports),
-            })
-            .collect(),
-    );
-    // The name of the key's kind, as an unsigned hint: was it made discoverable?
-    options.extensions =
-        Some(webauthn_rs_core::proto::RequestRegistrationExtensions { cred_props: Some(true), ..Default::default() });
+    let made = response.public_key;
+    let options = PublicKeyCredentialCreationOptions {
+        rp: made.rp,
+        user: made.user,
+        challenge: made.challenge,
+        pub_key_cred_params: made.pub_key_cred_params,
+        timeout: milliseconds(policy),
+        exclude_credentials: descriptors(exclude),
+        authenticator_selection: AuthenticatorSelectionCriteria {
+            authenticator_attachment: attachment,
+            resident_key: Some(policy.resident_key),
+            require_resident_key: policy.resident_key == ResidentKeyRequirement::Required,
+            user_verification: policy.user_verification,
+        },
+        hints: hints(policy, choice),
+        attestation: made.attestation,
+        attestation_formats: made.attestation_formats,
+        // The name of the key's kind, as an unsigned hint: was it made discoverable?
+        extensions: RequestRegistrationExtensions { cred_props: Some(true), ..Default::default() },
+    };
     Ok((options, state))
 }
 
@@ -88,19 +148,38 @@ pub fn request(
         .map_err(CeremonyError::Library)?
         .allow_backup_eligible_upgrade(policy.allow_backup_upgrade);
     let (response, state) = party.library.generate_challenge_authenticate(builder).map_err(CeremonyError::Library)?;
-    let mut options = response.public_key;
-    options.timeout = milliseconds(policy);
-    options.user_verification = policy.user_verification;
-    options.hints = hints(policy, Choice::default());
-    options.allow_credentials = offered
-        .iter()
-        .map(|listed| AllowCredentials {
-            type_: "public-key".to_owned(),
-            id: listed.id.clone(),
-            transports: transports(&listed.transports),
-        })
-        .collect();
+    let made = response.public_key;
+    let options = PublicKeyCredentialRequestOptions {
+        challenge: made.challenge,
+        timeout: milliseconds(policy),
+        rp_id: made.rp_id,
+        allow_credentials: descriptors(offered),
+        user_verification: policy.user_verification,
+        hints: hints(policy, Choice::default()),
+        extensions: made.extensions,
+    };
     Ok((options, state))
+}
+
+/// Where a new passkey may be kept. The policy is the operator's; a request chooses within it.
+fn attachment(policy: &Policy, choice: Choice) -> Result<Option<AuthenticatorAttachment>, CeremonyError> {
+    let key = choice.security_key.then_some(AuthenticatorAttachment::CrossPlatform);
+    for wanted in [choice.attachment, key].into_iter().flatten() {
+        if policy.attachment.is_some_and(|only| only != wanted) {
+            let words = "Passkeys are not made there on this server: leave out attachment and hints.";
+            return Err(CeremonyError::Invalid(words));
+        }
+    }
+    Ok(policy.attachment.or(choice.attachment))
+}
+
+fn descriptors(listed: &[Listed]) -> Vec<Descriptor> {
+    let one = |listed: &Listed| Descriptor {
+        kind: "public-key",
+        id: listed.id.clone(),
+        transports: listed.transports.clone(),
+    };
+    listed.iter().map(one).collect()
 }
 
 fn milliseconds(policy: &Policy) -> Option<u32> {
@@ -110,13 +189,4 @@ fn milliseconds(policy: &Policy) -> Option<u32> {
 fn hints(policy: &Policy, choice: Choice) -> Option<Vec<PublicKeyCredentialHints>> {
     let hints = if choice.security_key { vec![PublicKeyCredentialHints::SecurityKey] } else { policy.hints.clone() };
     (!hints.is_empty()).then_some(hints)
-}
-
-fn transports(names: &[String]) -> Option<Vec<AuthenticatorTransport>> {
-    let known: Vec<AuthenticatorTransport> = names
-        .iter()
-        .filter_map(|name| serde_json::from_value(serde_json::Value::String(name.clone())).ok())
-        .filter(|transport| !matches!(transport, AuthenticatorTransport::Unknown))
-        .collect();
-    (!known.is_empty()).then_some(known)
 }

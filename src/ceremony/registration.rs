@@ -1,13 +1,12 @@
 //! Making a passkey: to sign up, or beside the ones somebody has.
 
 use webauthn_rs::prelude::{Credential, Passkey};
-use webauthn_rs_core::proto::RegistrationState;
-use webauthn_rs_core::proto::{PublicKeyCredentialCreationOptions, UserVerificationPolicy};
+use webauthn_rs_core::proto::{RegistrationState, UserVerificationPolicy};
 
 use super::authentication::{Begun, listed, unreadable};
 use super::binding::{self, SecondCall};
 use super::error::CeremonyError;
-use super::options::{self, Account, Choice};
+use super::options::{self, Account, Choice, PublicKeyCredentialCreationOptions};
 use super::outcome::{Settled, SignedIn, SignedResult};
 use super::relying_party::RelyingParty;
 use super::settle::Newcomer;
@@ -98,7 +97,10 @@ impl Ceremonies {
         &self,
         begin: BeginSignUp<'_>,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
-        if !self.policy.allow_sign_up {
+        // Nobody who is just being made is in a group, so a client for the members of groups gives a newcomer nothing. Said
+        // before a passkey is made that nobody could use.
+        let for_members = begin.client.is_some_and(|client| !client.definition.allowed_groups.is_empty());
+        if !self.policy.allow_sign_up || for_members {
             return Err(CeremonyError::SignUpClosed);
         }
         let profile = begin.client.and_then(|client| client.definition.relying_party.as_deref());
@@ -165,7 +167,7 @@ impl Ceremonies {
         let Adding { user, session, vouched, client } = adding;
         let owner = user.id;
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
-        if passkeys.len() >= self.policy.per_user {
+        if self.rp_ids().count(&passkeys) >= self.policy.per_user {
             return Err(CeremonyError::TooMany);
         }
         let here: Vec<StoredPasskey> = passkeys.into_iter().filter(|passkey| passkey.rp_id == party.rp_id).collect();
@@ -200,7 +202,7 @@ impl Ceremonies {
         self.witness_refusal(&ceremony, result, origin).await
     }
 
-    async fn register_taken(
+    pub(super) async fn register_taken(
         &self,
         ceremony: &Ceremony,
         credential: &[u8],
@@ -348,7 +350,7 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<Registered, CeremonyError> {
         let now = self.clock.now();
-        let (most, origin) = (self.policy.per_user, origin.clone());
+        let (most, rp_ids, origin) = (self.policy.per_user, self.rp_ids(), origin.clone());
         let decided = self
             .db
             .tx(move |conn| {
@@ -366,7 +368,7 @@ impl Ceremonies {
                     return Ok(Err(CeremonyError::Refused("the session ended meanwhile")));
                 }
                 let existing = credentials::of_users(conn, &[user], None)?;
-                if existing.len() >= most {
+                if rp_ids.count(&existing) >= most {
                     return Ok(Err(CeremonyError::TooMany));
                 }
                 let name = default_name(made.aaguid, &origin, &existing);

@@ -29,6 +29,9 @@ use crate::storage::sign_in::{NewSignIn, VerifiedAssertion};
 use crate::storage::{StorageError, assertions, audit, sessions, unusable_passkeys, users};
 use crate::tokens::dpop::Jkt;
 
+/// Why an answer by a decoy is refused, and one by a passkey that was removed between the two calls.
+const NOT_STORED: &str = "an offered credential is not stored";
+
 /// A read answer to a ceremony that was consumed and whose binding was checked.
 pub(super) struct Answered {
     pub(super) ceremony: Arc<Ceremony>,
@@ -91,6 +94,7 @@ impl Ceremonies {
             FindPasskey { rp_id: party.rp_id.clone(), credential_id: answered.assertion.credential_id.clone() };
         let judged = match self.db.ask(question).await? {
             Some(found) => self.judge(&answered, found)?,
+            None if !is_discoverable(&answered.ceremony) => return Err(self.refuse_decoy(&answered)?),
             None => return Err(self.off_thread(&answered, Self::not_found).await?),
         };
         let proven = match judged {
@@ -270,6 +274,8 @@ impl Ceremonies {
         let Prepared { proven, plan, write, event } = self.prepare(answered, proven, EventKind::SteppedUp)?;
         let Proven { passkey, user, .. } = proven;
         match &ceremony.purpose {
+            // It was asked for, whatever the policy is: without it the session would be no fresher than before.
+            Purpose::StepUp { .. } if !write.user_verified => return Err(CeremonyError::UserVerificationMissing),
             Purpose::Prove { permit, .. } => {
                 return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
             }
@@ -306,10 +312,11 @@ impl Ceremonies {
             Some((_, owner)) if owner.status == UserStatus::Disabled => {
                 CeremonyError::SignInRefused(SignInRefusal::AccountDisabled)
             }
-            Some((_, owner)) if owner.epoch != user.epoch => CeremonyError::Refused("the account changed meanwhile"),
+            // Before the epoch, which rises with it.
             Some((stored, _)) if stored.suspended_at.is_some() => {
                 CeremonyError::SignInRefused(SignInRefusal::PasskeyPaused)
             }
+            Some((_, owner)) if owner.epoch != user.epoch => CeremonyError::Refused("the account changed meanwhile"),
             // The rule of now: the passkey may have been an imported one whose first use came meanwhile.
             Some((stored, owner))
                 if !stored.counter_rule(self.policy.synced_counter).accepts(stored.sign_count, sign_count) =>
@@ -337,9 +344,13 @@ impl Ceremonies {
             ..Event::new(EventKind::CloneSuspected, now, origin)
         };
         self.db.blocking_tx(|conn| {
+            // The person first, as wherever passkeys are changed.
+            users::lock(conn, user.id)?;
             if credentials::suspend(conn, passkey.id, "counter went back", now)? {
-                // Whoever holds the copy may hold one of these: no change by them without another passkey's proof.
+                // Whoever holds the copy may hold one of these, or have begun to add a passkey of their own: no change by them
+                // without another passkey's proof.
                 sessions::make_stale(conn, user.id, passkey.id)?;
+                users::raise_epoch(conn, user.id, now)?;
                 audit::insert(conn, &event)?;
             }
             Ok(())
@@ -348,11 +359,27 @@ impl Ceremonies {
         Ok(CeremonyError::Refused("the counter did not rise"))
     }
 
+    /// Refuses an answer by a passkey that was offered and is not stored, after the steps of one that is: the time would tell
+    /// decoys from real ones.
+    fn refuse_decoy(&self, answered: &Answered) -> Result<CeremonyError, CeremonyError> {
+        let Answered { ceremony, assertion, .. } = answered;
+        let Purpose::SignIn { state, .. } = &ceremony.purpose else { return Err(CeremonyError::Foreign("kind")) };
+        let party = self.party_asked(answered)?;
+        let passkey = self.decoys.stand_in(&party.rp_id, &assertion.credential_id);
+        let proof = check_handle(assertion, &passkey, false);
+        match proof.and_then(|()| self.verify(assertion, state, party, &passkey)) {
+            Err(fault @ CeremonyError::Storage(_)) => Err(fault),
+            Err(_) => Ok(CeremonyError::Refused(NOT_STORED)),
+            // Everybody has that key.
+            Ok(_) => Ok(CeremonyError::Refused("a decoy was answered with the key that stands in for it")),
+        }
+    }
+
     /// Why there is no passkey to an answer. Blocks.
     fn not_found(&self, answered: &Answered) -> Result<CeremonyError, CeremonyError> {
         if !is_discoverable(&answered.ceremony) {
             // After an e-mail was typed this would tell decoys from real ones.
-            return Ok(CeremonyError::Refused("an offered credential is not stored"));
+            return Ok(CeremonyError::Refused(NOT_STORED));
         }
         let (rp_id, id) = (&self.party_asked(answered)?.rp_id, &answered.assertion.credential_id);
         // Not unknown, and so no reason to have it deleted from its passkey manager.

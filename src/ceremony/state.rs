@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use webauthn_rs_core::proto::{AuthenticationState, RegistrationState};
 
+use super::offered::Offered;
 use crate::clock::Time;
 use crate::domain::action::Action;
 use crate::domain::id::{ActionTokenId, SessionId, UserId};
@@ -71,7 +72,7 @@ pub enum Purpose {
     /// Somebody signs in.
     SignIn {
         /// The credential ids offered; none when any discoverable passkey may answer.
-        offered: Option<Vec<Vec<u8>>>,
+        offered: Option<Offered>,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
@@ -82,7 +83,7 @@ pub enum Purpose {
         /// In which session.
         session: SessionId,
         /// The credential ids offered.
-        offered: Vec<Vec<u8>>,
+        offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
@@ -98,7 +99,7 @@ pub enum Purpose {
         /// What, and where.
         signing: Box<Signing>,
         /// The credential ids offered.
-        offered: Vec<Vec<u8>>,
+        offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
@@ -107,7 +108,7 @@ pub enum Purpose {
         /// By which token.
         permit: Permit,
         /// The credential ids offered.
-        offered: Vec<Vec<u8>>,
+        offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
@@ -224,16 +225,14 @@ impl Ceremony {
     /// About how much memory it takes, in bytes.
     pub fn weight(&self) -> usize {
         let offered = match &self.purpose {
-            Purpose::SignIn { offered: Some(ids), .. }
-            | Purpose::StepUp { offered: ids, .. }
-            | Purpose::Prove { offered: ids, .. } => ids.iter().map(|id| id.len() + 24).sum(),
+            Purpose::SignIn { offered: Some(offered), .. }
+            | Purpose::StepUp { offered, .. }
+            | Purpose::Prove { offered, .. } => offered.weight(),
             Purpose::SignUp { email, name, .. } => {
                 256 + email.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
             }
             Purpose::Add { .. } | Purpose::Enrol { .. } => 2048,
-            Purpose::Sign { signing, offered, .. } => {
-                signing.operation.canonical().len() * 2 + offered.iter().map(|id| id.len() + 24).sum::<usize>()
-            }
+            Purpose::Sign { signing, offered, .. } => signing.operation.canonical().len() * 2 + offered.weight(),
             Purpose::SignIn { offered: None, .. } => 0,
         };
         let wanted = match &self.wanted {

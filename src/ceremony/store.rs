@@ -107,6 +107,8 @@ mod tests {
     use webauthn_rs_core::proto::UserVerificationPolicy;
 
     use super::*;
+    use crate::ceremony::decoys::{LISTED, Listed};
+    use crate::ceremony::offered::Offered;
     use crate::ceremony::state::{Purpose, Wanted};
     use crate::domain::id::Id;
 
@@ -121,7 +123,7 @@ mod tests {
         let (options, state) = library.generate_challenge_authenticate(builder).unwrap();
         let state = Box::new(state);
         let purpose = if signed_in {
-            Purpose::StepUp { user: Id::random(), session: Id::random(), offered: vec![], state }
+            Purpose::StepUp { user: Id::random(), session: Id::random(), offered: Offered::default(), state }
         } else {
             Purpose::SignIn { offered: None, state }
         };
@@ -164,6 +166,19 @@ mod tests {
             let again = store.take(handle(1), Time::UNIX_EPOCH).await.unwrap();
             assert!(again.is_none(), "{name}: taken is taken");
         }
+    }
+
+    /// Whoever types an address has as many passkeys offered as anybody else, real ones or not: such ceremonies take little more
+    /// room than others, however long the ids are that somebody made for it.
+    #[test]
+    fn what_is_offered_to_strangers_weighs_little() {
+        let listed = Listed { id: vec![7; 1023], transports: vec!["usb".into(); 6] };
+        let offered = Offered::new(&vec![listed; usize::from(LISTED)]);
+        let mut ceremony = ceremony(Time::UNIX_EPOCH, false);
+        let Purpose::SignIn { state, .. } = ceremony.purpose else { panic!("a sign-in") };
+        ceremony.purpose = Purpose::SignIn { offered: Some(offered), state };
+        assert!(ceremony.weight() < 3 * Ceremony::BASE_WEIGHT, "{}", ceremony.weight());
+        assert!(serde_json::to_vec(&ceremony).unwrap().len() < 3_000);
     }
 
     #[test]

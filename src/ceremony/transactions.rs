@@ -7,12 +7,13 @@
 
 use diesel::PgConnection;
 use serde_json::json;
-use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
+use webauthn_rs_core::proto::UserVerificationPolicy;
 
 use super::Ceremonies;
 use super::authentication::Begun;
 use super::error::{CeremonyError, SignInRefusal};
-use super::options;
+use super::offered::Offered;
+use super::options::{self, PublicKeyCredentialRequestOptions};
 use super::outcome::{Plan, Planned, Settled};
 use super::signals::Signal;
 use super::state::{Ceremony, Purpose, Signing, Wanted};
@@ -86,7 +87,7 @@ impl Ceremonies {
             audience: begin.audience.id.clone(),
             on_own_page: asked_by.is_none(),
         };
-        let offered = listed.into_iter().map(|listed| listed.id).collect();
+        let offered = Offered::new(&listed);
         let (handle, deadline) = self
             .keep(Ceremony {
                 purpose: Purpose::Sign { signing: Box::new(signing), offered, state: Box::new(state) },

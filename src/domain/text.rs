@@ -141,8 +141,8 @@ impl Email {
         &self.0
     }
 
-    /// The form that two spellings of one address share: lower case throughout, so that "Alice@" and "alice@" are one
-    /// person to the look-ups and to the decoys alike.
+    /// In lower case, to compare what is not looked up. The database folds some letters otherwise (a capital sigma at the end
+    /// of a word, a dotted I), so look-ups give it the address as it is and let it fold both sides.
     pub fn normalised(&self) -> String {
         self.0.to_lowercase()
     }

@@ -34,7 +34,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::account::guards::{Guard, Identity};
 use crate::account::page_tokens::PageTokens;
 use crate::clock::Clock;
-use crate::config::{Config, PublicUrl, SignUpAsks};
+use crate::config::{Attachment, Config, PublicUrl, SignUpAsks};
 use crate::domain::client::Client;
 use crate::domain::user::{User, anonymous_label};
 use crate::tokens::Keys;
@@ -56,6 +56,7 @@ pub struct Site {
     docs: Option<String>,
     quick_start: bool,
     sign_up: SignUp,
+    here_only: bool,
     clock: Clock,
     page_tokens: PageTokens,
     is_page: fn(&str) -> bool,
@@ -89,6 +90,7 @@ impl Site {
                 .map(|address| format!("http://localhost:{}/docs", address.port())),
             quick_start: config.client(QUICK_START).is_some(),
             sign_up: if config.server.allow_sign_up { open(config.server.sign_up_asks) } else { SignUp::Closed },
+            here_only: config.passkeys.attachment == Attachment::Platform,
             clock: clock.clone(),
             page_tokens,
             is_page,
@@ -116,7 +118,7 @@ impl Site {
             signed_in: identity.map(|identity| account_card(&identity.user)),
             footer,
             now: self.clock.now(),
-            boot,
+            boot: Boot { here_only: self.here_only, ..boot },
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) async fn show(
         });
         browser = Some(bound);
     }
-    let boot = Boot { page: PageKind::SignIn, next, armed, signals: Vec::new() };
+    let boot = Boot { page: PageKind::SignIn, next, armed, ..Boot::default() };
     let view = SignIn { app, cancel, sign_in_instead, ..view(site, request, boot, right_address, email, false) };
     let response = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)?;
     Ok(match browser.filter(|browser| browser.is_new) {

@@ -134,19 +134,6 @@ pub fn list(conn: &mut PgConnection, email: Option<&str>, most: i64) -> Result<V
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Whose passkeys an e-mail-first sign-in may list: the verified owner's, else those of everybody who claims the address
-/// (at most 20, oldest first). `normalised` is lower case.
-pub fn ids_claiming(conn: &mut PgConnection, normalised: &str) -> Result<Vec<UserId>, StorageError> {
-    let rows: Vec<(Uuid, bool)> = users::table
-        .filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(normalised))
-        .order((users::email_verified_at.is_null(), users::created_at))
-        .limit(20)
-        .select((users::id, users::email_verified_at.is_not_null()))
-        .load(conn)?;
-    let verified_owner = rows.iter().find(|(_, verified)| *verified).map(|(id, _)| UserId::from(*id));
-    Ok(verified_owner.map_or_else(|| rows.into_iter().map(|(id, _)| id.into()).collect(), |owner| vec![owner]))
-}
-
 /// Raises a person's epoch, because somebody may have been thrown out: decisions made under the old one are not written
 /// any more.
 pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {

@@ -43,6 +43,27 @@ fn an_app_is_told_what_userinfo_tells_it() {
     assert_eq!(browser.get("/v1/me").expect(200).json(), own, "their own page has all");
 }
 
+/// The answer of a ceremony tells an app no more than the tokens in it.
+#[test]
+fn a_ceremony_tells_an_app_what_userinfo_tells_it() {
+    let app = TestApp::spawn();
+    let (_, mut passkey, id) = app.ada();
+    for (scope, name, email) in [
+        ("openid", None, None),
+        ("profile email", None, None),
+        ("openid profile", Some("Ada Lovelace"), None),
+        ("openid email", None, Some("ada@example.com")),
+        ("openid profile email", Some("Ada Lovelace"), Some("ada@example.com")),
+    ] {
+        let answer = app.client("web").sign_in(&mut passkey, scope).expect(200).json();
+        let user = &answer["user"];
+        assert_eq!(user, &by_token(&app, "GET", "/v1/me", answer["accessToken"].as_str().unwrap()).expect(200).json());
+        assert_eq!(user["id"], id.to_string(), "{scope}");
+        assert_eq!((user["name"].as_str(), user["email"].as_str()), (name, email), "{scope}");
+        assert_eq!(user.get("emailVerified").is_some(), email.is_some(), "{scope}");
+    }
+}
+
 #[test]
 fn an_app_ends_its_own_session_and_no_browsers() {
     let app = oidc::app();

@@ -48,12 +48,64 @@ fn options_carry_the_choices_of_the_configuration_and_of_the_request() {
     assert_eq!(selection["authenticatorAttachment"], "platform");
     assert_eq!((&selection["residentKey"], &selection["userVerification"]), (&json!("preferred"), &json!("preferred")));
 
+    let made = options(json!({ "purpose": "sign-up", "attachment": "platform" }));
+    assert_eq!(made["authenticatorSelection"]["authenticatorAttachment"], "platform");
+    let refused = |app: &TestApp, more: Value| {
+        let mut request = json!({ "purpose": "sign-up" });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        app.browser().post("/v1/passkeys/registration/options", &request).expect_problem(400, "invalid_request");
+    };
+    refused(&app, json!({ "hints": ["hybrid"] }));
+    // What the operator decided, no request lifts.
+    refused(&app, json!({ "attachment": "cross-platform" }));
+    refused(&app, json!({ "hints": ["security-key"] }));
+
+    let app = TestApp::spawn();
+    let options = |request: Value| app.browser().begin_registration(&request)["publicKey"].clone();
     let made = options(json!({ "purpose": "sign-up", "attachment": "cross-platform", "hints": ["security-key"] }));
     assert_eq!(made["authenticatorSelection"]["authenticatorAttachment"], "cross-platform", "the request chooses");
-    assert_eq!(made["hints"][0], "security-key");
+    assert_eq!(made["hints"], json!(["security-key"]));
 
-    let refused = json!({ "purpose": "sign-up", "hints": ["hybrid"] });
-    app.browser().post("/v1/passkeys/registration/options", &refused).expect_problem(400, "invalid_request");
+    let settings = [("passkeys.attachment", "cross-platform")];
+    let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+    refused(&app, json!({ "attachment": "platform" }));
+    let made = app.browser().begin_registration(&json!({ "purpose": "sign-up", "hints": ["security-key"] }));
+    assert_eq!(made["publicKey"]["authenticatorSelection"]["authenticatorAttachment"], "cross-platform");
+}
+
+/// Where keys are not wanted, our own page offers none.
+#[test]
+fn the_page_of_passkeys_offers_what_may_be_made() {
+    for (attachment, offered) in [("any", true), ("cross-platform", true), ("platform", false)] {
+        let settings = [("passkeys.attachment", attachment)];
+        let app = TestApp::with(&Options { settings: &settings, ..Options::default() });
+        let (mut browser, _) = app.person();
+        let page = browser.get("/account/passkeys").expect(200).body;
+        assert_eq!(page.contains("value=\"security-key\""), offered, "{attachment}");
+        assert_eq!(page.contains("\"hereOnly\":true"), !offered, "{attachment}");
+    }
+}
+
+/// WebAuthn Level 3 §5.8.4: words for transports that nobody here knows are kept, and given back.
+#[test]
+fn transports_are_given_back_as_they_came() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = (app.browser(), app.passkey());
+    passkey.transports = vec!["usb", "smart-card", "carrier-pigeon"];
+    let begun = browser.begin_registration(&json!({ "purpose": "sign-up", "email": "ada@example.test" }));
+    let answer = passkey.create(&begun["publicKey"]);
+    browser.finish_registration(&begun, &answer).expect(200);
+    let kept = json!([{
+        "type": "public-key",
+        "id": crate::authenticator::encode(&passkey.credential_id),
+        "transports": ["carrier-pigeon", "smart-card", "usb"],
+    }]);
+    let add = browser.begin_registration(&json!({ "purpose": "add" }));
+    assert_eq!(add["publicKey"]["excludeCredentials"], kept);
+    let step_up = browser.begin_sign_in(&json!({ "purpose": "step-up" }));
+    assert_eq!(step_up["publicKey"]["allowCredentials"], kept);
+    let by_address = app.browser().begin_sign_in(&json!({ "email": "ada@example.test" }));
+    assert!(by_address["publicKey"]["allowCredentials"].as_array().unwrap().contains(&kept[0]), "{by_address}");
 }
 
 #[test]

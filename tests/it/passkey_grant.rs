@@ -129,6 +129,41 @@ fn a_confidential_client_cannot_end_its_ceremony_without_its_secret() {
 }
 
 #[test]
+fn a_confidential_client_ends_a_sign_up_where_it_authenticates() {
+    let app = TestApp::spawn();
+    let secret = basic("api", API_SECRET);
+    let ask = || {
+        let result = json!({ "kind": "tokens", "clientId": "api", "scope": "openid" });
+        let sign_up = json!({ "purpose": "sign-up", "name": "Ada", "result": result });
+        app.client("api").post("/v1/passkeys/registration/options", &sign_up).expect(200).json()
+    };
+    let begun = ask();
+    let answer = app.passkey().create(&begun["publicKey"]);
+    let elsewhere = app.client("api").post("/v1/passkeys/registration/verify", &verify(&begun, &answer));
+    elsewhere.expect_problem(400, "unauthorized_client");
+    refused(app.redeem(&begun, &answer, Some(&secret), &[]), "afterwards", 400, "invalid_grant");
+    let begun = ask();
+    let answer = app.passkey().create(&begun["publicKey"]);
+    refused(app.redeem(&begun, &answer, None, &[("client_id", "web")]), "another client", 400, "invalid_grant");
+    let (begun, other) = (ask(), ask());
+    let answer = app.passkey().create(&other["publicKey"]);
+    refused(app.redeem(&begun, &answer, Some(&secret), &[]), "another challenge", 400, "invalid_grant");
+    assert_eq!((app.events("user.created"), app.events("ceremony.refused")), (0, 3));
+
+    let begun = ask();
+    let mut passkey = app.passkey();
+    let answer = passkey.create(&begun["publicKey"]);
+    let reply = app.redeem(&begun, &answer, Some(&secret), &[]);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert!(reply.cookies().is_empty(), "no cookie");
+    let made = Tokens::of(&reply.json());
+    assert_eq!((claims(&made.access)["client_id"].as_str(), app.events("user.created")), (Some("api"), 1));
+    refused(app.redeem(&begun, &answer, Some(&secret), &[]), "twice", 400, "invalid_grant");
+    let again = app.api_sign_in(&mut passkey, "openid");
+    assert_eq!(claims(&again.id)["sub"], claims(&made.id)["sub"]);
+}
+
+#[test]
 fn of_32_at_once_one_gets_tokens() {
     let app = TestApp::spawn();
     let (_, mut passkey) = app.person();
@@ -378,6 +413,10 @@ fn a_client_for_groups_gives_others_nothing() {
     let before = app.count(sessions);
     app.client("club").sign_in(&mut passkey, "openid").expect_problem(403, "sign_in_refused");
     assert_eq!(app.count(sessions), before, "nobody was signed in");
+    // A newcomer is in no group: told before there is a passkey that opens nothing.
+    let sign_up = json!({ "purpose": "sign-up", "result": { "kind": "tokens", "clientId": "club" } });
+    let closed = app.client("club").post("/v1/passkeys/registration/options", &sign_up);
+    closed.expect_problem(403, "sign_up_closed");
     app.sql("INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), 'members', now())");
     app.sql(&format!("INSERT INTO group_members SELECT id, '{id}' FROM groups WHERE name = 'members'"));
     app.client("club").sign_in(&mut passkey, "openid").expect(200);

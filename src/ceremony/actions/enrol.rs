@@ -1,11 +1,9 @@
 //! Making a passkey because a backend permits it: on its own page, or on ours by a link.
 
-use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
-
 use super::super::Ceremonies;
 use super::super::authentication::{Begun, listed};
 use super::super::error::CeremonyError;
-use super::super::options::{self, Account, Choice};
+use super::super::options::{self, Account, Choice, PublicKeyCredentialCreationOptions};
 use super::super::outcome::SignedResult;
 use super::super::registration::{NewPasskey, Registered, default_name, taken_already};
 use super::super::signals::Signal;
@@ -52,8 +50,9 @@ impl Ceremonies {
         let party = self.party_of(token, presented.origin)?;
         let owner = user.id;
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
-        token.judge_enrolment(&permitted.client, passkeys.len())?;
-        if passkeys.len() >= self.policy.per_user {
+        let existing = self.rp_ids().count(&passkeys);
+        token.judge_enrolment(&permitted.client, existing)?;
+        if existing >= self.policy.per_user {
             return Err(CeremonyError::TooMany);
         }
         let here: Vec<StoredPasskey> = passkeys.into_iter().filter(|passkey| passkey.rp_id == party.rp_id).collect();
@@ -90,7 +89,7 @@ impl Ceremonies {
         let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
         let class = proof.strength().class;
         let (id, most, room_client, provenance) = (permit.token, self.policy.per_user, client.clone(), origin.clone());
-        let user = permit.user;
+        let (user, rp_ids) = (permit.user, self.rp_ids());
         let enrolled = self
             .db
             .tx(move |conn| {
@@ -99,13 +98,14 @@ impl Ceremonies {
                 let Some(token) = action_tokens::get(conn, id)? else { return Ok(Err(ActionRefusal::Unknown.into())) };
                 let administers = users::is_administrator(conn, user)?;
                 let existing = credentials::of_users(conn, &[user], None)?;
+                let served = rp_ids.count(&existing);
                 // A token that was used explains itself better than the passkey that it made.
                 let good = token.judge(now).and_then(|()| token.judge_client(&room_client));
                 let good = good.and_then(|()| token.judge_person(&owner, administers));
-                if let Err(refusal) = good.and_then(|()| token.judge_enrolment(&room_client, existing.len())) {
+                if let Err(refusal) = good.and_then(|()| token.judge_enrolment(&room_client, served)) {
                     return Ok(Err(refusal.into()));
                 }
-                if existing.len() >= most {
+                if served >= most {
                     return Ok(Err(CeremonyError::TooMany));
                 }
                 if let Err(refusal) = consume(conn, &token, Some(result), now)? {

@@ -190,7 +190,7 @@ impl Ceremonies {
         let digest = secret.digest();
         // Of two requests that make the same person at once, the second finds them at its second try.
         for last in [false, true] {
-            let (draft, whom, origin) = (draft.clone(), whom.clone(), origin.clone());
+            let (draft, whom, origin, rp_ids) = (draft.clone(), whom.clone(), origin.clone(), self.rp_ids());
             let stored = self
                 .db
                 .tx(move |conn| {
@@ -198,7 +198,7 @@ impl Ceremonies {
                         Ok(resolved) => resolved,
                         Err(refusal) => return Ok(Err(refusal)),
                     };
-                    let existing = credentials::of_users(conn, &[token.user], None)?.len();
+                    let existing = rp_ids.count(&credentials::of_users(conn, &[token.user], None)?);
                     if token.action == Action::Enrol && existing > 0 && !rights.enrol_over {
                         return Ok(Err(crate::domain::action::ActionRefusal::EnrolOver.into()));
                     }

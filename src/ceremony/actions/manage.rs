@@ -68,6 +68,7 @@ impl Ceremonies {
     ) -> Result<Vec<Signal>, CeremonyError> {
         let Permitted { token, user, .. } = self.permitted(token, presented, &[Action::Delete]).await?;
         let (now, provenance, owner) = (self.clock.now(), presented.provenance.clone(), user.id);
+        let rp_ids = self.rp_ids();
         self.db
             .tx(move |conn| {
                 // Lock → decide → write: what else is taken away meanwhile changes what this may take.
@@ -77,7 +78,7 @@ impl Ceremonies {
                     return Ok(Err(refusal.into()));
                 }
                 let elsewhere = is_known_elsewhere(&token, &users::external_ids_of(conn, owner)?);
-                let removal = match removable(conn, owner, id, elsewhere)? {
+                let removal = match removable(conn, owner, id, &rp_ids, elsewhere)? {
                     Ok(removal) => removal,
                     Err(refusal) => return Ok(Err(refusal)),
                 };

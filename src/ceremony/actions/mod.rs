@@ -87,7 +87,7 @@ impl Ceremonies {
         let party = self.party_of(token, origin)?;
         if token.action == Action::Enrol {
             let existing = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
-            token.judge_enrolment(&permitted.client, existing.len())?;
+            token.judge_enrolment(&permitted.client, self.rp_ids().count(&existing))?;
         }
         if token.action == Action::Sign && self.listed_of(vec![owner], &party.rp_id).await?.is_empty() {
             return Err(CeremonyError::NoPasskeyYet);

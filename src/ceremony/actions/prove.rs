@@ -1,12 +1,13 @@
 //! Proving to a backend who one is: to sign in there, once more before something that matters, or to sign an operation.
 
 use serde_json::json;
-use webauthn_rs_core::proto::{PublicKeyCredentialRequestOptions, UserVerificationPolicy};
+use webauthn_rs_core::proto::UserVerificationPolicy;
 
 use super::super::Ceremonies;
 use super::super::authentication::{Begun, listed};
 use super::super::error::CeremonyError;
-use super::super::options;
+use super::super::offered::Offered;
+use super::super::options::{self, PublicKeyCredentialRequestOptions};
 use super::super::outcome::{Plan, Planned, Settled};
 use super::super::signals::Signal;
 use super::super::state::{Ceremony, Permit, Purpose, Wanted};
@@ -51,7 +52,7 @@ impl Ceremonies {
             options.user_verification = UserVerificationPolicy::Required;
         }
         self.reserve(&permitted.token).await?;
-        let offered = offered.into_iter().map(|listed| listed.id).collect();
+        let offered = Offered::new(&offered);
         let (handle, deadline) = self
             .keep(Ceremony {
                 purpose: Purpose::Prove { permit: permitted.permit(), offered, state: Box::new(state) },

@@ -15,6 +15,8 @@ use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::{BeginSignIn, Begun};
 use crate::ceremony::outcome::{Given, SignedIn};
 use crate::ceremony::wanted::WantedRequest;
+use crate::domain::client::Client;
+use crate::domain::scope::Scopes;
 use crate::domain::text::Email;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
@@ -23,13 +25,15 @@ use crate::web::{Caller, Envelope, Json};
 
 /// Begins a sign-in or a step-up.
 ///
-/// Public. Without an e-mail any discoverable passkey may answer; with one, the account's passkeys are listed, or stable
-/// decoys. The wanted result is fixed here: nothing of it can be changed by the second call. With an action token for
+/// Public. Without an e-mail any discoverable passkey may answer; with one, as many passkeys are listed as for any other
+/// address: the account's among stable decoys. A step-up always asks for user verification. The wanted result is fixed here: nothing of it can be changed by the second call. With an action token for
 /// `sign_in` or `step_up` (`Authorization: ActionToken …`) only its person's passkeys answer, and the result is for its
 /// backend.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/options", tag = "Passkeys",
     request_body = AuthenticationOptionsRequest,
-    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 403, description = "`wrong_origin`, `action_token_unknown`, `action_token_misused`"),
+    responses((status = 200, body = OptionsResponse<serde_json::Value>),
+        (status = 400, description = "`invalid_scope`, `invalid_target`, `unauthorized_client`"), (status = 401, description = "`not_signed_in` (a step-up), `invalid_client`"),
+        (status = 403, description = "`wrong_origin`, `action_token_unknown`, `action_token_misused`"), (status = 404, description = "`not_found` (the bridge), `no_passkey_yet`"),
         (status = 410, description = "`action_token_ended`"), (status = 429, description = "`rate_limited`")))]
 pub async fn options(
     request: HttpRequest,
@@ -99,7 +103,8 @@ pub(super) fn answer<O: serde::Serialize>(
 /// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`)"), (status = 404, description = "`passkey_unknown`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
+        (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`), `forbidden` (the bridge is not for this client or person)"), (status = 404, description = "`passkey_unknown`"),
+        (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`"), (status = 503, description = "`unavailable` (also where a hook before sign-in failed)")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -147,14 +152,22 @@ pub(super) fn signed_in_response(
     if let Given::Session(cookie) = &signed_in.given {
         response.cookie(guard.cookies.set_session(cookie, room.lifetimes.absolute.num_seconds()));
     }
-    // A client is told of a person as its tokens do.
+    // A client is told of a person what its tokens tell.
     let client = signed_in.session.client.as_deref().and_then(|id| room.clients.find(id));
     let user = match client {
-        Some(client) => UserView::for_client(&signed_in.user, &client, &room.mint),
+        Some(client) => UserView::within(&signed_in.user, &client, &scopes_of(&signed_in.given, &client), &room.mint),
         None => UserView::from(&signed_in.user),
     };
     let answer = SignedInResponse::new(signed_in, user, next).ok_or(CeremonyError::Foreign("kind"))?;
     Ok(response.json(answer))
+}
+
+/// The scopes that were granted. A custom token is made by all that its client may ask for.
+fn scopes_of(given: &Given, client: &Client) -> Scopes {
+    match given {
+        Given::Tokens(tokens) => Scopes::parse(&tokens.scope).unwrap_or_default(),
+        _ => client.definition.scopes.clone(),
+    }
 }
 
 /// Reads an e-mail that a person typed.

@@ -75,9 +75,9 @@ pub struct RegistrationOptionsRequest {
     pub purpose: Option<RegistrationPurpose>,
     /// Sign-up: what the ceremony gives.
     pub result: WantedRequest,
-    /// Where the authenticator may be.
+    /// Where the authenticator may be. Refused when `passkeys.attachment` says otherwise.
     pub attachment: Option<AttachmentChoice>,
-    /// `["security-key"]` asks for one.
+    /// `["security-key"]` asks for one; refused where `passkeys.attachment` is `platform`.
     pub hints: Vec<String>,
     /// A relying-party profile by name, for callers without an `Origin`.
     pub relying_party: Option<String>,
@@ -154,7 +154,7 @@ pub enum SignedInResponse {
         id_token: Option<String>,
         /// Granted scopes.
         scope: String,
-        /// Who.
+        /// Who, as far as userinfo tells it for these scopes.
         user: UserView,
         /// What to tell the passkey manager.
         signals: Vec<Signal>,

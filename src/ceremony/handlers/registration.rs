@@ -27,7 +27,8 @@ use crate::web::{Caller, Envelope, Json};
 /// (`Authorization: ActionToken …`), one for its person; with the fresh
 /// token of a trusted issuer that may enrol (`Authorization: Bearer …`), one for whom it means.
 #[utoipa::path(post, path = "/v1/passkeys/registration/options", tag = "Passkeys", request_body = RegistrationOptionsRequest,
-    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 401, description = "`reauthentication_required`"),
+    responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 400, description = "`invalid_scope`, `invalid_target`, `unauthorized_client`"),
+        (status = 401, description = "`not_signed_in`, `reauthentication_required`, `invalid_client`"),
         (status = 403, description = "`wrong_origin`, `sign_up_closed`, `action_token_unknown`, `action_token_misused`"),
         (status = 409, description = "`too_many_passkeys`, `enrol_over_existing`"), (status = 410, description = "`action_token_ended`"), (status = 429, description = "`rate_limited`")))]
 pub async fn options(

@@ -6,13 +6,12 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
 
 use super::Room;
 use crate::bridge::trusted::{Arrival, Believed, TrustedIssuer, TrustedIssuers, arrive};
 use crate::ceremony::CeremonyError;
 use crate::ceremony::authentication::Begun;
-use crate::ceremony::options::Choice;
+use crate::ceremony::options::{Choice, PublicKeyCredentialCreationOptions};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::SessionId;

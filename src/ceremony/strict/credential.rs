@@ -97,7 +97,7 @@ impl<'a> Envelope<'a> {
             client_data_json: required(response, "clientDataJSON", MAX_CLIENT_DATA)?,
             authenticator_data: required(response, "authenticatorData", MAX_AUTH_DATA)?,
             signature: required(response, "signature", MAX_SIGNATURE)?,
-            user_handle: optional(response, "userHandle", MAX_USER_HANDLE)?,
+            user_handle: user_handle(response)?,
         })
     }
 
@@ -179,10 +179,13 @@ fn required(object: &Object<'_>, name: &'static str, largest: usize) -> Result<V
     decode(text(object, name)?, name, largest)
 }
 
-fn optional(object: &Object<'_>, name: &'static str, largest: usize) -> Result<Option<Vec<u8>>, Reason> {
-    match object.get_non_null(name) {
-        None => Ok(None),
-        Some(value) => decode(value.as_text().ok_or(Reason::WrongType(name))?, name, largest).map(Some),
+/// The user handle, if there is one. An empty one is none: so Safari writes the handle of a security key that keeps none.
+fn user_handle(response: &Object<'_>) -> Result<Option<Vec<u8>>, Reason> {
+    let name = "userHandle";
+    let Some(value) = response.get_non_null(name) else { return Ok(None) };
+    match value.as_text().ok_or(Reason::WrongType(name))? {
+        "" => Ok(None),
+        text => decode(text, name, MAX_USER_HANDLE).map(Some),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The passkey grant: the second call of a ceremony, made where the client authenticates. The same function as verify.
+//! The passkey grant: the second call of a sign-in or a sign-up, made where the client authenticates. The same functions as
+//! verify.
 
 use crate::ceremony::CeremonyError;
 use crate::ceremony::binding::{SecondCall, Via};
@@ -31,7 +32,7 @@ pub async fn finish(
         client: None,
         key,
     };
-    let done = room.ceremonies.finish_authentication(ceremony, credential.as_bytes(), call, origin).await?;
+    let done = room.ceremonies.finish_for_tokens(ceremony, credential.as_bytes(), call, origin).await?;
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),
         Given::Session(_) | Given::Bridge(_) | Given::Result(_) | Given::Proof(_) => {

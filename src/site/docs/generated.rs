@@ -30,10 +30,11 @@ pub fn errors() -> String {
     for kind in Kind::ALL {
         let _ = writeln!(
             page,
-            "| `{}` | {} | `{}` | {} |",
+            "| `{}` | {} | `{}` ({}) | {} |",
             kind.code(),
             kind.status().as_u16(),
             kind.oauth_code(),
+            kind.oauth_status().as_u16(),
             kind.title()
         );
     }

@@ -142,6 +142,9 @@ pub struct Boot {
     /// Signal API data to report once the page is open (after a removal, on the list of passkeys).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<Value>,
+    /// Whether passkeys are made on the device itself and nowhere else, as the operator has decided; filled in for all pages.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub here_only: bool,
 }
 
 impl Frame {

@@ -170,6 +170,10 @@ fn enrolling_over_a_passkey_wants_the_right() {
     let narrow = app.token_by("bank", &[("grant_type", "client_credentials"), ("scope", "action_tokens")]);
     let narrow = narrow.expect(200).json()["access_token"].as_str().unwrap().to_owned();
     Backend { app: &app, access: narrow }.ask(&ask).expect_problem(409, "enrol_over_existing");
+    // Passkeys of an RP id that was given up sign nobody in: a backend may help whoever has no others.
+    app.sql("UPDATE credentials SET rp_id = 'old.example'");
+    assert_eq!(shop.enrol().1["kind"], "enrolled");
+    shop.ask(&ask).expect_problem(409, "enrol_over_existing");
 }
 
 #[test]

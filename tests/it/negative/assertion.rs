@@ -195,7 +195,6 @@ fn envelopes() -> Vec<Row> {
         row("N34 password", outer("type", json!("password")), Hostile("not of type public-key")),
         row("N32 id of 15 bytes", |p| p.credential_id = vec![9; 15], Hostile("credential id has a length")),
         row("N32 id of 1,024 bytes", |p| p.credential_id = vec![9; 1024], Hostile("credential id has a length")),
-        row("N36 empty handle", |p| p.user_handle = Some(vec![]), Hostile("userHandle is empty")),
         row("N36 65-byte handle", |p| p.user_handle = Some(vec![7; 65]), Hostile("userHandle is larger")),
         row("N36 handle of nobody", |p| p.user_handle = Some(vec![7; 16]), Hostile("another user handle")),
         row("N36 handle is a number", inner("userHandle", json!(7)), Hostile("userHandle has another type")),
@@ -209,11 +208,15 @@ fn envelopes() -> Vec<Row> {
 fn envelopes_and_handles() {
     let app = TestApp::spawn();
     check_all(&app, &Which::SIGN_INS, &|| app.passkey(), &envelopes());
-    let without = || row("N36 no handle", |p: &mut Authenticator| p.user_handle = None, Hostile("handle is missing"));
-    check_all(&app, &[Which::SignIn, Which::Tokens], &|| app.passkey(), &[without()]);
-    // Where the person is known, the handle adds nothing: security keys leave it out.
-    let known = row("N36 no handle", |p: &mut Authenticator| p.user_handle = None, Accepted);
-    check(&app, Which::StepUp, &|| app.passkey(), &known);
+    let without = |expect: fn() -> super::Expect| {
+        vec![
+            row("N36 no handle", |p: &mut Authenticator| p.user_handle = None, expect()),
+            row("N36 empty handle", |p: &mut Authenticator| p.user_handle = Some(vec![]), expect()),
+        ]
+    };
+    check_all(&app, &[Which::SignIn, Which::Tokens], &|| app.passkey(), &without(|| Hostile("handle is missing")));
+    // Where the person is known, the handle adds nothing: security keys leave it out, and Safari writes an empty one then.
+    check_all(&app, &[Which::StepUp], &|| app.passkey(), &without(|| Accepted));
 }
 
 /// N36: the handle of A with the credential of B, either way round; nobody is signed in as either.

@@ -127,15 +127,36 @@ fn one_factor_may_not_change_passkeys() {
     ] {
         browser.call(method, path, body).expect_problem(401, "reauthentication_required");
     }
-    browser.step_up(&mut passkey).expect(200);
+    browser.step_up(&mut passkey).expect_problem(400, "user_verification_missing");
     browser.call("PATCH", &path, Some(&rename)).expect_problem(401, "reauthentication_required");
     passkey.user_verified = true;
     assert_eq!(browser.step_up(&mut passkey).expect(200).json()["session"]["acr"], "phr");
     browser.call("PATCH", &path, Some(&rename)).expect(200);
-    // The later, weaker proof counts: what is asked for now is shown now.
-    passkey.user_verified = false;
-    assert_eq!(browser.step_up(&mut passkey).expect(200).json()["session"]["acr"], "1");
-    browser.call("PATCH", &path, Some(&rename)).expect_problem(401, "reauthentication_required");
+}
+
+/// A step-up is there to make a session fresh, which presence alone does not: it asks for more, whatever the policy is.
+#[test]
+fn a_step_up_asks_for_verification_whatever_the_policy_is() {
+    for policy in ["preferred", "discouraged"] {
+        let app = with(&[("passkeys.user_verification", policy)]);
+        let (mut browser, mut passkey) = (app.browser(), app.passkey());
+        passkey.user_verified = false;
+        browser.sign_up(&mut passkey);
+        for verified in [false, true] {
+            let begun = browser.begin_sign_in(&json!({ "purpose": "step-up" }));
+            assert_eq!(begun["publicKey"]["userVerification"], "required", "{policy}");
+            passkey.user_verified = verified;
+            let answer = passkey.get(&begun["publicKey"]);
+            let reply = browser.finish_sign_in(&begun, &answer);
+            if verified {
+                assert_eq!(reply.expect(200).json()["session"]["acr"], "phr", "{policy}");
+            } else {
+                reply.expect_problem(400, "user_verification_missing");
+                assert_eq!(browser.get("/v1/session").expect(200).json()["session"]["acr"], "1", "{policy}");
+            }
+        }
+        browser.add(&mut app.passkey()).expect(200);
+    }
 }
 
 /// Where verification is required its absence can be cured, so it is told apart; but only from a good signature.
@@ -219,4 +240,9 @@ fn so_many_passkeys_and_no_more() {
     browser.call("DELETE", &format!("/v1/passkeys/{newest}"), None).expect(200);
     browser.add(&mut app.passkey()).expect(200);
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 3);
+    // Those of an RP id that was given up sign nobody in, and take no room.
+    app.sql("UPDATE credentials SET rp_id = 'old.example' WHERE id = (SELECT id FROM credentials LIMIT 1)");
+    browser.add(&mut app.passkey()).expect(200);
+    let full = browser.post("/v1/passkeys/registration/options", &json!({ "purpose": "add" }));
+    full.expect_problem(409, "too_many_passkeys");
 }

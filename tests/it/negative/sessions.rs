@@ -194,7 +194,7 @@ fn passkeys_of_others_are_not_there() {
     app.request("GET", "/v1/passkeys").send().expect_problem(401, "not_signed_in");
 }
 
-/// W8: the last way in stays; a suspended passkey is none.
+/// W8: the last way in stays; a suspended passkey is none, and none is one of an RP id that was given up.
 #[test]
 fn the_last_passkey_stays() {
     let app = TestApp::spawn();
@@ -204,7 +204,11 @@ fn the_last_passkey_stays() {
     browser.add(&mut app.passkey()).expect(200);
     app.sql(&format!("UPDATE credentials SET suspended_at = now() WHERE id <> '{first}'"));
     browser.call("DELETE", &path(&first), None).expect_problem(409, "last_sign_in_method");
-    app.sql("UPDATE credentials SET suspended_at = NULL");
+    app.sql(&format!(
+        "UPDATE credentials SET suspended_at = NULL; UPDATE credentials SET rp_id = 'old.example' WHERE id <> '{first}'"
+    ));
+    browser.call("DELETE", &path(&first), None).expect_problem(409, "last_sign_in_method");
+    app.sql("UPDATE credentials SET rp_id = 'localhost'");
     browser.call("DELETE", &path(&first), None).expect(200);
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
@@ -343,4 +347,61 @@ fn sessions_of_a_suspended_passkey_change_nothing() {
     for reply in sensitive(&mut browser, &second) {
         reply.expect_problem(401, "reauthentication_required");
     }
+}
+
+/// W11: so may an access token of that session not, which is older than its last sign-in, nor what was begun in it before.
+#[test]
+fn tokens_and_additions_of_a_suspended_passkey_change_nothing() {
+    let app = TestApp::spawn();
+    let (mut browser, mut bound) = (app.browser(), Authenticator::new(&app.origin));
+    bound.counter = 5;
+    browser.sign_up(&mut bound);
+    browser.add(&mut app.passkey()).expect(200);
+    let ids = passkeys(&mut browser);
+    let tokens = app.client("web").sign_in(&mut bound, "openid passkeys").expect(200).json();
+    // Whoever holds the copy proved it once more, and the token is of the time before.
+    app.advance(Duration::seconds(10));
+    let now = app.clock.now();
+    app.sql(&format!("UPDATE sessions SET auth_time = '{now}', verified_at = '{now}' WHERE client_id = 'web'"));
+    let by_token = |method: &str, path: &str, body: Option<&Value>| {
+        let request = app.client("web").bearer(method, path, tokens["accessToken"].as_str().unwrap());
+        if let Some(body) = body { request.json(body) } else { request }.send()
+    };
+    let add = json!({ "purpose": "add" });
+    let ask = || by_token("POST", "/v1/passkeys/registration/options", Some(&add));
+    ask().expect(200);
+    let begun = browser.begin_registration(&add);
+
+    bound.counter = 3;
+    hostile(&app, "a copy", &app.browser().sign_in(&mut bound), "the counter did not rise");
+    for reply in [
+        ask(),
+        by_token("PATCH", &path(&ids[0]), Some(&json!({ "suspended": false }))),
+        by_token("DELETE", &path(&ids[1]), None),
+    ] {
+        reply.expect_problem(401, "reauthentication_required");
+    }
+    let added = app.passkey().create(&begun["publicKey"]);
+    hostile(&app, "begun before", &browser.finish_registration(&begun, &added), "the account changed meanwhile");
+    assert_eq!(passkeys(&mut browser), ids);
+}
+
+/// W11: whoever resumes a passkey proved themselves with another one, and an old token does not say with which.
+#[test]
+fn a_token_that_is_older_than_its_session_resumes_nothing() {
+    let app = TestApp::spawn();
+    let (mut browser, mut passkey) = app.person();
+    browser.add(&mut app.passkey()).expect(200);
+    let second = passkeys(&mut browser)[1].clone();
+    app.sql(&format!("UPDATE credentials SET suspended_at = now(), suspended_reason = 'x' WHERE id = '{second}'"));
+    let tokens = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
+    let resume = || {
+        let request = app.client("web").bearer("PATCH", &path(&second), tokens["accessToken"].as_str().unwrap());
+        request.json(&json!({ "suspended": false })).send()
+    };
+    app.advance(Duration::seconds(10));
+    app.sql("UPDATE sessions SET auth_time = auth_time + interval '5 s' WHERE client_id = 'web'");
+    resume().expect_problem(401, "reauthentication_required");
+    app.sql("UPDATE sessions SET auth_time = auth_time - interval '5 s' WHERE client_id = 'web'");
+    assert_eq!(resume().expect(200).json()["suspended"], false);
 }

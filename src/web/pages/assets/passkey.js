@@ -111,7 +111,7 @@ function plain(credential) {
     const from = credential.response;
     const response = {};
     for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"])
-      if (from[name]) response[name] = text64(from[name]);
+      if (from[name]?.byteLength) response[name] = text64(from[name]);
     if (from.attestationObject) response.transports = from.getTransports?.() ?? [];
     return {
       id: credential.id, rawId: text64(credential.rawId), type: credential.type, response,
@@ -237,7 +237,7 @@ function doing(action, goTo) {
       if (caps.immediate && running?.form?.dataset.ceremony) return () => press(running.form, { plain: true, button: running.button });
       // falls through
     case "otherWay": return other && !other.hidden && (() => { other.open = true; other.querySelector("summary").focus(); });
-    case "somewhereElse": return asked === "create" && elsewhere;
+    case "somewhereElse": return asked === "create" && !boot.hereOnly && elsewhere;
     case "notNow": return empty;
     case "copyLink": return () => copy(location.href);
     case "openBrowser": return location.href;
