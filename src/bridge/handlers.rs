@@ -69,7 +69,7 @@ pub struct BridgeTokenResponse {
 /// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
 #[utoipa::path(post, path = "/v1/bridges/{name}/token", tag = "Bridges", params(("name" = String, Path)),
     request_body(content = Option<BridgeTokenRequest>),
-    responses((status = 200, body = BridgeTokenResponse), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
+    responses((status = 200, body = BridgeTokenResponse), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"),
         (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 503, description = "`unavailable`")))]
 pub async fn token(
     desk: web::Data<BridgeDesk>,

@@ -25,7 +25,7 @@ pub enum TrustedIssuersCommand {
         json: bool,
     },
     /// Say whether a token would be believed, and what it says, or why not. The issuer's keys are fetched; nothing is used up,
-    /// and nobody is signed in.
+    /// and nobody is signed in. Whether it was used before, and whom it means here, is not looked at.
     Check {
         /// The trusted issuer's name.
         name: String,
@@ -100,12 +100,19 @@ fn check(settings: &Settings, name: &str, file: &Path) -> Outcome {
             continue;
         }
         match runtime.block_on(issuer.believe(&token, kind, clock.now())) {
-            Ok(believed) => return print::json(&believed.claims),
+            Ok(believed) => {
+                print::note(BELIEVED);
+                return print::json(&believed.claims);
+            }
             Err(refusal) => refusals.push(format!("as {}: {refusal}", word(kind))),
         }
     }
     Err(format!("the token is not believed: {}", refusals.join("; ")))
 }
+
+/// What a look at the token alone can say.
+const BELIEVED: &str = "believed: signature, issuer, audience, times and types are good. \
+    Not looked at: whether it was used before, whom it means here, and which clients and rules may use it.";
 
 const fn word(kind: SubjectKind) -> &'static str {
     match kind {

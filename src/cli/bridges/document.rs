@@ -14,6 +14,9 @@ use crate::domain::secret::Secret;
 
 /// Longer files hold no bridge.
 const MOST: u64 = 256 * 1024;
+/// Where the configuration says which file holds a key, and how the file is given here.
+const KEY_FILES: [(&str, &str); 3] =
+    [("key_file", "--key-file"), ("service_account_file", "--key-file"), ("secret_file", "--secret-file")];
 
 impl Written {
     /// What the files hold.
@@ -21,6 +24,7 @@ impl Written {
         let shown = self.file.display();
         let text = String::from_utf8(read(&self.file, MOST)?).map_err(|_| format!("{shown} is not text"))?;
         let definition = definition(&text).map_err(|error| format!("{shown}: {error}"))?;
+        refuse_key_files(&definition).map_err(|error| format!("{shown}: {error}"))?;
         Draft::read(&self.name, definition, self.key()?).map_err(|failure| format!("{shown}: {}", failure.detail()))
     }
 
@@ -59,6 +63,14 @@ fn definition(text: &str) -> Result<Value, String> {
         return serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"));
     }
     toml::from_str(text).map_err(|error| format!("it is not TOML: {}", error.message()))
+}
+
+/// The configuration's key files are read at each start; a key that is handed over here is stored.
+fn refuse_key_files(definition: &Value) -> Result<(), String> {
+    let found = KEY_FILES.iter().find(|(setting, _)| definition.get(*setting).is_some());
+    found.map_or(Ok(()), |(setting, flag)| {
+        Err(format!("`{setting}` is for the configuration alone: leave it out, and hand the file over with `{flag}`"))
+    })
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn name(members: &Members<'_>, redirect_uris: &[String]) -> Result<String, Failu
     Ok(name.chars().take(fields::LONGEST_NAME).collect())
 }
 
-/// Those of the contacts that are addresses.
+/// Those of the contacts that may be e-mail addresses, or others that people write to.
 fn contacts(members: &Members<'_>) -> Vec<String> {
     let listed = members.find("contacts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut contacts: Vec<String> = Vec::new();
