@@ -132,11 +132,6 @@ fn one_id_of_each_system_stays() {
 /// Every sign-in asks this. It must not become a walk through all passkeys of the RP id before the first statistics either.
 #[test]
 fn a_persons_passkeys_are_found_by_person() {
-    #[derive(QueryableByName)]
-    struct Step {
-        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-        line: String,
-    }
     let database = Database::create();
     let mut conn = connect(&database);
     conn.batch_execute(
@@ -150,10 +145,40 @@ fn a_persons_passkeys_are_found_by_person() {
     .expect("people");
     let asked = "EXPLAIN SELECT credential_id FROM credentials \
          WHERE user_id = (SELECT id FROM users LIMIT 1) AND rp_id = 'localhost' ORDER BY created_at";
-    let steps: Vec<Step> = diesel::sql_query(asked).load(&mut conn).expect("a plan");
-    let plan: Vec<_> = steps.into_iter().map(|step| step.line).collect();
+    let plan = plan_of(&mut conn, asked);
     assert!(plan.iter().any(|line| line.contains("credentials_user_rp_id")), "{plan:#?}");
     assert!(!plan.iter().any(|line| line.contains("credentials_rp_id")), "{plan:#?}");
+}
+
+/// Whoever registers clients may delete them again: what they were given is not looked for among what all others were.
+#[test]
+fn what_a_client_was_given_is_found_by_an_index() {
+    let database = Database::create();
+    let mut conn = connect(&database);
+    conn.batch_execute("SET enable_seqscan = off").expect("a setting");
+    for table in [
+        "refresh_tokens",
+        "authorization_codes",
+        "device_codes",
+        "consents",
+        "session_clients",
+        "sessions",
+        "action_tokens",
+    ] {
+        let plan = plan_of(&mut conn, &format!("EXPLAIN SELECT 1 FROM {table} WHERE client_id = 'x'"));
+        assert!(plan.iter().any(|line| line.contains(&format!("{table}_client"))), "{plan:#?}");
+        assert!(plan.iter().any(|line| line.contains("Index Cond: (client_id = ")), "{plan:#?}");
+    }
+}
+
+fn plan_of(conn: &mut PgConnection, asked: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+        line: String,
+    }
+    let steps: Vec<Step> = diesel::sql_query(asked).load(conn).expect("a plan");
+    steps.into_iter().map(|step| step.line).collect()
 }
 
 /// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
