@@ -158,7 +158,8 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.allow.min_acr",
             Kind::Choice(MinAcr::WORDS),
             Fallback::Unset,
-            "The least authentication context: `phr` for a passkey with user verification, `phrh` in attested hardware.",
+            "The least authentication context: `phr` for a passkey with user verification, `phrh` in attested hardware, which nobody \
+             reaches yet: attestation is not verified.",
         ),
         key(
             "bridges.<name>.allow.max_auth_age",

@@ -44,7 +44,7 @@ pub(super) const SECTION: Section = Section {
             Kind::Choice(MinAcr::WORDS),
             Fallback::Unset,
             "The least authentication context, for requests that no rule covers: `phr` for a passkey with user verification, \
-             `phrh` in attested hardware.",
+             `phrh` in attested hardware, which nobody reaches yet: attestation is not verified.",
         ),
         key(
             "forward_auth.<identifier>.max_age",
