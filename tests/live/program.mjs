@@ -61,8 +61,8 @@ export const passmint = (...words) =>
   run([process.env.PASSMINT, ...words, "--config", join(work, "passmint.toml")], { env: { PATH: process.env.PATH } });
 
 /** Tries for half a minute; gives what the try gives that throws nothing. */
-export async function until(body) {
-  for (const deadline = Date.now() + 30_000; ;) {
+export async function until(body, within = 30_000) {
+  for (const deadline = Date.now() + within; ;) {
     try {
       return await body();
     } catch (error) {

@@ -22,7 +22,8 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   const open = (token, name) => dial(tokenAuthenticator(token), name);
   const refused = (token, what) => assert.rejects(open(token), /authorization|authentication/i, what);
   const { accessToken: access, idToken } = await tokens("openid bridge:callout bridge:callout-brief");
-  await Promise.all(Object.keys(kept.natsPorts).map((name) => until(() => open(access, name).then((connection) => connection.close()))));
+  // Passmint looked for these servers before they were there, and tries again after half a minute at the latest.
+  await Promise.all(Object.keys(kept.natsPorts).map((name) => until(() => open(access, name).then((connection) => connection.close()), 60_000)));
   const brief = open(access, "callout-brief");
 
   await check("callout: with the access token a person publishes, subscribes and asks under the own subjects", async () => {
