@@ -60,7 +60,7 @@ export const passmint = (...words) =>
   // Without what is in the environment for this run: a name that begins with PASSMINT_ would be a setting.
   run([process.env.PASSMINT, ...words, "--config", join(work, "passmint.toml")], { env: { PATH: process.env.PATH } });
 
-/** Tries for half a minute; gives what the try gives that throws nothing. */
+/** Tries for half a minute, or as many milliseconds as are given; gives what the try gives that throws nothing. */
 export async function until(body, within = 30_000) {
   for (const deadline = Date.now() + within; ;) {
     try {
