@@ -35,7 +35,7 @@ use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::resources::Resources;
-use crate::storage::db::take_time;
+use crate::storage::db::{AT_LENGTH, patiently};
 use crate::storage::{Db, StorageError};
 use crate::web::error::{Failure, Kind};
 
@@ -120,13 +120,12 @@ impl Administration {
         self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await?
     }
 
-    /// The same for a change that may [`take_time`], because it may concern very many rows.
+    /// The same for a change that may concern very many rows.
     pub async fn change_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        let patient = |conn: &mut PgConnection| take_time(conn).map_err(Refusal::from).and_then(|()| work(conn));
-        self.db.run_long(move |conn| Refusal::apart(conn.transaction(patient))).await?
+        self.db.run_at_length(move |conn| Refusal::apart(patiently(conn, AT_LENGTH, work))).await?
     }
 
     /// Lets this server know clients as they are now; the others follow by themselves.

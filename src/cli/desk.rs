@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use diesel::{Connection as _, PgConnection};
+use diesel::PgConnection;
 
 use super::print;
 use super::settings::{Loaded, Settings};
@@ -10,7 +10,7 @@ use crate::assembly::{self, Database, Missing, StartError};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
 use crate::storage::cluster::Cluster;
-use crate::storage::db::take_time;
+use crate::storage::db::{AT_LENGTH, patiently};
 use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
 use crate::tokens::KeysError;
@@ -114,12 +114,12 @@ impl Desk {
 
     /// Writes, in one transaction; a refusal rolls it back. Nobody but the operator waits for it, so it may take its time.
     pub fn write<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
-        flat(self.db.blocking(|conn| Ok(at_length(conn, work))))
+        flat(self.db.blocking(|conn| Ok(patiently(conn, AT_LENGTH, work))))
     }
 
     /// The same under the lock that servers take at their start: for keys and clients, which they change themselves.
     pub fn write_locked<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
-        flat(self.db.blocking(|conn| migrations::locked(conn, |conn| Ok(at_length(conn, work)))))
+        flat(self.db.blocking(|conn| migrations::locked(conn, |conn| Ok(patiently(conn, AT_LENGTH, work)))))
     }
 }
 
@@ -136,13 +136,6 @@ impl Drop for Desk {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-fn at_length<T>(
-    conn: &mut PgConnection,
-    work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    conn.transaction(|conn| take_time(conn).map_err(Refusal::from).and_then(|()| work(conn)))
 }
 
 fn flat<T>(result: Result<Result<T, Refusal>, StorageError>) -> Result<T, String> {

@@ -154,6 +154,14 @@ impl Db {
         self.result_of(parcel(|db| Ok(work(db))), Some(self.answer_within))
     }
 
+    /// The same for work that goes on [`patiently`], as long as that may take: somebody waits for its answer, too.
+    pub fn run_at_length<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StorageError>> + Send {
+        self.result_of(parcel(|db| db.blocking(work)), Some(self.answer_within + AT_LENGTH))
+    }
+
     /// [`Db::run`] for upkeep that may take its time: many statements, or a key to be made.
     pub fn run_long<T: Send + 'static>(
         &self,
@@ -208,12 +216,12 @@ impl Db {
         self.run(|conn| conn.transaction(work))
     }
 
-    /// The same for what may concern very many rows: its statements [`take_time`].
+    /// The same for what may concern very many rows: a statement of it may take [`AT_LENGTH`].
     pub fn tx_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
     ) -> impl Future<Output = Result<T, StorageError>> + Send {
-        self.run_long(|conn| conn.transaction(|conn| take_time(conn).and_then(|()| work(conn))))
+        self.run_at_length(|conn| patiently(conn, AT_LENGTH, work))
     }
 
     /// [`Db::run`] for code that is on a blocking thread already: the start and the command line.
@@ -305,7 +313,17 @@ impl diesel::r2d2::HandleError<R2d2Error> for LogFault {
     }
 }
 
-/// Lets the statements of this transaction take up to a minute.
-pub fn take_time(conn: &mut PgConnection) -> Result<(), StorageError> {
-    Ok(conn.batch_execute("SET LOCAL statement_timeout = '60s'")?)
+/// How long a statement takes at the most that may concern very many rows.
+pub const AT_LENGTH: Duration = Duration::from_secs(60);
+
+/// Runs `work` in a transaction of which each statement may take `most`.
+pub fn patiently<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    most: Duration,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    conn.transaction(|conn| {
+        conn.batch_execute(&format!("SET LOCAL statement_timeout = {}", most.as_millis()))?;
+        work(conn)
+    })
 }

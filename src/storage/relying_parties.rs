@@ -3,12 +3,13 @@
 //! There may be millions of passkeys, and a start must not read them all: RP ids are found by jumping from one to the next in
 //! their index, and passkeys are counted only where somebody asks how many.
 
-use diesel::connection::SimpleConnection as _;
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::StorageError;
 use super::schema::{credential_index, credentials, retired_relying_parties, unusable_passkeys};
+use super::{StorageError, db};
 use crate::clock::Time;
 
 /// Every RP id that passkeys are stored for, retired ones too.
@@ -62,10 +63,7 @@ pub fn patiently<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    conn.transaction(|conn| {
-        conn.batch_execute("SET LOCAL statement_timeout = '1h'")?;
-        work(conn)
-    })
+    db::patiently(conn, Duration::from_secs(3600), work)
 }
 
 /// The RP ids that sign nobody in on purpose: since when, and whether their passkeys were imported before the RP id was

@@ -14,7 +14,7 @@ use crate::domain::client::ClientDefinition;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::audit;
 use crate::storage::client_records::{self, ClientRecord, Source};
-use crate::storage::db::take_time;
+use crate::storage::db::{AT_LENGTH, patiently};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::limits::{Class, Limits};
@@ -86,12 +86,11 @@ pub async fn remove(
     let (token, id, now) = (own_token(&request)?.digest(), id.into_inner(), room.clock.now());
     let origin = caller.provenance;
     let work = move |conn: &mut PgConnection| {
-        take_time(conn)?;
         let record = owned(client_records::lock(conn, &id)?, &token)?;
         client_records::delete(conn, &id, now)?;
         witness(conn, &record, ("deleted itself", now), &origin)
     };
-    room.db.run_long(move |conn| Refusal::apart(conn.transaction(work))).await??;
+    room.db.run_at_length(move |conn| Refusal::apart(patiently(conn, AT_LENGTH, work))).await??;
     room.clients.reload(&room.db).await?;
     Ok(HttpResponse::NoContent().finish())
 }
