@@ -11,6 +11,7 @@ pub mod authentication;
 pub mod binding;
 pub mod decoys;
 pub mod error;
+mod finish;
 pub mod handlers;
 pub mod management;
 pub mod offered;

@@ -189,19 +189,7 @@ impl Ceremonies {
         }
     }
 
-    /// Ends a registration. Refusals leave an event in the audit trail.
-    pub async fn finish_registration(
-        &self,
-        handle: &str,
-        credential: &[u8],
-        call: SecondCall<'_>,
-        origin: &Provenance,
-    ) -> Result<Registered, CeremonyError> {
-        let ceremony = self.take(handle).await?;
-        let result = self.register_taken(&ceremony, credential, &call, origin).await;
-        self.witness_refusal(&ceremony, result, origin).await
-    }
-
+    /// Ends a sign-up, an addition or an enrolment, of a ceremony that was taken.
     pub(super) async fn register_taken(
         &self,
         ceremony: &Ceremony,
