@@ -79,12 +79,13 @@ pub fn page(
         query = query.filter(users::created_at.lt(at).or(users::created_at.eq(at).and(users::id.lt(id))));
     }
     if let Some(prefix) = &filter.email_prefix {
-        let first = prefix.to_lowercase();
-        let last = format!("{first}\u{10FFFF}");
+        // Folded by the database, as the index is.
+        let (first, last) = (prefix.clone(), format!("{prefix}\u{10FFFF}"));
         // Looked up at once, by the index of patterns: in the order of the list PostgreSQL might go through everybody instead.
-        let named = "users.id = ANY (ARRAY (SELECT id FROM users AS named WHERE lower(email) ~>=~ ";
-        let named = sql::<Bool>(named).bind::<Text, _>(first).sql(" AND lower(email) ~<~ ").bind::<Text, _>(last);
-        query = query.filter(named.sql("))"));
+        let named = "users.id = ANY (ARRAY (SELECT id FROM users AS named WHERE lower(email) ~>=~ lower(";
+        let named =
+            sql::<Bool>(named).bind::<Text, _>(first).sql(") AND lower(email) ~<~ lower(").bind::<Text, _>(last);
+        query = query.filter(named.sql(")))"));
     }
     if let Some((source, id)) = &filter.external_id {
         let known = external_ids::table
@@ -107,12 +108,13 @@ type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
 
 /// Who is in a group, in one of the two ways to find them. PostgreSQL knows how many members groups have on average only.
 fn member_of(conn: &mut PgConnection, group: &str) -> Result<Condition, StorageError> {
-    let some = group_members::table
+    let beyond = group_members::table
         .inner_join(groups::table)
         .filter(groups::name.eq(group))
         .select(group_members::user_id)
-        .limit(LOOKED_UP + 1);
-    let is_large = some.load::<Uuid>(conn)?.len() > usize::try_from(LOOKED_UP).unwrap_or(usize::MAX);
+        .offset(LOOKED_UP)
+        .limit(1);
+    let is_large = !beyond.load::<Uuid>(conn)?.is_empty();
     let (before, after) = if is_large {
         (
             "(SELECT true FROM group_members JOIN groups ON groups.id = group_id WHERE user_id = users.id AND name = ",

@@ -175,7 +175,9 @@ fn people_are_found() {
     ops.make_person(&json!({ "claims": { "email": "Ann@example.com" }, "groups": ["staff"] }));
     ops.make_person(&json!({ "claims": { "email": "anton@example.org" }, "externalIds": { "hr": "7" } }));
     ops.make_person(&json!({ "claims": { "email": "bea@example.com" } }));
+    ops.make_person(&json!({ "claims": { "email": "\u{130}lker@example.com" } }));
     for (query, expected) in [
+        ("email=%C4%B0LK", 1),
         ("email=an", 2),
         ("email=ANN%40", 1),
         ("email=%25", 0),
@@ -185,7 +187,7 @@ fn people_are_found() {
         ("source=hr&externalId=7", 1),
         ("source=hr&externalId=8", 0),
         ("email=an&group=staff", 1),
-        ("", 3),
+        ("", 4),
     ] {
         let found = ops.get(&format!("{USERS}?{query}")).expect(200).json()["items"].as_array().unwrap().len();
         assert_eq!(found, expected, "{query}");
