@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
-use super::reader::Reader;
-use super::relying_parties::RelyingParty;
 
 /// How many labels browsers take in one document (§5.11.1: at least five; none takes more).
 const MOST_LABELS: usize = 5;
@@ -24,20 +22,16 @@ pub(super) fn read(text: &str) -> Result<AppOrigin, Wrong> {
     ))
 }
 
-/// Refuses more than browsers look at: the last ones would be refused where nobody sees why.
-pub(super) fn check_labels(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
-    for (index, party) in parties.iter().enumerate().filter(|(_, party)| !party.related_origins.is_empty()) {
-        // One document is for all relying parties of an RP id.
-        let together = parties.iter().take(index + 1).filter(|other| other.rp_id == party.rp_id);
-        let hosts = together.flat_map(|other| &other.related_origins).filter_map(AppOrigin::host);
-        let labels: BTreeSet<&str> = hosts.map(label).collect();
-        if labels.len() > MOST_LABELS {
-            let names = labels.into_iter().collect::<Vec<_>>().join(", ");
-            let what = format!("names more than {MOST_LABELS} different domains beside the RP id: {names}");
-            let cure = "leave some out, or give them relying parties of their own: browsers would not look at the rest";
-            reader.mistake(&format!("relying_parties.{}.related_origins", party.name), Wrong::new(what, cure));
-        }
+/// Refuses more than browsers look at, in all that one document lists: the last ones would be refused where nobody sees why.
+pub(super) fn check_labels<'a>(together: impl Iterator<Item = &'a AppOrigin>) -> Result<(), Wrong> {
+    let labels: BTreeSet<&str> = together.filter_map(AppOrigin::host).map(label).collect();
+    if labels.len() <= MOST_LABELS {
+        return Ok(());
     }
+    let names = labels.into_iter().collect::<Vec<_>>().join(", ");
+    let what = format!("names more than {MOST_LABELS} different domains beside the RP id: {names}");
+    let cure = "leave some out, or give them relying parties of their own: browsers would not look at the rest";
+    Err(Wrong::new(what, cure))
 }
 
 /// What browsers count: the first label of the registrable domain, `example` of `www.example.co.uk`. They go by the list of

@@ -99,7 +99,7 @@ pub(super) fn read(reader: &mut Reader<'_>, server: &Server) -> Vec<RelyingParty
     if reader.is_sound(&["relying_parties"]) {
         let url_is_sound = reader.is_sound(&["public_url"]);
         check_shared_origins(reader, &parties);
-        related_origins::check_labels(reader, &parties);
+        check_related_origins(reader, &parties);
         check_default(reader, &parties);
         if url_is_sound {
             check_own_pages(reader, server, &parties);
@@ -192,6 +192,16 @@ fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
             let wrong = Wrong::new(what, "list it in one place only: a request's origin chooses its relying party");
             let list = if party.origins.contains(origin) { "origins" } else { "related_origins" };
             reader.mistake(&format!("relying_parties.{}.{list}", party.name), wrong);
+        }
+    }
+}
+
+/// One document lists the related origins of all relying parties of an RP id.
+fn check_related_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
+    for (index, party) in parties.iter().enumerate().filter(|(_, party)| !party.related_origins.is_empty()) {
+        let together = parties.iter().take(index + 1).filter(|other| other.rp_id == party.rp_id);
+        if let Err(wrong) = related_origins::check_labels(together.flat_map(|other| &other.related_origins)) {
+            reader.mistake(&format!("relying_parties.{}.related_origins", party.name), wrong);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a line of a file, and which lines came before it.
+//! A line of a file, what becomes of it, and which lines came before it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -6,8 +6,16 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use uuid::Uuid;
 
 use super::fields::Problem;
-use super::plan::Line;
 use super::record::{Note, Record};
+
+/// One person of a file.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Where they stand.
+    pub line: u64,
+    /// What was read, or why not.
+    pub record: Result<Record, Problem>,
+}
 
 /// What becomes of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::bounds;
 use super::fields::Problem;
 use super::mark::Mark;
-pub use super::outcome::{Decided, Outcome, Seen};
+pub use super::outcome::{Decided, Line, Outcome, Seen};
 use super::record::{ImportedKey, Note, Origin, Record};
 use super::rows::{credential, name_of, unusable};
 use crate::clock::Time;
@@ -35,15 +35,6 @@ pub struct Options {
     pub parameters: Option<String>,
     /// Now.
     pub now: Time,
-}
-
-/// One person of a file.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// Where they stand.
-    pub line: u64,
-    /// What was read, or why not.
-    pub record: Result<Record, Problem>,
 }
 
 /// A person who is changed.
