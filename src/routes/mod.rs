@@ -4,8 +4,11 @@
 
 pub mod fallback;
 
+use std::collections::BTreeMap;
+
+use actix_web::Route as Handler;
 use actix_web::http::Method;
-use actix_web::web::ServiceConfig;
+use actix_web::web::{self, ServiceConfig};
 
 use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web as furniture};
 
@@ -54,13 +57,7 @@ macro_rules! routes {
 
         /// Registers every route.
         pub fn register(config: &mut ServiceConfig) {
-            let mut routes = vec![$(($path, furniture::methods::route(Method::$method).to($handler)),)*];
-            // A request is tried against one path after the other. Those with a part to fill in are each a regular expression,
-            // so they come after those that are only compared.
-            routes.sort_by_key(|(path, _)| path.contains('{'));
-            for (path, route) in routes {
-                config.route(path, route);
-            }
+            register_by_parts(config, vec![$(($path, furniture::methods::route(Method::$method).to($handler)),)*]);
         }
     };
 }
@@ -224,6 +221,33 @@ routes! {
     GET    "/readyz"                                Public    => furniture::health::readyz;
 }
 
+/// A request is tried against one path after the other, so paths with the same beginning are registered as one part that most
+/// requests pass by at once. Within it those with something to fill in, each a regular expression, come last.
+fn register_by_parts(config: &mut ServiceConfig, mut routes: Vec<(&'static str, Handler)>) {
+    routes.sort_by_key(|(path, _)| path.contains('{'));
+    let mut parts: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (path, route) in routes {
+        let (part, rest) = path.split_at(end_of_part(path));
+        parts.entry(part).or_default().push((rest, route));
+    }
+    for (part, routes) in parts {
+        if part == "/" {
+            for (_, route) in routes {
+                config.route(part, route);
+            }
+        } else {
+            let scope = routes.into_iter().fold(web::scope(part), |scope, (rest, route)| scope.route(rest, route));
+            config.service(scope);
+        }
+    }
+}
+
+/// Where the part ends that a path belongs to: after its first segment, of the API after its second.
+fn end_of_part(path: &str) -> usize {
+    let segments = if path.starts_with("/v1/") { 2 } else { 1 };
+    path.match_indices('/').nth(segments).map_or(path.len(), |(at, _)| at)
+}
+
 /// The methods a path has, whatever it was called with: tells 405 from 404.
 pub fn methods_of(path: &str) -> Vec<&'static str> {
     let methods = |route: &Route| if route.method == "GET" { vec!["GET", "HEAD"] } else { vec![route.method] };
@@ -250,6 +274,24 @@ fn matches(pattern: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_belongs_to_a_part() {
+        for (path, part) in [
+            ("/", "/"),
+            ("/livez", "/livez"),
+            ("/account/passkeys/{id}/rename", "/account"),
+            ("/.well-known/jwks.json", "/.well-known"),
+            ("/v1/passkeys", "/v1/passkeys"),
+            ("/v1/bridges/{name}/token", "/v1/bridges"),
+        ] {
+            assert_eq!(&path[..end_of_part(path)], part);
+        }
+        assert!(
+            ROUTES.iter().all(|route| !route.path[..end_of_part(route.path)].contains('{')),
+            "parts are only compared"
+        );
+    }
 
     #[test]
     fn a_path_has_its_methods() {
