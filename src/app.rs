@@ -116,8 +116,7 @@ impl Shared {
             .app_data(self.health.clone())
             .app_data(self.proxies.clone())
             .app_data(self.https.clone())
-            .app_data(self.body_limits.clone())
-            .app_data(web::PayloadConfig::new(self.body_limits.most));
+            .app_data(self.body_limits.clone());
     }
 }
 

@@ -70,11 +70,7 @@ async fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form) -> Result<
         let words = "A pushed request cannot refer to another one: leave out request_uri.";
         return Err(Failure::new(Kind::InvalidRequest, words));
     }
-    let sent: Parameters = form
-        .names()
-        .filter(|name| !AUTHENTICATION.contains(name))
-        .flat_map(|name| form.all(name).map(move |value| (name, value)))
-        .collect();
+    let sent: Parameters = form.pairs().filter(|(name, _)| !AUTHENTICATION.contains(name)).collect();
     let (parameters, signed) = match sent.find("request") {
         Some(object) => (pushed_object(room, client, object).await?, true),
         None => (sent, false),

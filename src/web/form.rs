@@ -1,7 +1,5 @@
 //! Form bodies, read as pairs: a parameter that comes twice is refused, never "the first wins" (RFC 6749 §3.2).
 
-use std::collections::BTreeMap;
-
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
@@ -14,24 +12,22 @@ const MOST: usize = 64;
 /// What may be sent several times (RFC 8707 §2, RFC 8693 §2.1).
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
-/// The parameters of a form. Empty values count as absent (RFC 6749 §3.1).
+/// The parameters of a form, as they were sent. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Debug, Default)]
-pub struct Form(BTreeMap<String, Vec<String>>);
+pub struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads an `application/x-www-form-urlencoded` body.
     pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (count, (name, value)) in url::form_urlencoded::parse(body).enumerate() {
-            let may_repeat = REPEATABLE.contains(&name.as_ref());
-            if count == MOST {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            if pairs.len() == MOST {
                 return Err(too_many());
             }
-            let values = pairs.entry(name.into_owned()).or_default();
-            values.push(value.into_owned());
-            if values.len() > 1 && !may_repeat {
+            if pairs.iter().any(|(sent, _)| *sent == name) && !REPEATABLE.contains(&name.as_ref()) {
                 return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent twice."));
             }
+            pairs.push((name.into_owned(), value.into_owned()));
         }
         Ok(Self(pairs))
     }
@@ -43,12 +39,13 @@ impl Form {
 
     /// Every value of a parameter that may be sent several times.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.get(name).into_iter().flatten().map(String::as_str).filter(|value| !value.is_empty())
+        self.pairs().filter(move |(sent, _)| *sent == name).map(|(_, value)| value)
     }
 
-    /// The names of all parameters that were sent.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// Every parameter that is not empty, with its value.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(|(_, value)| !value.is_empty())
     }
 
     /// A parameter that must be there.
@@ -191,9 +188,10 @@ mod tests {
                 let Ok(form) = Form::parse(&body) else { continue };
                 let sent = url::form_urlencoded::parse(&body).count();
                 prop_assert!(sent <= MOST);
-                prop_assert_eq!(form.0.values().map(Vec::len).sum::<usize>(), sent, "nothing is dropped");
-                for (name, values) in &form.0 {
-                    prop_assert!(values.len() == 1 || REPEATABLE.contains(&name.as_str()), "{} came twice", name);
+                prop_assert_eq!(form.0.len(), sent, "nothing is dropped");
+                for (name, _) in &form.0 {
+                    let times = form.0.iter().filter(|(other, _)| other == name).count();
+                    prop_assert!(times == 1 || REPEATABLE.contains(&name.as_str()), "{} came twice", name);
                 }
             }
         }

@@ -1,11 +1,15 @@
 //! JSON bodies: the content type, the size and the shape are checked before a handler sees anything.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_core::Stream;
 use futures_core::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -120,28 +124,53 @@ impl Default for BodyLimits {
 
 /// A body on its way.
 pub(super) struct Body {
-    bytes: <web::Bytes as FromRequest>::Future,
+    pieces: Payload,
+    announced: Option<usize>,
     limits: BodyLimits,
 }
 
 impl Body {
     pub(super) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let limits = request.app_data::<web::Data<BodyLimits>>().map(|limits| *limits.get_ref()).unwrap_or_default();
-        Self { bytes: web::Bytes::from_request(request, payload), limits }
+        Self { pieces: payload.take(), announced, limits }
     }
 
     /// The whole body, or one of our own errors.
-    pub(super) async fn read(self) -> Result<web::Bytes, Failure> {
-        let Ok(bytes) = tokio::time::timeout(self.limits.within, self.bytes).await else {
+    pub(super) async fn read(self) -> Result<Bytes, Failure> {
+        let BodyLimits { most, within } = self.limits;
+        let Ok(bytes) = tokio::time::timeout(within, self.collect()).await else {
             return Err(Failure::new(Kind::InvalidRequest, "The body took too long to arrive."));
         };
-        bytes.map_err(|error| {
-            if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
-                Failure::new(Kind::TooLarge, format!("The body is larger than {}.", in_kib(self.limits.most)))
-            } else {
-                Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error.to_string())
+        bytes.map_err(|error| match error {
+            PayloadError::Overflow => {
+                Failure::new(Kind::TooLarge, format!("The body is larger than {}.", in_kib(most)))
             }
+            error => Failure::new(Kind::InvalidRequest, "The body could not be read.").because(error),
         })
+    }
+
+    /// Most bodies come in one piece, which is handed on as it came.
+    async fn collect(mut self) -> Result<Bytes, PayloadError> {
+        if self.announced.is_some_and(|length| length > self.limits.most) {
+            return Err(PayloadError::Overflow);
+        }
+        let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first.as_ref());
+        whole.extend_from_slice(&second);
+        while let Some(piece) = self.next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The next piece, if there is room left for it.
+    async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
+        let piece = poll_fn(|context| Pin::new(&mut self.pieces).poll_next(context)).await.transpose()?;
+        let size = piece.as_ref().map_or(0, Bytes::len);
+        self.limits.most = self.limits.most.checked_sub(size).ok_or(PayloadError::Overflow)?;
+        Ok(piece)
     }
 }
 
@@ -185,11 +214,43 @@ fn is_plain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
     use super::*;
+
+    /// A body that arrives in these pieces.
+    struct Pieces(std::vec::IntoIter<&'static str>);
+
+    impl Stream for Pieces {
+        type Item = Result<Bytes, PayloadError>;
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.next().map(|piece| Ok(Bytes::from(piece))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_however_it_arrives_or_too_large() {
+        let limits = BodyLimits { most: 4, ..BodyLimits::default() };
+        for (pieces, announced, expected) in [
+            (vec![], None, Ok("")),
+            (vec!["abcd"], Some(4), Ok("abcd")),
+            (vec!["ab", "cd"], None, Ok("abcd")),
+            (vec!["", "a", "", "b", "c", "d", ""], None, Ok("abcd")),
+            (vec!["abcde"], None, Err(Kind::TooLarge)),
+            (vec!["ab", "cde"], None, Err(Kind::TooLarge)),
+            (vec!["a", "b", "c", "d", "e"], None, Err(Kind::TooLarge)),
+            (vec!["a"], Some(5), Err(Kind::TooLarge)),
+        ] {
+            let pieces: Pin<Box<dyn Stream<Item = _>>> = Box::pin(Pieces(pieces.into_iter()));
+            let pieces = Payload::from(pieces);
+            let read = Body { pieces, announced, limits }.read().await;
+            assert_eq!(read.map_err(|failure| failure.kind()), expected.map(Bytes::from));
+        }
+    }
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Body {
+    struct Named {
         #[expect(dead_code, reason = "only its parsing matters")]
         name: String,
     }
@@ -205,7 +266,7 @@ mod tests {
             (r#"{"name":"a","<script>":1}"#, "a value has the wrong type or form (line 1, column 22)"),
             (r#"{"name":12345}"#, "a value has the wrong type or form (line 1, column 13)"),
         ] {
-            assert_eq!(in_words(&serde_json::from_str::<Body>(text).unwrap_err()), words, "{text}");
+            assert_eq!(in_words(&serde_json::from_str::<Named>(text).unwrap_err()), words, "{text}");
         }
     }
 }
