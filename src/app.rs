@@ -479,7 +479,7 @@ fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>, keys_max_age: i64) -> Br
         db: rooms.db.clone(),
         mint: Arc::clone(mint),
         clock: clock.clone(),
-        own_client: Client {
+        own_client: Arc::new(Client {
             id: "passmint".to_owned(),
             definition: ClientDefinition {
                 name: "Passmint's own pages".to_owned(),
@@ -491,6 +491,6 @@ fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>, keys_max_age: i64) -> Br
             secret: None,
             previous_secret: None,
             unverified_since: None,
-        },
+        }),
     }
 }

@@ -13,7 +13,6 @@ use crate::clients::Clients;
 use crate::clock::Time;
 use crate::domain::audit::Event;
 use crate::domain::client::Client;
-use crate::domain::scope::Scopes;
 use crate::storage::Db;
 use crate::storage::credentials::StoredPasskey;
 use crate::tokens::Mint;
@@ -33,7 +32,7 @@ pub struct BridgeDesk {
     /// Knows the time's keeper and whether this server is cut off.
     pub mint: Arc<Mint>,
     /// The client that our own pages act as.
-    pub own_client: Client,
+    pub own_client: Arc<Client>,
     /// The time.
     pub clock: crate::clock::Clock,
     /// How long public keys may be kept, in seconds.
@@ -96,9 +95,7 @@ pub async fn token(
 /// Who asks a bridge for something, by cookie or access token.
 pub(super) struct Asking {
     identity: Identity,
-    client: Client,
-    scopes: Scopes,
-    audience: Vec<String>,
+    client: Arc<Client>,
     passkey: Option<StoredPasskey>,
 }
 
@@ -113,14 +110,18 @@ impl Asking {
         name: &str,
     ) -> Result<Self, Failure> {
         limits.check(Class::Token, caller.network)?;
-        let (client, scopes, audience) = client_of(desk, &identity)?;
+        let client = client_of(desk, &identity)?;
         let passkey = desk.bridges.passkey_used(name, &identity).await?;
-        Ok(Self { identity, client, scopes, audience, passkey })
+        Ok(Self { identity, client, passkey })
     }
 
     /// The request, without inputs.
     pub(super) fn request(&self) -> MintRequest<'_> {
         let session = &self.identity.session;
+        let (scopes, audience): (_, &[String]) = match &self.identity.via {
+            Via::Cookie => (&self.client.definition.scopes, &[]),
+            Via::Bearer { scopes, audience, .. } => (scopes, audience),
+        };
         MintRequest {
             user: &self.identity.user,
             session: session.id,
@@ -129,8 +130,8 @@ impl Asking {
             auth_time: session.auth_time,
             passkey: self.passkey.as_ref(),
             client: &self.client,
-            scopes: &self.scopes,
-            audience: &self.audience,
+            scopes,
+            audience,
             act: self.identity.act(),
             inputs: None,
             longest: None,
@@ -144,17 +145,14 @@ impl Asking {
     }
 }
 
-/// The client that asks, with the scopes and the audience of its access token.
-fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<(Client, Scopes, Vec<String>), Failure> {
+/// The client that asks.
+fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<Arc<Client>, Failure> {
     match &identity.via {
-        Via::Cookie => Ok((desk.own_client.clone(), desk.own_client.definition.scopes.clone(), Vec::new())),
-        Via::Bearer { client, scopes, audience, .. } => {
-            let client = desk
-                .clients
-                .find(client)
-                .ok_or_else(|| Failure::new(Kind::InvalidToken, "The client of this access token is disabled."))?;
-            Ok((Client::clone(&client), scopes.clone(), audience.clone()))
-        }
+        Via::Cookie => Ok(Arc::clone(&desk.own_client)),
+        Via::Bearer { client, .. } => desk
+            .clients
+            .find(client)
+            .ok_or_else(|| Failure::new(Kind::InvalidToken, "The client of this access token is disabled.")),
     }
 }
 

@@ -258,8 +258,7 @@ impl Bridges {
         }
         let id = crate::random::uuid();
         let rendered = ready.bridge.render(facts, now, id)?;
-        let (bridge, token) = (ready.bridge.name().to_owned(), rendered.claims.to_string());
-        let expires_in = rendered.expires_in;
+        let (bridge, token, expires_in) = (ready.bridge.name().to_owned(), rendered.text, rendered.expires_in);
         Ok(BridgeToken { bridge, token, expires_in, id, subject: None, claims_sha256: None, act: None })
     }
 
@@ -275,9 +274,9 @@ impl Bridges {
             KidPolicy::Omit => None,
         };
         let header = signer::Header { alg: rendered.algorithm.as_str(), typ, kid };
-        let token = self.signer.sign_under(&key, header, &rendered.claims).map_err(MintError::from)?;
+        let token = self.signer.sign_under(&key, header, &rendered.text).map_err(MintError::from)?;
         let bridge = entry.bridge.name().to_owned();
-        let claims_sha256 = Some(sha256(rendered.claims.to_string().as_bytes()));
+        let claims_sha256 = Some(sha256(rendered.text.as_bytes()));
         let (expires_in, act) = (rendered.expires_in, facts.act.clone());
         Ok(BridgeToken { bridge, token, expires_in, id, subject: None, claims_sha256, act })
     }

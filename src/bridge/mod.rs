@@ -146,6 +146,8 @@ pub struct Rendered {
     pub header: Header,
     /// Its claims, an object.
     pub claims: Value,
+    /// The same as they are signed.
+    pub text: String,
     /// The algorithm to sign with, also in the header.
     pub algorithm: Algorithm,
     /// Seconds from now to `exp`.
@@ -373,7 +375,8 @@ impl Bridge {
         };
         let claims = Value::Object(rules.assemble(plan, parts));
         let header = Header { algorithm: plan.algorithm, typ: plan.typ, kid: plan.kid.clone() };
-        let bytes = compact_bytes(&header, &claims);
+        let text = claims.to_string();
+        let bytes = compact_bytes(&header, &text);
         if bytes > plan.max_bytes {
             return Err(RenderError::TooLarge { bytes, max: plan.max_bytes });
         }
@@ -381,7 +384,7 @@ impl Bridge {
         if !violations.is_empty() {
             return Err(RenderError::Violations(violations));
         }
-        Ok(Rendered { header, claims, algorithm: plan.algorithm, expires_in: lifetime })
+        Ok(Rendered { header, claims, text, algorithm: plan.algorithm, expires_in: lifetime })
     }
 
     /// The sample sign-ins that every bridge is rendered for when it is saved, by name; all happen at [`sample_moment`].
@@ -432,7 +435,7 @@ impl Bridge {
 
 /// The length of the signed token in compact form (RFC 7515 §3.1), or a little more: the key is not known here, so its
 /// id counts as 64 characters and an RSA key as 4096 bits.
-fn compact_bytes(header: &Header, claims: &Value) -> usize {
+fn compact_bytes(header: &Header, claims: &str) -> usize {
     const LONGEST_KEY_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
     let signature = match header.algorithm {
@@ -441,7 +444,7 @@ fn compact_bytes(header: &Header, claims: &Value) -> usize {
         Algorithm::Hs256 => 32,
     };
     let header = header.to_json(Some(LONGEST_KEY_ID)).to_string().len();
-    base64(header) + 1 + base64(claims.to_string().len()) + 1 + base64(signature)
+    base64(header) + 1 + base64(claims.len()) + 1 + base64(signature)
 }
 
 /// Whether clients could ask for a bridge of this name.

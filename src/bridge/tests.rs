@@ -121,7 +121,7 @@ fn the_size_cap_is_never_below_the_real_length() {
     let rendered = Bridge::new(firebase_spec(Value::Null)).unwrap();
     let rendered = rendered.render(&sample::full(&[]), sample::moment(), Uuid::nil()).unwrap();
     let token = testing::sign(&rendered.header.to_json(None), &rendered.claims, &testing::account());
-    let counted = compact_bytes(&rendered.header, &rendered.claims);
+    let counted = compact_bytes(&rendered.header, &rendered.text);
     assert_eq!(counted - token.len(), 683 - 342, "the same but for the key, which has 2048 bits instead of 4096");
 }
 
@@ -173,7 +173,7 @@ fn a_hostile_value_stays_a_value() {
         "",
     ] {
         let rendered = bridge.render(&hostile_facts(value), sample::moment(), Uuid::nil()).unwrap();
-        let read: Value = serde_json::from_str(&rendered.claims.to_string()).unwrap();
+        let read: Value = serde_json::from_str(&rendered.text).unwrap();
         assert_eq!(names(&read), names(&honest.claims), "{value:?}");
         assert_eq!(read["name"], value);
         assert_eq!(read["groups"], json!([value, "x"]));
@@ -215,7 +215,7 @@ fn the_size_cap_counts_the_finished_token() {
     for length in 0..600 {
         facts.user.name = Some("x".repeat(length));
         match bridge.render(&facts, sample::moment(), Uuid::nil()) {
-            Ok(rendered) => longest = compact_bytes(&rendered.header, &rendered.claims),
+            Ok(rendered) => longest = compact_bytes(&rendered.header, &rendered.text),
             Err(error) => {
                 assert!(matches!(error, RenderError::TooLarge { bytes: 601..=604, max: 600 }), "{error}");
                 assert!((597..=600).contains(&longest), "{longest}");
@@ -300,7 +300,7 @@ proptest! {
         if let Ok(bridge) = Bridge::new(BridgeDefinition { max_bytes: Some(max_bytes), ..jwt_spec(claims.clone()) })
             && let Ok(rendered) = bridge.render(&facts, sample::moment(), Uuid::nil())
         {
-            prop_assert!(compact_bytes(&rendered.header, &rendered.claims) <= max_bytes);
+            prop_assert!(compact_bytes(&rendered.header, &rendered.text) <= max_bytes);
             prop_assert_eq!(&rendered.claims["iss"], "https://idp.example.com");
             prop_assert_eq!(&rendered.claims["sub"], &Value::from(id.clone()));
             prop_assert_eq!(&rendered.claims["exp"], 1_767_226_200);
@@ -311,7 +311,7 @@ proptest! {
         if let Ok(bridge) = Bridge::new(BridgeDefinition { max_bytes: Some(max_bytes), ..firebase_spec(claims) })
             && let Ok(rendered) = bridge.render(&facts, sample::moment(), Uuid::nil())
         {
-            prop_assert!(compact_bytes(&rendered.header, &rendered.claims) <= max_bytes);
+            prop_assert!(compact_bytes(&rendered.header, &rendered.text) <= max_bytes);
             prop_assert_eq!(firebase::check(&rendered.header.to_json(None), &rendered.claims), Ok(()));
             prop_assert_eq!(&rendered.claims["uid"], &Value::from(id));
         }

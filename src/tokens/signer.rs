@@ -74,28 +74,23 @@ impl Signer {
         kid: Option<&str>,
         claims: &impl Serialize,
     ) -> Result<String, SignError> {
-        self.sign_under(key, Header { alg: key.algorithm().as_str(), typ, kid }, claims)
+        let claims = serde_json::to_string(claims).map_err(|_| SignError::Claims)?;
+        self.sign_under(key, Header { alg: key.algorithm().as_str(), typ, kid }, &claims)
     }
 
-    /// The same for a target that has a name of its own for the algorithm.
+    /// The same for a target that has a name of its own for the algorithm, of claims that are JSON already.
     ///
     /// # Errors
     /// As [`Signer::sign`].
-    pub fn sign_under(
-        &self,
-        key: &SigningKey,
-        header: Header<'_>,
-        claims: &impl Serialize,
-    ) -> Result<String, SignError> {
+    pub fn sign_under(&self, key: &SigningKey, header: Header<'_>, claims: &str) -> Result<String, SignError> {
         let header = serde_json::to_vec(&header).map_err(|_| SignError::Claims)?;
-        let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
-        if claims.first() != Some(&b'{') {
+        if !claims.starts_with('{') {
             return Err(SignError::Claims);
         }
         let mut token = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 400);
         URL_SAFE_NO_PAD.encode_string(&header, &mut token);
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &key.key, key.algorithm().library())
             .map_err(|_| SignError::Key { kid: key.kid().to_owned() })?;
         token.push('.');

@@ -149,6 +149,6 @@ impl Bridges {
         });
         let header = signer::Header { alg: "ed25519-nkey", typ: Some("JWT"), kid: None };
         let key = self.key_of(&entry)?;
-        Ok(self.signer.sign_under(&key, header, &claims).map_err(MintError::from)?)
+        Ok(self.signer.sign_under(&key, header, &claims.to_string()).map_err(MintError::from)?)
     }
 }
