@@ -1,5 +1,5 @@
 // A Dovecot of this run's own, and a client of IMAP as far as signing in goes.
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { pasted } from "../pasted.mjs";
@@ -36,6 +36,12 @@ export function fetchKeys(origin, bridge) {
     ["/etc/dovecot", directory], ["https://id.example.com", origin], ["/v1/bridges/dovecot/", `/v1/bridges/${bridge}/`],
   ]);
   run(["sh", "-c", `umask 022\n${command}`], { env: { PATH: process.env.PATH } });
+}
+
+/** Whether this Dovecot looks at `aud`: which do, the page says, and its library has the words for a refusal. */
+export function looksAtAudience() {
+  const library = find("libdovecot.so.0", "install the package dovecot-imapd", "/usr/lib/dovecot/libdovecot.so.0");
+  return readFileSync(library).includes("client_id not found in aud");
 }
 
 export async function boot(origin) {
