@@ -10,7 +10,7 @@ const ABOUT: About = About {
     page: "jwt",
     summary: "A plain signed JWT for one audience.",
     verified: Verified::Live(
-        "Envoy 1.39 (jwt_authn), HAProxy 2.6 (jwt_verify), Apache mod_auth_openidc 2.4.12, jose 6",
+        "Envoy 1.39 (jwt_authn), HAProxy 2.6 and 3.0 (jwt_verify), Apache mod_auth_openidc 2.4.12 and 2.4.17, jose 6",
     ),
     key_lag: 10,
     example: r#"[bridges.backend]

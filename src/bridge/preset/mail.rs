@@ -15,7 +15,7 @@ pub static DOVECOT: Target = Target {
         title: "Dovecot",
         page: "dovecot",
         summary: "The bearer of IMAP and POP3 (OAUTHBEARER, XOAUTH2), checked without asking us.",
-        verified: Verified::Live("Dovecot 2.3.19.1 of Debian 12 (IMAP)"),
+        verified: Verified::Live("Dovecot 2.3.19.1 and 2.4.1 (IMAP)"),
         key_lag: 60,
         example: r#"[bridges.dovecot]
 preset = "dovecot"
@@ -24,7 +24,29 @@ subject = "{{ link('mail') }}"
 "#,
         other_side: &[
             Snippet {
-                place: "conf.d/10-auth.conf",
+                place: "Dovecot 2.4, in dovecot.conf",
+                language: "text",
+                text: "auth_mechanisms {
+  oauthbearer = yes
+  xoauth2 = yes
+}
+oauth2 {
+  introspection_mode = local
+  issuers = {issuer}
+  client_id = {audience}
+  client_secret = unused
+  username_attribute = sub
+  oauth2_local_validation {
+    dict fs {
+      fs posix {
+        prefix = /etc/dovecot/keys/
+      }
+    }
+  }
+}",
+            },
+            Snippet {
+                place: "Dovecot 2.3, in conf.d/10-auth.conf",
                 language: "text",
                 text: "auth_mechanisms = $auth_mechanisms oauthbearer xoauth2
 passdb {
@@ -34,7 +56,7 @@ passdb {
 }",
             },
             Snippet {
-                place: "dovecot-oauth2.conf.ext",
+                place: "Dovecot 2.3, in dovecot-oauth2.conf.ext",
                 language: "ini",
                 text: "introspection_mode = local
 local_validation_key_dict = fs:posix:prefix=/etc/dovecot/keys/
@@ -55,9 +77,10 @@ done"#,
         notes: &[
             "A client gives the `sub` as user name, with OAUTHBEARER too: with another name, or with none, it is refused. Whose mailbox that \
              is, Dovecot's userdb says.",
-            "Without the line `mechanisms` Dovecot takes the token as a password as well.",
-            "Dovecot 2.3 refuses `typ: at+jwt`, a token without `kid`, and one whose `iat` is in its future, be it by a second: keep the \
-             clocks together. A token with `azp` needs its key in a folder of that name.",
+            "Without the line `mechanisms` Dovecot 2.3 takes the token as a password as well.",
+            "Dovecot refuses a token without `kid`, and one whose `iat` is in its future, be it by a second: keep the clocks together. A token \
+             with `azp` needs its key in a folder of that name. Dovecot 2.3 refuses `typ: at+jwt`, 2.4 takes it.",
+            "Dovecot 2.4 wants a `client_secret` beside `client_id`; nobody is shown it.",
             "Dovecot holds `aud` against `client_id` since 2.3.21; Debian's 2.3.19.1-2.1+deb12u7 does, too. An older one takes any token that \
              a key in the folder signed for this issuer: let the key be this bridge's alone.",
             "A new key is published an hour before it signs, and its file has to be there by then. A key that Dovecot has read it keeps \
@@ -92,7 +115,7 @@ pub static EJABBERD: Target = Target {
         title: "ejabberd",
         page: "ejabberd",
         summary: "The password of an XMPP connection.",
-        verified: Verified::Live("ejabberd 23.01"),
+        verified: Verified::Live("ejabberd 23.01 and 24.12"),
         key_lag: 60,
         example: r#"[bridges.ejabberd]
 preset = "ejabberd"

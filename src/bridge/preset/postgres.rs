@@ -21,7 +21,7 @@ pub static POSTGREST: Target = Target {
         page: "postgrest",
         summary: "The bearer token of a PostgREST API: names the database role, and carries the claims that policies read.",
         verified: Verified::Source(
-            "PostgREST's documentation; the claims of our tokens were tried as it sets them, in PostgreSQL 15",
+            "PostgREST's documentation; the claims of our tokens were tried as it sets them, in PostgreSQL 15 and 17",
         ),
         key_lag: 60,
         example: r#"[bridges.postgrest]

@@ -3,7 +3,7 @@
 //! Permissions are words of `scope`: `<resource server>.<read|write|configure>:<vhost>/<name>[/<routing key>]`, where a part
 //! may be a pattern. The plugin takes a token without `exp` as one that never ends.
 //!
-//! Source: RabbitMQ's documentation of the plugin; run against 3.10.8.
+//! Source: RabbitMQ's documentation of the plugin; run against 3.10.8 and 4.0.5.
 
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ pub static RABBITMQ: Target = Target {
         title: "RabbitMQ",
         page: "rabbitmq",
         summary: "The password of an AMQP or STOMP connection, and the bearer of the management API.",
-        verified: Verified::Live("RabbitMQ 3.10.8"),
+        verified: Verified::Live("RabbitMQ 3.10.8 and 4.0.5"),
         key_lag: 10,
         example: r#"[bridges.rabbitmq]
 preset = "rabbitmq"
@@ -124,7 +124,7 @@ pub static RABBITMQ_MQTT: Target = Target {
         title: "RabbitMQ, MQTT",
         page: "rabbitmq",
         summary: "The password of an MQTT connection. Topics need a third part in each permission: the preset asks for it.",
-        verified: Verified::Live("RabbitMQ 3.10.8"),
+        verified: Verified::Live("RabbitMQ 3.10.8 and 4.0.5"),
         key_lag: 10,
         example: r#"[bridges.mqtt]
 preset = "rabbitmq-mqtt"

@@ -65,7 +65,7 @@ pub static SECRET: Target = Target {
         page: "supabase",
         summary: "A session of the Data API, Storage and Realtime, signed with the project's legacy JWT secret.",
         verified: Verified::Source(
-            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15",
+            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15 and 17",
         ),
         key_lag: 0,
         example: r#"[bridges.supabase-legacy]
@@ -129,7 +129,7 @@ pub static THIRD_PARTY: Target = Target {
         page: "supabase",
         summary: "The same, signed with the bridge's own key, which the project fetches.",
         verified: Verified::Source(
-            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15",
+            "Supabase's documentation; the claims of our tokens were tried with its SQL functions in PostgreSQL 15 and 17",
         ),
         key_lag: 30,
         example: r#"[bridges.supabase]

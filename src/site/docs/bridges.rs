@@ -52,7 +52,7 @@ this table.
     }
     page.push_str(
         "\
-| [nginx, Caddy, Traefik: plain headers](forward-auth.md) | none: `[forward_auth]` | live | nginx 1.22, Caddy 2.6, Traefik 3.7 |
+| [nginx, Caddy, Traefik: plain headers](forward-auth.md) | none: `[forward_auth]` | live | nginx 1.22 and 1.26, Caddy 2.6, Traefik 3.7 |
 | [the same, a signed header](forward-auth.md#a-signed-header) | none: `assertion_header` | live | jose 6 |
 
 A gateway or a program that is not listed and that verifies JWTs takes those of the preset [`jwt`](jwt.md). Apps without any sign-in take what

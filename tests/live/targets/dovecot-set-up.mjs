@@ -44,22 +44,34 @@ export function looksAtAudience() {
   return readFileSync(library).includes("client_id not found in aud");
 }
 
+/** Whether this is Dovecot 2.3; else it is 2.4, with other words for its settings. */
+export const is23 = () => run([program(), "--version"]).startsWith("2.3.");
+
+const program = () => find("dovecot", "install the package dovecot-imapd");
+
+/** Starts one that is configured as the page says for its version; gives its port. */
 export async function boot(origin) {
-  const program = find("dovecot", "install the package dovecot-imapd");
   const port = await freePort();
   mkdirSync(join(directory, "mail"), { recursive: true });
-  const place = [["/etc/dovecot", directory]];
+  const [place, issuer] = [["/etc/dovecot", directory], ["https://id.example.com", origin]];
   const [file, page] = ["dovecot.conf", "dovecot-oauth2.conf.ext"].map((name) => join(directory, name));
-  writeFileSync(file, `${settings(port)}\n${pasted("dovecot", "conf.d/10-auth.conf", place)}`);
-  writeFileSync(page, pasted("dovecot", "dovecot-oauth2.conf.ext", [["https://id.example.com", origin], ...place]));
+  if (is23()) {
+    writeFileSync(file, `${common(port)}${settings23()}${pasted("dovecot", "Dovecot 2.3, in conf.d/10-auth.conf", [place])}`);
+    writeFileSync(page, pasted("dovecot", "Dovecot 2.3, in dovecot-oauth2.conf.ext", [issuer, place]));
+    chmodSync(page, 0o644);
+  } else {
+    writeFileSync(file, `${settings24()}${common(port)}${pasted("dovecot", "Dovecot 2.4, in dovecot.conf", [issuer, place])}`);
+  }
   // Where the parent is root, its parts run as others.
-  for (const [path, mode] of [[directory, 0o755], [page, 0o644], [join(directory, "mail"), 0o777]]) chmodSync(path, mode);
-  await start("dovecot", [program, "-F", "-c", file], {}, port);
+  for (const [path, mode] of [[directory, 0o755], [join(directory, "mail"), 0o777]]) chmodSync(path, mode);
+  await start("dovecot", [program(), "-F", "-c", file], {}, port);
   return port;
 }
 
-/** What is not on the page: where things are, a password for PLAIN, and that no failure slows down the next try. */
-const settings = (port) => `
+// What is not on the page: where things are, a password for PLAIN, and that no failure slows down the next try.
+
+/** What both versions have the same words for. */
+const common = (port) => `
 base_dir = ${directory}/run
 state_dir = ${directory}/state
 log_path = /dev/stderr
@@ -68,14 +80,7 @@ auth_failure_delay = 0
 listen = 127.0.0.1
 protocols = imap
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain
-mail_location = maildir:${directory}/mail/%u
-passdb {
-  driver = static
-  mechanisms = plain
-  args = password=live-password
-}
 service imap-login {
   inet_listener imap {
     port = ${port}
@@ -89,17 +94,12 @@ service anvil {
     mode = 0
   }
 }
-${process.getuid() === 0 ? asRoot() : asAnybody()}`;
+${process.getuid() === 0 ? "" : asAnybody()}`;
 
-// No mail belongs to root.
-const asRoot = () => userdb("nobody", group("nobody"));
-
-const asAnybody = () => {
-  const user = run(["id", "-un"]).trim();
-  return `
-default_internal_user = ${user}
-default_login_user = ${user}
-default_internal_group = ${group(user)}
+const asAnybody = () => `
+default_internal_user = ${owner().user}
+default_login_user = ${owner().user}
+default_internal_group = ${owner().group}
 first_valid_uid = 1
 service imap-login {
   chroot =
@@ -107,13 +107,42 @@ service imap-login {
 service anvil {
   chroot =
 }
-${userdb(user, group(user))}`;
-};
+`;
 
-const group = (user) => run(["id", "-gn", user]).trim();
+/** Whose the mail is: no mail belongs to root. */
+function owner() {
+  const user = process.getuid() === 0 ? "nobody" : run(["id", "-un"]).trim();
+  return { user, group: run(["id", "-gn", user]).trim() };
+}
 
-const userdb = (user, group) => `userdb {
+const settings23 = () => `
+disable_plaintext_auth = no
+mail_location = maildir:${directory}/mail/%u
+passdb {
   driver = static
-  args = uid=${user} gid=${group} home=${directory}/mail/%u
+  mechanisms = plain
+  args = password=live-password
+}
+userdb {
+  driver = static
+  args = uid=${owner().user} gid=${owner().group} home=${directory}/mail/%u
+}
+`;
+
+const settings24 = () => `dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = ${directory}/mail/%{user}
+passdb static {
+  mechanisms_filter = plain
+  password = live-password
+}
+userdb static {
+  fields {
+    uid = ${owner().user}
+    gid = ${owner().group}
+    home = ${directory}/mail/%{user}
+  }
 }
 `;

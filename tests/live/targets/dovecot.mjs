@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { broken, forged, unsigned } from "../forged.mjs";
 import { check } from "../harness.mjs";
 import { passmint, until, work } from "../program.mjs";
-import { boot, directory, fetchKeys, looksAtAudience, signIn } from "./dovecot-set-up.mjs";
+import { boot, directory, fetchKeys, is23, looksAtAudience, signIn } from "./dovecot-set-up.mjs";
 
 const kid = (token) => JSON.parse(Buffer.from(token.split(".")[0], "base64url")).kid;
 const ANOTHER = "00000000-0000-4000-8000-000000000001";
@@ -55,7 +55,6 @@ export async function dovecot({ origin, user, mint, expired }) {
     "a token of a key that it does not know": [/ES256 key '.*' not found/, await mint("dovecot-own")],
     "a token without kid": [/key 'default' not found/, forged(good, {}, { kid: undefined })],
     "a kid that is a path": [/key '.*' not found/, forged(good, {}, { kid: `../RS256/${kid(good)}` })],
-    "the type of an access token": [/'typ'/, forged(good, {}, { typ: "at+jwt" })],
     "an azp that has no folder": [/key '.*' not found/, forged(good, { azp: "web" })],
     "a token without exp": [/Missing 'exp'/, forged(good, { exp: undefined })],
     "a token of the future": [/issued in future/, forged(good, { iat: Math.floor(Date.now() / 1000) + 60 })],
@@ -69,6 +68,13 @@ export async function dovecot({ origin, user, mint, expired }) {
     await check("dovecot: refuses a token for another audience", () => refused(/client_id not found in aud/, elsewhere));
   } else {
     await check("dovecot: too old to look at the audience, as its page says, it takes any", () => leave(elsewhere));
+  }
+
+  const access = forged(good, {}, { typ: "at+jwt" });
+  if (is23()) {
+    await check("dovecot: refuses the type of an access token", () => refused(/'typ'/, access));
+  } else {
+    await check("dovecot: takes the type of an access token since 2.4, as its page says", () => leave(access));
   }
 
   await check("dovecot, PLAIN: a token is no password, and a password still is", async () => {
