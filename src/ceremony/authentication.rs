@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use webauthn_rs_core::proto::UserVerificationPolicy;
 
 use super::Ceremonies;
-use super::binding::{self, SecondCall};
+use super::binding::{self, Answer};
 use super::decoys::{LISTED, Listed};
 use super::error::CeremonyError;
 use super::offered::Offered;
@@ -22,7 +22,6 @@ use super::settle::Answered;
 use super::state::{Ceremony, Purpose, Wanted};
 use super::strict::{self, Assertion, Expected, Refusal};
 use crate::clock::Time;
-use crate::domain::audit::Provenance;
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
@@ -184,10 +183,9 @@ impl Ceremonies {
     pub(super) async fn finish_taken(
         self: &Arc<Self>,
         ceremony: &Arc<Ceremony>,
-        credential: &[u8],
-        call: &SecondCall<'_>,
-        origin: &Provenance,
+        answer: &Answer<'_>,
     ) -> Result<SignedIn, CeremonyError> {
+        let Answer { credential, call, origin, .. } = answer;
         let client = self.client_of(ceremony)?;
         binding::check(ceremony, call, client.as_deref())?;
         let (offered, session) = match &ceremony.purpose {
@@ -217,7 +215,7 @@ impl Ceremonies {
                 client: client.clone(),
                 key: call.key.cloned(),
                 assertion,
-                origin: origin.clone(),
+                origin: (*origin).clone(),
             },
         );
         let settled = if matches!(ceremony.purpose, Purpose::SignIn { .. }) {

@@ -4,6 +4,7 @@ use super::error::CeremonyError;
 use super::relying_party::RelyingParty;
 use super::state::{Ceremony, Purpose, Wanted};
 use crate::domain::action::owns;
+use crate::domain::audit::Provenance;
 use crate::domain::client::{Client, ClientKind};
 use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
@@ -37,6 +38,19 @@ pub struct SecondCall<'a> {
     pub client: Option<&'a str>,
     /// The DPoP key that it proves to hold.
     pub key: Option<&'a Jkt>,
+}
+
+/// The answer to a ceremony.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// The ceremony's handle.
+    pub handle: &'a str,
+    /// What the browser made of the options, JSON.
+    pub credential: &'a [u8],
+    /// The call that brings it.
+    pub call: SecondCall<'a>,
+    /// For the audit trail.
+    pub origin: &'a Provenance,
 }
 
 /// Checks the binding; the ceremony is burnt already.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Ceremonies;
-use super::binding::SecondCall;
+use super::binding::Answer;
 use super::error::CeremonyError;
 use super::outcome::SignedIn;
 use super::registration::Registered;
@@ -14,51 +14,39 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::secret::{PlainToken, TokenKind};
 
 impl Ceremonies {
-    /// Ends a sign-in or step-up: gives what it was begun for, or refuses. Refusals leave an event in the audit trail.
-    pub async fn finish_authentication(
-        self: &Arc<Self>,
-        handle: &str,
-        credential: &[u8],
-        call: SecondCall<'_>,
-        origin: &Provenance,
-    ) -> Result<SignedIn, CeremonyError> {
-        let ceremony = self.take(handle).await?;
-        let result = self.finish_taken(&ceremony, credential, &call, origin).await;
-        self.witness_refusal(&ceremony, result, origin).await
+    /// Ends a sign-in, a step-up, or what a backend asked somebody to prove or sign: gives what it was begun for, or refuses.
+    pub async fn finish_authentication(self: &Arc<Self>, answer: Answer<'_>) -> Result<SignedIn, CeremonyError> {
+        self.finish(&answer, async |ceremony| self.finish_taken(ceremony, &answer).await).await
+    }
+
+    /// Ends a sign-up, an addition or an enrolment.
+    pub async fn finish_registration(&self, answer: Answer<'_>) -> Result<Registered, CeremonyError> {
+        self.finish(&answer, async |ceremony| self.register_taken(ceremony, &answer).await).await
     }
 
     /// Ends a sign-in or a sign-up that was begun for tokens, at the endpoint where its client authenticates.
-    pub async fn finish_for_tokens(
-        self: &Arc<Self>,
-        handle: &str,
-        credential: &[u8],
-        call: SecondCall<'_>,
-        origin: &Provenance,
-    ) -> Result<SignedIn, CeremonyError> {
-        let ceremony = self.take(handle).await?;
-        let result = if matches!(ceremony.purpose, Purpose::SignUp { .. }) {
-            match self.register_taken(&ceremony, credential, &call, origin).await {
-                Ok(Registered::SignedUp(signed_in)) => Ok(*signed_in),
-                Ok(Registered::Added { .. } | Registered::Enrolled { .. }) => Err(CeremonyError::Foreign("kind")),
-                Err(refusal) => Err(refusal),
+    pub async fn finish_for_tokens(self: &Arc<Self>, answer: Answer<'_>) -> Result<SignedIn, CeremonyError> {
+        let end = async |ceremony: &Arc<Ceremony>| {
+            if !matches!(ceremony.purpose, Purpose::SignUp { .. }) {
+                return self.finish_taken(ceremony, &answer).await;
             }
-        } else {
-            self.finish_taken(&ceremony, credential, &call, origin).await
+            match self.register_taken(ceremony, &answer).await? {
+                Registered::SignedUp(signed_in) => Ok(*signed_in),
+                Registered::Added { .. } | Registered::Enrolled { .. } => Err(CeremonyError::Foreign("kind")),
+            }
         };
-        self.witness_refusal(&ceremony, result, origin).await
+        self.finish(&answer, end).await
     }
 
-    /// Ends a registration. Refusals leave an event in the audit trail.
-    pub async fn finish_registration(
+    /// Takes the ceremony of an answer and ends it; a refusal leaves an event in the audit trail.
+    async fn finish<T>(
         &self,
-        handle: &str,
-        credential: &[u8],
-        call: SecondCall<'_>,
-        origin: &Provenance,
-    ) -> Result<Registered, CeremonyError> {
-        let ceremony = self.take(handle).await?;
-        let result = self.register_taken(&ceremony, credential, &call, origin).await;
-        self.witness_refusal(&ceremony, result, origin).await
+        answer: &Answer<'_>,
+        end: impl AsyncFnOnce(&Arc<Ceremony>) -> Result<T, CeremonyError>,
+    ) -> Result<T, CeremonyError> {
+        let ceremony = self.take(answer.handle).await?;
+        let result = end(&ceremony).await;
+        self.witness_refusal(&ceremony, result, answer.origin).await
     }
 
     /// Consumes a ceremony. After this nothing can answer it again.

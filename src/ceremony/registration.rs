@@ -4,7 +4,7 @@ use webauthn_rs::prelude::{Credential, Passkey};
 use webauthn_rs_core::proto::{RegistrationState, UserVerificationPolicy};
 
 use super::authentication::{Begun, listed, unreadable};
-use super::binding::{self, SecondCall};
+use super::binding::{self, Answer};
 use super::error::CeremonyError;
 use super::options::{self, Account, Choice, PublicKeyCredentialCreationOptions};
 use super::outcome::{Settled, SignedIn, SignedResult};
@@ -193,10 +193,9 @@ impl Ceremonies {
     pub(super) async fn register_taken(
         &self,
         ceremony: &Ceremony,
-        credential: &[u8],
-        call: &SecondCall<'_>,
-        origin: &Provenance,
+        answer: &Answer<'_>,
     ) -> Result<Registered, CeremonyError> {
+        let Answer { credential, call, origin, .. } = answer;
         let client = self.client_of(ceremony)?;
         let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
         match &ceremony.purpose {

@@ -118,9 +118,7 @@ pub async fn verify(
     let identity = guard.identify_on_own_site(&request).await?;
     let key = proof_key(&request, &guard).await?;
     let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref(), key.as_ref())?;
-    let signed_in = room
-        .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
-        .await?;
+    let signed_in = room.finish_authentication(body.answer(call, &caller)).await?;
     metrics::counter!("passmint_sign_ins_total").increment(1);
     end_replaced(&guard, identity.as_ref(), &signed_in, &caller).await?;
     Ok(signed_in_response(&room, &guard, signed_in, "/account")?)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::account::views::{SessionBrief, UserView};
 use crate::ceremony::aaguid;
+use crate::ceremony::binding::{Answer, SecondCall};
 use crate::ceremony::outcome::{Given, SignedIn, SignedResult};
 use crate::ceremony::signals::Signal;
 use crate::ceremony::wanted::WantedRequest;
@@ -17,6 +18,7 @@ use crate::domain::action::Action;
 use crate::domain::id::PasskeyId;
 use crate::storage::credentials::StoredPasskey;
 use crate::tokens::mint::RESULT_LIFE;
+use crate::web::Caller;
 
 /// Why a sign-in ceremony is begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -108,6 +110,18 @@ pub struct VerifyRequest {
     /// May repeat the client of the first call; another one ends the ceremony.
     #[serde(default)]
     pub client_id: Option<String>,
+}
+
+impl VerifyRequest {
+    /// The answer in it, as this call brings it.
+    pub fn answer<'a>(&'a self, call: SecondCall<'a>, caller: &'a Caller) -> Answer<'a> {
+        Answer {
+            handle: &self.ceremony_id,
+            credential: self.credential.get().as_bytes(),
+            call,
+            origin: &caller.provenance,
+        }
+    }
 }
 
 /// A passkey in short.

@@ -139,8 +139,7 @@ pub async fn verify(
     let body = body.0;
     let key = proof_key(&request, &guard).await?;
     let call = second_call(&request, &guard, identity.as_ref(), body.client_id.as_deref(), key.as_ref())?;
-    let registered =
-        room.finish_registration(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance).await?;
+    let registered = room.finish_registration(body.answer(call, &caller)).await?;
     Ok(match registered {
         Registered::SignedUp(done) => {
             metrics::counter!("passmint_sign_ups_total").increment(1);

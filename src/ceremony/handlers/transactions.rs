@@ -190,9 +190,7 @@ pub async fn verify(
     let body = body.0;
     let mut call = second_call(&request, &guard, Some(&identity), body.client_id.as_deref(), None)?;
     call.via = binding::Via::Signing;
-    let done = room
-        .finish_authentication(&body.ceremony_id, body.credential.get().as_bytes(), call, &caller.provenance)
-        .await?;
+    let done = room.finish_authentication(body.answer(call, &caller)).await?;
     let Given::Proof(proof) = done.given else {
         return Err(Failure::new(Kind::VerificationFailed, "The passkey could not be verified.").into());
     };

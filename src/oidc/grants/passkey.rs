@@ -2,7 +2,7 @@
 //! verify.
 
 use crate::ceremony::CeremonyError;
-use crate::ceremony::binding::{SecondCall, Via};
+use crate::ceremony::binding::{Answer, SecondCall, Via};
 use crate::ceremony::outcome::Given;
 use crate::domain::audit::Provenance;
 use crate::domain::client::GrantType;
@@ -32,7 +32,8 @@ pub async fn finish(
         client: None,
         key,
     };
-    let done = room.ceremonies.finish_for_tokens(ceremony, credential.as_bytes(), call, origin).await?;
+    let answer = Answer { handle: ceremony, credential: credential.as_bytes(), call, origin };
+    let done = room.ceremonies.finish_for_tokens(answer).await?;
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),
         Given::Session(_) | Given::Bridge(_) | Given::Result(_) | Given::Proof(_) => {
