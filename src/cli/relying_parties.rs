@@ -10,6 +10,8 @@ use super::desk::{Desk, Refusal};
 use super::print;
 use super::settings::Settings;
 use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::storage::db::patiently;
+use crate::storage::relying_parties::ALL_PASSKEYS;
 use crate::storage::{StorageError, audit, relying_parties};
 
 /// The domains that passkeys are bound to.
@@ -57,7 +59,7 @@ struct Row {
 
 fn rows(desk: &Desk) -> Result<Vec<Row>, String> {
     let (stored, retired) = desk.read(|conn| {
-        relying_parties::patiently(conn, |conn| Ok((relying_parties::stored(conn)?, relying_parties::retired(conn)?)))
+        patiently(conn, ALL_PASSKEYS, |conn| Ok((relying_parties::stored(conn)?, relying_parties::retired(conn)?)))
     })?;
     let configured = desk.config.relying_parties.iter().map(|party| party.rp_id.clone());
     let mut ids: Vec<String> = configured.chain(stored.iter().map(|(rp_id, _)| rp_id.clone())).collect();
@@ -122,7 +124,7 @@ fn rename(settings: &Settings, from: &str, to: &str) -> Outcome {
         return Err(format!("{to} is not configured; there is {}", known.join(", ")));
     }
     let moved = desk.write(|conn| {
-        let moved = relying_parties::patiently(conn, |conn| relying_parties::rename(conn, from, to));
+        let moved = patiently(conn, ALL_PASSKEYS, |conn| relying_parties::rename(conn, from, to));
         let moved = moved.map_err(|error| match error {
             StorageError::Conflict { .. } => Refusal(format!(
                 "a passkey of {from} exists under {to} already: nothing was moved; `passmint relying-parties retire {from}` gives the old ones up"

@@ -8,8 +8,8 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use super::StorageError;
 use super::schema::{credential_index, credentials, retired_relying_parties, unusable_passkeys};
-use super::{StorageError, db};
 use crate::clock::Time;
 
 /// Every RP id that passkeys are stored for, retired ones too.
@@ -58,13 +58,8 @@ pub fn count(conn: &mut PgConnection, rp_id: &str, most: i64) -> Result<i64, Sto
     Ok(count.n)
 }
 
-/// Runs `work` in a transaction whose statements may take long: for commands that count or move every passkey.
-pub fn patiently<T, E: From<diesel::result::Error>>(
-    conn: &mut PgConnection,
-    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
-) -> Result<T, E> {
-    db::patiently(conn, Duration::from_secs(3600), work)
-}
+/// How long a statement takes at the most that counts or moves every passkey.
+pub const ALL_PASSKEYS: Duration = Duration::from_secs(3600);
 
 /// The RP ids that sign nobody in on purpose: since when, and whether their passkeys were imported before the RP id was
 /// configured (else they were given up).

@@ -176,7 +176,7 @@ fn the_guard_does_not_read_every_passkey() {
     assert_eq!(in_use, ["localhost", "old.example"]);
     assert_eq!(counted, 100, "and no further");
     assert!((1..500).contains(&reads), "{reads} rows were read");
-    let all = app.db.blocking(|conn| relying_parties::patiently(conn, relying_parties::stored)).expect("it is counted");
+    let all = app.db.blocking(relying_parties::stored).expect("it is counted");
     assert_eq!(
         all,
         [("given-up.example", 10_000), ("localhost", 1), ("old.example", 10_000)].map(|(id, n)| (id.to_owned(), n))
