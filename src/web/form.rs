@@ -4,8 +4,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
+use super::body::{Body, has_type};
 use super::error::{Failure, Kind, OAuthFailure, Problem};
-use super::json::{Body, has_type};
 
 /// Most parameters one form may have.
 const MOST: usize = 64;
