@@ -46,6 +46,7 @@ need_browser() {
 install() {
     local try
     ! cmp -s "$live/package-lock.json" "$live/node_modules/.installed-lock" || return 0
+    command -v npm >/dev/null || fail "npm is missing: install it"
     for try in 1 2 3; do
         if (cd "$live" && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error); then
             cp "$live/package-lock.json" "$live/node_modules/.installed-lock"

@@ -24,7 +24,7 @@ subject = "{{ link('mail') }}"
 "#,
         other_side: &[
             Snippet {
-                place: "Dovecot 2.4, in dovecot.conf",
+                place: "Dovecot 2.4, at the end of dovecot.conf",
                 language: "text",
                 text: "auth_mechanisms {
   oauthbearer = yes
@@ -80,7 +80,7 @@ done"#,
             "Without the line `mechanisms` Dovecot 2.3 takes the token as a password as well.",
             "Dovecot refuses a token without `kid`, and one whose `iat` is in its future, be it by a second: keep the clocks together. A token \
              with `azp` needs its key in a folder of that name. Dovecot 2.3 refuses `typ: at+jwt`, 2.4 takes it.",
-            "Dovecot 2.4 wants a `client_secret` beside `client_id`; nobody is shown it.",
+            "Dovecot 2.4 does not start with a `client_id` alone; the `client_secret` is sent to nobody.",
             "Dovecot holds `aud` against `client_id` since 2.3.21; Debian's 2.3.19.1-2.1+deb12u7 does, too. An older one takes any token that \
              a key in the folder signed for this issuer: let the key be this bridge's alone.",
             "A new key is published an hour before it signs, and its file has to be there by then. A key that Dovecot has read it keeps \

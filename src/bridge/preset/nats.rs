@@ -23,7 +23,7 @@ const ABOUT: About = About {
     title: "NATS, user JWT",
     page: "nats",
     summary: "The JWT of a user in an operator-mode NATS: what to connect with, and which subjects it may publish and subscribe to.",
-    verified: Verified::Live("nats-server 2.9.10"),
+    verified: Verified::Live("nats-server 2.9.10 and 2.10.27"),
     key_lag: 0,
     example: r#"[bridges.nats]
 preset = "nats-user"

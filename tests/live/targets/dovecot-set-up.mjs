@@ -60,7 +60,7 @@ export async function boot(origin) {
     writeFileSync(page, pasted("dovecot", "Dovecot 2.3, in dovecot-oauth2.conf.ext", [issuer, place]));
     chmodSync(page, 0o644);
   } else {
-    writeFileSync(file, `${settings24()}${common(port)}${pasted("dovecot", "Dovecot 2.4, in dovecot.conf", [issuer, place])}`);
+    writeFileSync(file, `${settings24()}${common(port)}${pasted("dovecot", "Dovecot 2.4, at the end of dovecot.conf", [issuer, place])}`);
   }
   // Where the parent is root, its parts run as others.
   for (const [path, mode] of [[directory, 0o755], [join(directory, "mail"), 0o777]]) chmodSync(path, mode);
