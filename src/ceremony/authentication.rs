@@ -185,7 +185,7 @@ impl Ceremonies {
         ceremony: &Arc<Ceremony>,
         answer: &Answer<'_>,
     ) -> Result<SignedIn, CeremonyError> {
-        let Answer { credential, call, origin, .. } = answer;
+        let Answer { credential, ref call, provenance, .. } = *answer;
         let client = self.client_of(ceremony)?;
         binding::check(ceremony, call, client.as_deref())?;
         let (offered, session) = match &ceremony.purpose {
@@ -215,7 +215,7 @@ impl Ceremonies {
                 client: client.clone(),
                 key: call.key.cloned(),
                 assertion,
-                origin: (*origin).clone(),
+                origin: provenance.clone(),
             },
         );
         let settled = if matches!(ceremony.purpose, Purpose::SignIn { .. }) {
@@ -223,7 +223,7 @@ impl Ceremonies {
         } else {
             self.db.offload(move |_| room.settle(&answered)).await??
         };
-        self.deliver(&ceremony.wanted, client.as_deref(), settled, origin).await
+        self.deliver(&ceremony.wanted, client.as_deref(), settled, provenance).await
     }
 
     pub(super) fn client_of(&self, ceremony: &Ceremony) -> Result<Option<Arc<Client>>, CeremonyError> {

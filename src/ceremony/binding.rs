@@ -50,7 +50,7 @@ pub struct Answer<'a> {
     /// The call that brings it.
     pub call: SecondCall<'a>,
     /// For the audit trail.
-    pub origin: &'a Provenance,
+    pub provenance: &'a Provenance,
 }
 
 /// Checks the binding; the ceremony is burnt already.

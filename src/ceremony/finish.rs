@@ -46,7 +46,7 @@ impl Ceremonies {
     ) -> Result<T, CeremonyError> {
         let ceremony = self.take(answer.handle).await?;
         let result = end(&ceremony).await;
-        self.witness_refusal(&ceremony, result, answer.origin).await
+        self.witness_refusal(&ceremony, result, answer.provenance).await
     }
 
     /// Consumes a ceremony. After this nothing can answer it again.

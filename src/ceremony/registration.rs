@@ -195,7 +195,7 @@ impl Ceremonies {
         ceremony: &Ceremony,
         answer: &Answer<'_>,
     ) -> Result<Registered, CeremonyError> {
-        let Answer { credential, call, origin, .. } = answer;
+        let Answer { credential, ref call, provenance, .. } = *answer;
         let client = self.client_of(ceremony)?;
         let party = self.profiles.named(&ceremony.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
         match &ceremony.purpose {
@@ -203,7 +203,8 @@ impl Ceremonies {
                 binding::check(ceremony, call, client.as_deref())?;
                 let made = self.verify_new(credential, state, party, client.as_deref(), ceremony)?;
                 let person = Person { id: *user, handle, email: email.as_deref(), name: name.as_deref() };
-                let signed_in = self.sign_up(ceremony, (client.as_deref(), call.key), &person, made, origin).await?;
+                let signed_in =
+                    self.sign_up(ceremony, (client.as_deref(), call.key), &person, made, provenance).await?;
                 Ok(Registered::SignedUp(Box::new(signed_in)))
             }
             Purpose::Add { user, session, epoch, vouched, client, state } => {
@@ -213,13 +214,13 @@ impl Ceremonies {
                 binding::check(ceremony, call, None)?;
                 let asked_by = client.as_deref().map(|id| self.clients.find(id).ok_or(CeremonyError::NoSuchClient));
                 let made = self.verify_new(credential, state, party, asked_by.transpose()?.as_deref(), ceremony)?;
-                self.add((*user, *session, *epoch), *vouched, made, origin).await
+                self.add((*user, *session, *epoch), *vouched, made, provenance).await
             }
             Purpose::Enrol { permit, state } => {
                 let client = client.as_deref().ok_or(CeremonyError::NoSuchClient)?;
                 binding::check(ceremony, call, Some(client))?;
                 let made = self.verify_new(credential, state, party, Some(client), ceremony)?;
-                self.enrol(client, permit, made, origin).await
+                self.enrol(client, permit, made, provenance).await
             }
             Purpose::SignIn { .. } | Purpose::StepUp { .. } | Purpose::Prove { .. } | Purpose::Sign { .. } => {
                 Err(CeremonyError::Foreign("kind"))

@@ -6,7 +6,6 @@ pub mod fallback;
 
 use std::collections::BTreeMap;
 
-use actix_web::Route as Handler;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
@@ -223,7 +222,7 @@ routes! {
 
 /// A request is tried against one path after the other, so paths with the same beginning are registered as one part that most
 /// requests pass by at once. Within it those with something to fill in, each a regular expression, come last.
-fn register_by_parts(config: &mut ServiceConfig, mut routes: Vec<(&'static str, Handler)>) {
+fn register_by_parts(config: &mut ServiceConfig, mut routes: Vec<(&'static str, actix_web::Route)>) {
     routes.sort_by_key(|(path, _)| path.contains('{'));
     let mut parts: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (path, route) in routes {

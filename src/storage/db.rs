@@ -154,7 +154,7 @@ impl Db {
         self.result_of(parcel(|db| Ok(work(db))), Some(self.answer_within))
     }
 
-    /// The same for work that goes on [`patiently`], as long as that may take: somebody waits for its answer, too.
+    /// The same for work that goes on [`patiently`]: its caller waits [`AT_LENGTH`] longer, for all its statements together.
     pub fn run_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,

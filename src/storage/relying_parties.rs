@@ -33,7 +33,7 @@ pub fn in_use(conn: &mut PgConnection) -> Result<Vec<String>, StorageError> {
     Ok(diesel::sql_query(sql).load::<Stored>(conn)?.into_iter().map(|row| row.rp_id).collect())
 }
 
-/// Every RP id that passkeys are stored for, with how many, retired ones too. Call it with [`patiently`].
+/// Every RP id that passkeys are stored for, with how many, retired ones too. Call it [`patiently`](super::db::patiently), for [`ALL_PASSKEYS`].
 pub fn stored(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
     let stored: Vec<Stored> = diesel::sql_query(format!("{STORED} ORDER BY rp_id")).load(conn)?;
     let mut counted = Vec::with_capacity(stored.len());

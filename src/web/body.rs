@@ -36,13 +36,15 @@ pub(super) struct Body {
     pieces: Payload,
     announced: Option<usize>,
     limits: BodyLimits,
+    /// How many more bytes it may have.
+    left: usize,
 }
 
 impl Body {
     pub(super) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let limits = request.app_data::<web::Data<BodyLimits>>().map(|limits| *limits.get_ref()).unwrap_or_default();
-        Self { pieces: payload.take(), announced, limits }
+        Self { pieces: payload.take(), announced, limits, left: limits.most }
     }
 
     /// The whole body, or one of our own errors.
@@ -78,7 +80,7 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
         let piece = poll_fn(|context| Pin::new(&mut self.pieces).poll_next(context)).await.transpose()?;
         let size = piece.as_ref().map_or(0, Bytes::len);
-        self.limits.most = self.limits.most.checked_sub(size).ok_or(PayloadError::Overflow)?;
+        self.left = self.left.checked_sub(size).ok_or(PayloadError::Overflow)?;
         Ok(piece)
     }
 }
@@ -129,7 +131,7 @@ mod tests {
         ] {
             let pieces: Pin<Box<dyn Stream<Item = _>>> = Box::pin(Pieces(pieces.into_iter()));
             let pieces = Payload::from(pieces);
-            let read = Body { pieces, announced, limits }.read().await;
+            let read = Body { pieces, announced, limits, left: limits.most }.read().await;
             assert_eq!(read.map_err(|failure| failure.kind()), expected.map(Bytes::from));
         }
     }

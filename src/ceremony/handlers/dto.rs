@@ -119,7 +119,7 @@ impl VerifyRequest {
             handle: &self.ceremony_id,
             credential: self.credential.get().as_bytes(),
             call,
-            origin: &caller.provenance,
+            provenance: &caller.provenance,
         }
     }
 }

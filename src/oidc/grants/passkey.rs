@@ -18,7 +18,7 @@ pub async fn finish(
     client: &AuthenticatedClient,
     (ceremony, credential): (&str, &str),
     key: Option<&Jkt>,
-    origin: &Provenance,
+    provenance: &Provenance,
 ) -> Result<TokenSet, Failure> {
     client.may_use(GrantType::Passkey).map_err(CeremonyError::from)?;
     // The client's server speaks for the browser here, so there is no `Origin` and no cookie of ours to compare; the
@@ -32,7 +32,7 @@ pub async fn finish(
         client: None,
         key,
     };
-    let answer = Answer { handle: ceremony, credential: credential.as_bytes(), call, origin };
+    let answer = Answer { handle: ceremony, credential: credential.as_bytes(), call, provenance };
     let done = room.ceremonies.finish_for_tokens(answer).await?;
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),
