@@ -78,8 +78,8 @@ done"#,
             "A client gives the `sub` as user name, with OAUTHBEARER too: with another name, or with none, it is refused. Whose mailbox that \
              is, Dovecot's userdb says.",
             "Without the line `mechanisms` Dovecot 2.3 takes the token as a password as well.",
-            "Dovecot refuses a token without `kid`, and one whose `iat` is in its future, be it by a second: keep the clocks together. A token \
-             with `azp` needs its key in a folder of that name. Dovecot 2.3 refuses `typ: at+jwt`, 2.4 takes it.",
+            "Dovecot refuses a token without `kid`, and one whose `iat` is in its future (before 2.4.2 be it by a second): keep the clocks \
+             together. A token with `azp` needs its key in a folder of that name. Dovecot 2.3 refuses `typ: at+jwt`, 2.4 takes it.",
             "Dovecot 2.4 does not start with a `client_id` alone; the `client_secret` is sent to nobody.",
             "Dovecot holds `aud` against `client_id` since 2.3.21; Debian's 2.3.19.1-2.1+deb12u7 does, too. An older one takes any token that \
              a key in the folder signed for this issuer: let the key be this bridge's alone.",

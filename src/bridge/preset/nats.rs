@@ -3,7 +3,7 @@
 //! Not a JOSE token: `alg` is `ed25519-nkey`, keys have a text form of their own ([`nkey`]), and a limit that is left out
 //! is zero. A user without `allow` lists, or with empty ones, may do everything in the account, so both must have something.
 //!
-//! Source: github.com/nats-io/jwt v2; run against nats-server 2.9.10.
+//! Source: github.com/nats-io/jwt v2; run against nats-server 2.9.10 and 2.10.27.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};
