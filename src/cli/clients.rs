@@ -7,17 +7,15 @@ mod create;
 mod secret;
 
 use clap::Subcommand;
-use diesel::PgConnection;
-use serde_json::{Value, json};
 
 use super::Outcome;
-use super::desk::{Desk, Refusal};
+use super::desk::Refusal;
 use super::print;
 use super::settings::Settings;
-use crate::domain::audit::{Event, EventKind, Provenance};
+use crate::admin::clients::{ClientView, switch};
+use crate::admin::guard::Actor;
 use crate::domain::client::ClientKind;
-use crate::storage::audit;
-use crate::storage::clients::{self, StoredClient};
+use crate::storage::client_records::{self, ClientRecord};
 
 /// The apps that may ask for tokens.
 #[derive(Subcommand)]
@@ -88,45 +86,45 @@ impl Clients {
             }
             Self::Set(command) => command.run(settings),
             Self::Delete { id, yes } => change::delete(settings, &id, yes),
-            Self::Disable { id } => switch(settings, &id, Switch::Off),
-            Self::Enable { id } => switch(settings, &id, Switch::On),
+            Self::Disable { id } => turn(settings, &id, false),
+            Self::Enable { id } => turn(settings, &id, true),
         }
     }
 }
 
 fn list(settings: &Settings, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let stored = desk.read(|conn| Ok(clients::all(conn)?))?;
+    let all = desk.read(|conn| Ok(client_records::page(conn, None, i64::MAX)?))?;
     if json {
-        return print::json(&stored.iter().map(document).collect::<Vec<_>>());
+        return print::json(&all.iter().map(ClientView::from).collect::<Vec<_>>());
     }
-    let row = |client: &StoredClient| {
+    let row = |client: &ClientRecord| {
         vec![
-            client.client.id.clone(),
-            client.client.definition.name.clone(),
-            kind(client.client.definition.kind).to_owned(),
+            client.id.clone(),
+            client.definition.name.clone(),
+            kind(client.definition.kind).to_owned(),
             state(client).to_owned(),
-            client.managed_by.clone().unwrap_or_else(|| "command line".to_owned()),
+            declared_by(client),
         ]
     };
-    print::table(&["ID", "NAME", "KIND", "STATE", "DECLARED BY"], &stored.iter().map(row).collect::<Vec<_>>());
+    print::table(&["ID", "NAME", "KIND", "STATE", "DECLARED BY"], &all.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
 
 fn show(settings: &Settings, id: &str, json: bool) -> Outcome {
     let desk = settings.desk()?;
     let client = desk.read(|conn| {
-        let found = clients::all(conn)?.into_iter().find(|client| client.client.id == id);
-        found.ok_or_else(|| unknown(id))
+        let unknown = || Refusal(format!("there is no client `{id}`; `passmint clients list` shows all of them"));
+        client_records::find(conn, id)?.ok_or_else(unknown)
     })?;
     if json {
-        return print::json(&document(&client));
+        return print::json(&ClientView::from(&client));
     }
-    let definition = &client.client.definition;
+    let definition = &client.definition;
     let texts = |list: &[String]| print::list(list.iter().map(String::as_str));
     let grants: Vec<String> = definition.grants.iter().map(word).collect();
     print::facts(&[
-        ("id", client.client.id.clone()),
+        ("id", client.id.clone()),
         ("name", definition.name.clone()),
         ("kind", kind(definition.kind).to_owned()),
         ("first party", if definition.first_party { "yes" } else { "no" }.to_owned()),
@@ -138,8 +136,8 @@ fn show(settings: &Settings, id: &str, json: bool) -> Outcome {
         ("relying party", definition.relying_party.clone().unwrap_or_else(|| "the default".to_owned())),
         ("audiences", texts(&definition.audiences)),
         ("may introspect", texts(&definition.may_introspect)),
-        ("has a secret", if client.client.secret.is_some() { "yes" } else { "no" }.to_owned()),
-        ("declared by", client.managed_by.clone().unwrap_or_else(|| "command line".to_owned())),
+        ("has a secret", if client.secret.is_some() { "yes" } else { "no" }.to_owned()),
+        ("declared by", declared_by(&client)),
     ]);
     Ok(())
 }
@@ -156,65 +154,19 @@ const fn kind(kind: ClientKind) -> &'static str {
     }
 }
 
-const fn state(client: &StoredClient) -> &'static str {
+const fn state(client: &ClientRecord) -> &'static str {
     if client.disabled_at.is_some() { "disabled" } else { "enabled" }
 }
 
-/// A client for scripts. The digest of its secret is nobody's business.
-fn document(client: &StoredClient) -> Value {
-    let mut document = json!({
-        "id": client.client.id,
-        "hasSecret": client.client.secret.is_some(),
-        "declaredBy": client.managed_by,
-        "disabledAt": client.disabled_at,
-    });
-    document["definition"] = serde_json::to_value(&client.client.definition).unwrap_or_default();
-    document
+/// The configuration file, else the way it came by.
+fn declared_by(client: &ClientRecord) -> String {
+    client.managed_by.clone().unwrap_or_else(|| client.source.as_str().replace('_', " "))
 }
 
-enum Switch {
-    On,
-    Off,
-}
-
-fn switch(settings: &Settings, id: &str, switch: Switch) -> Outcome {
+fn turn(settings: &Settings, id: &str, on: bool) -> Outcome {
     let desk = settings.desk()?;
-    let (done, word) = match switch {
-        Switch::On => (clients::enable as fn(&mut PgConnection, &str, _) -> _, "enabled"),
-        Switch::Off => (clients::disable as fn(&mut PgConnection, &str, _) -> _, "disabled"),
-    };
-    desk.write_locked(|conn| {
-        editable(conn, id)?;
-        if !done(conn, id, desk.now)? {
-            return Err(Refusal(format!("client `{id}` is {word} already")));
-        }
-        witness(conn, &desk, id, word)
-    })?;
-    print::line(format!("client `{id}` is {word}; running servers follow within seconds"));
+    desk.write_locked(|conn| Ok(switch::switch(conn, &Actor::command_line(), id, on, desk.now)?))?;
+    let state = if on { "enabled" } else { "disabled" };
+    print::line(format!("client `{id}` is {state}; running servers follow within seconds"));
     Ok(())
-}
-
-/// The client, if it exists and is not the configuration's.
-fn editable(conn: &mut PgConnection, id: &str) -> Result<StoredClient, Refusal> {
-    let client = clients::lock(conn, id)?.ok_or_else(|| unknown(id))?;
-    match &client.managed_by {
-        Some(file) => {
-            Err(Refusal(format!("client `{id}` is declared by {file}: change it there and restart the server")))
-        }
-        None => Ok(client),
-    }
-}
-
-fn unknown(id: &str) -> Refusal {
-    Refusal(format!("there is no client `{id}`; `passmint clients list` shows all of them"))
-}
-
-fn witness(conn: &mut PgConnection, desk: &Desk, id: &str, change: &str) -> Result<(), Refusal> {
-    let event = Event {
-        client: Some(id.to_owned()),
-        subject: Some(id.to_owned()),
-        detail: json!({ "change": change }),
-        ..Event::new(EventKind::ClientChanged, desk.now, &Provenance::default())
-    };
-    Ok(audit::insert(conn, &event)?)
 }

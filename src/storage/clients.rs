@@ -149,28 +149,3 @@ pub fn enable(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     }
     Ok(changed == 1)
 }
-
-/// Gives a client another secret; `false` when there is no such client. The old one is good until `old_until`, or worth
-/// nothing from now on. A secret that was already on its way out goes at once: two overlap, never three.
-pub fn set_secret(
-    conn: &mut PgConnection,
-    id: &str,
-    secret: &TokenDigest,
-    old_until: Option<Time>,
-    now: Time,
-) -> Result<bool, StorageError> {
-    let Some(stored) = lock(conn, id)? else { return Ok(false) };
-    let previous = stored.client.secret.zip(old_until);
-    let changed = diesel::update(clients::table.find(id))
-        .set((
-            clients::secret_digest.eq(secret.as_bytes().as_slice()),
-            clients::previous_secret_digest.eq(previous.as_ref().map(|(digest, _)| digest.as_bytes().as_slice())),
-            clients::previous_secret_until.eq(previous.as_ref().map(|(_, until)| *until)),
-            clients::updated_at.eq(now),
-        ))
-        .execute(conn)?;
-    if changed == 1 {
-        changes::announce(conn, ChangeKind::Clients, id)?;
-    }
-    Ok(changed == 1)
-}

@@ -1,12 +1,15 @@
-//! `POST /v1/admin/clients/{id}/disable` and `/enable`.
+//! `POST /v1/admin/clients/{id}/disable` and `/enable`, and what the commands of these names do.
 
 use actix_web::{HttpResponse, web};
+use diesel::PgConnection;
 
 use super::{ClientView, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeClients};
-use crate::admin::{Room, missing};
+use crate::admin::{Refusal, Room, missing};
+use crate::clock::Time;
 use crate::domain::audit::EventKind;
-use crate::storage::{client_records, clients};
+use crate::storage::client_records::{self, ClientRecord};
+use crate::storage::clients;
 use crate::web::error::Problem;
 
 /// Refuses everything to a client, at once. One that is disabled already stays so.
@@ -14,7 +17,7 @@ use crate::web::error::Problem;
     responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn disable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    switch(room, admin.actor, id.into_inner(), false).await
+    answer(room, admin.actor, id.into_inner(), false).await
 }
 
 /// Lets a disabled client work again.
@@ -22,24 +25,24 @@ pub async fn disable(admin: Admin<ChangeClients>, room: Room, id: web::Path<Stri
     responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn enable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    switch(room, admin.actor, id.into_inner(), true).await
+    answer(room, admin.actor, id.into_inner(), true).await
 }
 
-async fn switch(room: Room, actor: Actor, id: String, on: bool) -> Result<HttpResponse, Problem> {
+async fn answer(room: Room, actor: Actor, id: String, on: bool) -> Result<HttpResponse, Problem> {
     let now = room.clock.now();
-    let view = room
-        .change(move |conn| {
-            let record = lock(conn, &id, &actor)?;
-            let changed = if on { clients::enable(conn, &id, now)? } else { clients::disable(conn, &id, now)? };
-            if changed {
-                let change = if on { "enabled" } else { "disabled" };
-                let name = Some(record.definition.name.as_str());
-                actor.witness(conn, (EventKind::ClientChanged, change), (&id, name), now)?;
-            }
-            let now = client_records::find(conn, &id)?.ok_or_else(|| missing("client"))?;
-            Ok(ClientView::from(&now))
-        })
-        .await?;
+    let view = room.change(move |conn| Ok(ClientView::from(&switch(conn, &actor, &id, on, now)?))).await?;
     room.follow_clients().await?;
     Ok(show::answer(&view))
+}
+
+/// Switches a client on or off, and writes it down when that is news.
+pub fn switch(conn: &mut PgConnection, actor: &Actor, id: &str, on: bool, now: Time) -> Result<ClientRecord, Refusal> {
+    let record = lock(conn, id, actor)?;
+    let changed = if on { clients::enable(conn, id, now)? } else { clients::disable(conn, id, now)? };
+    if changed {
+        let change = if on { "enabled" } else { "disabled" };
+        let name = Some(record.definition.name.as_str());
+        actor.witness(conn, (EventKind::ClientChanged, change), (id, name), now)?;
+    }
+    Ok(client_records::find(conn, id)?.ok_or_else(|| missing("client"))?)
 }

@@ -3,15 +3,13 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{editable, unknown};
 use crate::admin::clients::rules::Rules;
-use crate::admin::clients::{change, delete as deletion};
+use crate::admin::clients::{change, delete as deletion, lock};
 use crate::admin::guard::Actor;
 use crate::cli::Outcome;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::domain::client::ClientDefinition;
-use crate::storage::client_records;
 
 /// Settings to be changed.
 #[derive(Args)]
@@ -36,11 +34,10 @@ impl Change {
         let desk = settings.desk()?;
         let rules = Rules::of(&desk.config);
         desk.write_locked(|conn| {
-            editable(conn, &self.id)?;
-            let old = client_records::lock(conn, &self.id)?.ok_or_else(|| unknown(&self.id))?;
+            let operator = Actor::command_line();
+            let old = lock(conn, &self.id, &operator)?;
             let definition = change::merged(&old.definition, &changes)?;
-            change::store(conn, &Actor::command_line(), &rules, &old, &definition, desk.now)?;
-            Ok(())
+            Ok(change::store(conn, &operator, &rules, &old, &definition, desk.now)?)
         })?;
         print::line(format!("client `{}` is changed; running servers follow within seconds", self.id));
         Ok(())
@@ -83,10 +80,9 @@ pub fn delete(settings: &Settings, id: &str, yes: bool) -> Outcome {
     }
     let desk = settings.desk()?;
     desk.write_locked(|conn| {
-        editable(conn, id)?;
-        let record = client_records::lock(conn, id)?.ok_or_else(|| unknown(id))?;
-        deletion::remove(conn, &Actor::command_line(), &record, desk.now)?;
-        Ok(())
+        let operator = Actor::command_line();
+        let record = lock(conn, id, &operator)?;
+        Ok(deletion::remove(conn, &operator, &record, desk.now)?)
     })?;
     print::line(format!("client `{id}` is deleted, with all that was given to it"));
     Ok(())

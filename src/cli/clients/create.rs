@@ -3,16 +3,17 @@
 use clap::Args;
 use clap::ValueEnum;
 
-use super::{secret, witness};
+use super::secret;
+use crate::admin::clients::create;
+use crate::admin::clients::rules::Rules;
+use crate::admin::guard::Actor;
 use crate::assembly::declared_clients;
 use crate::cli::Outcome;
-use crate::cli::desk::Refusal;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::config::Problems;
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};
-use crate::storage::clients;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
@@ -75,14 +76,8 @@ impl Create {
         }
         let secret = self.wants_secret().then(|| PlainToken::random(TokenKind::ClientSecret));
         let client = self.checked(settings, secret.as_ref())?;
-        desk.write_locked(|conn| {
-            if let Some(old) = clients::lock(conn, &self.id)? {
-                let whose = old.managed_by.map_or(String::new(), |file| format!(", declared by {file}"));
-                return Err(Refusal(format!("there is a client `{}` already{whose}: choose another id", self.id)));
-            }
-            clients::put(conn, &client, None, desk.now)?;
-            witness(conn, &desk, &self.id, "created")
-        })?;
+        let rules = Rules::of(&desk.config);
+        desk.write_locked(|conn| Ok(create::insert(conn, &Actor::command_line(), &rules, &client, desk.now)?))?;
         self.report(secret.as_ref())
     }
 

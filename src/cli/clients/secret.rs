@@ -3,16 +3,14 @@
 use chrono::Duration;
 use serde_json::json;
 
-use super::{editable, witness};
-use crate::admin::clients::rotate_secret::LONGEST_OVERLAP;
+use crate::admin::clients::lock;
+use crate::admin::clients::rotate_secret::{self, LONGEST_OVERLAP};
+use crate::admin::guard::Actor;
 use crate::cli::Outcome;
-use crate::cli::desk::Refusal;
 use crate::cli::print;
 use crate::cli::settings::Settings;
-use crate::domain::client::ClientKind;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::domain::text;
-use crate::storage::clients;
 
 /// Makes a secret, stores nothing. Needs neither configuration nor database.
 pub fn print_one(as_json: bool) -> Outcome {
@@ -32,20 +30,15 @@ pub fn store(settings: &Settings, id: &str, keep_old: Duration, as_json: bool) -
     }
     let desk = settings.desk()?;
     let secret = PlainToken::random(TokenKind::ClientSecret);
-    let old_until = (keep_old > Duration::zero()).then(|| desk.now + keep_old);
-    desk.write_locked(|conn| {
-        let client = editable(conn, id)?;
-        if client.client.definition.kind == ClientKind::Public {
-            return Err(Refusal(format!(
-                "client `{id}` is public: it runs on its users' devices and cannot keep a secret"
-            )));
-        }
-        clients::set_secret(conn, id, &secret.digest(), old_until, desk.now)?;
-        witness(conn, &desk, id, "secret replaced")
+    let stored = desk.write_locked(|conn| {
+        let operator = Actor::command_line();
+        let client = lock(conn, id, &operator)?;
+        let replaced = (&secret.digest(), keep_old.num_seconds());
+        Ok(rotate_secret::store(conn, &operator, &client, replaced, desk.now)?)
     })?;
     show(&secret, as_json)?;
     if !as_json {
-        let old = match old_until {
+        let old = match stored.previous_secret_until {
             Some(until) => format!("the old secret stays good until {}", until.format("%Y-%m-%d %H:%M UTC")),
             None => "the old secret is worth nothing within seconds".to_owned(),
         };
