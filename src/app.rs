@@ -15,12 +15,12 @@ use crate::account::Accounts;
 use crate::account::guards::Guard;
 use crate::account::page_tokens::PageTokens;
 use crate::admin::Administration;
-use crate::admin::clients::rules::Rules;
 use crate::assembly::{self, Rooms, StartError};
 use crate::background::Background;
 use crate::bridge::callout;
 use crate::bridge::handlers::BridgeDesk;
 use crate::bridge::trusted::TrustedIssuers;
+use crate::clients::rules::Rules;
 use crate::clock::Clock;
 use crate::config::{ChallengeStore, Config, RegistrationMode};
 use crate::domain::client::{Client, ClientDefinition, ClientKind};
@@ -316,7 +316,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         lifetimes: assembly::session_lifetimes(config),
     });
     let limits = Arc::clone(&rooms.limits);
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.rotation.vital()));
+    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.key_plan.vital()));
     let dpop = Arc::new(Dpop::new(
         rooms.db.clone(),
         clock.clone(),
@@ -391,7 +391,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         bridges: Arc::clone(&rooms.bridges),
         health,
         limits,
-        rotation: rooms.rotation.clone(),
+        key_plan: rooms.key_plan.clone(),
         outbox,
         certificate: None,
         unused_clients: config.registration.unused_lifetime,
@@ -430,7 +430,7 @@ fn outbox(config: &Config, clock: &Clock, rooms: &Rooms) -> Outbox {
 fn published(config: &Config, rooms: &Rooms) -> Published {
     let capabilities = Capabilities {
         issuer: config.issuer().to_owned(),
-        algorithms: rooms.rotation.token_algorithms(),
+        algorithms: rooms.key_plan.token_algorithms(),
         registration: config.registration.mode != RegistrationMode::Off,
         metadata_documents: config.registration.metadata_documents,
         sign_up: config.server.allow_sign_up,
@@ -451,7 +451,7 @@ fn administration(config: &Config, clock: &Clock, rooms: &Rooms) -> Administrati
         clients: Arc::clone(&rooms.clients),
         resources: Arc::clone(&rooms.resources),
         bridges: Arc::clone(&rooms.bridges),
-        rotation: rooms.rotation.clone(),
+        key_plan: rooms.key_plan.clone(),
         fresh_within: config.session.fresh_verification,
         client_rules: Rules::of(config),
         one_time: hmac::Key::new(hmac::HMAC_SHA256, &rooms.keys.derive("one-time-secrets")),
@@ -465,7 +465,7 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
         clients: Arc::clone(&rooms.clients),
         rules: Rules::of(config),
         issuer: config.issuer().to_owned(),
-        policy: Policy::of(&config.registration, &rooms.rotation.token_algorithms()),
+        policy: Policy::of(&config.registration, &rooms.key_plan.token_algorithms()),
         outbound: rooms.outbound.clone(),
         documents: crate::outbound::lru(1000),
     }

@@ -11,10 +11,7 @@ mod prepare;
 mod receivers;
 mod relying_parties;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-use diesel::PgConnection;
 
 pub use database::{
     Database, Missing, is_used_by_others, open as open_database, open_for_command, problems_of_database,
@@ -32,27 +29,26 @@ pub use receivers::{Hooks, endpoint as declared_endpoint};
 pub use relying_parties::guard as guard_relying_parties;
 
 use crate::bridge::Bridges;
-use crate::bridge::stored::{Home, WantedKeys};
+use crate::bridge::stored::Home;
 use crate::bridge::trusted::TrustedIssuers;
 use crate::ceremony::Ceremonies;
 use crate::ceremony::decoys::Decoys;
 use crate::ceremony::policy::Policy;
 use crate::ceremony::store::{ChallengeStore, MemoryStore};
 use crate::clients::Clients;
-use crate::clock::{Clock, Time};
+use crate::clock::Clock;
 use crate::config::{self, Config, Problems};
 use crate::domain::session::SessionLifetimes;
 use crate::hooks::webhooks::{Sender, Webhook};
 use crate::hooks::{BeforeSignIn, after};
+use crate::key_plan::{KeyPlan, algorithm};
 use crate::outbound::{Outbound, SetupError};
 use crate::resources::Resources;
 use crate::storage::cluster::{Cluster, ClusterError};
 use crate::storage::error::in_one_line;
 use crate::storage::{self as stored, Db, StorageError, migrations};
-use crate::tokens::keys::rotation::{Policy as RotationPolicy, Trigger};
-use crate::tokens::keys::{Algorithm, Use};
-use crate::tokens::seal::{MasterKey, MasterKeyError};
-use crate::tokens::{Keys, KeysError, Mint, MintSettings, rotate};
+use crate::tokens::seal::MasterKeyError;
+use crate::tokens::{Keys, KeysError, Mint, MintSettings};
 use crate::web::limits::{Limits, Rate, Rates};
 
 /// Why the server does not start. Each is a line for the operator: what, where, what to do.
@@ -129,156 +125,7 @@ pub struct Rooms {
     /// The private cluster, when there is one. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
     /// What is rotated, and how.
-    pub rotation: Rotation,
-}
-
-/// The keys a server needs, and the policy they rotate by.
-#[derive(Clone, Debug)]
-pub struct Rotation {
-    /// Keys that must exist before the first request.
-    pub at_start: Vec<(Use, Algorithm)>,
-    /// Keys that are slow to make, and made after the server is ready.
-    pub later: Vec<(Use, Algorithm)>,
-    /// How long the targets of bridges may go on with the keys they have, by bridge.
-    lags: HashMap<String, chrono::Duration>,
-    /// The same of those whose bridges sign with the keys of our own tokens.
-    provider_lag: chrono::Duration,
-    /// The longest life of what is signed, by use.
-    config: config::Keys,
-    tokens: config::Tokens,
-}
-
-impl Rotation {
-    /// What a server with this configuration needs, bridges apart.
-    pub fn new(config: &Config) -> Self {
-        let access = algorithm(config.tokens.algorithm);
-        let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
-        if config.forward_auth.iter().any(|host| host.assertion.is_some()) {
-            wanted.push((Use::Forward, Algorithm::ES256));
-        }
-        wanted.push((Use::Tokens, Algorithm::RS256));
-        let mut seen = HashSet::new();
-        wanted.retain(|key| seen.insert(key.clone()));
-        let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
-        let (lags, provider_lag) = (HashMap::new(), chrono::Duration::zero());
-        Self { at_start, later, lags, provider_lag, config: config.keys.clone(), tokens: config.tokens.clone() }
-    }
-
-    /// The same with the bridges of the database: for the commands, which know no others.
-    pub fn of_database(conn: &mut PgConnection, config: &Config) -> Result<Self, StorageError> {
-        let mut rotation = Self::new(config);
-        rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
-        Ok(rotation)
-    }
-
-    /// Puts the keys of these bridges in place of those of all bridges.
-    pub fn want_bridges(&mut self, wanted: WantedKeys) {
-        let WantedKeys { own, provider_lag } = wanted;
-        self.provider_lag = provider_lag;
-        for keys in [&mut self.at_start, &mut self.later] {
-            keys.retain(|(usage, _)| !matches!(usage, Use::Bridge(_)));
-        }
-        self.lags = own.iter().map(|key| (key.bridge.clone(), key.lag)).collect();
-        for key in own {
-            let slow = key.algorithm == Algorithm::RS256;
-            if slow { &mut self.later } else { &mut self.at_start }.push((key.usage(), key.algorithm));
-        }
-    }
-
-    /// The keys without which a server is of no use. A bridge's are not among them: bridges come and go.
-    pub fn vital(&self) -> Vec<(Use, Algorithm)> {
-        self.at_start.iter().filter(|(usage, _)| !matches!(usage, Use::Bridge(_))).cloned().collect()
-    }
-
-    /// Adds what clients and resources want: Ed25519 is there only where somebody asks for it.
-    pub fn want(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
-        for key in algorithms.into_iter().map(|algorithm| (Use::Tokens, algorithm)) {
-            if !self.at_start.contains(&key) && !self.later.contains(&key) {
-                self.at_start.push(key);
-            }
-        }
-    }
-
-    /// The algorithms that tokens and answers are signed with.
-    pub fn token_algorithms(&self) -> Vec<Algorithm> {
-        let all = self.at_start.iter().chain(&self.later);
-        all.filter(|(usage, _)| *usage == Use::Tokens).map(|(_, algorithm)| *algorithm).collect()
-    }
-
-    /// The policy for one use.
-    pub fn policy(&self, usage: &Use) -> RotationPolicy {
-        let longest = match usage {
-            Use::Refresh => self.tokens.refresh_absolute,
-            Use::Tokens => self.tokens.access_ttl.max(self.tokens.id_ttl).max(chrono::Duration::days(1)),
-            Use::Bridge(_) | Use::Forward => chrono::Duration::days(1),
-        };
-        let lag = match usage {
-            Use::Bridge(name) => self.lags.get(name).copied().unwrap_or_default(),
-            Use::Tokens => self.provider_lag,
-            Use::Refresh | Use::Forward => chrono::Duration::zero(),
-        };
-        rotate::policy(self.config.publish_before_signing.max(lag), self.config.rotate_every, longest)
-    }
-
-    /// Which of `keys` are missing, or their time has come. Needs no lock.
-    pub fn due(
-        &self,
-        conn: &mut PgConnection,
-        master: &MasterKey,
-        keys: &[(Use, Algorithm)],
-        now: Time,
-    ) -> Result<Vec<(Use, Algorithm)>, KeysError> {
-        let mut due = Vec::new();
-        for (usage, algorithm) in keys {
-            let left_over = matches!(usage, Use::Bridge(_)) && rotate::has_others(conn, usage, *algorithm)?;
-            if left_over || rotate::is_due(conn, master, (usage, *algorithm), self.policy(usage), now)? {
-                due.push((usage.clone(), *algorithm));
-            }
-        }
-        Ok(due)
-    }
-
-    /// Makes or rotates what is due among `keys`. To be called under the start-up lock.
-    pub fn apply(
-        &self,
-        conn: &mut PgConnection,
-        master: &MasterKey,
-        keys: &[(Use, Algorithm)],
-        now: Time,
-    ) -> Result<(), KeysError> {
-        for (usage, algorithm) in keys {
-            rotate::rotate(conn, master, (usage, *algorithm), self.policy(usage), Trigger::Schedule, now)?;
-            // A bridge has one algorithm; what it had before signs nothing more.
-            if matches!(usage, Use::Bridge(_)) {
-                rotate::retire_others(conn, (usage, *algorithm), self.policy(usage), now)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The algorithms that live clients and resources ask for by name.
-pub fn wanted_algorithms(clients: &Clients, resources: &Resources) -> Vec<Algorithm> {
-    let of_clients = clients.all().into_iter().flat_map(|client| {
-        let definition = &client.definition;
-        [
-            definition.id_token_algorithm.clone(),
-            definition.userinfo_algorithm.clone(),
-            definition.introspection_algorithm.clone(),
-            definition.authorization_response_algorithm.clone(),
-        ]
-    });
-    let of_resources = resources.all().into_iter().map(|resource| resource.definition.algorithm.clone());
-    of_clients.chain(of_resources).filter_map(|name| name?.parse().ok()).collect()
-}
-
-/// The tokens room's name for a configured algorithm.
-pub fn algorithm(configured: config::Algorithm) -> Algorithm {
-    match configured {
-        config::Algorithm::Es256 => Algorithm::ES256,
-        config::Algorithm::EdDsa => Algorithm::EdDSA,
-        config::Algorithm::Rs256 => Algorithm::RS256,
-    }
+    pub key_plan: KeyPlan,
 }
 
 /// Builds all rooms. `source` names the configuration file, for the rows it declares.
@@ -290,7 +137,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let Database { db, cluster } = database::open(config)?;
     db.blocking(|conn| Ok(database::check(conn)))??;
     let now = clock.now();
-    let mut rotation = Rotation::new(config);
+    let mut plan = KeyPlan::new(config);
     let (clients, resources) = (Arc::new(Clients::default()), Arc::new(Resources::default()));
     let receivers =
         webhooks.iter().map(Webhook::receiver).chain(hooks.after.iter().map(after::Hook::receiver)).collect();
@@ -298,7 +145,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let prepared = db.blocking(|conn| {
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
-            Ok(start.prepare(conn, (&clients, &resources), &mut rotation))
+            Ok(start.prepare(conn, (&clients, &resources), &mut plan))
         })
     })?;
     let keys = Arc::new(prepared?);
@@ -344,7 +191,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         webhooks,
         hooks_after,
         cluster,
-        rotation,
+        key_plan: plan,
     })
 }
 
@@ -398,42 +245,5 @@ fn mint_settings(config: &Config) -> MintSettings {
         refresh_idle: config.tokens.refresh_idle,
         refresh_absolute: config.tokens.refresh_absolute,
         hook_claims: config.tokens.hook_claims.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::Duration;
-
-    use super::*;
-    use crate::bridge::stored::OwnKey;
-    use crate::config::{DatabaseTls, Sources};
-
-    /// Supabase keeps keys for half an hour: a new one must be known there before it signs.
-    #[test]
-    fn a_bridges_key_is_published_as_long_as_its_target_keeps_keys() {
-        let config = Config::load(Sources {
-            file: None,
-            environment: Vec::new(),
-            flags: Vec::new(),
-            read_secret: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            database_tls: DatabaseTls::of_this_build(),
-        });
-        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-        let mut rotation = Rotation::new(&config);
-        let own = |bridge: &str, algorithm, lag| OwnKey { bridge: bridge.to_owned(), algorithm, lag };
-        let slow = own("slow", Algorithm::ES256, Duration::minutes(30));
-        let quick = own("quick", Algorithm::RS256, Duration::zero());
-        let six_hours = Duration::hours(6);
-        rotation.want_bridges(WantedKeys { own: vec![slow.clone(), quick.clone()], provider_lag: six_hours });
-        assert_eq!(rotation.policy(&Use::Tokens).publish_before, six_hours, "a cloud keeps our own keys as long");
-        assert_eq!(rotation.policy(&slow.usage()).publish_before, Duration::minutes(30));
-        assert_eq!(rotation.policy(&quick.usage()).publish_before, Duration::minutes(10), "as for our own tokens");
-        assert!(rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)));
-        assert!(rotation.later.contains(&(quick.usage(), Algorithm::RS256)), "slow to make");
-        assert!(!rotation.vital().iter().any(|(usage, _)| matches!(usage, Use::Bridge(_))), "bridges come and go");
-        rotation.want_bridges(WantedKeys { own: vec![quick], provider_lag: Duration::zero() });
-        assert_eq!(rotation.policy(&Use::Tokens).publish_before, Duration::minutes(10));
-        assert!(!rotation.at_start.contains(&(slow.usage(), Algorithm::ES256)), "gone with its bridge");
     }
 }

@@ -13,16 +13,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 use uuid::Uuid;
 
-use crate::assembly::{Rotation, wanted_algorithms};
 use crate::bridge::Bridges;
 use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
 use crate::clock::{self, Clock, MOST_FROM_DATABASE, Time};
+use crate::key_plan::{KeyPlan, Rotated, rotate_due, wanted_algorithms};
 use crate::outbox::Outbox;
 use crate::resources::Resources;
 use crate::storage::changes::{self, ChangeKind};
-use crate::storage::{Db, StorageError, client_records, installation, migrations, outbox, servers, sweep};
-use crate::tokens::keys::{Algorithm, Use};
+use crate::storage::{Db, StorageError, client_records, outbox, servers, sweep};
 use crate::tokens::{Keys, KeysError};
 use crate::web::health::Health;
 use crate::web::limits::Limits;
@@ -58,7 +57,7 @@ pub struct Background {
     /// The limits.
     pub limits: Arc<Limits>,
     /// What is rotated.
-    pub rotation: Rotation,
+    pub key_plan: KeyPlan,
     /// The server's own certificate, where it ends TLS itself.
     pub certificate: Option<Arc<Certificate>>,
     /// What is to be delivered.
@@ -74,7 +73,7 @@ pub struct Background {
 impl Background {
     /// Works until it is dropped.
     pub async fn run(self) {
-        let (wanting, wanted) = watch::channel(self.rotation.clone());
+        let (wanting, wanted) = watch::channel(self.key_plan.clone());
         tokio::join!(self.keep(wanting), self.tend(), self.make_due_keys(wanted), self.sweep_now_and_then());
     }
 
@@ -94,7 +93,7 @@ impl Background {
     }
 
     /// Keeps up with the database: nothing here waits for others.
-    async fn keep(&self, wanting: watch::Sender<Rotation>) {
+    async fn keep(&self, wanting: watch::Sender<KeyPlan>) {
         let mut seen = Seen::default();
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,10 +112,10 @@ impl Background {
     }
 
     /// Makes the keys that are wanted, at once where there is none, and rotates them when their time has come.
-    async fn make_due_keys(&self, mut wanted: watch::Receiver<Rotation>) {
+    async fn make_due_keys(&self, mut wanted: watch::Receiver<KeyPlan>) {
         loop {
-            let rotation = wanted.borrow_and_update().clone();
-            let pause = match self.rotate(rotation).await {
+            let plan = wanted.borrow_and_update().clone();
+            let pause = match self.rotate(plan).await {
                 Ok(Rotated::Done) => UPKEEP,
                 Ok(Rotated::Busy) => AGAIN_AFTER_OTHERS,
                 Err(error) => {
@@ -142,7 +141,7 @@ impl Background {
     }
 
     /// Reads what changed, and renews what it touches.
-    async fn follow(&self, seen: &mut Seen, wanting: &watch::Sender<Rotation>) -> Result<(), KeysError> {
+    async fn follow(&self, seen: &mut Seen, wanting: &watch::Sender<KeyPlan>) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
         seen.note(&self.db.run(move |conn| changes::since(conn, after)).await?);
@@ -161,15 +160,15 @@ impl Background {
     }
 
     /// Reads clients, resources and bridges, and has the keys made that they want and nobody wanted before.
-    async fn follow_declarations(&self, wanting: &watch::Sender<Rotation>, now: Time) -> Result<(), StorageError> {
+    async fn follow_declarations(&self, wanting: &watch::Sender<KeyPlan>, now: Time) -> Result<(), StorageError> {
         self.clients.reload(&self.db).await?;
         self.resources.reload(&self.db).await?;
         let bridges = self.bridges.reload(now).await?;
         // Whoever makes keys is woken only where one is missing.
-        wanting.send_if_modified(|rotation| {
-            rotation.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
-            rotation.want(wanted_algorithms(&self.clients, &self.resources));
-            let mut all = rotation.at_start.iter().chain(&rotation.later);
+        wanting.send_if_modified(|plan| {
+            plan.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
+            plan.want(wanted_algorithms(&self.clients, &self.resources));
+            let mut all = plan.at_start.iter().chain(&plan.later);
             all.any(|(usage, algorithm)| !self.keys.can_sign(usage, *algorithm))
         });
         Ok(())
@@ -230,9 +229,9 @@ impl Background {
     }
 
     /// Makes or rotates what is due, unless somebody else is at it, and reads all keys anew.
-    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, KeysError> {
+    async fn rotate(&self, plan: KeyPlan) -> Result<Rotated, KeysError> {
         let (keys, clock) = (Arc::clone(&self.keys), self.clock.clone());
-        let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &rotation, &keys, &clock))).await?;
+        let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &plan, &keys, &clock))).await?;
         // After a failure as well: somebody else may have made meanwhile what is missing here.
         if !matches!(rotated, Ok(Rotated::Busy)) {
             self.keys.reload(&self.db, self.clock.now()).await?;
@@ -247,76 +246,9 @@ impl Background {
     }
 }
 
-/// Makes or rotates what is due among `wanted`, and reads all keys anew, whatever came of it: somebody else may have made what
-/// is missing here. A failure is told in the log: whoever waits for a key finds that there is none yet, and it is tried again.
-pub async fn make_keys(db: &Db, rotation: &Rotation, keys: &Arc<Keys>, wanted: Vec<(Use, Algorithm)>, clock: &Clock) {
-    let (rotation, holder, time) = (rotation.clone(), Arc::clone(keys), clock.clone());
-    let made = match db.run_long(move |conn| rotate_locked(conn, &rotation, &holder, &wanted, &time)).await {
-        Ok(made) => made,
-        Err(error) => Err(error.into()),
-    };
-    let reloaded = keys.reload(db, clock.now()).await;
-    for error in [made, reloaded].into_iter().filter_map(Result::err) {
-        tracing::warn!(error = %error, "key rotation failed and will be tried again");
-    }
-}
-
 /// A count for a gauge.
 fn small(count: i64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// What became of the keys that were due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rotated {
-    /// There are none any more.
-    Done,
-    /// Somebody else holds the start-up lock.
-    Busy,
-}
-
-/// Makes or rotates what is due. The lock is taken only for something to do, and not waited for.
-fn rotate_due(
-    conn: &mut diesel::PgConnection,
-    rotation: &Rotation,
-    keys: &Keys,
-    clock: &Clock,
-) -> Result<Rotated, KeysError> {
-    let master = keys.master();
-    let all: Vec<_> = rotation.at_start.iter().chain(&rotation.later).cloned().collect();
-    let due = rotation.due(conn, &master, &all, clock.now())?;
-    if due.is_empty() {
-        return Ok(Rotated::Done);
-    }
-    let made = migrations::locked_if_free(conn, |conn| rotate(conn, rotation, keys, &due, clock))?;
-    made.map_or(Ok(Rotated::Busy), |made| made.map(|()| Rotated::Done))
-}
-
-fn rotate_locked(
-    conn: &mut diesel::PgConnection,
-    rotation: &Rotation,
-    keys: &Keys,
-    wanted: &[(Use, Algorithm)],
-    clock: &Clock,
-) -> Result<Result<(), KeysError>, StorageError> {
-    migrations::locked(conn, |conn| rotate(conn, rotation, keys, wanted, clock))
-}
-
-/// Makes or rotates what is due among `wanted`. To be called under the start-up lock: only then is the time asked for, or a
-/// key that was made while the lock was waited for would be one of the future.
-fn rotate(
-    conn: &mut diesel::PgConnection,
-    rotation: &Rotation,
-    keys: &Keys,
-    wanted: &[(Use, Algorithm)],
-    clock: &Clock,
-) -> Result<Result<(), KeysError>, StorageError> {
-    let master = keys.master();
-    // A key sealed with an outdated master key could not be opened by the others.
-    match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
-        Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
-        None => Ok(rotation.apply(conn, &master, wanted, clock.now())),
-    }
 }
 
 /// Which changes were acted on.

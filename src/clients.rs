@@ -1,5 +1,7 @@
 //! The clients this server knows, ready for every request: read from the database, re-read when they change.
 
+pub mod rules;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

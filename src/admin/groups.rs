@@ -8,14 +8,16 @@ use utoipa::ToSchema;
 
 use super::guard::{Actor, Admin, ChangeUsers, ReadUsers};
 use super::idempotency::{Answer, IdempotencyKey};
-use super::pages::{Page, Query};
-use super::{Refusal, Room, editable, in_path, missing, wrong_field};
+use super::{Room, editable, in_path, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::group;
 use crate::storage::groups::{self, Group};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
+use crate::web::paging::{Page, Query};
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// A group.
 #[derive(Debug, Serialize, ToSchema)]

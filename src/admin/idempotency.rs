@@ -22,11 +22,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::guard::Actor;
-use super::{Administration, Refusal, versions};
+use super::{Administration, versions};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::StorageError;
 use crate::storage::idempotency_keys::{self, Claimed};
 use crate::web::error::{Failure, Kind, Problem};
+use crate::web::refusal::Refusal;
 
 /// How long an answer can be asked for again.
 const KEPT: Duration = Duration::hours(24);

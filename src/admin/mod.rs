@@ -15,7 +15,6 @@ pub mod groups;
 pub mod guard;
 pub mod idempotency;
 pub mod outbox;
-pub mod pages;
 pub mod registration_tokens;
 pub mod resources;
 pub mod users;
@@ -26,18 +25,18 @@ use std::sync::Arc;
 use actix_web::web;
 use aws_lc_rs::hmac;
 use diesel::{Connection as _, PgConnection};
-use serde_json::{Value, json};
 
-use crate::assembly::Rotation;
-use crate::background;
 use crate::bridge::Bridges;
 use crate::bridge::stored::WantedKeys;
 use crate::clients::Clients;
+use crate::clients::rules::Rules;
 use crate::clock::Clock;
+use crate::key_plan::{self, KeyPlan};
 use crate::resources::Resources;
+use crate::storage::Db;
 use crate::storage::db::{AT_LENGTH, patiently};
-use crate::storage::{Db, StorageError};
 use crate::web::error::{Failure, Kind};
+use crate::web::refusal::Refusal;
 
 /// The room.
 pub struct Administration {
@@ -52,64 +51,17 @@ pub struct Administration {
     /// The bridges, likewise.
     pub bridges: Arc<Bridges>,
     /// What is made for a new bridge: its key.
-    pub rotation: Rotation,
+    pub key_plan: KeyPlan,
     /// How fresh a sign-in must be for what is dangerous.
     pub fresh_within: chrono::Duration,
     /// What clients are held to beside the rules of the domain.
-    pub client_rules: clients::rules::Rules,
+    pub client_rules: Rules,
     /// Makes secrets that an answer can be repeated with without being stored.
     pub one_time: hmac::Key,
 }
 
 /// The room, as handlers are given it.
 pub type Room = web::Data<Arc<Administration>>;
-
-/// Why a change is not made; it rolls back what was begun.
-#[derive(Debug)]
-pub enum Refusal {
-    /// A word for the caller.
-    Failure(Failure),
-    /// The database.
-    Storage(StorageError),
-}
-
-impl From<StorageError> for Refusal {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-impl From<diesel::result::Error> for Refusal {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Storage(error.into())
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-impl Refusal {
-    /// The database's faults apart from words for the caller, for [`Db`], which must learn of them.
-    pub fn apart<T>(done: Result<T, Self>) -> Result<Result<T, Failure>, StorageError> {
-        match done {
-            Ok(done) => Ok(Ok(done)),
-            Err(Self::Failure(failure)) => Ok(Err(failure)),
-            Err(Self::Storage(fault)) => Err(fault),
-        }
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Failure(failure) => failure,
-            Refusal::Storage(error) => error.into(),
-        }
-    }
-}
 
 impl Administration {
     /// Makes a change in one transaction; a refusal rolls it back.
@@ -147,12 +99,12 @@ impl Administration {
         if let Err(error) = keys.reload(&self.db, now).await {
             tracing::warn!(error = %error, "the keys could not be read anew and will be tried again");
         }
-        let mut rotation = self.rotation.clone();
-        rotation.want_bridges(WantedKeys::of(&rows, &self.bridges.home().issuer));
-        let wanted = rotation.at_start.iter().chain(&rotation.later);
+        let mut plan = self.key_plan.clone();
+        plan.want_bridges(WantedKeys::of(&rows, &self.bridges.home().issuer));
+        let wanted = plan.at_start.iter().chain(&plan.later);
         let missing: Vec<_> = wanted.filter(|(usage, algorithm)| !keys.can_sign(usage, *algorithm)).cloned().collect();
         if !missing.is_empty() {
-            background::make_keys(&self.db, &rotation, keys, missing, &self.clock).await;
+            key_plan::make_keys(&self.db, &plan, keys, missing, &self.clock).await;
         }
         Ok(())
     }
@@ -170,31 +122,6 @@ impl Administration {
 /// A name as a segment of a path.
 pub(crate) fn in_path(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
-/// One value that is not accepted.
-#[derive(Clone, Debug)]
-pub struct WrongField {
-    /// Its name, in the words of the request.
-    pub field: String,
-    /// What is wrong with it.
-    pub what: String,
-    /// What to do.
-    pub cure: String,
-}
-
-/// Refuses values, each by name and with its cure.
-pub fn wrong_fields(fields: &[WrongField]) -> Failure {
-    let sentence = fields.iter().map(|one| format!("`{}` {}; {}.", one.field, one.what, one.cure));
-    let errors: Vec<Value> =
-        fields.iter().map(|one| json!({ "field": one.field, "what": one.what, "cure": one.cure })).collect();
-    let kind = Kind::InvalidField;
-    Failure::new(kind, sentence.collect::<Vec<_>>().join(" ")).with("errors", Value::Array(errors))
-}
-
-/// Refuses one value.
-pub fn wrong_field(field: &str, what: impl Into<String>, cure: impl Into<String>) -> Failure {
-    wrong_fields(&[WrongField { field: field.to_owned(), what: what.into(), cure: cure.into() }])
 }
 
 /// Refuses to change what the configuration declares.

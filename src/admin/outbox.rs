@@ -7,12 +7,13 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::guard::{Admin, ChangeOutbox, ReadOutbox};
-use super::pages::{Page, Query};
-use super::{Room, missing, wrong_field};
+use super::{Room, missing};
 use crate::domain::audit::{Event, EventKind};
 use crate::storage::audit;
 use crate::storage::outbox::{self, Filter, Stored};
 use crate::web::error::{Failure, Problem};
+use crate::web::paging::{Page, Query};
+use crate::web::wrong_field::wrong_field;
 
 /// A message that has not arrived; never what it says.
 #[derive(Debug, Serialize, ToSchema)]

@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use super::guard::{Actor, Admin, ChangeClients, ReadClients};
 use super::idempotency::{Answer, IdempotencyKey, WithSecret};
-use super::pages::{Page, Query};
-use super::{Refusal, Room, missing, wrong_field};
+use super::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::client::fields;
@@ -18,6 +17,9 @@ use crate::domain::secret::{TokenDigest, TokenKind};
 use crate::storage::initial_access_tokens::{self as tokens, InitialAccessToken};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::paging::{Page, Query};
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// Longest life of a permission, in seconds: 400 days.
 const LONGEST: i64 = 400 * 86_400;

@@ -5,13 +5,14 @@
 
 use diesel::{Connection as _, PgConnection};
 
-use super::{Rotation, StartError, declared, master_key, relying_parties, wanted_algorithms};
+use super::{StartError, declared, master_key, relying_parties};
 use crate::bridge;
 use crate::bridge::stored::WantedKeys;
 use crate::clients::{self, Clients};
 use crate::clock::Time;
 use crate::config::Config;
 use crate::domain::webhook::Receiver;
+use crate::key_plan::{KeyPlan, wanted_algorithms};
 use crate::resources::{self, Resources};
 use crate::storage as stored;
 use crate::tokens::Keys;
@@ -36,13 +37,13 @@ impl Start<'_> {
         &self,
         conn: &mut PgConnection,
         rooms: (&Clients, &Resources),
-        rotation: &mut Rotation,
+        plan: &mut KeyPlan,
     ) -> Result<Keys, StartError> {
         conn.transaction(|conn| {
             let master = master_key::settle(conn, self.config, self.private, self.now)?;
             relying_parties::settle(conn, self.config)?;
-            self.declare(conn, rooms, rotation)?;
-            rotation.apply(conn, &master, &rotation.at_start, self.now)?;
+            self.declare(conn, rooms, plan)?;
+            plan.apply(conn, &master, &plan.at_start, self.now)?;
             Ok(Keys::open_within(conn, master, self.now)?.following(master_key::file(self.config)))
         })
     }
@@ -51,7 +52,7 @@ impl Start<'_> {
         &self,
         conn: &mut PgConnection,
         (clients, resources): (&Clients, &Resources),
-        rotation: &mut Rotation,
+        plan: &mut KeyPlan,
     ) -> Result<(), StartError> {
         let Self { config, source, now, .. } = *self;
         clients::apply_configuration(conn, &declared::clients(config), source, now)?;
@@ -59,9 +60,9 @@ impl Start<'_> {
         resources::apply_configuration(conn, &config.resources, source, now)?;
         resources.replace(stored::resources::all(conn)?);
         bridge::declared::apply_configuration(conn, &declared::definitions(config), source, now)?;
-        rotation.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
+        plan.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
         stored::event_receivers::apply(conn, &self.receivers, source, now)?;
-        rotation.want(wanted_algorithms(clients, resources));
+        plan.want(wanted_algorithms(clients, resources));
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub enum Clients {
         /// The client that gets the secret.
         id: Option<String>,
         /// How long the old secret stays good beside the new one, so that the app can be changed without a gap.
-        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = crate::config::duration)]
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = crate::domain::duration::parse)]
         keep_old: chrono::Duration,
         /// Make the old secret worth nothing at once: it leaked.
         #[arg(long, conflicts_with = "keep_old")]

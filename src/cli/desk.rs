@@ -46,11 +46,11 @@ impl From<KeysError> for Refusal {
     }
 }
 
-impl From<crate::admin::Refusal> for Refusal {
-    fn from(refusal: crate::admin::Refusal) -> Self {
+impl From<crate::web::refusal::Refusal> for Refusal {
+    fn from(refusal: crate::web::refusal::Refusal) -> Self {
         match refusal {
-            crate::admin::Refusal::Failure(failure) => Self(failure.detail().to_owned()),
-            crate::admin::Refusal::Storage(error) => error.into(),
+            crate::web::refusal::Refusal::Failure(failure) => Self(failure.detail().to_owned()),
+            crate::web::refusal::Refusal::Storage(error) => error.into(),
         }
     }
 }

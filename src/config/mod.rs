@@ -166,14 +166,6 @@ pub struct Config {
     places: BTreeMap<String, Place>,
 }
 
-/// Reads a duration as the configuration writes it: `90s`, `24h`, `30d`.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn duration(text: &str) -> Result<chrono::Duration, String> {
-    text::duration(text).map_err(|wrong| wrong.to_string())
-}
-
 impl Config {
     /// Loads the configuration.
     ///

@@ -7,24 +7,11 @@ use chrono::Duration;
 
 use super::problems::{Wrong, quoted};
 use crate::domain::client::fields;
+use crate::domain::duration::{self, number_and_unit};
 
 /// Reads a whole number with a unit: `500ms`, `90s`, `10m`, `24h`, `30d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
-    let wrong = || {
-        let what = format!("{} is not a duration", quoted(text));
-        Wrong::new(what, "write a whole number and a unit (ms, s, m, h, d), for example \"10m\"")
-    };
-    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
-    let unit_ms: i64 = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60 * 1000,
-        "h" => 60 * 60 * 1000,
-        "d" => 24 * 60 * 60 * 1000,
-        _ => return Err(wrong()),
-    };
-    let ms = i64::try_from(number).ok().and_then(|number| number.checked_mul(unit_ms));
-    ms.and_then(Duration::try_milliseconds).ok_or_else(wrong)
+    duration::parse(text).map_err(|_| Wrong::new(format!("{} is not a duration", quoted(text)), duration::FORM))
 }
 
 /// Reads a whole number of bytes with a unit: `512B`, `32KiB`, `1MiB`.
@@ -33,7 +20,7 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
         let what = format!("{} is not a size", quoted(text));
         Wrong::new(what, "write a whole number and a unit (B, KiB, MiB), for example \"32KiB\"")
     };
-    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let factor = match unit {
         "B" => 1,
         "KiB" => 1024,
@@ -41,11 +28,6 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)
-}
-
-fn split_unit(text: &str) -> Option<(u64, &str)> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    Some((number.parse().ok()?, unit))
 }
 
 /// Reads `true` or `false`, as variables and flags write them.
@@ -91,23 +73,6 @@ pub(super) fn scope(text: &str) -> Result<String, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        for (text, expected) in [
-            ("500ms", Duration::milliseconds(500)),
-            ("90s", Duration::seconds(90)),
-            ("10m", Duration::minutes(10)),
-            ("24h", Duration::hours(24)),
-            ("30d", Duration::days(30)),
-            ("0s", Duration::zero()),
-        ] {
-            assert_eq!(duration(text), Ok(expected), "{text}");
-        }
-        for bad in ["", "10", "m", "1.5h", "-1s", "+1s", "10 m", "10M", "1h30m", "9223372036854775807d", "٣s"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
-        }
-    }
 
     #[test]
     fn sizes() {

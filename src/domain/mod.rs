@@ -1,7 +1,7 @@
 //! Pure decisions: what a session, a scope or a refresh family may do.
 //!
-//! Nothing here knows HTTP, SQL, the clock or randomness: time and random bytes are arguments, so every rule is tested
-//! as a table beside its code. To add a rule: a type with one fallible constructor, a function that decides, a table test.
+//! Nothing here knows HTTP, SQL or the clock: time is an argument, so every rule is tested as a table beside its code. What is
+//! random about ids and secrets never decides anything. To add a rule: a type with one fallible constructor, a function that decides, a table test.
 
 pub mod action;
 pub mod audience;
@@ -13,6 +13,7 @@ pub mod client;
 pub mod counter;
 pub mod delivery;
 pub mod device;
+pub mod duration;
 pub mod exchange;
 pub mod forward;
 pub mod group;

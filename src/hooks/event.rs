@@ -7,9 +7,9 @@ use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::audit_events::AuditEvent;
 use crate::domain::user::User;
 use crate::storage::audit::Recorded;
+use crate::web::audit_event::AuditEvent;
 
 /// Longest body; what Standard Webhooks advises.
 const MOST: usize = 20_000;

@@ -66,33 +66,20 @@ pub mod typ {
 #[cfg(test)]
 mod gate {
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
-    fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, out);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                out.push(path);
-            }
-        }
-    }
+    use crate::sources;
 
     /// Which of `words` occur in which file of the crate, apart from the files whose path begins with one of `allowed`.
     fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut files = Vec::new();
-        sources(&root, &mut files);
+        let files = sources::under("");
         assert!(files.len() > 10, "the sources were found");
         let mut found = Vec::new();
-        for file in files {
-            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        for (name, text) in files {
             // This file names the words in order to forbid them.
             if name == "tokens/mod.rs" || allowed.iter().any(|allowed| name.starts_with(allowed)) {
                 continue;
             }
-            let text = fs::read_to_string(&file).unwrap();
             found.extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{name}: {word}")));
         }
         found

@@ -1,5 +1,6 @@
 //! HTTP furniture that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
 
+pub mod audit_event;
 pub mod body;
 pub mod cached;
 pub mod caller;
@@ -18,8 +19,11 @@ pub mod methods;
 pub mod nul;
 pub mod origin;
 pub mod pages;
+pub mod paging;
+pub mod refusal;
 pub mod tls;
 pub mod unread;
+pub mod wrong_field;
 
 pub use caller::Caller;
 pub use error::{Failure, Kind, OAuthFailure, Problem};

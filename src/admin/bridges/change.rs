@@ -11,11 +11,12 @@ use super::sent_key::SentKey;
 use super::{BridgeView, ShownBridge, create, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::storage::bridges::{self, StoredBridge};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// Settings in place of all others.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,12 +11,13 @@ use super::rules::{Draft, Rules};
 use super::sent_key::SentKey;
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
 use crate::admin::idempotency::{Answer, IdempotencyKey};
-use crate::admin::{Refusal, Room, in_path, missing};
+use crate::admin::{Room, in_path, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::bridges::{self, KeyChange, StoredBridge};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// A bridge to be made.
 #[derive(Debug, Deserialize, ToSchema)]

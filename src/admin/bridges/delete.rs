@@ -4,15 +4,16 @@ use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
 
 use super::{BridgeView, lock};
+use crate::admin::Room;
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::bridges::{self, StoredBridge};
 use crate::tokens::keys::Use;
 use crate::tokens::rotate;
 use crate::web::error::Problem;
+use crate::web::refusal::Refusal;
 
 /// Deletes a bridge. Its own keys are revoked with it. Another of the same name begins with new ones, and wants a fresh sign-in.
 #[utoipa::path(delete, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges",

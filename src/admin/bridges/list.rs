@@ -5,9 +5,9 @@ use actix_web::web;
 use super::{BridgeView, ShownBridge, show};
 use crate::admin::Room;
 use crate::admin::guard::{Admin, ReadBridges};
-use crate::admin::pages::{Page, Query};
 use crate::storage::bridges;
 use crate::web::error::Problem;
+use crate::web::paging::{Page, Query};
 
 /// Lists bridges, by name.
 #[utoipa::path(get, path = "/v1/admin/bridges", tag = "Administration: bridges",

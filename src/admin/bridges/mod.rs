@@ -20,9 +20,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Refusal, editable, missing};
+use super::{editable, missing};
 use crate::bridge::{BridgeDefinition, KeySource, PresetKind};
 use crate::storage::bridges::{self, StoredBridge};
+use crate::web::refusal::Refusal;
 
 /// A bridge, as administrators see it.
 #[derive(Debug, Serialize, ToSchema)]

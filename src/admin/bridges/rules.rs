@@ -7,7 +7,6 @@ use diesel::PgConnection;
 use serde_json::Value;
 
 use crate::admin::guard::Actor;
-use crate::admin::{Refusal, WrongField, wrong_field, wrong_fields};
 use crate::bridge::stored::{self, Home};
 use crate::bridge::{Bridge, BridgeDefinition, Key, KeySource, KeyUpload, Material};
 use crate::clock::Time;
@@ -15,6 +14,8 @@ use crate::storage::bridges::{KeyChange, StoredBridge};
 use crate::storage::{bridges, client_records, resources};
 use crate::tokens::seal::MasterKey;
 use crate::web::error::{Failure, Kind};
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::{WrongField, wrong_field, wrong_fields};
 
 /// What the check needs to know.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::admin::wrong_field;
 use crate::bridge::KeyUpload;
 use crate::web::error::Failure;
+use crate::web::wrong_field::wrong_field;
 
 /// What was sent as a key: none where it is no object with one member of those there are.
 #[derive(Debug)]

@@ -8,11 +8,12 @@ use diesel::PgConnection;
 
 use super::{BridgeView, ShownBridge, show};
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::bridges::{self, StoredBridge};
 use crate::web::error::{Failure, Kind, Problem};
+use crate::web::refusal::Refusal;
 
 /// Mints no more tokens by a bridge, on every server within seconds, until it is enabled again. Its public keys are taken away
 /// too. One that is stopped already stays so; tokens that were minted live to their end.

@@ -7,17 +7,18 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::create::read_definition;
-use super::rules::Rules;
 use super::{ClientView, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeClients};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
+use crate::clients::rules::Rules;
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::client::ClientDefinition;
 use crate::storage::client_records::{self, ClientRecord};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// Settings in place of all others.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -7,10 +7,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ClientView;
-use super::rules::Rules;
+use crate::admin::Room;
 use crate::admin::guard::{Actor, Admin, ChangeClients};
 use crate::admin::idempotency::{Answer, IdempotencyKey, WithSecret};
-use crate::admin::{Refusal, Room, wrong_field};
+use crate::clients::rules::Rules;
 use crate::clock::Time;
 use crate::config::QUICK_START;
 use crate::domain::audit::EventKind;
@@ -20,6 +20,8 @@ use crate::domain::secret::{PlainToken, TokenKind};
 use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// A client to be made.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]

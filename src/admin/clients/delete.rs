@@ -4,13 +4,14 @@ use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
 
 use super::{ClientView, lock};
+use crate::admin::Room;
 use crate::admin::guard::{Actor, Admin, ChangeClients};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::client_records::{self, ClientRecord};
 use crate::web::error::Problem;
+use crate::web::refusal::Refusal;
 
 /// Deletes a client with all tokens and permissions that were given to it.
 #[utoipa::path(delete, path = "/v1/admin/clients/{id}", tag = "Administration: clients",

@@ -5,9 +5,9 @@ use actix_web::web;
 use super::ClientView;
 use crate::admin::Room;
 use crate::admin::guard::{Admin, ReadClients};
-use crate::admin::pages::{Page, Query};
 use crate::storage::client_records;
 use crate::web::error::Problem;
+use crate::web::paging::{Page, Query};
 
 /// Lists clients, by id.
 #[utoipa::path(get, path = "/v1/admin/clients", tag = "Administration: clients",

@@ -1,14 +1,13 @@
 //! Clients: made, changed, switched off, deleted.
 //!
 //! A client's settings are written in the words of the configuration (`definition`), and held to the same rules
-//! ([`rules::Rules::check`]) however they come.
+//! ([`Rules::check`](crate::clients::rules::Rules::check)) however they come.
 
 pub mod change;
 pub mod create;
 pub mod delete;
 pub mod list;
 pub mod rotate_secret;
-pub mod rules;
 pub mod show;
 pub mod switch;
 
@@ -19,8 +18,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::guard::Actor;
-use super::{Refusal, editable, missing};
+use super::{editable, missing};
 use crate::storage::client_records::{self, ClientRecord};
+use crate::web::refusal::Refusal;
 
 /// A client, as administrators see it; never its secret.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,7 +10,7 @@ use super::create::wants_secret;
 use super::{ClientView, lock};
 use crate::admin::guard::{Actor, Admin, ChangeClients};
 use crate::admin::idempotency::{Answer, IdempotencyKey, WithSecret};
-use crate::admin::{Refusal, Room, missing, wrong_field};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::client::ClientKind;
@@ -18,6 +18,8 @@ use crate::domain::secret::{TokenDigest, TokenKind};
 use crate::storage::client_records::{self, ClientRecord};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// Longest time that two secrets are good, in seconds: 30 days.
 pub const LONGEST_OVERLAP: i64 = 30 * 86_400;

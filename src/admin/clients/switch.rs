@@ -5,12 +5,13 @@ use diesel::PgConnection;
 
 use super::{ClientView, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeClients};
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::client_records::{self, ClientRecord};
 use crate::storage::clients;
 use crate::web::error::Problem;
+use crate::web::refusal::Refusal;
 
 /// Refuses everything to a client, at once. One that is disabled already stays so.
 #[utoipa::path(post, path = "/v1/admin/clients/{id}/disable", tag = "Administration: clients", params(("id" = String, Path)),

@@ -9,13 +9,14 @@ use utoipa::ToSchema;
 use super::{ResourceView, lock, read_definition, show};
 use crate::admin::guard::{Actor, Admin, ChangeResources};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::resource::ResourceDefinition;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// Settings in place of all others.
 #[derive(Debug, Deserialize, ToSchema)]

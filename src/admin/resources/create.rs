@@ -9,13 +9,15 @@ use utoipa::ToSchema;
 use super::{ResourceView, read_definition};
 use crate::admin::guard::{Actor, Admin, ChangeResources};
 use crate::admin::idempotency::{Answer, IdempotencyKey};
-use crate::admin::{Refusal, Room, in_path, missing, wrong_field};
+use crate::admin::{Room, in_path, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::resource::{Resource, check_identifier};
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// A resource to be made.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]

@@ -4,13 +4,14 @@ use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
 
 use super::{ResourceView, lock};
+use crate::admin::Room;
 use crate::admin::guard::{Actor, Admin, ChangeResources};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Problem;
+use crate::web::refusal::Refusal;
 
 /// Deletes a resource. Clients that may ask for its identifier still may: it is then an API without settings of its own.
 #[utoipa::path(delete, path = "/v1/admin/resources/{id}", tag = "Administration: resources",

@@ -5,9 +5,9 @@ use actix_web::web;
 use super::ResourceView;
 use crate::admin::Room;
 use crate::admin::guard::{Admin, ReadResources};
-use crate::admin::pages::{Page, Query};
 use crate::storage::resources;
 use crate::web::error::Problem;
+use crate::web::paging::{Page, Query};
 
 /// Lists resources, by identifier.
 #[utoipa::path(get, path = "/v1/admin/resources", tag = "Administration: resources",

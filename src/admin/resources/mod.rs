@@ -16,11 +16,13 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Refusal, WrongField, editable, missing, wrong_field, wrong_fields};
+use super::{editable, missing};
 use crate::domain::json::read_object;
 use crate::domain::resource::ResourceDefinition;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Failure;
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::{WrongField, wrong_field, wrong_fields};
 
 /// A resource, as administrators see it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,11 +5,12 @@ use diesel::PgConnection;
 
 use super::{ResourceView, lock, show};
 use crate::admin::guard::{Actor, Admin, ChangeResources};
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Problem;
+use crate::web::refusal::Refusal;
 
 /// Makes no more tokens for a resource. One that is disabled already stays so; tokens that were made live to their end.
 #[utoipa::path(post, path = "/v1/admin/resources/{id}/disable", tag = "Administration: resources",

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 use super::{PersonView, check_external_ids, id_of, join, lock, of_another, show, wrong_claim};
 use crate::admin::guard::{Actor, Admin, ChangeUsers};
 use crate::admin::versions::IfMatch;
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::people::{self, Person};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// What to change; what is left out stays.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]

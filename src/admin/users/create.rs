@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{PersonView, check_external_ids, join, of_another, wrong_claim};
 use crate::admin::guard::{Actor, Admin, ChangeUsers};
 use crate::admin::idempotency::{Answer, IdempotencyKey};
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::id::UserId;
@@ -19,6 +19,7 @@ use crate::domain::standard_claims::StandardClaims;
 use crate::storage::people::{self, Person};
 use crate::web::error::Problem;
 use crate::web::json::Json;
+use crate::web::refusal::Refusal;
 
 /// A person to be made.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]

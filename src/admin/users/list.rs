@@ -3,11 +3,12 @@
 use actix_web::web;
 
 use super::PersonView;
+use crate::admin::Room;
 use crate::admin::guard::{Admin, ReadUsers};
-use crate::admin::pages::{Page, Query};
-use crate::admin::{Room, wrong_field};
 use crate::storage::people::{self, Filter};
 use crate::web::error::{Failure, Problem};
+use crate::web::paging::{Page, Query};
+use crate::web::wrong_field::wrong_field;
 
 /// Lists people, the newest first.
 #[utoipa::path(get, path = "/v1/admin/users", tag = "Administration: people",

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::guard::Actor;
-use super::{Refusal, editable, missing, wrong_field};
+use super::{editable, missing};
 use crate::domain::group;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::ClaimError;
@@ -30,6 +30,8 @@ use crate::domain::user::{MOST_EXTERNAL_IDS, UserStatus};
 use crate::storage::StorageError;
 use crate::storage::people::{self, Person};
 use crate::web::error::{Failure, Kind};
+use crate::web::refusal::Refusal;
+use crate::web::wrong_field::wrong_field;
 
 /// A person, as administrators see them.
 #[derive(Debug, Serialize, ToSchema)]

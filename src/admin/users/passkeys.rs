@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::{id_of, lock};
 use crate::admin::guard::{Actor, Admin, ChangeUsers, ReadUsers};
-use crate::admin::pages::Query;
-use crate::admin::{Refusal, Room, missing};
+use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{PasskeyId, UserId};
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::{audit, people, sessions, users};
 use crate::web::error::Problem;
+use crate::web::paging::Query;
+use crate::web::refusal::Refusal;
 
 /// A passkey, as administrators see it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::{id_of, lock};
 use crate::admin::guard::{Actor, Admin, ChangeUsers, ReadUsers};
-use crate::admin::pages::Query;
 use crate::admin::{Room, missing};
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
@@ -16,6 +15,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::Session;
 use crate::storage::{audit, people, sessions};
 use crate::web::error::Problem;
+use crate::web::paging::Query;
 
 /// A session, as administrators see it.
 #[derive(Debug, Serialize, ToSchema)]

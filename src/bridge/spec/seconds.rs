@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 
-use crate::config;
+use crate::domain::duration;
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "seconds, or text with a unit such as \"10m\"")]
@@ -23,6 +23,6 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration
         None => Ok(None),
         // A number that no duration holds would panic in chrono: it is out of every range anyway.
         Some(Written::Seconds(seconds)) => Ok(Some(Duration::seconds(seconds.clamp(-1, 1_000_000_000)))),
-        Some(Written::Text(text)) => config::duration(&text).map(Some).map_err(Error::custom),
+        Some(Written::Text(text)) => duration::parse(&text).map(Some).map_err(Error::custom),
     }
 }

@@ -12,7 +12,6 @@ use super::backend::{self, MakeActions};
 
 type Backend = backend::Backend<MakeActions>;
 use super::transactions::OperationBody;
-use crate::admin::pages::{Page, Query};
 use crate::ceremony::actions::{Made, NewAction, Rights, Whom};
 use crate::domain::action::{Action, ActionToken, ExternalId};
 use crate::domain::client::Client;
@@ -23,6 +22,7 @@ use crate::tokens::Mint;
 use crate::tokens::claims::ActionResultClaims;
 use crate::web::Json;
 use crate::web::error::{Failure, Kind, Problem};
+use crate::web::paging::{Page, Query};
 
 /// Longest external id and longest name of a source, in bytes.
 const LONGEST_NAME: usize = 256;

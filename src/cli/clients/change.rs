@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::admin::clients::rules::Rules;
 use crate::admin::clients::{change, delete as deletion, lock};
 use crate::admin::guard::Actor;
 use crate::cli::Outcome;
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::clients::rules::Rules;
 use crate::domain::client::ClientDefinition;
 
 /// Settings to be changed.

@@ -5,12 +5,12 @@ use clap::ValueEnum;
 
 use super::secret;
 use crate::admin::clients::create;
-use crate::admin::clients::rules::Rules;
 use crate::admin::guard::Actor;
 use crate::assembly::declared_clients;
 use crate::cli::Outcome;
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::clients::rules::Rules;
 use crate::config::Problems;
 use crate::domain::client::Client;
 use crate::domain::secret::{PlainToken, TokenKind};

@@ -1,10 +1,11 @@
 //! What hangs on the database: the master key, the signing keys, the relying parties' guard, the bridges.
 
 use super::Report;
-use crate::assembly::{Rotation, guard_relying_parties, open_master_key};
+use crate::assembly::{guard_relying_parties, open_master_key};
 use crate::bridge::{Bridge, Key, stored};
 use crate::cli::bridges;
 use crate::cli::desk::Desk;
+use crate::key_plan::KeyPlan;
 use crate::storage::bridges::StoredBridge;
 use crate::storage::{installation, signing_keys as stored_keys};
 use crate::tokens::{Keys, probe};
@@ -60,9 +61,9 @@ fn signs_with_ours(desk: &Desk, row: &StoredBridge) -> bool {
 
 /// Opening read every key; of each kind that a server needs, the one that signs now is tried.
 fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
-    let rotation = Rotation::new(&desk.config);
+    let plan = KeyPlan::new(&desk.config);
     let ring = keys.ring();
-    for (usage, algorithm) in rotation.at_start.iter().chain(&rotation.later) {
+    for (usage, algorithm) in plan.at_start.iter().chain(&plan.later) {
         let tried = probe::sign_and_verify(&ring, usage, *algorithm, desk.now)
             .map(|()| "opens, signs and verifies".to_owned())
             .map_err(|error| format!("{error}: start the server, which makes what is missing"));

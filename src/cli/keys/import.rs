@@ -5,13 +5,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::assembly::{Rotation, open_master_key};
+use crate::assembly::open_master_key;
 use crate::bridge::stored::WantedKeys;
 use crate::cli::Outcome;
 use crate::cli::bridges;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::key_plan::KeyPlan;
 use crate::storage::bridges::StoredBridge;
 use crate::storage::signing_keys;
 use crate::tokens::keys::{Algorithm, KeyMaterial, Use};
@@ -26,7 +27,7 @@ pub fn import(settings: &Settings, usage: &Use, file: &Path) -> Outcome {
     let material = read(file)?;
     check_purpose(&desk, usage, material.algorithm())?;
     let kid = desk.write_locked(|conn| {
-        let policy = Rotation::of_database(conn, &desk.config)?.policy(usage);
+        let policy = KeyPlan::of_database(conn, &desk.config)?.policy(usage);
         let known = signing_keys::all(conn)?;
         if known.iter().any(|row| row.kid == material.thumbprint()) {
             return Err(Refusal(format!("this key is stored already, as {}", material.thumbprint())));

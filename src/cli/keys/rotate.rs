@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use diesel::PgConnection;
 
-use crate::assembly::{Rotation, open_master_key};
+use crate::assembly::open_master_key;
 use crate::cli::Outcome;
 use crate::cli::desk::{Desk, Refusal};
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::key_plan::KeyPlan;
 use crate::storage::signing_keys;
 use crate::tokens::keys::rotation::{Change, Trigger};
 use crate::tokens::keys::{Algorithm, KeyState, Use};
@@ -21,11 +22,11 @@ pub fn rotate(settings: &Settings, purpose: Option<&Use>, algorithm: Option<Algo
     let desk = settings.desk()?;
     let trigger = if at_once { Trigger::AtOnce } else { Trigger::Request };
     let done = desk.write_locked(|conn| {
-        let rotation = Rotation::of_database(conn, &desk.config)?;
+        let plan = KeyPlan::of_database(conn, &desk.config)?;
         let master = open_master_key(conn, &desk.config)?;
         let mut done = Vec::new();
         for (usage, algorithm) in chosen(live_families(conn, &desk)?, purpose, algorithm)? {
-            let policy = rotation.policy(&usage);
+            let policy = plan.policy(&usage);
             let changes = keys::rotate(conn, &master, (&usage, algorithm), policy, trigger, desk.now)?;
             done.push((usage, algorithm, changes));
         }
@@ -102,8 +103,8 @@ pub fn revoke(settings: &Settings, kid: &str) -> Outcome {
         }
         let usage: Use = row.purpose.parse().map_err(|error| Refusal(format!("signing key {kid}: {error}")))?;
         let master = open_master_key(conn, &desk.config)?;
-        let rotation = Rotation::of_database(conn, &desk.config)?;
-        let changes = keys::revoke(conn, &master, kid, rotation.policy(&usage), desk.now)?;
+        let plan = KeyPlan::of_database(conn, &desk.config)?;
+        let changes = keys::revoke(conn, &master, kid, plan.policy(&usage), desk.now)?;
         Ok((usage, changes))
     })?;
     print::line(format!("{kid} is revoked: running servers accept nothing that it signed within seconds"));

@@ -71,7 +71,8 @@ pub(super) fn make_groups(
 ) -> Result<Vec<String>, Refusal> {
     let mut made = Vec::new();
     for name in names {
-        let wrong = |refusal: crate::admin::Refusal| Refusal(format!("--group {name:?}: {}", Refusal::from(refusal).0));
+        let wrong =
+            |refusal: crate::web::refusal::Refusal| Refusal(format!("--group {name:?}: {}", Refusal::from(refusal).0));
         if groups::ensure(conn, actor, name, now).map_err(wrong)? {
             made.push(name.clone());
         }

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::metadata::with_settings_of_operators;
 use super::register::{Body, Told, members, refuse_mistakes, wants_secret};
 use super::{Refused, Registration, Room, permission};
-use crate::admin::Refusal;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::ClientDefinition;
@@ -18,6 +17,7 @@ use crate::storage::db::{AT_LENGTH, patiently};
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind};
 use crate::web::limits::{Class, Limits};
+use crate::web::refusal::Refusal;
 
 /// Shows a client what is registered of it. Its secret is not stored, so it is not shown again.
 #[utoipa::path(get, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),

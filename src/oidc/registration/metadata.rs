@@ -133,7 +133,7 @@ impl Members<'_> {
 }
 
 /// The client that a registration asks for, as far as the policy allows it. Its rules are checked afterwards, by
-/// [`Rules`](crate::admin::clients::rules::Rules).
+/// [`Rules`](crate::clients::rules::Rules).
 pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefinition, Failure> {
     let members = Members(members);
     if members.find("software_statement").is_some() {

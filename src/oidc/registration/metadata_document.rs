@@ -15,13 +15,13 @@ use url::Url;
 use super::Registration;
 use super::metadata::with_settings_of_operators;
 use super::register::{require_room, wants_secret};
-use crate::admin::Refusal;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::{Client, ClientDefinition};
 use crate::storage::audit;
 use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
 use crate::web::error::{Failure, Kind};
+use crate::web::refusal::Refusal;
 
 /// How long a document is good.
 const FRESH: Duration = Duration::hours(1);

@@ -23,8 +23,8 @@ pub use manage::{__path_read, __path_remove, __path_update, read, remove, update
 pub use metadata::Policy;
 pub use register::{__path_register, register};
 
-use crate::admin::clients::rules::Rules;
 use crate::clients::Clients;
+use crate::clients::rules::Rules;
 use crate::clock::{Clock, Time};
 use crate::config::RegistrationMode;
 use crate::outbound::Outbound;

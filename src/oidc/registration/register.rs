@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::metadata::write;
 use super::{Refused, Registration, Room, no_permission, permission};
-use crate::admin::Refusal;
-use crate::admin::clients::rules::Rules;
+use crate::clients::rules::Rules;
 use crate::clock::Time;
 use crate::config::RegistrationMode;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -19,6 +18,7 @@ use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
 use crate::web::limits::{Class, Limits};
+use crate::web::refusal::Refusal;
 
 /// What a client sends to register or to change itself.
 pub(super) type Body = Result<Json<Map<String, Value>>, Problem>;

@@ -62,7 +62,7 @@ fn make_template(shared: &Shared) {
     assembly::create_master_key(&config).expect("a master key");
     let clock = Clock::system();
     let rooms = assembly::assemble(&config, &clock, "template").expect("the rooms");
-    let (rotation, keys) = (rooms.rotation.clone(), Arc::clone(&rooms.keys));
+    let (rotation, keys) = (rooms.key_plan.clone(), Arc::clone(&rooms.keys));
     rooms
         .db
         .blocking(|conn| {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::wrong_field;
+use super::wrong_field::wrong_field;
 use crate::clock::Time;
 use crate::domain::json::holds_nul;
 use crate::web::error::{Failure, Problem};

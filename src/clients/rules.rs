@@ -1,9 +1,9 @@
 //! What a client is held to, by whatever way it comes: the domain's rules, and what this server is set up for.
 
-use crate::admin::{WrongField, wrong_fields};
 use crate::config::Config;
 use crate::domain::client::{ClientDefinition, GrantType};
 use crate::web::error::Failure;
+use crate::web::wrong_field::{WrongField, wrong_fields};
 
 /// What this server is set up for.
 #[derive(Clone, Debug, Default)]

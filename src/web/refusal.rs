@@ -1,0 +1,51 @@
+//! Why a change is not made: words for the caller, or a fault of the database.
+
+use super::error::Failure;
+use crate::storage::StorageError;
+
+/// Why a change is not made; it rolls back what was begun.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A word for the caller.
+    Failure(Failure),
+    /// The database.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<diesel::result::Error> for Refusal {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Refusal {
+    /// The database's faults apart from words for the caller, for [`Db`], which must learn of them.
+    pub fn apart<T>(done: Result<T, Self>) -> Result<Result<T, Failure>, StorageError> {
+        match done {
+            Ok(done) => Ok(Ok(done)),
+            Err(Self::Failure(failure)) => Ok(Err(failure)),
+            Err(Self::Storage(fault)) => Err(fault),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failure(failure) => failure,
+            Refusal::Storage(error) => error.into(),
+        }
+    }
+}
