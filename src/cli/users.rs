@@ -54,7 +54,7 @@ pub enum Users {
         #[arg(long)]
         json: bool,
     },
-    /// Change a person's claims, groups and ids in other systems: adds what is given, and takes away only what is named.
+    /// Change a person's claims, attributes, groups and ids in other systems: adds what is given, and takes away only what is named.
     Set {
         /// The person's id.
         #[arg(value_parser = super::user_id)]
@@ -160,29 +160,30 @@ fn document(user: &User) -> Value {
 
 fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let (user, passkeys, sessions, groups, links, claims) = desk.read(|conn| {
-        let user = users::find(conn, id)?.ok_or_else(|| unknown(id))?;
-        let passkeys = credentials::of_users(conn, &[id], None)?;
-        let sessions = sessions::live_of(conn, id, desk.now)?;
-        let claims = crate::storage::people::find(conn, id)?.map(|person| person.claims).unwrap_or_default();
-        Ok((user, passkeys, sessions, users::groups_of(conn, id)?, users::external_ids_of(conn, id)?, claims))
+    let (person, passkeys, sessions) = desk.read(|conn| {
+        let person = crate::storage::people::find(conn, id)?.ok_or_else(|| unknown(id))?;
+        Ok((person, credentials::of_users(conn, &[id], None)?, sessions::live_of(conn, id, desk.now)?))
     })?;
+    let Person { user, claims, attributes, groups, external_ids, .. } = person;
     if json {
         let mut document = document(&user);
         document["passkeys"] = passkeys.iter().map(passkey).collect();
         document["sessions"] = sessions.len().into();
         document["groups"] = json!(groups);
-        document["externalIds"] = json!(links);
+        document["externalIds"] = json!(external_ids);
         document["claims"] = Value::Object(claims.as_map().clone());
+        document["attributes"] = Value::Object(attributes.to_map());
         return print::json(&document);
     }
-    let links: Vec<String> = links.iter().map(|(source, id)| format!("{source} {id}")).collect();
+    let attributes: Vec<String> = attributes.to_map().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let links: Vec<String> = external_ids.iter().map(|(source, id)| format!("{source} {id}")).collect();
     print::facts(&[
         ("id", user.id.to_string()),
         ("status", user.status.as_str().to_owned()),
         ("e-mail", address(&user)),
         ("name", user.name.clone().unwrap_or_else(|| "-".to_owned())),
         ("since", print::time(user.created_at)),
+        ("attributes", print::list(attributes.iter().map(String::as_str))),
         ("groups", print::list(groups.iter().map(String::as_str))),
         ("known elsewhere as", print::list(links.iter().map(String::as_str))),
         ("live sessions", sessions.len().to_string()),

@@ -4,6 +4,7 @@
 //! random about ids and secrets never decides anything. To add a rule: a type with one fallible constructor, a function that decides, a table test.
 
 pub mod action;
+pub mod attributes;
 pub mod audience;
 pub mod audit;
 pub mod authentication;

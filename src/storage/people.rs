@@ -13,8 +13,9 @@ use super::StorageError;
 use super::removals::{self, Removed};
 use super::schema::{external_ids, group_members, groups, users};
 use super::sessions;
-use super::users::UserRow;
+use super::users::{UserRow, stored_attributes};
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::user::{MOST_EXTERNAL_IDS, User, UserStatus};
@@ -26,6 +27,8 @@ pub struct Person {
     pub user: User,
     /// Their standard claims, those of the account among them.
     pub claims: StandardClaims,
+    /// What backends need to know of them beside those.
+    pub attributes: Attributes,
     /// Names of their groups, in order.
     pub groups: Vec<String>,
     /// The names other systems know them by: source → id.
@@ -47,10 +50,10 @@ pub struct Filter {
     pub group: Option<String>,
 }
 
-type Extra = (Value, Option<String>, Time);
+type Extra = (Value, Value, Option<String>, Time);
 
-fn extra() -> (users::profile, users::managed_by, users::updated_at) {
-    (users::profile, users::managed_by, users::updated_at)
+fn extra() -> (users::profile, users::attributes, users::managed_by, users::updated_at) {
+    (users::profile, users::attributes, users::managed_by, users::updated_at)
 }
 
 /// One person.
@@ -161,11 +164,12 @@ fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Per
         of_sources.entry(user).or_default().insert(source, id);
     }
     rows.into_iter()
-        .map(|(row, (profile, managed_by, updated_at))| {
+        .map(|(row, (profile, attributes, managed_by, updated_at))| {
             let id = row.id;
             let user: User = row.try_into()?;
             Ok(Person {
                 claims: claims_of(&user, profile),
+                attributes: stored_attributes(id, &attributes)?,
                 user,
                 groups: of_groups.remove(&id).unwrap_or_default(),
                 external_ids: of_sources.remove(&id).unwrap_or_default(),
@@ -241,6 +245,19 @@ pub fn set_claims(
         ))
         .execute(conn)?;
     drop_claims_of_others(conn, person.id, claims)
+}
+
+/// Puts these in place of all of a person's attributes.
+pub fn set_attributes(
+    conn: &mut PgConnection,
+    id: UserId,
+    attributes: &Attributes,
+    now: Time,
+) -> Result<(), StorageError> {
+    diesel::update(users::table.find(id.uuid()))
+        .set((users::attributes.eq(Value::Object(attributes.to_map())), users::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// A verified address is one person's: whoever only claimed it has it no more.

@@ -21,7 +21,7 @@ diesel::table! {
         locale -> Nullable<Text>,
         status -> Text,
         epoch -> BigInt,
-        claims -> Jsonb,
+        attributes -> Jsonb,
         managed_by -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::StorageError;
 use super::schema::{external_ids, group_members, groups, users};
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
 use crate::domain::user::{ADMINISTRATORS, User, UserStatus};
 
@@ -160,6 +161,19 @@ pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, Sto
         .order(groups::name)
         .select(groups::name)
         .load(conn)?)
+}
+
+/// A person's attributes; those of nobody are none.
+pub fn attributes_of(conn: &mut PgConnection, id: UserId) -> Result<Attributes, StorageError> {
+    let stored: Option<Value> = users::table.find(id.uuid()).select(users::attributes).first(conn).optional()?;
+    stored.map_or_else(|| Ok(Attributes::default()), |stored| stored_attributes(id.uuid(), &stored))
+}
+
+/// Attributes as they are stored. They were checked; what is otherwise was written past this server.
+pub(super) fn stored_attributes(id: Uuid, stored: &Value) -> Result<Attributes, StorageError> {
+    let members =
+        stored.as_object().ok_or_else(|| StorageError::corrupt("users", id, "the attributes are no object"))?;
+    Attributes::parse(members).map_err(|error| StorageError::corrupt("users", id, error))
 }
 
 /// Whether a person may administer this server.

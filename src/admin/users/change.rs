@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{PersonView, check_external_ids, id_of, join, lock, of_another, show, wrong_claim};
+use super::{PersonView, check_external_ids, id_of, join, lock, of_another, show, wrong_attribute, wrong_claim};
 use crate::admin::guard::{Actor, Admin, ChangeUsers};
 use crate::admin::versions::IfMatch;
 use crate::admin::{Room, missing};
@@ -27,6 +27,10 @@ pub struct ChangePerson {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
+    /// Attributes to be set; null takes one away (RFC 7396).
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
     /// All their groups.
     #[serde(default, deserialize_with = "given")]
     pub groups: Option<Vec<String>>,
@@ -40,7 +44,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
     T::deserialize(deserializer).map(Some)
 }
 
-/// Changes a person's claims, groups and external ids.
+/// Changes a person's claims, attributes, groups and external ids.
 #[utoipa::path(patch, path = "/v1/admin/users/{id}", tag = "Administration: people", request_body = ChangePerson,
     params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = PersonView), (status = 400, description = "`invalid_field`"),
@@ -78,6 +82,11 @@ pub fn store(
     let mut claims = person.claims.clone();
     claims.merge(&changes.claims).map_err(|error| wrong_claim(&error))?;
     people::set_claims(conn, &person.user, &claims, now).map_err(of_another)?;
+    if !changes.attributes.is_empty() {
+        let attributes = person.attributes.changed(&changes.attributes).map_err(|error| wrong_attribute(&error))?;
+        people::set_attributes(conn, id, &attributes, now)?;
+        names.push("attributes");
+    }
     if let Some(links) = &changes.external_ids {
         check_external_ids(links)?;
         people::set_external_ids(conn, id, links).map_err(of_another)?;

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{PersonView, check_external_ids, join, of_another, wrong_claim};
+use super::{PersonView, check_external_ids, join, of_another, wrong_attribute, wrong_claim};
 use crate::admin::guard::{Actor, Admin, ChangeUsers};
 use crate::admin::idempotency::{Answer, IdempotencyKey};
 use crate::admin::{Room, missing};
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::audit::EventKind;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::StandardClaims;
@@ -29,6 +30,10 @@ pub struct CreatePerson {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
+    /// What backends need to know of them beside those: name to text, whole number, boolean or list of texts.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
     /// Names of groups that exist.
     #[serde(default)]
     pub groups: Vec<String>,
@@ -62,10 +67,14 @@ pub async fn create(
 /// Stores a new person, and writes it down.
 pub fn insert(conn: &mut PgConnection, actor: &Actor, new: &CreatePerson, now: Time) -> Result<Person, Refusal> {
     let claims = StandardClaims::parse(&new.claims).map_err(|error| wrong_claim(&error))?;
+    let attributes = Attributes::parse(&new.attributes).map_err(|error| wrong_attribute(&error))?;
     check_external_ids(&new.external_ids)?;
     let id = UserId::random();
     let handle = crate::random::bytes::<32>();
     people::insert(conn, (id, &handle), &claims, now).map_err(of_another)?;
+    if !attributes.is_empty() {
+        people::set_attributes(conn, id, &attributes, now)?;
+    }
     people::set_external_ids(conn, id, &new.external_ids).map_err(of_another)?;
     join(conn, actor, id, &new.groups)?;
     actor.witness_of(conn, (EventKind::UserCreated, "created"), id, now)?;

@@ -1,4 +1,4 @@
-//! People: their claims, groups, ids elsewhere; their sessions and passkeys.
+//! People: their claims, attributes, groups, ids elsewhere; their sessions and passkeys.
 //!
 //! Only here is an e-mail address declared verified without mail, never by its owner. What concerns a member of the group
 //! that administers wants the whole scope `admin`.
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::guard::Actor;
 use super::{editable, missing};
+use crate::domain::attributes::AttributeError;
 use crate::domain::group;
 use crate::domain::id::UserId;
 use crate::domain::standard_claims::ClaimError;
@@ -44,6 +45,9 @@ pub struct PersonView {
     /// Their standard claims, by the names of OpenID Connect.
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
+    /// What backends need to know of them beside those: name to text, whole number, boolean or list of texts.
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
     /// Names of their groups.
     pub groups: Vec<String>,
     /// What other systems call them: source → id.
@@ -63,6 +67,7 @@ impl From<&Person> for PersonView {
             id: person.user.id.uuid(),
             enabled: person.user.status == UserStatus::Active,
             claims: person.claims.as_map().clone(),
+            attributes: person.attributes.to_map(),
             groups: person.groups.clone(),
             external_ids: person.external_ids.clone(),
             managed_by: person.managed_by.clone(),
@@ -88,6 +93,11 @@ fn id_of(text: &str) -> Result<UserId, Failure> {
 /// A claim that was refused.
 fn wrong_claim(error: &ClaimError) -> Failure {
     wrong_field(&format!("claims.{}", error.claim), error.what, "see OpenID Connect Core §5.1")
+}
+
+/// An attribute that was refused.
+fn wrong_attribute(error: &AttributeError) -> Failure {
+    wrong_field(&error.place(), error.what, "see *attributes* on the page on administration")
 }
 
 /// A value that must be one person's and is another's already.

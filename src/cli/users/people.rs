@@ -22,6 +22,10 @@ pub struct Facts {
     /// `--claim address.country=GB`; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
     claims: Vec<(String, String)>,
+    /// An attribute, such as `--attribute plan=pro`, `--attribute seats=3` or `--attribute 'roles=["editor"]'`: JSON where it
+    /// reads as such, else text; may be given several times.
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = pair)]
+    attributes: Vec<(String, String)>,
     /// A group to be in beside those that they are in, made if there is none of the name; may be given several times.
     #[arg(long = "group", value_name = "NAME")]
     pub(super) groups: Vec<String>,
@@ -33,7 +37,7 @@ pub struct Facts {
 impl Facts {
     /// Whether nothing is given.
     pub(super) const fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.groups.is_empty() && self.external_ids.is_empty()
+        self.claims.is_empty() && self.attributes.is_empty() && self.groups.is_empty() && self.external_ids.is_empty()
     }
 
     /// The claims, by name.
@@ -55,6 +59,12 @@ impl Facts {
             }
         }
         claims
+    }
+
+    /// The attributes, by name. What is no JSON is the text that it looks like.
+    pub(super) fn attributes(&self) -> Map<String, Value> {
+        let read = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into());
+        self.attributes.iter().map(|(name, text)| (name.clone(), read(text))).collect()
     }
 
     fn external_ids(&self) -> BTreeMap<String, String> {
@@ -83,7 +93,12 @@ pub(super) fn make_groups(
 /// Stores a new person.
 pub fn create(settings: &Settings, facts: &Facts, as_json: bool) -> Outcome {
     let desk = settings.desk()?;
-    let new = CreatePerson { claims: facts.claims(), groups: facts.groups.clone(), external_ids: facts.external_ids() };
+    let new = CreatePerson {
+        claims: facts.claims(),
+        attributes: facts.attributes(),
+        groups: facts.groups.clone(),
+        external_ids: facts.external_ids(),
+    };
     let (person, made) = desk.write(|conn| {
         let actor = Actor::command_line();
         let made = make_groups(conn, &actor, &facts.groups, desk.now)?;

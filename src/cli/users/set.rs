@@ -13,6 +13,7 @@ use crate::cli::Outcome;
 use crate::cli::desk::Refusal;
 use crate::cli::print;
 use crate::cli::settings::Settings;
+use crate::domain::attributes::{Attribute, Attributes};
 use crate::domain::id::UserId;
 use crate::storage::people::Person;
 
@@ -22,6 +23,9 @@ pub struct Losses {
     /// A claim to be taken away; may be given several times.
     #[arg(long, value_name = "NAME")]
     clear: Vec<String>,
+    /// An attribute to be taken away; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    remove_attribute: Vec<String>,
     /// A group to be taken out of; may be given several times.
     #[arg(long, value_name = "NAME")]
     remove_group: Vec<String>,
@@ -32,7 +36,10 @@ pub struct Losses {
 
 impl Losses {
     const fn is_empty(&self) -> bool {
-        self.clear.is_empty() && self.remove_group.is_empty() && self.remove_external_id.is_empty()
+        self.clear.is_empty()
+            && self.remove_attribute.is_empty()
+            && self.remove_group.is_empty()
+            && self.remove_external_id.is_empty()
     }
 }
 
@@ -42,9 +49,11 @@ type Told = Vec<(&'static str, Vec<String>)>;
 /// Changes a person.
 pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> Outcome {
     if facts.is_empty() && losses.is_empty() {
-        return Err("nothing to change: give --claim, --group or --external-id, or what is to be taken away with \
-            --clear, --remove-group or --remove-external-id"
-            .to_owned());
+        return Err(
+            "nothing to change: give --claim, --attribute, --group or --external-id, or what is to be taken away \
+            with --clear, --remove-attribute, --remove-group or --remove-external-id"
+                .to_owned(),
+        );
     }
     let desk = settings.desk()?;
     let told = desk.write(|conn| {
@@ -72,9 +81,10 @@ pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> O
 fn changes(person: &Person, facts: &Facts, losses: &Losses) -> Result<(ChangePerson, Told), Refusal> {
     let mut told = Told::new();
     let claims = claims(person.claims.as_map(), facts.claims(), &losses.clear, &mut told)?;
+    let attributes = attributes(&person.attributes, facts.attributes(), &losses.remove_attribute, &mut told)?;
     let groups = groups(&person.groups, &facts.groups, &losses.remove_group, &mut told)?;
     let external_ids = external_ids(&person.external_ids, &facts.external_ids, &losses.remove_external_id, &mut told)?;
-    Ok((ChangePerson { claims, groups, external_ids }, told))
+    Ok((ChangePerson { claims, attributes, groups, external_ids }, told))
 }
 
 /// The claims that change. Of an address only the members that are named do.
@@ -105,6 +115,29 @@ fn claims(
     told.extend([("claims set", changed.keys().cloned().collect()), ("claims taken away", taken)]);
     changed.extend(less.iter().map(|name| (name.clone(), Value::Null)));
     Ok(changed)
+}
+
+/// The attributes that change.
+fn attributes(
+    held: &Attributes,
+    mut given: Map<String, Value>,
+    less: &[String],
+    told: &mut Told,
+) -> Result<Map<String, Value>, Refusal> {
+    if let Some(name) = less.iter().find(|name| given.contains_key(*name)) {
+        return Err(Refusal(format!("--attribute and --remove-attribute both name {name:?}")));
+    }
+    if let Some((name, _)) = given.iter().find(|(_, value)| value.is_null()) {
+        return Err(Refusal(format!("--attribute {name:?} is null; --remove-attribute takes one away")));
+    }
+    if let Some(name) = less.iter().find(|name| held.get(name).is_none()) {
+        let theirs = print::list(held.names());
+        return Err(Refusal(format!("--remove-attribute {name:?}: they have no such attribute; theirs: {theirs}")));
+    }
+    given.retain(|name, value| held.get(name).map(Attribute::to_json).as_ref() != Some(value));
+    told.extend([("attributes set", given.keys().cloned().collect()), ("attributes taken away", less.to_vec())]);
+    given.extend(less.iter().map(|name| (name.clone(), Value::Null)));
+    Ok(given)
 }
 
 /// What is given, over what is held.

@@ -86,7 +86,10 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("patch /v1/admin/clients/{id}", r#"{"definition":{"name":"The shop"}}"#),
     ("post /v1/admin/clients/{id}/secret", r#"{"keepPreviousFor":3600}"#),
-    ("post /v1/admin/users", r#"{"claims":{"name":"Ana","email":"ana@example.com"},"groups":["editors"]}"#),
+    (
+        "post /v1/admin/users",
+        r#"{"claims":{"name":"Ana","email":"ana@example.com"},"attributes":{"org":"acme"},"groups":["editors"]}"#,
+    ),
     ("patch /v1/admin/users/{id}", r#"{"groups":["editors"]}"#),
     ("post /v1/admin/groups", r#"{"name":"editors"}"#),
     (

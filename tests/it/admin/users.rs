@@ -65,6 +65,73 @@ fn a_change_merges_addresses_and_refuses_null_lists() {
     }
 }
 
+/// RFC 7396 once more: what is named changes, and the audit trail says no more than that.
+#[test]
+fn attributes_are_set_changed_and_taken_away() {
+    let ops = Ops::new();
+    let attributes = json!({ "tenant": "acme-secret", "seats": 3, "trial": false, "roles": ["editor", "viewer"] });
+    let path = ops.make_person(&json!({ "claims": { "name": "Ann" }, "attributes": attributes }));
+    let shown = ops.get(&path).expect(200);
+    assert_eq!(shown.json()["attributes"], attributes);
+    assert_eq!(ops.get(USERS).expect(200).json()["items"][0]["attributes"], attributes, "in the list, too");
+    let bare = ops.make_person(&json!({}));
+    assert_eq!(ops.get(&bare).expect(200).json()["attributes"], json!({}));
+
+    let old = shown.header("etag").unwrap().to_owned();
+    let changed =
+        ops.patch(&path, &json!({ "attributes": { "seats": null, "trial": true, "plan": "pro" } })).expect(200);
+    let now = json!({ "tenant": "acme-secret", "trial": true, "roles": ["editor", "viewer"], "plan": "pro" });
+    assert_eq!(changed.json()["attributes"], now);
+    assert_eq!(changed.json()["claims"]["name"], "Ann");
+    let late = ops.request("PATCH", &path).header("If-Match", &old).json(&json!({ "attributes": { "plan": "free" } }));
+    late.send().expect_problem(412, "precondition_failed");
+    ops.patch(&path, &json!({ "claims": { "name": "Bea" }, "attributes": {} })).expect(200);
+    assert_eq!(ops.get(&path).expect(200).json()["attributes"], now, "what is not named stays");
+
+    let told =
+        "SELECT count(*) AS n FROM audit_events WHERE kind = 'user.changed' AND detail::text LIKE '%attributes%'";
+    assert_eq!((ops.app.count(told), ops.app.events("user.changed")), (1, 2), "only where they changed");
+    let trail = ops.get("/v1/admin/audit-events").expect(200).body;
+    assert!(!trail.contains("acme-secret") && !trail.contains("viewer"), "no value in the audit trail: {trail}");
+}
+
+#[test]
+fn attributes_are_refused_by_name() {
+    let ops = Ops::new();
+    let path = ops.make_person(&json!({ "attributes": { "plan": "free" } }));
+    for (name, value) in [
+        ("plan", json!({ "name": "pro" })),
+        ("plan", json!("a\nb")),
+        ("plan", json!("a\u{0}")),
+        ("plan", json!("x".repeat(1001))),
+        ("seats", json!(1.5)),
+        ("seats", json!(9_007_199_254_740_992_i64)),
+        ("roles", json!(["editor", 1])),
+        ("roles", json!(vec!["x"; 101])),
+        ("tenantId", json!("x")),
+        ("a-b", json!("x")),
+    ] {
+        let body = json!({ "attributes": { name: value } });
+        for refused in [ops.post(USERS, &body), ops.patch(&path, &body)] {
+            let refused = refused.expect_problem(400, "invalid_field").json();
+            assert_eq!(refused["errors"][0]["field"], format!("attributes.{name}"), "{refused}");
+        }
+    }
+    let many = |count: usize| -> Value { (0..count).map(|at| (format!("a{at:02}"), json!(at))).collect() };
+    let refused = ops.post(USERS, &json!({ "attributes": many(65) })).expect_problem(400, "invalid_field").json();
+    assert_eq!(refused["errors"][0]["field"], "attributes.a64", "{refused}");
+    let refused = ops.patch(&path, &json!({ "attributes": many(64) })).expect_problem(400, "invalid_field").json();
+    assert_eq!(refused["errors"][0]["what"], "would be one of more than 64", "with what is there: {refused}");
+    let long = json!({ "a": vec!["x".repeat(1000); 5] });
+    let refused = ops.patch(&path, &json!({ "attributes": long })).expect_problem(400, "invalid_field").json();
+    assert_eq!(refused["errors"][0]["what"], "would make them longer than 4096 bytes of JSON", "{refused}");
+    for body in [json!({ "attributes": ["x"] }), json!({ "attributes": null }), json!({ "attribute": {} })] {
+        ops.post(USERS, &body).expect_problem(400, "invalid_request");
+    }
+    assert_eq!(ops.get(&path).expect(200).json()["attributes"], json!({ "plan": "free" }), "nothing was half written");
+    assert_eq!(ops.app.count("SELECT count(*) AS n FROM users"), 1);
+}
+
 /// People are found by how their address begins, in any case, and by nothing that only looks like a pattern.
 #[test]
 fn addresses_are_searched_by_their_beginning() {

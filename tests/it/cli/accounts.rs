@@ -233,6 +233,38 @@ fn a_change_of_a_person_keeps_what_it_does_not_name() {
     assert!(operator.refused(&["users", "set", &id, "--group", "x"]).contains("is declared by people.toml"));
 }
 
+/// JSON where it reads as such, else text.
+#[test]
+fn attributes_of_a_person_are_set_shown_and_taken_away() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let out = operator.ok(&["users", "create", "--attribute", "plan=pro", "--attribute", "seats=3"]);
+    let id = out.split(' ').next().unwrap().to_owned();
+    let set = |arguments: &[&str]| operator.ok(&[&["users", "set", &id], arguments].concat());
+    let shown = || operator.json(&["users", "show", &id])["attributes"].clone();
+    assert_eq!(shown(), serde_json::json!({ "plan": "pro", "seats": 3 }));
+
+    let told =
+        set(&["--attribute", r#"roles=["editor"]"#, "--attribute", r#"zip="01234""#, "--remove-attribute", "seats"]);
+    assert!(told.contains("attributes set:") && told.contains("roles, zip"), "{told}");
+    assert!(told.contains("attributes taken away:  seats"), "{told}");
+    assert_eq!(shown(), serde_json::json!({ "plan": "pro", "roles": ["editor"], "zip": "01234" }));
+    let words = operator.ok(&["users", "show", &id]);
+    assert!(words.contains(r#"plan="pro", roles=["editor"], zip="01234""#), "{words}");
+    assert!(set(&["--attribute", "plan=pro"]).contains("nothing was changed"));
+    for (arguments, expected) in [
+        (&["--attribute", "tenantId=x"][..], "`attributes.tenantId` has a name that is not 1 to 64 of a-z"),
+        (&["--attribute", "share=0.5"], "`attributes.share` must be a whole number"),
+        (&["--attribute", "plan=null"], "--attribute \"plan\" is null; --remove-attribute takes one away"),
+        (&["--remove-attribute", "seats"], "they have no such attribute; theirs: plan, roles, zip"),
+        (&["--attribute", "plan=x", "--remove-attribute", "plan"], "both name \"plan\""),
+    ] {
+        let refusal = operator.refused(&[&["users", "set", &id], arguments].concat());
+        assert!(refusal.contains(expected), "{arguments:?}: {refusal}");
+    }
+    assert_eq!((app.events("user.created"), app.events("user.changed")), (1, 1));
+}
+
 /// The last one, too: then there is a way back only by a link.
 #[test]
 fn a_lost_passkey_is_removed_with_what_it_opened() {

@@ -1,0 +1,331 @@
+//! Attributes: what an operator keeps of a person that no standard claim says, such as their tenant, their plan or their roles
+//! in a backend. Bridges put them into tokens ([`crate::bridge::facts`]), imports bring them along.
+//!
+//! What must always hold: an attribute has one of four kinds, each of which a template can name beforehand, and all of a
+//! person's together are small, because they are read for a token. Nothing here is chosen by the person: whoever writes an
+//! attribute decides rights. To add a kind: a variant, its arm in [`Attribute::parse`], and one in [`Attribute::to_json`].
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// Most attributes of one person.
+pub const MOST: usize = 64;
+/// Longest JSON text of all of them, in bytes, written without spaces.
+pub const LONGEST_WHOLE: usize = 4096;
+/// Longest name, in characters.
+pub const LONGEST_NAME: usize = 64;
+/// Longest text, in characters.
+pub const LONGEST_TEXT: usize = 1000;
+/// Most texts of one list.
+pub const MOST_OF_A_LIST: usize = 100;
+/// Beyond it JavaScript, and many a parser of JSON, changes a number (RFC 8259 §6).
+pub const LARGEST_NUMBER: i64 = (1 << 53) - 1;
+
+const NAME: &str = "has a name that is not 1 to 64 of a-z, 0-9 and _, beginning with a letter";
+const KIND: &str = "must be a text, a whole number, true, false or a list of texts";
+const TEXT: &str = "must be at most 1000 characters on one line";
+const NUMBER: &str = "must be a whole number of at most 2^53-1 either way";
+const LIST: &str = "must be at most 100 texts, each of at most 1000 characters on one line";
+const TOO_MANY: &str = "would be one of more than 64";
+const TOO_LONG: &str = "would make them longer than 4096 bytes of JSON";
+
+/// One attribute's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// A text without control characters.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A list of such texts.
+    List(Vec<String>),
+}
+
+/// Why an attribute was refused; `what` goes on after its place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {what}", self.place())]
+pub struct AttributeError {
+    /// The attribute's name, as far as a message may show it.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl AttributeError {
+    fn new(name: &str, what: &'static str) -> Self {
+        Self { name: name.chars().take(LONGEST_NAME).flat_map(char::escape_default).collect(), what }
+    }
+
+    /// Where it stands in a document about the person: `attributes.plan`.
+    pub fn place(&self) -> String {
+        format!("attributes.{}", self.name)
+    }
+}
+
+/// Whether an attribute may have this name.
+pub fn is_name(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+impl Attribute {
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn parse(value: &Value) -> Result<Self, &'static str> {
+        match value {
+            Value::String(text) if is_line(text) => Ok(Self::Text(text.clone())),
+            Value::String(_) => Err(TEXT),
+            Value::Number(number) => {
+                let number = number.as_i64().filter(|number| number.unsigned_abs() <= LARGEST_NUMBER.unsigned_abs());
+                number.map(Self::Number).ok_or(NUMBER)
+            }
+            Value::Bool(flag) => Ok(Self::Flag(*flag)),
+            Value::Array(items) => list(items).map(Self::List).ok_or(LIST),
+            Value::Null | Value::Object(_) => Err(KIND),
+        }
+    }
+
+    /// As it stands in JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Number(number) => (*number).into(),
+            Self::Flag(flag) => (*flag).into(),
+            Self::List(items) => items.as_slice().into(),
+        }
+    }
+}
+
+fn list(items: &[Value]) -> Option<Vec<String>> {
+    let text = |item: &Value| item.as_str().filter(|text| is_line(text)).map(ToOwned::to_owned);
+    if items.len() <= MOST_OF_A_LIST { items.iter().map(text).collect() } else { None }
+}
+
+fn is_line(text: &str) -> bool {
+    text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control)
+}
+
+/// A person's attributes, every one checked, and together within their bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(BTreeMap<String, Attribute>);
+
+impl Attributes {
+    /// Checks attributes by name. Null counts as left out.
+    ///
+    /// # Errors
+    /// The first that is wrong, or one that is too much.
+    pub fn parse(members: &Map<String, Value>) -> Result<Self, AttributeError> {
+        Self::default().changed(members)
+    }
+
+    /// These with changes: what is given is set, what is null is taken away (RFC 7396).
+    ///
+    /// # Errors
+    /// As [`Attributes::parse`].
+    pub fn changed(&self, changes: &Map<String, Value>) -> Result<Self, AttributeError> {
+        let mut whole = self.clone();
+        for (name, value) in changes {
+            require_name(name)?;
+            if value.is_null() {
+                whole.0.remove(name);
+            } else {
+                let attribute = Attribute::parse(value).map_err(|what| AttributeError::new(name, what))?;
+                whole.0.insert(name.clone(), attribute);
+            }
+        }
+        let given = changes.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str());
+        whole.bounded(self, given)
+    }
+
+    /// These with others, which go before where both have one.
+    ///
+    /// # Errors
+    /// One of the others that is too much.
+    pub fn with(&self, others: &Self) -> Result<Self, AttributeError> {
+        let mut whole = self.clone();
+        whole.0.extend(others.clone());
+        whole.bounded(self, others.names())
+    }
+
+    /// Sets one, or leaves all as they are.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that there is no room for it.
+    pub fn insert(&mut self, name: &str, value: &Value) -> Result<(), AttributeError> {
+        *self = self.changed(&std::iter::once((name.to_owned(), value.clone())).collect())?;
+        Ok(())
+    }
+
+    /// The bounds are those of what comes out: one change may make room for another. What is too much is named by the last that
+    /// is `given`, of those beyond the ones `before` where there are too many.
+    fn bounded<'a>(self, before: &Self, given: impl Iterator<Item = &'a str>) -> Result<Self, AttributeError> {
+        let (last, what) = if self.0.len() > MOST {
+            (given.filter(|name| before.get(name).is_none()).last(), TOO_MANY)
+        } else if self.text_length() > LONGEST_WHOLE {
+            (given.last(), TOO_LONG)
+        } else {
+            return Ok(self);
+        };
+        Err(AttributeError::new(last.unwrap_or_default(), what))
+    }
+
+    /// Bytes of their JSON text.
+    fn text_length(&self) -> usize {
+        // Names need no escapes.
+        let members = self.0.iter().map(|(name, value)| name.len() + 3 + value.to_json().to_string().len());
+        "{}".len() + members.sum::<usize>() + self.0.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Attribute> {
+        self.0.get(name)
+    }
+
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// As they stand in JSON.
+    pub fn to_map(&self) -> Map<String, Value> {
+        self.0.iter().map(|(name, attribute)| (name.clone(), attribute.to_json())).collect()
+    }
+}
+
+impl IntoIterator for Attributes {
+    type Item = (String, Attribute);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Attribute>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+fn require_name(name: &str) -> Result<(), AttributeError> {
+    if is_name(name) { Ok(()) } else { Err(AttributeError::new(name, NAME)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        let Value::Object(map) = value else { panic!("an object") };
+        map
+    }
+
+    fn parse(value: Value) -> Result<Attributes, AttributeError> {
+        Attributes::parse(&map(value))
+    }
+
+    #[test]
+    fn every_kind_is_kept_as_it_was_given() {
+        let given = json!({
+            "a": "", "plan": "pro \u{1f511} \"x\"", "seats": 9_007_199_254_740_991_i64, "owed": -9_007_199_254_740_991_i64,
+            "trial": false, "roles": ["editor", ""], "none": [], "x_1": "ä".repeat(1000), "many": vec!["r"; 100],
+        });
+        let attributes = parse(given.clone()).unwrap();
+        assert_eq!(Value::Object(attributes.to_map()), given);
+        assert_eq!(attributes.get("trial"), Some(&Attribute::Flag(false)));
+        assert_eq!(attributes.names().next(), Some("a"));
+        assert_eq!(attributes.text_length(), given.to_string().len());
+        assert_eq!(Attributes::default().text_length(), 2);
+        assert!(parse(json!({ "plan": null })).unwrap().is_empty(), "null counts as left out");
+    }
+
+    #[test]
+    fn each_refusal_names_its_member() {
+        for (name, value, what) in [
+            ("", json!("x"), NAME),
+            ("Plan", json!("x"), NAME),
+            ("tenantId", json!("x"), NAME),
+            ("1st", json!("x"), NAME),
+            ("_x", json!("x"), NAME),
+            ("a-b", json!("x"), NAME),
+            ("a.b", json!("x"), NAME),
+            ("Bad", json!(null), NAME),
+            (&"x".repeat(65), json!("x"), NAME),
+            ("plan", json!({ "name": "pro" }), KIND),
+            ("plan", json!("x".repeat(1001)), TEXT),
+            ("plan", json!("a\u{0}"), TEXT),
+            ("plan", json!("a\nb"), TEXT),
+            ("plan", json!("a\u{85}"), TEXT),
+            ("seats", json!(1.5), NUMBER),
+            ("seats", json!(1.0), NUMBER),
+            ("seats", json!(9_007_199_254_740_992_i64), NUMBER),
+            ("seats", json!(-9_007_199_254_740_992_i64), NUMBER),
+            ("seats", json!(u64::MAX), NUMBER),
+            ("seats", json!(i64::MIN), NUMBER),
+            ("roles", json!([1]), LIST),
+            ("roles", json!([["a"]]), LIST),
+            ("roles", json!(["a", null]), LIST),
+            ("roles", json!(["a\n"]), LIST),
+            ("roles", json!(["x".repeat(1001)]), LIST),
+            ("roles", json!(vec!["x"; 101]), LIST),
+        ] {
+            let error = parse(json!({ "good": 1, name: value })).unwrap_err();
+            assert_eq!((error.what, error.place()), (what, format!("attributes.{}", &name[..name.len().min(64)])));
+        }
+        let hostile = parse(json!({ "\u{202e}\u{1b}[2J": 1 })).unwrap_err();
+        assert_eq!(hostile.to_string(), format!("attributes.\\u{{202e}}\\u{{1b}}[2J {NAME}"));
+    }
+
+    #[test]
+    fn all_together_are_bounded() {
+        let members =
+            |count: usize| -> Map<String, Value> { (0..count).map(|n| (format!("a{n:02}"), json!(n))).collect() };
+        let full = Attributes::parse(&members(64)).unwrap();
+        assert_eq!(Attributes::parse(&members(65)).unwrap_err(), AttributeError::new("a64", TOO_MANY));
+        assert!(full.changed(&map(json!({ "a00": "another" }))).is_ok());
+        for exchange in [json!({ "a00": null, "a99": 1 }), json!({ "a": 1, "a63": null })] {
+            assert!(full.changed(&map(exchange)).is_ok(), "one goes, one comes");
+        }
+        assert_eq!(
+            full.changed(&map(json!({ "a99": 1, "a00": 2 }))).unwrap_err(),
+            AttributeError::new("a99", TOO_MANY)
+        );
+        assert_eq!(full.with(&parse(json!({ "b": 1 })).unwrap()).unwrap_err().what, TOO_MANY);
+
+        let of_bytes = |bytes: usize| {
+            let rest = bytes - r#"{"a":"","b":"","c":"","d":"","e":""}"#.len() - 4 * 1000;
+            let long = "x".repeat(1000);
+            parse(json!({ "a": long, "b": long, "c": long, "d": long, "e": "x".repeat(rest) }))
+        };
+        let longest = of_bytes(LONGEST_WHOLE).unwrap();
+        assert_eq!(Value::Object(longest.to_map()).to_string().len(), LONGEST_WHOLE);
+        assert_eq!(of_bytes(LONGEST_WHOLE + 1).unwrap_err(), AttributeError::new("e", TOO_LONG));
+        let mut whole = longest.clone();
+        assert_eq!(whole.insert("e", &json!("x".repeat(900))).unwrap_err().what, TOO_LONG);
+        assert_eq!(whole.insert("f", &json!(1)).unwrap_err().what, TOO_LONG);
+        assert_eq!(whole, longest, "what is refused changes nothing");
+        let other_way_round = map(json!({ "a": "x", "f": "x".repeat(900) }));
+        assert!(
+            longest.changed(&other_way_round).is_ok()
+                && longest.with(&Attributes::parse(&other_way_round).unwrap()).is_ok()
+        );
+        assert_eq!(parse(json!({ "a": vec!["é\"".repeat(400); 4] })).unwrap_err().what, TOO_LONG, "escapes count");
+    }
+
+    #[test]
+    fn a_change_sets_takes_away_and_leaves_the_rest() {
+        let before = parse(json!({ "plan": "free", "seats": 3, "roles": ["a"] })).unwrap();
+        let after =
+            before.changed(&map(json!({ "plan": "pro", "seats": null, "new": true, "nothing": null }))).unwrap();
+        assert_eq!(Value::Object(after.to_map()), json!({ "plan": "pro", "roles": ["a"], "new": true }));
+        assert!(before.changed(&map(json!({ "plan": "pro", "seats": {} }))).is_err());
+        let with = before.with(&parse(json!({ "plan": "pro", "x": 1 })).unwrap()).unwrap();
+        assert_eq!(Value::Object(with.to_map()), json!({ "plan": "pro", "seats": 3, "roles": ["a"], "x": 1 }));
+    }
+}
