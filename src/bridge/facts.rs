@@ -3,6 +3,9 @@
 //! What must always hold: a fact that is not true for certain is *missing*, never guessed. An unverified e-mail address
 //! is never an identity, so `user.email` exists only when it was verified, and so does `user.phone`.
 //!
+//! An attribute (`user.attr('plan')`) is an operator's word about a person, so a template says which kind it expects; a value of
+//! another kind is no value, and refuses the token.
+//!
 //! To add a fact: a field in the structs below, a variant and a row in [`Fact::ALL`], an arm in [`Context::look_up`], a
 //! line in the samples (`sample.rs`), and if people, clients or devices choose its text, an arm in [`Fact::is_chosen`].
 
@@ -11,6 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::clock::Time;
+use crate::domain::attributes::Attribute;
 use crate::domain::exchange::Actor;
 
 /// No single fact is longer than this many bytes; whatever is, is refused before it is copied anywhere.
@@ -64,6 +68,8 @@ pub struct UserFacts {
     pub created_at: Time,
     /// Names of the groups the user is in.
     pub groups: Vec<String>,
+    /// What the operator keeps of them for backends (`user.attr('plan')`).
+    pub attributes: BTreeMap<String, Datum>,
 }
 
 /// Facts about how and when the person signed in.
@@ -142,6 +148,17 @@ impl Kind {
             Self::List => "a list",
         }
     }
+
+    /// The kind that a template or a declaration names so.
+    pub fn find(word: &str) -> Option<Self> {
+        match word {
+            "text" => Some(Self::Text),
+            "number" => Some(Self::Number),
+            "flag" => Some(Self::Flag),
+            "list" => Some(Self::List),
+            _ => None,
+        }
+    }
 }
 
 /// A value of one of the four kinds.
@@ -155,6 +172,29 @@ pub enum Datum {
     Flag(bool),
     /// See [`Kind::List`].
     List(Vec<String>),
+}
+
+impl Datum {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Number(_) => Kind::Number,
+            Self::Flag(_) => Kind::Flag,
+            Self::List(_) => Kind::List,
+        }
+    }
+}
+
+impl From<Attribute> for Datum {
+    fn from(attribute: Attribute) -> Self {
+        match attribute {
+            Attribute::Text(text) => Self::Text(text),
+            Attribute::Number(number) => Self::Number(number),
+            Attribute::Flag(flag) => Self::Flag(flag),
+            Attribute::List(items) => Self::List(items),
+        }
+    }
 }
 
 impl From<Datum> for Value {
@@ -325,6 +365,18 @@ impl Context<'_> {
         text(self.facts.links.get(source).map(String::as_str))
     }
 
+    /// An attribute of the user, of whatever kind it is; `Ok(None)` when there is none.
+    ///
+    /// # Errors
+    /// [`TooLong`], as [`Context::look_up`].
+    pub fn attribute(&self, name: &str) -> Result<Option<Datum>, TooLong> {
+        match self.facts.user.attributes.get(name) {
+            Some(Datum::Text(value)) => text(Some(value)),
+            Some(Datum::List(items)) => list(Some(items)),
+            other => Ok(other.cloned()),
+        }
+    }
+
     /// What the caller gave under a declared name; `None` when nothing. The declaration bounds its length.
     pub fn input(&self, name: &str) -> Option<Datum> {
         self.facts.inputs.get(name).cloned()
@@ -357,13 +409,8 @@ mod tests {
         for (name, fact, kind) in Fact::ALL {
             assert_eq!(Fact::find(name), Some((fact, kind)));
             assert_eq!(fact.name(), name);
-            let found = match context.look_up(fact).unwrap().unwrap_or_else(|| panic!("{name} is in the full sample")) {
-                Datum::Text(_) => Kind::Text,
-                Datum::Number(_) => Kind::Number,
-                Datum::Flag(_) => Kind::Flag,
-                Datum::List(_) => Kind::List,
-            };
-            assert_eq!(found, kind, "{name}");
+            let found = context.look_up(fact).unwrap().unwrap_or_else(|| panic!("{name} is in the full sample"));
+            assert_eq!(found.kind(), kind, "{name}");
         }
     }
 

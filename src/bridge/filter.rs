@@ -45,6 +45,8 @@ pub enum Filter {
     Only(Vec<String>),
     /// Text: replaced by what stands beside it in the table, otherwise missing. List: each member so, the others left out.
     Map(Vec<(String, String)>),
+    /// A list: these in front of its own members, none twice.
+    With(Vec<String>),
     /// Each member put into a text at `{}`; see [`Composition`].
     Each(Composition),
     /// The name-based UUID (RFC 9562 §5.5) of the text in a namespace.
@@ -107,6 +109,8 @@ impl Filter {
                 return Ok(Self::Only(arguments));
             }
             "only" => return Err(FilterProblem::Arguments("only", "one or more texts that are not empty")),
+            "with" if !arguments.is_empty() => return Ok(Self::With(arguments)),
+            "with" => return Err(FilterProblem::Arguments("with", "one or more texts")),
             "map" => return Self::parse_map(arguments),
             "each" => return Self::parse_each(arguments),
             "uuid5" => return Self::parse_uuid5(arguments),
@@ -160,13 +164,47 @@ impl Filter {
             | Self::In(_)
             | Self::Only(_)
             | Self::Uuid5(_) => true,
-            Self::Join(_) | Self::First | Self::Map(_) | Self::Each(_) => false,
+            Self::Join(_) | Self::First | Self::Map(_) | Self::With(_) | Self::Each(_) => false,
         }
     }
 
     /// Whether only values that the operator wrote down come out.
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::In(_) | Self::Map(_))
+    }
+
+    /// Whether texts come out that did not go in.
+    pub const fn rewrites(&self) -> bool {
+        match self {
+            Self::Str
+            | Self::Int
+            | Self::Bool
+            | Self::List
+            | Self::First
+            | Self::Lower
+            | Self::In(_)
+            | Self::Only(_) => false,
+            Self::Join(_)
+            | Self::Map(_)
+            | Self::Json
+            | Self::Sha256
+            | Self::B64Url
+            | Self::With(_)
+            | Self::Each(_)
+            | Self::Uuid5(_) => true,
+        }
+    }
+
+    /// Texts that it takes, where it does not take everything.
+    pub fn examples(&self) -> Vec<&str> {
+        match self {
+            Self::Int => vec!["7"],
+            Self::Bool => vec!["true"],
+            Self::In(names) => names.iter().map(String::as_str).collect(),
+            Self::Only(beginnings) => beginnings.iter().map(String::as_str).collect(),
+            Self::Map(table) => table.iter().map(|(from, _)| from.as_str()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The kind that comes out when `input` goes in; `None` when this filter does not take that kind.
@@ -182,7 +220,9 @@ impl Filter {
             (Self::Int, Kind::Text | Kind::Number) => Some(Kind::Number),
             (Self::Bool, Kind::Text | Kind::Flag) => Some(Kind::Flag),
             (Self::List, Kind::Text | Kind::List)
-            | (Self::In(_) | Self::Only(_) | Self::Map(_) | Self::Each(_), Kind::List) => Some(Kind::List),
+            | (Self::In(_) | Self::Only(_) | Self::Map(_) | Self::With(_) | Self::Each(_), Kind::List) => {
+                Some(Kind::List)
+            }
             _ => None,
         }
     }
@@ -218,6 +258,7 @@ impl Filter {
             (Self::Map(table), Datum::List(items)) => {
                 Datum::List(items.iter().filter_map(|item| mapped(table, item)).collect())
             }
+            (Self::With(first), Datum::List(items)) => Datum::List(with(first, items)),
             (Self::Each(text), Datum::List(items)) => {
                 let filled = items.iter().map(|item| text.fill(&[item]));
                 Datum::List(filled.collect::<Option<Vec<_>>>().ok_or(FilterFailure::Unsafe)?)
@@ -234,6 +275,16 @@ impl Filter {
             _ => false,
         }
     }
+}
+
+fn with(first: &[String], items: Vec<String>) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::with_capacity(first.len() + items.len());
+    for item in first.iter().cloned().chain(items) {
+        if !whole.contains(&item) {
+            whole.push(item);
+        }
+    }
+    whole
 }
 
 fn mapped(table: &[(String, String)], text: &str) -> Option<String> {
@@ -313,6 +364,9 @@ mod tests {
             ("in", &["a"], list(&["a", "admin"]), Some(list(&["a"]))),
             ("only", &["app:"], list(&["app:x", "*", "sys:y"]), Some(list(&["app:x"]))),
             ("only", &["app:"], text("sys:y"), None),
+            ("with", &["user"], list(&["editor"]), Some(list(&["user", "editor"]))),
+            ("with", &["user", "me"], list(&["me", "x", "user", "x"]), Some(list(&["user", "me", "x"]))),
+            ("with", &["user"], list(&[]), Some(list(&["user"]))),
         ] {
             assert_eq!(filter(name, arguments).apply(input.clone()), Ok(output), "{name} {arguments:?} {input:?}");
         }
@@ -337,9 +391,14 @@ mod tests {
     #[test]
     fn wrong_names_and_arguments_are_refused() {
         assert_eq!(Filter::parse("eval", vec![]), Err(FilterProblem::Unknown("eval".to_owned())));
-        for (name, arguments) in
-            [("join", vec![]), ("join", vec![""]), ("in", vec![]), ("only", vec![""]), ("lower", vec!["x"])]
-        {
+        for (name, arguments) in [
+            ("join", vec![]),
+            ("join", vec![""]),
+            ("in", vec![]),
+            ("only", vec![""]),
+            ("with", vec![]),
+            ("lower", vec!["x"]),
+        ] {
             let arguments = arguments.into_iter().map(str::to_owned).collect();
             assert!(matches!(Filter::parse(name, arguments), Err(FilterProblem::Arguments(..))), "{name}");
         }

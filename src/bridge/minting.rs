@@ -20,6 +20,7 @@ use super::{
 };
 use crate::account::guards::Identity;
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::exchange::Actor;
@@ -149,6 +150,7 @@ impl BridgeToken {
 pub struct Known {
     links: BTreeMap<String, String>,
     groups: Vec<String>,
+    attributes: Attributes,
 }
 
 impl Known {
@@ -156,7 +158,8 @@ impl Known {
     pub fn of(conn: &mut PgConnection, owner: UserId, needs: Needs) -> Result<Self, StorageError> {
         let links = if needs.links { users::external_ids_of(conn, owner)? } else { BTreeMap::new() };
         let groups = if needs.groups { users::groups_of(conn, owner)? } else { Vec::new() };
-        Ok(Self { links, groups })
+        let attributes = if needs.attributes { users::attributes_of(conn, owner)? } else { Attributes::default() };
+        Ok(Self { links, groups, attributes })
     }
 
     /// What a bridge's rule asks of the person of a request.
@@ -233,7 +236,7 @@ impl Bridges {
         self.require_foreign_audience(&entry.bridge)?;
         let known = match entry.needs {
             // Most bridges ask for nothing that the session does not tell.
-            Needs { links: false, groups: false, .. } => Known::default(),
+            Needs { links: false, groups: false, attributes: false, .. } => Known::default(),
             needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
         };
         entry.bridge.permits_person(&known.person(request))?;
@@ -301,7 +304,7 @@ fn standard_claim<'a>(user: &'a User, claim: &str) -> Option<&'a Value> {
 /// What a bridge is told about a request, but for the caller's inputs.
 pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
     let user = request.user;
-    let Known { links, groups } = known;
+    let Known { links, groups, attributes } = known;
     Facts {
         inputs: BTreeMap::new(),
         bound_key: None,
@@ -318,6 +321,7 @@ pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Fa
             locale: user.locale.clone(),
             created_at: user.created_at,
             groups,
+            attributes: attributes.into_iter().map(|(name, attribute)| (name, attribute.into())).collect(),
         },
         links,
         session: SessionFacts {

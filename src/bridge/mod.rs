@@ -102,13 +102,15 @@ pub struct Needs {
     pub links: bool,
     /// The groups they are in.
     pub groups: bool,
+    /// Their attributes.
+    pub attributes: bool,
     /// The passkey they used.
     pub passkey: bool,
 }
 
 impl Needs {
     /// Everything: for those who do not know the bridge yet.
-    pub const ALL: Self = Self { links: true, groups: true, passkey: true };
+    pub const ALL: Self = Self { links: true, groups: true, attributes: true, passkey: true };
 }
 
 /// The header of a token before it has a key.
@@ -313,6 +315,7 @@ impl Bridge {
         Needs {
             links: !self.link_sources().is_empty(),
             groups: !self.allow.groups_any.is_empty() || asks_for(|fact| fact == Fact::UserGroups),
+            attributes: !self.template.attributes().is_empty(),
             passkey: asks_for(|fact| fact.name().starts_with("passkey.")),
         }
     }
@@ -391,10 +394,12 @@ impl Bridge {
     pub fn samples(&self) -> [(&'static str, Facts); 3] {
         let sources = self.link_sources();
         let asking = |facts, all| sample::asking(facts, self.inputs.samples(all));
+        let attributes = self.template.attributes();
+        let keeping = |facts| sample::keeping(facts, &attributes);
         [
-            ("full", asking(sample::full(&sources), true)),
+            ("full", asking(keeping(sample::full(&sources)), true)),
             ("bare", asking(sample::bare(), false)),
-            ("awkward", asking(sample::awkward(&sources), true)),
+            ("awkward", asking(keeping(sample::awkward(&sources)), true)),
         ]
     }
 

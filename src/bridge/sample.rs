@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{ClientFacts, Datum, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
+use super::expression::AttributeUse;
+use super::facts::{ClientFacts, Datum, Facts, GrantFacts, Kind, PasskeyFacts, SessionFacts, UserFacts};
 use crate::clock::Time;
 
 /// The moment all samples happen at: 2026-01-01T00:00:00Z.
@@ -36,6 +37,7 @@ pub fn full(sources: &[&str]) -> Facts {
             locale: Some("en-GB".to_owned()),
             created_at: moment(),
             groups: owned(&["staff", "editors"]),
+            attributes: BTreeMap::new(),
         },
         links: sources
             .iter()
@@ -74,12 +76,33 @@ pub fn bare() -> Facts {
     facts.user.username = None;
     facts.user.locale = None;
     facts.user.groups = Vec::new();
+    facts.user.attributes = BTreeMap::new();
     facts.session.id = None;
     facts.session.acr = None;
     facts.session.amr = owned(&["pwd"]);
     facts.passkey = None;
     facts.client.name = None;
     facts.grant = GrantFacts::default();
+    facts
+}
+
+/// The same sign-in of a user who has the attributes that are asked for, each as it is asked for first. A list that is asked for
+/// at several places has something for each of them.
+pub fn keeping(mut facts: Facts, asked: &[AttributeUse<'_>]) -> Facts {
+    for one in asked {
+        let texts = if one.examples.is_empty() { &["sample"] } else { &*one.examples };
+        let value = match one.kind {
+            Kind::Text => Datum::Text(texts[0].to_owned()),
+            Kind::Number => Datum::Number(7),
+            Kind::Flag => Datum::Flag(true),
+            Kind::List => Datum::List(owned(texts)),
+        };
+        match (facts.user.attributes.get_mut(one.name), value) {
+            (None, value) => drop(facts.user.attributes.insert(one.name.to_owned(), value)),
+            (Some(Datum::List(items)), Datum::List(more)) => items.extend(more),
+            (Some(_), _) => {}
+        }
+    }
     facts
 }
 

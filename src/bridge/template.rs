@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::{EvaluationError, Expression, ExpressionProblem};
+use super::expression::{AttributeUse, EvaluationError, Expression, ExpressionProblem};
 use super::facts::{Context, Fact};
 use super::input::Inputs;
 
@@ -125,6 +125,15 @@ impl Template {
         links
     }
 
+    /// All attributes named by `user.attr('…')` anywhere.
+    pub fn attributes(&self) -> Vec<AttributeUse<'_>> {
+        let mut attributes = Vec::new();
+        for (_, node) in &self.members {
+            node.collect_attributes(&mut attributes);
+        }
+        attributes
+    }
+
     /// Whether any expression asks for a fact that `wanted` says.
     pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
         self.members.iter().any(|(_, node)| node.asks_for(wanted))
@@ -146,6 +155,15 @@ impl Node {
             Self::Expression(expression) => links.extend(expression.links()),
             Self::List(items) => items.iter().for_each(|item| item.collect_links(links)),
             Self::Object(members) => members.iter().for_each(|(_, node)| node.collect_links(links)),
+        }
+    }
+
+    fn collect_attributes<'a>(&'a self, attributes: &mut Vec<AttributeUse<'a>>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expression(expression) => attributes.extend(expression.attributes()),
+            Self::List(items) => items.iter().for_each(|item| item.collect_attributes(attributes)),
+            Self::Object(members) => members.iter().for_each(|(_, node)| node.collect_attributes(attributes)),
         }
     }
 

@@ -40,6 +40,8 @@ fn a_subject_is_one_users_alone() {
         "{{ user.id ? }}",
         "{{ user.id | list }}",
         "{{ user.groups | first }}",
+        "{{ user.attr('account') }}",
+        "{{ tmpl('{}.{}', user.attr('tenant'), user.id) }}",
         "u-{{ user.id }}",
     ] {
         let spec = BridgeDefinition { subject: Some(subject.to_owned()), ..jwt_spec(Value::Null) };
@@ -89,10 +91,46 @@ fn the_caller_learns_which_links_to_load() {
     assert_eq!(Bridge::new(spec).unwrap().link_sources(), ["firebase", "auth0"]);
 }
 
+/// A template has its attributes in the samples as it asks for them; what can never fit is found at the save, what only some
+/// people have at the minting.
+#[test]
+fn attributes_are_checked_when_saved_and_when_minted() {
+    let claims = json!({
+        "plan": "{{ user.attr('plan') | in('free', 'pro') }}", "seats": "{{ user.attr('seats', 'number') ? }}",
+        "roles": "{{ user.attr('roles', 'list') | in('editor') | with('user') ?? 'user' | list }}",
+        "also": ["{{ user.attr('roles', 'list') | in('owner') | first ? }}"],
+    });
+    let bridge = Bridge::new(jwt_spec(claims)).unwrap();
+    let [(_, full), ..] = bridge.samples();
+    let rendered = |facts: &Facts| bridge.render(facts, sample::moment(), Uuid::nil());
+    let said = rendered(&full).unwrap().claims;
+    assert_eq!(
+        ["plan", "seats", "roles", "also"].map(|name| said[name].clone()),
+        [json!("free"), json!(7), json!(["user", "editor"]), json!(["owner"])]
+    );
+    let mut facts = full;
+    facts.user.attributes.insert("plan".to_owned(), Datum::Number(1));
+    let refused = rendered(&facts).unwrap_err();
+    assert!(!refused.is_choice(), "the template or the attribute is a mistake");
+    assert_eq!(
+        refused.to_string(),
+        "claims.plan: `user.attr('plan')` is a number of this person, and the template takes text"
+    );
+    facts.user.attributes.remove("plan");
+    assert!(rendered(&facts).unwrap_err().is_choice(), "the template asks for what they do not have");
+
+    let two_kinds = json!({ "a": "{{ user.attr('plan') ? }}", "b": "{{ user.attr('plan', 'list') ? }}" });
+    let problems = Bridge::new(jwt_spec(two_kinds)).unwrap_err();
+    assert!(
+        matches!(&problems[0].problem, Problem::Sample { sample: "full", error } if !error.is_choice()),
+        "{problems:?}"
+    );
+}
+
 /// What nobody asks for is not read from the database.
 #[test]
 fn a_bridge_needs_what_its_rule_and_template_ask_for() {
-    let none = Needs { links: false, groups: false, passkey: false };
+    let none = Needs { links: false, groups: false, attributes: false, passkey: false };
     let claims = |claims: Value| jwt_spec(claims);
     let grouped = Allow { groups_any: vec!["staff".to_owned()], ..Allow::default() };
     for (name, definition, expected) in [
@@ -109,6 +147,11 @@ fn a_bridge_needs_what_its_rule_and_template_ask_for() {
             "a link as subject",
             BridgeDefinition { subject: Some("{{ link('x') ?? user.id }}".to_owned()), ..claims(Value::Null) },
             Needs { links: true, ..none },
+        ),
+        (
+            "an attribute",
+            claims(json!({ "p": ["{{ tmpl('t.{}', user.attr('tenant')) ? }}"] })),
+            Needs { attributes: true, ..none },
         ),
         ("groups by rule", BridgeDefinition { allow: grouped, ..claims(Value::Null) }, Needs { groups: true, ..none }),
     ] {
@@ -131,6 +174,7 @@ fn greedy() -> Value {
         "name": "{{ user.name? }}", "email": "{{ user.email? }}", "locale": "{{ user.locale? }}",
         "username": "{{ user.username? }}", "groups": "{{ user.groups }}", "scopes": "{{ grant.scopes }}",
         "audiences": "{{ grant.audience }}", "client_name": "{{ client.name? }}", "json": "{{ user.name | json ? }}",
+        "attribute": "{{ user.attr('tenant') }}", "roles": "{{ user.attr('roles', 'list') }}",
         "transports": "{{ passkey.transports? }}", "rp": "{{ passkey.rp_id? }}", "only": "{{ user.groups | only('app:') }}",
     })
 }
@@ -144,6 +188,8 @@ fn hostile_facts(value: &str) -> Facts {
     facts.user.locale = text();
     facts.user.username = text();
     facts.user.groups = list();
+    facts.user.attributes.insert("tenant".to_owned(), Datum::Text(value.to_owned()));
+    facts.user.attributes.insert("roles".to_owned(), Datum::List(list()));
     facts.grant.scopes = list();
     facts.grant.audience = list();
     facts.client.name = text();
@@ -157,7 +203,7 @@ fn hostile_facts(value: &str) -> Facts {
 #[test]
 fn a_hostile_value_stays_a_value() {
     let bridge = Bridge::new(jwt_spec(greedy())).unwrap();
-    let honest = bridge.render(&sample::full(&[]), sample::moment(), Uuid::nil()).unwrap();
+    let honest = bridge.render(&hostile_facts("honest"), sample::moment(), Uuid::nil()).unwrap();
     let names = |claims: &Value| claims.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>());
     for value in [
         "\",\"role\":\"admin",
@@ -177,6 +223,7 @@ fn a_hostile_value_stays_a_value() {
         assert_eq!(names(&read), names(&honest.claims), "{value:?}");
         assert_eq!(read["name"], value);
         assert_eq!(read["groups"], json!([value, "x"]));
+        assert_eq!((&read["attribute"], &read["roles"]), (&json!(value), &json!([value, "x"])));
         for engine in ["iss", "sub", "aud", "iat", "exp", "jti"] {
             assert_eq!(read[engine], honest.claims[engine], "{engine} with {value:?}");
         }

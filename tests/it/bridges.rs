@@ -89,6 +89,16 @@ required = false
 topic = "{{ tmpl('rooms/{}/{}', input.room, user.id) }}"
 level = "{{ input.level ?? 'low' }}"
 
+[bridges.kept]
+preset = "jwt"
+audience = "https://target.example"
+[bridges.kept.claims]
+tenant = "{{ user.attr('tenant') }}"
+topic = "{{ tmpl('tenants/{}/events', user.attr('tenant')) }}"
+seats = "{{ user.attr('seats', 'number') ? }}"
+trial = "{{ user.attr('trial', 'flag') ?? false }}"
+roles = "{{ user.attr('roles', 'list') | in('editor', 'viewer') | with('user') ?? 'user' | list }}"
+
 [bridges.off]
 preset = "jwt"
 enabled = false
@@ -240,6 +250,50 @@ fn every_fact_reaches_the_token_of_a_person_who_has_it() {
     browser.sign_in(&mut passkey).expect(200);
     let by_our_pages = checked(&app, "told", &token(by_cookie(&mut browser, "told")));
     assert_eq!(by_our_pages["told"]["grant_audience"], json!([]), "a cookie is no access token");
+}
+
+/// What the operator keeps of a person is in their token, by each way to ask; what does not fit the template mints nothing.
+#[test]
+fn attributes_reach_the_token() {
+    let app = spawn();
+    let (mut browser, mut passkey, tokens) = app.person_with_tokens("openid bridge:kept");
+    let keep = |attributes: Value| app.sql(&format!("UPDATE users SET attributes = '{attributes}'"));
+    told(&by_cookie(&mut browser, "kept"), "nothing is kept of them", 403, "forbidden");
+    told(&by_ceremony(&app, &mut passkey, "kept"), "nothing is kept, by ceremony", 403, "forbidden");
+
+    keep(json!({ "tenant": "acme", "seats": 3, "roles": ["owner", "viewer"], "other": "unasked" }));
+    for reply in [
+        by_cookie(&mut browser, "kept"),
+        by_bearer(&app, &tokens.access, "kept"),
+        by_ceremony(&app, &mut passkey, "kept"),
+    ] {
+        let said = checked(&app, "kept", &token(reply));
+        assert_eq!((&said["tenant"], &said["topic"]), (&json!("acme"), &json!("tenants/acme/events")));
+        assert_eq!((&said["seats"], &said["trial"]), (&json!(3), &json!(false)));
+        assert_eq!(said["roles"], json!(["user", "viewer"]), "no role that the template does not name");
+        assert!(!said.contains_key("other"));
+    }
+    keep(json!({ "tenant": "acme", "trial": true }));
+    let said = checked(&app, "kept", &token(by_cookie(&mut browser, "kept")));
+    assert_eq!((&said["trial"], &said["roles"], said.get("seats")), (&json!(true), &json!(["user"]), None));
+
+    for (name, attributes) in [
+        ("another kind", json!({ "tenant": ["acme"] })),
+        ("another kind of one that may be missing", json!({ "tenant": "acme", "seats": "3" })),
+        ("another kind of one with a default", json!({ "tenant": "acme", "trial": "no" })),
+        ("a text with a meaning", json!({ "tenant": "acme/#" })),
+        ("a wildcard", json!({ "tenant": "+" })),
+        ("a look-alike", json!({ "tenant": "аcme" })),
+        ("nothing", json!({ "tenant": "" })),
+    ] {
+        keep(attributes);
+        told(&by_cookie(&mut browser, "kept"), name, 403, "forbidden");
+        told(&by_ceremony(&app, &mut passkey, "kept"), name, 403, "forbidden");
+    }
+    // Written past this server: no token is made of half of what is there.
+    keep(json!({ "tenant": "acme", "limits": { "seats": 3 } }));
+    told(&by_cookie(&mut browser, "kept"), "what no attribute can be", 503, "unavailable");
+    assert_eq!(app.events("bridge.minted"), 4);
 }
 
 #[test]

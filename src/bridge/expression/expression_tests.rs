@@ -58,6 +58,77 @@ fn values_keep_their_json_type() {
     }
 }
 
+fn keeping(attributes: &[(&str, Datum)]) -> crate::bridge::facts::Facts {
+    let mut facts = sample::full(&[]);
+    facts.user.attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    facts
+}
+
+fn text(value: &str) -> Datum {
+    Datum::Text(value.to_owned())
+}
+
+fn list(items: &[&str]) -> Datum {
+    Datum::List(items.iter().map(|item| (*item).to_owned()).collect())
+}
+
+#[test]
+fn attributes_have_the_kind_that_was_announced() {
+    let facts = keeping(&[
+        ("plan", text("pro")),
+        ("seats", Datum::Number(3)),
+        ("trial", Datum::Flag(false)),
+        ("roles", list(&["editor", "owner"])),
+    ]);
+    for (text, value) in [
+        ("{{ user.attr('plan') }}", json!("pro")),
+        ("{{ user.attr( \"plan\" , 'text' ) }}", json!("pro")),
+        ("{{ user.attr('seats', 'number') }}", json!(3)),
+        ("{{ user.attr('seats', 'number') | str }}", json!("3")),
+        ("{{ user.attr('trial', 'flag') }}", json!(false)),
+        ("{{ user.attr('roles', 'list') | in('editor', 'viewer') | with('user') }}", json!(["user", "editor"])),
+        ("{{ tmpl('tenant.{}', user.attr('plan')) }}", json!("tenant.pro")),
+        ("{{ user.attr('other') ?? user.attr('plan') }}", json!("pro")),
+        ("{{ user.attr('other', 'list') | with('user') ?? 'user' | list }}", json!(["user"])),
+    ] {
+        assert_eq!(evaluate(text, &facts), Ok(Some(value)), "{text}");
+    }
+    assert_eq!(evaluate("{{ user.attr('other') ? }}", &facts), Ok(None));
+    let missing = EvaluationError::Missing("user.attr('other')".to_owned());
+    assert_eq!(evaluate("{{ user.attr('other') }}", &facts), Err(missing));
+    // Neither a default nor `?` makes up for a value that the operator wrote otherwise than the template says.
+    for (text, name, found, wanted) in [
+        ("{{ user.attr('seats') ? }}", "seats", Kind::Number, Kind::Text),
+        ("{{ user.attr('plan', 'list') ?? user.groups }}", "plan", Kind::Text, Kind::List),
+        ("{{ user.attr('roles') ?? 'none' }}", "roles", Kind::List, Kind::Text),
+        ("{{ user.attr('trial', 'number') }}", "trial", Kind::Flag, Kind::Number),
+    ] {
+        let error = EvaluationError::AttributeKind { name: format!("user.attr('{name}')"), found, wanted };
+        assert_eq!(evaluate(text, &facts), Err(error), "{text}");
+    }
+}
+
+/// What stands beside an attribute says what a sample of it has to be.
+#[test]
+fn the_attributes_of_an_expression_are_known_with_what_it_has_a_use_for() {
+    for (text, kind, examples) in [
+        ("{{ user.attr('a') }}", Kind::Text, &[][..]),
+        ("{{ user.attr('a') | in('x', 'y') }}", Kind::Text, &["x", "y"]),
+        ("{{ user.attr('a', 'list') | first | lower | map('x', 'X') }}", Kind::List, &["x"]),
+        ("{{ user.attr('a', 'list') | only('app:') | in('app:x') }}", Kind::List, &["app:"]),
+        ("{{ user.attr('a') | int }}", Kind::Text, &["7"]),
+        ("{{ user.attr('a') | bool }}", Kind::Text, &["true"]),
+        ("{{ user.attr('a', 'list') | each('grp.{}') | in('grp.x') }}", Kind::List, &[]),
+        ("{{ user.id ?? tmpl('{}', user.attr('a')) }}", Kind::Text, &[]),
+    ] {
+        let expression = Expression::parse(text, &inputs()).unwrap().unwrap();
+        let expected = AttributeUse { name: "a", kind, examples: examples.to_vec() };
+        assert_eq!(expression.attributes().collect::<Vec<_>>(), [expected], "{text}");
+    }
+    let none = Expression::parse("{{ link('a') ?? user.id }}", &inputs()).unwrap().unwrap();
+    assert_eq!(none.attributes().count(), 0);
+}
+
 #[test]
 fn missing_values_fail_are_left_out_or_have_a_default() {
     let facts = sample::bare();
@@ -88,6 +159,8 @@ fn mistakes_are_found_when_saved() {
     let mixed = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::Mixed(..));
     let input = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::UnknownInput(_));
     let tmpl = |problem: &ExpressionProblem| *problem == ExpressionProblem::Tmpl;
+    let attribute = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::AttributeName(_));
+    let attribute_kind = |problem: &ExpressionProblem| matches!(problem, ExpressionProblem::AttributeKind(_));
     let cases = [
         ("hello {{ user.id }}", &stray as Check<'_>),
         ("{{ user.id }} ", &stray),
@@ -117,6 +190,21 @@ fn mistakes_are_found_when_saved() {
         ("{{ passkey.uv ?? 'no' }}", &mixed),
         ("{{ input.other }}", &input),
         ("{{ input. }}", &input),
+        ("{{ user.attr }}", &syntax),
+        ("{{ user.attr(plan) }}", &syntax),
+        ("{{ user.attr('plan' }}", &syntax),
+        ("{{ user.attr('plan',) }}", &syntax),
+        ("{{ user.attr('plan', 'text', 'text') }}", &syntax),
+        ("{{ user.attr.plan }}", &fact),
+        ("{{ user.attr('') }}", &attribute),
+        ("{{ user.attr('tenantId') }}", &attribute),
+        ("{{ user.attr('plan', 'string') }}", &attribute_kind),
+        ("{{ user.attr('plan', '') }}", &attribute_kind),
+        ("{{ user.attr('roles', 'list') | lower }}", &kind),
+        ("{{ user.attr('seats', 'number') ?? 'none' }}", &mixed),
+        ("{{ tmpl('{}', user.attr('seats', 'number')) }}", &tmpl),
+        ("{{ user.id | with('x') }}", &kind),
+        ("{{ user.groups | with }}", &filter),
         ("{{ tmpl('no place', user.id) }}", &tmpl),
         ("{{ tmpl('{}') }}", &tmpl),
         ("{{ tmpl('{}', user.id, user.id) }}", &tmpl),
@@ -159,7 +247,14 @@ fn a_composed_text_has_the_parts_that_were_written() {
     {
         facts.user.name = Some(hostile.to_owned());
         facts.user.groups = vec!["ok".to_owned(), hostile.to_owned()];
-        for text in ["{{ tmpl('usr.{}.>', user.name) }}", "{{ user.groups | each('grp.{}') }}"] {
+        facts.user.attributes.insert("tenant".to_owned(), Datum::Text(hostile.to_owned()));
+        facts.user.attributes.insert("roles".to_owned(), list(&["ok", hostile]));
+        for text in [
+            "{{ tmpl('usr.{}.>', user.name) }}",
+            "{{ user.groups | each('grp.{}') }}",
+            "{{ tmpl('t.{}.>', user.attr('tenant')) }}",
+            "{{ user.attr('roles', 'list') | each('role.{}') }}",
+        ] {
             let refused = evaluate(text, &facts);
             assert!(matches!(refused, Err(EvaluationError::Filter(_, FilterFailure::Unsafe))), "{text}: {hostile:?}");
         }
@@ -191,6 +286,8 @@ fn what_people_choose_is_known() {
         "{{ user.id }}",
         "{{ user.groups }}",
         "{{ link('x') }}",
+        "{{ user.attr('plan') }}",
+        "{{ user.attr('roles', 'list') | in('x') | with('user') }}",
         "{{ 'plain' }}",
         "{{ grant.scopes | only('app:') }}",
         "{{ input.level }}",
@@ -220,6 +317,9 @@ fn only_what_keeps_people_apart_identifies_them() {
         "{{ tmpl('{}', 'same') }}",
         "{{ link('x') | lower }}",
         "{{ link('x') ?? link('y') }}",
+        "{{ user.attr('tenant') }}",
+        "{{ tmpl('{}.{}', user.attr('tenant'), user.id) }}",
+        "{{ user.attr('id') ?? user.id }}",
     ] {
         assert!(!identifies(text), "{text}");
     }

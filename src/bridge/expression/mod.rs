@@ -4,6 +4,7 @@
 //! expression  = alternative *( "??" alternative ) [ "?" ]        the first that is not missing; `?` = leave out when none
 //! alternative = source *( "|" filter )                           a filter binds tighter than `??`
 //! source      = fact | "input." name | "link(" text ")" | text | number | "true" | "false"
+//!             | "user.attr(" text [ "," text ] ")"              its name, and its kind where that is not text
 //!             | "tmpl(" text 1*( "," alternative ) ")"          each `{}` of the text takes one alternative's text
 //! filter      = name [ "(" text *( "," text ) ")" ]
 //! text        = "'" … "'" or '"' … '"'                          no escapes: it ends at the next such quote
@@ -42,9 +43,21 @@ struct Alternative {
 enum Source {
     Fact(Fact),
     Link(String),
+    Attribute { name: String, kind: Kind },
     Input { name: String, listed: bool },
     Literal(Datum),
     Tmpl(Composition, Vec<Alternative>),
+}
+
+/// An attribute that an expression asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeUse<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it must be.
+    pub kind: Kind,
+    /// Texts of it that the expression has a use for; none where it has one for any.
+    pub examples: Vec<&'a str>,
 }
 
 /// What is wrong with an expression.
@@ -70,6 +83,12 @@ pub enum ExpressionProblem {
     /// An input that the bridge does not declare.
     #[error("the bridge declares no input `{0}`")]
     UnknownInput(String),
+    /// A name that no attribute can have.
+    #[error("no attribute can be named `{0}`: 1 to 64 of a-z, 0-9 and _, beginning with a letter")]
+    AttributeName(String),
+    /// A kind that no attribute can have.
+    #[error("an attribute is `'text'`, `'number'`, `'flag'` or `'list'`, and not `'{0}'`")]
+    AttributeKind(String),
     /// A composed text whose places and values differ in number, or with a value that is no text.
     #[error("`tmpl` takes a text with `{{}}`, and for each of them one value that is text")]
     Tmpl,
@@ -98,6 +117,16 @@ pub enum EvaluationError {
     /// A fact beyond the size of any fact.
     #[error("`{0}` is too long")]
     TooLong(String),
+    /// An attribute of another kind than the template expects: an operator wrote one or the other by mistake.
+    #[error("`{name}` is {} of this person, and the template takes {}", found.as_str(), wanted.as_str())]
+    AttributeKind {
+        /// As the template names it.
+        name: String,
+        /// What it is.
+        found: Kind,
+        /// What it should be.
+        wanted: Kind,
+    },
     /// A filter failed.
     #[error("`{0}`: {1}")]
     Filter(String, FilterFailure),
@@ -156,6 +185,11 @@ impl Expression {
         self.alternatives.iter().flat_map(Alternative::links)
     }
 
+    /// The attributes named by `user.attr('…')`.
+    pub fn attributes(&self) -> impl Iterator<Item = AttributeUse<'_>> {
+        self.alternatives.iter().flat_map(Alternative::attributes)
+    }
+
     /// Whether it asks for any fact that `wanted` says.
     pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
         self.alternatives.iter().any(|alternative| alternative.asks_for(wanted))
@@ -183,6 +217,7 @@ impl Alternative {
         match &self.source {
             Source::Fact(fact) => fact.name().to_owned(),
             Source::Link(source) => format!("link('{source}')"),
+            Source::Attribute { name, .. } => format!("user.attr('{name}')"),
             Source::Input { name, .. } => format!("input.{name}"),
             Source::Literal(_) => "a literal".to_owned(),
             Source::Tmpl(_, values) => values.iter().map(Self::name).collect::<Vec<_>>().join(", "),
@@ -196,7 +231,8 @@ impl Alternative {
                 Source::Fact(fact) => identifying.contains(fact),
                 // Ids elsewhere may differ by case alone.
                 Source::Link(_) => !self.filters.contains(&Filter::Lower),
-                Source::Input { .. } | Source::Literal(_) => false,
+                // Whoever writes attributes may give two users the same.
+                Source::Attribute { .. } | Source::Input { .. } | Source::Literal(_) => false,
                 Source::Tmpl(_, values) => matches!(&**values, [value] if value.is_only_of(identifying)),
             }
     }
@@ -206,7 +242,7 @@ impl Alternative {
             && match &self.source {
                 Source::Fact(fact) => fact.is_chosen(),
                 Source::Input { listed, .. } => !listed,
-                Source::Link(_) | Source::Literal(_) => false,
+                Source::Link(_) | Source::Attribute { .. } | Source::Literal(_) => false,
                 Source::Tmpl(_, values) => values.iter().any(Self::is_chosen),
             }
     }
@@ -215,15 +251,29 @@ impl Alternative {
         match &self.source {
             Source::Fact(fact) => wanted(*fact),
             Source::Tmpl(_, values) => values.iter().any(|value| value.asks_for(wanted)),
-            Source::Link(_) | Source::Input { .. } | Source::Literal(_) => false,
+            Source::Link(_) | Source::Attribute { .. } | Source::Input { .. } | Source::Literal(_) => false,
         }
+    }
+
+    fn attributes(&self) -> Vec<AttributeUse<'_>> {
+        match &self.source {
+            Source::Attribute { name, kind } => vec![AttributeUse { name, kind: *kind, examples: self.examples() }],
+            Source::Tmpl(_, values) => values.iter().flat_map(Self::attributes).collect(),
+            Source::Fact(_) | Source::Link(_) | Source::Input { .. } | Source::Literal(_) => Vec::new(),
+        }
+    }
+
+    /// Texts that the filters let through, as far as they are those of the source.
+    fn examples(&self) -> Vec<&str> {
+        let decides = |filter: &&Filter| filter.rewrites() || !filter.examples().is_empty();
+        self.filters.iter().find(decides).map(Filter::examples).unwrap_or_default()
     }
 
     fn links(&self) -> Vec<&str> {
         match &self.source {
             Source::Link(source) => vec![source.as_str()],
             Source::Tmpl(_, values) => values.iter().flat_map(Self::links).collect(),
-            Source::Fact(_) | Source::Input { .. } | Source::Literal(_) => Vec::new(),
+            Source::Fact(_) | Source::Attribute { .. } | Source::Input { .. } | Source::Literal(_) => Vec::new(),
         }
     }
 
@@ -231,11 +281,13 @@ impl Alternative {
         let found = match &self.source {
             Source::Fact(fact) => context.look_up(*fact),
             Source::Link(source) => context.link(source),
+            Source::Attribute { name, .. } => context.attribute(name),
             Source::Input { name, .. } => Ok(context.input(name)),
             Source::Literal(datum) => Ok(Some(datum.clone())),
             Source::Tmpl(text, values) => Ok(self.compose(text, values, context)?),
         };
         let mut value = found.map_err(|TooLong| EvaluationError::TooLong(self.name()))?;
+        self.require_kind(value.as_ref())?;
         for filter in &self.filters {
             let Some(input) = value else { return Ok(None) };
             value = filter.apply(input).map_err(|failure| EvaluationError::Filter(self.name(), failure))?;
@@ -245,6 +297,16 @@ impl Alternative {
 }
 
 impl Alternative {
+    /// Refuses an attribute of another kind than was announced when the template was saved. All else is always of its kind.
+    fn require_kind(&self, found: Option<&Datum>) -> Result<(), EvaluationError> {
+        match (&self.source, found.map(Datum::kind)) {
+            (Source::Attribute { kind, .. }, Some(found)) if found != *kind => {
+                Err(EvaluationError::AttributeKind { name: self.name(), found, wanted: *kind })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The text with its values; missing when one of them is.
     fn compose(
         &self,

@@ -8,6 +8,7 @@ use crate::bridge::composition::Composition;
 use crate::bridge::facts::{Datum, Fact, Kind};
 use crate::bridge::filter::Filter;
 use crate::bridge::input::Inputs;
+use crate::domain::attributes;
 
 /// Reads left to right, never back.
 pub(super) struct Reader<'a> {
@@ -100,7 +101,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let word = self.word();
         match word {
-            "" => self.expected("a fact, `link('…')`, a quoted text or a number"),
+            "" => self.expected("a fact, `user.attr('…')`, `link('…')`, a quoted text or a number"),
             "true" | "false" => Ok((Source::Literal(Datum::Flag(word == "true")), Kind::Flag)),
             "link" => {
                 self.need("(", "`(`")?;
@@ -110,6 +111,7 @@ impl<'a> Reader<'a> {
                 self.need(")", "`)`")?;
                 Ok((Source::Link(source), Kind::Text))
             }
+            "user.attr" => self.attribute(),
             "tmpl" => self.composed(),
             number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
                 if let Ok(number) = number.parse() {
@@ -129,6 +131,22 @@ impl<'a> Reader<'a> {
                 (None, None) => Err(ExpressionProblem::UnknownFact(name.to_owned())),
             },
         }
+    }
+
+    fn attribute(&mut self) -> Result<(Source, Kind), ExpressionProblem> {
+        self.need("(", "`(`")?;
+        let Some(name) = self.quoted()? else { return self.expected("the attribute's name in quotes") };
+        if !attributes::is_name(&name) {
+            return Err(ExpressionProblem::AttributeName(name.escape_default().to_string()));
+        }
+        let mut kind = Kind::Text;
+        if self.take(",") {
+            let Some(word) = self.quoted()? else { return self.expected("the attribute's kind in quotes") };
+            let unknown = || ExpressionProblem::AttributeKind(word.escape_default().to_string());
+            kind = Kind::find(&word).ok_or_else(unknown)?;
+        }
+        self.need(")", "`,` or `)`")?;
+        Ok((Source::Attribute { name, kind }, kind))
     }
 
     fn composed(&mut self) -> Result<(Source, Kind), ExpressionProblem> {

@@ -30,6 +30,8 @@ const CLAIMS: &[Claim] = &[
 const NOTES: &[&str] = &[
     "Hasura lets a token *without* `iss` through its issuer check; ours always has it.",
     "A client picks any of the allowed roles with the header `x-hasura-role`. `admin` is refused without `dangerous = true`.",
+    "Roles and organisation are attributes of the person (`passmint users set ID --attribute org=acme --attribute 'roles=[\"editor\"]'`). \
+     Groups do as well: `\"{{ user.groups | in('editor') | with('user') }}\"`.",
     "Every value except the list of roles is text: `\"{{ user.created_at | str }}\"`. A PostgreSQL array is written `{1,2}`.",
     "Hasura fetches keys again only as the answer's `Cache-Control` says; ours says five minutes.",
 ];
@@ -61,8 +63,8 @@ audience = "my-hasura"
 
 [bridges.hasura.claims."https://hasura.io/jwt/claims"]
 x-hasura-default-role = "user"
-x-hasura-allowed-roles = ["user", "{{ user.groups | in('editor') | first ? }}"]
-x-hasura-org-id = "{{ link('org') ? }}"
+x-hasura-allowed-roles = "{{ user.attr('roles', 'list') | in('editor', 'viewer') | with('user') ?? 'user' | list }}"
+x-hasura-org-id = "{{ user.attr('org') ? }}"
 "#,
         other_side: &[Snippet {
             place: "The environment of graphql-engine",

@@ -137,6 +137,7 @@ preset = "supabase-third-party"
 
 [bridges.supabase.claims.app_metadata]     # yours: what policies shall know
 groups = "{{ user.groups }}"
+org = "{{ user.attr('org') ? }}"           # an attribute of the person
 "#,
         other_side: &[
             Snippet {

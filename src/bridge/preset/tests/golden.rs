@@ -31,7 +31,7 @@ fn the_golden_supabase_token() {
             "iss": "https://id.example.com", "sub": facts.user.id, "aud": "authenticated", "iat": 1_767_225_600,
             "exp": 1_767_226_200, "jti": "00000000-0000-0000-0000-000000000000", "role": "authenticated", "aal": "aal2",
             "session_id": facts.session.id, "is_anonymous": false,
-            "app_metadata": { "groups": ["staff", "editors"] },
+            "app_metadata": { "groups": ["staff", "editors"], "org": "sample" },
         })
     );
     let password = bridge.render(&sample::bare(), sample::moment(), Uuid::nil()).unwrap();

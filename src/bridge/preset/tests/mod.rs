@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::PresetKind as P;
 use super::*;
-use crate::bridge::facts::Facts;
+use crate::bridge::facts::{Datum, Facts};
 use crate::bridge::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Typ};
 use crate::bridge::testing::firebase_spec;
 use crate::bridge::{Bridge, Denied, Key, RenderError, nkey, sample};

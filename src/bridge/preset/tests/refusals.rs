@@ -396,4 +396,14 @@ fn a_value_that_breaks_a_rule_at_minting_mints_nothing() {
         &json!(["user", "{{ user.groups | in('staff', 'admin') | first ? }}"]),
     );
     broken(render(roles, &groups(&["admin"])), "only with `dangerous");
+    let place = ["https://hasura.io/jwt/claims", "x-hasura-allowed-roles"];
+    let roles = json!("{{ user.attr('roles', 'list') | with('user') ?? 'user' | list }}");
+    let roles = changed(PresetKind::Hasura, &place, &roles);
+    let having = |name: &'static str| {
+        let held = Datum::List(vec![name.to_owned()]);
+        move |facts: &mut Facts| drop(facts.user.attributes.insert("roles".to_owned(), held.clone()))
+    };
+    assert!(render(roles.clone(), &having("editor")).is_ok());
+    assert!(render(roles.clone(), &|_| {}).is_ok(), "nobody needs to have them");
+    broken(render(roles, &having("admin")), "only with `dangerous");
 }
