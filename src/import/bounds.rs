@@ -46,12 +46,15 @@ pub(super) fn check_sums(
             return Err(Problem::of(field, format!("would be more than {most}, with those that are there")));
         }
     }
+    let attributes = held.attributes.with(&record.attributes);
+    attributes.map_err(|error| Problem::of(error.place(), format!("{}, with those that are there", error.what)))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attributes::Attributes;
 
     fn pair(source: &str, id: &str) -> (String, String) {
         (source.to_owned(), id.to_owned())
@@ -72,6 +75,21 @@ mod tests {
                 "of \"old\" left out: it knows them by another id already"
             ]
         );
+    }
+
+    #[test]
+    fn attributes_that_are_there_count() {
+        let numbered = |numbers: std::ops::Range<usize>| {
+            let members = numbers.map(|number| (format!("a{number:02}"), number.into())).collect();
+            Attributes::parse(&members).unwrap()
+        };
+        let held = Held { attributes: numbered(0..63), ..Held::default() };
+        let check = |numbers| {
+            let record = Record { attributes: numbered(numbers), ..Record::default() };
+            check_sums(&record, None, (&held, &Known::default()), false).map_err(|problem| problem.field)
+        };
+        assert_eq!((check(0..63), check(60..64)), (Ok(()), Ok(())));
+        assert_eq!(check(62..65), Err("attributes.a64".to_owned()));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::ceremony::portable::{KeyProblem, PublicKey};
 use crate::ceremony::strict::{CREDENTIAL_ID_BYTES, MAX_USER_HANDLE};
 use crate::clock::Time;
 use crate::config::is_rp_id;
+use crate::domain::attributes::Attributes;
 use crate::domain::group;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::StandardClaims;
@@ -47,6 +48,10 @@ pub fn read(members: Map<String, Value>, rp_id: Option<&str>) -> Result<Record, 
     if let Some(claims) = line.object("claims")? {
         record.claims = StandardClaims::parse(&claims.members())
             .map_err(|error| Problem::of(format!("claims.{}", error.claim), error.what))?;
+    }
+    if let Some(attributes) = line.object("attributes")? {
+        record.attributes =
+            Attributes::parse(&attributes.members()).map_err(|error| Problem::of(error.place(), error.what))?;
     }
     if record.email_verified_at.is_some() && !record.claims.email_verified() {
         return Err(Problem::of("emailVerifiedAt", "is there, but claims.email_verified is not true"));
@@ -231,6 +236,7 @@ pub fn write(record: &Record) -> Value {
     put("sub", record.sub.map(|sub| sub.to_string().into()));
     put("userHandle", record.user_handle.as_deref().map(base64url));
     put("claims", filled(&Value::Object(record.claims.as_map().clone())));
+    put("attributes", filled(&Value::Object(record.attributes.to_map())));
     put("emailVerifiedAt", record.email_verified_at.map(time));
     put("enabled", record.enabled.map(Value::from));
     put("groups", filled(&json!(record.groups)));

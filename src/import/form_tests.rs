@@ -53,6 +53,16 @@ prop_compose! {
     }
 }
 
+fn attribute() -> impl Strategy<Value = Value> {
+    let list = proptest::collection::vec("[ -~äß€]{0,10}", 0..4);
+    prop_oneof![
+        "[ -~äß€]{0,30}".prop_map(Value::from),
+        (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        list.prop_map(Value::from),
+    ]
+}
+
 prop_compose! {
     fn line()(
         id in proptest::option::of("[!-~]{1,40}"),
@@ -63,6 +73,7 @@ prop_compose! {
         groups in proptest::collection::vec("[a-z]{1,8}", 0..4),
         links in proptest::collection::btree_map("[a-z]{1,8}", "[!-~]{1,12}", 0..3),
         times in (time(), time()),
+        attributes in proptest::collection::btree_map("[a-z][a-z0-9_]{0,10}", attribute(), 0..5),
         passkeys in proptest::collection::vec(passkey(), 0..3),
     ) -> Value {
         let mut claims = json!({});
@@ -75,7 +86,7 @@ prop_compose! {
         }
         json!({
             "id": id, "sub": sub.map(|sub| Uuid::from_u128(sub).to_string()), "claims": claims, "enabled": enabled,
-            "groups": groups, "externalIds": links, "createdAt": times.0, "updatedAt": times.1, "passkeys": passkeys,
+            "groups": groups, "externalIds": links, "attributes": attributes, "createdAt": times.0, "updatedAt": times.1, "passkeys": passkeys,
         })
     }
 }
@@ -83,8 +94,10 @@ prop_compose! {
 proptest! {
     #[test]
     fn reading_what_was_written_gives_the_same(line in line()) {
+        let attributes = line["attributes"].clone();
         let first = read(object(line), None).map_err(|problem| TestCaseError::fail(problem.to_string()))?;
         let written = write(&first);
+        prop_assert_eq!(written.get("attributes").cloned().unwrap_or_else(|| json!({})), attributes);
         let second = read(object(written.clone()), None).map_err(|problem| TestCaseError::fail(problem.to_string()))?;
         prop_assert_eq!(write(&second), written);
     }

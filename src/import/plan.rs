@@ -384,7 +384,7 @@ impl Planner<'_> {
         let handle = record.user_handle.unwrap_or_else(self.fresh.handle);
         self.plan.batch.users.push(NewUser::new(
             (person, handle),
-            &record.claims,
+            (&record.claims, &record.attributes),
             verified_at,
             status.as_str(),
             (created_at, updated_at),

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::ceremony::portable::PublicKey;
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::StandardClaims;
@@ -51,6 +52,8 @@ pub struct Record {
     pub user_handle: Option<Vec<u8>>,
     /// Standard claims, e-mail and its verification among them.
     pub claims: StandardClaims,
+    /// What backends need to know of them beside those.
+    pub attributes: Attributes,
     /// When the address was proven, where that is known.
     pub email_verified_at: Option<Time>,
     /// Whether they may sign in; none: not told.

@@ -1,7 +1,7 @@
 //! Changes somebody who is known already, as a newer file tells of them.
 //!
 //! What must always hold: an update gives and replaces, it never takes away. Passkeys, links and memberships are added
-//! (by [`plan`](super::plan), which also checked that none is another person's); a claim that the file leaves out stays; whoever
+//! (by [`plan`](super::plan), which also checked that none is another person's); a claim or attribute that the file leaves out stays; whoever
 //! was disabled here stays so.
 
 use diesel::PgConnection;
@@ -9,6 +9,7 @@ use serde_json::Map;
 
 use super::plan::Update;
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::standard_claims::{ClaimError, StandardClaims};
 use crate::domain::user::{User, UserStatus};
 use crate::storage::people::{self, Person};
@@ -18,6 +19,7 @@ use crate::storage::{StorageError, imports, passwords};
 pub(super) struct Difference {
     user: User,
     claims: Option<StandardClaims>,
+    attributes: Option<Attributes>,
     disabled: bool,
     password: bool,
 }
@@ -25,7 +27,7 @@ pub(super) struct Difference {
 impl Difference {
     /// Whether there is none.
     pub(super) const fn is_none(&self) -> bool {
-        self.claims.is_none() && !self.disabled && !self.password
+        self.claims.is_none() && self.attributes.is_none() && !self.disabled && !self.password
     }
 }
 
@@ -36,12 +38,13 @@ pub(super) fn compare(conn: &mut PgConnection, update: &Update) -> Result<Differ
     let stored =
         people::lock(conn, *person)?.ok_or_else(|| StorageError::Conflict { constraint: "users_pkey".to_owned() })?;
     let claims = claims(&stored, &record.claims).map_err(|error| StorageError::corrupt("users", person, error))?;
+    let attributes = attributes(&stored, &record.attributes)?;
     let disabled = record.enabled == Some(false) && stored.user.status != UserStatus::Disabled;
     let password = match &record.password {
         Some(hash) => passwords::of_users(conn, &[person.uuid()])?.get(&person.uuid()) != Some(hash.expose()),
         None => false,
     };
-    Ok(Difference { user: stored.user, claims, disabled, password })
+    Ok(Difference { user: stored.user, claims, attributes, disabled, password })
 }
 
 /// The claims that a person gets, where they are others than those that they have.
@@ -60,6 +63,14 @@ fn claims(stored: &Person, told: &StandardClaims) -> Result<Option<StandardClaim
     Ok((settled(&claims) != settled(&stored.claims)).then_some(claims))
 }
 
+/// The attributes that a person gets, where they are others than those that they have.
+fn attributes(stored: &Person, told: &Attributes) -> Result<Option<Attributes>, StorageError> {
+    // The plan left room for them. Somebody was faster: decide anew.
+    let full = |_| StorageError::Conflict { constraint: "users_attributes_check".to_owned() };
+    let attributes = stored.attributes.with(told).map_err(full)?;
+    Ok((attributes != stored.attributes).then_some(attributes))
+}
+
 /// An address that is not proven is the same with a word on that and without.
 fn settled(claims: &StandardClaims) -> StandardClaims {
     let mut settled = claims.clone();
@@ -69,7 +80,7 @@ fn settled(claims: &StandardClaims) -> StandardClaims {
     settled
 }
 
-/// Writes what the plan's batch does not: claims, status, password, and what the person was imported as.
+/// Writes what the plan's batch does not: claims, attributes, status, password, and what the person was imported as.
 pub(super) fn write(
     conn: &mut PgConnection,
     update: &Update,
@@ -79,6 +90,9 @@ pub(super) fn write(
     let Update { person, record, link, .. } = update;
     if let Some(claims) = &difference.claims {
         people::set_claims(conn, &difference.user, claims, now)?;
+    }
+    if let Some(attributes) = &difference.attributes {
+        people::set_attributes(conn, *person, attributes, now)?;
     }
     if difference.disabled {
         people::set_status(conn, *person, UserStatus::Disabled, now)?;

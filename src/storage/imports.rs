@@ -22,7 +22,9 @@ use super::schema::{
     unusable_passkeys, users,
 };
 use super::unusable_passkeys::UnusablePasskey;
+use super::users::stored_attributes;
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::standard_claims::StandardClaims;
 
 /// What a chunk asks about.
@@ -62,6 +64,8 @@ pub struct Held {
     pub external_ids: HashMap<String, String>,
     /// Their groups.
     pub groups: HashSet<String>,
+    /// Their attributes.
+    pub attributes: Attributes,
     /// Their passkeys, usable or not.
     pub passkeys: usize,
 }
@@ -199,6 +203,11 @@ fn held(conn: &mut PgConnection, people: &HashSet<Uuid>) -> Result<HashMap<Uuid,
     for (person, group) in memberships {
         held.entry(person).or_default().groups.insert(group);
     }
+    let attributes: Vec<(Uuid, Value)> =
+        users::table.filter(users::id.eq_any(&ids)).select((users::id, users::attributes)).load(conn)?;
+    for (person, stored) in attributes {
+        held.entry(person).or_default().attributes = stored_attributes(person, &stored)?;
+    }
     let mut owners: Vec<Uuid> =
         credentials::table.filter(credentials::user_id.eq_any(&ids)).select(credentials::user_id).load(conn)?;
     let unusable: Vec<Uuid> = unusable_passkeys::table
@@ -285,15 +294,16 @@ pub struct NewUser {
     profile: Value,
     locale: Option<String>,
     status: &'static str,
+    attributes: Value,
     created_at: Time,
     updated_at: Time,
 }
 
 impl NewUser {
-    /// A person with these claims. The address counts as proven when the claims say so, since `verified_at`.
+    /// A person with these claims and attributes. The address counts as proven when the claims say so, since `verified_at`.
     pub fn new(
         (id, user_handle): (Uuid, Vec<u8>),
-        claims: &StandardClaims,
+        (claims, attributes): (&StandardClaims, &Attributes),
         verified_at: Time,
         status: &'static str,
         (created_at, updated_at): (Time, Time),
@@ -308,6 +318,7 @@ impl NewUser {
             profile: profile_of(claims),
             locale: text("locale"),
             status,
+            attributes: Value::Object(attributes.to_map()),
             created_at,
             updated_at,
         }

@@ -153,6 +153,51 @@ fn memberships_that_were_left_out_are_taken_over_later() {
     assert_eq!(app.count(staff), 1);
 }
 
+/// Under their own names, and never half of a line; an update adds and replaces.
+#[test]
+fn attributes_are_taken_over() {
+    let app = TestApp::spawn();
+    let operator = Operator::of(&app);
+    let kept = |id: &str| {
+        let all: Vec<Value> =
+            operator.run(&["export"]).out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let theirs = all.into_iter().find(|line| line["externalIds"]["old"] == *id);
+        theirs.map(|line| line["attributes"].clone())
+    };
+    let given = json!({ "tenant": "acme", "seats": 3, "trial": false, "roles": ["editor", "viewer"] });
+    let told = import(&operator, "ndjson", &[json!({ "id": "1", "attributes": given })], &[]);
+    assert_eq!((&told["created"], kept("1")), (&json!(1), Some(given.clone())));
+
+    operator.write(
+        "bad.ndjson",
+        &lines(&[
+            json!({ "id": "2", "attributes": { "plan": "pro" } }),
+            json!({ "id": "3", "claims": { "name": "Ann" }, "attributes": { "plan": "pro", "limits": { "seats": 3 } } }),
+            json!({ "id": "4", "attributes": { "tenantId": "x" } }),
+        ]),
+    );
+    let (told, words) = import_with_refusals(&operator, &["bad.ndjson", "--source", "old"]);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(1), &json!(2)), "{told}");
+    assert!(words.contains("line 2: attributes.limits must be a text, a whole number"), "{words}");
+    assert!(words.contains("line 3: attributes.tenantId has a name that is not 1 to 64 of a-z"), "{words}");
+    assert_eq!((kept("2"), kept("3"), kept("4")), (Some(json!({ "plan": "pro" })), None, None));
+
+    let newer = [json!({ "id": "1", "attributes": { "seats": 5, "plan": "pro", "tenant": null } })];
+    let differ = import(&operator, "ndjson", &newer, &[]);
+    assert_eq!((&differ["differ"], kept("1")), (&json!(1), Some(given)));
+    let told = import(&operator, "ndjson", &newer, &["--update"]);
+    let whole = json!({ "tenant": "acme", "seats": 5, "trial": false, "roles": ["editor", "viewer"], "plan": "pro" });
+    assert_eq!((&told["updated"], kept("1")), (&json!(1), Some(whole.clone())));
+    assert_eq!(import(&operator, "ndjson", &newer, &["--update"])["unchanged"], 1);
+
+    let many: Value = (0..60).map(|at| (format!("a{at:02}"), json!(at))).collect();
+    operator.write("many.ndjson", &lines(&[json!({ "id": "1", "claims": { "name": "Ann" }, "attributes": many })]));
+    let (_, words) = import_with_refusals(&operator, &["many.ndjson", "--source", "old", "--update"]);
+    assert!(words.contains("attributes.a59 would be one of more than 64, with those that are there"), "{words}");
+    assert_eq!(kept("1"), Some(whole));
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name = 'Ann'"), 0);
+}
+
 /// People in one file, their passkeys or password hashes in a second one under the same source.
 #[test]
 fn two_files_of_one_source_do_not_make_each_other_look_changed() {

@@ -4,7 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, id, known_hash, leave_out, objects, switch, time, truth};
+use super::{
+    Claims, OF_THEIR_OWN, any, count, id, known_hash, leave_out, objects, switch, take_attributes, time, truth,
+};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{Note, Record};
@@ -27,8 +29,9 @@ pub fn read(members: Map<String, Value>) -> Result<Record, Problem> {
         .count();
     let why = "signing in through them is not possible yet";
     leave_out(&mut record, "identities of other providers", "identities", others, why);
-    let metadata = count(user.value("app_metadata").as_ref()) + count(user.value("user_metadata").as_ref());
-    leave_out(&mut record, "metadata", "app_metadata", metadata, "there is no place for it");
+    take_attributes(&mut record, "metadata", "app_metadata", user.value("app_metadata"));
+    let own = count(user.value("user_metadata").as_ref());
+    leave_out(&mut record, "metadata", "user_metadata", own, OF_THEIR_OWN);
     let factors = any(&mut user, &["multifactor", "mfa_factors"]);
     leave_out(&mut record, "second factors", "mfa_factors", count(factors.as_ref()), "they are not possible yet");
     let mut claims = Claims::default();

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::simple_webauthn::PASSKEYS;
-use super::{Claims, count, leave_out, objects, passkey, required_id, switch, time, truth};
+use super::{Claims, count, leave_out, objects, passkey, required_id, switch, take_attributes, time, truth};
 use crate::domain::password_hash::{PasswordHash, phc_base64};
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::{Note, Record};
@@ -31,13 +31,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
         .count();
     let why = "signing in through them is not possible yet";
     leave_out(&mut record, "identities of other providers", "providerUserInfo", others, why);
-    leave_out(
-        &mut record,
-        "custom claims",
-        "customAttributes",
-        count(user.value("customAttributes").as_ref()),
-        "there is no place for them",
-    );
+    take_attributes(&mut record, "custom claims", "customAttributes", user.value("customAttributes"));
     leave_out(
         &mut record,
         "second factors",

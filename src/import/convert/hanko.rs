@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Claims, any, count, leave_out, objects, passkey, required_id, switch, time, truth};
+use super::{
+    Claims, OF_THEIR_OWN, any, count, leave_out, objects, passkey, required_id, switch, take_attributes, time, truth,
+};
 use crate::domain::password_hash::PasswordHash;
 use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
@@ -30,7 +32,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
         usize::from(user.value("otp_secret").is_some()),
         "they are not possible yet",
     );
-    leave_out(&mut record, "metadata", "metadata", count(user.value("metadata").as_ref()), "there is no place for it");
+    take_metadata(user.value("metadata"), &mut record);
     let mut claims = Claims::default();
     take_email(emails, &mut claims, &mut record);
     let username = match user.value("username") {
@@ -44,6 +46,20 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     claims.put("picture", "picture", user.value("picture"));
     claims.finish(&mut record)?;
     Ok(record)
+}
+
+/// What only administrators write; the private one first, because it goes before the other. The third is the person's own.
+fn take_metadata(metadata: Option<Value>, record: &mut Record) {
+    let Some(Value::Object(mut metadata)) = metadata else {
+        return leave_out(record, "metadata", "metadata", count(metadata.as_ref()), "it is no JSON object");
+    };
+    for (name, field) in
+        [("private_metadata", "metadata.private_metadata"), ("public_metadata", "metadata.public_metadata")]
+    {
+        take_attributes(record, "metadata", field, metadata.remove(name));
+    }
+    let own = count(metadata.get("unsafe_metadata"));
+    leave_out(record, "metadata", "metadata.unsafe_metadata", own, OF_THEIR_OWN);
 }
 
 /// Rows of passkeys, and how many more there are of security keys that Hanko takes after a password only: here each would be

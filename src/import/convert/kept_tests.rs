@@ -123,6 +123,97 @@ fn a_security_key_beside_a_password_is_no_way_in_by_itself() {
     assert!(all(Format::Hanko, &line(&json!({ "mfa_only": "perhaps" }))).swap_remove(0).is_err());
 }
 
+fn attributes(record: &Record) -> Value {
+    Value::Object(record.attributes.to_map())
+}
+
+fn told(record: &Record) -> Vec<(&str, &str)> {
+    record.notes.iter().map(|note| (note.kind, note.field.as_str())).collect()
+}
+
+/// Under their own names: what does not fit is told one by one, and costs nobody their account.
+#[test]
+fn what_other_systems_keep_for_backends_becomes_attributes() {
+    let given =
+        json!({ "plan": "pro", "seats": 3, "roles": ["editor"], "trial": null, "tenantId": "t", "limits": { "a": 1 } });
+    let kept = json!({ "plan": "pro", "seats": 3, "roles": ["editor"] });
+    for (format, line, kind, place) in [
+        (
+            Format::Firebase,
+            json!({ "localId": "1", "customAttributes": given.to_string() }),
+            "custom claims",
+            "customAttributes",
+        ),
+        (Format::Firebase, json!({ "localId": "1", "customAttributes": given }), "custom claims", "customAttributes"),
+        (Format::Auth0, json!({ "user_id": "auth0|1", "app_metadata": given }), "metadata", "app_metadata"),
+        (
+            Format::Hanko,
+            json!({ "user_id": "1", "metadata": { "public_metadata": given } }),
+            "metadata",
+            "metadata.public_metadata",
+        ),
+        (
+            Format::Hanko,
+            json!({ "user_id": "1", "metadata": { "private_metadata": given.to_string() } }),
+            "metadata",
+            "metadata.private_metadata",
+        ),
+        (Format::Keycloak, json!({ "id": "1", "attributes": given }), "attributes", "attributes"),
+    ] {
+        let record = one(format, &line);
+        assert_eq!(attributes(&record), kept, "{line}");
+        let (limits, tenant) = (format!("{place}.limits"), format!("{place}.tenantId"));
+        let mut told = told(&record);
+        told.sort_unstable();
+        assert_eq!(told, [(kind, limits.as_str()), (kind, tenant.as_str())], "{line}");
+        let named = record.notes.iter().find(|note| note.field == tenant).unwrap();
+        assert!(named.what.contains("a-z, 0-9 and _") && named.what.ends_with(": left out"), "{named:?}");
+    }
+    for (format, line, place) in [
+        (Format::Firebase, json!({ "localId": "1", "customAttributes": "{\"a\":" }), "customAttributes"),
+        (Format::Firebase, json!({ "localId": "1", "customAttributes": "[1]" }), "customAttributes"),
+        (Format::Auth0, json!({ "user_id": "auth0|1", "app_metadata": ["a"] }), "app_metadata"),
+        (Format::Hanko, json!({ "user_id": "1", "metadata": "x" }), "metadata"),
+    ] {
+        let record = one(format, &line);
+        assert_eq!((attributes(&record), told(&record).len()), (json!({}), 1), "{line}");
+        assert_eq!(told(&record)[0].1, place);
+    }
+    for (format, line) in [
+        (Format::Firebase, json!({ "localId": "1", "customAttributes": "" })),
+        (Format::Auth0, json!({ "user_id": "auth0|1", "app_metadata": {}, "user_metadata": {} })),
+        (Format::Hanko, json!({ "user_id": "1", "metadata": { "public_metadata": null, "unsafe_metadata": null } })),
+        (Format::Hanko, json!({ "user_id": "1", "metadata": null })),
+    ] {
+        let record = one(format, &line);
+        assert_eq!((attributes(&record), told(&record).len()), (json!({}), 0), "{line}");
+    }
+}
+
+/// Who could have written themselves `role: admin` there is not believed it here.
+#[test]
+fn what_people_could_change_themselves_is_no_attribute() {
+    let own = json!({ "role": "admin", "theme": "dark" });
+    let auth0 =
+        one(Format::Auth0, &json!({ "user_id": "auth0|1", "app_metadata": { "plan": "x" }, "user_metadata": own }));
+    assert_eq!((attributes(&auth0), told(&auth0)), (json!({ "plan": "x" }), vec![("metadata", "user_metadata")]));
+    let metadata = json!({ "public_metadata": { "role": "member", "a": 1 }, "private_metadata": { "role": "owner" }, "unsafe_metadata": own });
+    let hanko = one(Format::Hanko, &json!({ "user_id": "1", "metadata": metadata }));
+    assert_eq!(attributes(&hanko), json!({ "role": "owner", "a": 1 }));
+    assert_eq!(told(&hanko), [("metadata", "metadata.public_metadata.role"), ("metadata", "metadata.unsafe_metadata")]);
+    assert!(hanko.notes[1].what.starts_with("2 left out: "), "{:?}", hanko.notes);
+}
+
+#[test]
+fn more_attributes_than_there_can_be_are_told_by_name_and_then_by_number() {
+    let many: Value = (0..100).map(|number| (format!("a{number:02}"), json!(number))).collect();
+    let record = one(Format::Auth0, &json!({ "user_id": "auth0|1", "app_metadata": many }));
+    assert_eq!(record.attributes.names().count(), 64);
+    assert_eq!(record.notes.len(), 21);
+    assert_eq!(record.notes[0].field, "app_metadata.a64");
+    assert!(record.notes[20].what.starts_with("16 left out: "), "{:?}", record.notes[20]);
+}
+
 #[test]
 fn what_people_write_of_themselves_by_hand() {
     let line = json!({

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::passkey::transports;
-use super::{Claims, count, display_name, known_hash, leave_out, objects, required_id, switch, time, truth};
+use super::{
+    Claims, count, display_name, known_hash, leave_out, objects, required_id, switch, take_attributes, time, truth,
+};
 use crate::domain::group;
 use crate::domain::password_hash::{PasswordHash, phc_base64};
 use crate::domain::strict_json::parse_object;
@@ -55,7 +57,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     claims.put("name", "firstName", Some(parts.join(" ").trim().into()));
     claims.put("given_name", "firstName", first);
     claims.put("family_name", "lastName", last);
-    take_attributes(&mut user, &mut claims, &mut record);
+    take_claims_and_attributes(&mut user, &mut claims, &mut record);
     claims.finish(&mut record)?;
     Ok(record)
 }
@@ -75,8 +77,9 @@ fn take_groups(user: &mut Fields, record: &mut Record) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Each attribute is a list of texts.
-fn take_attributes(user: &mut Fields, claims: &mut Claims, record: &mut Record) {
+/// Each attribute is a list of texts, and stays one: how many there are must not decide the kind. What is a standard claim is
+/// one here.
+fn take_claims_and_attributes(user: &mut Fields, claims: &mut Claims, record: &mut Record) {
     let Some(Value::Object(mut attributes)) = user.value("attributes") else { return };
     let mut first = |name: &str| match attributes.remove(name)? {
         Value::Array(mut items) if !items.is_empty() => Some(items.swap_remove(0)),
@@ -92,7 +95,7 @@ fn take_attributes(user: &mut Fields, claims: &mut Claims, record: &mut Record) 
     ] {
         claims.put(claim, &format!("attributes.{attribute}"), first(attribute));
     }
-    leave_out(record, "attributes", "attributes", attributes.len(), "there is no place for them");
+    take_attributes(record, "attributes", "attributes", Some(Value::Object(attributes)));
 }
 
 fn take_credential(mut credential: Fields, context: &Context, record: &mut Record) -> Result<(), Problem> {

@@ -23,8 +23,10 @@ use serde_json::{Map, Value};
 use super::fields::{Fields, ParseTime as _, Problem, is_showable};
 use super::record::{Note, Record};
 use crate::clock::Time;
+use crate::domain::attributes::AttributeError;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::{self, StandardClaims};
+use crate::domain::strict_json::parse_object;
 use crate::domain::text::DisplayName;
 
 /// Claims that are being gathered; one that does not fit leaves a note.
@@ -71,6 +73,39 @@ impl Claims {
         record.notes.extend(self.notes);
         Ok(())
     }
+}
+
+/// Why what people write of themselves in another system is no attribute here.
+const OF_THEIR_OWN: &str = "people change it themselves there, and an attribute may decide what they are allowed";
+
+/// Most members of one kind that are told by name; the rest is told as a number.
+const TOLD_BY_NAME: usize = 20;
+
+/// Takes attributes under their own names. One that does not fit, or that another place has given already, leaves a note.
+fn take_attributes(record: &mut Record, kind: &'static str, field: &str, value: Option<Value>) {
+    let members = match value {
+        None | Some(Value::Null) => return,
+        Some(Value::Object(members)) => members,
+        // Some databases keep it as text.
+        Some(Value::String(text)) if text.is_empty() => return,
+        Some(Value::String(text)) => match parse_object(text.as_bytes()) {
+            Ok(members) => members,
+            Err(_) => return leave_out(record, kind, field, 1, "it is no JSON object"),
+        },
+        Some(other) => return leave_out(record, kind, field, count(Some(&other)), "it is no JSON object"),
+    };
+    let mut left = Vec::new();
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+        if record.attributes.get(name).is_some() {
+            left.push(Note::new(kind, format!("{field}.{name}"), "has the name of one that is there: left out"));
+        } else if let Err(AttributeError { name, what }) = record.attributes.insert(name, value) {
+            left.push(Note::new(kind, format!("{field}.{name}"), format!("{what}: left out")));
+        }
+    }
+    let more = left.len().saturating_sub(TOLD_BY_NAME);
+    left.truncate(TOLD_BY_NAME);
+    record.notes.extend(left);
+    leave_out(record, kind, field, more, "for reasons such as those of the others");
 }
 
 /// The first of these members, under whichever of its names.

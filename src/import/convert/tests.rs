@@ -90,7 +90,8 @@ fn firebase() {
     );
     assert_eq!((&ada["id"], &ada["enabled"]), (&json!("fb-ada"), &json!(true)));
     assert_eq!(ada["createdAt"], "2020-09-13T12:26:40.000000Z");
-    assert_eq!(notes[0], ["identities of other providers", "custom claims"]);
+    assert_eq!(ada["attributes"], json!({ "admin": true }), "custom claims, which are JSON in a text");
+    assert_eq!(notes[0], ["identities of other providers"]);
     assert_eq!(
         without_keys(bob),
         json!({"id": "fb-bob", "enabled": false, "createdAt": "2020-09-13T12:26:41.000000Z", "passkeys": [{
@@ -110,10 +111,10 @@ fn auth0() {
         lines[0],
         json!({"id": "auth0|5f0000000000000000000001", "claims": {"email": "ada@auth0.example", "email_verified": true,
             "name": "ada@auth0.example", "nickname": "ada", "picture": "https://s.gravatar.example/a.png"},
-            "createdAt": "2020-09-13T12:26:40.123000Z", "updatedAt": "2021-09-13T12:26:40.123000Z"})
+            "attributes": {"plan": "pro"}, "createdAt": "2020-09-13T12:26:40.123000Z", "updatedAt": "2021-09-13T12:26:40.123000Z"})
     );
     assert_eq!((&lines[1]["enabled"], &lines[1]["claims"]["email_verified"]), (&json!(false), &Value::Null));
-    assert_eq!(notes, [vec!["metadata"], vec!["identities of other providers"]]);
+    assert_eq!(notes, [vec![], vec!["identities of other providers"]]);
     let (hashes, _) = converted(Format::Auth0, AUTH0_HASHES);
     assert_eq!(hashes[0]["id"], lines[0]["id"], "the second file is about the same people");
     assert!(hashes[0]["password"].as_str().unwrap().starts_with("$2b$10$"));
@@ -132,12 +133,13 @@ fn keycloak() {
             "family_name": "Example", "preferred_username": "ada", "locale": "de"})
     );
     assert_eq!(
-        without_keys(ada)["passkeys"],
+        without_keys(ada.clone())["passkeys"],
         json!([{"rpId": "old.example", "signCount": 7, "userVerified": false, "transports": ["internal"],
             "name": "Phone", "createdAt": "2021-01-07T06:13:20.000000Z"}]),
         "without backup flags and without a handle, because Keycloak keeps neither"
     );
-    assert_eq!(notes, [vec!["one-time passwords", "roles", "attributes"], vec!["identities of other providers"]]);
+    assert_eq!(ada["attributes"], json!({ "department": ["engines"] }), "a list, however many there are");
+    assert_eq!(notes, [vec!["one-time passwords", "roles"], vec!["identities of other providers"]]);
 }
 
 #[test]
@@ -224,6 +226,25 @@ fn refusals_name_the_field() {
             "claims.website",
         ),
         ("a claim that is none", Format::Ndjson, r#"{"id":"1","claims":{"sub":"x"}}"#.to_owned(), "claims.sub"),
+        (
+            "an attribute of a wrong type",
+            Format::Ndjson,
+            r#"{"id":"1","attributes":{"plan":"pro","limits":{"seats":3}}}"#.to_owned(),
+            "attributes.limits",
+        ),
+        (
+            "an attribute's name",
+            Format::Ndjson,
+            r#"{"id":"1","attributes":{"tenantId":"x"}}"#.to_owned(),
+            "attributes.tenantId",
+        ),
+        (
+            "NUL in an attribute",
+            Format::Ndjson,
+            r#"{"id":"1","attributes":{"plan":"a\u0000"}}"#.to_owned(),
+            "attributes.plan",
+        ),
+        ("attributes in a list", Format::Ndjson, r#"{"id":"1","attributes":["x"]}"#.to_owned(), "attributes"),
         ("no sub", Format::Ndjson, r#"{"sub":"x"}"#.to_owned(), "sub"),
         (
             "a time before 1970",

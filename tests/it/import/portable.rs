@@ -30,6 +30,7 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
         let file = fixture(file);
         operator.json(&["import", &file, "--format", format, "--source", format, "--rp-id", "localhost", "--groups"]);
     }
+    one.sql(r#"UPDATE users SET attributes = attributes || '{"tenant": "acme", "seats": 3, "roles": ["a", "b"]}'"#);
     let (firebase, parameters) = (fixture("firebase.json"), fixture("firebase-hash-config.txt"));
     let with_parameters = ["--hash-parameters", parameters.as_str()];
     let arguments = ["import", &firebase, "--format", "firebase", "--source", "firebase", "--rp-id", "localhost"];
@@ -58,6 +59,7 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     let sealed = "SELECT count(*) AS n FROM password_hashes JOIN password_parameters ON id = parameters";
     assert_eq!(other.count(sealed), 1, "the hash and what it needs");
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
+    assert!(exported(&newcomer).iter().any(|line| line["attributes"] == json!({ "admin": true })), "a custom claim");
     // Without a source nothing remembers what was imported: only --update looks.
     assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["known"], 10);
     let words = newcomer.ok(&["import", "export.ndjson", "--groups"]);
@@ -67,7 +69,7 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
         assert_eq!((&told["updated"], &told["unchanged"], &told["passwords"]), (&json!(0), &json!(10), &json!(0)));
     }
     assert_eq!(other.events("user.imported"), 1, "of the run that changed something");
-    other.sql("UPDATE users SET name = 'Changed' WHERE email = 'ada@own.example'");
+    other.sql("UPDATE users SET name = 'Changed', attributes = '{}' WHERE email = 'ada@own.example'");
     let told = newcomer.json(&["import", "export.ndjson", "--groups", "--update"]);
     assert_eq!((&told["updated"], &told["unchanged"]), (&json!(1), &json!(9)), "{told}");
     assert_eq!(other.events("user.imported"), 2);
@@ -126,6 +128,7 @@ fn the_largest_person_there_can_be_is_exported_and_imported() {
             "nickname": "ä".repeat(512),
             "website": format!("https://a.example/{}", "x".repeat(2030)),
         },
+        "attributes": (0..64).map(|number| (format!("a{number:02}"), json!("x".repeat(54)))).collect::<Map<_, _>>(),
         "groups": (0..200).map(name).collect::<Vec<_>>(),
         "externalIds": links,
         "passkeys": passkeys,
