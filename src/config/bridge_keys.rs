@@ -127,7 +127,7 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.inputs",
             Kind::Tree,
             Fallback::Unset,
-            "What whoever asks for a token may say, for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
+            "What whoever asks for a token may say, in the request or in `inputs` of a token exchange, for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
              `number`, `flag`, `list`), `charset` (`name`, `path`, `text`, `nkey`), `one_of`, `max_length`, `max_items`, `required`.",
         ),
         key(

@@ -31,15 +31,46 @@ max_length = 40
 name = "{{ user.name ? }}"
 video = { roomJoin = true, room = "{{ input.room }}", canPublish = true, canSubscribe = true }
 "#,
-        other_side: &[Snippet {
-            place: "The app",
-            language: "js",
-            text: "const { token } = await post(\"{server}/v1/bridges/{name}/token\", { inputs: { room: \"blue\" } });
+        other_side: &[
+            Snippet {
+                place: "The app, where every room is open to everybody who may ask: here the page names the room, and may name any",
+                language: "js",
+                text:
+                    "const { token } = await post(\"{server}/v1/bridges/{name}/token\", { inputs: { room: \"blue\" } });
 await room.connect(\"wss://my-project.livekit.cloud\", token);",
-        }],
+            },
+            Snippet {
+                place: "Where a backend decides who enters which room: the bridge is the backend's alone, and a rule lets it exchange the access tokens that the app sends it",
+                language: "toml",
+                text: r#"[bridges.{name}.allow]
+clients = ["rooms"]              # nobody else, whatever scopes they have
+
+[clients.rooms]                  # the backend
+kind = "confidential"
+# SHA-256 of the secret; `passmint clients secret` prints both.
+secret_digest = "7bcc2905c1bf25a0e3c4fbe1996e360fbcb01839171e1850fee1469310a59838"
+grants = ["token_exchange"]
+scopes = ["bridge:{name}"]
+
+[exchange_rules.rooms]
+clients = ["rooms"]
+subject_audiences = ["https://rooms.example.com"]   # what the app's access tokens are for
+bridges = ["{name}"]
+impersonation = true"#,
+            },
+            Snippet {
+                place: "The backend, once it knows that the person may enter the room; `access_token` of the answer is for LiveKit, and goes to the app",
+                language: "sh",
+                text: r#"curl {server}/oauth/token -u rooms:$SECRET \
+  -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \
+  -d subject_token=$TOKEN -d subject_token_type=urn:ietf:params:oauth:token-type:access_token \
+  -d audience={name} --data-urlencode 'inputs={"room":"blue"}'"#,
+            },
+        ],
         notes: &[
-            "`video.room` is asked for: a token for one room. Whoever may ask the bridge may name any room; list them with `one_of`, or build the \
-             name with `tmpl`, where that matters.",
+            "`video.room` is asked for: a token for one room. **A page that asks the bridge itself may name any room**: who may ask and who may enter \
+             are two questions, and the bridge answers the first. Where rooms are not for everybody, let a backend ask as above \
+             ([its inputs](../flows/token-exchange.md#a-bridges-inputs)), list the rooms with `one_of`, or build the name with `tmpl`.",
             "`roomAdmin`, `roomCreate`, `roomList`, `roomRecord`, `ingressAdmin`, `hidden`, `recorder` and `agent` are refused without \
              `dangerous = true`.",
             "LiveKit renews a token by itself while somebody is in the room: a short life is enough.",

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{BRIDGE, CONFIG, STOCK, ask, form, given, introspection, person, spawn};
 use crate::support::tokens::{INACTIVE, claims};
+use crate::support::urn::REFRESH;
 use crate::support::{Options, TestApp};
 
 #[test]
@@ -66,4 +67,140 @@ fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
     let refused = once();
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{}", refused.body);
     ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
+}
+
+/// A backend alone may ask this bridge, and says who enters which room.
+const ROOMS: &str = r#"
+[clients.rooms]
+kind = "confidential"
+secret_digest = "API_DIGEST"
+grants = ["token_exchange", "refresh_token"]
+scopes = ["read", "bridge:rooms"]
+audiences = ["https://orders.example"]
+
+[bridges.rooms]
+preset = "jwt"
+audience = "https://rooms.example"
+
+[bridges.rooms.allow]
+clients = ["rooms"]
+
+[bridges.rooms.inputs.room]
+max_length = 8
+
+[bridges.rooms.inputs.role]
+one_of = ["speaker", "listener"]
+required = false
+
+[bridges.rooms.claims]
+room = "{{ input.room }}"
+role = "{{ input.role ?? 'listener' }}"
+
+[exchange_rules.rooms]
+clients = ["rooms"]
+subject_audiences = ["https://orders.example"]
+audiences = ["https://orders.example"]
+scopes = ["read"]
+issues = ["access_token", "jwt"]
+bridges = ["rooms"]
+impersonation = true
+refreshable = true
+"#;
+
+fn with_rooms() -> TestApp {
+    TestApp::with(&Options { config: &format!("{CONFIG}{ROOMS}"), ..Options::default() })
+}
+
+#[test]
+fn a_backend_says_the_inputs_of_a_bridge() {
+    let app = with_rooms();
+    let (_, _, tokens) = person(&app);
+    for (inputs, room, role) in
+        [(r#"{"room":"blue"}"#, "blue", "listener"), (r#"{"room":"red","role":"speaker"}"#, "red", "speaker")]
+    {
+        let told = ask(&app, "rooms", &tokens.access, &[("audience", "rooms"), ("inputs", inputs)]).expect(200).json();
+        let custom = claims(told["access_token"].as_str().unwrap());
+        assert_eq!((&custom["room"], &custom["role"]), (&json!(room), &json!(role)), "{inputs}");
+        assert_eq!(custom["act"]["client_id"], "rooms");
+        assert!(told.get("refresh_token").is_none(), "what was said of a room is said once: {told}");
+    }
+    // The rule is refreshable, but never with what a bridge is told.
+    let alone = [("audience", "rooms"), ("requested_token_type", REFRESH), ("inputs", r#"{"room":"blue"}"#)];
+    ask(&app, "rooms", &tokens.access, &alone).expect_oauth(400, "invalid_request");
+    let told = ask(&app, "rooms", &tokens.access, &[("scope", "read")]).expect(200).json();
+    assert!(told["refresh_token"].is_string(), "{told}");
+}
+
+/// The app cannot go to the bridge itself, and so name a room for itself.
+#[test]
+fn a_bridge_of_a_backend_is_closed_to_the_app() {
+    let rule = "[exchange_rules.app]\nclients = [\"orders\"]\nsubject_audiences = [\"https://orders.example\"]\n\
+                bridges = [\"rooms\"]\nimpersonation = true\n";
+    let config = format!("{CONFIG}{ROOMS}{rule}").replace("\"bridge:target\"", "\"bridge:target\", \"bridge:rooms\"");
+    let app = TestApp::with(&Options { config: &config, ..Options::default() });
+    let (_, _, tokens) = person(&app);
+    let inputs = r#"{"room":"blue"}"#;
+    // Whom the rules let exchange, the bridge still refuses; and its inputs are not told to whom it refuses.
+    for inputs in [inputs, r#"{"nothing":"of it"}"#] {
+        let more = [("audience", "rooms"), ("inputs", inputs)];
+        ask(&app, "orders", &tokens.access, &more).expect_oauth(400, "invalid_target");
+    }
+    ask(&app, "rooms", &tokens.access, &[("audience", "rooms"), ("inputs", inputs)]).expect(200);
+}
+
+#[test]
+fn inputs_that_are_not_as_declared_are_refused_by_name() {
+    let app = with_rooms();
+    let (_, _, tokens) = person(&app);
+    let (text, twice) = ("the text of one JSON object", "the same member twice");
+    for (name, inputs, words) in [
+        ("none at all", None, "the input `room` is missing"),
+        ("an empty parameter", Some(""), "the input `room` is missing"),
+        ("an empty object", Some("{}"), "the input `room` is missing"),
+        ("null for a required one", Some(r#"{"room":null}"#), "the input `room` is missing"),
+        ("one that is not declared", Some(r#"{"room":"blue","admin":true}"#), "no such input: `admin`"),
+        ("another kind", Some(r#"{"room":7}"#), "the input `room` must be 1 to 8 bytes"),
+        ("an object for a text", Some(r#"{"room":{"a":1}}"#), "the input `room` must be 1 to 8 bytes"),
+        ("too long", Some(r#"{"room":"123456789"}"#), "the input `room` must be 1 to 8 bytes"),
+        ("another character", Some(r#"{"room":"a/*"}"#), "the input `room` must be 1 to 8 bytes"),
+        ("none of the list", Some(r#"{"room":"blue","role":"admin"}"#), "the input `role` must be one of"),
+        ("no JSON", Some("room=blue"), text),
+        ("a list", Some(r#"["blue"]"#), text),
+        ("a text", Some(r#""blue""#), text),
+        ("null", Some("null"), text),
+        ("something behind it", Some(r#"{"room":"blue"} {}"#), text),
+        ("a member twice", Some(r#"{"room":"blue","room":"red"}"#), twice),
+        ("a member twice in another spelling", Some(r#"{"room":"blue","r\u006fom":"red"}"#), twice),
+    ] {
+        let more: Vec<_> = [("audience", "rooms")].into_iter().chain(inputs.map(|inputs| ("inputs", inputs))).collect();
+        let told = ask(&app, "rooms", &tokens.access, &more).expect_oauth(400, "invalid_request").json();
+        assert!(told["error_description"].as_str().unwrap().contains(words), "{name}: {told}");
+    }
+    let twice = [("audience", "rooms"), ("inputs", r#"{"room":"blue"}"#), ("inputs", r#"{"room":"red"}"#)];
+    ask(&app, "rooms", &tokens.access, &twice).expect_oauth(400, "invalid_request");
+    let written = "SELECT count(*) AS n FROM audit_events WHERE kind = 'bridge.minted'";
+    assert_eq!(app.count(written), 0, "nothing was made");
+    ask(&app, "rooms", &tokens.access, &[("audience", "rooms"), ("inputs", r#"{"room":"blue"}"#)]).expect(200);
+}
+
+/// What nobody reads is refused, so that nobody relies on it.
+#[test]
+fn inputs_without_a_bridge_are_refused() {
+    let app = with_rooms();
+    let (_, _, tokens) = person(&app);
+    let inputs = ("inputs", r#"{"room":"blue"}"#);
+    for (name, more) in [
+        ("nothing else", &[inputs][..]),
+        ("an API", &[("audience", "https://orders.example"), inputs]),
+        ("a bridge that is none", &[("audience", "room"), inputs]),
+        ("a bridge and another type", &[("audience", "rooms"), ("requested_token_type", super::ACCESS), inputs]),
+    ] {
+        let refused = ask(&app, "rooms", &tokens.access, more).expect_oauth(400, "invalid_request");
+        assert!(refused.body.contains("inputs are what a bridge is told"), "{name}: {}", refused.body);
+    }
+    ask(&app, "rooms", &tokens.access, &[("audience", "https://orders.example")]).expect(200);
+    // A bridge that asks for nothing takes nothing.
+    let refused = ask(&app, "orders", &tokens.access, &[("audience", "target"), inputs]);
+    let refused = refused.expect_oauth(400, "invalid_request");
+    assert!(refused.body.contains("no such input: `room`"), "{}", refused.body);
 }

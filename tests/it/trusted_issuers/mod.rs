@@ -152,23 +152,26 @@ fn a_token_is_not_used_up_in_vain() {
         "subject = \"create\"\n[exchange_rules.bridged]\nclients = [\"gate\"]\nissuers = [\"partner\"]\n\
          subject_types = [\"jwt\"]\nbridges = [\"open\", \"strict\"]\nimpersonation = true\n\
          [bridges.open]\npreset = \"jwt\"\naudience = \"https://open.example\"\n\
+         [bridges.open.inputs.room]\nrequired = false\n\
          [bridges.strict]\npreset = \"jwt\"\naudience = \"https://strict.example\"\n\
          [bridges.strict.allow]\nmin_acr = \"phr\"\nscopes = [\"bridge:open\"]",
     );
     let (subject, kind) = (token(&app, &key, "p-1"), format!("{TYPE}jwt"));
-    let ask = |bridge: &str| {
+    let ask = |bridge: &str, inputs: &str| {
         let form = [
             ("grant_type", EXCHANGE),
             ("subject_token", &subject),
             ("subject_token_type", &kind),
             ("audience", bridge),
+            ("inputs", inputs),
         ];
         app.token_by("gate", &form)
     };
-    ask("strict").expect_oauth(400, "invalid_target");
+    ask("strict", "").expect_oauth(400, "invalid_target");
+    ask("open", r#"{"room":"a/b"}"#).expect_oauth(400, "invalid_request");
     assert_eq!((app.count("SELECT count(*) AS n FROM users"), app.count("SELECT count(*) AS n FROM sessions")), (0, 0));
-    ask("open").expect(200);
-    ask("open").expect_oauth(400, "invalid_request");
+    ask("open", r#"{"room":"blue"}"#).expect(200);
+    ask("open", "").expect_oauth(400, "invalid_request");
 }
 
 #[test]

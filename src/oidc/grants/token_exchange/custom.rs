@@ -1,6 +1,6 @@
 //! A bridge's custom token in exchange: `audience=<bridge>`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::presented::Whose;
 use super::{Decided, ExchangeError, detail, witnessed};
@@ -11,8 +11,17 @@ use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::{audit, credentials};
 use crate::tokens::mint::NOT_APPLICABLE;
 
-/// Mints it, for no longer than what is exchanged. The bridge's own rule is asked as everywhere, about the sign-in that the subject token tells of.
-pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> Result<ExchangeResponse, ExchangeError> {
+/// Mints it, for no longer than what is exchanged. The bridge's own rule is asked as everywhere, about the sign-in that the subject
+/// token tells of, and its declared inputs are checked by the code that checks them everywhere.
+///
+/// There is never a refresh token: inputs are said for one token, so that somebody who may no longer enter a room is not let in
+/// by what was said an hour ago.
+pub(super) async fn token(
+    room: &Oidc,
+    decided: &Decided<'_>,
+    bridge: &str,
+    inputs: Option<&Map<String, Value>>,
+) -> Result<ExchangeResponse, ExchangeError> {
     let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
     let owner = person.user.id;
@@ -34,7 +43,7 @@ pub(super) async fn token(room: &Oidc, decided: &Decided<'_>, bridge: &str) -> R
         scopes: &granted.scopes,
         audience,
         act: granted.act.as_ref(),
-        inputs: None,
+        inputs,
         longest: Some(granted.life),
     };
     let minted = room.ceremonies.bridges.mint(bridge, &request, now).await?;

@@ -23,6 +23,9 @@ pub enum ExchangeError {
     /// A custom token for none or several.
     #[error("a custom token is for one bridge, named by audience")]
     OneBridge,
+    /// Inputs, and no bridge that could read them.
+    #[error("inputs are for a bridge, and none is asked for")]
+    InputsForNobody,
     /// The subject token is not good.
     #[error("the subject token: {0}")]
     Subject(verifier::Refusal),
@@ -119,6 +122,8 @@ impl From<ExchangeError> for Failure {
             ExchangeError::Bridge(BridgeError::Call(fault)) if !matches!(fault, CallError::Person(_)) => {
                 return Self::unavailable(fault);
             }
+            // What is wrong with inputs is told alike wherever a bridge is asked.
+            ExchangeError::Bridge(error @ BridgeError::Inputs(_)) => return error.into(),
             ExchangeError::TooMany(failure) => return failure,
             ExchangeError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),
             ExchangeError::NotAllowed | ExchangeError::Refused(Refusal::Client) => {
@@ -134,6 +139,10 @@ impl From<ExchangeError> for Failure {
             ExchangeError::OneBridge => {
                 (Kind::InvalidRequest, "A custom token is for one bridge: name it in audience, alone.")
             }
+            ExchangeError::InputsForNobody => (
+                Kind::InvalidRequest,
+                "inputs are what a bridge is told: name the bridge in audience, or leave them out.",
+            ),
             ExchangeError::Actor(_) | ExchangeError::OthersActor | ExchangeError::ActorEnded => {
                 (Kind::InvalidRequest, "The actor token is not valid, has ended, or is not this client's.")
             }

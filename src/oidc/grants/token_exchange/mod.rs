@@ -18,8 +18,8 @@ pub use self::refreshable::{NotRenewed, renew};
 use chrono::Duration;
 use serde_json::{Map, Value, json};
 
-use crate::bridge::Request;
 use crate::bridge::trusted::{Arrival, Asking, arrive};
+use crate::bridge::{BridgeError, Request};
 use crate::clock::Time;
 use crate::config::AuthorizationServer;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -27,7 +27,7 @@ use crate::domain::client::GrantType;
 use crate::domain::exchange::{self, Granted, Issues, Refusal, Told, ToldFault, Wanted};
 use crate::domain::id::{PasskeyId, SessionId};
 use crate::domain::scope::Scopes;
-use crate::domain::strict_json;
+use crate::domain::strict_json::{self, JsonFault};
 use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
@@ -60,6 +60,8 @@ pub struct Asked<'a> {
     resources: Vec<String>,
     /// `request_context` and `request_details` of a transaction token.
     told: [Option<&'a str>; 2],
+    /// `inputs`: what is said to a bridge that asks its caller for values.
+    inputs: Option<Map<String, Value>>,
 }
 
 impl<'a> Asked<'a> {
@@ -94,6 +96,7 @@ impl<'a> Asked<'a> {
             scopes,
             targets: audiences,
             resources,
+            inputs: form.find("inputs").map(read_inputs).transpose()?,
         })
     }
 
@@ -118,6 +121,26 @@ impl<'a> Asked<'a> {
             (Some(_), _) => Err(ExchangeError::RequestedType),
         }
     }
+
+    /// Inputs that nobody reads are refused: whoever sends them would believe that the token is for that room alone.
+    fn require_reader_of_inputs(&self, wanted: &Wanted) -> Result<(), ExchangeError> {
+        match (&self.inputs, wanted) {
+            (Some(_), Wanted::Own(_)) => Err(ExchangeError::InputsForNobody),
+            (Some(_), Wanted::Bridge(_)) | (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Reads the `inputs` of a form: the JSON object that a body at `/v1/bridges/{name}/token` has under that name. A member that is
+/// there twice is refused as it is there.
+fn read_inputs(text: &str) -> Result<Map<String, Value>, Failure> {
+    strict_json::parse_object(text.as_bytes()).map_err(|fault| {
+        let words = match fault {
+            JsonFault::Malformed => "inputs must be the text of one JSON object, with each value under its name.",
+            JsonFault::Duplicate => "inputs has an object with the same member twice.",
+        };
+        Failure::new(Kind::InvalidRequest, words)
+    })
 }
 
 /// Everything that was found before something is issued.
@@ -156,6 +179,7 @@ pub async fn exchange(
     client.may_use(GrantType::TokenExchange).map_err(|_| ExchangeError::NotAllowed)?;
     let now = room.clock.now();
     let wanted = asked.wanted(room)?;
+    asked.require_reader_of_inputs(&wanted)?;
     let subject = presented::subject(room, client, asked.subject, (key, origin), now).await?;
     let actor = asked.actor.map(|actor| presented::actor(room, client, actor, key, now)).transpose()?;
     let request = exchange::Asked {
@@ -174,7 +198,7 @@ pub async fn exchange(
         Whose::Own(owner) => alive(room, client, owner, (&subject, actor.as_ref()), now).await?,
         Whose::Foreign(newcomer) => {
             require_alive(room, actor.as_ref(), now).await?;
-            rehearse(room, client, (&subject, &granted), &wanted, now)?;
+            rehearse(room, client, (&subject, &granted), (&wanted, asked.inputs.as_ref()), now)?;
             let result = if matches!(wanted, Wanted::Bridge(_)) { "bridge" } else { "tokens" };
             arrived(room, client, (newcomer, subject.policy.left), (&granted, result), now).await?
         }
@@ -191,7 +215,7 @@ pub async fn exchange(
     };
     let response = match &wanted {
         Wanted::Own(kind) => own_token(room, &decided, *kind, asked).await,
-        Wanted::Bridge(name) => custom::token(room, &decided, name).await,
+        Wanted::Bridge(name) => custom::token(room, &decided, name, asked.inputs.as_ref()).await,
     }?;
     metrics::counter!("passmint_tokens_exchanged_total", "rule" => granted.rule.clone()).increment(1);
     Ok(response)
@@ -202,7 +226,7 @@ fn rehearse(
     room: &Oidc,
     client: &AuthenticatedClient,
     (subject, granted): (&Opened, &Granted),
-    wanted: &Wanted,
+    (wanted, inputs): (&Wanted, Option<&Map<String, Value>>),
     now: Time,
 ) -> Result<(), ExchangeError> {
     let Wanted::Bridge(bridge) = wanted else {
@@ -217,7 +241,10 @@ fn rehearse(
         auth_time: told.at().unwrap_or(Time::UNIX_EPOCH),
         now,
     };
-    Ok(room.ceremonies.bridges.ready(bridge, &request)?)
+    let bridges = &room.ceremonies.bridges;
+    bridges.ready(bridge, &request)?;
+    let target = bridges.find(bridge).ok_or(BridgeError::Unknown)?;
+    target.bridge.inputs().accept(inputs).map(drop).map_err(|refusal| BridgeError::Inputs(refusal).into())
 }
 
 /// Holds what a rule allows against what the client may ask for and what each API declares (RFC 8707).
