@@ -111,6 +111,7 @@ guides! {
     "single-page-app"     "Set-up: single-page app"      "docs/recipes/single-page-app.md";
     "mcp"                 "Set-up: MCP"                  "docs/recipes/mcp.md";
     "firebase-and-supabase" "Set-up: Firebase, Supabase" "docs/recipes/firebase-and-supabase.md";
+    "your-own-backend" "Set-up: your own backend" "docs/recipes/your-own-backend.md";
     "bridges"             "Bridges"                      "docs/bridges/README.md" => |_| bridges::index();
     "firebase"            "Bridge: Firebase"             "docs/bridges/firebase.md";
     "jwt"                 "Bridge: any JWT verifier"     "docs/bridges/jwt.md";

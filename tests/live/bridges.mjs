@@ -7,6 +7,7 @@ import { encodeAccount, encodeOperator } from "@nats-io/jwt";
 import { createAccount, createOperator } from "@nats-io/nkeys";
 
 import { mailBridges } from "./bridges-mail.mjs";
+import { shop } from "./bridges-shop.mjs";
 import { surrealdbBridges } from "./bridges-surrealdb.mjs";
 
 const [directory, natsPort, briefNatsPort, backendsPort] = process.argv.slice(2);
@@ -33,7 +34,8 @@ const nats = {
   accountKey: account.getPublicKey(),
   account: await encodeAccount("APP", account, { signing_keys: [signing.getPublicKey()], limits }, { signer: operator }),
 };
-write("bridges.json", JSON.stringify({ nats, secrets, natsPorts: { callout: Number(natsPort), "callout-brief": Number(briefNatsPort) }, backendsPort: Number(backendsPort) }));
+const backend = shop();
+write("bridges.json", JSON.stringify({ nats, secrets, shop: backend.given, natsPorts: { callout: Number(natsPort), "callout-brief": Number(briefNatsPort) }, backendsPort: Number(backendsPort) }));
 const permissions = `pub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}"] }
 sub = { allow = ["{{ tmpl('usr.{}.>', user.id) }}", "{{ tmpl('_INBOX_{}.>', user.id) }}"] }
 resp = { max = 1, ttl = 5000000000 }`;
@@ -190,4 +192,5 @@ audience = "proxy"
 groups = ["nobody-is-in-this-group"]
 
 ${surrealdbBridges(signed, secret("surrealdb"))}
+${backend.toml}
 `);

@@ -16,6 +16,7 @@ import { postgres } from "./targets/postgres.mjs";
 import { pusher } from "./targets/pusher.mjs";
 import { proxies } from "./targets/proxies.mjs";
 import { rabbitmq } from "./targets/rabbitmq.mjs";
+import { shop } from "./targets/shop.mjs";
 import { surrealdb } from "./targets/surrealdb.mjs";
 
 export async function targets(origin) {
@@ -54,7 +55,7 @@ export async function targets(origin) {
       assert.equal(status, 403, JSON.stringify(body));
     });
     // Each brings its own programs, so that they can wait for expiry together.
-    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies, dovecot, ejabberd, surrealdb].map((target) =>
+    await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies, dovecot, ejabberd, surrealdb, shop].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {
     await close();

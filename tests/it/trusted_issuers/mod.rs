@@ -2,6 +2,7 @@
 
 mod assertions;
 mod enrolment;
+mod guide;
 mod hooks;
 
 use chrono::Duration;
