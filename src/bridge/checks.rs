@@ -88,6 +88,10 @@ pub(super) fn check_allow(allow: &Allow, problems: &mut Problems) {
     if allow.groups_any.iter().any(|group| group.trim().is_empty() || group.chars().any(char::is_control)) {
         problems.add("allow.groups", Problem::Form("names of groups, on one line"));
     }
+    if allow.min_acr.is_some_and(|least| !least.is_reachable()) {
+        let form = "`phr`, or left out: nobody reaches `phrh`, because attestation is not verified yet";
+        problems.add("allow.min_acr", Problem::Form(form));
+    }
     if allow.max_auth_age.is_some_and(|age| age < chrono::Duration::seconds(10)) {
         problems.add("allow.max_auth_age", Problem::Form("at least 10 seconds"));
     }

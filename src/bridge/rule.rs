@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::{seconds, words};
 use crate::clock::Time;
+use crate::domain::authentication::{HIGHEST_ACR, acr_reaches};
 
 words! {
     /// How sure the sign-in must have been; each includes the next (OpenID Connect EAP ACR values).
@@ -16,6 +17,13 @@ words! {
         Phr = "phr",
         /// A passkey in attested hardware.
         Phrh = "phrh",
+    }
+}
+
+impl MinAcr {
+    /// Whether some sign-in here reaches it. A rule that asks for more locks everybody out.
+    pub fn is_reachable(self) -> bool {
+        acr_reaches(HIGHEST_ACR, self.as_str())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The keys of `[bridges.<name>]`.
 
+use super::min_acr;
 use super::section::{Fallback, Kind, Section, key};
-use crate::bridge::{Algorithm, AudienceForm, KeySource, MinAcr, PresetKind, Typ};
+use crate::bridge::{Algorithm, AudienceForm, KeySource, PresetKind, Typ};
 
 const BY_PRESET: Fallback = Fallback::Derived("what the preset says");
 
@@ -156,10 +157,10 @@ pub(super) const SECTION: Section = Section {
         ),
         key(
             "bridges.<name>.allow.min_acr",
-            Kind::Choice(MinAcr::WORDS),
+            Kind::Choice(min_acr::WORDS),
             Fallback::Unset,
-            "The least authentication context: `phr` for a passkey with user verification, `phrh` in attested hardware, which nobody \
-             reaches yet: attestation is not verified.",
+            "The least authentication context: `phr` for a passkey with user verification. `phrh`, in attested hardware, is refused: \
+             attestation is not verified yet, so nobody reaches it.",
         ),
         key(
             "bridges.<name>.allow.max_auth_age",

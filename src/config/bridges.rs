@@ -4,13 +4,12 @@
 
 use std::path::PathBuf;
 
+use super::min_acr;
 use super::problems::Wrong;
 use super::reader::Reader;
 use super::section::Choice;
 use super::text;
-use crate::bridge::{
-    Algorithm, Allow, AudienceForm, BridgeDefinition, KeySource, KidPolicy, MinAcr, PresetKind, Require, Typ,
-};
+use crate::bridge::{Algorithm, Allow, AudienceForm, BridgeDefinition, KeySource, KidPolicy, PresetKind, Require, Typ};
 
 /// A bridge as configured.
 #[derive(Clone, Debug)]
@@ -46,7 +45,7 @@ macro_rules! words_of {
         }
     )+};
 }
-words_of!(PresetKind, AudienceForm, Algorithm, Typ, MinAcr, KeySource);
+words_of!(PresetKind, AudienceForm, Algorithm, Typ, KeySource);
 
 /// Reads every bridge.
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<DeclaredBridge> {
@@ -128,7 +127,7 @@ fn allow(reader: &mut Reader<'_>, name: &str) -> Allow {
         clients: reader.list_as(&key("clients"), text::name).unwrap_or_default(),
         scopes_any: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
         groups_any: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
-        min_acr: reader.optional_choice(&key("min_acr")),
+        min_acr: reader.text_as(&key("min_acr"), min_acr::parse),
         max_auth_age: reader.optional_duration(&key("max_auth_age")),
         unnamed_actors: reader.switch(&key("unnamed_actors")),
         require: Require {

@@ -3,12 +3,12 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
+use super::min_acr;
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
-use super::section::{Choice as _, choices};
+use super::section::choices;
 use super::server::Server;
 use super::text;
-use crate::bridge::MinAcr;
 use crate::domain::forward::headers::{Fact, header_name};
 use crate::domain::forward::{
     Access, AssertionRule, Demand, HeaderSet, HostOrigin, ProtectedHost, RequestPath, Rule, SHORTEST_MAX_AGE, Style,
@@ -80,7 +80,7 @@ fn read_one(reader: &mut Reader<'_>, text: &str, server: &Server) -> Option<Prot
         otherwise: Demand {
             groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
             scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
-            min_acr: reader.optional_choice::<MinAcr>(&key("min_acr")).map(|acr| acr.as_str().to_owned()),
+            min_acr: reader.text_as(&key("min_acr"), min_acr::parse).map(|acr| acr.as_str().to_owned()),
             max_age: reader.optional_duration(&key("max_age")),
         },
         subject: reader.text_as(&key("user"), subject).unwrap_or_default(),
@@ -193,7 +193,7 @@ fn access(entry: &Map<String, Value>) -> Result<Access, Wrong> {
     let demand = Demand {
         groups: texts(entry, "groups")?,
         scopes: texts(entry, "scopes")?,
-        min_acr: entry.get("min_acr").map(min_acr).transpose()?,
+        min_acr: entry.get("min_acr").map(rule_min_acr).transpose()?,
         max_age: entry.get("max_age").map(max_age).transpose()?,
     };
     let demands = demand != Demand::default();
@@ -218,10 +218,10 @@ fn texts(entry: &Map<String, Value>, field: &str) -> Result<Vec<String>, Wrong> 
         .collect()
 }
 
-fn min_acr(value: &Value) -> Result<String, Wrong> {
-    let known = value.as_str().and_then(MinAcr::from_word);
-    let wrong = || Wrong::new("has a min_acr that is none", format!("write {}", MinAcr::WORDS.join(" or ")));
-    known.map(|acr| acr.as_str().to_owned()).ok_or_else(wrong)
+fn rule_min_acr(value: &Value) -> Result<String, Wrong> {
+    let read = min_acr::parse(value.as_str().unwrap_or_default());
+    read.map(|acr| acr.as_str().to_owned())
+        .map_err(|wrong| Wrong::new(format!("has a min_acr that {}", wrong.what), wrong.cure))
 }
 
 fn max_age(value: &Value) -> Result<Duration, Wrong> {
@@ -285,7 +285,17 @@ mod tests {
             ("no methods", "rules = [{ path = \"/a\", methods = [] }]", "has methods that are no list"),
             ("small letters", "rules = [{ path = \"/a\", methods = [\"get\"] }]", "rule 1 has the method \"get\""),
             ("no groups", "rules = [{ path = \"/a\", groups = [] }]", "has groups that are no list"),
-            ("acr", "rules = [{ path = \"/a\", min_acr = \"high\" }]", "has a min_acr that is none"),
+            (
+                "acr",
+                "rules = [{ path = \"/a\", min_acr = \"high\" }]",
+                "rule 1 has a min_acr that is \"high\", which is none",
+            ),
+            (
+                "an acr out of reach",
+                "rules = [{ path = \"/a\", min_acr = \"phrh\" }]",
+                "rule 1 has a min_acr that is \"phrh\", which nobody reaches",
+            ),
+            ("a host's acr out of reach", "min_acr = \"phrh\"", "min_acr (passmint.toml:4): is \"phrh\", which nobody"),
             ("age", "rules = [{ path = \"/a\", max_age = \"1s\" }]", "has a max_age that is none"),
             ("the second", "rules = [{ path = \"/a\" }, { path = \"b\" }]", "rule 2 has the path \"b\""),
             ("a header of HTTP", "more_headers = { Cookie = \"user\" }", "\"Cookie\" has a meaning of its own"),

@@ -1,8 +1,8 @@
 //! The keys of `[forward_auth."<origin>"]`.
 
 use super::forward_auth::HeaderStyle;
+use super::min_acr;
 use super::section::{Choice, Fallback, Kind, Section, key};
-use crate::bridge::MinAcr;
 
 pub(super) const SECTION: Section = Section {
     title: "Forward auth",
@@ -41,10 +41,10 @@ pub(super) const SECTION: Section = Section {
         ),
         key(
             "forward_auth.<identifier>.min_acr",
-            Kind::Choice(MinAcr::WORDS),
+            Kind::Choice(min_acr::WORDS),
             Fallback::Unset,
-            "The least authentication context, for requests that no rule covers: `phr` for a passkey with user verification, \
-             `phrh` in attested hardware, which nobody reaches yet: attestation is not verified.",
+            "The least authentication context, for requests that no rule covers: `phr` for a passkey with user verification. \
+             `phrh`, in attested hardware, is refused: attestation is not verified yet, so nobody reaches it.",
         ),
         key(
             "forward_auth.<identifier>.max_age",

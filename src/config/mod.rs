@@ -29,6 +29,7 @@ mod key_files;
 pub mod keys;
 mod limits;
 mod log;
+mod min_acr;
 mod network;
 mod origin;
 mod outbound;

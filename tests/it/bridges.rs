@@ -36,12 +36,6 @@ sid = "{{ session.id }}"
 client_id = "{{ client.id }}"
 role = "member"
 
-[bridges.attested]
-preset = "jwt"
-audience = "https://target.example"
-[bridges.attested.allow]
-min_acr = "phrh"
-
 [bridges.verified]
 preset = "jwt"
 audience = "https://target.example"
@@ -320,7 +314,7 @@ fn who_may_not_mint() {
     let app = spawn();
     let (mut browser, mut passkey, all) = app.person_with_tokens("openid bridge:target bridge:listed bridge:off");
     let openid = Tokens::of(&app.client("web").sign_in(&mut passkey, "openid").json());
-    let star = Tokens::of(&app.client("web").sign_in(&mut passkey, "bridge:attested bridge:linked").json());
+    let linked = Tokens::of(&app.client("web").sign_in(&mut passkey, "bridge:linked").json());
     let foreign = app.api_sign_in(&mut passkey, "openid");
     let mut stranger = app.browser();
     for (name, reply, status, code) in [
@@ -331,12 +325,10 @@ fn who_may_not_mint() {
         ("switched off, by token", by_bearer(&app, &all.access, "off"), 404, "not_found"),
         ("a strange name", by_cookie(&mut browser, "..%2Ftarget"), 404, "not_found"),
         ("without its scope", by_bearer(&app, &openid.access, "target"), 403, "insufficient_scope"),
-        ("another bridge's scope", by_bearer(&app, &star.access, "target"), 403, "insufficient_scope"),
+        ("another bridge's scope", by_bearer(&app, &linked.access, "target"), 403, "insufficient_scope"),
         ("a token for another API", by_bearer(&app, &foreign.access, "target"), 401, "invalid_token"),
         ("not a listed client", by_bearer(&app, &all.access, "listed"), 403, "forbidden"),
         ("not a listed client, our pages", by_cookie(&mut browser, "listed"), 403, "forbidden"),
-        ("not attested", by_cookie(&mut browser, "attested"), 401, "reauthentication_required"),
-        ("not attested, by token", by_bearer(&app, &star.access, "attested"), 401, "reauthentication_required"),
         ("no account there", by_cookie(&mut browser, "linked"), 403, "forbidden"),
     ] {
         told(&reply, name, status, code);
@@ -353,7 +345,6 @@ fn who_may_not_mint() {
     let sessions = app.count("SELECT count(*) AS n FROM sessions");
     for (name, bridge, status, code) in [
         ("not a listed client", "listed", 403, "forbidden"),
-        ("not attested", "attested", 401, "reauthentication_required"),
         ("in none of its groups", "grouped", 403, "forbidden"),
         ("no account there", "linked", 403, "forbidden"),
     ] {

@@ -30,7 +30,7 @@ rules = [
     { path = "/fresh", max_age = "10m" },
     { path = "/swift", max_age = "15s" },
     { path = "/pay", methods = ["POST"], max_age = "10m" },
-    { path = "/hard", min_acr = "phrh" },
+    { path = "/hard", min_acr = "phr" },
     { path = "/never", access = "refused" },
 ]
 

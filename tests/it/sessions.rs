@@ -179,7 +179,7 @@ fn signing_out_here_ends_this_session_only() {
 fn who_must_confirm_is_told_how_fresh_it_must_be() {
     let settings = [("session.fresh_verification", "90s")];
     let config = "[bridges.fresh]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.max_auth_age = \"70s\"\n\
-                  [bridges.attested]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.min_acr = \"phrh\"";
+                  [bridges.verified]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.min_acr = \"phr\"";
     let app = TestApp::with(&Options { settings: &settings, config, ..Options::default() });
     let (mut person, mut passkey) = app.person();
     let challenge = |reply: Reply| {
@@ -187,8 +187,10 @@ fn who_must_confirm_is_told_how_fresh_it_must_be() {
         reply.challenge().map(ToOwned::to_owned)
     };
     let with = |parameters: &str| Some(format!(r#"Bearer error="insufficient_user_authentication"{parameters}"#));
-    let attested = person.call("POST", "/v1/bridges/attested/token", None);
-    assert_eq!(challenge(attested), with(""), "age would not help there");
+    app.sql("UPDATE sessions SET acr = '1'");
+    let verified = person.call("POST", "/v1/bridges/verified/token", None);
+    assert_eq!(challenge(verified), with(""), "age alone would not help there");
+    app.sql("UPDATE sessions SET acr = 'phr'");
     app.advance(Duration::seconds(91));
     let begun = person.post("/v1/passkeys/registration/options", &json!({ "purpose": "add" }));
     assert_eq!(challenge(begun), with(r#", max_age="90""#));

@@ -271,6 +271,11 @@ fn contradictions() {
             "database.url (passmint.toml:1): is not a PostgreSQL URL; write \"postgres://user:password@host/database\"",
         ),
         (
+            "a least acr that nobody reaches",
+            "[bridges.x]\npreset = \"jwt\"\naudience = \"https://x.example\"\nallow.min_acr = \"phrh\"",
+            "bridges.x.allow.min_acr (passmint.toml:4): is \"phrh\", which nobody reaches: attestation is not verified yet; write \"phr\", or leave it out",
+        ),
+        (
             "field of another preset",
             "[bridges.x]\npreset = \"jwt\"\ntenant_id = \"t\"",
             "bridges.x.tenant_id (passmint.toml:3): belongs to the preset \"firebase\"; remove it, or change the preset",

@@ -199,6 +199,7 @@ fn refusals_by_name() {
         ("definition.audience", "x", with(&json!({ "preset": "trino", "key": "provider", "audience": API }))),
         ("definition.audience", "x", with(&json!({ "preset": "trino", "key": "provider", "audience": TAKEN }))),
         ("definition.allow.groups", "x", with(&json!({ "allow": { "groups": ["a\nb"] } }))),
+        ("definition.allow.min_acr", "x", with(&json!({ "allow": { "min_acr": "phrh" } }))),
         ("definition.definition", "x", with(&json!({ "claims": { "x": "a\u{0}b" } }))),
     ] {
         let body = json!({ "name": name, "definition": definition });
