@@ -17,8 +17,8 @@ use crate::web::error::{Failure, Kind, Problem};
 /// answer's identity headers are to be copied onto the request, all of them.
 #[utoipa::path(get, path = "/v1/forward-auth", tag = "Forward auth",
     responses((status = 200, description = "Let it through, with the headers of the host's set"),
-        (status = 303, description = "Nobody is signed in there: a page is asked for, and its reader is sent to sign in"),
-        (status = 401, description = "The same where no page is asked for: `not_signed_in`, `reauthentication_required`, `invalid_token`"),
+        (status = 303, description = "A page is asked for: its reader is sent to sign in or, signed in and refused by the host's rules, to a page of ours that says so"),
+        (status = 401, description = "Nobody is signed in there, and no page is asked for: `not_signed_in`, `reauthentication_required`, `invalid_token`"),
         (status = 400, description = "`invalid_request`: the proxy does not say what it asks about"),
         (status = 403, description = "`forbidden`: by the host's rules, for an unknown host, or asked by nobody trusted"),
         (status = 404, description = "`not_found`: no host is protected"), (status = 503, description = "`unavailable`")))]
@@ -29,7 +29,7 @@ pub async fn forwarded(request: HttpRequest, room: Room) -> HttpResponse {
 /// The same for nginx's `auth_request`, which understands 2xx, 401 and 403.
 ///
 /// The request is told of in `X-Original-Method` and `X-Original-URL`. A 401 has the address to sign in at as its `Location`, for
-/// `error_page 401`.
+/// `error_page 401`; a 403 that the reader of a page gets by the host's rules has the page of ours that says so, for `error_page 403`.
 #[utoipa::path(get, path = "/v1/forward-auth/nginx", tag = "Forward auth",
     responses((status = 200, description = "Let it through, with the headers of the host's set"),
         (status = 401, description = "Nobody is signed in there: `not_signed_in`, `reauthentication_required`, `invalid_token`"),
@@ -43,18 +43,21 @@ async fn answer(request: &HttpRequest, room: &ForwardAuth, way: Way) -> HttpResp
     let result = async {
         let asked = room.asked(request, way)?;
         let outcome = room.decide(&asked, request.headers()).await?;
-        room.told(&asked, outcome, way, request.headers())
+        let name = outcome.name();
+        room.told(&asked, outcome, way).map(|response| (name, response))
     }
     .await;
-    let response = result.unwrap_or_else(|failure| refused(failure, way));
-    metrics::counter!("passmint_forward_auth_total", "outcome" => outcome_of(response.status())).increment(1);
+    let (name, response) = result.unwrap_or_else(|failure| {
+        let response = refused(failure, way);
+        (name_of_failure(response.status()), response)
+    });
+    metrics::counter!("passmint_forward_auth_total", "outcome" => name).increment(1);
     room.under_other_name(response)
 }
 
-fn outcome_of(status: StatusCode) -> &'static str {
+fn name_of_failure(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        200 => "allowed",
-        303 | 401 => "sign_in",
+        401 => "sign_in",
         500.. => "failed",
         _ => "refused",
     }
@@ -64,29 +67,60 @@ fn outcome_of(status: StatusCode) -> &'static str {
 enum Outcome {
     /// It goes through, whoever sends it.
     Public(Option<Box<Arrived>>),
-    /// It goes through, as somebody's who has what was demanded.
-    Allowed(Box<Arrived>),
+    /// It goes through, as somebody's who has what was demanded; the host's app is told of them so.
+    Allowed(Box<(Arrived, Person)>),
     /// Somebody has to sign in first.
-    SignIn,
+    SignIn(Asker),
     /// They have to prove again who they are.
-    StepUp,
+    StepUp(Asker),
     /// They may not.
-    Lacking,
+    Lacking(Asker),
+}
+
+/// Who waits for the answer to a request that does not go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// Somebody who asked for a page, and can be sent to one of ours.
+    Reader,
+    /// A program, or a page's script: it is told by status and JSON.
+    Program,
+}
+
+impl Outcome {
+    /// Its name in the metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Public(_) | Self::Allowed(_) => "allowed",
+            Self::SignIn(_) | Self::StepUp(_) => "sign_in",
+            Self::Lacking(_) => "refused",
+        }
+    }
 }
 
 impl ForwardAuth {
     async fn decide(&self, asked: &Asked, headers: &HeaderMap) -> Result<Outcome, Failure> {
-        let demands = match asked.host.needed(&asked.method, &asked.path) {
-            Needed::Impossible => return Ok(Outcome::Lacking),
-            Needed::Nothing => return Ok(Outcome::Public(self.perhaps(&asked.host, headers).await)),
+        let host = &asked.host;
+        let asker = Asker::of(headers);
+        let demands = match host.needed(&asked.method, &asked.path) {
+            Needed::Impossible => return Ok(Outcome::Lacking(self.somebody(host, headers, asker).await)),
+            Needed::Nothing => return Ok(Outcome::Public(self.perhaps(host, headers).await)),
             Needed::Demands(demands) => demands,
         };
-        let Some(arrived) = self.arrived(&asked.host, headers).await? else { return Ok(Outcome::SignIn) };
-        Ok(match arrived.judged(&demands, self.guard.accounts.clock.now()) {
-            Verdict::Lacking => Outcome::Lacking,
-            Verdict::StepUp => Outcome::StepUp,
-            Verdict::Met => Outcome::Allowed(Box::new(arrived)),
+        let Some(arrived) = self.arrived(host, headers).await? else { return Ok(Outcome::SignIn(asker)) };
+        Ok(match (arrived.judged(&demands, self.guard.accounts.clock.now()), arrived.person(host)) {
+            (Verdict::Met, Some(person)) => Outcome::Allowed(Box::new((arrived, person))),
+            (Verdict::StepUp, _) => Outcome::StepUp(asker),
+            (Verdict::Lacking, _) | (Verdict::Met, None) => Outcome::Lacking(asker.if_came_by_cookie(&arrived)),
         })
+    }
+
+    /// Who asks for what nobody may have: the page that says so is for people who are signed in there.
+    async fn somebody(&self, host: &ProtectedHost, headers: &HeaderMap, asker: Asker) -> Asker {
+        if asker == Asker::Program {
+            return asker;
+        }
+        let arrived = self.perhaps(host, headers).await;
+        arrived.map_or(Asker::Program, |arrived| asker.if_came_by_cookie(&arrived))
     }
 
     /// Who is reading something public, where that is to be learnt: what is for everybody needs no database.
@@ -95,28 +129,35 @@ impl ForwardAuth {
         arrived.inspect_err(Failure::log).ok().flatten().map(Box::new)
     }
 
-    fn told(&self, asked: &Asked, outcome: Outcome, way: Way, headers: &HeaderMap) -> Result<HttpResponse, Failure> {
+    fn told(&self, asked: &Asked, outcome: Outcome, way: Way) -> Result<HttpResponse, Failure> {
         let host = &asked.host;
         match outcome {
             Outcome::Public(arrived) => {
                 let person = arrived.and_then(|arrived| arrived.person(host));
                 let_through(host, person.as_ref(), None)
             }
-            Outcome::Allowed(arrived) => {
-                let person = arrived.person(host).ok_or_else(lacking)?;
-                let assertion = self.assertion(host, &arrived, &person)?;
-                let_through(host, Some(&person), assertion)
+            Outcome::Allowed(allowed) => {
+                let (arrived, person) = &*allowed;
+                let assertion = self.assertion(host, arrived, person)?;
+                let_through(host, Some(person), assertion)
             }
-            Outcome::Lacking => Err(lacking()),
-            Outcome::SignIn | Outcome::StepUp if way == Way::Forwarded && is_navigation(headers) => {
-                Ok(HttpResponse::SeeOther().insert_header((LOCATION, asked.sign_in_address())).finish())
+            Outcome::Lacking(Asker::Program) => Err(lacking()),
+            Outcome::Lacking(Asker::Reader) => {
+                let address = asked.refusal_address(self.guard.mint.issuer());
+                Ok(match way {
+                    Way::Forwarded => see_other(&address),
+                    Way::Original => with_location(Problem(lacking()).error_response(), &address),
+                })
             }
-            Outcome::SignIn => Ok(challenged(
+            Outcome::SignIn(Asker::Reader) | Outcome::StepUp(Asker::Reader) if way == Way::Forwarded => {
+                Ok(see_other(&asked.sign_in_address()))
+            }
+            Outcome::SignIn(_) => Ok(challenged(
                 asked,
                 way,
                 Failure::new(Kind::NotSignedIn, "Sign in first, at the address in `signIn`."),
             )),
-            Outcome::StepUp => {
+            Outcome::StepUp(_) => {
                 let words = "This wants a fresh sign-in with a passkey, at the address in `signIn`.";
                 Ok(challenged(asked, way, Failure::new(Kind::ReauthenticationRequired, words)))
             }
@@ -179,8 +220,17 @@ fn challenged(asked: &Asked, way: Way, failure: Failure) -> HttpResponse {
     let address = asked.sign_in_address();
     let realm = format!(r#"Passmint realm="{}""#, asked.host.origin);
     let failure = failure.with("signIn", json!(address)).challenge(realm);
-    let mut response = Problem(failure).error_response();
-    if let (Way::Original, Ok(address)) = (way, HeaderValue::from_str(&address)) {
+    let response = Problem(failure).error_response();
+    if way == Way::Original { with_location(response, &address) } else { response }
+}
+
+fn see_other(address: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, address)).finish()
+}
+
+/// An answer that nginx finds an address in: it follows no redirect itself.
+fn with_location(mut response: HttpResponse, address: &str) -> HttpResponse {
+    if let Ok(address) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, address);
     }
     response
@@ -195,13 +245,24 @@ fn refused(failure: Failure, way: Way) -> HttpResponse {
     Problem(failure).error_response()
 }
 
-/// Whether a person asks for a page, rather than a program or a page's script for something else.
-fn is_navigation(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(mode) = text("sec-fetch-mode") {
-        return mode == "navigate";
+impl Asker {
+    /// Who sent these headers: a person who asks for a page, or a program or a page's script that asks for something else.
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_page = match text("sec-fetch-mode") {
+            Some(mode) => mode == "navigate",
+            None => {
+                text(ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"))
+                    && text("x-requested-with").is_none()
+            }
+        };
+        if is_page { Self::Reader } else { Self::Program }
     }
-    text(ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html")) && text("x-requested-with").is_none()
+
+    /// Whoever came with an access token is a program, whatever it asks for.
+    const fn if_came_by_cookie(self, arrived: &Arrived) -> Self {
+        if arrived.scopes.is_some() { Self::Program } else { self }
+    }
 }
 
 #[cfg(test)]
@@ -224,7 +285,7 @@ mod tests {
             for (name, value) in sent {
                 headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
-            assert_eq!(is_navigation(&headers), page, "{name}");
+            assert_eq!(Asker::of(&headers) == Asker::Reader, page, "{name}");
         }
     }
 }

@@ -30,6 +30,7 @@ use crate::web::limits::{Class, Limits};
 use crate::web::origin::require_same_origin;
 use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
+use crate::web::pages::host_refused::HostRefused;
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
@@ -131,7 +132,12 @@ struct Carried {
     state: TokenDigest,
     back: String,
     waiting: Option<Waiting>,
+    /// Whether somebody wants to sign in as somebody else than they are.
+    another: bool,
 }
+
+/// The parameter of an address that asks for another account.
+const ANOTHER: &str = "another";
 
 impl Carried {
     fn new(host: &ProtectedHost, state: &PlainToken, query: &Form) -> Self {
@@ -150,6 +156,7 @@ impl Carried {
             state,
             back: query.find("rd").and_then(destination).unwrap_or("/").to_owned(),
             waiting: waiting.and_then(|(method, path)| Waiting::of(method, path)),
+            another: query.find(ANOTHER).is_some(),
         }
     }
 
@@ -168,6 +175,7 @@ impl Carried {
             .append_pair("state", &URL_SAFE_NO_PAD.encode(self.state.as_bytes()))
             .append_pair("rd", &self.back)
             .extend_pairs(self.waiting.iter().flat_map(Waiting::parameters))
+            .extend_pairs(self.another.then_some((ANOTHER, "1")))
             .finish();
         format!("/forward-auth?{query}")
     }
@@ -226,9 +234,15 @@ impl Rooms {
         if let Some(host) = query.find("stranded").and_then(|origin| self.room.find(origin)) {
             return self.stranded(request, host);
         }
+        if let Some(host) = query.find("refused").and_then(|origin| self.room.find(origin)) {
+            return self.refused(request, host, &query).await;
+        }
         let wrong = || Failure::new(Kind::InvalidRequest, "This address is not one that a protected host sends to.");
         let carried = Carried::read(&query).ok_or_else(wrong)?;
         let host = self.room.find(&carried.origin).ok_or_else(wrong)?;
+        if carried.another {
+            return self.sign_in(request, caller, host, &Carried { another: false, ..carried }).await;
+        }
         let Some(identity) = identity_of(request, &self.guard).await? else {
             return self.sign_in(request, caller, host, &carried).await;
         };
@@ -237,7 +251,7 @@ impl Rooms {
             Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > SHORTEST_MAX_AGE => {
                 self.confirm(request, &identity, &carried).await
             }
-            Verdict::StepUp | Verdict::Lacking => self.deny(caller, host, &identity).await,
+            Verdict::StepUp | Verdict::Lacking => self.deny(request, caller, host, &identity, carried).await,
         }
     }
 
@@ -280,8 +294,8 @@ impl Rooms {
         host: &ProtectedHost,
         carried: &Carried,
     ) -> Result<HttpResponse, Failure> {
-        let app = AppChip { name: host.name.clone(), host: host.origin.host().to_owned() };
-        let introduction = Introduction { next: Some(carried.path()), app: Some(app), ..Introduction::default() };
+        let introduction =
+            Introduction { next: Some(carried.path()), app: Some(chip(host)), ..Introduction::default() };
         sign_in::show(request, &self.site, &self.guard, &self.ceremonies, (&self.limits, caller), introduction).await
     }
 
@@ -304,7 +318,15 @@ impl Rooms {
         Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::OK)
     }
 
-    async fn deny(&self, caller: &Caller, host: &ProtectedHost, identity: &Identity) -> Result<HttpResponse, Failure> {
+    /// Somebody is refused on their way to a host.
+    async fn deny(
+        &self,
+        request: &HttpRequest,
+        caller: &Caller,
+        host: &ProtectedHost,
+        identity: &Identity,
+        carried: Carried,
+    ) -> Result<HttpResponse, Failure> {
         let event = Event {
             user: Some(identity.user.id),
             session: Some(identity.session.id),
@@ -313,7 +335,40 @@ impl Rooms {
             ..Event::new(EventKind::ForwardDenied, self.site.clock.now(), &caller.provenance)
         };
         self.guard.accounts.db.ask(event).await?;
-        Err(Failure::new(Kind::Forbidden, "This account may not use this app."))
+        self.refusal_page(request, host, identity, Carried { another: true, ..carried }.path())
+    }
+
+    /// The page for somebody whom a host refused. Anybody can make its address, so it writes nothing down, and leads to the host
+    /// of the configuration alone. Who is signed in nowhere here begins again.
+    async fn refused(
+        &self,
+        request: &HttpRequest,
+        host: &ProtectedHost,
+        query: &Form,
+    ) -> Result<HttpResponse, Failure> {
+        let Some(identity) = identity_of(request, &self.guard).await? else { return self.stranded(request, host) };
+        let back = query.find("rd").and_then(destination).unwrap_or("/");
+        let again = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("rd", back)
+            .append_pair(ANOTHER, "1")
+            .finish();
+        self.refusal_page(request, host, &identity, format!("{}/.passmint/start?{again}", host.origin))
+    }
+
+    fn refusal_page(
+        &self,
+        request: &HttpRequest,
+        host: &ProtectedHost,
+        identity: &Identity,
+        another: String,
+    ) -> Result<HttpResponse, Failure> {
+        let view = HostRefused {
+            frame: self.site.frame(request, Some(identity), Boot::default()),
+            app: chip(host),
+            account: account_card(&identity.user),
+            another,
+        };
+        Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::FORBIDDEN)
     }
 
     /// The page for somebody whose code was not good: nothing goes on by itself.
@@ -324,4 +379,9 @@ impl Rooms {
         let view = ErrorPage { frame, kind: PageKindOfError::Stale, request_id, retry };
         Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::FORBIDDEN)
     }
+}
+
+/// A host, as its name stands on our pages.
+fn chip(host: &ProtectedHost) -> AppChip {
+    AppChip { name: host.name.clone(), host: host.origin.host().to_owned() }
 }

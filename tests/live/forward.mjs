@@ -82,10 +82,12 @@ async function behind(name, origin, issuer, page, subject) {
     assert.equal((await send(origin, "/public/x", { ...forwarded, "x-forwarded-uri": "/admin" })).told.reached, "/public/x");
   });
 
-  await check(`${name}: who lacks the group is refused`, async () => {
-    const answer = await send(origin, "/admin/x", { cookie: await cookies(), accept: "text/html" });
-    assert.equal(answer.status, 403);
-    assert.equal(answer.told.reached, undefined);
+  await check(`${name}: who lacks the group is refused, and a reader is told on a page of ours`, async () => {
+    const program = await send(origin, "/admin/x", { cookie: await cookies() });
+    assert.deepEqual([program.status, program.headers.location, program.told.reached], [403, undefined, undefined]);
+    await page.goto(`${origin}/admin/x`);
+    assert.equal(page.url(), `${issuer}/forward-auth?refused=${encodeURIComponent(origin)}&rd=%2Fadmin%2Fx`);
+    assert.equal(await page.innerText("h1"), "This account cannot open this page");
   });
 
   await check(`${name}: another method, and a form that was sent`, async () => {

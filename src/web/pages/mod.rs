@@ -22,6 +22,7 @@ pub mod enrol;
 pub mod error;
 pub mod form_post;
 mod frame;
+pub mod host_refused;
 pub mod links;
 pub mod logout;
 pub mod messages;

@@ -123,3 +123,33 @@ fn one_sign_in_opens_two_apps_and_signing_out_closes_both() {
     }
     assert_eq!((app.events("forward.signed_in"), app.events("session.signed_out")), (2, 2));
 }
+
+#[test]
+fn who_may_not_read_a_page_is_told_on_ours_and_may_use_another_account() {
+    let proxy = Proxy::bind();
+    let wiki = proxy.origin("wiki");
+    let rules = "rules = [{ path = \"/admin\", groups = [\"admins\"] }]";
+    let config = format!("[forward_auth.\"{wiki}\"]\nname = \"The wiki\"\n{rules}");
+    let settings = [("trusted_proxies", "127.0.0.1")];
+    let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
+    proxy.serve(app.url.clone());
+    let desk = Desk::with_account(&app, "Ana", "");
+
+    desk.open(&format!("{wiki}/page"));
+    desk.reads("h1", "/page");
+    desk.open(&format!("{wiki}/admin"));
+    desk.reads("h1", "This account cannot open this page");
+    desk.reads(".lede bdi", "The wiki");
+    desk.reads("main .account", "Ana");
+    assert!(desk.url().starts_with(&format!("{}/forward-auth?refused=", app.origin)), "{}", desk.url());
+
+    desk.hold_prompts(true);
+    desk.click("main .btn-primary");
+    desk.reads("h1", "Sign in");
+    desk.reads(".lede bdi", "The wiki");
+    desk.press(BUTTON);
+    desk.reads("#pk .label", "Waiting for your device…");
+    desk.touches();
+    desk.reads("h1", "This account cannot open this page");
+    assert_eq!(app.events("forward.denied"), 1, "the same account, which is refused before it goes back");
+}

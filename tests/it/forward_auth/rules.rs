@@ -2,7 +2,10 @@
 
 use chrono::Duration;
 
-use super::{ADMIN, APP, Person, join, leads_to, question, spawn};
+use super::{ADMIN, APP, Person, TOKENS, join, leads_to, question, spawn, token};
+
+/// What the page says that tells somebody that they may not.
+const TITLE: &str = "<h1>This account cannot open this page</h1>";
 
 #[test]
 fn a_request_gets_what_its_rule_says() {
@@ -123,7 +126,9 @@ fn who_may_not_is_told_before_they_are_sent_back() {
     let (mut person, _, user) = Person::known(&app);
     let page = person.begins(APP, "/admin");
     let refused = person.browser.get(&page).expect(403);
-    assert!(refused.body.contains("You cannot open this page") && refused.header("location").is_none());
+    assert!(refused.body.contains(TITLE) && refused.header("location").is_none());
+    let another = format!("{page}&another=1").replace('&', "&#38;");
+    assert!(refused.body.contains(&format!("href=\"{another}\"")), "on from here, as somebody else: {}", refused.body);
     assert_eq!(app.events("forward.denied"), 1);
     // A host that knows people by their address has nothing to do with those who have none, or have not proven it.
     join(&app, &user, "staff");
@@ -168,4 +173,96 @@ fn a_database_that_is_gone_lets_nobody_in_and_keeps_nobody_from_what_is_public()
     question(&app, APP, "GET", "/").send().expect_problem(401, "not_signed_in");
     app.sql("ALTER TABLE gone RENAME TO forward_sessions");
     person.asks(APP, "/").expect(200);
+}
+
+/// Caddy and Traefik show people whatever is answered, so a reader gets a page of ours and a program gets JSON.
+#[test]
+fn a_reader_who_may_not_is_sent_to_a_page_that_says_so() {
+    let app = spawn();
+    let (mut person, mut passkey, user) = Person::at(&app, APP);
+    person.arrives(TOKENS, "/");
+    let to = |host: &str, rd: &str| {
+        let host: String = url::form_urlencoded::byte_serialize(host.as_bytes()).collect();
+        format!("{}/forward-auth?refused={host}&rd={rd}", app.origin)
+    };
+    for (name, target, rd) in [
+        ("a group", "/admin?a=b", "%2Fadmin%3Fa%3Db"),
+        ("nobody's", "/never", "%2Fnever"),
+        ("every rule at once", "/public//x", "%2Fpublic%2F%2Fx"),
+        ("no place to come back to", "//admin", "%2F"),
+    ] {
+        assert_eq!(leads_to(&person.visits(APP, target)), to(APP, rd), "{name}");
+        let told = person.asks(APP, target).expect_problem(403, "forbidden");
+        assert_eq!(told.header("location"), None, "{name}, a program");
+        let by_nginx = person.asks_by_nginx(APP, "GET", target).expect_problem(403, "forbidden");
+        assert_eq!(by_nginx.header("location"), None, "{name}, a program, by nginx");
+        let page = app.request("GET", "/v1/forward-auth/nginx").header("Sec-Fetch-Mode", "navigate");
+        let page = page.header("X-Original-URL", &format!("{APP}{target}")).header("X-Original-Method", "GET");
+        let by_nginx = person.with_cookies(APP, page).send().expect_problem(403, "forbidden");
+        assert_eq!(by_nginx.header("location"), Some(&*to(APP, rd)), "{name}, by nginx");
+    }
+    let form = person.question(APP, "POST", "/admin").header("Sec-Fetch-Mode", "navigate").send();
+    assert_eq!(leads_to(&form), to(APP, "%2F"), "a form is not come back to");
+    // Without a name for the person at the host there is none to let in.
+    app.sql(&format!("UPDATE users SET email = 'ana@example.com', email_verified_at = now() WHERE id = '{user}'"));
+    join(&app, &user, "staff");
+    person.arrives(ADMIN, "/");
+    app.sql("UPDATE users SET email_verified_at = NULL");
+    assert_eq!(leads_to(&person.visits(ADMIN, "/x")), to(ADMIN, "%2Fx"));
+    // Who is signed in nowhere, or comes with a token, is no reader who could do anything there.
+    let stranger = Person::stranger(&app);
+    assert_eq!(stranger.visits(APP, "/never").expect_problem(403, "forbidden").header("location"), None);
+    let weak = token(&app, &mut passkey, "openid write", "https://tokens.example");
+    let by_token = person.question(TOKENS, "GET", "/").header("Authorization", &format!("Bearer {weak}"));
+    let by_token = by_token.header("Sec-Fetch-Mode", "navigate").send().expect_problem(403, "forbidden");
+    assert_eq!(by_token.header("location"), None);
+}
+
+#[test]
+fn the_page_of_a_refusal_leads_to_the_configured_host_alone() {
+    let app = spawn();
+    let (mut person, ..) = Person::known(&app);
+    let path = |refused: &str, rd: &str| {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("refused", refused)
+            .append_pair("rd", rd)
+            .finish();
+        format!("/forward-auth?{query}")
+    };
+    let page = person.browser.get(&path(APP, "/admin")).expect(403);
+    let onward = format!("href=\"{APP}/.passmint/start?rd=%2Fadmin&#38;another=1\"");
+    for said in [TITLE, "The app", "app.example.com", "href=\"/account\"", "action=\"/signout\"", &onward] {
+        assert!(page.body.contains(said), "{said}: {}", page.body);
+    }
+    assert!(!page.body.contains("admin.example.com"), "no other host is named");
+    for rd in ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"] {
+        let page = person.browser.get(&path(APP, rd)).expect(403);
+        assert!(page.body.contains(&onward.replace("%2Fadmin", "%2F")), "{rd}");
+        assert!(!page.body.contains("evil.example"), "{rd}");
+    }
+    for unknown in ["https://evil.example", "https://app.example.com.evil.example", "javascript:alert(1)", ""] {
+        let page = person.browser.get(&path(unknown, "/")).expect(400);
+        assert!(page.header("location").is_none() && !page.body.contains("evil.example"), "{unknown}");
+    }
+    // Anybody can make the address: nobody is told of as refused, and who is signed in nowhere begins again.
+    assert_eq!(app.events("forward.denied"), 0);
+    let nobody = Person::stranger(&app).browser.get(&path(APP, "/admin")).expect(403);
+    assert!(!nobody.body.contains(TITLE) && nobody.body.contains(&format!("href=\"{APP}/.passmint/start\"")));
+}
+
+#[test]
+fn another_account_opens_what_the_first_may_not() {
+    let app = spawn();
+    let (mut person, ..) = Person::at(&app, APP);
+    let (_, mut boss, admin) = Person::known(&app);
+    join(&app, &admin, "admins");
+    let begun = person.goes(APP, "/.passmint/start?rd=%2Fadmin&another=1");
+    let page = leads_to(&begun).strip_prefix(&app.origin).expect("a page of ours").to_owned();
+    let asked = person.browser.get(&page).expect(200);
+    assert!(asked.body.contains("data-ceremony=\"get\""), "asked although somebody is signed in: {}", asked.body);
+    person.browser.sign_in(&mut boss).expect(200);
+    let onward = page.strip_suffix("&another=1").expect("that was asked for");
+    let back = leads_to(&person.browser.get(onward)).strip_prefix(APP).expect("the host").to_owned();
+    assert_eq!(leads_to(&person.goes(APP, &back)), format!("{APP}/admin"));
+    person.asks(APP, "/admin").expect(200);
 }

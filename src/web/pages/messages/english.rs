@@ -207,6 +207,10 @@ texts! {
         dev_interaction_over: "This page belongs to a request that has ended. Start a new authorization request.",
         dev_malformed: "The request cannot be read. Check its parameters: each may be sent once.",
 
+        // A protected host.
+        host_refused_title: "This account cannot open this page",
+        host_refused_text: "Use another account, or ask those who run this service to let this one in.",
+
         // Devices.
         device_title: "Connect a device",
         device_lede: "Enter the code that your device shows.",
@@ -354,6 +358,7 @@ texts! {
         sign_in_to_app(app, host): "to continue to {app} at {host}",
         cancel_to_app(app): "Cancel and return to {app}",
         wrong_address_cure(address): "Open {address} instead.",
+        host_refused_lede(app, host): "{app} at {host} does not let this account in, or not to this page.",
         enrol_lede(app): "{app} lets you make a passkey.",
         approve_lede(app): "{app} asks you to approve this:",
         kept_provider(provider): "Saved in {provider}; works on the devices that share it",

@@ -12,6 +12,7 @@ use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
 use super::super::enrol::Enrol;
 use super::super::error::{ErrorPage, Kind};
+use super::super::host_refused::HostRefused;
 use super::super::links::{Link, LinkDone, LinkProblem, LinkRefused, LinkStart};
 use super::super::logout::SignedOut;
 use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename, Resume};
@@ -172,6 +173,14 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
         pages.push((name, Confirm { reason, has_passkey: false, another: None, ..confirm.clone() }.render()));
     }
     pages.push(("confirm", confirm.render()));
+    let refused = |name: &str| HostRefused {
+        frame: signed_in(PageKind::Plain),
+        app: AppChip { name: name.into(), host: "wiki.example".into() },
+        account: account(),
+        another: "https://wiki.example/.passmint/start?rd=%2F&another=1".into(),
+    };
+    pages.push(("host-refused", refused("The wiki").render()));
+    pages.push(("host-refused-hostile", refused(HOSTILE).render()));
     for (name, bridges, sign_up) in [
         ("developer", vec!["firebase".to_owned(), "supabase".to_owned()], true),
         ("developer-no-bridge", vec![], true),
