@@ -140,8 +140,8 @@ fn a_name_that_cannot_be_seen_is_told_from_a_long_one() {
     let path = format!("/account/passkeys/{}/rename", listed["passkeys"][0]["id"].as_str().unwrap());
     let page = browser.get(&path).expect(200);
     for (name, words) in [
-        ("\u{3164}", "Use letters that can be shown."),
-        ("a\u{202e}b", "Use letters that can be shown."),
+        ("\u{3164}", "Use visible characters only."),
+        ("a\u{202e}b", "Use visible characters only."),
         (&*"x".repeat(65), "Use 64 characters or fewer."),
     ] {
         let reply = browser.submit(&page, &path, &[("name", name)]).expect(422);

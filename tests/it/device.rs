@@ -234,7 +234,7 @@ fn no_ends_it() {
     let device = app.device("tv", "openid");
     browser.enter(&device.user_code).expect_to(&device.review());
     browser.say(&device.user_code, "deny", false).expect_to(&device.review());
-    browser.get(&device.review()).expect(200).says("The device got nothing.");
+    browser.get(&device.review()).expect(200).says("The device got no access.");
     device.poll().expect_oauth(400, "access_denied");
     browser.say(&device.user_code, "allow", true).expect_to(&device.review());
     device.poll().expect_oauth(400, "access_denied");
@@ -588,7 +588,7 @@ fn what_a_device_was_allowed_is_listed_and_taken_back() {
     let tokens = Tokens::of(&fetched.poll().expect(200).json());
     waiting.allowed_by(&mut browser);
     let page = browser.get("/account/apps").expect(200);
-    for told in ["Acme TV", "Keep this access until you take it back", "Your name and profile"] {
+    for told in ["Acme TV", "Keep this access until you withdraw it", "Your name and profile"] {
         assert!(page.body.contains(told), "{told}");
     }
     let radio = app.device("radio", "openid");

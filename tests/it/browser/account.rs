@@ -17,7 +17,7 @@ fn one_browser_signs_the_other_out() {
     desk.click(".list .item-actions button");
     desk.arrives_at("/account/sessions?done=session-ended");
     desk.reads(".notice-ok", "That session is signed out.");
-    desk.reads(".empty", "You are signed in nowhere else.");
+    desk.reads(".empty", "You are not signed in anywhere else.");
 
     other.goes_to("/account");
     other.arrives_at("/?next=%2Faccount");
@@ -76,7 +76,7 @@ fn the_page_shows_what_a_hook_said() {
     for told in ["<b>Pro</b>, until you end it", "Orders", "7", "<img src=x>"] {
         desk.reads(".said", told);
     }
-    desk.reads(".said", "Told when you signed in");
+    desk.reads(".said", "Shown when you signed in");
 }
 
 /// In the dark, on a phone, and with the longest words there can be.

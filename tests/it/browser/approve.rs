@@ -42,7 +42,7 @@ fn an_operation_is_read_approved_and_told_to_the_app() {
     assert_eq!(app.events("transaction.signed"), 1);
     desk.expect_console("a status of 410");
     desk.open(made["link"].as_str().unwrap());
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
 }
 
 /// A mail scanner opens every link, follows what it finds, and posts nothing: the page is the same as often as it is opened.
@@ -90,7 +90,7 @@ fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     desk.script(THROWS, &[]);
     throws(&desk, "NotAllowedError", 900);
     desk.press("Approve with a passkey");
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     let actions = "return [...document.querySelectorAll('#problem .actions > *')].map((action) => action.textContent)";
     assert_eq!(desk.script(actions, &[]), json!(["Try again"]));
     desk.script("window.thrown = null", &[]);
@@ -113,7 +113,7 @@ fn a_link_that_is_over_or_anothers_approves_nothing() {
     app.advance(chrono::Duration::minutes(6));
     desk.expect_console("a status of 410");
     desk.press("Approve with a passkey");
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
 
     let ben = Desk::with_account(&app, "Ben", "");
     ben.expect_console("a status of 403");
@@ -142,5 +142,5 @@ fn a_link_for_something_else_approves_nothing() {
     let made = shop.make("step_up");
     desk.expect_console("a status of 403");
     desk.goes_to(&format!("/approve#{}", made["token"].as_str().unwrap()));
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
 }

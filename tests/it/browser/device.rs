@@ -24,7 +24,7 @@ fn the_address_from_the_device_leads_to_the_question_and_nothing_is_sent_by_itse
     desk.press("Next");
     desk.reads("h1", "Give a device access to your account?");
     desk.reads(".compare", &device.user_code);
-    for told in ["Acme TV", "Your name and profile", "Keep this access until you take it back", "ana@example.com"] {
+    for told in ["Acme TV", "Your name and profile", "Keep this access until you withdraw it", "ana@example.com"] {
         desk.reads(".card", told);
     }
     let focused = desk.script("return document.activeElement.tagName", &[]);

@@ -22,7 +22,7 @@ fn a_link_becomes_a_passkey_with_one_button_and_leads_back_to_the_app() {
     let (made, link) = link(&app, &shop);
     let desk = Desk::new(&app);
     desk.open(&link);
-    desk.reads("h1", "Make a passkey");
+    desk.reads("h1", "Create a passkey");
     for told in ["shop", "localhost", "Ada Lovelace"] {
         desk.reads(".card", told);
     }
@@ -43,7 +43,7 @@ fn a_link_becomes_a_passkey_with_one_button_and_leads_back_to_the_app() {
 
     desk.expect_console("a status of 410");
     desk.open(&link);
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
 }
 
 #[test]
@@ -87,23 +87,23 @@ fn a_link_that_is_taken_back_meanwhile_says_so() {
     let (_, link) = link(&app, &shop);
     let desk = Desk::new(&app);
     desk.open(&link);
-    desk.reads("h1", "Make a passkey");
+    desk.reads("h1", "Create a passkey");
     app.sql("UPDATE action_tokens SET revoked_at = now()");
     desk.expect_console("a status of 410");
     desk.press("Create a passkey");
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
     assert_eq!(desk.own_passkeys().len(), 0, "nothing was made in vain");
 
     // While the prompt is open: what the device made then, the manager is told to forget.
     app.sql("UPDATE action_tokens SET revoked_at = NULL");
     desk.goes_to("/signed-out");
     desk.open(&link);
-    desk.reads("h1", "Make a passkey");
+    desk.reads("h1", "Create a passkey");
     desk.hold_prompts(true);
     desk.press("Create a passkey");
     desk.until("the prompt", || (desk.script("return prompts.length", &[]) == json!(1)).then_some(()));
     app.sql("UPDATE action_tokens SET revoked_at = now()");
     desk.touches();
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
     desk.until("the manager forgets", || desk.own_passkeys().is_empty().then_some(()));
 }

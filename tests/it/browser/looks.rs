@@ -62,7 +62,7 @@ fn the_pages_before_signing_in() {
     measure(&desk, "sign-in-more");
     desk.goes_to("/");
     desk.press(BUTTON);
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     measure(&desk, "sign-in-closed");
     desk.press("I am new: create a passkey");
     measure(&desk, "sign-in-new");
@@ -85,14 +85,14 @@ fn the_pages_of_a_link() {
     let user = json!({ "externalId": { "id": "4711" }, "name": &LONG[..60], "email": "maximiliana@llanfairpwllgwyngyllgoger.example" });
     let made = shop.ask(&json!({ "action": "enrol", "user": user })).expect(201).json();
     desk.open(made["link"].as_str().unwrap());
-    desk.reads("h1", "Make a passkey");
+    desk.reads("h1", "Create a passkey");
     measure(&desk, "enrol");
     desk.press("Create a passkey");
     desk.arrives_at("/enrol/done");
     measure(&desk, "enrol-done");
     desk.expect_console("a status of 410");
     desk.open(made["link"].as_str().unwrap());
-    desk.reads("h1", "This link is over");
+    desk.reads("h1", "This link is no longer valid");
     measure(&desk, "enrol-over");
     let lines: Vec<Value> =
         (0..6).map(|n| json!({ "label": format!("Line {n}"), "value": format!("{LONG} {LONG}") })).collect();
@@ -115,7 +115,7 @@ fn the_sign_in_page_while_something_happens() {
     app.sql("ALTER TABLE credential_index RENAME TO out_of_reach");
     desk.expect_console("a status of 503");
     desk.touches();
-    desk.reads("#problem h2", "We cannot check this now");
+    desk.reads("#problem h2", "We cannot check this right now");
     measure(&desk, "sign-in-fault");
 }
 

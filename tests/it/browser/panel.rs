@@ -31,7 +31,7 @@ fn answer(desk: &Desk) -> Value {
 fn a_passkey_is_made_and_tokens_come_out() {
     let (app, desk) = panel();
     desk.press("Run with a passkey");
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     desk.press("I am new: create a passkey");
     let first = answer(&desk);
     assert_eq!(first["kind"], "tokens");
@@ -53,7 +53,7 @@ fn nobody_is_made_where_nobody_may_sign_up() {
     let desk = Desk::new(&app);
     desk.goes_to("/developer");
     desk.press("Run with a passkey");
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     assert!(!desk.sees("[name=create]") && !desk.page_text().contains("create a passkey"));
 }
 

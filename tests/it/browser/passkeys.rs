@@ -206,7 +206,7 @@ fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
     desk.hold_prompts(true);
     desk.expect_console("a status of 400");
     for (fault, heading, kept) in
-        [("altered", "We could not confirm this passkey", 0), ("never sent", "We cannot check this now", 1)]
+        [("altered", "We could not confirm this passkey", 0), ("never sent", "We cannot check this right now", 1)]
     {
         suffers(fault);
         desk.press("Create a passkey");
@@ -291,7 +291,7 @@ fn a_page_that_events_overtook_says_where_to_go() {
     app.sql("DELETE FROM credentials");
     desk.expect_console("a status of 404");
     desk.press("Confirm with a passkey");
-    desk.reads("#problem h2", "No passkey on this account yet");
+    desk.reads("#problem h2", "There is no passkey on this account yet");
     assert!(!desk.sees("#problem.fault"));
     app.sql("DELETE FROM sessions");
     desk.press("Confirm with a passkey");

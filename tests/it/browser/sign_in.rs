@@ -13,7 +13,7 @@ fn the_one_button_makes_an_account_and_later_signs_in() {
     let app = TestApp::spawn();
     let desk = Desk::new(&app);
     desk.press(BUTTON);
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     assert!(!desk.sees("#problem.fault"), "somebody new did nothing wrong");
     desk.press("I am new: create a passkey");
     desk.type_into("#new-name", "Ana");
@@ -61,7 +61,7 @@ fn the_button_takes_over_from_an_armed_autofill_and_gives_it_back() {
     desk.press(BUTTON);
     desk.reads("#pk .label", "Waiting for your device…");
     desk.press("Cancel");
-    desk.reads("#status", "Stopped. Nothing was used.");
+    desk.reads("#status", "Cancelled. No passkey was used.");
     desk.reads("#pk .label", BUTTON);
     assert_eq!(desk.script("return document.activeElement === document.querySelector('#pk button')", &[]), json!(true));
     // Only autofill can be waiting now.
@@ -179,7 +179,7 @@ fn waiting_and_checking_are_told_and_come_to_an_end() {
     desk.reads("#pk .label", "Checking…");
     assert_eq!(state(), json!(["Checking…", "Checking…", "true", true]));
     assert_eq!(desk.script("over(); return most", &[]), json!(15_000));
-    desk.reads("#problem.fault h2", "We cannot check this now");
+    desk.reads("#problem.fault h2", "We cannot check this right now");
     assert_eq!(state(), json!([BUTTON, "", null, true]));
 }
 

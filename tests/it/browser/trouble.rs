@@ -68,8 +68,8 @@ fn a_broken_database_is_our_fault_and_passes() {
     app.sql("ALTER TABLE credential_index RENAME TO out_of_reach");
     refused(&desk, 503);
     desk.touches();
-    desk.reads("#problem.fault h2", "We cannot check this now");
-    desk.reads("#problem", "It is our fault, your passkey is fine.");
+    desk.reads("#problem.fault h2", "We cannot check this right now");
+    desk.reads("#problem", "It is our fault, and your passkey is fine.");
     assert_eq!(desk.own_passkeys().len(), 1, "no signal is sent on our own fault");
     app.sql("ALTER TABLE out_of_reach RENAME TO credential_index");
     desk.press("Try again");
@@ -94,7 +94,7 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
     refused(&desk, 403);
     desk.touches();
     desk.reads("#problem.fault h2", "This address cannot use your passkeys");
-    desk.reads("#problem", "Passkeys only work at the address they were made for.");
+    desk.reads("#problem", "Passkeys work only at the address they were created for.");
     assert!(!desk.sees("#problem a") && !desk.page_text().contains("elsewhere.example"), "what came is not repeated");
     desk.press("Use another way");
 }
@@ -160,7 +160,7 @@ fn closing_the_prompt_is_no_failure() {
     // What browsers answer when the prompt is closed.
     desk.recognise(&desk.device, false);
     desk.touches();
-    desk.reads("#problem h2", "Nothing was used");
+    desk.reads("#problem h2", "No passkey was used");
     assert!(!desk.sees("#problem.fault"));
     assert!(!desk.page_text().to_lowercase().contains("failed"));
     desk.press("Use another way");
@@ -247,7 +247,7 @@ fn said(desk: &Desk, button: &str) -> Value {
 /// The same as it should be: what is nobody's fault looks so, and the focus stays on the button.
 fn problem(heading: &str, text: &str, actions: &[&str], button: &str) -> Value {
     let neutral = [
-        "Nothing was used",
+        "No passkey was used",
         "The passkey was not saved",
         "You already have a passkey here",
         "Another passkey prompt is open",
@@ -269,8 +269,8 @@ fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
     let closed = ["I am new: create a passkey", "Try again", "Use a phone or security key"];
     let again = ["Try again", "Use another way"];
     for (thrown, after, heading, text, actions) in [
-        ("AbortError", 0, "Nothing was used", CLOSED, &closed[..]),
-        ("NotAllowedError", 900, "Nothing was used", CLOSED, &closed),
+        ("AbortError", 0, "No passkey was used", CLOSED, &closed[..]),
+        ("NotAllowedError", 900, "No passkey was used", CLOSED, &closed),
         (
             "NotAllowedError",
             0,
@@ -283,7 +283,7 @@ fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
             "SecurityError",
             0,
             "This address cannot use your passkeys",
-            "Passkeys only work at the address they were made for.",
+            "Passkeys work only at the address they were created for.",
             &["Use another way"],
         ),
         ("UnknownError", 0, DEVICE, "Try again, or use another way. Code: UnknownError", &again),
@@ -360,7 +360,7 @@ fn however_a_prompt_to_make_a_passkey_ends_the_page_says_what_to_do() {
         (
             "SecurityError",
             "This address cannot use your passkeys",
-            "Passkeys only work at the address they were made for.",
+            "Passkeys work only at the address they were created for.",
             &[],
         ),
         (
@@ -411,13 +411,13 @@ fn each_code_of_the_server_has_its_words() {
     desk.script(answers, &[]);
     let again = ["Try again", "Use another way"];
     for (status, body, wait, heading, text, actions) in [
-        (502, "<h1>", "", "We cannot check this now", "It is our fault, your passkey is fine.", &again[..]),
+        (502, "<h1>", "", "We cannot check this right now", "It is our fault, and your passkey is fine.", &again[..]),
         (
             500,
             r#"{"code":"internal"}"#,
             "",
-            "We cannot check this now",
-            "It is our fault, your passkey is fine.",
+            "We cannot check this right now",
+            "It is our fault, and your passkey is fine.",
             &again,
         ),
         (
@@ -441,7 +441,7 @@ fn each_code_of_the_server_has_its_words() {
             429,
             r#"{"code":"rate_limited"}"#,
             "61",
-            "Too many tries",
+            "Too many attempts",
             "Wait 2 minutes. Other ways still work.",
             &["Use another way"],
         ),
@@ -449,7 +449,7 @@ fn each_code_of_the_server_has_its_words() {
             429,
             r#"{"code":"rate_limited"}"#,
             "",
-            "Too many tries",
+            "Too many attempts",
             "Wait a moment, then try again.",
             &["Use another way"],
         ),
@@ -458,7 +458,7 @@ fn each_code_of_the_server_has_its_words() {
             r#"{"code":"sign_in_refused"}"#,
             "",
             "You cannot sign in now",
-            "Those who run this service do not allow it. Ask them why.",
+            "The people who run this service do not allow it. Ask them why.",
             &[],
         ),
         (
@@ -494,7 +494,7 @@ fn too_many_tries_are_told_the_time_to_wait() {
     refused(&desk, 429);
     for _ in 0..2 {
         let wait = "Wait 1 minute. Other ways still work.";
-        assert_eq!(said(&desk, BUTTON), problem("Too many tries", wait, &["Use another way"], BUTTON));
+        assert_eq!(said(&desk, BUTTON), problem("Too many attempts", wait, &["Use another way"], BUTTON));
         desk.goes_to("/");
     }
 }
@@ -528,7 +528,7 @@ fn a_passkey_that_fails_a_check_says_what_to_do() {
     // Arms autofill again.
     desk.press("Cancel");
     desk.touches();
-    desk.reads("#problem.fault h2", "Your device did not check that it is you");
+    desk.reads("#problem.fault h2", "Your device did not verify that it is you");
     desk.reads("#problem", "Unlock it with your PIN, fingerprint or face when it asks.");
     desk.press("Try again");
     desk.touches();

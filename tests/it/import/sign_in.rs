@@ -136,7 +136,7 @@ fn an_unsupported_one_is_shown_until_a_new_one_is_made() {
     let mut browser = app.browser();
     browser.sign_in(&mut good).expect(200);
     let page = browser.get("/account/passkeys").expect(200).body;
-    assert!(page.contains("Make a new passkey") && page.contains("Old &#60;key&#62;"), "{page}");
+    assert!(page.contains("Create a new passkey") && page.contains("Old &#60;key&#62;"), "{page}");
     let mut unusable = made_elsewhere(&app, b"x");
     unusable.credential_id = vec![9; 32];
     app.browser().sign_in(&mut unusable).expect_problem(400, "verification_failed");
@@ -144,7 +144,7 @@ fn an_unsupported_one_is_shown_until_a_new_one_is_made() {
     app.advance(Duration::seconds(2));
     browser.add(&mut app.passkey()).expect(200);
     let page = browser.get("/account/passkeys").expect(200).body;
-    assert!(!page.contains("Make a new passkey"), "it was made");
+    assert!(!page.contains("Create a new passkey"), "it was made");
 }
 
 #[test]
