@@ -62,7 +62,7 @@ impl From<InitialAccessToken> for RegistrationToken {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateRegistrationToken {
-    /// A name to know it by.
+    /// A name to recognize it by.
     pub name: String,
     /// How many clients it may register, 1–10000; 1 when left out.
     #[serde(default = "once")]

@@ -38,7 +38,7 @@ pub enum Bridges {
         #[arg(long)]
         json: bool,
     },
-    /// Show the targets there are presets for, and how it is known that each takes its tokens.
+    /// Show the targets that have presets, and how it was tested that each accepts its tokens.
     Presets {
         /// Print JSON.
         #[arg(long)]
@@ -52,33 +52,33 @@ pub enum Bridges {
         #[arg(long)]
         json: bool,
     },
-    /// Make a bridge from a file of its settings.
+    /// Create a bridge from a file with its settings.
     Create(Written),
-    /// Replace the settings of a bridge, and its imported key where one is given.
+    /// Replace the settings of a bridge, and its imported key if one is given.
     Update(Written),
     /// Delete a bridge, and revoke its own keys.
     Delete {
         /// The bridge's name.
         name: String,
     },
-    /// Stop a bridge: no more tokens, on every server within seconds, also over restarts, until it is enabled again.
+    /// Stop a bridge: no more tokens, on every server within seconds, across restarts, until it is enabled again.
     Disable {
         /// The bridge's name.
         name: String,
     },
-    /// Let a stopped bridge mint again.
+    /// Enable a stopped bridge.
     Enable {
         /// The bridge's name.
         name: String,
     },
-    /// Render, check and sign what a bridge would mint, and show the token, what it says and its size.
+    /// Render, check and sign the token a bridge would mint, and show the token, its claims and its size.
     Test {
         /// The bridge's name.
         name: String,
-        /// For this person instead of the three samples: a real token, good at the target until it ends.
+        /// For this person instead of the three samples: a real token, valid at the target until it expires.
         #[arg(long, value_name = "ID")]
         user: Option<UserId>,
-        /// What the caller would say under a name that the bridge declares; a list or a flag as JSON.
+        /// The value of an input that the bridge declares; a list or a flag as JSON.
         #[arg(long = "input", value_name = "NAME=VALUE", requires = "user")]
         inputs: Vec<String>,
         /// Print JSON.
@@ -92,11 +92,11 @@ pub enum Bridges {
 pub struct Written {
     /// The bridge's name.
     name: String,
-    /// Its settings, in the words of the configuration: TOML (what stands under `[bridges.NAME]`, but for `enabled` and the
-    /// files of keys) or JSON; `-` for standard input.
+    /// Its settings, with the names of the configuration: TOML (the content of `[bridges.NAME]`, without `enabled` and
+    /// the key files) or JSON; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// A private key that was made elsewhere: PEM, JWK, the seed of an account of NATS, or the JSON file of a Google service
+    /// A private key created elsewhere: PEM, JWK, the seed of a NATS account, or the JSON file of a Google service
     /// account.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,

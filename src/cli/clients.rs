@@ -34,38 +34,38 @@ pub enum Clients {
         #[arg(long)]
         json: bool,
     },
-    /// Store a new client; for a confidential one a secret is made and shown once.
+    /// Create a client. For a confidential client, a secret is generated and shown once.
     Create(create::Create),
-    /// Make a client secret and show it once, with its digest for the configuration; with an id, store it as well.
+    /// Generate a client secret and show it once, with its digest for the configuration; with an ID, also store it.
     Secret {
         /// The client that gets the secret.
         id: Option<String>,
-        /// How long the old secret stays good beside the new one, so that the app can be changed without a gap.
+        /// How long the old secret stays valid besides the new one, so that the app can be changed without downtime.
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = crate::domain::duration::parse)]
         keep_old: chrono::Duration,
-        /// Make the old secret worth nothing at once: it leaked.
+        /// Invalidate the old secret at once, because it leaked.
         #[arg(long, conflicts_with = "keep_old")]
         now: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Change settings of a client, in the words of the configuration.
+    /// Change settings of a client, using the names of the configuration.
     Set(change::Change),
-    /// Delete a client with all tokens and permissions that were given to it. There is no way back.
+    /// Delete a client with all its tokens and permissions. This cannot be undone.
     Delete {
         /// The client's id.
         id: String,
-        /// Yes, really.
+        /// Required: confirms that this cannot be undone.
         #[arg(long)]
         yes: bool,
     },
-    /// Refuse everything to a client, at once.
+    /// Disable a client: everything is refused to it at once.
     Disable {
         /// The client's id.
         id: String,
     },
-    /// Let a disabled client work again.
+    /// Enable a disabled client.
     Enable {
         /// The client's id.
         id: String,

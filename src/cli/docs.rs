@@ -56,7 +56,7 @@ fn commands() -> String {
 All commands read the same [configuration](configuration.md) in the same way; those that need the database work beside a running
 server. A refusal is one clear line on standard error and the exit status 1.
 
-Every command takes these settings:
+Every command accepts these settings:
 
 "
     .to_owned();

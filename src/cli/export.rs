@@ -30,7 +30,7 @@ pub struct Export {
     /// The file to write, readable by its owner only; `-` for standard output.
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Add what people allowed apps, and the apps as they are registered (without their secrets).
+    /// Also export people's consents and the registered apps (without their secrets).
     #[arg(long)]
     with_clients: bool,
 }

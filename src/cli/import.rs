@@ -66,33 +66,33 @@ impl From<Format> for import::Format {
 pub struct Import {
     /// The file, or `-` for standard input.
     file: PathBuf,
-    /// Its form; `ndjson` when it is not given.
+    /// Its format; `ndjson` by default.
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Name of the system it comes from: with it each person is known by their id there, for ever. May be left out only for
-    /// a file that `passmint export` wrote.
+    /// The name of the system it comes from: each person is identified by their ID there, for ever. May be omitted only
+    /// for a file that `passmint export` wrote.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The domain (RP id) of passkeys that name none.
     #[arg(long, value_name = "DOMAIN")]
     rp_id: Option<String>,
-    /// Write nothing; tell what would be.
+    /// Write nothing; report what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// Change people who are known already, too.
+    /// Also change people who are already known.
     #[arg(long)]
     update: bool,
-    /// Take memberships over, and make groups for them. A group can carry rights: look at the names first.
+    /// Import memberships, and create the groups. A group can carry rights: check the names first.
     #[arg(long)]
     groups: bool,
-    /// Write what there is to say of each person to this file, one JSON object a line.
+    /// Write a report about each person to this file, one JSON object per line.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Firebase's password hash parameters, as its console shows them: for a file of Firebase, and for an export of Passmint
-    /// with such passwords in it.
+    /// Firebase's password hash parameters, as its console shows them: for a Firebase file, and for a Passmint export
+    /// that contains such passwords.
     #[arg(long, value_name = "FILE")]
     hash_parameters: Option<PathBuf>,
-    /// Most people in one transaction.
+    /// The most people in one transaction.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     chunk: u32,
     /// Print JSON.

@@ -16,7 +16,7 @@ use crate::tokens::keys::{Algorithm, Use};
 /// The master key and the signing keys.
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Make the master key of an installation with a database of its own (DATABASE_URL), once.
+    /// Create the master key, once, for an installation that uses your own database (DATABASE_URL).
     Init,
     /// Show every signing key.
     List {
@@ -24,7 +24,7 @@ pub enum Keys {
         #[arg(long)]
         json: bool,
     },
-    /// Let the next key take over: published first, then signing, while the old one still verifies.
+    /// Switch to the next key: it is published first, then signs, while the old key still verifies.
     Rotate {
         /// Only the keys for this: `tokens`, `refresh` or `bridge:<name>`.
         #[arg(long, value_parser = purpose)]
@@ -32,11 +32,12 @@ pub enum Keys {
         /// Only the keys of this algorithm: ES256, RS256, EdDSA or HS256.
         #[arg(long, value_parser = algorithm)]
         algorithm: Option<Algorithm>,
-        /// Sign with the next key at once, without publishing it first; whoever caches keys must fetch them again.
+        /// Sign with the next key at once, without publishing it first; verifiers that cache keys must fetch them
+        /// again.
         #[arg(long)]
         now: bool,
     },
-    /// Store a private key that was made elsewhere; it signs once it was published long enough.
+    /// Store a private key created elsewhere; it signs once it has been published long enough.
     Import {
         /// What it signs: `tokens` or `bridge:<name>`.
         #[arg(long, value_parser = purpose)]
@@ -44,15 +45,15 @@ pub enum Keys {
         /// A private key: PEM (PKCS#8, PKCS#1 or SEC 1, not encrypted) or a JWK.
         file: PathBuf,
     },
-    /// Withdraw a signing key at once: nothing that it signed is accepted any more. Its successor signs from now on.
+    /// Revoke a signing key at once: nothing it signed is accepted any more. Its successor signs from now on.
     Revoke {
         /// The key's id, as `keys list` shows it.
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },
-    /// Change the master key: seal everything anew under the one in a file, while servers run.
+    /// Change the master key while servers run: re-encrypt everything with the key in a file.
     Rewrap {
-        /// The new master key; made when there is no such file.
+        /// The new master key; created if the file does not exist.
         #[arg(long, value_name = "FILE")]
         new_key_file: PathBuf,
     },

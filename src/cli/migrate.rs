@@ -15,10 +15,10 @@ use crate::storage::{StorageError, migrations, servers};
 /// Bring the database's tables up to date, or take them away.
 #[derive(Args)]
 pub struct Migrate {
-    /// Take every table away, and all data with them.
+    /// Drop every table, with all data.
     #[arg(long)]
     down: bool,
-    /// Yes, really.
+    /// Required: confirms that this cannot be undone.
     #[arg(long, requires = "down")]
     yes: bool,
 }

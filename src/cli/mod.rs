@@ -56,11 +56,11 @@ enum Command {
     Serve,
     /// Read the configuration, report every mistake, and show what was understood.
     CheckConfig,
-    /// Test everything a server needs, and say what to do about what is wrong.
+    /// Check everything a server needs, and say how to fix what is wrong.
     Doctor(doctor::Doctor),
-    /// Bring the database's tables up to date (the server does so at its start, too).
+    /// Apply pending migrations to the database (the server also does this at start).
     Migrate(migrate::Migrate),
-    /// After a restored backup: end what it brought back.
+    /// After restoring a backup: end the sessions and tokens it brought back.
     Restored(restored::Restored),
     /// The master key and the signing keys.
     #[command(subcommand)]
@@ -92,9 +92,9 @@ enum Command {
     /// Those who are told of events.
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
-    /// Take over people and their passkeys from another system; the same file again changes nothing.
+    /// Import people and their passkeys from another system; importing the same file again changes nothing.
     Import(import::Import),
-    /// Write out everybody with everything they would need to leave, public keys of passkeys included.
+    /// Export all people with everything needed to move elsewhere, including the public keys of passkeys.
     Export(export::Export),
     /// Print reference documentation.
     Docs {

@@ -14,7 +14,7 @@ use crate::storage::outbox::{self, Filter, Stored};
 /// Messages to other systems.
 #[derive(Subcommand)]
 pub enum Outbox {
-    /// Show what waits or was given up, the newest first.
+    /// Show messages that wait or were given up, newest first.
     List {
         /// How many at most.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=100_000))]
@@ -26,9 +26,9 @@ pub enum Outbox {
         #[arg(long)]
         json: bool,
     },
-    /// Have messages tried again at once, for a day like new ones.
+    /// Retry messages at once, for a day like new ones.
     Retry {
-        /// The message's number; without it, all that were given up, but for those of receivers that are gone.
+        /// The message's number; without it, all that were given up, except those of receivers that no longer exist.
         id: Option<i64>,
     },
 }

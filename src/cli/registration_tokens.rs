@@ -14,25 +14,25 @@ use crate::storage::initial_access_tokens::{self, InitialAccessToken};
 /// Permissions for apps to register themselves.
 #[derive(Subcommand)]
 pub enum RegistrationTokens {
-    /// Show every permission, the newest first.
+    /// Show all initial access tokens, newest first.
     List,
-    /// Make a permission and show its token once.
+    /// Create an initial access token and show it once.
     Create {
-        /// A name to know it by.
+        /// A name to recognize it by.
         name: String,
         /// How many apps it may register.
         #[arg(long, default_value_t = 1)]
         uses: i32,
-        /// How long it lives, in days.
+        /// How long it is valid, in days.
         #[arg(long, default_value_t = 7)]
         days: i64,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Take a permission back; what was registered with it stays.
+    /// Revoke an initial access token; apps registered with it remain.
     Revoke {
-        /// The permission's id.
+        /// The initial access token's id.
         id: Uuid,
     },
 }

@@ -17,18 +17,18 @@ use crate::storage::{StorageError, audit, relying_parties};
 /// The domains that passkeys are bound to.
 #[derive(Subcommand)]
 pub enum RelyingParties {
-    /// Show the configured RP ids and those that passkeys are stored for.
+    /// Show the configured RP IDs and those for which passkeys are stored.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Give the passkeys of an RP id up: they stay stored, and no longer stop the server's start.
+    /// Give up the passkeys of an RP ID: they stay stored, but no longer prevent the server from starting.
     Retire {
         /// The RP id.
         rp_id: String,
     },
-    /// File the passkeys of one RP id under another. They work only where browsers accept them for the new one.
+    /// File the passkeys of one RP ID under another. They work only if browsers accept them for the new one.
     Move {
         /// The RP id they are filed under now, no longer configured.
         from: String,

@@ -21,21 +21,21 @@ pub enum Resources {
         #[arg(long)]
         json: bool,
     },
-    /// Make a resource.
+    /// Create a resource.
     Create(Definition),
     /// Replace the settings of a resource.
     Set(Definition),
-    /// Delete a resource; clients keep the permission to ask for its identifier.
+    /// Delete a resource; clients may still request tokens for its identifier.
     Delete {
         /// The resource's identifier.
         identifier: String,
     },
-    /// Make no more tokens for a resource.
+    /// Disable a resource: no more tokens are issued for it.
     Disable {
         /// The resource's identifier.
         identifier: String,
     },
-    /// Make tokens for a disabled resource again.
+    /// Enable a disabled resource: tokens are issued for it again.
     Enable {
         /// The resource's identifier.
         identifier: String,
@@ -47,16 +47,16 @@ pub enum Resources {
 pub struct Definition {
     /// What tokens have in `aud`, best the API's address.
     identifier: String,
-    /// What people are shown; the identifier when it is not given.
+    /// The name shown to people; the identifier by default.
     #[arg(long)]
     name: Option<String>,
     /// A scope of the API and what it allows, in words for people; may be given several times.
     #[arg(long = "scope", value_name = "SCOPE=WORDS", value_parser = pair)]
     scopes: Vec<(String, String)>,
-    /// How long access tokens for it live at most, in seconds.
+    /// The longest lifetime of access tokens for it, in seconds.
     #[arg(long, value_name = "SECONDS")]
     access_ttl: Option<i64>,
-    /// What signs access tokens for it: ES256, EdDSA or RS256.
+    /// The signature algorithm of access tokens for it: ES256, EdDSA or RS256.
     #[arg(long)]
     algorithm: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::storage::{audit, restored};
 /// After a restored backup: end every session, token, code, permission and request that it brought back.
 #[derive(Args)]
 pub struct Restored {
-    /// Yes, really: everybody has to sign in again.
+    /// Required: confirms that everybody has to sign in again.
     #[arg(long)]
     yes: bool,
 }

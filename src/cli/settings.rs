@@ -18,13 +18,13 @@ const DEFAULT_FILE: &str = "passmint.toml";
 #[derive(Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// Configuration file; `passmint.toml` in the working directory when there is one.
+    /// Configuration file; by default `passmint.toml` in the working directory, if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Any setting, by path: `--set tokens.access_ttl=5m`.
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The address that everybody knows the server by.
+    /// The public address of the server.
     #[arg(long, global = true, value_name = "URL")]
     public_url: Option<String>,
     /// Addresses to listen on, separated by commas.

@@ -24,8 +24,8 @@ pub enum TrustedIssuersCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say whether a token would be believed, and what it says, or why not. The issuer's keys are fetched; nothing is used up,
-    /// and nobody is signed in. Whether it was used before, and whom it means here, is not looked at.
+    /// Say whether a token would be accepted, and show its claims, or say why not. Fetches the issuer's keys, but uses
+    /// up nothing and signs nobody in. Does not check whether the token was used before, or whom it identifies here.
     Check {
         /// The trusted issuer's name.
         name: String,

@@ -54,7 +54,7 @@ pub enum Users {
         #[arg(long)]
         json: bool,
     },
-    /// Change a person's claims, attributes, groups and ids in other systems: adds what is given, and takes away only what is named.
+    /// Change a person's claims, attributes, groups and external IDs: adds what is given, and removes only what is named.
     Set {
         /// The person's id.
         #[arg(value_parser = super::user_id)]
@@ -64,7 +64,7 @@ pub enum Users {
         #[command(flatten)]
         losses: set::Losses,
     },
-    /// Refuse a person everything at once, and end their sessions.
+    /// Disable a person at once, and end their sessions.
     Disable {
         /// The person's id.
         #[arg(value_parser = super::user_id)]
@@ -76,7 +76,7 @@ pub enum Users {
         #[arg(value_parser = super::user_id)]
         id: UserId,
     },
-    /// Remove a passkey that was lost, the last one too, and end the sessions that it opened.
+    /// Remove a lost passkey, even the last one, and end the sessions it opened.
     RemovePasskey {
         /// The person's id.
         #[arg(value_parser = super::user_id)]
@@ -84,16 +84,16 @@ pub enum Users {
         /// The passkey's id, as `passmint users show` prints it.
         #[arg(value_parser = super::passkey_id)]
         passkey: PasskeyId,
-        /// Yes, really.
+        /// Required: confirms that this cannot be undone.
         #[arg(long)]
         yes: bool,
     },
-    /// Delete a person with their passkeys, sessions and tokens. There is no way back.
+    /// Delete a person with their passkeys, sessions and tokens. This cannot be undone.
     Delete {
         /// The person's id.
         #[arg(value_parser = super::user_id)]
         id: UserId,
-        /// Yes, really.
+        /// Required: confirms that this cannot be undone.
         #[arg(long)]
         yes: bool,
     },

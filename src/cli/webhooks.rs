@@ -24,21 +24,21 @@ pub enum Webhooks {
         #[arg(long)]
         json: bool,
     },
-    /// Make a secret that messages are signed with. Stores nothing.
+    /// Generate a secret for signing messages. Stores nothing.
     Secret,
-    /// Send a signed message of the type `webhook.test`, and say whether the receiver took it.
+    /// Send a signed message of the type `webhook.test`, and say whether the receiver accepted it.
     Test {
         /// The webhook's name.
         name: String,
     },
-    /// Tell a webhook once more of what happened, as far as it is told of such events; the messages keep their ids.
+    /// Send past events to a webhook again, as far as it receives such events; the messages keep their IDs.
     Replay {
         /// The webhook's name.
         name: String,
-        /// From this moment on, such as `2026-11-21T10:00:00Z`.
+        /// Events from this time on, such as `2026-11-21T10:00:00Z`.
         #[arg(long, value_name = "TIME", value_parser = super::moment)]
         from: Time,
-        /// Before this moment; without it, until now.
+        /// Events before this time; by default, until now.
         #[arg(long, value_name = "TIME", value_parser = super::moment)]
         to: Option<Time>,
     },

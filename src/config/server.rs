@@ -28,7 +28,7 @@ choices! {
 /// The server.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// The address that everybody knows the server by.
+    /// The public address of the server.
     pub public_url: PublicUrl,
     /// The name that pages and passkey prompts show.
     pub realm: String,
@@ -52,7 +52,7 @@ pub struct Server {
 
 pub(super) const SECTION: Section = Section {
     title: "Server",
-    doc: "The address that everybody knows the server by, where it listens, where its files are.",
+    doc: "The public address of the server, where it listens, where its files are.",
     keys: &[
         Key {
             path: "public_url",

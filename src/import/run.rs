@@ -106,7 +106,7 @@ pub struct Run<'a> {
     pub context: &'a Context,
     /// How.
     pub options: &'a Options,
-    /// Most people in one transaction.
+    /// The most people in one transaction.
     pub chunk: usize,
     /// Whether anything is written.
     pub mode: Mode,

@@ -19,7 +19,7 @@ pub struct Change {
     /// A setting and its value, `name=value`; lists with commas, times in seconds; may be given several times.
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = crate::cli::pair)]
     settings: Vec<(String, String)>,
-    /// A setting that gets its default again; may be given several times.
+    /// A setting to reset to its default; may be given several times.
     #[arg(long, value_name = "NAME")]
     clear: Vec<String>,
 }

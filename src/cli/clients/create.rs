@@ -28,7 +28,7 @@ enum Kind {
 pub struct Create {
     /// Its id, the `client_id` of its requests: a-z, 0-9, _ and -.
     id: String,
-    /// What people are shown; the id when it is not given.
+    /// The name shown to people; the ID by default.
     #[arg(long)]
     name: Option<String>,
     /// Whether it can keep a secret.
@@ -44,19 +44,19 @@ pub struct Create {
     /// `token_exchange` or `jwt_bearer`; may be given several times.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<String>,
-    /// What it may ask for; may be given several times.
+    /// A scope it may request; may be given several times.
     #[arg(long = "scope", value_name = "SCOPE", default_value = "openid")]
     scopes: Vec<String>,
-    /// What its access tokens may be for, beside the issuer; may be given several times.
+    /// An audience its access tokens may have, besides the issuer; may be given several times.
     #[arg(long = "audience", value_name = "AUDIENCE")]
     audiences: Vec<String>,
     /// The audiences whose tokens it may introspect; may be given several times.
     #[arg(long = "may-introspect", value_name = "AUDIENCE")]
     may_introspect: Vec<String>,
-    /// The relying party of its requests that come without an origin; the default one when it is not given.
+    /// The relying party for its requests without an origin; the default one if omitted.
     #[arg(long, value_name = "NAME")]
     relying_party: Option<String>,
-    /// Any other setting of the configuration, `name=value` as TOML; may be given several times.
+    /// Any other configuration setting, `name=value` as TOML; may be given several times.
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = crate::cli::pair)]
     settings: Vec<(String, String)>,
     /// It is your own app: it may run passkey ceremonies itself, and nobody is asked for consent.

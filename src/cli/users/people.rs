@@ -26,10 +26,10 @@ pub struct Facts {
     /// reads as such, else text; may be given several times.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = pair)]
     attributes: Vec<(String, String)>,
-    /// A group to be in beside those that they are in, made if there is none of the name; may be given several times.
+    /// A group to add the person to, created if it does not exist; may be given several times.
     #[arg(long = "group", value_name = "NAME")]
     pub(super) groups: Vec<String>,
-    /// What another system calls them, beside what further systems do; may be given several times.
+    /// The person's ID in another system; may be given several times.
     #[arg(long = "external-id", value_name = "SOURCE=ID", value_parser = pair)]
     pub(super) external_ids: Vec<(String, String)>,
 }

@@ -20,16 +20,16 @@ use crate::storage::people::Person;
 /// What is taken away from a person.
 #[derive(Args)]
 pub struct Losses {
-    /// A claim to be taken away; may be given several times.
+    /// A claim to remove; may be given several times.
     #[arg(long, value_name = "NAME")]
     clear: Vec<String>,
-    /// An attribute to be taken away; may be given several times.
+    /// An attribute to remove; may be given several times.
     #[arg(long, value_name = "NAME")]
     remove_attribute: Vec<String>,
-    /// A group to be taken out of; may be given several times.
+    /// A group to remove the person from; may be given several times.
     #[arg(long, value_name = "NAME")]
     remove_group: Vec<String>,
-    /// Another system whose id of them is forgotten; may be given several times.
+    /// A system whose external ID is removed; may be given several times.
     #[arg(long, value_name = "SOURCE")]
     remove_external_id: Vec<String>,
 }
