@@ -133,7 +133,7 @@ fn header(request: &HttpRequest) -> Result<Option<&str>, Failure> {
 }
 
 fn missing() -> Failure {
-    refused("A DPoP proof is wanted: send one in the DPoP header.")
+    refused("A DPoP proof is required: send one in the DPoP header.")
 }
 
 fn refused(words: &'static str) -> Failure {

@@ -132,6 +132,6 @@ pub async fn remove(
     if room.take_back(&identity.session, &client, &caller.provenance).await? {
         Ok(web::Json(TakenBackResponse { client_id: client.into_inner() }))
     } else {
-        Err(Failure::new(Kind::NotFound, "You allowed this app nothing.").into())
+        Err(Failure::new(Kind::NotFound, "You have not allowed this app anything.").into())
     }
 }

@@ -85,7 +85,7 @@ impl Identity {
         match &self.via {
             Via::Cookie => Ok(()),
             Via::Bearer { .. } => {
-                Err(Failure::new(Kind::Forbidden, "This is for a signed-in browser, not for an access token."))
+                Err(Failure::new(Kind::Forbidden, "This requires a signed-in browser; an access token is not accepted."))
             }
         }
     }
@@ -344,7 +344,7 @@ impl Place {
             Self::Userinfo => "name this server",
         };
         let words =
-            format!("The access token is for another audience, which here must {wanted}: ask for one for {issuer}.");
+            format!("The access token is for another audience, which here must {wanted}: request one for {issuer}.");
         Failure::new(Kind::InvalidToken, words).because(refusal)
     }
 }

@@ -77,7 +77,7 @@ fn seen_by(guard: &Guard, identity: &Identity) -> Result<UserView, Failure> {
     match &identity.via {
         Via::Cookie => Ok(UserView::from(&identity.user)),
         Via::Bearer { client, scopes, .. } => {
-            let gone = || Failure::new(Kind::InvalidToken, "The client of the access token is gone.");
+            let gone = || Failure::new(Kind::InvalidToken, "The client of this access token no longer exists.");
             let client = guard.clients.find(client).ok_or_else(gone)?;
             Ok(UserView::within(&identity.user, &client, scopes, &guard.mint))
         }

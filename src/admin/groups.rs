@@ -95,7 +95,7 @@ pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> 
     }
     actor.require_power_over(&[name.to_owned()])?;
     if !groups::insert(conn, name, now)? {
-        return Err(Failure::new(Kind::AlreadyExists, "There is a group of this name already.").into());
+        return Err(Failure::new(Kind::AlreadyExists, "A group with this name already exists.").into());
     }
     actor.witness(conn, (EventKind::GroupChanged, "created"), (name, Some(name)), now)?;
     Ok(groups::lock(conn, name)?.ok_or_else(|| missing("group"))?)

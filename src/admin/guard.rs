@@ -137,7 +137,7 @@ impl Actor {
         if self.is_almighty() || !groups.iter().any(|group| group == GROUP) {
             return Ok(());
         }
-        let detail = format!("This concerns the group {GROUP:?}; that wants the scope \"admin\".");
+        let detail = format!("This concerns the group {GROUP:?}, which requires the scope \"admin\".");
         Err(Failure::new(Kind::InsufficientScope, detail))
     }
 
@@ -243,7 +243,7 @@ async fn require_administrator(guard: &Guard, access: &VerifiedAccess) -> Result
         return Err(Failure::new(Kind::Forbidden, detail));
     }
     if !matches!(session.acr.as_str(), "phr" | "phrh") {
-        let detail = "Administration wants a sign-in by passkey with user verification (acr phr).";
+        let detail = "Administration requires a sign-in with a passkey and user verification (acr phr).";
         return Err(Failure::new(Kind::Forbidden, detail));
     }
     Ok(session.auth_time)

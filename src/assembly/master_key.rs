@@ -30,7 +30,8 @@ pub fn settle(conn: &mut PgConnection, config: &Config, private: bool, now: Time
     } else {
         let file = config.keys.master_key_file.display();
         return Err(StartError::MasterKey(format!(
-            "there is no master key at {file}: with a database of your own it is made on purpose, once; run `passmint keys init`, keep the file safe and give every server the same one"
+            "there is no master key at {file}: with your own database you create it once; run `passmint keys init`, \
+             keep the file safe and give every server the same one"
         )));
     };
     first_mark(conn, &key, now)?;
@@ -46,7 +47,7 @@ pub fn open(conn: &mut PgConnection, config: &Config) -> Result<MasterKey, Start
     let cure = if config.database.url.is_none() {
         "start the server once, which makes it".to_owned()
     } else if file.exists() {
-        format!("start the server once, which takes the one in {}", file.display())
+        format!("start the server once, which adopts the one in {}", file.display())
     } else {
         "run `passmint keys init`".to_owned()
     };
@@ -98,7 +99,7 @@ pub fn load(config: &Config) -> Result<MasterKey, StartError> {
 pub fn create(config: &Config) -> Result<MasterKey, StartError> {
     if let Some(folder) = config.keys.master_key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| {
-            StartError::MasterKey(format!("the folder {} for the master key cannot be made: {error}", folder.display()))
+            StartError::MasterKey(format!("the folder {} for the master key cannot be created: {error}", folder.display()))
         })?;
     }
     Ok(MasterKey::create(&config.keys.master_key_file)?)

@@ -81,7 +81,7 @@ fn secret_files(declared: &config::Endpoint) -> impl Iterator<Item = (&'static s
 fn signing_secret(key: &str, path: &Path) -> Result<SigningSecret, Fault> {
     let text = fs::read_to_string(path).map(Secret::new).map_err(|error| Fault::unreadable(key, path, &error))?;
     SigningSecret::parse(text.expose()).ok_or_else(|| {
-        let what = format!("{} holds no secret of a webhook (whsec_ and the base64 of 24 to 64 bytes)", path.display());
+        let what = format!("{} contains no webhook secret (whsec_ and the base64 of 24 to 64 bytes)", path.display());
         Fault::new(key, what, "make one with `passmint webhooks secret`")
     })
 }

@@ -163,7 +163,7 @@ impl From<BridgeError> for Failure {
             BridgeError::Unknown => Self::new(Kind::NotFound, "There is no such bridge, or it is switched off."),
             BridgeError::OtherWay(way) => Self::new(Kind::InvalidRequest, way.elsewhere()),
             BridgeError::Denied(denied @ (Denied::Acr | Denied::AuthAge(_) | Denied::UserVerification)) => {
-                let words = "This bridge wants a fresh sign-in with a passkey.";
+                let words = "This bridge requires a fresh sign-in with a passkey.";
                 let failure = Self::new(Kind::ReauthenticationRequired, words).because(denied);
                 match denied {
                     Denied::AuthAge(most) => failure.fresh_within(most),
@@ -188,7 +188,7 @@ impl From<BridgeError> for Failure {
                 Self::new(Kind::InvalidRequest, format!("This bridge refuses what was asked: {refusal}."))
             }
             BridgeError::Channel => {
-                Self::new(Kind::Forbidden, "This channel is none of this account's.").because(error)
+                Self::new(Kind::Forbidden, "This account may not use this channel.").because(error)
             }
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)

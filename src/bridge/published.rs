@@ -84,5 +84,5 @@ pub async fn pem(
 }
 
 fn missing() -> Failure {
-    Failure::new(Kind::NotFound, "There is no such bridge or key, it is switched off, or the key is not for everybody.")
+    Failure::new(Kind::NotFound, "There is no such bridge or key, it is switched off, or the key is not public.")
 }

@@ -168,7 +168,7 @@ impl SignInRefusal {
             Self::AccountDisabled => "This account is disabled. Ask the operator.",
             Self::PasskeyPaused => "This passkey is paused. Sign in with another one, or ask the operator.",
             Self::NoGroup => {
-                "This app is for the members of certain groups, and you are in none of them. Ask the operator."
+                "This app is only for members of certain groups, and you are in none of them. Ask the operator."
             }
         }
     }

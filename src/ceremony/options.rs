@@ -166,7 +166,7 @@ fn attachment(policy: &Policy, choice: Choice) -> Result<Option<AuthenticatorAtt
     let key = choice.security_key.then_some(AuthenticatorAttachment::CrossPlatform);
     for wanted in [choice.attachment, key].into_iter().flatten() {
         if policy.attachment.is_some_and(|only| only != wanted) {
-            let words = "Passkeys are not made there on this server: leave out attachment and hints.";
+            let words = "This server does not allow passkeys there: leave out attachment and hints.";
             return Err(CeremonyError::Invalid(words));
         }
     }

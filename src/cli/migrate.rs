@@ -42,7 +42,7 @@ impl Migrate {
                     })
                 })?
             })?;
-            print::line("every table was taken away");
+            print::line("every table was dropped");
             return Ok(());
         }
         let applied = desk.read(|conn| {

@@ -90,7 +90,8 @@ fn retry(settings: &Settings, id: Option<i64>) -> Outcome {
         let retried = outbox::retry(conn, id, desk.now)?;
         if let (Some(id), 0) = (id, retried) {
             return Err(Refusal(format!(
-                "no message {id} waits or was given up for a receiver that there still is; `passmint outbox list` shows those that do"
+                "no message {id} is waiting, or was given up, for a receiver that still exists; `passmint outbox list` \
+                 shows those that are"
             )));
         }
         if retried > 0 {

@@ -110,7 +110,7 @@ fn retire(settings: &Settings, rp_id: &str) -> Outcome {
         Ok(audit::insert(conn, &event(&desk, rp_id, detail))?)
     })?;
     print::line(format!(
-        "{rp_id} is retired: its {} passkeys sign nobody in and no longer stop the start",
+        "{rp_id} is retired: its {} passkeys sign nobody in and no longer prevent the start",
         row.passkeys
     ));
     Ok(())
@@ -137,7 +137,7 @@ fn rename(settings: &Settings, from: &str, to: &str) -> Outcome {
     })?;
     print::line(format!("{moved} passkeys of {from} are filed under {to} now"));
     print::line(format!(
-        "a browser uses them there only if {to} is what they were made for: authenticators sign the RP id"
+        "a browser uses them there only if they were created for {to}: authenticators sign the RP ID"
     ));
     Ok(())
 }

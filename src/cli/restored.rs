@@ -44,7 +44,8 @@ impl Restored {
             "What happened after the newest event this database does not know: passkeys, clients, secrets and keys that were",
         );
         print::line(
-            "removed, replaced or revoked then are good again, and whoever was disabled then is not. Do that again.",
+            "removed, replaced or revoked then are valid again, and people who were disabled then are active. Repeat \
+             that.",
         );
         Ok(())
     }

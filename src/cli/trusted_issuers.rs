@@ -111,8 +111,8 @@ fn check(settings: &Settings, name: &str, file: &Path) -> Outcome {
 }
 
 /// What a look at the token alone can say.
-const BELIEVED: &str = "believed: signature, issuer, audience, times and types are good. \
-    Not looked at: whether it was used before, whom it means here, and which clients and rules may use it.";
+const BELIEVED: &str = "accepted: signature, issuer, audience, times and types are valid. Not checked: whether it was \
+    used before, whom it identifies here, and which clients and rules may use it.";
 
 const fn word(kind: SubjectKind) -> &'static str {
     match kind {
@@ -128,7 +128,7 @@ fn read(file: &Path) -> Result<String, String> {
     let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", file.display());
     let size = fs::metadata(file).map_err(|error| unreadable(&error))?.len();
     if size > MAX_TOKEN as u64 + 16 {
-        return Err(format!("{} is larger than any token that is taken", file.display()));
+        return Err(format!("{} is larger than any token that is accepted", file.display()));
     }
     let text = fs::read_to_string(file).map_err(|error| unreadable(&error))?;
     Ok(text.trim().to_owned())

@@ -268,5 +268,5 @@ fn locked(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person, 
 }
 
 fn unknown(id: UserId) -> Refusal {
-    Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
+    Refusal(format!("there is no person with the ID {id}; `passmint users list` shows everybody"))
 }

@@ -158,7 +158,7 @@ impl ForwardAuth {
                 Failure::new(Kind::NotSignedIn, "Sign in first, at the address in `signIn`."),
             )),
             Outcome::StepUp(_) => {
-                let words = "This wants a fresh sign-in with a passkey, at the address in `signIn`.";
+                let words = "This requires a fresh sign-in with a passkey, at the address in `signIn`.";
                 Ok(challenged(asked, way, Failure::new(Kind::ReauthenticationRequired, words)))
             }
         }

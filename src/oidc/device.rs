@@ -75,7 +75,7 @@ fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form, origin: &Provena
     let scopes = scopes(form.find("scope"), client)
         .map_err(|refusal| Failure::new(Kind::InvalidScope, refusal.description()))?;
     if !scopes.iter().all(device::may_have) {
-        return Err(Failure::new(Kind::InvalidScope, "A scope of administration is never given to a device."));
+        return Err(Failure::new(Kind::InvalidScope, "Administrative scopes are never granted to a device."));
     }
     let issuer = room.mint.issuer();
     let resources = resources(form.all("resource"), client, issuer)

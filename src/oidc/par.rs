@@ -109,7 +109,7 @@ async fn keep(room: &Oidc, asked: AuthorizationRequest) -> Result<Pushed, Failur
 }
 
 fn unsafe_place(problem: Unsafe) -> Failure {
-    Failure::new(Kind::InvalidRequest, format!("The request cannot be taken: {problem}."))
+    Failure::new(Kind::InvalidRequest, format!("The request is not acceptable: {problem}."))
 }
 
 /// A refusal of the authorization endpoint, as this endpoint tells it (RFC 9126 §2.3).

@@ -97,7 +97,7 @@ fn errors() -> Value {
             "type": text("`urn:passmint:problem:` and the code."),
             "title": text("The code in a few words."),
             "status": { "type": "integer", "description": "The status." },
-            "code": text("What went wrong, by its stable name."),
+            "code": text("The stable name of the error."),
             "detail": text("What is wrong here, and what to do."),
             "reason": text("Tells causes of one code apart."),
             "errors": {

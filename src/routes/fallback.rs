@@ -13,7 +13,7 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
     let failure = if methods.is_empty() {
         Failure::new(Kind::NotFound, "There is nothing at this address.")
     } else {
-        Failure::new(Kind::MethodNotAllowed, format!("This address takes {}.", methods.join(", ")))
+        Failure::new(Kind::MethodNotAllowed, format!("This address accepts {}.", methods.join(", ")))
     };
     let mut response = if wants_page(&request) { site.error_page(&request, &failure) } else { told(&request, failure) };
     if let (false, Ok(allow)) = (methods.is_empty(), methods.join(", ").parse()) {

@@ -334,7 +334,7 @@ impl Desk<'_> {
         let mut response = Site::page(&view, &nonce, StatusCode::OK)?;
         let policy = page_policy_for(&nonce, Some(&answer.to.form_target()), &[]);
         let policy = HeaderValue::from_str(&policy)
-            .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+            .map_err(|error| Failure::new(Kind::Internal, "The page could not be created.").because(error))?;
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
         Ok(response)
     }

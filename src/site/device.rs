@@ -194,7 +194,7 @@ pub async fn answer(
         let said = match form.0.get("decision")? {
             "allow" => Answer::Allowed,
             "deny" => Answer::Denied,
-            _ => return Err(Failure::new(Kind::InvalidRequest, "Answer with the buttons of the page.")),
+            _ => return Err(Failure::new(Kind::InvalidRequest, "Answer with the buttons on the page.")),
         };
         let Some(opened) = room.opened_device(&identity, code.clone()).await? else { return Ok(see_other(PAGE)) };
         if said == Answer::Allowed && opened.device.waiting.answer.is_none() {
@@ -217,7 +217,8 @@ pub async fn answer(
 }
 
 fn not_for_you() -> Failure {
-    Failure::new(Kind::Forbidden, "This app is for the members of groups, and this account is in none of them.")
+    Failure::new(Kind::Forbidden, "This app is only for members of certain groups, and this account is in none of \
+        them.")
 }
 
 /// The code in an address, if it is one.

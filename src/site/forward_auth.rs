@@ -237,7 +237,7 @@ impl Rooms {
         if let Some(host) = query.find("refused").and_then(|origin| self.room.find(origin)) {
             return self.refused(request, host, &query).await;
         }
-        let wrong = || Failure::new(Kind::InvalidRequest, "This address is not one that a protected host sends to.");
+        let wrong = || Failure::new(Kind::InvalidRequest, "No protected host redirects to this address.");
         let carried = Carried::read(&query).ok_or_else(wrong)?;
         let host = self.room.find(&carried.origin).ok_or_else(wrong)?;
         if carried.another {

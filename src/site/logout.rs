@@ -273,7 +273,7 @@ async fn signed_out_page(request: &HttpRequest, site: &Site, guard: &Guard) -> R
     let mut page = Site::page(&view, &nonce, StatusCode::OK)?;
     let policy = page_policy_for(&nonce, None, &origins)
         .parse()
-        .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        .map_err(|error| Failure::new(Kind::Internal, "The page could not be created.").because(error))?;
     page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     Ok(page)
 }

@@ -138,7 +138,7 @@ impl Site {
     fn page(view: &impl Template, nonce: &str, status: StatusCode) -> Result<HttpResponse, Failure> {
         let html = view
             .render()
-            .map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+            .map_err(|error| Failure::new(Kind::Internal, "The page could not be created.").because(error))?;
         Ok(HttpResponse::build(status)
             .insert_header((CONTENT_SECURITY_POLICY, page_policy(nonce)))
             .content_type("text/html; charset=utf-8")

@@ -23,7 +23,7 @@ fn check_page(guard: &Guard) -> Result<HttpResponse, Failure> {
     let nonce = fresh_nonce();
     let view = SessionCheck { nonce: nonce.clone(), cookie: guard.cookies.browser_state_name().to_owned() };
     let html =
-        view.render().map_err(|error| Failure::new(Kind::Internal, "The page could not be made.").because(error))?;
+        view.render().map_err(|error| Failure::new(Kind::Internal, "The page could not be created.").because(error))?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_SECURITY_POLICY, framed_policy(&nonce)))
         .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"))

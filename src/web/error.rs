@@ -79,7 +79,7 @@ kinds! {
     /// Everything hostile or broken in a ceremony: one answer for all of it.
     VerificationFailed: 400, "verification_failed", "invalid_grant", "The passkey could not be verified";
     /// The signature is good but the person was not verified, and must be.
-    UserVerificationMissing: 400, "user_verification_missing", "invalid_grant", "The device did not check that it is you";
+    UserVerificationMissing: 400, "user_verification_missing", "invalid_grant", "The device did not verify that it is you";
     /// The ceremony's time is over, or it was answered before.
     CeremonyExpired: 410, "ceremony_expired_or_used", "invalid_grant", "This ceremony has ended";
     /// The request, or the browser's answer, comes from an origin that is not on the list.
@@ -89,10 +89,10 @@ kinds! {
     /// The person asked to prove themselves has no passkey.
     NoPasskeyYet: 404, "no_passkey_yet", "invalid_grant", "This account has no passkey yet";
     /// The passkey is registered already.
-    CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is registered already";
+    CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is already registered";
     /// The account is disabled, the passkey is paused, or the client is for the members of groups; told only after proof.
     /// `reason` says which.
-    SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in is refused";
+    SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in was refused";
     /// The passkey is good, and a hook denied the sign-in. `message`, where there is one, is for the person.
     SignInDenied: 403, "sign_in_denied", "access_denied", "This sign-in is not allowed";
     /// Nobody is signed in.
@@ -104,7 +104,7 @@ kinds! {
     /// The request does not come from our own page.
     Csrf: 403, "csrf", "invalid_request", "This page is out of date";
     /// No sign-up here.
-    SignUpClosed: 403, "sign_up_closed", "access_denied", "New accounts cannot be made here";
+    SignUpClosed: 403, "sign_up_closed", "access_denied", "New accounts cannot be created here";
     /// Nothing there, or nothing that the caller may know of.
     NotFound: 404, "not_found", "invalid_request", "Not found";
     /// The path exists, the method does not.
@@ -119,12 +119,12 @@ kinds! {
     ActionTokenUnknown: 403, "action_token_unknown", "access_denied", "There is no such action token";
     /// The action token is for something else, or somebody else; `reason` says what.
     ActionTokenMisused: 403, "action_token_misused", "access_denied", "The action token is not for this";
-    /// The action token is over; `reason` says why.
-    ActionTokenEnded: 410, "action_token_ended", "access_denied", "The action token is over";
+    /// The action token has ended; `reason` says why.
+    ActionTokenEnded: 410, "action_token_ended", "access_denied", "The action token has ended";
     /// The person has a passkey, and the app may not add another.
-    EnrolOverExisting: 409, "enrol_over_existing", "access_denied", "There is a passkey already";
+    EnrolOverExisting: 409, "enrol_over_existing", "access_denied", "There is already a passkey";
     /// What a client brings back of an action is not genuine, not its own, too old, or was redeemed before.
-    ResultRefused: 400, "result_refused", "invalid_grant", "The result is refused";
+    ResultRefused: 400, "result_refused", "invalid_grant", "The result was refused";
     /// The headers are too long or too many (RFC 6585 §5).
     HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
     /// Not the content type that this path takes.
@@ -136,7 +136,7 @@ kinds! {
     /// Code, refresh token or assertion refused.
     InvalidGrant: 400, "invalid_grant", "invalid_grant", "The grant is not valid";
     /// A device polls, and nobody has answered yet (RFC 8628 §3.5).
-    AuthorizationPending: 400, "authorization_pending", "authorization_pending", "Nobody has answered yet";
+    AuthorizationPending: 400, "authorization_pending", "authorization_pending", \"The person has not answered yet\";
     /// A device polls too often (RFC 8628 §3.5).
     SlowDown: 400, "slow_down", "slow_down", "Poll more slowly";
     /// A device's code is over (RFC 8628 §3.5).
@@ -154,7 +154,7 @@ kinds! {
     /// A signed request of a client that cannot sign (OpenID Connect Core §3.1.2.6).
     RequestNotSupported: 400, "request_not_supported", "request_not_supported", "Signed requests are not supported here";
     /// Clients do not register themselves by asking for tokens (OpenID Connect Core §3.1.2.6).
-    RegistrationNotSupported: 400, "registration_not_supported", "registration_not_supported", "Registration is elsewhere";
+    RegistrationNotSupported: 400, "registration_not_supported", "registration_not_supported", "Clients register elsewhere";
     /// No such grant type.
     UnsupportedGrantType: 400, "unsupported_grant_type", "unsupported_grant_type", "Unsupported grant type";
     /// Scope unknown, malformed or not allowed.
@@ -168,7 +168,7 @@ kinds! {
     /// A value of an administrative request is not accepted; `errors` names each with its cure.
     InvalidField: 400, "invalid_field", "invalid_request", "A value is not accepted";
     /// There is one of this name already.
-    AlreadyExists: 409, "already_exists", "invalid_request", "It exists already";
+    AlreadyExists: 409, "already_exists", "invalid_request", "It already exists";
     /// The configuration declares it, so only the configuration changes it.
     ManagedByConfiguration: 409, "managed_by_configuration", "invalid_request", "The configuration declares it";
     /// It was changed since the caller read it.
@@ -180,13 +180,13 @@ kinds! {
     /// A redirect URI is not accepted at registration (RFC 7591 §3.2.2).
     InvalidRedirectUri: 400, "invalid_redirect_uri", "invalid_redirect_uri", "The redirect URI is not accepted";
     /// A member of a registration is not accepted (RFC 7591 §3.2.2).
-    InvalidClientMetadata: 400, "invalid_client_metadata", "invalid_client_metadata", "The client's metadata are not accepted";
+    InvalidClientMetadata: 400, "invalid_client_metadata", "invalid_client_metadata", "The client metadata is not accepted";
     /// A software statement is not accepted (RFC 7591 §3.2.2).
     InvalidSoftwareStatement: 400, "invalid_software_statement", "invalid_software_statement", "The software statement is not accepted";
     /// DPoP proof missing, malformed, for another request, or used before (RFC 9449 §5, §7.1).
     InvalidDpopProof: 401, "invalid_dpop_proof", "invalid_dpop_proof", "The DPoP proof is not valid";
     /// The DPoP proof must repeat a nonce of ours (RFC 9449 §8, §9).
-    UseDpopNonce: 401, "use_dpop_nonce", "use_dpop_nonce", "A DPoP nonce is wanted";
+    UseDpopNonce: 401, "use_dpop_nonce", "use_dpop_nonce", "A DPoP nonce is required";
     /// Our fault and passing: storage, keys.
     Unavailable: 503, "unavailable", "temporarily_unavailable", "Temporarily unavailable";
     /// Our fault: a defect.

@@ -25,7 +25,7 @@ impl Form {
                 return Err(too_many());
             }
             if pairs.iter().any(|(sent, _)| *sent == name) && !REPEATABLE.contains(&name.as_ref()) {
-                return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent twice."));
+                return Err(Failure::new(Kind::InvalidRequest, "A parameter was sent more than once."));
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }

@@ -91,7 +91,7 @@ impl Health {
                 name: "keys",
                 ok: missing.is_none(),
                 detail: missing.map(|(usage, algorithm)| {
-                    format!("There is no {algorithm} key for {usage} yet; it is being made.")
+                    format!("There is no {algorithm} key for {usage} yet; it is being created.")
                 }),
             },
             Check { name: "clock", ok: clock.is_none(), detail: clock.map(|text| text.to_string()) },

@@ -69,7 +69,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         Problem(Failure::new(
             Kind::InvalidRequest,
-            format!("The body is not the JSON this path takes: {}.", in_words(&error)),
+            format!("The body is not the JSON that this path accepts: {}.", in_words(&error)),
         ))
     })
 }

@@ -15,7 +15,7 @@ pub async fn refuse(
     // Decoded: the path may be spelled in several ways, and a NUL in one only, because a bare one is no URI.
     let path = request.match_info().as_str();
     if request.uri().path_and_query().is_some_and(|target| has_nul(path, target.as_str())) {
-        let words = "The address holds a NUL (%00), which no name and no filter has.";
+        let words = "The address contains a NUL (%00), which no name and no filter has.";
         let answer = Problem(Failure::new(Kind::InvalidRequest, words)).error_response();
         return Ok(request.into_response(answer).map_into_right_body());
     }

@@ -79,7 +79,7 @@ impl Certificate {
                 tracing::info!(ends = %pair.ends, "the new TLS certificate is in use");
             }
             // While one of two files is replaced, they do not fit: the other's change is seen the next time.
-            Err(error) => tracing::warn!(error, "the new TLS certificate cannot be used; the old one goes on"),
+            Err(error) => tracing::warn!(error, "the new TLS certificate cannot be used; the old one stays in use"),
         }
     }
 
@@ -118,7 +118,7 @@ fn read(files: &Tls, host: &str) -> Result<Pair, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("tls.cert_file: {cert_file} is not PEM ({error}): export the certificate as PEM"))?;
     let Some(leaf) = chain.first() else {
-        return Err(format!("tls.cert_file: {cert_file} holds no certificate: name the PEM file of the full chain"));
+        return Err(format!("tls.cert_file: {cert_file} contains no certificate: name the PEM file of the full chain"));
     };
     let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|error| format!("tls.cert_file: the first certificate in {cert_file} cannot be read: {error}"))?;
@@ -127,7 +127,7 @@ fn read(files: &Tls, host: &str) -> Result<Pair, String> {
         .is_ok_and(|host| ParsedCertificate::try_from(leaf).is_ok_and(|leaf| verify_server_name(&leaf, &host).is_ok()));
     let key = PrivateKeyDer::from_pem_slice(&load(&files.key_file, "tls.key_file")?).map_err(|_| {
         format!(
-            "tls.key_file: {key_file} holds no private key: name the PEM file of the certificate's key, not encrypted"
+            "tls.key_file: {key_file} contains no private key: name the PEM file of the certificate's key, unencrypted"
         )
     })?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {

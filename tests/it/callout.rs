@@ -204,8 +204,8 @@ fn the_rule_of_the_bridge_is_asked() {
     for (rule, words) in [
         ("clients = [\"other\"]", "This client may not use this bridge."),
         ("groups = [\"staff\"]", "This bridge makes no token for this account."),
-        ("min_acr = \"phr\"", "This bridge wants a fresh sign-in with a passkey."),
-        ("max_auth_age = \"1m\"", "This bridge wants a fresh sign-in with a passkey."),
+        ("min_acr = \"phr\"", "This bridge requires a fresh sign-in with a passkey."),
+        ("max_auth_age = \"1m\"", "This bridge requires a fresh sign-in with a passkey."),
         ("scopes = [\"chat\"]", "The scope for this bridge is missing."),
     ] {
         let set = Set::with(&format!("[bridges.nats.allow]\n{rule}"));

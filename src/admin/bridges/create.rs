@@ -85,7 +85,7 @@ pub fn insert(
         KeyChange::Keep => None,
     };
     if !bridges::insert(conn, &StoredBridge::new(name, checked.definition, key, now))? {
-        return Err(Failure::new(Kind::AlreadyExists, "There is a bridge of this name already.").into());
+        return Err(Failure::new(Kind::AlreadyExists, "A bridge with this name already exists.").into());
     }
     witness(conn, actor, "created", draft, now)?;
     Ok(bridges::find(conn, name)?.ok_or_else(|| missing("bridge"))?)

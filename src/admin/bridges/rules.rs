@@ -117,7 +117,7 @@ impl Rules {
                 wrong_field(
                     "key",
                     format!("cannot be used: {error}"),
-                    "send the key as it was made, whole and not encrypted",
+                    "send the key exactly as it was created, complete and unencrypted",
                 )
             })?;
             let sealed = stored::seal(&definition.name, upload, &material, &self.master);
@@ -146,7 +146,7 @@ fn require_same_target(definition: &BridgeDefinition, old: &StoredBridge) -> Res
     if is_same {
         return Ok(());
     }
-    let what = "has to come again: the one there is was given for another preset or address";
+    let what = "must be given again: the stored one was given for another preset or address";
     Err(wrong_field("key", what, "send the key with the new settings, or make another bridge"))
 }
 

@@ -68,7 +68,7 @@ pub fn insert(
         return Err(wrong_field("identifier", fault.what, fault.cure).into());
     }
     if resources::is_known(conn, identifier)? || !resources::insert(conn, resource, now)? {
-        return Err(Failure::new(Kind::AlreadyExists, "There is a resource of this identifier already.").into());
+        return Err(Failure::new(Kind::AlreadyExists, "A resource with this identifier already exists.").into());
     }
     let name = Some(resource.definition.name.as_str());
     actor.witness(conn, (EventKind::ResourceChanged, "created"), (identifier, name), now)?;

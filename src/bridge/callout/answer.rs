@@ -73,7 +73,7 @@ impl Desk {
         // is minted is counted by its person.
         let ready = self.bridges.find(bridge).ok_or(BridgeError::Unknown)?;
         let token = asked.token.as_ref().ok_or_else(|| {
-            Failure::new(Kind::InvalidToken, "The connection came without an access token as its token or password.")
+            Failure::new(Kind::InvalidToken, "The connection has no access token as its token or password.")
         })?;
         let audience = ready.bridge.bearer_audience().unwrap_or(self.guard.mint.issuer());
         let access = self.guard.bearer_for(audience, token.expose())?;
@@ -99,7 +99,7 @@ impl Desk {
         let passkey = self.bridges.passkey_used(bridge, identity).await?;
         let audience: Vec<String> = access.aud.iter().map(ToOwned::to_owned).collect();
         let scopes = Scopes::parse(&access.scope)
-            .map_err(|_| Failure::new(Kind::InvalidToken, "The scopes of the access token do not read."))?;
+            .map_err(|_| Failure::new(Kind::InvalidToken, "The scopes of the access token cannot be parsed."))?;
         let request = MintRequest {
             user: &identity.user,
             session: session.id,

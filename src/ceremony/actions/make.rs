@@ -106,7 +106,7 @@ impl Ceremonies {
         let life = life(&new)?;
         match (&new.operation, new.action) {
             (Some(operation), Action::Sign) => operation.check().map_err(CeremonyError::Operation)?,
-            (None, Action::Sign) => return Err(CeremonyError::Invalid("`sign` wants an `operation`.")),
+            (None, Action::Sign) => return Err(CeremonyError::Invalid("`sign` requires an `operation`.")),
             (Some(_), _) => return Err(CeremonyError::Invalid("An `operation` is for `sign` alone.")),
             (None, _) => {}
         }

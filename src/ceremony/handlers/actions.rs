@@ -280,7 +280,7 @@ pub async fn redeem(
         room.redeem_result(&backend.client, id, &result, &backend.provenance).await?
     } else {
         let fetched = room.fetch_signed(&backend.client, id, &backend.provenance).await?;
-        fetched.ok_or_else(|| Failure::new(Kind::NotFound, "Nothing was signed with this action token, or not yet."))?
+        fetched.ok_or_else(|| Failure::new(Kind::NotFound, "Nothing has been signed with this action token yet."))?
     };
     Ok(web::Json(claims.into()))
 }
@@ -291,7 +291,7 @@ fn parse_id(text: &str) -> Result<ActionTokenId, Failure> {
 }
 
 fn missing() -> Failure {
-    Failure::new(Kind::NotFound, "There is no such action token of this client.")
+    Failure::new(Kind::NotFound, "This client has no such action token.")
 }
 
 /// Reads whom a token is for.
@@ -301,7 +301,7 @@ fn whom(person: PersonOfToken, client: &Client) -> Result<Whom, Failure> {
         (Some(id), None) if person.name.is_none() && person.email.is_none() && !person.email_verified => {
             Ok(Whom::Id(id.into()))
         }
-        (Some(_), None) => Err(invalid("`name` and `email` are for somebody who is made, by an external id.")),
+        (Some(_), None) => Err(invalid("`name` and `email` are only for a person who is created by an external ID.")),
         (None, Some(name)) => {
             let name = ExternalId { source: name.source.unwrap_or_else(|| client.id.clone()), id: name.id };
             let fits = |text: &str| (1..=LONGEST_NAME).contains(&text.len()) && !text.chars().any(char::is_control);
@@ -329,7 +329,7 @@ fn claims(name: Option<&str>, email: Option<&str>, verified: bool) -> Result<Sta
             claims.insert("email_verified".to_owned(), Value::Bool(verified));
         }
         None if verified => {
-            return Err(Failure::new(Kind::InvalidRequest, "`emailVerified` says nothing without `email`."));
+            return Err(Failure::new(Kind::InvalidRequest, "`emailVerified` has no meaning without `email`."));
         }
         None => {}
     }

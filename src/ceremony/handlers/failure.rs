@@ -27,12 +27,12 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             "A confidential client ends its ceremonies at the token endpoint, where it authenticates.",
         ),
         CeremonyError::NoProof => {
-            Failure::new(Kind::InvalidDpopProof, "A DPoP proof is wanted: send one in the DPoP header.")
+            Failure::new(Kind::InvalidDpopProof, "A DPoP proof is required: send one in the DPoP header.")
         }
         CeremonyError::Bridge(error) => error.into(),
         CeremonyError::Invalid(words) => Failure::new(Kind::InvalidRequest, words),
         CeremonyError::ExpiredOrUsed => {
-            Failure::new(Kind::CeremonyExpired, "The ceremony took too long or was answered before. Begin a new one.")
+            Failure::new(Kind::CeremonyExpired, "The ceremony took too long or was already answered. Begin a new one.")
         }
         CeremonyError::UnknownPasskey { rp_id, credential_id } => Failure::new(
             Kind::PasskeyUnknown,
@@ -41,10 +41,10 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         .with("signalUnknown", json!({ "rpId": rp_id, "credentialId": URL_SAFE_NO_PAD.encode(credential_id) })),
         CeremonyError::UserVerificationMissing => Failure::new(
             Kind::UserVerificationMissing,
-            "The device did not check that it is you. Unlock it with your PIN, fingerprint or face and try again.",
+            "The device did not verify that it is you. Unlock it with your PIN, fingerprint or face and try again.",
         ),
         CeremonyError::CredentialExists => {
-            Failure::new(Kind::CredentialExists, "This passkey is in use already. Make a new one.")
+            Failure::new(Kind::CredentialExists, "This passkey is already in use. Create a new one.")
         }
         CeremonyError::SignInRefused(refusal) => {
             Failure::new(Kind::SignInRefused, refusal.words()).with("reason", json!(refusal.reason())).because(error)
@@ -58,10 +58,10 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         )
         .fresh_within(within),
         CeremonyError::SignUpClosed => {
-            Failure::new(Kind::SignUpClosed, "New accounts cannot be made here. Ask the operator.")
+            Failure::new(Kind::SignUpClosed, "New accounts cannot be created here. Ask the operator.")
         }
         CeremonyError::TooMany => {
-            Failure::new(Kind::TooManyPasskeys, "There are as many passkeys as allowed. Remove one first.")
+            Failure::new(Kind::TooManyPasskeys, "The passkey limit is reached. Remove one first.")
         }
         CeremonyError::LastMethod => Failure::new(
             Kind::LastSignInMethod,
@@ -70,17 +70,18 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
         CeremonyError::NotFound => Failure::new(Kind::NotFound, "There is no such passkey on this account."),
         CeremonyError::Action(refusal) => action(refusal),
         CeremonyError::NotForPerson => {
-            let words = "Action tokens are made neither for disabled accounts nor for people who administer.";
+            let words = "Action tokens cannot be made for disabled accounts or administrators.";
             Failure::new(Kind::Forbidden, words)
         }
         CeremonyError::NoSuchPerson => {
             let words =
-                "There is nobody of this id whom this client may act for. Name people by an external id of its own.";
+                "There is no person with this ID for whom this client may act. Name people by an external ID of its \
+                 own.";
             Failure::new(Kind::NotFound, words)
         }
         CeremonyError::MissingScope(scope) => Failure::new(
             Kind::InsufficientScope,
-            format!("This wants the scope {scope:?}, which the access token lacks."),
+            format!("This requires the scope {scope:?}, which the access token lacks."),
         ),
         CeremonyError::AddressTaken => {
             Failure::new(Kind::AlreadyExists, "Another account has this verified e-mail address.")
@@ -110,7 +111,7 @@ fn action(refusal: ActionRefusal) -> Failure {
     let (kind, words) = match refusal {
         ActionRefusal::Unknown => (Kind::ActionTokenUnknown, "There is no such action token. Ask for a new one."),
         ActionRefusal::Client => {
-            (Kind::ActionTokenMisused, "The app that made this action token may not do so any more.")
+            (Kind::ActionTokenMisused, "The app that made this action token may no longer do so.")
         }
         ActionRefusal::Action => (Kind::ActionTokenMisused, "This action token is for something else."),
         ActionRefusal::Origin => (Kind::ActionTokenMisused, "This action token is not for the page it was used on."),
@@ -121,14 +122,15 @@ fn action(refusal: ActionRefusal) -> Failure {
             (Kind::ActionTokenMisused, "Somebody else is signed in in this browser. Sign out first, then use it again.")
         }
         ActionRefusal::Person => {
-            (Kind::ActionTokenMisused, "The account changed since this action token was made. Ask for a new one.")
+            (Kind::ActionTokenMisused, "The account has changed since this action token was made. Request a new one.")
         }
         ActionRefusal::Group => {
-            (Kind::ActionTokenMisused, "The person is in no group that may use the app that made this action token.")
+            (Kind::ActionTokenMisused, "The person is in none of the groups that may use the app that made this action \
+                token.")
         }
         ActionRefusal::Expired => (Kind::ActionTokenEnded, "This action token has expired. Ask for a new one."),
         ActionRefusal::Used => (Kind::ActionTokenEnded, "This action token was used already. Ask for a new one."),
-        ActionRefusal::Revoked => (Kind::ActionTokenEnded, "This action token was taken back. Ask for a new one."),
+        ActionRefusal::Revoked => (Kind::ActionTokenEnded, "This action token was revoked. Request a new one."),
         ActionRefusal::Exhausted => {
             (Kind::ActionTokenEnded, "This action token was tried too often. Ask for a new one.")
         }

@@ -161,7 +161,7 @@ pub async fn verify(
 
 fn choice(body: &RegistrationOptionsRequest) -> Result<Choice, Failure> {
     if body.hints.iter().any(|hint| hint != "security-key") {
-        return Err(Failure::new(Kind::InvalidRequest, "The only hint taken here is `security-key`."));
+        return Err(Failure::new(Kind::InvalidRequest, "The only hint accepted here is `security-key`."));
     }
     Ok(Choice {
         attachment: body.attachment.map(|attachment| match attachment {

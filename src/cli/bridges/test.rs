@@ -92,7 +92,7 @@ pub fn try_samples(desk: &Desk, all: &KnownBridges, row: &StoredBridge) -> Resul
 fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
     let (user, passkeys, known) = desk.read(|conn| {
         let user = users::find(conn, id)?.ok_or_else(|| {
-            Refusal(format!("there is nobody with the id {id}; `passmint users list` shows everybody"))
+            Refusal(format!("there is no person with the ID {id}; `passmint users list` shows everybody"))
         })?;
         let passkeys = credentials::of_users(conn, &[id], None)?;
         Ok((user, passkeys, Known::of(conn, id, Needs::ALL)?))
@@ -147,7 +147,7 @@ fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
     let faults = trials.iter().filter(|trial| trial.minted.is_err() && (real || !trial.is_choice()));
     match faults.count() {
         0 => Ok(()),
-        count => Err(format!("{count} of {} tokens could not be made", trials.len())),
+        count => Err(format!("{count} of {} tokens could not be minted", trials.len())),
     }
 }
 

@@ -84,7 +84,7 @@ pub fn delete(settings: &Settings, id: &str, yes: bool) -> Outcome {
         let record = lock(conn, id, &operator)?;
         Ok(deletion::remove(conn, &operator, &record, desk.now)?)
     })?;
-    print::line(format!("client `{id}` is deleted, with all that was given to it"));
+    print::line(format!("client `{id}` is deleted, with everything that was issued to it"));
     Ok(())
 }
 

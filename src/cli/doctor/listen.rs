@@ -38,7 +38,7 @@ fn judge(
     let Err(error) = bound else { return Ok("free".to_owned()) };
     match error.kind() {
         ErrorKind::AddrInUse if tls => {
-            Ok("in use, by a running server or by another program: over TLS nobody is asked".to_owned())
+            Ok("in use, by a running server or by another program: over TLS this is not checked further".to_owned())
         }
         ErrorKind::AddrInUse => match ask(address, path) {
             Some((200, _)) => Ok("a Passmint server answers there and is ready".to_owned()),

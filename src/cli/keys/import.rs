@@ -43,7 +43,7 @@ pub fn import(settings: &Settings, usage: &Use, file: &Path) -> Outcome {
         material.algorithm(),
         print::maybe(signs_from)
     ));
-    print::line(format!("delete {} or put it away: whoever has it can sign", file.display()));
+    print::line(format!("delete {} or store it safely: anyone who has it can sign", file.display()));
     Ok(())
 }
 
@@ -90,7 +90,8 @@ fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), S
     match wanted.own.first().map(|own| own.algorithm) {
         None => Err(format!("bridge `{name}` does not sign with keys of its own: see its setting `key`")),
         Some(wanted) if wanted != algorithm => Err(format!(
-            "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or take another key"
+            "bridge `{name}` signs with {wanted}, and this is a key for {algorithm}: set bridges.{name}.algorithm, or \
+             use another key"
         )),
         Some(_) => Ok(()),
     }

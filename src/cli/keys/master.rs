@@ -119,12 +119,13 @@ fn put_in_place(current: &MasterKeyFile, old: &MasterKey, new: &MasterKey, new_k
     match current.replace(old, new) {
         Ok(kept) => {
             print::line(format!(
-                "{here} holds the new key now; the old one is kept in {} for old backups of the database",
+                "{here} now contains the new key; the old one is kept in {} for old backups of the database",
                 kept.display()
             ));
             print::line("servers on this machine follow within seconds");
             print::line(format!(
-                "next: replace the file on every other server, which goes on with the keys it has until then; then put {there} away as your copy, or delete it"
+                "next: replace the file on every other server, which uses the keys it has until then; then keep \
+                 {there} as your copy, or delete it"
             ));
         }
         Err(error) => {

@@ -50,7 +50,7 @@ type Told = Vec<(&'static str, Vec<String>)>;
 pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> Outcome {
     if facts.is_empty() && losses.is_empty() {
         return Err(
-            "nothing to change: give --claim, --attribute, --group or --external-id, or what is to be taken away \
+            "nothing to change: give --claim, --attribute, --group or --external-id, or what to remove \
             with --clear, --remove-attribute, --remove-group or --remove-external-id"
                 .to_owned(),
         );
@@ -195,6 +195,6 @@ fn external_ids(
         removed.push(format!("{source}={old}"));
     }
     let changed = !added.is_empty() || !removed.is_empty();
-    told.extend([("external ids added", added), ("external ids taken away", removed)]);
+    told.extend([("external ids added", added), ("external ids removed", removed)]);
     Ok(changed.then_some(all))
 }

@@ -40,7 +40,8 @@ refusals! {
     /// RFC 9101 §4.
     Nested: "invalid_request_object", "A request object must not hold request or request_uri.";
     /// RFC 9101 §6.2: neither pushed nor registered, or it cannot be read.
-    RequestUri: "invalid_request_uri", "The request_uri is none that this client registered, or what is there cannot be read.";
+    RequestUri: "invalid_request_uri", "The request_uri is not one that this client registered, or its content cannot \
+        be read.";
     /// OpenID Connect Core §7.2.1.
     Registration: "registration_not_supported", "The registration parameter is not supported.";
     /// The grant is not among the client's.
@@ -56,7 +57,7 @@ refusals! {
     /// Malformed, unknown or not allowed for the client.
     Scope: "invalid_scope", "A scope is malformed, unknown or not allowed for this client.";
     /// OpenID Connect Core §3.1.2.1.
-    Prompt: "invalid_request", "The parameter prompt holds an unknown value, or none beside another.";
+    Prompt: "invalid_request", "The parameter prompt contains an unknown value, or none together with another.";
     /// OpenID Connect Core §3.1.2.1.
     MaxAge: "invalid_request", "The parameter max_age must be a whole number of seconds.";
     /// RFC 9700 §2.1.1.
@@ -78,13 +79,13 @@ refusals! {
     /// OpenID Connect Core §3.1.2.6.
     LoginRequired: "login_required", "The person must sign in.";
     /// OpenID Connect Core §3.1.2.6.
-    ConsentRequired: "consent_required", "The person must allow what is asked for.";
+    ConsentRequired: "consent_required", "The person must allow what is requested.";
     /// OpenID Connect Core §3.1.2.6.
     AccountSelectionRequired: "account_selection_required", "The person must choose an account.";
     /// OpenID Connect Core §3.1.2.6.
     InteractionRequired: "interaction_required", "The person must be shown a page.";
     /// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
-    Unmet: "unmet_authentication_requirements", "The sign-in does not reach the authentication context that was asked for.";
+    Unmet: "unmet_authentication_requirements", "The sign-in does not reach the requested authentication context.";
     /// The person said no.
     Denied: "access_denied", "The person did not allow it.";
     /// More requests than the network may make (RFC 6749 §4.1.2.1).

@@ -241,7 +241,7 @@ pub async fn find(room: &Oidc, handle: &str) -> Result<Pending, Failure> {
 }
 
 fn over() -> Failure {
-    Failure::new(Kind::CeremonyExpired, "This request was answered before, or waited too long. Go back to the app.")
+    Failure::new(Kind::CeremonyExpired, "This request was already answered, or waited too long. Go back to the app.")
 }
 
 /// What must happen next.

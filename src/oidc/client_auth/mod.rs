@@ -79,7 +79,7 @@ pub async fn authenticate_confidential(
     let client = authenticate(room, headers, form).await?;
     match client.definition.kind {
         ClientKind::Confidential => Ok(client),
-        ClientKind::Public => Err(Failure::new(Kind::InvalidClient, "Only a client that authenticates may ask this.")),
+        ClientKind::Public => Err(Failure::new(Kind::InvalidClient, "Only an authenticated client may call this.")),
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failur
         };
     }
     let id = named.ok_or_else(|| {
-        Failure::new(Kind::InvalidClient, "No client is named. Send client_id, or authenticate by Basic.")
+        Failure::new(Kind::InvalidClient, "No client is named. Send client_id, or authenticate with Basic.")
     })?;
     let proof = secret.map_or(Proof::Nothing, |secret| Proof::Post(Secret::new(secret.to_owned())));
     Ok(Presented { id, proof })

@@ -23,11 +23,11 @@ pub fn grant(
 ) -> Result<TokenSet, Failure> {
     client
         .may_use(GrantType::ClientCredentials)
-        .map_err(|_| Failure::new(Kind::UnauthorizedClient, "This client may not get tokens for itself."))?;
+        .map_err(|_| Failure::new(Kind::UnauthorizedClient, "This client may not use client credentials."))?;
     let known = room.mint.resources();
     let audience = known
         .audience(client, resources.iter().copied(), room.mint.issuer())
-        .map_err(|_| Failure::new(Kind::InvalidTarget, "This client may not ask for tokens for that resource."))?;
+        .map_err(|_| Failure::new(Kind::InvalidTarget, "This client may not request tokens for that resource."))?;
     let scopes = granted(client, scope, &audience, known)?;
     let grant = ClientGrant { client, scopes: &scopes, audience: &audience, jkt: key.map(Jkt::as_str) };
     room.mint.client_token(&grant, room.clock.now()).map_err(Failure::unavailable)
@@ -52,10 +52,10 @@ fn granted(
         return Err(Failure::new(Kind::InvalidScope, words));
     }
     let scopes = client.grant_scopes(Some(asked)).map_err(|refusal| {
-        Failure::new(Kind::InvalidScope, "A scope is not one that this client may ask for.").because(refusal)
+        Failure::new(Kind::InvalidScope, "This client may not request one of the scopes.").because(refusal)
     })?;
     resources.require_resource_of(&scopes, audience).map_err(|refusal| {
-        Failure::new(Kind::InvalidScope, "A scope belongs to a resource that is not asked for: name it in resource.")
+        Failure::new(Kind::InvalidScope, "A scope belongs to a resource that was not requested: name it in resource.")
             .because(refusal)
     })?;
     Ok(scopes)

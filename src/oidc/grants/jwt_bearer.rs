@@ -92,13 +92,13 @@ impl From<BearerError> for Failure {
             BearerError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),
             BearerError::NotAllowed => (Kind::UnauthorizedClient, "This client may not use assertions as grants."),
             BearerError::Scope => {
-                (Kind::InvalidScope, "A scope is not one that this client gets for such an assertion.")
+                (Kind::InvalidScope, "This client may not get one of the scopes for such an assertion.")
             }
-            BearerError::Target => (Kind::InvalidTarget, "This client may not ask for tokens for that resource."),
+            BearerError::Target => (Kind::InvalidTarget, "This client may not request tokens for that resource."),
             _ => (
                 Kind::InvalidGrant,
-                "The assertion is not valid: it is by a trusted issuer for this client and this server alone, new, at most \
-                 five minutes long, and of somebody who has an account here.",
+                "The assertion is not valid: it must be from a trusted issuer, for this client and this server alone, \
+                 not used before, valid for at most five minutes, and for a person who has an account here.",
             ),
         };
         Self::new(kind, words).because(error)

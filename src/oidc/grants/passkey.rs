@@ -37,7 +37,7 @@ pub async fn finish(
     match done.given {
         Given::Tokens(tokens) => Ok(tokens),
         Given::Session(_) | Given::Bridge(_) | Given::Result(_) | Given::Proof(_) => {
-            Err(Failure::new(Kind::InvalidGrant, "This ceremony was begun for something else than tokens."))
+            Err(Failure::new(Kind::InvalidGrant, "This ceremony was begun for something other than tokens."))
         }
     }
 }

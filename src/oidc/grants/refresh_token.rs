@@ -99,7 +99,7 @@ impl From<RefreshError> for Failure {
 }
 
 fn invalid() -> Failure {
-    Failure::new(Kind::InvalidGrant, "The refresh token is not valid, has expired, or was used or revoked before.")
+    Failure::new(Kind::InvalidGrant, "The refresh token is not valid, has expired, or was already used or revoked.")
 }
 
 /// A genuine token, opened.

@@ -97,7 +97,7 @@ pub async fn remove(
 
 fn refused() -> Failure {
     // RFC 7592 §2: an unknown client and a wrong token look the same.
-    Failure::new(Kind::InvalidToken, "The registration access token is missing or not this client's.")
+    Failure::new(Kind::InvalidToken, "The registration access token is missing, or belongs to another client.")
 }
 
 fn own_token(request: &HttpRequest) -> Result<PlainToken, Failure> {

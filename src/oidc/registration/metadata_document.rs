@@ -198,7 +198,7 @@ fn document_definition(
         return refused("The document at the client_id's address does not name that address as its client_id.");
     }
     if members.contains_key("client_secret") || members.contains_key("client_secret_expires_at") {
-        return refused("The document at the client_id's address holds a secret, which is no secret any more.");
+        return refused("The document at the client_id's address contains a secret, which is no longer secret.");
     }
     let mut members = members.clone();
     members.entry("token_endpoint_auth_method").or_insert_with(|| "none".into());

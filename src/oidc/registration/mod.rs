@@ -115,5 +115,5 @@ fn permission(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 fn no_permission() -> Failure {
-    Failure::new(Kind::InvalidToken, "The permission to register is missing, unknown, used up, expired or taken back.")
+    Failure::new(Kind::InvalidToken, "The initial access token is missing, unknown, used up, expired or revoked.")
 }

@@ -117,7 +117,7 @@ pub fn find(name: &str) -> Option<Asset> {
 /// Serves an asset, packed for whoever unpacks it.
 pub async fn serve(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let Some(asset) = find(&name) else {
-        let failure = Failure::new(Kind::NotFound, "There is no such file, or it is of another version.");
+        let failure = Failure::new(Kind::NotFound, "There is no such file, or it belongs to another version.");
         return Problem(failure).error_response();
     };
     let mut response = HttpResponse::Ok();

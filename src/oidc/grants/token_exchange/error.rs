@@ -131,7 +131,8 @@ impl From<ExchangeError> for Failure {
             }
             ExchangeError::TakenType => (
                 Kind::InvalidRequest,
-                "Tokens of this type are not taken in exchange: send an access token, an ID token, or the JWT of a trusted issuer.",
+                "Tokens of this type cannot be exchanged: send an access token, an ID token, or the JWT of a trusted \
+                 issuer.",
             ),
             ExchangeError::RequestedType | ExchangeError::Refused(Refusal::Kind) => {
                 (Kind::InvalidRequest, "Tokens of the requested type are not given to this client.")
