@@ -14,13 +14,13 @@ pub struct Audit {
 
 pub(super) const SECTION: Section = Section {
     title: "Audit trail",
-    doc: "What happened is written down as it happens; `docs/reference/audit-events.md` lists the events.",
+    doc: "Events are recorded as they happen; `docs/reference/audit-events.md` lists them.",
     keys: &[Key {
         path: "audit.keep",
         kind: Kind::DurationOrOff("1d", "4000d"),
         default: Fallback::Value("400d"),
-        doc: "How long events are kept. Older ones are deleted bit by bit; `off` keeps them for ever, which lets the table \
-              grow with what strangers send.",
+        doc: "How long events are kept. Older ones are deleted gradually; `off` keeps them for ever, which lets \
+            strangers make the table grow.",
     }],
 };
 

@@ -24,27 +24,29 @@ pub struct AuthorizationServer {
 
 pub(super) const SECTION: Section = Section {
     title: "Authorization servers",
-    doc: "`[authorization_servers.<name>]`, in the file only: others that trust this server's identity assertions (ID-JAG), which \
-          [rules](#exchange-rules) with `issues = [\"id_jag\"]` give for them. See [identity assertions](../flows/id-jag.md).",
+    doc: "`[authorization_servers.<name>]`, in the file only: others that trust this server's identity assertions \
+        (ID-JAG), which [rules](#exchange-rules) with `issues = [\"id_jag\"]` issue for them. See [identity \
+        assertions](../flows/id-jag.md).",
     keys: &[
         Key {
             path: "authorization_servers.<name>.issuer",
             kind: Kind::Text("URL"),
             default: Fallback::Required,
-            doc: "Its issuer: what clients ask for as `audience`, and the `aud` of the assertions.",
+            doc: "Its issuer: the `audience` that clients request, and the `aud` of the assertions.",
         },
         Key {
             path: "authorization_servers.<name>.client_ids",
             kind: Kind::Tree,
             default: Fallback::Required,
-            doc: "Of each client that may ask, the id that it has there: `client_ids = { wiki = \"f53f191f\" }`.",
+            doc: "For each client that may request assertions, the ID that it has there: `client_ids = { wiki = \
+                \"f53f191f\" }`.",
         },
         Key {
             path: "authorization_servers.<name>.client",
             kind: Kind::Text("client id"),
             default: Fallback::Unset,
-            doc: "The client of this server as which it signs people in. The assertion then has the same `sub` as its ID tokens, \
-                  also where that is pairwise.",
+            doc: "The client that it is at this server when it signs people in. The assertion then has the same `sub` \
+                as that client's ID tokens, even if pairwise.",
         },
     ],
 };

@@ -8,14 +8,14 @@ const BY_PRESET: Fallback = Fallback::Derived("what the preset says");
 
 pub(super) const SECTION: Section = Section {
     title: "Bridges",
-    doc: "`[bridges.<name>]`, in the file only: targets that custom tokens are minted for. A token of a bridge is never \
-          accepted by this server.",
+    doc: "`[bridges.<name>]`, in the file only: targets for which custom tokens are minted. This server never accepts \
+        a bridge's token.",
     keys: &[
         key(
             "bridges.<name>.preset",
             Kind::Choice(PresetKind::WORDS),
             Fallback::Required,
-            "What the bridge starts from; it fills what is left out and forbids what its target would misread.",
+            "The template for the bridge; it fills in what is omitted and forbids what its target would misread.",
         ),
         key("bridges.<name>.enabled", Kind::Switch, Fallback::Value("true"), "Whether tokens are minted."),
         key(
@@ -28,22 +28,22 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.key",
             Kind::Choice(KeySource::WORDS),
             Fallback::Derived("`imported` with a file of a key, else `own`"),
-            "Whose key signs: `own`, made and rotated for this bridge alone; `provider`, those of this server's own tokens, \
-             for targets that find keys by its issuer; `imported`, one that was made elsewhere.",
+            "Whose key signs: `own`, created and rotated for this bridge alone; `provider`, the keys of this server's \
+             own tokens, for targets that find keys by its issuer; `imported`, a key created elsewhere.",
         ),
         key(
             "bridges.<name>.key_file",
             Kind::Path,
             Fallback::Unset,
-            "A private key that was made elsewhere: PEM (PKCS#8, PKCS#1, SEC 1, not encrypted), a JWK, or the \
-             seed of an account of NATS.",
+            "A private key created elsewhere: PEM (PKCS#8, PKCS#1, SEC 1, unencrypted), a JWK, or the seed of a NATS \
+             account.",
         ),
         key(
             "bridges.<name>.secret_file",
             Kind::Path,
             Fallback::Unset,
-            "A secret shared with the target, for HS256: at least 32 bytes; for `pusher`, `appwrite` and `instantdb` what these \
-             gave out. A line end after it is not part of it.",
+            "A secret shared with the target, for HS256: at least 32 bytes; for `pusher`, `appwrite` and `instantdb`, \
+             the secret they issued. A final line break is not part of it.",
         ),
         key(
             "bridges.<name>.dangerous",
@@ -55,7 +55,7 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.allow_unverified",
             Kind::Switch,
             Fallback::Value("false"),
-            "Whether to take a preset that was never tried with its target; `passmint bridges presets` tells which.",
+            "Whether to accept a preset that was never tested with its target; `passmint bridges presets` shows which.",
         ),
         key(
             "bridges.<name>.tenant_id",
@@ -73,7 +73,7 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.audience",
             Kind::Text("audience"),
             BY_PRESET,
-            "The `aud` claim. Many targets accept a token that has none: always set it for `jwt`.",
+            "The `aud` claim. Many targets accept a token without one: always set it for `jwt`.",
         ),
         key(
             "bridges.<name>.audience_form",
@@ -85,13 +85,14 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.algorithm",
             Kind::Choice(Algorithm::WORDS),
             BY_PRESET,
-            "The signature algorithm. RS256 reaches everything, ES256 most, EdDSA some; HS256 wants a shared secret.",
+            "The signature algorithm. RS256 works everywhere, ES256 in most targets, EdDSA in some; HS256 requires a \
+             shared secret.",
         ),
         key(
             "bridges.<name>.typ",
             Kind::Choice(Typ::WORDS),
             BY_PRESET,
-            "The header's `typ`; some targets demand `at+jwt`, some refuse it, `none` leaves it out.",
+            "The header's `typ`; some targets require `at+jwt`, some refuse it, `none` omits it.",
         ),
         key(
             "bridges.<name>.kid",
@@ -104,19 +105,19 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.lifetime",
             Kind::Duration("10s", "24h"),
             BY_PRESET,
-            "How long a token lives; short, for nobody can revoke it.",
+            "How long a token is valid; keep it short, because nobody can revoke it.",
         ),
         key(
             "bridges.<name>.max_bytes",
             Kind::Integer(256, 16384),
             Fallback::Value("4096"),
-            "How long a token may be, in bytes; a longer one is refused, not cut.",
+            "The longest token allowed, in bytes; a longer one is refused, not cut.",
         ),
         key(
             "bridges.<name>.subject",
             Kind::Text("expression"),
             Fallback::Value("{{ user.id }}"),
-            "What `sub` is: an expression, not text pasted together.",
+            "The `sub` claim: an expression, not concatenated text.",
         ),
         key(
             "bridges.<name>.claims",
@@ -128,26 +129,29 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.inputs",
             Kind::Tree,
             Fallback::Unset,
-            "What whoever asks for a token may say, in the request or in `inputs` of a token exchange, for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
-             `number`, `flag`, `list`), `charset` (`name`, `path`, `text`, `nkey`), `one_of`, `max_length`, `max_items`, `required`.",
+            "What the caller may pass in, in the request or in `inputs` of a token exchange, \
+             for `{{ input.NAME }}`: one table for each name, with `type` (`text`, \
+             `number`, `flag`, `list`), `charset` (`name`, `path`, `text`, `nkey`), `one_of`, `max_length`, \
+             `max_items`, `required`.",
         ),
         key(
             "bridges.<name>.url",
             Kind::Text("URL"),
             Fallback::Unset,
-            "Where the target is, for presets that go there: `tls://host:port` for `nats-callout`, the API's address for `appwrite` and `instantdb`.",
+            "Where the target is, for presets that call it: `tls://host:port` for `nats-callout`, the API's address \
+             for `appwrite` and `instantdb`.",
         ),
         key(
             "bridges.<name>.bearer_audience",
             Kind::Text("audience"),
             Fallback::Derived("this server's issuer"),
-            "For `nats-callout`: whom the access token must be for that people connect with.",
+            "For `nats-callout`: the audience of the access token with which people connect.",
         ),
         key(
             "bridges.<name>.allow.clients",
             Kind::List("client id"),
             Fallback::Value(""),
-            "Only these clients may ask; empty for all.",
+            "Only these clients may request tokens; empty for all.",
         ),
         key(
             "bridges.<name>.allow.scopes",
@@ -159,14 +163,14 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.allow.min_acr",
             Kind::Choice(min_acr::WORDS),
             Fallback::Unset,
-            "The least authentication context: `phr` for a passkey with user verification. `phrh`, in attested hardware, is refused: \
-             attestation is not verified yet, so nobody reaches it.",
+            "The lowest accepted `acr`: `phr` for a passkey with user verification. `phrh`, in attested hardware, is refused: \
+             attestation is not verified yet, so nothing reaches it.",
         ),
         key(
             "bridges.<name>.allow.max_auth_age",
             Kind::Duration("10s", "400d"),
             Fallback::Unset,
-            "How long ago the person may have signed in at most.",
+            "The greatest accepted age of the sign-in.",
         ),
         key(
             "bridges.<name>.allow.groups",
@@ -178,20 +182,20 @@ pub(super) const SECTION: Section = Section {
             "bridges.<name>.allow.unnamed_actors",
             Kind::Switch,
             Fallback::Value("false"),
-            "Whether whoever acts for a person (`act`) may have a token that cannot say so: of NATS, Pusher, Appwrite and InstantDB. \
-             The audit trail says it in any case.",
+            "Whether an actor (`act`) may get a token that cannot name them: for NATS, Pusher, Appwrite and InstantDB. \
+             The audit trail names them in any case.",
         ),
         key(
             "bridges.<name>.allow.require.user_verification",
             Kind::Switch,
             Fallback::Value("false"),
-            "Whether the sign-in must have been by a passkey that verified the person (PIN, finger, face).",
+            "Whether the sign-in must have been with a passkey and user verification (PIN, fingerprint, face).",
         ),
         key(
             "bridges.<name>.allow.require.email_verified",
             Kind::Switch,
             Fallback::Value("false"),
-            "Whether the person must have a proven e-mail address.",
+            "Whether the person must have a verified e-mail address.",
         ),
     ],
 };

@@ -38,7 +38,7 @@ pub struct Challenges {
 
 pub(super) const SECTION: Section = Section {
     title: "Challenges",
-    doc: "A ceremony's challenge is kept from its options to its verification and taken exactly once.",
+    doc: "A ceremony's challenge is stored from its options to its verification and can be used exactly once.",
     keys: &[
         Key {
             path: "challenges.store",
@@ -51,7 +51,7 @@ pub(super) const SECTION: Section = Section {
             path: "challenges.ttl",
             kind: Kind::Duration("30s", "10m"),
             default: Fallback::Value("5m"),
-            doc: "How long a challenge lives; the time a person has for a prompt.",
+            doc: "How long a challenge is valid: the time a person has for a prompt.",
         },
     ],
 };

@@ -35,15 +35,15 @@ choices! {
 
 pub(super) const SECTION: Section = Section {
     title: "Clients",
-    doc: "`[clients.<client_id>]`, in the file only: the apps that may ask for tokens. While the host of `public_url` is \
-          `localhost` there is one more, `quickstart`: public, first party, with `public_url` as its origin, for the \
-          grants `passkey` and `refresh_token` and the scopes `openid profile email offline_access passkeys bridge:*`.",
+    doc: "`[clients.<client_id>]`, in the file only: the apps that may request tokens. While the host of `public_url` \
+        is `localhost` there is one more, `quickstart`: public, first party, with `public_url` as its origin, for the \
+        grants `passkey` and `refresh_token` and the scopes `openid profile email offline_access passkeys bridge:*`.",
     keys: &[
         Key {
             path: "clients.<client_id>.name",
             kind: Kind::Text("name to show"),
             default: Fallback::Derived("the client id"),
-            doc: "What people are shown when the app asks for something.",
+            doc: "The name shown to people when the app asks for something.",
         },
         Key {
             path: "clients.<client_id>.kind",
@@ -73,8 +73,8 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::List("URI"),
             default: Fallback::Value(""),
             doc: "Where answers may be sent, compared exactly: https, http on loopback, or a private-use scheme with a \
-                  dot such as `com.example.app:/callback`. Only the port may be another on `http://127.0.0.1` and \
-                  `http://[::1]`, and on `http://localhost` where a public app names none here.",
+                dot such as `com.example.app:/callback`. Only the port may differ, on `http://127.0.0.1` and \
+                `http://[::1]`, and on `http://localhost` if a public app names none here.",
         },
         Key {
             path: "clients.<client_id>.grants",
@@ -86,7 +86,7 @@ pub(super) const SECTION: Section = Section {
             path: "clients.<client_id>.scopes",
             kind: Kind::List("scope"),
             default: Fallback::Value("openid"),
-            doc: "What the app may ask for. `bridge:*` stands for every bridge.",
+            doc: "The scopes the app may request. `bridge:*` means every bridge.",
         },
         Key {
             path: "clients.<client_id>.relying_party",
@@ -98,7 +98,7 @@ pub(super) const SECTION: Section = Section {
             path: "clients.<client_id>.audiences",
             kind: Kind::List("audience"),
             default: Fallback::Value(""),
-            doc: "What the app's access tokens may be for, beside the issuer itself.",
+            doc: "The audiences that the app's access tokens may have, besides the issuer itself.",
         },
         Key {
             path: "clients.<client_id>.secret",
@@ -135,8 +135,7 @@ pub(super) const SECTION: Section = Section {
             path: "clients.<client_id>.id_token_algorithm",
             kind: Kind::Choice(Algorithm::WORDS),
             default: Fallback::Value("RS256"),
-            doc: "The signature algorithm of the app's ID tokens; RS256 is what OpenID Connect makes everybody \
-                  understand.",
+            doc: "The signature algorithm of the app's ID tokens; OpenID Connect requires everybody to support RS256.",
         },
         Key {
             path: "clients.<client_id>.may_introspect",

@@ -71,31 +71,35 @@ pub(super) const SECTION: Section = Section {
         "require_pushed_authorization_requests": Kind::Switch, OFF, "Whether the app must push its authorization requests (RFC 9126).";
         "dpop_bound_access_tokens": Kind::Switch, OFF, "Whether the app's tokens are always bound to a DPoP key (RFC 9449).";
         "security_profile": Kind::Choice(Profile::WORDS), UNSET,
-            "A set of demands: `fapi2` wants PAR, PKCE, `private_key_jwt` and DPoP and takes nothing weaker; `fapi2_message_signing` \
-             wants signed requests and gives signed answers as well.";
+            "A security profile: `fapi2` requires PAR, PKCE, `private_key_jwt` and DPoP, and accepts nothing weaker; \
+             `fapi2_message_signing` also requires signed requests and returns signed answers.";
         "require_signed_request_object": Kind::Switch, OFF, "Whether authorization requests must be signed (RFC 9101).";
         "request_object_algorithm": Kind::Text("algorithm"), UNSET, "The only algorithm of its signed requests.";
         "request_uris": Kind::List("URI"), EMPTY, "Addresses that signed requests may be fetched from, compared exactly.";
-        "authorization_response_algorithm": Kind::Choice(Algorithm::WORDS), UNSET, "Algorithm of signed authorization answers (JARM); the ID token's when it is not given.";
-        "userinfo_algorithm": Kind::Choice(Algorithm::WORDS), UNSET, "Algorithm of signed userinfo answers; plain JSON when it is not given.";
+        "authorization_response_algorithm": Kind::Choice(Algorithm::WORDS), UNSET, "Algorithm of signed authorization \
+            answers (JARM); by default the ID token's.";
+        "userinfo_algorithm": Kind::Choice(Algorithm::WORDS), UNSET, "Algorithm of signed userinfo answers; plain JSON \
+            by default.";
         "introspection_algorithm": Kind::Choice(Algorithm::WORDS), UNSET, "Algorithm of signed introspection answers (RFC 9701).";
-        "subject_type": Kind::Choice(Subject::WORDS), Fallback::Value("public"), "`pairwise`: the app's people have a `sub` that no app of another sector knows.";
+        "subject_type": Kind::Choice(Subject::WORDS), Fallback::Value("public"), "`pairwise`: the app's users have a \
+            `sub` that differs from that in apps of other sectors.";
         "sector_identifier_uri": Kind::Text("URI"), UNSET, "A document that lists the redirect URIs of several apps that share pairwise subjects; its host names the sector.";
-        "claims_in_id_token": Kind::Switch, OFF, "Whether the claims of granted scopes are in the ID token too, for apps that never ask userinfo.";
+        "claims_in_id_token": Kind::Switch, OFF, "Whether the claims of granted scopes are in the ID token too, for \
+            apps that never call userinfo.";
         "default_max_age": Kind::Duration("0s", "400d"), UNSET, "`max_age` of requests that name none.";
         "default_acr_values": Kind::List("acr"), EMPTY, "`acr_values` of requests that name none.";
         "allowed_groups": Kind::List("group"), EMPTY, "Groups whose members may use the app; everybody when it is empty.";
         "post_logout_redirect_uris": Kind::List("URI"), EMPTY, "Where people may be sent after signing out, compared exactly.";
-        "backchannel_logout_uri": Kind::Text("URI"), UNSET, "Where the server tells the app that a session ended.";
-        "backchannel_logout_session_required": Kind::Switch, OFF, "Whether the app wants `sid` there.";
+        "backchannel_logout_uri": Kind::Text("URI"), UNSET, "Where the server notifies the app that a session has ended.";
+        "backchannel_logout_session_required": Kind::Switch, OFF, "Whether the app requires `sid` there.";
         "frontchannel_logout_uri": Kind::Text("URI"), UNSET, "A page of the app that is loaded when a session ends.";
-        "frontchannel_logout_session_required": Kind::Switch, OFF, "Whether the app wants `iss` and `sid` there.";
+        "frontchannel_logout_session_required": Kind::Switch, OFF, "Whether the app requires `iss` and `sid` there.";
         "initiate_login_uri": Kind::Text("URI"), UNSET, "Where a sign-in that begins elsewhere is sent.";
         "client_uri": Kind::Text("URI"), UNSET, "The app's home page, linked where people are asked to allow it.";
         "logo_uri": Kind::Text("URI"), UNSET, "The app's logo: PNG, WebP, JPEG or GIF of 64 KiB at most, over https. The server fetches it, at most once a day, and shows it where people are asked to allow the app; no browser asks for it there.";
         "policy_uri": Kind::Text("URI"), UNSET, "The app's privacy statement, linked there too.";
         "tos_uri": Kind::Text("URI"), UNSET, "The app's terms of service, linked there too.";
-        "contacts": Kind::List("e-mail address"), EMPTY, "E-mail addresses of those who run the app.";
+        "contacts": Kind::List("e-mail address"), EMPTY, "E-mail addresses of the people who run the app.";
     },
 };
 

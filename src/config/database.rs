@@ -32,11 +32,11 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Secret,
             default: Fallback::Unset,
             doc: "Where PostgreSQL is: `postgres://user:password@host/database`, or libpq's `host=… user=…` form. Also \
-                  read from the variable `DATABASE_URL`, which `PASSMINT_DATABASE_URL` overrides, and from the file \
-                  that `database.url_file` names. A build without the feature `db-tls` cannot encrypt the connection: \
-                  it refuses a URL that asks for TLS, and belongs next to the database or on a private network. libpq's \
-                  `connect_timeout`, `keepalives_…` and `tcp_user_timeout` have short defaults here; the URL may say \
-                  otherwise.",
+                read from the variable `DATABASE_URL`, which `PASSMINT_DATABASE_URL` overrides, and from the file that \
+                `database.url_file` names. A build without the feature `db-tls` cannot encrypt the connection: it \
+                refuses a URL that asks for TLS, and should run next to the database or on a private network. libpq's \
+                `connect_timeout`, `keepalives_…` and `tcp_user_timeout` have short defaults here; the URL can \
+                override them.",
         },
         Key {
             path: "database.pool",

@@ -12,14 +12,14 @@ pub struct Dpop {
 
 pub(super) const SECTION: Section = Section {
     title: "DPoP",
-    doc: "Tokens that are worth nothing without the key of their holder (RFC 9449). Every app may use them; those with \
-          `dpop_bound_access_tokens` must.",
+    doc: "Tokens that are useless without their holder's key (RFC 9449). Every app may use them; those with \
+        `dpop_bound_access_tokens` must.",
     keys: &[Key {
         path: "dpop.require_nonce",
         kind: Kind::Switch,
         default: Fallback::Value("false"),
-        doc: "Whether proofs must repeat a nonce that the server gave out in the last ten minutes, so that nobody can make \
-              proofs ahead of time. It costs apps one more request now and then.",
+        doc: "Whether proofs must contain a nonce that the server issued in the last ten minutes, so that nobody can \
+            create proofs in advance. It costs apps an additional request now and then.",
     }],
 };
 

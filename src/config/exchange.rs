@@ -58,39 +58,40 @@ const SELF: &str = "self";
 
 pub(super) const SECTION: Section = Section {
     title: "Exchange rules",
-    doc: "`[exchange_rules.<name>]`, in the file only: which tokens a client may exchange for which others (RFC 8693). What no \
-          rule lists is refused, so an empty list allows nothing. The client needs the grant `token_exchange` too, and can \
-          never get a scope or an audience that is not its own. See [token exchange](../flows/token-exchange.md).",
+    doc: "`[exchange_rules.<name>]`, in the file only: which tokens a client may exchange for which others (RFC 8693). \
+        Everything that no rule lists is refused, so an empty list allows nothing. The client needs the grant \
+        `token_exchange` too, and can never get a scope or an audience that is not its own. See [token \
+        exchange](../flows/token-exchange.md).",
     keys: &[
         Key {
             path: "exchange_rules.<name>.clients",
             kind: Kind::List("client id"),
             default: Fallback::Required,
-            doc: "The clients that may ask. A public client may only narrow tokens of its own.",
+            doc: "The clients that may exchange tokens. A public client may only narrow its own tokens.",
         },
         Key {
             path: "exchange_rules.<name>.issuers",
             kind: Kind::List("`self` or trusted issuer"),
             default: Fallback::Value("self"),
-            doc: "Whose tokens are taken: `self` for those of this server, else names of \
-                  [trusted issuers](#trusted-issuers). Their scopes and audiences are worth nothing here, so what a rule gives \
-                  for them is new.",
+            doc: "Whose tokens are accepted: `self` for this server's, otherwise names of [trusted \
+                issuers](#trusted-issuers). Scopes and audiences of trusted issuers' tokens are ignored, so whatever a \
+                rule grants for them is new.",
         },
         Key {
             path: "exchange_rules.<name>.subject_types",
             kind: Kind::Choices(Taken::WORDS),
             default: Fallback::Value("access_token"),
-            doc: "Which kinds of tokens are taken. An ID token is taken of the client that it is for, and has no scopes to \
-                  keep; `jwt` is for tokens of trusted issuers, `txn_token` for replacing \
-                  [transaction tokens](../flows/transaction-tokens.md).",
+            doc: "Which kinds of tokens are accepted. An ID token is accepted only from the client that it is for, and \
+                has no scopes to keep; `jwt` is for tokens of trusted issuers, `txn_token` for replacing [transaction \
+                tokens](../flows/transaction-tokens.md).",
         },
         Key {
             path: "exchange_rules.<name>.subject_audiences",
             kind: Kind::List("audience"),
             default: Fallback::Value(""),
-            doc: "The APIs that the rule's clients stand for: the token that is exchanged must be for one of them. When it is \
-                  empty, the token must be for the client itself, have been given to it, or name it in `may_act`; that of a \
-                  trusted issuer may also be for this server.",
+            doc: "The APIs that the rule's clients represent: the exchanged token must be for one of them. If empty, \
+                the token must be for the client itself, have been issued to it, or name it in `may_act`; a trusted \
+                issuer's token may also be for this server.",
         },
         Key {
             path: "exchange_rules.<name>.audiences",
@@ -102,73 +103,73 @@ pub(super) const SECTION: Section = Section {
             path: "exchange_rules.<name>.new_audiences",
             kind: Kind::List("audience"),
             default: Fallback::Value(""),
-            doc: "Audiences that the new token may have although the exchanged one has not. They must be among the client's \
-                  `audiences` as well.",
+            doc: "Audiences that the new token may have even if the exchanged one does not. They must be among the \
+                client's `audiences` as well.",
         },
         Key {
             path: "exchange_rules.<name>.scopes",
             kind: Kind::List("scope"),
             default: Fallback::Value(""),
-            doc: "Scopes of the exchanged token that the new one may keep. `passkeys` and scopes of administration never \
-                  leave their client, and `offline_access` is never kept.",
+            doc: "Scopes of the exchanged token that the new one may keep. `passkeys` and administrative scopes never \
+                leave their client, and `offline_access` is never kept.",
         },
         Key {
             path: "exchange_rules.<name>.new_scopes",
             kind: Kind::List("scope"),
             default: Fallback::Value(""),
-            doc: "Scopes that a confidential client may ask for although the exchanged token has not got them.",
+            doc: "Scopes that a confidential client may request even if the exchanged token does not have them.",
         },
         Key {
             path: "exchange_rules.<name>.issues",
             kind: Kind::Choices(Given::WORDS),
             default: Fallback::Value("access_token"),
-            doc: "What may come out. An ID token is for the client itself and wants the scope `openid`. `id_jag` \
-                  is an identity assertion for one of the [authorization servers](#authorization-servers), in exchange for an \
-                  ID token of the client's own; `txn_token` a [transaction token](../flows/transaction-tokens.md) for one of \
-                  the `new_audiences`, which are then names of trust domains, with scopes of `scopes` alone, for at most five \
-                  minutes.",
+            doc: "What may be issued. An ID token is for the client itself and requires the scope `openid`. `id_jag` \
+                is an identity assertion for one of the [authorization servers](#authorization-servers), in exchange \
+                for an ID token of the client's own; `txn_token` a [transaction token](../flows/transaction-tokens.md) \
+                for one of the `new_audiences`, which are then names of trust domains, with scopes of `scopes` alone, \
+                for at most five minutes.",
         },
         Key {
             path: "exchange_rules.<name>.bridges",
             kind: Kind::List("bridge"),
             default: Fallback::Value(""),
-            doc: "Bridges whose custom tokens may come out, with `audience=<bridge>`. The bridge's own rule is asked as well. Its \
-                  tokens live as long as the bridge says, and for no longer than what is exchanged; a target that makes its \
-                  tokens itself, and none that short, is not asked.",
+            doc: "Bridges whose custom tokens may be issued, with `audience=<bridge>`. The bridge's own rule applies \
+                as well. Its tokens are valid as long as the bridge says, but no longer than the exchanged token; a \
+                target that makes its tokens itself, and cannot make them that short, is not called.",
         },
         Key {
             path: "exchange_rules.<name>.lifetime",
             kind: Kind::Duration("10s", "1h"),
             default: Fallback::Value("5m"),
-            doc: "The longest life of what comes out, which never outlives the exchanged token either.",
+            doc: "The longest lifetime of the issued token, which never outlives the exchanged token either.",
         },
         Key {
             path: "exchange_rules.<name>.refreshable",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether a confidential client that has the grant `refresh_token` gets a refresh token with the access token. \
-                  It lives with the session of the exchanged token, and no longer than the token of a trusted issuer; each use \
-                  asks this rule again.",
+            doc: "Whether a confidential client that has the grant `refresh_token` gets a refresh token with the \
+                access token. It lasts as long as the session of the exchanged token, and no longer than a trusted \
+                issuer's token; each use checks this rule again.",
         },
         Key {
             path: "exchange_rules.<name>.actor",
             kind: Kind::Choice(Acting::WORDS),
             default: Fallback::Value("forbidden"),
-            doc: "Whether an actor token may or must come along: an access token of the same client, for a person or for \
-                  itself, which is then named in `act`.",
+            doc: "Whether an actor token is allowed or required: an access token of the same client, for a person or \
+                for itself, whose owner is then named in `act`.",
         },
         Key {
             path: "exchange_rules.<name>.impersonation",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether a client may go on with somebody else's token without an actor token. The client is then written \
-                  into `act` itself, and the audit trail has `token.impersonated`.",
+            doc: "Whether a client may exchange somebody else's token without an actor token. The client itself is \
+                then named in `act`, and the audit trail has `token.impersonated`.",
         },
         Key {
             path: "exchange_rules.<name>.chain",
             kind: Kind::Integer(1, 4),
             default: Fallback::Value("3"),
-            doc: "Most actors that a token may name, one within the other.",
+            doc: "The most actors that a token may name, nested in each other.",
         },
     ],
 };

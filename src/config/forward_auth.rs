@@ -102,12 +102,12 @@ fn scopes_of_tokens(reader: &mut Reader<'_>, key: impl Fn(&str) -> String, host:
     let audience = key("bearer_audience");
     let cure = "set bearer_audience, or ask for groups";
     if !host.otherwise.scopes.is_empty() {
-        let what = "are asked of access tokens, and without bearer_audience none is taken";
+        let what = "apply to access tokens, and without bearer_audience none is accepted";
         reader.contradiction(&key("scopes"), &[&audience], Wrong::new(what, cure));
     }
     let asks = |rule: &Rule| matches!(&rule.access, Access::SignedIn(demand) if !demand.scopes.is_empty());
     if let Some(at) = host.rules.iter().position(asks) {
-        let what = format!("rule {} asks scopes of access tokens, and without bearer_audience none is taken", at + 1);
+        let what = format!("rule {} requires token scopes, and without bearer_audience no token is accepted", at + 1);
         reader.contradiction(&key("rules"), &[&audience], Wrong::new(what, cure));
     }
 }

@@ -48,14 +48,15 @@ pub struct Hook {
 
 pub(super) const SECTION: Section = Section {
     title: "Hooks",
-    doc: "`[hooks.<name>]`, in the file only: servers of yours that have a say in a sign-in. [How](../flows/hooks.md).",
+    doc: "`[hooks.<name>]`, in the file only: servers of yours that are called during a sign-in. \
+        [How](../flows/hooks.md).",
     keys: &[
         Key {
             path: "hooks.<name>.when",
             kind: Kind::Choice(When::WORDS),
             default: Fallback::Required,
-            doc: "When it is called: after the passkey was verified and before anybody is signed in, or afterwards, to say something \
-                  that the person can read on their account page.",
+            doc: "When it is called: after the passkey is verified and before the person is signed in, or afterwards, \
+                to return a text that the person can read on their account page.",
         },
         Key {
             path: "hooks.<name>.url",
@@ -67,26 +68,26 @@ pub(super) const SECTION: Section = Section {
             path: "hooks.<name>.secret_file",
             kind: Kind::Path,
             default: Fallback::Required,
-            doc: "The file of the secret that calls are signed with, `whsec_…`; `passmint webhooks secret` makes one.",
+            doc: "The file with the secret that signs calls, `whsec_…`; `passmint webhooks secret` creates one.",
         },
         Key {
             path: "hooks.<name>.previous_secret_file",
             kind: Kind::Path,
             default: Fallback::Unset,
-            doc: "The file of the secret before, while the hook changes over: calls carry a signature by each.",
+            doc: "The file with the previous secret, until the hook has switched: calls carry a signature by each.",
         },
         Key {
             path: "hooks.<name>.timeout",
             kind: Kind::Duration("100ms", "5s"),
             default: Fallback::Value("2s"),
-            doc: "How long it may take, all in all. Before a sign-in the person waits for it.",
+            doc: "How long it may take in total. Before a sign-in, the person waits for it.",
         },
         Key {
             path: "hooks.<name>.on_failure",
             kind: Kind::Choice(OnFailure::WORDS),
             default: Fallback::Value("deny"),
-            doc: "What it leads to that the hook is away, late, or answers what cannot be understood: nobody is signed in, or it \
-                  is as if there were no such hook. For `before_sign_in`.",
+            doc: "What happens if the hook is unreachable, late, or sends an invalid answer: nobody is signed in, or \
+                the hook is ignored. For `before_sign_in`.",
         },
         Key {
             path: "hooks.<name>.clients",
@@ -99,7 +100,7 @@ pub(super) const SECTION: Section = Section {
             path: "hooks.<name>.personal_data",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether calls tell the person's e-mail address and name.",
+            doc: "Whether calls include the person's e-mail address and name.",
         },
         Key {
             path: "hooks.<name>.enabled",

@@ -24,34 +24,34 @@ pub struct Keys {
 
 pub(super) const SECTION: Section = Section {
     title: "Keys",
-    doc: "The master key seals what the database keeps secret; signing keys are made and rotated by the server.",
+    doc: "The master key encrypts the secrets in the database. The server creates and rotates the signing keys.",
     keys: &[
         Key {
             path: "master_key_file",
             kind: Kind::Path,
             default: Fallback::Derived("`master.key` in `keys_dir`"),
-            doc: "The file that holds the master key. The server makes one by itself only for an empty private cluster; \
-                  with `database.url` run `passmint keys init` once, or mount the file.",
+            doc: "The file with the master key. The server creates it only for an empty private cluster; with \
+                `database.url` run `passmint keys init` once, or mount the file.",
         },
         Key {
             path: "keys.allow_group_readable",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether the master key's file may be readable by its group, as mounted secrets often are. \
-                  World-readable is refused always.",
+            doc: "Whether the master key's file may be group-readable, as mounted secrets often are. A world-readable \
+                file is always refused.",
         },
         Key {
             path: "keys.publish_before_signing",
             kind: Kind::Duration("0s", "7d"),
             default: Fallback::Value("10m"),
-            doc: "How long a new signing key is published before it signs, so that everybody who caches keys has it by \
-                  then.",
+            doc: "How long a new signing key is published before it signs, so that verifiers that cache keys have it \
+                by then.",
         },
         Key {
             path: "keys.rotate_every",
             kind: Kind::DurationOrOff("1h", "730d"),
             default: Fallback::Value("90d"),
-            doc: "How often a new signing key is made. `off`: only by `passmint keys rotate`.",
+            doc: "How often a new signing key is created. `off`: only by `passmint keys rotate`.",
         },
     ],
 };

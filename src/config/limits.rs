@@ -37,7 +37,7 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How many connections one server holds at once.
+    /// How many connections one server keeps open at once.
     pub connections: u32,
     /// How many of them one caller holds.
     pub connections_per_caller: u32,
@@ -53,14 +53,14 @@ const fn patience(path: &'static str, high: &'static str, default: &'static str,
 
 pub(super) const SECTION: Section = Section {
     title: "Limits",
-    doc: "Token buckets per caller, where a caller is an IPv4 /24 or an IPv6 /56, and bounds on sizes and slowness. \
-          Behind a proxy name it in `trusted_proxies`, or all callers share one bucket.",
+    doc: "Token buckets per caller, where a caller is an IPv4 /24 or an IPv6 /56 network, and limits on size and time. \
+        Name the proxy, if any, in `trusted_proxies`; otherwise all callers share one bucket.",
     keys: &[
         Key {
             path: "limits.enabled",
             kind: Kind::Switch,
             default: Fallback::Value("true"),
-            doc: "Whether the token buckets are consulted. Switch them off only for load tests.",
+            doc: "Whether the token buckets are used. Switch them off only for tests.",
         },
         number(
             "limits.starts_per_minute",
@@ -109,15 +109,15 @@ pub(super) const SECTION: Section = Section {
             "limits.failed_exchanges_per_minute",
             1_000_000,
             "300",
-            "Tokens of one trusted issuer that one client may present in vain each minute from one network, in an exchange or as a \
-             grant. Beyond that its next ones from there are not looked at for a while, good or bad. A token that is genuine and \
-             over, or of no use here, does not count.",
+            "Failed tokens of one trusted issuer that one client may present each minute from one network, in an \
+             exchange or as a grant. Above that, its tokens from there are rejected unread for a while, valid or not. \
+             A genuine token that has expired, or is not usable here, does not count.",
         ),
         number(
             "limits.failed_exchanges_burst",
             1_000_000,
             "100",
-            "Tokens of one trusted issuer that one client may present in vain from one network at once.",
+            "Failed tokens of one trusted issuer that one client may present from one network at once.",
         ),
         Key {
             path: "limits.body",
@@ -128,12 +128,13 @@ pub(super) const SECTION: Section = Section {
         patience("limits.header_timeout", "1m", "5s", "How long the headers of a request may take to arrive."),
         patience("limits.body_timeout", "2m", "10s", "How long the body of a request may take to arrive."),
         patience("limits.keep_alive", "10m", "30s", "How long an idle connection is kept open."),
-        number("limits.connections", 1_000_000, "10000", "How many connections one server holds at once."),
+        number("limits.connections", 1_000_000, "10000", "How many connections one server keeps open at once."),
         number(
             "limits.connections_per_caller",
             1_000_000,
             "1000",
-            "How many of them one caller holds; the next ones are hung up on. Those of `trusted_proxies` are not counted.",
+            "How many of them one caller may have; further connections are closed. Those of `trusted_proxies` are not \
+             counted.",
         ),
     ],
 };

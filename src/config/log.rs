@@ -16,7 +16,7 @@ choices! {
 }
 
 choices! {
-    /// The least important lines that are logged.
+    /// The lowest level that is logged.
     LogLevel {
         /// What needs somebody.
         Error = "error",
@@ -36,7 +36,7 @@ choices! {
 pub struct Log {
     /// How log lines look.
     pub format: LogFormat,
-    /// The least important lines that are logged.
+    /// The lowest level that is logged.
     pub level: LogLevel,
 }
 
@@ -54,7 +54,7 @@ pub(super) const SECTION: Section = Section {
             path: "log.level",
             kind: Kind::Choice(LogLevel::WORDS),
             default: Fallback::Value("info"),
-            doc: "The least important lines that are logged.",
+            doc: "The lowest level that is logged.",
         },
     ],
 };

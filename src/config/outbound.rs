@@ -22,31 +22,32 @@ pub struct Outbound {
 
 pub(super) const SECTION: Section = Section {
     title: "Outbound requests",
-    doc: "What the server fetches from clients and sends to them: their `jwks_uri`, documents they refer to, news of ended \
-          sessions. Only https, only public addresses, no redirects, no proxies.",
+    doc: "What the server fetches from clients and sends to them: their `jwks_uri`, documents they refer to, notices \
+        of ended sessions. Only https, only public addresses, no redirects, no proxies.",
     keys: &[
         Key {
             path: "outbound.allow_private_addresses",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether addresses of this machine and of private networks may be asked too, these also without TLS. \
-                  Switch it on when apps run in your own network, and everybody who may register clients may know that \
-                  network. Link-local addresses, such as those of cloud metadata, stay closed.",
+            doc: "Whether addresses of this machine and of private networks may be called too, also without TLS. \
+                Switch it on only if apps run in your own network and everybody who may register clients may know that \
+                network. Link-local addresses, such as those of cloud metadata, remain blocked.",
         },
         Key {
             path: "outbound.private_hosts",
             kind: Kind::List("host"),
             default: Fallback::Value(""),
-            doc: "Hosts, by name or address and without port, that may be on this machine or in a private network, also \
-                  without TLS, while all others may not: `[\"hooks.internal\", \"10.1.2.3\"]`. Enough for hooks, webhooks and \
-                  bridges of your own, and tells those who register clients nothing about the rest of that network.",
+            doc: "Hosts, by name or address and without port, that may be on this machine or in a private network, \
+                also without TLS, while all others may not: `[\"hooks.internal\", \"10.1.2.3\"]`. This is enough for \
+                your own hooks, webhooks and bridges, and reveals nothing about the rest of that network to those who \
+                register clients.",
         },
         Key {
             path: "outbound.extra_ca_file",
             kind: Kind::Path,
             default: Fallback::Unset,
-            doc: "A PEM file of authorities that are trusted beside those of the browsers, for apps with certificates of \
-                  your own authority.",
+            doc: "A PEM file of certificate authorities, trusted in addition to those that browsers trust, for apps \
+                with certificates of your own authority.",
         },
     ],
 };

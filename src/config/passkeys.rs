@@ -91,7 +91,7 @@ pub struct Passkeys {
 
 pub(super) const SECTION: Section = Section {
     title: "Passkeys",
-    doc: "What is asked of passkeys when they are made and used.",
+    doc: "What is required of passkeys when they are created and used.",
     keys: &[
         Key {
             path: "passkeys.user_verification",
@@ -117,7 +117,7 @@ pub(super) const SECTION: Section = Section {
             path: "passkeys.hints",
             kind: Kind::Choices(Hint::WORDS),
             default: Fallback::Value(""),
-            doc: "What the browser should offer first, most wanted first. Browsers may disregard it.",
+            doc: "What the browser should offer first, in order of preference. Browsers may ignore it.",
         },
         Key {
             path: "passkeys.timeout",
@@ -129,8 +129,8 @@ pub(super) const SECTION: Section = Section {
             path: "passkeys.attestation",
             kind: Kind::Choice(Attestation::WORDS),
             default: Fallback::Value("none"),
-            doc: "What proof of its make is asked of a new authenticator. Anything but `none` makes some browsers ask \
-                  the person for consent.",
+            doc: "What attestation is requested of a new authenticator. Anything but `none` makes some browsers ask \
+                the person for consent.",
         },
         Key {
             path: "passkeys.per_user",
@@ -142,8 +142,8 @@ pub(super) const SECTION: Section = Section {
             path: "passkeys.synced_counter",
             kind: Kind::Choice(SyncedCounter::WORDS),
             default: Fallback::Value("warn"),
-            doc: "What happens when the signature counter of a passkey that is synced between devices goes backwards. \
-                  For device-bound passkeys that always means a copy, and is refused.",
+            doc: "What happens when the signature counter of a synced passkey goes backwards. For device-bound \
+                passkeys this always indicates a copy, and is refused.",
         },
         Key {
             path: "passkeys.allow_backup_upgrade",

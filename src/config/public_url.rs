@@ -37,7 +37,7 @@ impl PublicUrl {
             return wrong("is not https", "browsers offer passkeys over https only, except on localhost");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Wrong::new("holds a user name or password", "leave out what stands before the @"));
+            return Err(Wrong::new("holds a user name or password", "leave out everything before the @"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return wrong("is more than scheme, host and port", "leave out path, query and fragment");

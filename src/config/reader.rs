@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             }
             Value::Text(text) | Value::Word(text) => parse(text).or_else(|wrong| fail(path, given, wrong)),
             other => {
-                let what = format!("is {}, but text is wanted", other.kind());
+                let what = format!("is {}, but must be text", other.kind());
                 fail(path, given, Wrong::new(what, "write it in quotes"))
             }
         })
@@ -278,7 +278,7 @@ impl<'a> Reader<'a> {
 
     fn open(&mut self, path: &str, given: &Given) -> Option<Given> {
         let (Value::Text(file) | Value::Word(file)) = &given.value else {
-            let wrong = Wrong::new(format!("is {}, but a path is wanted", given.value.kind()), "write it in quotes");
+            let wrong = Wrong::new(format!("is {}, but must be a path", given.value.kind()), "write it in quotes");
             self.problems.push(Problem { key: path.to_owned(), place: given.place.clone(), wrong });
             return None;
         };

@@ -48,8 +48,8 @@ pub(super) const SECTION: Section = Section {
             path: "registration.mode",
             kind: Kind::Choice(RegistrationMode::WORDS),
             default: Fallback::Value("off"),
-            doc: "`token`: whoever has a permission made with `passmint registration-tokens create` or the administration \
-                  API. `open`: everybody on the network.",
+            doc: "`token`: anyone with an initial access token from `passmint registration-tokens create` or the \
+                administration API. `open`: anyone who can reach the server.",
         },
         Key {
             path: "registration.grants",
@@ -61,13 +61,14 @@ pub(super) const SECTION: Section = Section {
             path: "registration.scopes",
             kind: Kind::List("scope"),
             default: Fallback::Value("openid,profile,email,address,phone,offline_access"),
-            doc: "The scopes that registered apps may have, and get when they name none; never those of administration.",
+            doc: "The scopes that registered apps may have, and get if they name none; never administrative ones.",
         },
         Key {
             path: "registration.audiences",
             kind: Kind::List("identifier"),
             default: Fallback::Unset,
-            doc: "The APIs (resources, RFC 8707) that registered apps may ask tokens for, such as the address of an MCP server.",
+            doc: "The APIs (resources, RFC 8707) for which registered apps may request tokens, such as the URL of an \
+                MCP server.",
         },
         Key {
             path: "registration.max_clients",
@@ -79,7 +80,7 @@ pub(super) const SECTION: Section = Section {
             path: "registration.unused_lifetime",
             kind: Kind::DurationOrOff("1h", "400d"),
             default: Fallback::Value("30d"),
-            doc: "A registered app that nobody used for so long is deleted; `off` keeps it.",
+            doc: "A registered app that nobody has used for this long is deleted; `off` keeps it.",
         },
         Key {
             path: "registration.metadata_documents",
@@ -112,7 +113,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Registration {
         }
     }
     if registration.scopes.iter().any(|scope| crate::domain::scope::is_powerful(scope)) {
-        let cure = "leave it out: such scopes are for clients that an administrator made";
+        let cure = "leave it out: such scopes are for clients that an administrator created";
         reader.mistake("registration.scopes", Wrong::new("has a scope of administration or of action tokens", cure));
     }
     registration

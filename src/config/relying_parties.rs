@@ -74,10 +74,10 @@ pub(super) const SECTION: Section = Section {
             path: "relying_parties.<name>.related_origins",
             kind: Kind::List("origin"),
             default: Fallback::Value(""),
-            doc: "Websites of other domains that its passkeys may be used from as well (WebAuthn Level 3 §5.11): \
-                  `https://example.co.uk`. Browsers ask `https://<rp_id>/.well-known/webauthn` whether they may, so this \
-                  server, or a proxy in front of it, must answer there. They take five names at most, where \
-                  `www.example.co.uk` and `example.de` have one: `example`.",
+            doc: "Websites of other domains from which its passkeys may be used as well (WebAuthn Level 3 §5.11): \
+                `https://example.co.uk`. Browsers ask `https://<rp_id>/.well-known/webauthn` for permission, so this \
+                server, or a proxy in front of it, must answer there. They accept at most five labels; \
+                `www.example.co.uk` and `example.de` share one: `example`.",
         },
         Key {
             path: "relying_parties.<name>.default",

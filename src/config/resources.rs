@@ -24,7 +24,7 @@ pub(super) const SECTION: Section = Section {
             path: "resources.<identifier>.name",
             kind: Kind::Text("name to show"),
             default: Fallback::Derived("the identifier"),
-            doc: "What people are shown when an app wants to use the API.",
+            doc: "The name shown to people when an app asks to use the API.",
         },
         Key {
             path: "resources.<identifier>.scopes",
@@ -37,7 +37,8 @@ pub(super) const SECTION: Section = Section {
             path: "resources.<identifier>.access_ttl",
             kind: Kind::Duration("1m", "24h"),
             default: Fallback::Derived("the client's `access_ttl`"),
-            doc: "How long access tokens for this API alone live at most; where the client has its own, the shorter holds.",
+            doc: "The longest lifetime of access tokens for this API alone; if the client has its own, the shorter one \
+                applies.",
         },
         Key {
             path: "resources.<identifier>.algorithm",

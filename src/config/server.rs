@@ -58,10 +58,10 @@ pub(super) const SECTION: Section = Section {
             path: "public_url",
             kind: Kind::Text("URL"),
             default: Fallback::Value("http://localhost:8080"),
-            doc: "The address that people, apps and other servers use: scheme, host and port, nothing more. It is the \
-                  issuer of every token and the origin of the pages, and its host is the default relying party id. \
-                  `https` unless the host is `localhost`. Forwarded headers and `Host` never change it. Changing the \
-                  host later makes existing passkeys useless unless a relying party keeps the old name.",
+            doc: "The URL that people, apps and other servers use: scheme, host and port, nothing more. It is the \
+                issuer of every token and the origin of the pages, and its host is the default relying party ID. It \
+                must be `https` unless the host is `localhost`. Forwarded headers and `Host` never change it. Changing \
+                the host later makes existing passkeys useless, unless a relying party keeps the old name.",
         },
         Key {
             path: "realm",
@@ -95,34 +95,34 @@ pub(super) const SECTION: Section = Section {
             path: "data_dir",
             kind: Kind::Path,
             default: Fallback::Value("data"),
-            doc: "Where the private PostgreSQL cluster lives when no `database.url` is given.",
+            doc: "The directory of the private PostgreSQL cluster, if no `database.url` is given.",
         },
         Key {
             path: "keys_dir",
             kind: Kind::Path,
             default: Fallback::Value("keys"),
-            doc: "Where the master key lives. Keep it apart from backups of the data: it unseals them.",
+            doc: "The directory of the master key. Keep it apart from backups of the data: it decrypts them.",
         },
         Key {
             path: "trusted_proxies",
             kind: Kind::List("IP address or network"),
             default: Fallback::Value(""),
-            doc: "The proxies whose `X-Forwarded-For` headers are believed. Of the addresses listed \
-                  there, the rightmost that is not itself trusted is the caller. Empty: the peer is the caller.",
+            doc: "The proxies whose `X-Forwarded-For` headers are trusted. The rightmost address in the header that is \
+                not itself trusted is the caller's. Empty: the peer is the caller.",
         },
         Key {
             path: "allow_sign_up",
             kind: Kind::Switch,
             default: Fallback::Value("true"),
-            doc: "Whether strangers may make an account. When `false`, accounts come from administrators, imports and \
-                  action tokens.",
+            doc: "Whether anyone may create an account. When `false`, accounts come from administrators, imports and \
+                action tokens.",
         },
         Key {
             path: "sign_up_asks",
             kind: Kind::Choice(SignUpAsks::WORDS),
             default: Fallback::Value("name-and-email"),
-            doc: "What the sign-up page asks for beside the passkey. People may leave it empty, and an address given \
-                  there is unverified. With `nothing` the page has only the button.",
+            doc: "What the sign-up page asks for besides the passkey. People may leave it empty, and an address given \
+                there is unverified. With `nothing` the page has only the button.",
         },
     ],
 };
@@ -130,7 +130,7 @@ pub(super) const SECTION: Section = Section {
 /// Reads the section.
 pub(super) fn read(reader: &mut Reader<'_>) -> Server {
     let public_url = reader.text_as("public_url", PublicUrl::read).unwrap_or_else(|| {
-        PublicUrl::read("http://localhost:8080").expect("the default is one of the values that the key takes")
+        PublicUrl::read("http://localhost:8080").expect("the default is one of the values that the key accepts")
     });
     let listen = listen(reader, &public_url);
     let admin_listen = admin_listen(reader, &listen);

@@ -27,13 +27,13 @@ pub(super) const SECTION: Section = Section {
             path: "session.sliding",
             kind: Kind::Duration("1m", "400d"),
             default: Fallback::Value("30d"),
-            doc: "How long a session lives without use; not longer than `session.absolute`.",
+            doc: "How long a session lasts without use; not longer than `session.absolute`.",
         },
         Key {
             path: "session.absolute",
             kind: Kind::Duration("1m", "400d"),
             default: Fallback::Value("90d"),
-            doc: "How long a session lives at most, however much it is used.",
+            doc: "How long a session lasts at most, however much it is used.",
         },
         Key {
             path: "session.fresh_verification",
@@ -45,9 +45,9 @@ pub(super) const SECTION: Section = Section {
             path: "session.check_iframe",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether apps may load a page of ours, unseen, that tells them when somebody signed in or out \
-                  (OpenID Connect Session Management). It works only in browsers that send cookies to pages inside other \
-                  sites' pages, which most no longer do: leave it off unless an app needs it.",
+            doc: "Whether apps may load a hidden page of ours that tells them when somebody signed in or out (OpenID \
+                Connect Session Management). It works only in browsers that send third-party cookies, which most no \
+                longer do: leave it off unless an app needs it.",
         },
     ],
 };

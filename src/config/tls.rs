@@ -18,15 +18,16 @@ pub struct Tls {
 
 pub(super) const SECTION: Section = Section {
     title: "TLS",
-    doc: "Either a proxy ends TLS and is named in `trusted_proxies`, or the server does so itself with the certificate named \
-          here (TLS 1.3 and 1.2). Both files are looked at every second and read again when they change; a new pair that \
-          cannot be used is logged, and the old one goes on. The administration listener stays plain HTTP.",
+    doc: "Either a proxy terminates TLS and is named in `trusted_proxies`, or the server does so itself with the \
+        certificate named here (TLS 1.3 and 1.2). Both files are checked every second and reloaded when they change; \
+        if a new pair cannot be used, this is logged and the old one stays in use. The administration listener stays \
+        plain HTTP.",
     keys: &[
         Key {
             path: "tls.cert_file",
             kind: Kind::Path,
             default: Fallback::Unset,
-            doc: "The server's certificate as PEM, followed by those between it and its authority (`fullchain.pem`).",
+            doc: "The server's certificate as PEM, followed by its intermediate certificates (`fullchain.pem`).",
         },
         Key {
             path: "tls.key_file",

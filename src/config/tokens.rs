@@ -25,7 +25,7 @@ choices! {
 pub struct Tokens {
     /// How long an access token lives.
     pub access_ttl: Duration,
-    /// How long an ID token lives.
+    /// How long an ID token is valid.
     pub id_ttl: Duration,
     /// How long a refresh token lives without use.
     pub refresh_idle: Duration,
@@ -41,39 +41,39 @@ pub struct Tokens {
 
 pub(super) const SECTION: Section = Section {
     title: "Tokens",
-    doc: "How long tokens live and how they are signed. Clients and bridges may have times of their own.",
+    doc: "How long tokens are valid and how they are signed. Clients and bridges may have their own lifetimes.",
     keys: &[
         Key {
             path: "tokens.access_ttl",
             kind: Kind::Duration("1m", "24h"),
             default: Fallback::Value("10m"),
-            doc: "How long an access token lives. Resource servers that verify by themselves learn of a revocation only \
-                  then.",
+            doc: "How long an access token is valid. Resource servers that verify it locally learn of a revocation \
+                only when it expires.",
         },
         Key {
             path: "tokens.id_ttl",
             kind: Kind::Duration("1m", "24h"),
             default: Fallback::Value("10m"),
-            doc: "How long an ID token lives.",
+            doc: "How long an ID token is valid.",
         },
         Key {
             path: "tokens.refresh_idle",
             kind: Kind::Duration("1m", "400d"),
             default: Fallback::Value("14d"),
-            doc: "How long a refresh token lives without use; not longer than `tokens.refresh_absolute`.",
+            doc: "How long a refresh token is valid without use; not longer than `tokens.refresh_absolute`.",
         },
         Key {
             path: "tokens.refresh_absolute",
             kind: Kind::Duration("1m", "400d"),
             default: Fallback::Value("90d"),
-            doc: "How long a family of refresh tokens lives at most, however often it is rotated.",
+            doc: "How long a family of refresh tokens lasts at most, however often it is rotated.",
         },
         Key {
             path: "tokens.refresh_retry_window",
             kind: Kind::Duration("0s", "60s"),
             default: Fallback::Value("10s"),
-            doc: "How long after a rotation the same refresh token gets the same successor once more, for apps whose \
-                  answer was lost on the way. After that a reuse ends the family.",
+            doc: "How long after a rotation the same refresh token gets the same successor again, for apps whose \
+                response was lost. After that, reuse revokes the family.",
         },
         Key {
             path: "tokens.algorithm",
@@ -85,8 +85,8 @@ pub(super) const SECTION: Section = Section {
             path: "tokens.hook_claims",
             kind: Kind::Text("URL"),
             default: Fallback::Derived("`public_url` and `/claims`"),
-            doc: "The claim that holds what [hooks](../flows/hooks.md) add to access and ID tokens: an address, so that it is no \
-                  other claim's name.",
+            doc: "The claim with what [hooks](../flows/hooks.md) add to access and ID tokens: a URL, so that it cannot \
+                collide with another claim.",
         },
     ],
 };

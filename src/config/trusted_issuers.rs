@@ -77,8 +77,9 @@ pub struct TrustedIssuer {
 
 pub(super) const SECTION: Section = Section {
     title: "Trusted issuers",
-    doc: "`[trusted_issuers.<name>]`, in the file only: others whose tokens are believed, to be exchanged by \
-          [rules](#exchange-rules) or brought as a grant (RFC 7523). See [trusted issuers](../flows/trusted-issuers.md).",
+    doc: "`[trusted_issuers.<name>]`, in the file only: others whose tokens are accepted, to be exchanged by \
+        [rules](#exchange-rules) or presented as a grant (RFC 7523). See [trusted \
+        issuers](../flows/trusted-issuers.md).",
     keys: &[
         Key {
             path: "trusted_issuers.<name>.issuer",
@@ -90,139 +91,143 @@ pub(super) const SECTION: Section = Section {
             path: "trusted_issuers.<name>.jwks_uri",
             kind: Kind::Text("URL"),
             default: Fallback::Derived("what the issuer's discovery document names"),
-            doc: "Where its keys are. They are fetched as everything is (see [outbound requests](#outbound-requests)), kept as \
-                  long as the answer says, and fetched again for a key that is not among them.",
+            doc: "Where its keys are. They are fetched under the rules for [outbound requests](#outbound-requests), \
+                cached as long as the answer says, and fetched again for an unknown key.",
         },
         Key {
             path: "trusted_issuers.<name>.jwks",
             kind: Kind::Tree,
             default: Fallback::Unset,
-            doc: "Its public keys themselves, a JWK Set, instead of an address.",
+            doc: "Its public keys, a JWK Set, instead of a URL.",
         },
         Key {
             path: "trusted_issuers.<name>.pem",
             kind: Kind::Tree,
             default: Fallback::Unset,
-            doc: "Its public keys as PEM (`BEGIN PUBLIC KEY`), instead of an address: one as text, which fits whatever `kid` its \
-                  tokens name, or several by their `kid`, `{ k1 = \"-----BEGIN…\" }`.",
+            doc: "Its public keys as PEM (`BEGIN PUBLIC KEY`), instead of a URL: one as text, which matches any `kid`, \
+                or several by their `kid`, `{ k1 = \"-----BEGIN…\" }`.",
         },
         Key {
             path: "trusted_issuers.<name>.jwks_file",
             kind: Kind::Path,
             default: Fallback::Unset,
-            doc: "A file with its public keys, a JWK Set, instead of an address; read at the start.",
+            doc: "A file with its public keys, a JWK Set, instead of a URL; read at the start.",
         },
         Key {
             path: "trusted_issuers.<name>.algorithms",
             kind: Kind::Choices(Signature::WORDS),
             default: Fallback::Value("RS256,ES256"),
-            doc: "The algorithms that it is trusted with.",
+            doc: "The algorithms that are accepted from it.",
         },
         Key {
             path: "trusted_issuers.<name>.token_types",
             kind: Kind::Choices(TokenType::WORDS),
             default: Fallback::Value("jwt"),
-            doc: "Which of its tokens are taken. The header's `typ` must fit: `at+jwt` for an access token, \
-                  `oauth-id-jag+jwt` for an identity assertion, which is a grant only, `JWT` or none for the others.",
+            doc: "Which of its tokens are accepted. The header's `typ` must match: `at+jwt` for an access token, \
+                `oauth-id-jag+jwt` for an identity assertion, which is a grant only, `JWT` or none for the others.",
         },
         Key {
             path: "trusted_issuers.<name>.audiences",
             kind: Kind::List("audience"),
             default: Fallback::Derived("this server's issuer"),
-            doc: "Whom its tokens must be for: one of these.",
+            doc: "The accepted audiences: its tokens must be for one of these.",
         },
         Key {
             path: "trusted_issuers.<name>.max_age",
             kind: Kind::Duration("10s", "24h"),
             default: Fallback::Value("10m"),
-            doc: "How long ago a token may have been made.",
+            doc: "The greatest accepted age of a token.",
         },
         Key {
             path: "trusted_issuers.<name>.max_life",
             kind: Kind::Duration("10s", "24h"),
             default: Fallback::Value("1h"),
-            doc: "How long a token may live from `iat` to `exp`. As a grant it may live for five minutes in any case.",
+            doc: "The longest accepted lifetime, from `iat` to `exp`. As a grant, it is five minutes at most in any case.",
         },
         Key {
             path: "trusted_issuers.<name>.leeway",
             kind: Kind::Duration("0s", "30s"),
             default: Fallback::Value("5s"),
-            doc: "By how much its clock may differ.",
+            doc: "How much its clock may differ.",
         },
         Key {
             path: "trusted_issuers.<name>.single_use",
             kind: Kind::Switch,
             default: Fallback::Value("true"),
-            doc: "Whether each token counts once, by its `jti`. As a grant (RFC 7523) and for `may_enrol` it always does, but for an identity assertion, which its client may bring again.",
+            doc: "Whether each token is accepted only once, by its `jti`. This is always so for a grant (RFC 7523) and \
+                for `may_enrol`, except for an identity assertion, which its client may present again.",
         },
         Key {
             path: "trusted_issuers.<name>.expires_at",
             kind: Kind::Text("moment such as `2027-01-31T00:00:00Z`"),
             default: Fallback::Unset,
-            doc: "When the trust ends by itself.",
+            doc: "When the trust ends automatically.",
         },
         Key {
             path: "trusted_issuers.<name>.required_claims",
             kind: Kind::Tree,
             default: Fallback::Unset,
-            doc: "Claims that must be there with this value, or one of these: `required_claims = { org = [\"a\", \"b\"] }`.",
+            doc: "Claims that must have this value, or one of these: `required_claims = { org = [\"a\", \"b\"] }`.",
         },
         Key {
             path: "trusted_issuers.<name>.subject",
             kind: Kind::Choice(SubjectMapping::WORDS),
             default: Fallback::Value("linked"),
-            doc: "How a person is found. `linked`: the token's `sub` is their external id of `source`. `verified_email`: so, or \
-                  by a verified address of `email_domains`, and the link is kept. `create`: so, or an account is made.",
+            doc: "How a person is found. `linked`: the token's `sub` is their external ID of `source`. \
+                `verified_email`: the same, or by a verified address in `email_domains`, and the link is stored. \
+                `create`: as `linked`, or an account is created.",
         },
         Key {
             path: "trusted_issuers.<name>.source",
             kind: Kind::Text("name"),
             default: Fallback::Derived("the name of the trusted issuer"),
-            doc: "The source of the external ids that its `sub` is one of.",
+            doc: "The source of the external IDs to which its `sub` belongs.",
         },
         Key {
             path: "trusted_issuers.<name>.email_domains",
             kind: Kind::List("domain"),
             default: Fallback::Value(""),
-            doc: "The domains whose addresses it is the authority for; of no other domain is an address believed.",
+            doc: "The domains for whose addresses it is the authority; addresses of other domains are not trusted.",
         },
         Key {
             path: "trusted_issuers.<name>.attributes",
             kind: Kind::Tree,
             default: Fallback::Unset,
-            doc: "Of an account that is made: our standard claim and the issuer's claim that it comes from, `attributes = { \
-                  name = \"display_name\", email = \"mail\" }`.",
+            doc: "For a new account: our standard claim, and the issuer's claim that it comes from, `attributes = { \
+                name = \"display_name\", email = \"mail\" }`.",
         },
         Key {
             path: "trusted_issuers.<name>.groups",
             kind: Kind::List("group"),
             default: Fallback::Value(""),
-            doc: "Groups, which must exist, of an account that is made.",
+            doc: "The groups of a new account; they must exist.",
         },
         Key {
             path: "trusted_issuers.<name>.may_enrol",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether its token, as bearer, lets the person make a passkey here, if they signed in there (`auth_time`) at most \
-                  five minutes ago; never an administrator. Whoever can make such tokens can then sign in as every person that they mean.",
+            doc: "Whether its token, as bearer, lets the person create a passkey here, if they signed in there \
+                (`auth_time`) at most five minutes ago; never an administrator. Anyone who can issue such tokens can \
+                then sign in as every person they identify.",
         },
         Key {
             path: "trusted_issuers.<name>.clients",
             kind: Kind::List("client id"),
             default: Fallback::Value(""),
-            doc: "The clients that may bring its tokens as a grant (RFC 7523); they need the grant `jwt_bearer` too.",
+            doc: "The clients that may present its tokens as a grant (RFC 7523); they need the grant `jwt_bearer` too.",
         },
         Key {
             path: "trusted_issuers.<name>.scopes",
             kind: Kind::List("scope"),
             default: Fallback::Value(""),
-            doc: "The scopes that such a grant may give, as far as they are the client's.",
+            doc: "The scopes that such a grant may give, if the client also has them.",
         },
         Key {
             path: "trusted_issuers.<name>.token_endpoint_audience",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether a grant may be for the address of the token endpoint instead of the issuer, as old senders write it.",
+            doc: "Whether a grant may name the URL of the token endpoint as audience instead of the issuer, as older \
+                senders do.",
         },
     ],
 };
@@ -299,7 +304,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
         list.iter().map(String::as_str).collect()
     };
     if scopes.iter().any(crate::domain::exchange::stays_with_its_client) || scopes.contains("offline_access") {
-        let cure = "leave it out: a token of somebody else never gives it";
+        let cure = "leave it out: a trusted issuer's token never gives it";
         let what = "has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens";
         reader.mistake(&key("scopes"), Wrong::new(what, cure));
     }
@@ -341,7 +346,7 @@ fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {
     }
     let as_grant = |kind: &SubjectKind| matches!(kind, SubjectKind::Jwt | SubjectKind::IdJag);
     if !read.grant.clients.is_empty() && !read.trust.kinds.iter().any(as_grant) {
-        let cure = "add \"jwt\" or \"id_jag\" to token_types: no other kind is taken as a grant";
+        let cure = "add \"jwt\" or \"id_jag\" to token_types: no other kind is accepted as a grant";
         reader.contradiction(&key("clients"), &[&key("token_types")], Wrong::new("can bring nothing", cure));
     }
     for (field, is_empty) in

@@ -40,8 +40,8 @@ pub struct Webhook {
 
 pub(super) const SECTION: Section = Section {
     title: "Webhooks",
-    doc: "`[webhooks.<name>]`, in the file only: who is told of [events](audit-events.md), by signed messages in the form of \
-          Standard Webhooks, at least once. [How](../operations/webhooks.md).",
+    doc: "`[webhooks.<name>]`, in the file only: servers that are notified of [events](audit-events.md), by signed \
+        messages that follow Standard Webhooks, at least once. [How](../operations/webhooks.md).",
     keys: &[
         Key {
             path: "webhooks.<name>.url",
@@ -53,31 +53,32 @@ pub(super) const SECTION: Section = Section {
             path: "webhooks.<name>.secret_file",
             kind: Kind::Path,
             default: Fallback::Required,
-            doc: "The file of the secret that messages are signed with, `whsec_…`; `passmint webhooks secret` makes one.",
+            doc: "The file with the secret that signs messages, `whsec_…`; `passmint webhooks secret` creates one.",
         },
         Key {
             path: "webhooks.<name>.previous_secret_file",
             kind: Kind::Path,
             default: Fallback::Unset,
-            doc: "The file of the secret before, while the receiver changes over: messages carry a signature by each.",
+            doc: "The file with the previous secret, until the receiver has switched: messages carry a signature by \
+                each.",
         },
         Key {
             path: "webhooks.<name>.events",
             kind: Kind::List("event"),
             default: Fallback::Required,
-            doc: "What it is told of: events by name, groups such as `session.*`, or `*` for all.",
+            doc: "The events it receives: by name, by group such as `session.*`, or `*` for all.",
         },
         Key {
             path: "webhooks.<name>.personal_data",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
-            doc: "Whether messages tell the e-mail address and the name of the person that an event is about.",
+            doc: "Whether messages include the e-mail address and the name of the person concerned.",
         },
         Key {
             path: "webhooks.<name>.enabled",
             kind: Kind::Switch,
             default: Fallback::Value("true"),
-            doc: "Whether it is told. What happens while it is not is not told later.",
+            doc: "Whether it receives events. Events that happen while it does not are not sent later.",
         },
     ],
 };

@@ -42,7 +42,7 @@ pub struct Trust {
     pub kinds: Vec<SubjectKind>,
     /// Whom its tokens must be for, one of these; never empty.
     pub audiences: Vec<String>,
-    /// How long ago a token may have been made.
+    /// The greatest accepted age of a token.
     pub max_age: Duration,
     /// How long a token may live from `iat` to `exp`.
     pub max_life: Duration,
@@ -50,7 +50,7 @@ pub struct Trust {
     pub leeway: u8,
     /// Whether each token counts once, by its `jti`.
     pub single_use: bool,
-    /// When the trust ends by itself.
+    /// When the trust ends automatically.
     pub expires_at: Option<Time>,
     /// Claims that must be there, each with one of these values.
     pub required_claims: BTreeMap<String, Vec<Value>>,

@@ -192,7 +192,7 @@ fn addresses() {
         (
             "password, not repeated",
             "public_url = \"https://a:hunter2@example.com\"",
-            "public_url (passmint.toml:1): holds a user name or password; leave out what stands before the @",
+            "public_url (passmint.toml:1): holds a user name or password; leave out everything before the @",
         ),
         (
             "no scheme",

@@ -272,12 +272,14 @@ fn trusted_issuers() {
         (
             "clients that can bring nothing",
             &issuer("token_types = [\"id_token\"]\nclients = [\"a\"]"),
-            "trusted_issuers.x.clients (passmint.toml:4): can bring nothing; add \"jwt\" or \"id_jag\" to token_types: no other kind is taken as a grant",
+            "trusted_issuers.x.clients (passmint.toml:4): can bring nothing; add \"jwt\" or \"id_jag\" to token_types: \
+             no other kind is accepted as a grant",
         ),
         (
             "a scope of administration",
             &issuer("scopes = [\"admin\"]"),
-            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens; leave it out: a token of somebody else never gives it",
+            "trusted_issuers.x.scopes (passmint.toml:3): has \"passkeys\", \"offline_access\" or a scope of \
+             administration or of action tokens; leave it out: a trusted issuer's token never gives it",
         ),
     ]);
 }

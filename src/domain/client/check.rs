@@ -80,13 +80,13 @@ impl ClientDefinition {
             public && uses(GrantType::ClientCredentials),
             "grants",
             "gives client_credentials to a public client",
-            "write kind = \"confidential\": whoever reads a public client could act as it",
+            "write kind = \"confidential\": anyone who reads a public client could act as it",
         );
         misfit(
             public && uses(GrantType::JwtBearer),
             "grants",
             "gives jwt_bearer to a public client",
-            "write kind = \"confidential\": whoever reads a public client could bring tokens as it",
+            "write kind = \"confidential\": anyone who reads a public client could present tokens as it",
         );
         misfit(
             uses(GrantType::Passkey) && !self.first_party,
@@ -197,12 +197,12 @@ fn wrong_with_keys(jwks: &Value) -> Option<&'static str> {
         return Some("must have 1 to 20 keys");
     }
     for key in keys {
-        let Some(members) = key.as_object() else { return Some("holds something that is no key") };
+        let Some(members) = key.as_object() else { return Some("contains something that is not a key") };
         if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
-            return Some("holds a private or symmetric key, which is no secret any more");
+            return Some("contains a private or symmetric key, which is no longer secret");
         }
         if !matches!(members.get("kty").and_then(Value::as_str), Some("RSA" | "EC" | "OKP")) {
-            return Some("holds a key whose kty is none of RSA, EC, OKP");
+            return Some("contains a key whose kty is none of RSA, EC, OKP");
         }
     }
     None

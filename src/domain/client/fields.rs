@@ -71,7 +71,7 @@ pub fn redirect_uri(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("has a wildcard", "list every redirect URI: they are compared exactly"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let fault = Fault::new("holds a user name or password", "leave out what stands before the @");
+        let fault = Fault::new("holds a user name or password", "leave out everything before the @");
         return Err(Fault { secret: true, ..fault });
     }
     match url.scheme() {
