@@ -84,9 +84,10 @@ impl Identity {
     pub fn require_cookie(&self) -> Result<(), Failure> {
         match &self.via {
             Via::Cookie => Ok(()),
-            Via::Bearer { .. } => {
-                Err(Failure::new(Kind::Forbidden, "This requires a signed-in browser; an access token is not accepted."))
-            }
+            Via::Bearer { .. } => Err(Failure::new(
+                Kind::Forbidden,
+                "This requires a signed-in browser; an access token is not accepted.",
+            )),
         }
     }
 

@@ -99,7 +99,10 @@ pub fn load(config: &Config) -> Result<MasterKey, StartError> {
 pub fn create(config: &Config) -> Result<MasterKey, StartError> {
     if let Some(folder) = config.keys.master_key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| {
-            StartError::MasterKey(format!("the folder {} for the master key cannot be created: {error}", folder.display()))
+            StartError::MasterKey(format!(
+                "the folder {} for the master key cannot be created: {error}",
+                folder.display()
+            ))
         })?;
     }
     Ok(MasterKey::create(&config.keys.master_key_file)?)

@@ -187,9 +187,7 @@ impl From<BridgeError> for Failure {
             BridgeError::Inputs(refusal) => {
                 Self::new(Kind::InvalidRequest, format!("This bridge refuses what was asked: {refusal}."))
             }
-            BridgeError::Channel => {
-                Self::new(Kind::Forbidden, "This account may not use this channel.").because(error)
-            }
+            BridgeError::Channel => Self::new(Kind::Forbidden, "This account may not use this channel.").because(error),
             BridgeError::Render(error) => {
                 Self::new(Kind::Forbidden, "This bridge cannot make a token for this account.").because(error)
             }

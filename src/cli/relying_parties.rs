@@ -136,9 +136,7 @@ fn rename(settings: &Settings, from: &str, to: &str) -> Outcome {
         Ok(moved)
     })?;
     print::line(format!("{moved} passkeys of {from} are filed under {to} now"));
-    print::line(format!(
-        "a browser uses them there only if they were created for {to}: authenticators sign the RP ID"
-    ));
+    print::line(format!("a browser uses them there only if they were created for {to}: authenticators sign the RP ID"));
     Ok(())
 }
 

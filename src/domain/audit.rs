@@ -30,7 +30,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A person signed up, or was made: by an administrator, by a backend's action token or by a trusted issuer's token.
+    /// A person signed up, or was created: by an administrator, by a backend's action token or by a trusted issuer's token.
     UserCreated = "user.created",
     /// A person's claims, groups or external ids were changed by an administrator.
     UserChanged = "user.changed",
@@ -38,7 +38,7 @@ kinds! {
     UserDisabled = "user.disabled",
     /// A person was enabled again.
     UserEnabled = "user.enabled",
-    /// A person was deleted by an operator, with all that was theirs.
+    /// A person was deleted by an operator, with all their data.
     UserDeleted = "user.deleted",
     /// People were imported from another system; one event for each chunk that was written.
     UsersImported = "user.imported",
@@ -48,7 +48,7 @@ kinds! {
     DatabaseRestored = "database.restored",
     /// A passkey signed its owner in.
     SignedIn = "session.signed_in",
-    /// A session's owner proved again who they are.
+    /// A session's owner verified again who they are.
     SteppedUp = "session.stepped_up",
     /// A session was ended by its owner signing out.
     SignedOut = "session.signed_out",
@@ -80,19 +80,19 @@ kinds! {
     TokenRevoked = "token.revoked",
     /// An app was given an authorization code.
     Authorized = "authorization.granted",
-    /// A person refused an app what it asked for.
+    /// A person denied an app's request.
     AuthorizationDenied = "authorization.denied",
-    /// A person took back what they had allowed an app.
+    /// A person withdrew their consent for an app.
     ConsentRevoked = "consent.revoked",
     /// An authorization code was exchanged for tokens.
     CodeRedeemed = "token.code_redeemed",
-    /// A used authorization code was presented again: what it gave is revoked.
+    /// A used authorization code was presented again: the tokens issued for it are revoked.
     CodeReplayed = "token.code_replayed",
-    /// A trusted issuer's token was believed: `detail` tells whose, and a session of its own was opened for what was issued.
+    /// A trusted issuer's token was accepted: `detail` names the issuer; a session was opened for the tokens that were issued.
     TrustedTokenBelieved = "trusted_issuer.believed",
-    /// A trusted issuer's token was believed, and a hook denied the sign-in or failed: `detail` tells whose token, and why.
+    /// A trusted issuer's token was valid, but a hook denied the sign-in or failed: `detail` names the issuer and the reason.
     TrustedTokenRefused = "trusted_issuer.refused",
-    /// A token was exchanged for one of another client, or one with an actor: `detail` tells by which rule, of whom and for whom.
+    /// A token was exchanged for one of another client, or one with an actor: `detail` names the rule and the parties.
     TokenExchanged = "token.exchanged",
     /// A client got a token in a person's name without an actor token.
     TokenImpersonated = "token.impersonated",
@@ -100,7 +100,7 @@ kinds! {
     BridgeMinted = "bridge.minted",
     /// A backend was given an action token for a person.
     ActionTokenMade = "action_token.made",
-    /// A backend took an action token back.
+    /// A backend revoked an action token.
     ActionTokenRevoked = "action_token.revoked",
     /// An action token was used for a sign-in, a step-up or a list; what enrols or removes is an event of the passkey.
     ActionTokenUsed = "action_token.used",
@@ -110,31 +110,31 @@ kinds! {
     TransactionSigned = "transaction.signed",
     /// The result of an action, or the proof of a signed operation, was redeemed by its client.
     ResultRedeemed = "result.redeemed",
-    /// A result or proof was refused: forged, of another client, too old, or redeemed before.
+    /// A result or proof was refused: forged, another client's, too old, or already redeemed.
     ResultRefused = "result.refused",
     /// Somebody was signed in at a protected host.
     ForwardSignedIn = "forward.signed_in",
-    /// Somebody signed in was refused a protected host by its rules.
+    /// A signed-in person was refused a protected host by its rules.
     ForwardDenied = "forward.denied",
     /// A protected host's code was presented late, by another host or in another browser; it is used up.
     ForwardCodeRefused = "forward.code_refused",
-    /// A bridge was created, changed, stopped, let go again or deleted, by administration, command or the configuration.
+    /// A bridge was created, changed, stopped, enabled again or deleted, by API, command or configuration.
     BridgeChanged = "bridge.changed",
-    /// A signing key was made, imported, retired or revoked.
+    /// A signing key was created, imported, retired or revoked.
     KeyChanged = "key.changed",
-    /// The database got its master key, or everything was sealed anew under another one.
+    /// The database got its master key, or all secrets were re-encrypted with another one.
     MasterKeyChanged = "master_key.changed",
     /// A client was created, changed or disabled.
     ClientChanged = "client.changed",
-    /// A message to another system did not arrive: `detail` tells which, why, and whether it is tried again.
+    /// A message to another system was not delivered: `detail` says which, why, and whether it will be retried.
     DeliveryFailed = "delivery.failed",
-    /// An operator had messages to other systems tried or sent again; `detail.messages` says how many.
+    /// An operator retried or resent messages to other systems; `detail.messages` says how many.
     DeliveryRetried = "delivery.retried",
     /// A client registered itself.
     ClientRegistered = "client.registered",
-    /// A permission to register clients was made or taken back.
+    /// An initial access token for registration was created or revoked.
     RegistrationTokenChanged = "registration_token.changed",
-    /// A group was made or deleted.
+    /// A group was created or deleted.
     GroupChanged = "group.changed",
     /// A resource was created, changed or disabled, by an administrator or the configuration.
     ResourceChanged = "resource.changed",

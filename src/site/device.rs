@@ -217,8 +217,11 @@ pub async fn answer(
 }
 
 fn not_for_you() -> Failure {
-    Failure::new(Kind::Forbidden, "This app is only for members of certain groups, and this account is in none of \
-        them.")
+    Failure::new(
+        Kind::Forbidden,
+        "This app is only for members of certain groups, and this account is in none of \
+        them.",
+    )
 }
 
 /// The code in an address, if it is one.

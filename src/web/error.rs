@@ -136,7 +136,7 @@ kinds! {
     /// Code, refresh token or assertion refused.
     InvalidGrant: 400, "invalid_grant", "invalid_grant", "The grant is not valid";
     /// A device polls, and nobody has answered yet (RFC 8628 §3.5).
-    AuthorizationPending: 400, "authorization_pending", "authorization_pending", \"The person has not answered yet\";
+    AuthorizationPending: 400, "authorization_pending", "authorization_pending", "The person has not answered yet";
     /// A device polls too often (RFC 8628 §3.5).
     SlowDown: 400, "slow_down", "slow_down", "Poll more slowly";
     /// A device's code is over (RFC 8628 §3.5).

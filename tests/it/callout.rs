@@ -154,9 +154,9 @@ fn everybody_else_is_refused_and_nothing_inside_is_told() {
     let huge = "x".repeat(20_000);
     let token = |token: &str| json!({ "auth_token": token });
     for (what, options, words) in [
-        ("nothing", json!({}), "came without an access token"),
-        ("a name alone", json!({ "user": tokens.access }), "came without an access token"),
-        ("nkey and signature", json!({ "nkey": "U", "sig": "x" }), "came without an access token"),
+        ("nothing", json!({}), "has no access token"),
+        ("a name alone", json!({ "user": tokens.access }), "has no access token"),
+        ("nkey and signature", json!({ "nkey": "U", "sig": "x" }), "has no access token"),
         ("garbage", token("x"), "not valid here"),
         ("a huge one", token(&huge), "not valid here"),
         ("a broken one", token(&broken), "not valid here"),

@@ -49,7 +49,7 @@ fn an_app_is_known_by_its_document() {
     let (mut browser, _) = app.person();
     let path = ask(&id).with("resource", "https://mcp.example/").send(&mut browser).waits();
     let page = browser.get(&path).expect(200);
-    assert!(page.body.contains("Editor") && page.body.contains("Nobody at this site has checked this app"));
+    assert!(page.body.contains("Editor") && page.body.contains("Nobody at this site has reviewed this app"));
     let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();
     let form = redemption(&id, back.get("code").unwrap(), "https://rp.example/cb");
     let tokens = app.request("POST", "/oauth/token").form(&form).send().expect(200).json();
@@ -167,7 +167,7 @@ fn documents_are_refused_by_name() {
     let (mut browser, _) = app.person();
     for (name, members, words) in [
         ("another address", json!({ "client_id": "https://localhost/other.json" }), "does not name that address"),
-        ("a secret", json!({ "client_secret": "x" }), "holds a secret"),
+        ("a secret", json!({ "client_secret": "x" }), "contains a secret"),
         ("a secret's method", json!({ "token_endpoint_auth_method": "client_secret_basic" }), "has no secret"),
         ("no place", json!({ "redirect_uris": [] }), "redirect_uris"),
         // A list of addresses would have to stand there, and this very document does.

@@ -253,7 +253,7 @@ fn a_code_lives_ten_minutes() {
     app.advance(Duration::seconds(10));
     late.poll().expect_oauth(400, "expired_token");
     answered.poll().expect_oauth(400, "expired_token");
-    browser.enter(&late.user_code).expect(422).says("wrong, too old or was used already");
+    browser.enter(&late.user_code).expect(422).says("wrong, has expired or was already used");
     browser.say(&slow.user_code, "allow", true).expect_to("/device");
     slow.poll().expect_oauth(400, "expired_token");
 
@@ -359,7 +359,7 @@ fn the_session_that_entered_a_code_first_has_it() {
     let ((mut first, _), (mut second, _)) = (app.person(), app.person());
     let device = app.device("tv", "openid");
     first.enter(&device.user_code).expect_to(&device.review());
-    second.enter(&device.user_code).expect(422).says("wrong, too old or was used already");
+    second.enter(&device.user_code).expect(422).says("wrong, has expired or was already used");
     second.get(&device.review()).expect_to("/device");
     for decision in ["allow", "deny"] {
         second.say(&device.user_code, decision, true).expect_to("/device");

@@ -92,8 +92,9 @@ async fn signed(
     (name, asked): (&str, Asked<'_>),
     form: &ApiForm,
 ) -> Result<Signed, Failure> {
-    let socket = Socket::parse(form.0.get("socket_id")?)
-        .ok_or_else(|| Failure::new(Kind::InvalidRequest, "`socket_id` must be two numbers with a dot between them."))?;
+    let socket = Socket::parse(form.0.get("socket_id")?).ok_or_else(|| {
+        Failure::new(Kind::InvalidRequest, "`socket_id` must be two numbers with a dot between them.")
+    })?;
     let asking = Asking::of(desk, limits, caller, identity, name).await?;
     let now = desk.clock.now();
     let signed = desk.bridges.sign_channel(name, &asking.request(), (socket, asked), now).await?;

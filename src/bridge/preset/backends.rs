@@ -46,10 +46,13 @@ subject = "{{ link('appwrite') ?? user.id }}"     # the user's id there
 await account.createSession({ userId: subject, secret: token });",
         }],
         notes: &[
-            "The user has to be there already, under the id that `subject` says: bring the ids along as links, or make users with the ids of Passmint, which fit.",
-            "The secret has 64 characters, and never fewer than 32: where nothing is asked for Appwrite makes six, which can be guessed.",
-            "`lifetime` is how long the secret waits for its one use: 60 seconds to an hour. The session that is made of it is Appwrite's.",
-            "The API key is sealed, goes to `url` alone, and is in no answer, error or log.",
+            "The user must already exist, under the ID in `subject`: store the IDs as external IDs, or create users \
+             with Passmint's IDs, which are valid there.",
+            "The secret has 64 characters by default, and never fewer than 32: without a request for more, Appwrite \
+             makes six, which can be guessed.",
+            "`lifetime` is how long the single-use secret is valid: 60 seconds to an hour. The session that it opens \
+             is Appwrite's.",
+            "The API key is stored encrypted, sent only to `url`, and never appears in an answer, error or log.",
         ],
     },
     usual_url: None,
@@ -109,11 +112,12 @@ secret_file = "/run/secrets/instantdb-admin-token"
 await db.auth.signInWithToken(token);",
         }],
         notes: &[
-            "Where nothing is said users have Passmint's ids; one that is not there yet is made. With `subject = \"{{ user.email }}\"` they are known by their \
-             address, which has to be verified.",
-            "The admin token can do everything in the app. It is sealed, goes to `url` alone (`https://api.instantdb.com` where nothing is said), and is in no answer, error or log.",
-            "A refresh token of InstantDB does not end by itself; `expiresIn` is 0. To shut somebody out, sign them out there (`POST /admin/sign_out`). \
-             In a token exchange, where nothing outlives what is exchanged, none is given.",
+            "By default users have Passmint's IDs; a new one is created if missing. With `subject = \"{{ user.email \
+             }}\"` they are identified by their address, which must be verified.",
+            "The admin token can do everything in the app. It is stored encrypted, sent only to `url` (by default \
+             `https://api.instantdb.com`), and never appears in an answer, error or log.",
+            "A refresh token of InstantDB does not expire; `expiresIn` is 0. To lock a person out, sign them out there \
+             (`POST /admin/sign_out`). Token exchange issues none, because nothing may outlive the exchanged token.",
         ],
     },
     usual_url: Some("https://api.instantdb.com"),

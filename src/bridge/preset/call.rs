@@ -91,7 +91,7 @@ impl Preset for CallTarget {
             ("lifetime", spec.lifetime.is_some() && self.lifetime.is_none()),
         ] {
             if is_given {
-                problems.add(place, Problem::Unused("the target makes the token itself"));
+                problems.add(place, Problem::Unused("the target creates the token itself"));
             }
         }
         let secret = spec.material.as_ref().and_then(|material| material.shared_secret());

@@ -17,8 +17,8 @@ const TAGS: &str = "https://aws.amazon.com/tags";
 /// Six hours, in minutes: how long a cloud may take to see a new key.
 const LAG: i64 = 360;
 
-const ISSUER_NOTE: &str = "The cloud finds the keys through the issuer's discovery document, so the bridge signs with this server's own keys \
-                           (`key = \"provider\"`), and the server has to be reachable from the internet by https.";
+const ISSUER_NOTE: &str = "The cloud finds the keys through the issuer's discovery document, so the bridge signs with \
+    this server's own keys (`key = \"provider\"`), and the server must be reachable from the internet over https.";
 
 /// At most 50 tags: names of 128, values of 256 characters, each value a list of one.
 fn tags(_: &super::rules::Plan, claims: &Value) -> Option<&'static str> {
@@ -44,7 +44,7 @@ pub static AWS: Target = Target {
     about: About {
         title: "AWS STS",
         page: "aws",
-        summary: "The web identity token that AssumeRoleWithWebIdentity takes.",
+        summary: "The web identity token that AssumeRoleWithWebIdentity accepts.",
         verified: Verified::Source("AWS's documentation"),
         key_lag: LAG,
         example: r#"[bridges.aws]
@@ -72,7 +72,7 @@ principal_tags = { Team = ["{{ user.groups | in('platform', 'data') | first ?? '
         notes: &[
             ISSUER_NOTE,
             "A trust policy without a condition on `sub` lets *everybody* who may use the bridge take the role.",
-            "Tags come from nothing that people choose; `sts:TagSession` has to be allowed too.",
+            "Tags must not come from values that people choose; `sts:TagSession` must be allowed too.",
         ],
     },
     algorithms: &[Algorithm::Rs256, Algorithm::Es256],
@@ -108,8 +108,9 @@ key = "provider"
         }],
         notes: &[
             ISSUER_NOTE,
-            "A server that Google cannot reach: leave `key` out, so that the bridge signs with a key of its own, and upload its key set \
-             (`/v1/bridges/<name>/jwks.json`, by `--jwk-json-path`), again at each rotation: a new key is in it six hours before it signs.",
+            "If Google cannot reach the server, omit `key`, so that the bridge signs with its own key, and upload its \
+             key set (`/v1/bridges/<name>/jwks.json`, with `--jwk-json-path`). Repeat this at each rotation: a new key \
+             is in the set six hours before it signs.",
             "`google.subject` has at most 127 characters.",
         ],
     },
@@ -142,7 +143,7 @@ allow_unverified = true
             text: "az ad app federated-credential create --id $APP --parameters \\
   '{\"name\": \"passmint\", \"issuer\": \"{issuer}\", \"subject\": \"<user id>\", \"audiences\": [\"{audience}\"]}'",
         }],
-        notes: &[ISSUER_NOTE, "Issuer and subject are compared letter by letter."],
+        notes: &[ISSUER_NOTE, "Issuer and subject are compared exactly."],
     },
     algorithms: &[Algorithm::Rs256],
     audience: Audience::Usually("api://AzureADTokenExchange"),
@@ -187,8 +188,9 @@ jwt:
         }],
         notes: &[
             "The API server finds the keys through the issuer's discovery document: `key = \"provider\"`, https.",
-            "The file's `v1` is understood from Kubernetes 1.34 on, `v1beta1` with the same content from 1.30 on.",
-            "Prefix users and groups there; `system:` is refused here without `dangerous = true`. EdDSA is not understood.",
+            "Kubernetes supports the file's `v1` since 1.34, and `v1beta1` with the same content since 1.30.",
+            "Prefix users and groups there; `system:` is refused here without `dangerous = true`. EdDSA is not \
+             supported.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],

@@ -49,7 +49,7 @@ const MEMBERS: [&str; 8] = ["iss", "sub", "aud", "iat", "exp", "uid", "tenant_id
 pub const ABOUT: About = About {
     title: "Firebase Auth",
     page: "firebase",
-    summary: "The custom token that `signInWithCustomToken` takes.",
+    summary: "The custom token that `signInWithCustomToken` accepts.",
     verified: Verified::Live(
         "firebase-tools 15.34 (Auth emulator), firebase 12.19, firebase-admin 13.10 (the same token as its own), and a checker as strict as Google",
     ),

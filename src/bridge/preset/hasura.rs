@@ -28,12 +28,12 @@ const CLAIMS: &[Claim] = &[
 ];
 
 const NOTES: &[&str] = &[
-    "Hasura lets a token *without* `iss` through its issuer check; ours always has it.",
+    "Hasura accepts a token *without* `iss` despite its issuer check; ours always has it.",
     "A client picks any of the allowed roles with the header `x-hasura-role`. `admin` is refused without `dangerous = true`.",
     "Roles and organisation are attributes of the person (`passmint users set ID --attribute org=acme --attribute 'roles=[\"editor\"]'`). \
      Groups do as well: `\"{{ user.groups | in('editor') | with('user') }}\"`.",
     "Every value except the list of roles is text: `\"{{ user.created_at | str }}\"`. A PostgreSQL array is written `{1,2}`.",
-    "Hasura fetches keys again only as the answer's `Cache-Control` says; ours says five minutes.",
+    "Hasura fetches keys again according to the answer's `Cache-Control`; ours says five minutes.",
 ];
 
 fn namespace(_: &Plan, claims: &Value) -> Option<&'static str> {

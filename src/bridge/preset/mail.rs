@@ -75,16 +75,18 @@ done"#,
             },
         ],
         notes: &[
-            "A client gives the `sub` as user name, with OAUTHBEARER too: with another name, or with none, it is refused. Whose mailbox that \
-             is, Dovecot's userdb says.",
-            "Without the line `mechanisms` Dovecot 2.3 takes the token as a password as well.",
-            "Dovecot refuses a token without `kid`, and one whose `iat` is in its future (before 2.4.2 be it by a second): keep the clocks \
-             together. A token with `azp` needs its key in a folder of that name. Dovecot 2.3 refuses `typ: at+jwt`, 2.4 takes it.",
-            "Dovecot 2.4 does not start with a `client_id` alone; the `client_secret` is sent to nobody.",
-            "Dovecot holds `aud` against `client_id` since 2.3.21; Debian's 2.3.19.1-2.1+deb12u7 does, too. An older one takes any token that \
-             a key in the folder signed for this issuer: let the key be this bridge's alone.",
-            "A new key is published an hour before it signs, and its file has to be there by then. A key that Dovecot has read it keeps \
-             until `doveadm reload`: after `passmint keys revoke`, delete the file first.",
+            "A client sends the `sub` as user name, with OAUTHBEARER too; another name, or none, is refused. Dovecot's \
+             userdb decides whose mailbox that is.",
+            "Without the line `mechanisms`, Dovecot 2.3 also accepts the token as a password.",
+            "Dovecot refuses a token without `kid`, and one whose `iat` is in its future (before 2.4.2: even by a \
+             second): keep the clocks synchronized. A token with `azp` needs its key in a directory of that name. Dovecot 2.3 refuses \
+             `typ: at+jwt`, 2.4 accepts it.",
+            "Dovecot 2.4 does not start with only a `client_id`; the `client_secret` is never sent.",
+            "Dovecot compares `aud` with `client_id` since 2.3.21, and so does Debian's 2.3.19.1-2.1+deb12u7. Older \
+             versions accept any token for this issuer that was signed by a key in the directory: use the key for this \
+             bridge alone.",
+            "A new key is published an hour before it signs, and its file must exist by then. Dovecot keeps a key it \
+             has read until `doveadm reload`: after `passmint keys revoke`, delete the file first.",
         ],
     },
     algorithms: &[Algorithm::Rs256, Algorithm::Es256],

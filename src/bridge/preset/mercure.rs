@@ -52,8 +52,9 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
         }],
         notes: &[
             "`*` reaches every topic, and a selector with `{` is a URI template that reaches every topic that fits it: both need `dangerous = true`. The hub checks neither `aud` nor `iss`: give the bridge a key of its own.",
-            "The hub does not start without a key for publishers: here a secret of its environment, which whoever publishes signs with.",
-            "`https://mercure.rocks/` is never written: the hub takes what stands there in place of `mercure`.",
+            "The hub does not start without a key for publishers: here, a secret in its environment, with which \
+             publishers sign.",
+            "`https://mercure.rocks/` is never written: the hub uses its value instead of `mercure`.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256],
@@ -115,7 +116,7 @@ topics = [{ match = "{{ tmpl('https://example.com/users/{}', user.id) }}" }]
         notes: &[
             "`aud` is the hub's address, `typ` is `at+jwt`. The hub does not start without a key for publishers: here that of the app, an `issuer` of its own.",
             "`*` reaches every topic, and a `match_type` other than `exact` every topic that fits it: both need `dangerous = true`.",
-            "`mercure` is never written: a hub that takes tokens of 0.x as well reads it where there are no details.",
+            "`mercure` is never written: a hub that also accepts 0.x tokens reads it if there are no details.",
         ],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],

@@ -55,12 +55,14 @@ const connection = await wsconnect({
         },
     ],
     notes: &[
-        "Without more the token is a *bearer* JWT: whoever holds it is let in, so it is short-lived. With `user_nkey = \"{{ input.user_nkey }}\"` \
-         among the claims and an input of that name with `charset = \"nkey\"`, the token is for the key that the caller has, and the server asks the caller to prove it.",
+        "By default the token is a *bearer* JWT: anyone who has it is let in, so it is short-lived. With `user_nkey = \
+         \"{{ input.user_nkey }}\"` among the claims and an input of that name with `charset = \"nkey\"`, the token is \
+         for the key that the caller has, and the server asks the caller to prove it.",
         "Each person has one user key as seen by NATS, derived from the account's key and the bridge's subject: revoke it in the account to \
          shut one person out (`nsc revocations add-user`).",
-        "`pub.allow` and `sub.allow` must not be empty: NATS takes an empty list as no limit at all. Subjects that begin with `*`, `>` or `$` need `dangerous = true`. A shared inbox `_INBOX.>` would let \
-         everybody read everybody's answers: give each person a prefix.",
+        "`pub.allow` and `sub.allow` must not be empty: NATS treats an empty list as no limit at all. Subjects that \
+         begin with `*`, `>` or `$` need `dangerous = true`. A shared inbox `_INBOX.>` would let everybody read \
+         everybody else's answers: give each person a prefix.",
         "To answer requests a person needs `resp = { max = 1, ttl = 5000000000 }` (nanoseconds): the right to publish once to each reply subject.",
         "`subs`, `data` and `payload` are -1 (no limit) unless the template says otherwise: left out they would be 0.",
     ],

@@ -18,8 +18,8 @@ use crate::bridge::template::Template;
 const ABOUT: About = About {
     title: "NATS, auth callout",
     page: "nats",
-    summary: "Lets people into a NATS whose accounts are in its configuration, by the access token of Passmint that they connect with: \
-              NATS asks Passmint about every connection. Nothing stands between the two.",
+    summary: "Lets people into a NATS server whose accounts are in its configuration, with a Passmint access token: \
+        NATS asks Passmint about every connection. No other program is needed.",
     verified: Verified::Live("nats-server 2.15.1"),
     key_lag: 0,
     example: r#"[bridges.nats-callout]
@@ -69,22 +69,24 @@ const connection = await wsconnect({
         },
     ],
     notes: &[
-        "Passmint connects to `url` as the one user of the account `AUTH`, proves its key, and waits for questions. Every replica does; NATS asks \
-         one of them. The address goes through the guard of all outbound requests: one in a private network wants \
-         `outbound.private_hosts`, and only there `nats://` goes without TLS.",
-        "A connection lives as long as the access token it was opened with, and never longer than `lifetime`: NATS closes it then, and the \
-         app connects again with a fresh one.",
-        "The access token must be for Passmint itself, or, with `bearer_audience`, for that resource and nobody else: then whoever \
-         reads along at NATS holds a token that is worth nothing elsewhere. A token that is bound to a key (DPoP) is refused: NATS cannot prove the key.",
-        "`allow` says who may connect, as for every bridge. A bridge that is stopped takes its connection with it, so NATS refuses \
-         everybody whom it has not let in yet.",
-        "Encrypted questions are not understood: with `xkey` in `auth_callout` the log says that a message where NATS asks is no question, and nobody \
-         is let in. Leave it out, and have `url` begin with `tls://`.",
-        "A NATS in operator mode is not for this preset: it refuses Passmint's key, the log says so (`no connection to NATS`, \
-         `Authorization Violation`), and nobody is let in. There people get JWTs of their own by the preset `nats-user`.",
+        "Passmint connects to `url` as the only user of the account `AUTH`, proves its key, and waits for questions. \
+         Every replica connects; NATS asks one of them. The rules for outbound requests apply: a private address \
+         requires `outbound.private_hosts`, and only there may `nats://` be used without TLS.",
+        "A connection lasts as long as the access token with which it was opened, and never longer than `lifetime`: \
+         NATS then closes it, and the app connects again with a new token.",
+        "The access token must be for Passmint itself, or, with `bearer_audience`, for that resource alone: then a \
+         token read at NATS is useless elsewhere. A token that is bound to a key (DPoP) is refused: NATS cannot prove \
+         the key.",
+        "`allow` says who may connect, as for every bridge. Stopping the bridge closes its connection, so NATS refuses \
+         all new connections.",
+        "Encrypted requests are not supported: with `xkey` in `auth_callout`, the log says that a message from NATS is \
+         not a request, and nobody is let in. Omit it, and use a `url` that begins with `tls://`.",
+        "This preset does not work with NATS in operator mode: NATS refuses Passmint's key, the log says so (`no \
+         connection to NATS`, `Authorization Violation`), and nobody is let in. There, use the preset `nats-user`, \
+         which gives people their own JWTs.",
         "`handshake_first: true` in the `tls` of NATS is not supported: Passmint waits for NATS to speak first, and the log says that it does not \
          answer in time, or that it ended the connection. Set it to `auto`, which serves both, or leave it out.",
-        "People whom NATS itself shall check stay out of this: list them in `auth_users`, beside Passmint's.",
+        "List users whom NATS itself should check in `auth_users`, next to Passmint's.",
     ],
 };
 const MEMBERS: [&str; 8] = ["jti", "iat", "exp", "iss", "sub", "aud", "name", "nats"];

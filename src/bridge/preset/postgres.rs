@@ -51,9 +51,10 @@ create policy own on notes to member
             },
         ],
         notes: &[
-            "PostgREST lets a token *without* `aud` in even where `jwt-aud` is set; ours always has it.",
-            "Give `authenticator` no role that a token must not reach: the token chooses among those it was granted. `role` may not come from \
-             text that people choose; `{{ user.groups | map('editors', 'editor') | first ?? 'member' }}` is a way to choose it.",
+            "PostgREST accepts a token *without* `aud` even if `jwt-aud` is set; ours always has it.",
+            "Do not grant `authenticator` any role that a token must not reach: the token chooses among the granted \
+             roles. `role` must not come from text that people choose; `{{ user.groups | map('editors', 'editor') | \
+             first ?? 'member' }}` is a way to choose it.",
             "When the key is rotated, fetch the file again and reload (`NOTIFY pgrst, 'reload config'`); the next key is published an hour \
              before it signs.",
             "The roles of administrators (`postgres`, `pg_*`, `authenticator` …) are refused without `dangerous = true`.",
@@ -96,7 +97,7 @@ audience = "my-app"
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     types: &[Typ::Jwt],
-    audience: Audience::Said("the audience that Neon's console was given"),
+    audience: Audience::Said("the audience that was entered in Neon's console"),
     forms: &[AudienceForm::String],
     lifetime: Lifetime::DAY,
     claims: &[claim(&["role"], shape::ROLE).powerful(POWERFUL)],

@@ -43,15 +43,16 @@ pusher.signin();
 pusher.subscribe(`private-user-${userId}`);",
     }],
     notes: &[
-        "`channels` lists what is a person's: names as they stand, or with `*` after one of `-_=@,.;` at the end for all that begin so. Nothing that \
-         people choose goes into it. `private-*` and `presence-*` are everybody's and need `dangerous = true`.",
+        "`channels` lists a person's channels: exact names, or a prefix that ends with one of `-_=@,.;` and `*`. \
+         Values that people choose are refused. `private-*` and `presence-*` belong to everybody and need `dangerous = \
+         true`.",
         "To a presence channel the others there see the person's `user_id`, which is the subject, and `user_info` (at most 1,024 bytes).",
-        "Encrypted channels (`private-encrypted-`) are refused: their key would have to be made here as well.",
-        "The signature is for one socket and never ends by itself: Pusher asks again when a connection is made anew. To shut somebody out at \
-         once, also end their connections (`POST /apps/{app_id}/users/{user_id}/terminate_connections`).",
+        "Encrypted channels (`private-encrypted-`) are refused: Passmint would have to make their key as well.",
+        "The signature is for one socket and never expires: Pusher asks again for each new connection. To lock a \
+         person out at once, also end their connections (`POST /apps/{app_id}/users/{user_id}/terminate_connections`).",
         "Signatures do not count against `limits.bridges_burst`: a page asks for one for each of its channels, again after each loss of the \
          connection. They count as requests of their network (`limits.tokens_burst`).",
-        "A secret of at least 16 characters is taken, shorter than for JWTs, because Pusher gives out such ones.",
+        "A secret of at least 16 characters is accepted, shorter than for JWTs, because Pusher issues such secrets.",
         "Servers that speak Pusher's protocol (soketi, Laravel Reverb) check the same signatures; they were not tried.",
     ],
 };

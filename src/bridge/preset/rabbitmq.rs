@@ -26,7 +26,7 @@ const NOTES: &[&str] = &[
      that everybody's MQTT queues match (`mqtt-subscription-*`, `*`) is refused without `dangerous = true`.",
     "`tag:administrator` is refused without `dangerous = true`. Without any tag the management API answers 401.",
     "A connection ends when its token does, unless the client sends a new one (AMQP `update-secret`): the default life is 30 minutes.",
-    "The plugin takes only `https` for a key set's URL; elsewhere give it the key as a file.",
+    "The plugin accepts only `https` for a key set's URL; otherwise give it the key as a file.",
 ];
 
 const CONF: &str = "auth_backends.1 = rabbit_auth_backend_oauth2

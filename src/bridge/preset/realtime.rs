@@ -132,9 +132,9 @@ secret_file = "/run/secrets/stream-api-secret"
             text: "await client.connectUser({ id: userId }, async () => (await post(\"{server}/v1/bridges/{name}/token\")).token);",
         }],
         notes: &[
-            "`user_id` is the person; it has to be made of letters, digits and `@_-`.",
+            "`user_id` is the person; it must consist of letters, digits and `@_-`.",
             "`server` is never written: such a token could do everything.",
-            "Stream revokes by time: tokens with an `iat` before the moment that its API is told are refused.",
+            "Stream revokes by time: it refuses tokens whose `iat` is before the time given to its API.",
         ],
     },
     algorithms: &[Algorithm::Hs256],
@@ -209,7 +209,7 @@ x-ably-capability = "{{ tmpl('{\"chat:{}\":[\"subscribe\",\"publish\"]}', user.i
             "The token can do at most what the API key can: give the key no more than people need.",
             "The capability is JSON *text*. Resources that everybody shares (`*`, `*:*`) and the operations `*`, `message-update-any`, \
              `message-delete-any`, `push-admin` and `privileged-headers` need `dangerous = true`.",
-            "`x-ably-clientId` is the person, so that nobody speaks for another.",
+            "`x-ably-clientId` is the person, so that nobody can act as another.",
         ],
     },
     algorithms: &[Algorithm::Hs256],

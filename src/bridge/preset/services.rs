@@ -29,7 +29,7 @@ audience = "my-convex-app"
   type: \"customJwt\", applicationID: \"{audience}\", issuer: \"{issuer}\", jwks: \"{jwks_url}\", algorithm: \"{algorithm}\",
 }] };",
         }],
-        notes: &["Without `applicationID` Convex takes a token for any audience: write it."],
+        notes: &["Without `applicationID` Convex accepts a token for any audience: set it."],
     },
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     types: &[Typ::Jwt],
@@ -64,15 +64,15 @@ MINIO_IDENTITY_OPENID_CLIENT_ID={audience}
 MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
             },
             Snippet {
-                place: "And a secret, made once (the file is read without a shell, so it cannot make one)",
+                place: "And a secret, created once (the file is read without a shell, so it cannot create one)",
                 language: "sh",
                 text: "echo \"MINIO_IDENTITY_OPENID_CLIENT_SECRET=$(openssl rand -hex 32)\" >> /etc/default/minio",
             },
         ],
         notes: &[
-            "Never leave the secret out, and keep it: MinIO takes HS256 tokens that are signed with it, and without one those of anybody, \
-             signed with nothing. It is one for all servers of a cluster.",
-            "MinIO does not look at `iss`: whatever the provider's keys sign for this audience it takes.",
+            "Always set the secret, and keep it: MinIO accepts HS256 tokens signed with it, and without one it accepts \
+             anyone's tokens, signed with an empty secret. All servers of a cluster use the same one.",
+            "MinIO does not check `iss`: it accepts everything that the provider's keys sign for this audience.",
             "`policy` names policies straight from the token: it comes from nothing that people choose, and `consoleAdmin` and `diagnostics` need \
              `dangerous = true`. A policy bound to a role (`RoleArn`) needs no claim, and `roleArn`, which MinIO puts above `policy`, is never written.",
         ],
@@ -158,7 +158,7 @@ http-server.authentication.jwt.required-audience={audience}
 http-server.authentication.jwt.principal-field=sub",
         }],
         notes: &[
-            "Trino takes JWTs over TLS alone, and checks issuer and audience only where they are required: require them.",
+            "Trino accepts JWTs only over TLS, and checks issuer and audience only if they are required: require them.",
             "It does not start without `internal-communication.shared-secret`, nor while it cannot fetch the key set.",
             "A person is their id, also where the client names another user: Trino refuses that unless a rule of its access control allows it.",
         ],
@@ -247,11 +247,12 @@ sasl.oauthbearer.token.endpoint.url=file:///run/kafka/token",
         ],
         notes: &[
             "From 4.4 on the broker does not start without an expected issuer and audience, and never while it cannot fetch the key set.",
-            "Leave no line out: without the one of the callback handler a broker takes tokens that nobody signed.",
+            "Omit no line: without the callback handler, a broker accepts unsigned tokens.",
             "The address of the key set has to be in the JVM's list of allowed URLs (`org.apache.kafka.sasl.oauthbearer.allowed.urls`), or the \
              broker does not start; several are separated by commas. A client that reads its token from a file needs the file's URL in the list of \
              its own JVM.",
-            "The broker wants `exp`, `iat` and `sub`. Kafka's documentation asks for `scope` as well; a broker of 4.4 does not miss it.",
+            "The broker requires `exp`, `iat` and `sub`. Kafka's documentation also asks for `scope`, but a 4.4 broker \
+             works without it.",
             "A person is `User:` and their id, and ACLs name them so. What is in `scope` gives no rights in Kafka itself.",
             "A connection ends with its token. A new one is let in up to 30 seconds later (`sasl.oauthbearer.clock.skew.seconds`), and ends at once.",
         ],

@@ -20,10 +20,11 @@ fn has_long_names(claims: &Value) -> bool {
 
 const LONG_NAMES: &str = "no name begins with `https://surrealdb.com/`: write `ns`, `db`, `ac`";
 
-const SESSION: &str = "Over a WebSocket the token is asked for once. Without `DURATION FOR SESSION` the connection then stays that person's \
-                       for as long as it is open, however short the token's life.";
-const KEYS: &str = "The keys are fetched only where SurrealDB may: start it with `--allow-net` and this server's host. It keeps them for \
-                    12 hours (`SURREAL_JWKS_CACHE_EXPIRATION_SECONDS`), and so long counts a key that was taken out of the set.";
+const SESSION: &str = "Over a WebSocket the token is checked once. Without `DURATION FOR SESSION` the connection then \
+    stays authenticated for as long as it is open, however short the token's lifetime.";
+const KEYS: &str = "SurrealDB fetches the keys only from allowed hosts: start it with `--allow-net` and this server's \
+    host. It caches them for 12 hours (`SURREAL_JWKS_CACHE_EXPIRATION_SECONDS`), and accepts a removed key for that \
+    long.";
 const EMBEDDED: &str = "A SurrealDB that is embedded, or built without the feature `jwks`, fetches none, and refuses with *The access method \
                         cannot be used in the requested operation*. Give it the key in place of the `URL`: `ALGORITHM ES256 KEY \"-----BEGIN \
                         PUBLIC KEY-----…\"`, from `/v1/bridges/<name>/keys/<kid>.pem`, and again whenever the bridge gets another key. A shared secret \
@@ -103,7 +104,7 @@ pub static SYSTEM: Target = Target {
     about: About {
         title: "SurrealDB, system access",
         page: "surrealdb",
-        summary: "Signs a person in as a system user of the database: an operator, not somebody with rows of their own.",
+        summary: "Signs a person in as a system user of the database: an operator, not a user with their own rows.",
         verified: VERIFIED,
         key_lag: 60,
         example: r#"[bridges.surrealdb-operators]
@@ -131,9 +132,9 @@ groups = ["operators"]
         }],
         notes: &[
             "System users stand above table permissions. `Owner` needs `dangerous = true`.",
-            "What a `Viewer` writes is up to the permissions of the table, with `$auth` being `NONE`: nothing, as long as none of them holds for \
-             `NONE`.",
-            "What is said above of `DURATION FOR SESSION` and of the keys holds here too.",
+            "What a `Viewer` may write depends on the table's permissions, with `$auth` being `NONE`: nothing, as long \
+             as no permission matches `NONE`.",
+            "The notes above on `DURATION FOR SESSION` and on the keys apply here too.",
         ],
     },
     claims: &[

@@ -274,7 +274,7 @@ impl Target {
             problems.add("audience", Problem::Form("up to 512 visible ASCII characters"));
         } else if is(issuer) || spec.our_issuer.as_deref().is_some_and(is) {
             // Else a token made for another system would be addressed to us.
-            problems.add("audience", Problem::Form("must not be the issuer: a bridge's token is for somebody else"));
+            problems.add("audience", Problem::Form("must not be the issuer: a bridge's token is for another system"));
         }
         audience
     }

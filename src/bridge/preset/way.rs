@@ -41,9 +41,7 @@ impl Way {
     /// Where to ask instead, for whoever asked in another way.
     pub const fn elsewhere(self) -> &'static str {
         match self {
-            Self::Token | Self::Call => {
-                "This bridge gives its token to its caller: use POST /v1/bridges/{name}/token."
-            }
+            Self::Token | Self::Call => "This bridge gives its token to its caller: use POST /v1/bridges/{name}/token.",
             Self::Channels => "This bridge signs channels: use POST /v1/bridges/{name}/pusher/auth.",
             Self::NatsCallout => "This bridge answers servers of NATS alone: connect to NATS with the access token.",
         }

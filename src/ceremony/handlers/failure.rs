@@ -74,8 +74,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
             Failure::new(Kind::Forbidden, words)
         }
         CeremonyError::NoSuchPerson => {
-            let words =
-                "There is no person with this ID for whom this client may act. Name people by an external ID of its \
+            let words = "There is no person with this ID for whom this client may act. Name people by an external ID of its \
                  own.";
             Failure::new(Kind::NotFound, words)
         }
@@ -110,9 +109,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
 fn action(refusal: ActionRefusal) -> Failure {
     let (kind, words) = match refusal {
         ActionRefusal::Unknown => (Kind::ActionTokenUnknown, "There is no such action token. Ask for a new one."),
-        ActionRefusal::Client => {
-            (Kind::ActionTokenMisused, "The app that made this action token may no longer do so.")
-        }
+        ActionRefusal::Client => (Kind::ActionTokenMisused, "The app that made this action token may no longer do so."),
         ActionRefusal::Action => (Kind::ActionTokenMisused, "This action token is for something else."),
         ActionRefusal::Origin => (Kind::ActionTokenMisused, "This action token is not for the page it was used on."),
         ActionRefusal::RelyingParty => {
@@ -124,10 +121,11 @@ fn action(refusal: ActionRefusal) -> Failure {
         ActionRefusal::Person => {
             (Kind::ActionTokenMisused, "The account has changed since this action token was made. Request a new one.")
         }
-        ActionRefusal::Group => {
-            (Kind::ActionTokenMisused, "The person is in none of the groups that may use the app that made this action \
-                token.")
-        }
+        ActionRefusal::Group => (
+            Kind::ActionTokenMisused,
+            "The person is in none of the groups that may use the app that made this action \
+                token.",
+        ),
         ActionRefusal::Expired => (Kind::ActionTokenEnded, "This action token has expired. Ask for a new one."),
         ActionRefusal::Used => (Kind::ActionTokenEnded, "This action token was used already. Ask for a new one."),
         ActionRefusal::Revoked => (Kind::ActionTokenEnded, "This action token was revoked. Request a new one."),

@@ -46,8 +46,13 @@ pub(super) async fn begin(
     let now = room.clock.now();
     let origin = origin(request.headers())?;
     room.profiles.choose(origin, None, None)?;
-    let refused = || Failure::new(Kind::InvalidToken, "The token is not valid here, was already used, or identifies \
-        nobody here.");
+    let refused = || {
+        Failure::new(
+            Kind::InvalidToken,
+            "The token is not valid here, was already used, or identifies \
+        nobody here.",
+        )
+    };
     let believed = voucher.issuer.believe_any(voucher.token, now).await.map_err(|error| refused().because(error))?;
     let once = check_form(&believed, room.mint.issuer(), now).map_err(|fault| refused().because(fault))?;
     let signed_in_at = believed.signed_in_at();

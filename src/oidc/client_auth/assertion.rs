@@ -22,7 +22,10 @@ pub(super) async fn check(room: &Oidc, client: &Client, token: &str, now: Time) 
     if room.db.run(move |conn| used_jti::spend(conn, &spent)).await? {
         Ok(())
     } else {
-        Err(Failure::new(Kind::InvalidClient, "The client assertion was already used. Make a new one for each request."))
+        Err(Failure::new(
+            Kind::InvalidClient,
+            "The client assertion was already used. Make a new one for each request.",
+        ))
     }
 }
 

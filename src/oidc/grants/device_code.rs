@@ -80,7 +80,9 @@ impl From<DeviceError> for Failure {
             DeviceError::Mint(error) => Self::unavailable(error),
             DeviceError::Target => Self::new(Kind::InvalidTarget, "A resource was not among those that were allowed."),
             DeviceError::NotAllowed => Self::new(Kind::UnauthorizedClient, "This client may not use device codes."),
-            DeviceError::Pending => Self::new(Kind::AuthorizationPending, "The person has not answered yet. Poll again."),
+            DeviceError::Pending => {
+                Self::new(Kind::AuthorizationPending, "The person has not answered yet. Poll again.")
+            }
             DeviceError::TooSoon(seconds) => Self::new(
                 Kind::SlowDown,
                 format!("The device polls too often. Wait {seconds} seconds between polls from now on."),

@@ -18,7 +18,8 @@ const SECTIONS: [(&str, &str); 14] = [
     ),
     (
         "Action tokens",
-        "What a backend lets one of its people do once, for passkeys beside a sign-in of its own. Scope `action_tokens`.",
+        "Single-use permissions that a backend gives its users, for passkeys beside its own sign-in. Scope \
+         `action_tokens`.",
     ),
     ("Account", "Who is signed in, and what people see of their own account."),
     ("Bridges", "Custom tokens for systems that are not ours."),
@@ -28,10 +29,10 @@ const SECTIONS: [(&str, &str); 14] = [
         "Everything that an OpenID provider answers but the pages. Bodies are forms; errors are in the form of RFC 6749.",
     ),
     ("Well-known", "What browsers and libraries look up by themselves."),
-    ("Operations", "For whoever runs the server."),
+    ("Operations", "For the people who run the server."),
     ("Administration: clients", "Apps, and permissions for apps to register themselves. Scope `admin:clients`."),
     ("Administration: people", "Accounts, their sessions, passkeys and groups. Scope `admin:users`."),
-    ("Administration: resources", "The APIs that access tokens are made for. Scope `admin:resources`."),
+    ("Administration: resources", "The APIs for which access tokens are issued. Scope `admin:resources`."),
     ("Administration: bridges", "The systems that custom tokens are minted for. Scope `admin:bridges`."),
     ("Administration: audit", "What happened. Scope `admin:audit:read`."),
     ("Administration: outbox", "Messages that have not arrived. Scopes `admin:outbox:read`, `admin:outbox`."),

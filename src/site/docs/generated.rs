@@ -19,13 +19,14 @@ pub fn errors() -> String {
     let mut page = format!(
         "# Errors\n\n{}{}\n\n| `code` | status | at `/oauth/` | meaning |\n|---|---|---|---|\n",
         note("errors", "errors.md", "src/web/error.rs"),
-        "Outside `/oauth/` an error is `application/problem+json` (RFC 9457) with a stable `code`; at `/oauth/` it is in \
-         the form of RFC 6749 §5.2. Every answer carries `X-Request-Id`; quote it when you ask for help.\n\nPrograms decide \
-         by `code` (or `error`), never by the words of `title` and `detail`, which may change. A refusal of a ceremony that \
-         only an attacker can bring about is always `verification_failed`, with the same words; the reason is in the audit \
-         trail and in the log, under the request's id.\n\nSome answers have a member `reason` beside `code`, for programs too: \
-         with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group` (the client is for the members of \
-         groups), and it is told only to somebody who has proven the passkey."
+        "Outside `/oauth/`, errors are `application/problem+json` (RFC 9457) with a stable `code`; at `/oauth/` they \
+         have the form of RFC 6749 §5.2. Every answer carries `X-Request-Id`; quote it when you ask for \
+         help.\n\nPrograms must decide by `code` (or `error`), never by `title` and `detail`, whose words may change. \
+         A ceremony that only an attacker can have caused to fail is always refused with `verification_failed` and the \
+         same words; the reason is in the audit trail and in the log, under the request's id.\n\nSome answers have a \
+         member `reason` besides `code`, also for programs: with `sign_in_refused` it is `account_disabled`, \
+         `passkey_paused` or `no_group` (the client is only for members of certain groups), and it is revealed only \
+         after the passkey was verified."
     );
     for kind in Kind::ALL {
         let _ = writeln!(
@@ -46,14 +47,14 @@ pub fn events() -> String {
     let mut page = format!(
         "# Audit events\n\n{}{}\n\n| kind | when |\n|---|---|\n",
         note("events", "audit-events.md", "src/domain/audit.rs"),
-        "One row in the table `audit_events` for each security effect, written in the same statement or transaction as the \
-         effect itself. A kind's name is stable: filter and alert on it.\n\nEach row has the time, the kind, the person \
-         (`user_id`), the session, the client, the id and the name of the thing acted on (the name as it was at that moment, \
-         so that a removal can still be read), the caller's network (`address_class`, a /24 or /56; the full address is not \
-         kept), the request's id, and `detail`, a JSON object with further facts. No row holds a secret or an e-mail address. \
-         The rows have no foreign keys: they outlive the account they tell of.\n\nEvery kind can be sent to a server of yours as a \
-         [webhook](../operations/webhooks.md); only `delivery.failed` about a webhook's own message and `delivery.retried` are sent to \
-         none."
+        "The table `audit_events` has one row for each security effect, written in the same statement or transaction \
+         as the effect itself. The names of kinds are stable: filter and alert on them.\n\nEach row has the time, the \
+         kind, the person (`user_id`), the session, the client, the id and the name of the object acted on (the name \
+         at that moment, so that a removal remains readable), the caller's network (`address_class`, a /24 or /56; the \
+         full address is not stored), the request's id, and `detail`, a JSON object with further facts. No row \
+         contains a secret or an e-mail address. The rows have no foreign keys: they outlive the account they \
+         concern.\n\nEvery kind can be sent to a server of yours as a [webhook](../operations/webhooks.md), except \
+         `delivery.retried`, and `delivery.failed` about a webhook's own message."
     );
     for kind in EventKind::ALL {
         let _ = writeln!(page, "| `{}` | {} |", kind.as_str(), kind.meaning());

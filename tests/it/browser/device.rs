@@ -48,7 +48,7 @@ fn a_mistyped_code_stays_in_the_field_and_no_is_no() {
     desk.type_into("#user-code", "bbbb bbbb");
     desk.expect_console("a status of 422");
     desk.press("Next");
-    desk.reads(".notice-danger", "wrong, too old or was used already");
+    desk.reads(".notice-danger", "wrong, has expired or was already used");
     let typed = desk.script("return document.querySelector('#user-code').value", &[]);
     assert_eq!(typed, json!("bbbb bbbb"));
     desk.script("document.querySelector('#user-code').value = ''", &[]);

@@ -157,7 +157,7 @@ fn a_disabled_person_is_out_at_once_and_stays_signed_out() {
     assert!(refusal.contains("add --yes"), "{refusal}");
     operator.ok(&["users", "delete", &id, "--yes"]);
     app.browser().sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
-    assert!(operator.refused(&["users", "show", &id]).contains("there is nobody with the id"));
+    assert!(operator.refused(&["users", "show", &id]).contains("there is no person with the ID"));
     for (kind, change) in [("user.disabled", "disabled"), ("user.enabled", "enabled"), ("user.deleted", "deleted")] {
         let told = format!(
             "SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}' \

@@ -28,7 +28,7 @@ fn a_bridge_is_made_changed_stopped_and_deleted_beside_a_running_server() {
     assert!(operator.ok(&["bridges", "create", "backend", "--file", "backend.toml"]).contains("`backend` is made"));
     eventually("the server follows", || minted(&app, &tokens.access).is_some());
     let again = operator.refused(&["bridges", "create", "backend", "--file", "backend.toml"]);
-    assert!(again.contains("a bridge of this name already"), "{again}");
+    assert!(again.contains("A bridge with this name already exists"), "{again}");
     let listed = operator.json(&["bridges", "list"]);
     assert_eq!((&listed[0]["name"], &listed[0]["definition"]["lifetime"]), (&"backend".into(), &120.into()));
     assert_eq!(listed[0]["verified"], "live");

@@ -67,7 +67,7 @@ fn commands_work_with_and_without_a_server_on_the_private_cluster() {
     operator.ok(&["clients", "create", "late", "--grant", "refresh_token"]);
     operator.ok(&["keys", "rotate", "--purpose", "refresh", "--now"]);
     let new_key = operator.path("new.key").display().to_string();
-    assert!(operator.ok(&["keys", "rewrap", "--new-key-file", &new_key]).contains("holds the new key now"));
+    assert!(operator.ok(&["keys", "rewrap", "--new-key-file", &new_key]).contains("now contains the new key"));
     assert!(!server.is_over(), "the server still runs");
 
     server.stop();

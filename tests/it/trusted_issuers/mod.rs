@@ -701,7 +701,7 @@ fn an_operator_tries_a_token_out() {
     for _ in 0..2 {
         let ran = operator.run(&["trusted-issuers", "check", "partner", "good.jwt"]);
         assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap()["sub"], "p-1");
-        assert!(ran.code == Some(0) && ran.err.contains("Not looked at: whether it was used before"), "{}", ran.err);
+        assert!(ran.code == Some(0) && ran.err.contains("Not checked: whether it was used before"), "{}", ran.err);
     }
     assert!(
         operator.refused(&["trusted-issuers", "check", "partner", "bad.jwt"]).contains("as jwt: the token: signature")
