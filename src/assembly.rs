@@ -106,7 +106,7 @@ pub struct Rooms {
     pub clients: Arc<Clients>,
     /// The resources.
     pub resources: Arc<Resources>,
-    /// The mint.
+    /// Issues every token and signed answer.
     pub mint: Arc<Mint>,
     /// The bridges.
     pub bridges: Arc<Bridges>,

@@ -52,7 +52,7 @@ pub struct Background {
     pub resources: Arc<Resources>,
     /// The bridges.
     pub bridges: Arc<Bridges>,
-    /// Readiness.
+    /// The conditions of readiness.
     pub health: Arc<Health>,
     /// The limits.
     pub limits: Arc<Limits>,

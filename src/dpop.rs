@@ -20,7 +20,7 @@ const PROOF: HeaderName = HeaderName::from_static("dpop");
 /// The header that nonces go out in.
 pub const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// Checks proofs.
+/// Checks DPoP proofs.
 pub struct Dpop {
     db: Db,
     clock: Clock,

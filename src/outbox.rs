@@ -55,9 +55,9 @@ enum Which {
 
 /// What delivers each kind, in its own room.
 pub struct Handlers {
-    /// Logouts.
+    /// Delivers back-channel logouts.
     pub backchannel: Backchannel,
-    /// Events.
+    /// Delivers events to webhooks.
     pub webhooks: Webhooks,
     /// Sign-ins.
     pub after_sign_in: AfterSignIn,

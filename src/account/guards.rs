@@ -55,7 +55,7 @@ pub enum Via {
 pub struct Identity {
     /// Their session.
     pub session: Session,
-    /// They.
+    /// The person who is signed in.
     pub user: User,
     /// How they proved it.
     pub via: Via,

@@ -27,7 +27,7 @@ pub(super) struct Start<'a> {
     pub private: bool,
     /// Those who are told of events.
     pub receivers: Vec<Receiver>,
-    /// Now.
+    /// The time of the start.
     pub now: Time,
 }
 

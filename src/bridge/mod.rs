@@ -1,8 +1,9 @@
 //! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
 //!
-//! Pure but for [`directory`] and [`minting`], which load facts, sign and are what other rooms call, and for [`callout`], which answers NATS. A [`BridgeDefinition`] (what the operator wrote) becomes a
-//! [`Bridge`] or a list of problems; a bridge answers whether a request may mint ([`Bridge::permits`]) and renders
-//! ([`Bridge::render`]) the header and claims that the tokens room then signs with the key [`Bridge::key`] names.
+//! Pure except for [`directory`] and [`minting`], which load facts and sign, and which other rooms call, and for
+//! [`callout`], which answers NATS. A [`BridgeDefinition`] (what the operator wrote) becomes a [`Bridge`] or a list of
+//! problems. A bridge decides whether a request may mint ([`Bridge::permits`]) and renders ([`Bridge::render`]) the header
+//! and claims, which the tokens room then signs with the key that [`Bridge::key`] names.
 //!
 //! What must always hold:
 //! - a template decides only what leaves say; names, shape and the standing claims are fixed when it is saved;

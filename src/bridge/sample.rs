@@ -10,7 +10,7 @@ use crate::clock::Time;
 /// The moment all samples happen at: 2026-01-01T00:00:00Z.
 ///
 /// # Panics
-/// Never.
+/// The fixed time of samples, so long ago that no sample token is valid.
 pub fn moment() -> Time {
     Time::from_timestamp(1_767_225_600, 0).expect("a moment well inside chrono's range")
 }

@@ -45,7 +45,7 @@ pub struct Ready {
 /// An imported key, prepared for use.
 #[derive(Clone, Debug)]
 pub struct ImportedKey {
-    /// Signs.
+    /// The key that signs.
     pub signing: SigningKey,
     /// Its public half as others see it; none for a shared secret, and for a service account's, which Google publishes.
     pub published: Option<(Jwks, PublicKey)>,

@@ -76,7 +76,7 @@ impl SignedResult {
 #[derive(Debug)]
 #[must_use = "the person is signed in; tell them"]
 pub struct SignedIn {
-    /// Who.
+    /// The person who signed in.
     pub user: User,
     /// With which passkey.
     pub passkey: StoredPasskey,

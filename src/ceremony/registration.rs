@@ -53,7 +53,7 @@ pub struct BeginSignUp<'a> {
 pub struct BeginAdd<'a> {
     /// In which session.
     pub session: &'a Session,
-    /// Who.
+    /// The person who adds a passkey.
     pub user: &'a User,
     /// The app that asks, by its access token; none: our own page.
     pub asked_by: Option<&'a Client>,

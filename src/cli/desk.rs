@@ -107,7 +107,7 @@ impl Desk {
         self.cluster.is_some()
     }
 
-    /// Reads.
+    /// Runs a read-only query.
     pub fn read<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
         flat(self.db.blocking(|conn| Ok(work(conn))))
     }

@@ -27,7 +27,7 @@ pub enum ChallengeStore {
     Database,
 }
 
-/// Challenges.
+/// The settings of `[challenges]`.
 #[derive(Clone, Debug)]
 pub struct Challenges {
     /// Where they are kept (`auto` already decided).

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};
 
-/// DPoP.
+/// The settings of `[dpop]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Dpop {
     /// Whether proofs must repeat a nonce of ours.

@@ -44,7 +44,7 @@ choices! {
 choices! {
     /// Whether somebody may act.
     Acting {
-        /// Nobody.
+        /// No actor token is accepted.
         Forbidden = "forbidden",
         /// With or without.
         Allowed = "allowed",

@@ -26,12 +26,12 @@ choices! {
         Info = "info",
         /// For finding a mistake.
         Debug = "debug",
-        /// Everything.
+        /// Everything, including details of libraries.
         Trace = "trace",
     }
 }
 
-/// Logging.
+/// The settings of `[log]`.
 #[derive(Clone, Debug)]
 pub struct Log {
     /// How log lines look.

@@ -21,7 +21,7 @@ choices! {
 choices! {
     /// Where an authenticator may be (WebAuthn `AuthenticatorAttachment`).
     Attachment {
-        /// Anywhere.
+        /// On this device or on another.
         Any = "any",
         /// Built into the device.
         Platform = "platform",
@@ -45,7 +45,7 @@ choices! {
 choices! {
     /// What proof of its make is asked of a new authenticator (WebAuthn `AttestationConveyancePreference`).
     Attestation {
-        /// None.
+        /// No attestation is requested.
         None = "none",
         /// Perhaps anonymised by the browser.
         Indirect = "indirect",
@@ -59,14 +59,14 @@ choices! {
     SyncedCounter {
         /// Let in, and say so in the audit trail.
         Warn = "warn",
-        /// Refuse.
+        /// Refuse the sign-in.
         Strict = "strict",
         /// Let in.
         Ignore = "ignore",
     }
 }
 
-/// Passkeys.
+/// The settings of `[passkeys]`.
 #[derive(Clone, Debug)]
 pub struct Passkeys {
     /// Whether the authenticator must have verified the person.

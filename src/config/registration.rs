@@ -11,16 +11,16 @@ use super::text;
 choices! {
     /// Who may register clients.
     RegistrationMode {
-        /// Nobody.
+        /// Nobody may register an app.
         Off = "off",
         /// Whoever has a permission (an initial access token).
         Token = "token",
-        /// Everybody.
+        /// Anyone may register an app.
         Open = "open",
     }
 }
 
-/// Registration.
+/// The settings of `[registration]`.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// Who may register clients.

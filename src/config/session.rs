@@ -6,7 +6,7 @@ use super::problems::Wrong;
 use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};
 
-/// Sessions.
+/// The settings of `[session]`.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// How long a session lives without use.

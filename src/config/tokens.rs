@@ -20,7 +20,7 @@ choices! {
     }
 }
 
-/// Tokens.
+/// The settings of `[tokens]`.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// How long an access token lives.

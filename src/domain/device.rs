@@ -154,9 +154,9 @@ impl WrongCodes {
 /// What a person said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Yes.
+    /// The person allowed the device.
     Allowed,
-    /// No.
+    /// The person denied the device.
     Denied,
 }
 

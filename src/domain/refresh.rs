@@ -70,7 +70,7 @@ pub enum Decision {
     Repeat,
     /// It was used before: revoke the family.
     Replayed,
-    /// No.
+    /// Refused, with the reason for the log.
     Refused(RefreshRefusal),
 }
 

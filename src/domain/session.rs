@@ -32,7 +32,7 @@ impl SessionLifetimes {
 pub struct Session {
     /// Also the `sid` of its tokens.
     pub id: SessionId,
-    /// Whose.
+    /// The person the session belongs to.
     pub user: UserId,
     /// The client it was opened for; none for a browser session of our own pages.
     pub client: Option<String>,

@@ -14,7 +14,7 @@ pub const MOST_EXTERNAL_IDS: usize = 20;
 /// Whether a person may use their account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserStatus {
-    /// Yes.
+    /// The person may sign in.
     Active,
     /// No: nothing is issued, everything issued is refused at once.
     Disabled,

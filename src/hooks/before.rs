@@ -47,7 +47,7 @@ pub struct Hook {
 /// A sign-in that is about to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct SignIn<'a> {
-    /// Who.
+    /// The person who signs in.
     pub user: &'a User,
     /// Whether their account is made with it.
     pub is_new: bool,
@@ -67,7 +67,7 @@ pub struct SignIn<'a> {
     pub credential_class: Option<&'a str>,
     /// From where.
     pub origin: &'a Provenance,
-    /// Now.
+    /// The time of the sign-in.
     pub now: Time,
 }
 

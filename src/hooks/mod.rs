@@ -1,10 +1,12 @@
 //! Others' servers that are told what happens here.
 //!
-//! Three kinds: webhooks are told, at least once and without being waited for; so are hooks after a sign-in, whose answer is
-//! shown to the person; hooks before a sign-in are asked, once, and may deny it. What must always hold: every message is signed for its receiver ([`Endpoint`](crate::domain::webhook::Endpoint)) and goes
-//! through [`outbound`](crate::outbound); it holds no secret, and no e-mail address unless its receiver is marked for them;
-//! nothing that a receiver answers is believed beyond what it is asked for. A message is written by a trigger of the schema in the
-//! transaction of its event, so that none is lost and none is told of what did not happen.
+//! Three kinds: webhooks are notified at least once, and nobody waits for them; so are hooks after a sign-in, whose answer
+//! is shown to the person; hooks before a sign-in are asked once, and may deny it.
+//!
+//! What must always hold: every message is signed for its receiver ([`Endpoint`](crate::domain::webhook::Endpoint)) and
+//! goes through [`outbound`](crate::outbound). It contains no secret, and no e-mail address unless its receiver is marked
+//! for them. A receiver's answer is used only for what it was asked. A trigger of the schema writes each message in the
+//! transaction of its event, so that no event lacks its message, and nothing that was rolled back is sent.
 
 pub mod after;
 pub mod answer;

@@ -40,7 +40,7 @@ impl Webhook {
 /// Signs messages and sends them.
 #[derive(Clone)]
 pub struct Sender {
-    /// Posts.
+    /// Sends the messages.
     pub outbound: Outbound,
     /// Our issuer URL.
     pub issuer: String,
@@ -106,7 +106,7 @@ pub fn undelivered(error: &OutboundError) -> Undelivered {
 pub struct Webhooks {
     /// Those that are told, each with what signs and sends.
     pub all: Vec<(Arc<Webhook>, Sender)>,
-    /// Knows people.
+    /// Looks up the person an event is about.
     pub db: Db,
 }
 

@@ -33,7 +33,7 @@ pub struct Options {
     pub rp_ids: Vec<String>,
     /// The id of the password parameters that come with the file.
     pub parameters: Option<String>,
-    /// Now.
+    /// The time of the import.
     pub now: Time,
 }
 

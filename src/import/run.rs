@@ -104,7 +104,7 @@ pub struct Run<'a> {
     pub format: Format,
     /// What the file does not say.
     pub context: &'a Context,
-    /// How.
+    /// How the import runs.
     pub options: &'a Options,
     /// The most people in one transaction.
     pub chunk: usize,

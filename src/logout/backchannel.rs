@@ -36,11 +36,11 @@ pub fn lanes_of(session: SessionId) -> String {
 
 /// The handler.
 pub struct Backchannel {
-    /// Signs.
+    /// Signs the logout tokens.
     pub mint: Arc<Mint>,
     /// Knows where clients are told.
     pub clients: Arc<Clients>,
-    /// Posts.
+    /// Sends the logout tokens.
     pub outbound: Outbound,
 }
 

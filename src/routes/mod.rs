@@ -14,7 +14,7 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web as f
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// Anyone may call it.
     Public,
     /// Somebody signed in, by cookie or access token.
     SignedIn,

@@ -103,7 +103,7 @@ fn rename_page(
     Site::page(&view, &view.frame.nonce.clone(), status)
 }
 
-/// Renames.
+/// Handles the form that renames a passkey.
 pub async fn rename(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -168,7 +168,7 @@ pub async fn remove_form(
     site.answer(&request, result)
 }
 
-/// Removes.
+/// Handles the form that removes a passkey.
 pub async fn remove(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -220,7 +220,7 @@ pub async fn resume_form(
     site.answer(&request, result)
 }
 
-/// Resumes.
+/// Handles the form that resumes a paused passkey.
 pub async fn resume(
     request: HttpRequest,
     site: web::Data<Site>,

@@ -39,7 +39,7 @@ pub struct NewCode {
     pub session: SessionId,
     /// What it is bound to.
     pub grant: CodeGrant,
-    /// Now.
+    /// The time at which the code is issued.
     pub now: Time,
     /// Its end.
     pub expires_at: Time,

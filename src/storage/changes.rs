@@ -12,9 +12,9 @@ pub enum ChangeKind {
     Keys,
     /// OAuth clients.
     Clients,
-    /// Resources.
+    /// A resource was changed.
     Resources,
-    /// Bridges.
+    /// A bridge was changed.
     Bridges,
 }
 

@@ -31,7 +31,7 @@ struct Row {
 pub struct StoredConsent {
     /// The client.
     pub client: String,
-    /// What.
+    /// What the person allowed.
     pub consent: Consent,
     /// Since when.
     pub granted_at: Time,

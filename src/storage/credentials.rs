@@ -25,7 +25,7 @@ use crate::statement;
 pub struct StoredPasskey {
     /// Our own id of it.
     pub id: PasskeyId,
-    /// Whose.
+    /// The person the passkey belongs to.
     pub user: UserId,
     /// The RP id it signs for.
     pub rp_id: String,

@@ -46,7 +46,7 @@ pub struct NewDevice {
     pub request: DeviceRequest,
     /// The network it asked from.
     pub network: Option<String>,
-    /// Now.
+    /// The time of the request.
     pub now: Time,
     /// Its end.
     pub expires_at: Time,

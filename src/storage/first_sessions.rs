@@ -21,7 +21,7 @@ pub struct ForeignSession {
     pub client: Option<String>,
     /// When the person signed in, if the issuer says so.
     pub auth_time: Option<Time>,
-    /// Now.
+    /// The time at which the session opens.
     pub now: Time,
     /// Its end.
     pub ends_at: Time,

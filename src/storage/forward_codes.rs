@@ -25,7 +25,7 @@ pub struct NewCode {
     pub session: SessionId,
     /// Path and query on that host to go on to.
     pub destination: String,
-    /// Now.
+    /// The time of the statement.
     pub now: Time,
     /// Its end.
     pub expires_at: Time,
@@ -76,7 +76,7 @@ pub struct Redemption {
     pub cookie: TokenDigest,
     /// The cookie that this browser had there before, which ends.
     pub replaced: Option<TokenDigest>,
-    /// Now.
+    /// The time of the statement.
     pub now: Time,
     /// The latest end of the new cookie; that of the session if it is earlier.
     pub expires_at: Time,

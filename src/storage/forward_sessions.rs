@@ -16,7 +16,7 @@ use crate::statement;
 /// Who somebody is at a protected host, as far as it may ask.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// They.
+    /// The person who is signed in at the host.
     pub user: UserId,
     /// Their verified e-mail address.
     pub email: Option<String>,

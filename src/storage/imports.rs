@@ -51,7 +51,7 @@ pub struct Keys {
 /// A stored link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Whose.
+    /// The person the row belongs to.
     pub person: Uuid,
     /// What it was imported as, file by file.
     pub imported_as: Option<Vec<u8>>,
@@ -365,7 +365,7 @@ pub struct NewGroup {
 #[derive(Debug, Insertable)]
 #[diesel(table_name = password_hashes, treat_none_as_default_value = false)]
 pub struct NewHash {
-    /// Whose.
+    /// The person the row belongs to.
     pub user_id: Uuid,
     /// In its form.
     pub hash: String,

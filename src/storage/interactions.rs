@@ -20,7 +20,7 @@ pub struct NewInteraction {
     pub request: AuthorizationRequest,
     /// The pushed request it came from.
     pub pushed: Option<TokenDigest>,
-    /// Now.
+    /// The time at which the request is stored.
     pub now: Time,
     /// Its end.
     pub expires_at: Time,

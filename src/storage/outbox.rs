@@ -1,8 +1,8 @@
 //! What must reach others: written with the change it tells of, delivered afterwards, at least once.
 //!
-//! What must always hold: of one lane only the oldest message that waits is claimed, but for lanes whose messages keep no order
-//! among them; a claim is a lease, so what a crashed
-//! server held is delivered by another; what became of an attempt is written by its holder only.
+//! What must always hold: only the oldest waiting message of a lane is claimed, except in lanes without an order. A claim
+//! is a lease, so another server delivers what a crashed one had claimed. Only the holder of a claim records the outcome
+//! of its attempt.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -38,7 +38,7 @@ pub struct Wanted<'a> {
     pub lanes: Option<&'a str>,
     /// How many at most.
     pub most: usize,
-    /// Now.
+    /// The time at which the message is written.
     pub now: Time,
     /// Until when nobody else may deliver them.
     pub leased_until: Time,

@@ -46,7 +46,7 @@ pub struct Redemption {
     pub auth_time: Time,
     /// Whether the client is from now on told when the browser session ends.
     pub tells_client: bool,
-    /// Now.
+    /// The time of the redemption.
     pub now: Time,
     /// What is written down.
     pub event: Event,

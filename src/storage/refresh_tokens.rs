@@ -39,7 +39,7 @@ pub struct Rotation {
     pub successor_key: Option<String>,
     /// End of the successor, unless the family ends before.
     pub successor_expires_at: Time,
-    /// Now.
+    /// The time of the rotation.
     pub now: Time,
 }
 
@@ -138,7 +138,7 @@ pub struct StoredFamily {
     pub family: Family,
     /// Session alive and person active?
     pub standing: Standing,
-    /// Whose.
+    /// The person the family belongs to.
     pub user: UserId,
     /// In which session.
     pub session: SessionId,

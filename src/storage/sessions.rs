@@ -94,7 +94,7 @@ pub fn find_live(
 pub struct LiveOfToken {
     /// What is in the token.
     pub token: TokenIds,
-    /// Now.
+    /// The time at which the session opens.
     pub now: Time,
 }
 

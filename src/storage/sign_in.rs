@@ -54,7 +54,7 @@ pub struct NewSession {
     pub amr: Vec<String>,
     /// Our own claim.
     pub credential_class: String,
-    /// Now.
+    /// The time of the sign-in.
     pub now: Time,
     /// First sliding end.
     pub expires_at: Time,

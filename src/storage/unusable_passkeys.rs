@@ -17,7 +17,7 @@ pub struct UnusablePasskey {
     pub rp_id: String,
     /// The authenticator's credential id.
     pub credential_id: Vec<u8>,
-    /// Whose.
+    /// The person the passkey belongs to.
     pub user_id: Uuid,
     /// COSE algorithm.
     pub algorithm: i32,
@@ -50,7 +50,7 @@ pub struct UnusablePasskey {
     pub resident: Option<bool>,
     /// When it was suspended.
     pub suspended_at: Option<Time>,
-    /// Why.
+    /// Why the passkey is suspended.
     pub suspended_reason: Option<String>,
 }
 

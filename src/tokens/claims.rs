@@ -26,7 +26,7 @@ use crate::storage::sessions::TokenIds;
 pub enum Audiences {
     /// The usual one.
     One(String),
-    /// Several.
+    /// A list of audiences.
     Many(Vec<String>),
 }
 

@@ -33,7 +33,7 @@ pub enum KeysError {
     Sealed {
         /// Its id.
         kid: String,
-        /// Why.
+        /// Why the sealed key cannot be opened.
         error: SealError,
     },
     /// The database was never marked with a master key.
@@ -47,7 +47,7 @@ pub enum KeysError {
     Key {
         /// Its id, or `ring` when it is about several.
         kid: String,
-        /// Why.
+        /// Why the key cannot be used.
         error: KeyError,
     },
 }

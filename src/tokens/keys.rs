@@ -177,7 +177,7 @@ pub struct StoredKey {
 pub enum KeyState {
     /// In the JWKS, does not sign yet.
     Published,
-    /// Signs.
+    /// The key that signs now.
     Signing,
     /// Signs no more; what it signed is still accepted.
     Verifying,

@@ -74,7 +74,7 @@ pub struct MintSettings {
     pub hook_claims: String,
 }
 
-/// The mint.
+/// Issues every token and signed answer.
 pub struct Mint {
     keys: Arc<Keys>,
     settings: MintSettings,

@@ -27,7 +27,7 @@ pub struct Health {
 /// One condition.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// What.
+    /// The name of the condition.
     pub name: &'static str,
     /// Does it hold?
     pub ok: bool,

@@ -73,7 +73,7 @@ pub struct Plan {
     pub algorithm: Algorithm,
     pub typ: Typ,
     pub kid: KidPolicy,
-    /// Seconds.
+    /// The token's lifetime in seconds.
     pub lifetime: i64,
     pub max_bytes: usize,
     /// The most characters of a subject.

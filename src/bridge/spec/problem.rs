@@ -71,7 +71,7 @@ pub enum Problem {
     Sample {
         /// `full`, `bare` or `awkward`.
         sample: &'static str,
-        /// Why.
+        /// Why the template cannot be rendered.
         error: RenderError,
     },
 }
@@ -84,7 +84,7 @@ pub enum RenderError {
     Evaluation {
         /// Where in the template.
         place: String,
-        /// Why.
+        /// Why the expression cannot be evaluated.
         error: EvaluationError,
     },
     /// A subject that the target would misread, or that is too long for it.

@@ -51,7 +51,7 @@ pub struct Arrival {
 /// Who arrived.
 #[derive(Clone, Debug)]
 pub struct Arrived {
-    /// They.
+    /// The person the token identifies.
     pub user: User,
     /// The session that was opened for them; without one, an id of nothing.
     pub session: SessionId,

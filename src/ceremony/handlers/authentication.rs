@@ -26,9 +26,9 @@ use crate::web::{Caller, Envelope, Json};
 /// Begins a sign-in or a step-up.
 ///
 /// Public. Without an e-mail any discoverable passkey may answer; with one, as many passkeys are listed as for any other
-/// address: the account's among stable decoys. A step-up always asks for user verification. The wanted result is fixed here: nothing of it can be changed by the second call. With an action token for
-/// `sign_in` or `step_up` (`Authorization: ActionToken …`) only its person's passkeys answer, and the result is for its
-/// backend.
+/// address: the account's among stable decoys. A step-up always asks for user verification. The wanted result is fixed
+/// here: nothing of it can be changed by the second call. With an action token for `sign_in` or `step_up`
+/// (`Authorization: ActionToken …`) only its person's passkeys answer, and the result is for its backend.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/options", tag = "Passkeys",
     request_body = AuthenticationOptionsRequest,
     responses((status = 200, body = OptionsResponse<serde_json::Value>),

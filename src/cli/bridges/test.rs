@@ -20,7 +20,7 @@ use crate::storage::{audit, credentials, users};
 /// Whom a real token is for, and what the caller would say.
 #[derive(Clone, Copy)]
 pub struct Person<'a> {
-    /// They.
+    /// The person the token is for.
     pub id: UserId,
     /// `name=value`.
     pub inputs: &'a [String],

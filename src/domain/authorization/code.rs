@@ -40,7 +40,7 @@ pub struct CodeGrant {
     /// With which class of passkey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_class: Option<String>,
-    /// When.
+    /// When the person was last verified.
     pub auth_time: Time,
 }
 
@@ -81,7 +81,7 @@ pub fn grant_of(code: &TokenDigest) -> FamilyId {
 pub struct StoredCode {
     /// What it gives is known by this name.
     pub grant_id: FamilyId,
-    /// Whose.
+    /// The client that presents the code.
     pub client: String,
     /// What it is bound to.
     pub grant: CodeGrant,
@@ -132,7 +132,7 @@ pub enum Decision {
 }
 
 impl StoredCode {
-    /// Decides.
+    /// Decides what happens to the code that a client presents at `now`.
     pub fn decide(&self, presented: &Presented<'_>, now: Time) -> Decision {
         if self.used {
             return Decision::Replayed;

@@ -86,7 +86,7 @@ pub enum Step {
     Refuse(Refusal),
 }
 
-/// Decides.
+/// Decides the next page, or the answer, for a stored request.
 pub fn decide(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
     let step = next(request, facts);
     if !request.prompts(Prompt::None) {

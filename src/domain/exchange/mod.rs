@@ -29,7 +29,7 @@ pub const LONGEST_CHAIN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Issuer {
-    /// We.
+    /// This server.
     Own,
     /// The trusted issuer of this name.
     Trusted(String),

@@ -105,9 +105,9 @@ pub struct Known<'a> {
     pub scopes: Option<&'a Scopes>,
     /// How strongly they signed in.
     pub acr: &'a str,
-    /// When.
+    /// When the person was last verified.
     pub auth_time: Time,
-    /// Now.
+    /// The time of the request.
     pub now: Time,
 }
 

@@ -26,7 +26,7 @@ pub enum Source {
     Nothing,
 }
 
-/// Finds out.
+/// Finds out where the request's parameters come from.
 pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<Source, Failure> {
     let unfolded = match (sent.find("request"), sent.find("request_uri")) {
         _ if sent.are_ambiguous() => Err(Refusal::Repeated),

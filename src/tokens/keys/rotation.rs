@@ -48,7 +48,7 @@ pub enum Trigger {
 pub enum Change {
     /// Generate a key and insert it with these dates.
     Insert {
-        /// Now.
+        /// When it was published.
         published_at: Time,
         /// From when on it signs.
         signs_from: Time,
@@ -73,7 +73,7 @@ pub enum Change {
     Revoke {
         /// The key.
         kid: String,
-        /// Now.
+        /// When it was revoked.
         revoked_at: Time,
     },
 }

@@ -21,7 +21,7 @@ use crate::tokens::typ;
 /// What an exchanged token is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange<'a> {
-    /// Whose.
+    /// The person the token is for.
     pub user: UserId,
     /// For which client.
     pub client: &'a Client,

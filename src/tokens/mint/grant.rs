@@ -20,7 +20,7 @@ use crate::tokens::typ;
 /// What tokens are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
-    /// Whose.
+    /// The person the tokens are for.
     pub user: &'a User,
     /// Their groups; may be empty unless [`Mint::needs_groups`].
     pub groups: &'a [String],

@@ -119,7 +119,7 @@ impl LinkProblem {
 pub struct LinkRefused {
     /// The frame.
     pub frame: Frame,
-    /// Why.
+    /// Why the link is refused.
     pub problem: LinkProblem,
 }
 
