@@ -134,6 +134,7 @@ fn who_may_not_read_a_page_is_told_on_ours_and_may_use_another_account() {
     let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
     proxy.serve(app.url.clone());
     let desk = Desk::with_account(&app, "Ana", "");
+    desk.expect_console("Failed to load resource: the server responded with a status of 403");
 
     desk.open(&format!("{wiki}/page"));
     desk.reads("h1", "/page");
