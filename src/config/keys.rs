@@ -13,13 +13,14 @@ use super::{
     forward_auth_keys, hooks, key_files, limits, log,
 };
 use super::{
-    outbound, passkeys, registration, relying_parties, resources, server, session, tls, tokens, trusted_issuers,
+    outbound, passkeys, registration, relying_parties, resources, server, session, site, tls, tokens, trusted_issuers,
     webhooks,
 };
 
 /// Every section, in the order of the reference page.
 pub const SECTIONS: Sections = Sections(&[
     &server::SECTION,
+    &site::SECTION,
     &tls::SECTION,
     &database::SECTION,
     &key_files::SECTION,

@@ -45,6 +45,7 @@ mod resources;
 pub mod section;
 mod server;
 mod session;
+mod site;
 
 #[cfg(test)]
 mod tests;
@@ -86,6 +87,7 @@ pub use registration::{Registration, RegistrationMode};
 pub use relying_parties::{RelyingParty, is_rp_id};
 pub use server::{Server, SignUpAsks};
 pub use session::Session;
+pub use site::Site;
 pub use tls::Tls;
 pub use tokens::{Algorithm, Tokens};
 pub use trusted_issuers::TrustedIssuer;
@@ -116,6 +118,8 @@ pub struct Sources<'a> {
 pub struct Config {
     /// The server itself.
     pub server: Server,
+    /// Who runs the site, as its pages tell people.
+    pub site: Site,
     /// TLS of the server itself; none: plain HTTP, behind a proxy or on localhost.
     pub tls: Option<Tls>,
     /// The database.
@@ -217,6 +221,7 @@ impl Config {
 
     fn read(reader: &mut Reader<'_>, database_tls: DatabaseTls) -> Self {
         let server = server::read(reader);
+        let site = site::read(reader);
         let server_tls = tls::read(reader, &server.public_url);
         let database = database::read(reader, database_tls);
         let keys = key_files::read(reader, &server.keys_dir);
@@ -243,6 +248,7 @@ impl Config {
         let (understood, places) = (Vec::new(), BTreeMap::new());
         Self {
             server,
+            site,
             tls: server_tls,
             database,
             keys,

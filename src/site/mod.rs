@@ -34,7 +34,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::account::guards::{Guard, Identity};
 use crate::account::page_tokens::PageTokens;
 use crate::clock::Clock;
-use crate::config::{Attachment, Config, PublicUrl, SignUpAsks};
+use crate::config::{self, Attachment, Config, PublicUrl, SignUpAsks};
 use crate::domain::client::Client;
 use crate::domain::user::{User, anonymous_label};
 use crate::tokens::Keys;
@@ -53,6 +53,7 @@ pub struct Site {
     realm: String,
     public_url: PublicUrl,
     public_host: String,
+    operator: config::Site,
     docs: Option<String>,
     quick_start: bool,
     sign_up: SignUp,
@@ -82,6 +83,7 @@ impl Site {
             realm: config.server.realm.clone(),
             public_host,
             public_url,
+            operator: config.site.clone(),
             // The documentation is on the administration listener, which other people's browsers do not reach.
             docs: config
                 .server
@@ -103,7 +105,7 @@ impl Site {
         let languages =
             request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let tags = languages.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
-        let mut footer = Vec::new();
+        let mut footer = operator_links(&self.operator);
         if self.quick_start {
             footer.push(FooterLink::Developer);
         }
@@ -117,6 +119,7 @@ impl Site {
             csrf: identity.map(|identity| self.page_tokens.of(identity.session.id)),
             signed_in: identity.map(|identity| account_card(&identity.user)),
             footer,
+            contact: self.operator.contact.clone(),
             now: self.clock.now(),
             boot: Boot { here_only: self.here_only, ..boot },
         }
@@ -208,6 +211,18 @@ impl Site {
         another_name(request.headers(), self.public_url.as_str())
             .map(|_| format!("{}{}", self.public_url, self.page_of(request).unwrap_or_else(|| "/".to_owned())))
     }
+}
+
+/// What the operator gave for the foot of every page.
+fn operator_links(operator: &config::Site) -> Vec<FooterLink> {
+    let config::Site { help_url, privacy_url, terms_url, contact } = operator.clone();
+    let links = [
+        help_url.map(FooterLink::Help),
+        contact.map(FooterLink::Contact),
+        privacy_url.map(FooterLink::Privacy),
+        terms_url.map(FooterLink::Terms),
+    ];
+    links.into_iter().flatten().collect()
 }
 
 /// What the form for new people asks for, as the operator chose it.

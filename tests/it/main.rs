@@ -91,6 +91,8 @@ mod migrations;
 mod negative;
 /// The whole way of a relying party, by a library that this project did not write.
 mod openidconnect;
+/// What the operator says of themselves, on the pages.
+mod operator;
 /// Messages to other systems: what is read to find them, and whose word counts on what became of them.
 mod outbox;
 /// Subjects that each sector knows by another name.

@@ -158,8 +158,8 @@ fn a_description_is_toml_names_every_origin_and_hides_secrets() {
         "tokens.id_ttl = \"10m\"  # default",
         "database.url = \"***\"  # DATABASE_URL",
         "challenges.store = \"database\"  # default",
-        "passkeys.hints = [\"client-device\", \"hybrid\"]  # passmint.toml:38",
-        "clients.api.secret_digest = \"***\"  # passmint.toml:109",
+        "passkeys.hints = [\"client-device\", \"hybrid\"]  # passmint.toml:44",
+        "clients.api.secret_digest = \"***\"  # passmint.toml:115",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }

@@ -29,6 +29,8 @@ pub struct Frame {
     pub signed_in: Option<AccountCard>,
     /// Links at the foot of the page.
     pub footer: Vec<FooterLink>,
+    /// Where people turn to those who run the site, where they said so.
+    pub contact: Option<String>,
     /// The request's time, against which the page's moments are told.
     pub now: Time,
     /// What the page module is told.
@@ -68,8 +70,12 @@ impl AccountCard {
 pub enum FooterLink {
     /// The operator's help page.
     Help(String),
+    /// Where the operator is asked.
+    Contact(String),
     /// The operator's privacy statement.
     Privacy(String),
+    /// The operator's terms of service.
+    Terms(String),
     /// Our developer panel.
     Developer,
     /// Our documentation, at this path.
@@ -80,7 +86,9 @@ impl FooterLink {
     /// Where it leads, from a page with this [base](Frame::base).
     pub fn href(&self, base: &str) -> String {
         match self {
-            Self::Help(href) | Self::Privacy(href) | Self::Docs(href) => href.clone(),
+            Self::Help(href) | Self::Contact(href) | Self::Privacy(href) | Self::Terms(href) | Self::Docs(href) => {
+                href.clone()
+            }
             Self::Developer => format!("{base}/developer"),
         }
     }
@@ -89,7 +97,9 @@ impl FooterLink {
     pub fn label(&self, t: &Texts) -> &'static str {
         match self {
             Self::Help(_) => t.footer_help,
+            Self::Contact(_) => t.footer_contact,
             Self::Privacy(_) => t.footer_privacy,
+            Self::Terms(_) => t.footer_terms,
             Self::Developer => t.footer_developer,
             Self::Docs(_) => t.footer_docs,
         }
@@ -199,6 +209,9 @@ impl Frame {
         let mut boot = json!(self.boot);
         boot["lang"] = json!(self.locale.lang);
         boot["words"] = json!(self.t().module);
+        if let Some(contact) = &self.contact {
+            boot["contact"] = json!(contact);
+        }
         let text = boot.to_string();
         let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
         Html::trusted(text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))

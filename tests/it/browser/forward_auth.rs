@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use super::looks::measure;
 use super::{BUTTON, Desk};
 use crate::support::{Options, Reply, Request, TestApp};
 
@@ -130,7 +131,13 @@ fn who_may_not_read_a_page_is_told_on_ours_and_may_use_another_account() {
     let wiki = proxy.origin("wiki");
     let rules = "rules = [{ path = \"/admin\", groups = [\"admins\"] }]";
     let config = format!("[forward_auth.\"{wiki}\"]\nname = \"The wiki\"\n{rules}");
-    let settings = [("trusted_proxies", "127.0.0.1")];
+    let settings = [
+        ("trusted_proxies", "127.0.0.1"),
+        ("site.help_url", "https://example.com/help"),
+        ("site.privacy_url", "https://example.com/privacy"),
+        ("site.terms_url", "https://example.com/terms"),
+        ("site.contact", "mailto:help@example.com"),
+    ];
     let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
     proxy.serve(app.url.clone());
     let desk = Desk::with_account(&app, "Ana", "");
@@ -143,6 +150,8 @@ fn who_may_not_read_a_page_is_told_on_ours_and_may_use_another_account() {
     desk.reads(".lede bdi", "The wiki");
     desk.reads("main .account", "Ana");
     assert!(desk.url().starts_with(&format!("{}/forward-auth?refused=", app.origin)), "{}", desk.url());
+    desk.reads("main", "Contact those who run this service");
+    measure(&desk, "host-refused");
 
     desk.hold_prompts(true);
     desk.click("main .btn-primary");

@@ -102,21 +102,24 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
 /// Checks of pages, T25 and 29.
 #[test]
 fn a_refusal_after_a_good_passkey_says_what_was_refused() {
-    for (change, heading, cure) in [
-        ("UPDATE users SET status = 'disabled'", "This account is turned off", "Ask the people who run this service"),
+    for (change, heading, cure, where_to_ask) in [
+        ("UPDATE users SET status = 'disabled'", "This account is turned off", "Ask the people who run this service", true),
         (
             "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'",
             "This passkey is paused for your safety",
             "Sign in with another passkey, then resume this one in your account.",
+            false,
         ),
     ] {
-        let app = TestApp::spawn();
+        let settings = &[("site.contact", "mailto:help@example.com")];
+        let app = TestApp::with(&Options { settings, ..Options::default() });
         let desk = at_the_prompt(&app);
         app.sql(change);
         refused(&desk, 403);
         desk.touches();
         desk.reads("#problem.fault h2", heading);
         desk.reads("#problem", cure);
+        assert_eq!(desk.sees("#problem a[href='mailto:help@example.com']"), where_to_ask, "{heading}");
     }
 }
 

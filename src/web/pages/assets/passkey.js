@@ -200,7 +200,7 @@ const ACTIONS = {
   closed: ["newHere", "again", "otherDevice"], notSaved: ["again", "somewhereElse", "notNow"],
   view: ["openBrowser", "copyLink", "otherWay"], haveOne: ["seeList", "somewhereElse"], address: ["goThere", "otherWay"], badEmail: [], badName: [],
   keyOld: ["somewhereElse"], noPasskeys: ["otherWay"], unknown: ["otherWay"], noneYet: ["otherWay"], busy: [],
-  turnedOff: [], paused: ["otherWay"], noGroup: [], denied: [], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
+  turnedOff: ["contact"], paused: ["otherWay"], noGroup: ["contact"], denied: ["contact"], inUse: ["createAnother"], tooMany: ["seeList"], lastWay: ["seeList"], limited: ["otherWay"],
   stale: ["reload"], signedOut: ["signIn"], unlock: ["again"], expired: ["again"], otherPrompt: ["again"],
 };
 const NEUTRAL = ["closed", "notSaved", "haveOne", "expired", "busy", "otherPrompt", "noneYet"];
@@ -243,6 +243,7 @@ function doing(action, goTo) {
     case "openBrowser": return location.href;
     case "seeList": return "/account/passkeys";
     case "signIn": return "/";
+    case "contact": return boot.contact;
     case "reload": return () => location.reload();
     case "goThere": return goTo;
   }

@@ -41,10 +41,13 @@ pub(in crate::web::pages) fn frame() -> Frame {
         signed_in: None,
         footer: vec![
             FooterLink::Help("https://help.example/".into()),
-            FooterLink::Privacy("/privacy".into()),
+            FooterLink::Contact("mailto:help@example.com".into()),
+            FooterLink::Privacy("https://help.example/privacy".into()),
+            FooterLink::Terms("https://help.example/terms".into()),
             FooterLink::Developer,
             FooterLink::Docs("/docs".into()),
         ],
+        contact: Some("mailto:help@example.com".into()),
         now: now(),
         boot: Boot::default(),
     }
