@@ -26,7 +26,7 @@ pub use master_key::{
 };
 pub use mistakes::Fault;
 pub use receivers::{Hooks, endpoint as declared_endpoint};
-pub use relying_parties::guard as guard_relying_parties;
+pub use relying_parties::{guard as guard_relying_parties, profiles};
 
 use crate::bridge::Bridges;
 use crate::bridge::stored::Home;
@@ -38,6 +38,7 @@ use crate::ceremony::store::{ChallengeStore, MemoryStore};
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{self, Config, Problems};
+use crate::domain::action::command_line;
 use crate::domain::session::SessionLifetimes;
 use crate::hooks::webhooks::{Sender, Webhook};
 use crate::hooks::{BeforeSignIn, after};
@@ -174,6 +175,7 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         ),
         lifetimes: session_lifetimes(config),
         limits: Arc::clone(&limits),
+        operator: Arc::new(command_line(&config.server.realm)),
     });
     let webhooks = webhooks.into_iter().map(Arc::new).collect();
     let hooks_after = hooks.after.into_iter().map(Arc::new).collect();

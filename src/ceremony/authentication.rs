@@ -227,7 +227,7 @@ impl Ceremonies {
     }
 
     pub(super) fn client_of(&self, ceremony: &Ceremony) -> Result<Option<Arc<Client>>, CeremonyError> {
-        ceremony.wanted.client().map(|id| self.clients.find(id).ok_or(CeremonyError::NoSuchClient)).transpose()
+        ceremony.wanted.client().map(|id| self.client_behind(id).ok_or(CeremonyError::NoSuchClient)).transpose()
     }
 }
 

@@ -10,6 +10,7 @@ use super::error::CeremonyError;
 use super::outcome::SignedIn;
 use super::registration::Registered;
 use super::state::{Ceremony, Purpose};
+use crate::domain::action::COMMAND_LINE;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::secret::{PlainToken, TokenKind};
 
@@ -75,7 +76,7 @@ impl Ceremonies {
         let event = Event {
             user,
             session,
-            client: ceremony.wanted.client().map(ToOwned::to_owned),
+            client: ceremony.wanted.client().filter(|id| *id != COMMAND_LINE).map(ToOwned::to_owned),
             detail: json!({ "reason": refusal.to_string() }),
             ..Event::new(EventKind::CeremonyRefused, self.clock.now(), origin)
         };

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Ceremonies;
 use super::error::CeremonyError;
+use super::relying_party::RelyingParties;
 use super::signals::Signal;
 use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
@@ -27,7 +28,7 @@ pub enum Change {
 impl Ceremonies {
     /// The RP ids that are configured.
     pub(super) fn rp_ids(&self) -> RpIds {
-        RpIds(self.profiles.iter().map(|party| party.rp_id.clone()).collect())
+        RpIds::of(&self.profiles)
     }
 
     /// Names of a person's imported passkeys that cannot be used and that they should make anew.
@@ -125,6 +126,11 @@ impl Ceremonies {
 pub(super) struct RpIds(Vec<String>);
 
 impl RpIds {
+    /// Those of these profiles.
+    pub(super) fn of(profiles: &RelyingParties) -> Self {
+        Self(profiles.iter().map(|party| party.rp_id.clone()).collect())
+    }
+
     /// Whether a passkey is for one of them. Passkeys of another one sign nobody in: it was given up, or waits to be configured.
     fn serve(&self, passkey: &StoredPasskey) -> bool {
         self.0.contains(&passkey.rp_id)

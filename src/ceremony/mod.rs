@@ -36,6 +36,8 @@ pub use error::CeremonyError;
 use crate::bridge::Bridges;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::domain::action::COMMAND_LINE;
+use crate::domain::client::Client;
 use crate::domain::session::SessionLifetimes;
 use crate::hooks::BeforeSignIn;
 use crate::storage::Db;
@@ -68,4 +70,13 @@ pub struct Ceremonies {
     pub lifetimes: SessionLifetimes,
     /// Counts the custom tokens of each person.
     pub limits: Arc<Limits>,
+    /// The operator at the command line, as the client behind links of theirs.
+    pub operator: Arc<Client>,
+}
+
+impl Ceremonies {
+    /// The client of this id that lets a ceremony happen; none when it is unknown or disabled.
+    fn client_behind(&self, id: &str) -> Option<Arc<Client>> {
+        if id == COMMAND_LINE { Some(Arc::clone(&self.operator)) } else { self.clients.find(id) }
+    }
 }

@@ -1,5 +1,6 @@
 //! `passmint users …`: the people who have an account.
 
+mod link;
 mod passkey;
 mod people;
 mod set;
@@ -64,6 +65,19 @@ pub enum Users {
         #[command(flatten)]
         losses: set::Losses,
     },
+    /// Make a link to a page on which a person creates their first passkey, or one that replaces a lost one. It is shown
+    /// once, and works once.
+    Link {
+        /// The person's id, or their verified e-mail address.
+        #[arg(value_name = "ID_OR_EMAIL")]
+        id_or_email: String,
+        /// How many hours the link is valid, from 1 to 24.
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=24))]
+        hours: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Disable a person at once, and end their sessions.
     Disable {
         /// The person's id.
@@ -107,6 +121,7 @@ impl Users {
             Self::Show { id, json } => show(settings, id, json),
             Self::Create { person, json } => people::create(settings, &person, json),
             Self::Set { id, person, losses } => set::set(settings, id, &person, &losses),
+            Self::Link { id_or_email, hours, json } => link::link(settings, &id_or_email, hours, json),
             Self::Disable { id } => disable(settings, id),
             Self::Enable { id } => enable(settings, id),
             Self::RemovePasskey { id, passkey, yes } => passkey::remove(settings, id, passkey, yes),

@@ -9,10 +9,10 @@ use std::fmt;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, ClientKind};
+use super::client::{Client, ClientDefinition, ClientKind};
 use super::id::{ActionTokenId, UserId};
 use super::operation::Operation;
-use super::scope::{ACTION_TOKENS, ACTION_TOKENS_ENROL_OVER};
+use super::scope::{ACTION_TOKENS, ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER, Scopes};
 use super::user::{User, UserStatus};
 use crate::clock::Time;
 
@@ -24,6 +24,10 @@ pub const USUAL_LIFE: Duration = Duration::minutes(5);
 pub const MAILED_LIFE: Duration = Duration::hours(24);
 /// The shortest life that can be asked for.
 pub const SHORTEST_LIFE: Duration = Duration::seconds(30);
+
+/// What stands in place of a client's id where the operator at the command line permits something. No client has it: an id
+/// holds no space.
+pub const COMMAND_LINE: &str = "command line";
 
 /// What is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,7 +89,7 @@ pub struct ExternalId {
 pub struct ActionToken {
     /// Its id.
     pub id: ActionTokenId,
-    /// The client it was made for.
+    /// The client it was made for; [`COMMAND_LINE`] for the operator's.
     pub client: String,
     /// The person.
     pub user: UserId,
@@ -162,6 +166,11 @@ pub enum ActionRefusal {
 }
 
 impl ActionToken {
+    /// The client it was made for, as the audit trail names one; none for the operator's.
+    pub fn audited_client(&self) -> Option<String> {
+        Some(self.client.clone()).filter(|client| client != COMMAND_LINE)
+    }
+
     /// Whether it is still good, whatever for.
     pub fn judge(&self, now: Time) -> Result<(), ActionRefusal> {
         if self.revoked_at.is_some() {
@@ -238,6 +247,20 @@ pub fn owns(bound: Option<&str>, client: &Client, origin: &str, own: &str) -> bo
     bound.map_or_else(|| origin == own || client.owns_origin(origin).is_ok(), |bound| bound == origin)
 }
 
+/// The operator at the command line, as the client behind what they permit. Without a secret nobody can be it, and it is in no
+/// directory of clients. `name` is what people read beside a link of theirs.
+pub fn command_line(name: &str) -> Client {
+    let rights = [ACTION_TOKENS, ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER];
+    let definition = ClientDefinition {
+        name: name.to_owned(),
+        kind: ClientKind::Confidential,
+        first_party: true,
+        scopes: Scopes::from_iter(rights),
+        ..ClientDefinition::default()
+    };
+    Client { id: COMMAND_LINE.to_owned(), definition, secret: None, previous_secret: None, unverified_since: None }
+}
+
 /// Whether a client may make action tokens: a confidential one that somebody vouches for, with the scope.
 pub fn may_make(client: &Client) -> bool {
     client.definition.kind == ClientKind::Confidential
@@ -248,9 +271,8 @@ pub fn may_make(client: &Client) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::client::ClientDefinition;
+    use crate::domain::client::fields::identifier;
     use crate::domain::id::Id;
-    use crate::domain::scope::Scopes;
 
     const OWN: &str = "https://id.example";
 
@@ -400,5 +422,21 @@ mod tests {
             assert_eq!(Action::parse(action.as_str()), Some(action));
         }
         assert_eq!(Action::parse("enroll"), None);
+    }
+
+    /// What the operator permits holds to the same rules: our own page, one person, a day at most; and nobody is that client.
+    #[test]
+    fn the_operator_permits_by_the_same_rules_as_a_client_that_nobody_can_be() {
+        let operator = command_line("Example");
+        assert!(identifier(&operator.id).is_err(), "no client has this id");
+        assert!(operator.secret.is_none() && operator.definition.jwks.is_none() && may_make(&operator));
+        let link =
+            ActionToken { client: operator.id.clone(), origin: Some(OWN.into()), over_existing: true, ..token() };
+        assert_eq!((link.audited_client(), token().audited_client()), (None, Some("shop".into())));
+        let used_at = |origin| link.judge_use(&[Action::Enrol], &operator, origin, OWN);
+        assert_eq!(used_at(Some(OWN)), Ok(()));
+        assert_eq!(used_at(Some("https://shop.example")), Err(ActionRefusal::Origin));
+        assert_eq!(used_at(None), Err(ActionRefusal::Origin), "not by a program");
+        assert_eq!(link.judge_enrolment(&operator, 3), Ok(()), "beside a passkey that may be lost");
     }
 }

@@ -98,7 +98,7 @@ kinds! {
     TokenImpersonated = "token.impersonated",
     /// A custom token was minted for a bridge; `detail.claims_sha256` is the SHA-256 (base64url) of its claims as signed, `detail.act` who acts for the person.
     BridgeMinted = "bridge.minted",
-    /// A backend was given an action token for a person.
+    /// An action token was made for a person, by a backend or (`detail.by`) at the command line.
     ActionTokenMade = "action_token.made",
     /// A backend revoked an action token.
     ActionTokenRevoked = "action_token.revoked",

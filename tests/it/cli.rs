@@ -8,6 +8,7 @@ mod accounts;
 mod bridges;
 mod doctor;
 mod keys;
+mod links;
 mod output;
 mod private;
 

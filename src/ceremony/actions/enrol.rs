@@ -116,7 +116,7 @@ impl Ceremonies {
                 credentials::insert(conn, &passkey)?;
                 let event = Event {
                     user: Some(user),
-                    client: Some(token.client.clone()),
+                    client: token.audited_client(),
                     subject: Some(passkey.id.to_string()),
                     subject_name: Some(passkey.name.clone()),
                     detail: acted(&token),

@@ -7,23 +7,29 @@ use uuid::Uuid;
 
 use super::super::Ceremonies;
 use super::super::error::CeremonyError;
+use super::super::management::RpIds;
 use super::event_of;
 use crate::clock::Time;
-use crate::domain::action::{Action, ActionToken, ExternalId, MAILED_LIFE, SHORTEST_LIFE, USUAL_LIFE, owns};
+use crate::domain::action::{
+    Action, ActionRefusal, ActionToken, ExternalId, MAILED_LIFE, SHORTEST_LIFE, USUAL_LIFE, owns,
+};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::{ActionTokenId, Id, UserId};
 use crate::domain::operation::Operation;
 use crate::domain::scope::{ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER, ACTION_TOKENS_VERIFIED_EMAIL, Scopes};
-use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::user::UserStatus;
 use crate::storage::{StorageError, action_tokens, audit, credentials, people, users};
 
+/// The page of ours for [`Action::Enrol`].
+pub(super) const ENROLMENT_PAGE: &str = "/enrol";
+
 /// Where our own page takes a token from the address, after `#`.
 const fn page_of(action: Action) -> Option<&'static str> {
     match action {
-        Action::Enrol => Some("/enrol"),
+        Action::Enrol => Some(ENROLMENT_PAGE),
         Action::Sign => Some("/approve"),
         Action::SignIn | Action::StepUp | Action::List | Action::Delete => None,
     }
@@ -124,22 +130,10 @@ impl Ceremonies {
             }
         }
         let draft = ActionToken {
-            id: Id::random(),
-            client: client.id.clone(),
-            user: Id::random(),
-            action: new.action,
-            relying_party,
             origin: new.origin.clone(),
             return_to: new.return_to.clone(),
-            over_existing: rights.enrol_over,
-            external_id: None,
             operation: new.operation.clone(),
-            epoch: 0,
-            ceremonies: 0,
-            created_at: now,
-            expires_at: now + life,
-            used_at: None,
-            revoked_at: None,
+            ..draft(client, new.action, relying_party, rights, (now, now + life))
         };
         let secret = PlainToken::random(TokenKind::Action);
         let (token, made_person) = self.store_action(draft, &new.whom, rights, &secret, origin).await?;
@@ -169,7 +163,7 @@ impl Ceremonies {
     fn link(&self, token: &ActionToken, secret: &PlainToken) -> Option<String> {
         let here = self.has_own_page(&token.relying_party, token.origin.as_deref());
         let page = page_of(token.action).filter(|_| here)?;
-        Some(format!("{}{page}#{}", self.mint.issuer(), secret.expose()))
+        Some(address(self.mint.issuer(), page, secret))
     }
 
     /// Whether a token of this relying party, bound to this origin where it names one, may be used on our own page.
@@ -191,22 +185,7 @@ impl Ceremonies {
         // Of two requests that make the same person at once, the second finds them at its second try.
         for last in [false, true] {
             let (draft, whom, origin, rp_ids) = (draft.clone(), whom.clone(), origin.clone(), self.rp_ids());
-            let stored = self
-                .db
-                .tx(move |conn| {
-                    let (token, made_person) = match resolve(conn, draft, &whom, rights, &origin)? {
-                        Ok(resolved) => resolved,
-                        Err(refusal) => return Ok(Err(refusal)),
-                    };
-                    let existing = rp_ids.count(&credentials::of_users(conn, &[token.user], None)?);
-                    if token.action == Action::Enrol && existing > 0 && !rights.enrol_over {
-                        return Ok(Err(crate::domain::action::ActionRefusal::EnrolOver.into()));
-                    }
-                    action_tokens::insert(conn, &token, &digest)?;
-                    audit::insert(conn, &event_of(EventKind::ActionTokenMade, &token, token.created_at, &origin))?;
-                    Ok(Ok((token, made_person)))
-                })
-                .await;
+            let stored = self.db.tx(move |conn| store(conn, draft, (&whom, rights), &digest, &rp_ids, &origin)).await;
             match stored {
                 Err(StorageError::Conflict { constraint }) if constraint == "users_verified_email" => {
                     return Err(CeremonyError::AddressTaken);
@@ -251,6 +230,61 @@ impl Ceremonies {
         });
         Ok(revoked.await?)
     }
+}
+
+/// A token as it begins: for nobody yet, from the first of two moments to the second.
+pub(super) fn draft(
+    client: &Client,
+    action: Action,
+    relying_party: String,
+    rights: Rights,
+    (created_at, expires_at): (Time, Time),
+) -> ActionToken {
+    ActionToken {
+        id: Id::random(),
+        client: client.id.clone(),
+        user: Id::random(),
+        action,
+        relying_party,
+        origin: None,
+        return_to: None,
+        over_existing: rights.enrol_over,
+        external_id: None,
+        operation: None,
+        epoch: 0,
+        ceremonies: 0,
+        created_at,
+        expires_at,
+        used_at: None,
+        revoked_at: None,
+    }
+}
+
+/// Stores a draft for its person, with the event in the audit trail; gives it, and whether the person was made with it.
+pub(super) fn store(
+    conn: &mut PgConnection,
+    draft: ActionToken,
+    (whom, rights): (&Whom, Rights),
+    digest: &TokenDigest,
+    rp_ids: &RpIds,
+    origin: &Provenance,
+) -> Result<Result<(ActionToken, bool), CeremonyError>, StorageError> {
+    let (token, made_person) = match resolve(conn, draft, whom, rights, origin)? {
+        Ok(resolved) => resolved,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let existing = rp_ids.count(&credentials::of_users(conn, &[token.user], None)?);
+    if token.action == Action::Enrol && existing > 0 && !rights.enrol_over {
+        return Ok(Err(ActionRefusal::EnrolOver.into()));
+    }
+    action_tokens::insert(conn, &token, digest)?;
+    audit::insert(conn, &event_of(EventKind::ActionTokenMade, &token, token.created_at, origin))?;
+    Ok(Ok((token, made_person)))
+}
+
+/// The address of a page of ours that takes a token: no server sees what stands behind the `#`.
+pub(super) fn address(issuer: &str, page: &str, secret: &PlainToken) -> String {
+    format!("{issuer}{page}#{}", secret.expose())
 }
 
 /// How long it lives: minutes, unless it has to travel by mail.

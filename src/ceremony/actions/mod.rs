@@ -8,6 +8,7 @@
 //! ([`manage`]).
 
 mod enrol;
+mod link;
 mod make;
 mod manage;
 mod prove;
@@ -16,6 +17,7 @@ mod redeem;
 use std::sync::Arc;
 
 use diesel::PgConnection;
+pub use link::{EnrolmentLink, enrolment_link};
 pub use make::{Made, NewAction, Rights, Whom};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,7 +27,7 @@ use super::error::CeremonyError;
 use super::relying_party::RelyingParty;
 use super::state::Permit;
 use crate::clock::Time;
-use crate::domain::action::{Action, ActionRefusal, ActionToken};
+use crate::domain::action::{Action, ActionRefusal, ActionToken, COMMAND_LINE};
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::id::UserId;
@@ -109,7 +111,7 @@ impl Ceremonies {
         actions: &[Action],
     ) -> Result<Permitted, CeremonyError> {
         let token = token.ok_or(ActionRefusal::Unknown)?.clone();
-        let client = self.clients.find(&token.client).ok_or(ActionRefusal::Client)?;
+        let client = self.client_behind(&token.client).ok_or(ActionRefusal::Client)?;
         token.judge_use(actions, &client, presented.origin, self.mint.issuer())?;
         token.judge(self.clock.now())?;
         if presented.session.is_some_and(|signed_in| signed_in != token.user) {
@@ -161,7 +163,7 @@ impl Ceremonies {
         event.detail = json!({ "reason": refusal.to_string() });
         if let Some(token) = token {
             event.user = Some(token.user);
-            event.client = Some(token.client.clone());
+            event.client = token.audited_client();
             event.subject = Some(token.id.to_string());
             event.detail["action"] = token.action.as_str().into();
         }
@@ -205,7 +207,7 @@ impl Standing {
 fn event_of(kind: EventKind, token: &ActionToken, now: Time, origin: &Provenance) -> Event {
     Event {
         user: Some(token.user),
-        client: Some(token.client.clone()),
+        client: token.audited_client(),
         subject: Some(token.id.to_string()),
         detail: acted(token),
         ..Event::new(kind, now, origin)
@@ -213,7 +215,13 @@ fn event_of(kind: EventKind, token: &ActionToken, now: Time, origin: &Provenance
 }
 
 fn acted(token: &ActionToken) -> Value {
-    json!({ "action": token.action.as_str(), "actionToken": token.id.to_string(), "act": { "client": token.client } })
+    let mut detail = json!({ "action": token.action.as_str(), "actionToken": token.id.to_string() });
+    match token.audited_client() {
+        Some(client) => detail["act"] = json!({ "client": client }),
+        // As administration by the command line is written down.
+        None => detail["by"] = json!(COMMAND_LINE),
+    }
+    detail
 }
 
 /// Uses a token up in a transaction, or says why that cannot be.

@@ -82,7 +82,7 @@ impl Ceremonies {
         let now = plan.session.now;
         let found = self.db.blocking(|conn| {
             let Some(token) = action_tokens::get(conn, permit.token)? else { return Ok(None) };
-            let Some(client) = self.clients.find(&token.client) else { return Ok(None) };
+            let Some(client) = self.client_behind(&token.client) else { return Ok(None) };
             let standing = Standing::of(conn, user.id, &client.definition.allowed_groups)?;
             Ok(standing.map(|standing| (token, client, standing)))
         })?;

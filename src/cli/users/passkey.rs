@@ -26,9 +26,7 @@ pub fn remove(settings: &Settings, id: UserId, passkey: PasskeyId, yes: bool) ->
     })?;
     print::line(print::printable(&format!("the passkey {name:?} of {id} is removed ({ended} live sessions ended)")));
     if left == 0 {
-        print::line(
-            "they have none left: an action token for `enrol` is a link to a new one, see the page on administration",
-        );
+        print::line(format!("they have none left: `passmint users link {id}` prints a link to a new one"));
     }
     Ok(())
 }

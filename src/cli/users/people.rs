@@ -107,7 +107,8 @@ pub fn create(settings: &Settings, facts: &Facts, as_json: bool) -> Outcome {
     if as_json {
         return print::json(&json!({ "id": person.user.id }));
     }
-    print::line(format!("{} is stored; they have no passkey yet", person.user.id));
+    let id = person.user.id;
+    print::line(format!("{id} is stored; they have no passkey yet: `passmint users link {id}` prints a link to one"));
     if !made.is_empty() {
         print::facts(&[("new groups", print::list(made.iter().map(String::as_str)))]);
     }
