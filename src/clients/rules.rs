@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::domain::client::{ClientDefinition, GrantType};
+use crate::domain::exchange::SubjectKind;
 use crate::web::error::Failure;
 use crate::web::wrong_field::{WrongField, wrong_fields};
 
@@ -10,6 +11,8 @@ use crate::web::wrong_field::{WrongField, wrong_fields};
 pub struct Rules {
     /// Relying parties by name, with their origins.
     relying_parties: Vec<(String, Vec<String>)>,
+    /// Names of the trusted issuers that may speak for workloads.
+    issuers: Vec<String>,
 }
 
 impl Rules {
@@ -18,7 +21,9 @@ impl Rules {
         let party = |party: &crate::config::RelyingParty| {
             (party.name.clone(), party.all_origins().map(|origin| origin.as_str().to_owned()).collect())
         };
-        Self { relying_parties: config.relying_parties.iter().map(party).collect() }
+        let speaks = |issuer: &&crate::config::TrustedIssuer| issuer.trust.kinds.contains(&SubjectKind::Jwt);
+        let issuers = config.trusted_issuers.iter().filter(speaks).map(|issuer| issuer.trust.name.clone());
+        Self { relying_parties: config.relying_parties.iter().map(party).collect(), issuers: issuers.collect() }
     }
 
     /// Everything that is wrong with a client; empty for a sound one.
@@ -39,6 +44,13 @@ impl Rules {
                 "names none that is configured",
                 format!("there is {}", names.join(", ")),
             ));
+        }
+        if definition.federated.iter().any(|one| !self.issuers.contains(&one.issuer)) {
+            let cure = match self.issuers.as_slice() {
+                [] => "there is none: declare one under trusted_issuers in the configuration".to_owned(),
+                some => format!("there is {}", some.join(", ")),
+            };
+            wrong.push(field("federated", "names a trusted issuer that is not configured for the type jwt", cure));
         }
         let usable = |origin: &String| self.relying_parties.iter().any(|(_, origins)| origins.contains(origin));
         if definition.grants.contains(&GrantType::Passkey) && !definition.origins.iter().all(usable) {

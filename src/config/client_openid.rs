@@ -5,6 +5,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::federated;
 use super::problems::Wrong;
 use super::reader::Reader;
 use super::redirect_uri::RedirectUri;
@@ -67,6 +68,10 @@ pub(super) const SECTION: Section = Section {
             "How the app authenticates. Where it is set, the app has this one way and no other.";
         "jwks": Kind::Tree, UNSET, "The app's public keys, a JWK Set: `jwks = { keys = [ … ] }`.";
         "jwks_uri": Kind::Text("URI"), UNSET, "Where the app publishes its public keys; instead of `jwks`.";
+        "federated": Kind::Tree, UNSET,
+            "The workloads that are the app, in place of a secret: a list of `{ issuer = \"github\", subject = \"repo:acme/shop:ref:refs/heads/main\", \
+             audience = \"https://id.example.com\" }`. `issuer` is the name of a [trusted issuer](#trusted-issuers); `subject` and `audience` are \
+             `sub` and `aud` of its tokens, byte for byte. Where it is given, the app authenticates by such a token and no other way.";
         "require_pkce": Kind::Switch, OFF, "Whether a confidential app must use PKCE. Public ones always must.";
         "require_pushed_authorization_requests": Kind::Switch, OFF, "Whether the app must push its authorization requests (RFC 9126).";
         "dpop_bound_access_tokens": Kind::Switch, OFF, "Whether the app's tokens are always bound to a DPoP key (RFC 9449).";
@@ -117,6 +122,7 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str) -> ClientDefinition {
             .and_then(|method| in_domain(method.as_str())),
         jwks,
         jwks_uri: https(reader, "jwks_uri"),
+        federated: federated::read(reader, &key("federated")),
         require_pkce: reader.switch(&key("require_pkce")),
         require_pushed_authorization_requests: reader.switch(&key("require_pushed_authorization_requests")),
         dpop_bound_access_tokens: reader.switch(&key("dpop_bound_access_tokens")),

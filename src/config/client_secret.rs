@@ -12,9 +12,9 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 
 const MAKE_ONE: &str = "make one with `passmint clients secret`, which prints the secret and its digest";
 
-/// Reads the digest of a client's secret from `secret_digest` or `secret_file`; one for a confidential client that has no keys to
-/// authenticate with, none for a public one.
-pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind, has_keys: bool) -> Option<TokenDigest> {
+/// Reads the digest of a client's secret from `secret_digest` or `secret_file`; one for a confidential client that has
+/// nothing else to authenticate with, none for a public one.
+pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind, needs_none: bool) -> Option<TokenDigest> {
     let key = |field: &str| format!("clients.{id}.{field}");
     let (plain, file, digest) = (key("secret"), key("secret_file"), key("secret_digest"));
     if reader.is_given(&plain) {
@@ -37,10 +37,12 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind, has_keys
             reader.mistake(&digest, Wrong::new("is given twice, also as secret_file", "keep one of the two"));
             from_digest
         }
-        (ClientKind::Confidential, false, false) if has_keys => None,
+        (ClientKind::Confidential, false, false) if needs_none => None,
         (ClientKind::Confidential, false, false) if !reader.is_given(&plain) => {
             let cure = format!("give it a secret_digest or secret_file: {MAKE_ONE}");
-            reader.contradiction(&key("kind"), &[], Wrong::new("is confidential and has no secret", cure));
+            // One whose workloads could not be read wants no secret.
+            let wrong = Wrong::new("is confidential and has no secret", cure);
+            reader.contradiction(&key("kind"), &[&key("federated")], wrong);
             None
         }
         (ClientKind::Confidential, ..) => from_digest.or(from_file),

@@ -118,7 +118,7 @@ fn read_one(reader: &mut Reader<'_>, parties: &[RelyingParty], id: &str) -> Clie
         scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
         relying_party: relying_party(reader, parties, &key("relying_party")),
         audiences: reader.list_as(&key("audiences"), text::identifier).unwrap_or_default(),
-        secret: client_secret::read(reader, id, kind, has_keys(&openid)),
+        secret: client_secret::read(reader, id, kind, needs_no_secret(&openid)),
         access_ttl: reader.optional_duration(&key("access_ttl")),
         refresh: reader.optional_switch(&key("refresh")).unwrap_or_else(|| grants.contains(&Grant::RefreshToken)),
         id_token_algorithm: reader.choice(&key("id_token_algorithm")),
@@ -206,6 +206,7 @@ impl Client {
     }
 }
 
-fn has_keys(openid: &ClientDefinition) -> bool {
-    openid.jwks.is_some() || openid.jwks_uri.is_some()
+/// Whether a confidential client proves itself in another way.
+fn needs_no_secret(openid: &ClientDefinition) -> bool {
+    openid.jwks.is_some() || openid.jwks_uri.is_some() || !openid.federated.is_empty()
 }

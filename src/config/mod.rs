@@ -21,6 +21,7 @@ mod database;
 pub mod docs;
 mod dpop;
 mod exchange;
+mod federated;
 mod forward_auth;
 mod forward_auth_keys;
 mod hooks;
@@ -240,6 +241,7 @@ impl Config {
         let resources = resources::read(reader, server.public_url.as_str());
         let bridges = bridges::read(reader);
         let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str(), &clients);
+        federated::check(reader, &clients, &trusted_issuers);
         let authorization_servers = authorization_servers::read(reader, server.public_url.as_str());
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let forward_auth = forward_auth::read(reader, &server);

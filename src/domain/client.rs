@@ -5,7 +5,9 @@ mod definition;
 pub mod fields;
 
 pub use check::{Misfit, check_id};
-pub use definition::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
+pub use definition::{
+    AuthMethod, ClientDefinition, ClientKind, FederatedIdentity, GrantType, SecurityProfile, SubjectType,
+};
 
 use super::audience::known_as;
 use super::scope::Scopes;
@@ -53,6 +55,10 @@ impl Client {
     /// prefers, people learn by its failure only.
     pub fn authenticates_by(&self, method: AuthMethod) -> bool {
         let definition = &self.definition;
+        if self.is_federated() {
+            // A secret beside it would make the client as weak as that secret.
+            return false;
+        }
         let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
         match (definition.auth_method, definition.kind) {
             (Some(own), _) => method == own,
@@ -64,6 +70,20 @@ impl Client {
                 matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
             }
         }
+    }
+
+    /// Whether the client is a workload elsewhere, and authenticates by the tokens of its platform alone.
+    pub const fn is_federated(&self) -> bool {
+        !self.definition.federated.is_empty()
+    }
+
+    /// Whether a token of the trusted issuer of that name, with this `sub` and exactly these audiences, is of a workload that is
+    /// the client.
+    pub fn is_workload(&self, issuer: &str, subject: &str, audience: &[String]) -> bool {
+        let is = |one: &FederatedIdentity| {
+            one.issuer == issuer && one.subject == subject && *audience == [one.audience.as_str()]
+        };
+        self.definition.federated.iter().any(is)
     }
 
     /// Whether the client is held to the FAPI 2.0 Security Profile.
@@ -195,6 +215,44 @@ mod tests {
             secret: None,
             previous_secret: None,
             unverified_since: None,
+        }
+    }
+
+    #[test]
+    fn a_workload_is_known_by_issuer_subject_and_audience_to_the_byte() {
+        let identity = |issuer: &str, subject: &str| FederatedIdentity {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            audience: "https://id.example".to_owned(),
+        };
+        let federated = vec![identity("k8s", "shop:worker"), identity("github", "repo:acme/shop")];
+        let mut worker = client();
+        worker.definition.federated = federated;
+        let us = &["https://id.example"][..];
+        for (name, issuer, subject, audience, is) in [
+            ("the first", "k8s", "shop:worker", us, true),
+            ("the second", "github", "repo:acme/shop", us, true),
+            ("the name of the one at the other", "github", "shop:worker", us, false),
+            ("a longer name", "k8s", "shop:worker2", us, false),
+            ("in other case", "k8s", "Shop:worker", us, false),
+            ("another issuer", "elsewhere", "shop:worker", us, false),
+            ("for somebody else", "k8s", "shop:worker", &["https://other.example"], false),
+            (
+                "for somebody else as well",
+                "k8s",
+                "shop:worker",
+                &["https://id.example", "https://other.example"],
+                false,
+            ),
+            ("for us twice", "k8s", "shop:worker", &["https://id.example", "https://id.example"], false),
+            ("for nobody", "k8s", "shop:worker", &[], false),
+        ] {
+            let audience: Vec<String> = audience.iter().map(|&one| one.to_owned()).collect();
+            assert_eq!(worker.is_workload(issuer, subject, &audience), is, "{name}");
+        }
+        assert!(!client().is_workload("k8s", "shop:worker", &["https://id.example".to_owned()]));
+        for method in [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::PrivateKeyJwt] {
+            assert!(!worker.authenticates_by(method), "{method:?}");
         }
     }
 

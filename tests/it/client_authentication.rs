@@ -116,11 +116,14 @@ fn two_methods_at_once_are_an_invalid_request() {
         ("header and secret", Some(header.as_str()), vec![("client_id", "keyed"), ("client_secret", "x")]),
         ("header and assertion", Some(header.as_str()), jwt.to_vec()),
         ("secret and assertion", None, [&jwt[..], &[("client_secret", "x")]].concat()),
-        ("an assertion for another client_id", None, [&jwt[..], &[("client_id", "web")]].concat()),
         ("an assertion without its type", None, vec![jwt[1]]),
         ("a type without assertion", None, vec![jwt[0]]),
     ] {
         assert_eq!(outcome(&send(&app, header, &form)), words((400, "invalid_request")), "{name}");
+    }
+    // Beside another client_id it is a token of somebody else, by which none of these clients is proven.
+    for id in ["web", "nobody"] {
+        assert_eq!(outcome(&send(&app, None, &[&jwt[..], &[("client_id", id)]].concat())), words(REFUSED), "{id}");
     }
     assert_eq!(outcome(&send(&app, None, &[&jwt[..], &[("client_id", "keyed")]].concat())), words(PAST), "unspent");
 }

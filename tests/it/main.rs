@@ -68,6 +68,8 @@ mod exchange_refresh;
 mod fapi;
 /// What is told and done when the database is slow, locked, gone, or shared wrongly.
 mod faults;
+/// Clients that are workloads elsewhere, proven by the tokens of their platform.
+mod federated;
 /// Access tokens that were tampered with.
 mod forgery;
 /// Hosts behind a proxy that asks us: rules, sign-in and back, headers, hostile callers.

@@ -34,7 +34,7 @@ pub struct CreateClient {
     pub definition: Value,
 }
 
-/// Makes a client. A confidential one that has no keys gets a secret, which is in this answer (`secret`) and nowhere else.
+/// Makes a client. A confidential one that has neither keys nor federated identities gets a secret, which is in this answer (`secret`) and nowhere else.
 #[utoipa::path(post, path = "/v1/admin/clients", tag = "Administration: clients", request_body = CreateClient,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
     responses((status = 201, body = WithSecret<ClientView>), (status = 400, description = "`invalid_field`"),
@@ -79,6 +79,7 @@ pub fn read_definition(definition: Value) -> Result<ClientDefinition, Failure> {
 pub fn wants_secret(definition: &ClientDefinition) -> bool {
     let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
     definition.kind == ClientKind::Confidential
+        && definition.federated.is_empty()
         && match definition.auth_method {
             Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) => true,
             Some(AuthMethod::PrivateKeyJwt | AuthMethod::None) => false,

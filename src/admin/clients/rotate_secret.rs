@@ -72,8 +72,8 @@ pub fn store(
         let cure = "it runs on its users' devices and cannot keep a secret";
         return Err(wrong_field("kind", "is public", cure).into());
     }
-    if record.secret.is_none() && !wants_secret(&record.definition) {
-        let cure = "it authenticates by its keys; change auth_method first";
+    if (record.secret.is_none() || !record.definition.federated.is_empty()) && !wants_secret(&record.definition) {
+        let cure = "it authenticates by its keys, or as a workload elsewhere; change auth_method or federated first";
         return Err(wrong_field("auth_method", "wants no secret", cure).into());
     }
     if !(0..=LONGEST_OVERLAP).contains(&overlap) {

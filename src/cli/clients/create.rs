@@ -81,10 +81,10 @@ impl Create {
         self.report(secret.as_ref())
     }
 
-    /// A confidential client that authenticates by keys has no use for a secret.
+    /// A confidential client that authenticates by keys, or as a workload elsewhere, has no use for a secret.
     fn wants_secret(&self) -> bool {
         let by_keys = |(name, value): &(String, String)| match name.as_str() {
-            "jwks" | "jwks_uri" => true,
+            "jwks" | "jwks_uri" | "federated" => true,
             "auth_method" => value.contains("private_key_jwt"),
             _ => false,
         };

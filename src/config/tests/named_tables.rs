@@ -169,6 +169,72 @@ fn clients() {
 }
 
 #[test]
+fn federated_clients() {
+    let with = |issuer: &str, more: &str| {
+        format!(
+            "[trusted_issuers.k8s]\nissuer = \"https://k8s.example\"\n{issuer}\n[clients.a]\nkind = \"confidential\"\ngrants = [\"client_credentials\"]\n{more}"
+        )
+    };
+    let entry = |issuer: &str| format!("{{ issuer = \"{issuer}\", subject = \"s\", audience = \"b\" }}");
+    let own = entry("k8s");
+    let example = "write a list: [ { issuer = \"github\", subject = \"repo:acme/shop:ref:refs/heads/main\", audience = \"https://id.example.com\" } ]";
+    let told = |what: &str| format!("clients.a.federated (passmint.toml:7): {what}");
+    let none = with("", &format!("federated = [{}]", entry("elsewhere")));
+    let typed = with("token_types = [\"id_token\"]", &format!("federated = [{own}]"));
+    let secret = with("", &format!("federated = [{own}]\nsecret_digest = \"{}\"", "ab".repeat(32)));
+    let method = with("", &format!("federated = [{own}]\nauth_method = \"client_secret_basic\""));
+    check_files(&[
+        (
+            "an issuer that is none",
+            &none,
+            &told("names \"elsewhere\", which is no trusted issuer; declare [trusted_issuers.elsewhere]"),
+        ),
+        (
+            "an issuer of other tokens",
+            &typed,
+            &told("names \"k8s\", whose tokens of the type jwt are not taken; add \"jwt\" to its token_types"),
+        ),
+        (
+            "a secret beside it",
+            &secret,
+            &told("is given together with a secret, which would be worth nothing; keep one of the two"),
+        ),
+        (
+            "a method beside it",
+            &method,
+            "clients.a.auth_method (passmint.toml:8): is given together with federated, which is a way of its own; keep one of the two",
+        ),
+        ("an empty list", &with("", "federated = []"), &told(&format!("is not a list of tables; {example}"))),
+        (
+            "one table",
+            &with("", "federated = { issuer = \"k8s\" }"),
+            &told(&format!("is not a list of tables; {example}")),
+        ),
+        ("a text", &with("", "federated = [\"k8s\"]"), &told(&format!("entry 1 is not a table; {example}"))),
+        (
+            "no subject",
+            &with("", "federated = [{ issuer = \"k8s\", audience = \"b\" }]"),
+            &told(&format!("entry 1 has no subject, or one that is not text; {example}")),
+        ),
+        (
+            "a subject of two lines",
+            &with("", "federated = [{ issuer = \"k8s\", subject = \"a\\nb\", audience = \"b\" }]"),
+            &told("entry 1 has a subject that is not a subject; write 1 to 255 characters on one line"),
+        ),
+        (
+            "more than is read",
+            &with("", "federated = [{ issuer = \"k8s\", subject = \"a\", audience = \"b\", claims = 1 }]"),
+            &told("entry 1 has \"claims\", which nothing reads; choose from issuer, subject, audience"),
+        ),
+        (
+            "twice",
+            &with("", &format!("federated = [{own}, {own}]")),
+            &told("entry 2 is listed twice; keep one of the two"),
+        ),
+    ]);
+}
+
+#[test]
 fn exchange_rules() {
     check_files(&[
         (

@@ -47,7 +47,9 @@ impl ClientDefinition {
         let public = self.kind == ClientKind::Public;
         let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
         let uses = |grant| self.grants.contains(&grant);
-        let by_key = self.auth_method == Some(AuthMethod::PrivateKeyJwt) || (!has_secret && has_keys && !public);
+        let federated = !self.federated.is_empty();
+        let by_key =
+            !federated && (self.auth_method == Some(AuthMethod::PrivateKeyJwt) || (!has_secret && has_keys && !public));
 
         misfit(
             public && !matches!(self.auth_method, None | Some(AuthMethod::None)),
@@ -66,6 +68,13 @@ impl ClientDefinition {
             "auth_method",
             "is private_key_jwt without keys",
             "give it jwks or jwks_uri",
+        );
+        misfit(public && federated, "federated", "is given to a public client", "write kind = \"confidential\"");
+        misfit(
+            federated && self.auth_method.is_some(),
+            "auth_method",
+            "is given together with federated, which is a way of its own",
+            "keep one of the two",
         );
         misfit(
             self.jwks.is_some() && self.jwks_uri.is_some(),
@@ -211,6 +220,7 @@ fn wrong_with_keys(jwks: &Value) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::client::FederatedIdentity;
     use serde_json::json;
 
     fn sound() -> ClientDefinition {
@@ -237,6 +247,34 @@ mod tests {
         };
         assert_eq!(fapi.check(false), []);
         assert_eq!(ClientDefinition::default().check(false), []);
+    }
+
+    fn workload() -> Vec<FederatedIdentity> {
+        let text = ToOwned::to_owned;
+        vec![FederatedIdentity { issuer: text("k8s"), subject: text("a"), audience: text("b") }]
+    }
+
+    #[test]
+    fn a_workload_is_proven_by_its_platform_alone() {
+        assert_eq!(ClientDefinition { federated: workload(), ..sound() }.check(false), []);
+        let by_secret = Some(AuthMethod::ClientSecretBasic);
+        for (expected, definition) in [
+            ("federated", ClientDefinition { kind: ClientKind::Public, ..sound() }),
+            ("auth_method", ClientDefinition { auth_method: by_secret, ..sound() }),
+            // Keys sign its requests; it is not proven by them.
+            (
+                "security_profile",
+                ClientDefinition {
+                    jwks: Some(keys()),
+                    security_profile: Some(SecurityProfile::Fapi2),
+                    id_token_algorithm: Some("ES256".into()),
+                    ..sound()
+                },
+            ),
+        ] {
+            let found = ClientDefinition { federated: workload(), ..definition }.check(false);
+            assert_eq!(found.iter().map(|misfit| misfit.field).collect::<Vec<_>>(), [expected], "{found:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,18 @@ pub enum AuthMethod {
     PrivateKeyJwt,
 }
 
+/// A workload elsewhere that is the client: what its platform's tokens say of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedIdentity {
+    /// The trusted issuer that speaks for it, by our name for that issuer.
+    pub issuer: String,
+    /// `sub` of its tokens, byte for byte.
+    pub subject: String,
+    /// `aud` of its tokens: this one and no other.
+    pub audience: String,
+}
+
 /// A named set of demands beyond the ordinary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,6 +134,9 @@ pub struct ClientDefinition {
     /// Where its public keys are; never together with `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// The workloads that it is, each proven by a token of its platform. Where there are any, it authenticates by them alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub federated: Vec<FederatedIdentity>,
     /// Whether PKCE is compulsory; it always is for a public client.
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_pkce: bool,

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::{Host, Url};
 
-use super::{ClientDefinition, Misfit};
+use super::{ClientDefinition, FederatedIdentity, Misfit};
 use crate::domain::text::is_unprintable;
 
 /// What is wrong with one value, and the cure. `what` goes on after the value.
@@ -179,6 +179,12 @@ pub fn identifier(text: &str) -> Result<(), Fault> {
     if fits { Ok(()) } else { Err(Fault::new("is not an identifier", "write 1 to 512 bytes without spaces")) }
 }
 
+/// A `sub` of another issuer: at most 255 characters on one line, each of which shows what it is.
+pub fn subject(text: &str) -> Result<(), Fault> {
+    let fits = !text.is_empty() && text.chars().count() <= 255 && !text.chars().any(is_unprintable);
+    if fits { Ok(()) } else { Err(Fault::new("is not a subject", "write 1 to 255 characters on one line")) }
+}
+
 /// An algorithm that we sign with.
 pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
     if SIGNING_ALGORITHMS.contains(&text) {
@@ -190,12 +196,28 @@ pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
 
 type Rule = fn(&str) -> Result<(), Fault>;
 
+impl FederatedIdentity {
+    /// What is wrong with it by itself, with the member that it is wrong with.
+    ///
+    /// # Errors
+    /// The first member that is no sound value.
+    pub fn check(&self) -> Result<(), (&'static str, Fault)> {
+        let members: [(&'static str, &str, Rule); 3] = [
+            ("issuer", &self.issuer, identifier),
+            ("subject", &self.subject, subject),
+            ("audience", &self.audience, identifier),
+        ];
+        members.into_iter().try_for_each(|(name, text, rule)| rule(text).map_err(|fault| (name, fault)))
+    }
+}
+
 impl ClientDefinition {
     /// Every value that is wrong by itself; empty for a sound client.
     pub fn check_fields(&self) -> Vec<Misfit> {
         let mut found = Vec::new();
         self.check_texts(&mut found);
         self.check_lists(&mut found);
+        self.check_federated(&mut found);
         let mut number = |field, wrong: bool, what: &'static str, cure: &'static str| {
             if wrong {
                 found.push(Misfit { field, what: what.into(), cure: cure.into() });
@@ -239,6 +261,23 @@ impl ClientDefinition {
         for (field, text, rule) in texts {
             if let Some(Err(fault)) = text.as_deref().map(rule) {
                 found.push(Misfit { field, what: fault.what.into(), cure: fault.cure });
+            }
+        }
+    }
+
+    fn check_federated(&self, found: &mut Vec<Misfit>) {
+        let mut misfit = |what: String, cure: Cow<'static, str>| {
+            found.push(Misfit { field: "federated", what: what.into(), cure });
+        };
+        if self.federated.len() > MOST {
+            return misfit("has too many elements".to_owned(), format!("keep to {MOST}").into());
+        }
+        let mut seen = BTreeSet::new();
+        for (index, one) in self.federated.iter().enumerate() {
+            if let Err((name, fault)) = one.check() {
+                misfit(format!("(element {}) has the member {name}, which {}", index + 1, fault.what), fault.cure);
+            } else if !seen.insert(one) {
+                misfit(format!("(element {}) is listed twice", index + 1), "keep one of the two".into());
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Who is the client? (RFC 6749 §2.3)
 //!
 //! A client authenticates as its definition says ([`Client::authenticates_by`]) and no other way: by its id alone, its secret
-//! by Basic or in the body, or a signed assertion (RFC 7523). Never by two at once. An unknown client and a wrong secret take
-//! the same steps and get the same answer; which of them it was, the log says. Ids are no secret: one that is not known here is
-//! looked for in the database, too, which takes longer.
+//! by Basic or in the body, a signed assertion (RFC 7523), or as a workload by the token of its platform. Never by two at once.
+//! An unknown client and a wrong secret take the same steps and get the same answer; which of them it was, the log says. Ids
+//! are no secret: one that is not known here is looked for in the database, too, which takes longer.
 
 mod assertion;
+mod federated;
 mod presented;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use actix_web::http::header::HeaderMap;
 use self::presented::{Presented, Proof};
 use super::Oidc;
 use crate::clock::Time;
-use crate::domain::client::{AuthMethod, Client, ClientKind};
+use crate::domain::client::{Client, ClientKind};
 use crate::domain::secret::TokenDigest;
 use crate::web::caller::Network;
 use crate::web::cors::hold_to_its_pages;
@@ -63,8 +64,10 @@ async fn prove(
 ) -> Result<AuthenticatedClient, Failure> {
     let now = room.clock.now();
     let client = recognise(presented, known, now).map_err(refused)?;
-    if let Proof::Assertion(token) = &presented.proof {
-        assertion::check(room, &client, token, now).await?;
+    match &presented.proof {
+        Proof::Assertion(token) => assertion::check(room, &client, token, now).await?,
+        Proof::Federated(token) => federated::check(room, &client, token, now).await?,
+        Proof::Nothing | Proof::Basic(_) | Proof::Post(_) => {}
     }
     hold_to_its_pages(&room.clients, &client, headers)?;
     Ok(AuthenticatedClient(client))
@@ -83,11 +86,12 @@ pub async fn authenticate_confidential(
     }
 }
 
-/// The client, if it presented what its method asks for. An assertion is only known to be its method here, not yet good.
+/// The client, if it presented what its method asks for. An assertion or a token is only known to be its method here, not yet
+/// good.
 fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> Result<Arc<Client>, &'static str> {
     let secret = match &presented.proof {
         Proof::Basic(secret) | Proof::Post(secret) => secret.expose().as_str(),
-        Proof::Nothing | Proof::Assertion(_) => "",
+        Proof::Nothing | Proof::Assertion(_) | Proof::Federated(_) => "",
     };
     // The digest is made and compared in any case, so that an unknown client takes as long as a wrong secret.
     let digest = TokenDigest::of(secret);
@@ -99,9 +103,9 @@ fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> R
     let previous = client.as_ref().and_then(|client| client.previous_secret).filter(|(_, until)| now < *until);
     let knows_secret = is_current | matches(previous.map(|(digest, _)| digest));
     let client = client.ok_or("unknown or disabled")?;
-    match presented.proof.method() {
-        method if !client.authenticates_by(method) => Err("another method than the client's own"),
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost if !knows_secret => Err("wrong secret"),
+    match presented.proof {
+        _ if !presented.proof.is_way_of(&client) => Err("another method than the client's own"),
+        Proof::Basic(_) | Proof::Post(_) if !knows_secret => Err("wrong secret"),
         _ => Ok(client),
     }
 }

@@ -4,7 +4,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::client::AuthMethod;
+use crate::domain::client::{AuthMethod, Client};
 use crate::domain::secret::Secret;
 use crate::tokens::verifier;
 use crate::web::error::{Failure, Kind};
@@ -27,19 +27,23 @@ pub(super) enum Proof {
     Basic(Secret<String>),
     /// A secret in the body.
     Post(Secret<String>),
-    /// A signed assertion.
+    /// A signed assertion of its own.
     Assertion(String),
+    /// A token of another issuer, which says what workload it is.
+    Federated(String),
 }
 
 impl Proof {
-    /// The method that it belongs to.
-    pub(super) const fn method(&self) -> AuthMethod {
-        match self {
+    /// Whether it is the client's way to authenticate.
+    pub(super) fn is_way_of(&self, client: &Client) -> bool {
+        let method = match self {
             Self::Nothing => AuthMethod::None,
             Self::Basic(_) => AuthMethod::ClientSecretBasic,
             Self::Post(_) => AuthMethod::ClientSecretPost,
             Self::Assertion(_) => AuthMethod::PrivateKeyJwt,
-        }
+            Self::Federated(_) => return client.is_federated(),
+        };
+        client.authenticates_by(method)
     }
 }
 
@@ -53,11 +57,15 @@ pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failur
     }
     let named = form.find("client_id").map(ToOwned::to_owned);
     if let Some(presented) = basic.or(assertion) {
-        return match named {
-            Some(id) if id != presented.id => {
+        return match (named, presented.proof) {
+            // What a client signs itself has its id as iss (RFC 7523 §3); of anybody else's token, client_id says whose it is.
+            (Some(id), Proof::Assertion(token)) if id != presented.id => {
+                Ok(Presented { id, proof: Proof::Federated(token) })
+            }
+            (Some(id), _) if id != presented.id => {
                 Err(Failure::new(Kind::InvalidRequest, "The client_id in the body is not the one that authenticates."))
             }
-            _ => Ok(presented),
+            (_, proof) => Ok(Presented { proof, ..presented }),
         };
     }
     let id = named.ok_or_else(|| {

@@ -4,12 +4,18 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::Duration;
 
 use super::*;
-use crate::domain::client::ClientDefinition;
+use crate::domain::client::{AuthMethod, ClientDefinition, FederatedIdentity};
 
 const TYPE: &str = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
 
 fn now() -> Time {
     Time::UNIX_EPOCH + Duration::days(1000)
+}
+
+fn federated(id: &str) -> Vec<FederatedIdentity> {
+    let text = ToOwned::to_owned;
+    let one = FederatedIdentity { issuer: text("k8s"), subject: text("system"), audience: text("us") };
+    (id == "workload").then_some(one).into_iter().collect()
 }
 
 fn client(id: &str) -> Option<Client> {
@@ -18,14 +24,19 @@ fn client(id: &str) -> Option<Client> {
         "page" => (None, None),
         "api" => (Some(AuthMethod::ClientSecretBasic), Some("s:ö%+ &")),
         "form" => (Some(AuthMethod::ClientSecretPost), Some("new")),
-        "either" => (None, Some("s")),
+        "either" | "workload" => (None, Some("s")),
         "keys" => (Some(AuthMethod::PrivateKeyJwt), Some("s")),
         _ => return None,
     };
     let kind = if ["spa", "page"].contains(&id) { ClientKind::Public } else { ClientKind::Confidential };
     Some(Client {
         id: id.to_owned(),
-        definition: ClientDefinition { kind, auth_method: method, ..ClientDefinition::default() },
+        definition: ClientDefinition {
+            kind,
+            auth_method: method,
+            federated: federated(id),
+            ..ClientDefinition::default()
+        },
         secret: secret.map(TokenDigest::of),
         unverified_since: None,
         previous_secret: (id == "form").then(|| (TokenDigest::of("old"), now())),
@@ -43,16 +54,21 @@ fn try_at(authorization: Option<&str>, body: &str, at: Time) -> Result<String, K
     recognise(&presented, found, at).map(|client| client.id.clone()).map_err(|_| Kind::InvalidClient)
 }
 
+fn encode(text: &str) -> String {
+    format!("Basic {}", STANDARD.encode(text))
+}
+
+/// The form of an assertion that names this issuer.
+fn signed(issuer: &str) -> String {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let claims = format!("{{\"iss\":\"{issuer}\"}}");
+    format!("{TYPE}&client_assertion={}.{}.{}", part("{}"), part(&claims), part("x"))
+}
+
 #[test]
 fn each_client_has_one_way_and_no_other() {
-    let encode = |text: &str| format!("Basic {}", STANDARD.encode(text));
     let good = encode("api:s%3A%C3%B6%25%2B+%26");
     let api_post = "client_id=api&client_secret=s%3A%C3%B6%25%2B+%26";
-    let signed = |issuer: &str| {
-        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        let claims = format!("{{\"iss\":\"{issuer}\"}}");
-        format!("{TYPE}&client_assertion={}.{}.{}", part("{}"), part(&claims), part("x"))
-    };
     let both = format!("{}&client_secret=s", signed("keys"));
     let alone = signed("keys").split_once('&').unwrap().1.to_owned();
     let other_type = signed("keys").replace("jwt-bearer", "saml2-bearer");
@@ -81,7 +97,7 @@ fn each_client_has_one_way_and_no_other() {
             "another id beside the assertion",
             None,
             &format!("{}&client_id=spa", signed("keys")),
-            Err(Kind::InvalidRequest),
+            Err(Kind::InvalidClient),
         ),
         ("an assertion without type", None, &alone, Err(Kind::InvalidRequest)),
         ("a type without assertion", None, TYPE, Err(Kind::InvalidRequest)),
@@ -122,6 +138,43 @@ fn each_client_has_one_way_and_no_other() {
         ("another scheme", Some("Bearer x"), "client_id=spa", Err(Kind::InvalidClient)),
         ("not base64", Some("Basic %%%"), "", Err(Kind::InvalidClient)),
         ("no colon", Some(&encode("api")), "", Err(Kind::InvalidClient)),
+    ] {
+        assert_eq!(try_at(header, body, now()), expected.map(ToOwned::to_owned), "{name}");
+    }
+}
+
+#[test]
+fn a_workload_shows_the_token_of_its_platform_and_names_itself() {
+    for (name, header, body, expected) in [
+        ("a workload by Basic", Some(encode("workload:s").as_str()), "", Err(Kind::InvalidClient)),
+        (
+            "a workload by a token of another issuer",
+            None,
+            &format!("{}&client_id=workload", signed("k8s")),
+            Ok("workload"),
+        ),
+        ("a workload without client_id", None, &signed("k8s"), Err(Kind::InvalidClient)),
+        ("a workload by an assertion of its own", None, &signed("workload"), Err(Kind::InvalidClient)),
+        ("a workload in the body", None, "client_id=workload&client_secret=s", Err(Kind::InvalidClient)),
+        ("a workload by its id", None, "client_id=workload", Err(Kind::InvalidClient)),
+        (
+            "a workload by token and secret",
+            None,
+            &format!("{}&client_id=workload&client_secret=s", signed("k8s")),
+            Err(Kind::InvalidRequest),
+        ),
+        (
+            "a key client by a token of another issuer",
+            None,
+            &format!("{}&client_id=keys", signed("k8s")),
+            Err(Kind::InvalidClient),
+        ),
+        (
+            "a public client by a token of another issuer",
+            None,
+            &format!("{}&client_id=page", signed("k8s")),
+            Err(Kind::InvalidClient),
+        ),
     ] {
         assert_eq!(try_at(header, body, now()), expected.map(ToOwned::to_owned), "{name}");
     }

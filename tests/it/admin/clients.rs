@@ -134,6 +134,17 @@ fn refusals_by_name() {
         ("private keys", json!({"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}), "jwks"),
         ("an algorithm that is none", json!({"id_token_algorithm": "none"}), "id_token_algorithm"),
         ("a relying party that is none", json!({"relying_party": "elsewhere"}), "relying_party"),
+        (
+            "a workload of an issuer that is none",
+            json!({"federated": [{"issuer": "cluster", "subject": "a", "audience": "b"}]}),
+            "federated",
+        ),
+        (
+            "a workload of nobody",
+            json!({"federated": [{"issuer": "cluster", "subject": "", "audience": "b"}]}),
+            "federated",
+        ),
+        ("a workload without an audience", json!({"federated": [{"issuer": "cluster", "subject": "a"}]}), "definition"),
         ("a start over http", json!({"initiate_login_uri": "http://shop.example/start"}), "initiate_login_uri"),
         ("a life too long", json!({"access_ttl": 86_401}), "access_ttl"),
         (
@@ -236,15 +247,18 @@ fn secrets_are_replaced_with_overlap() {
 }
 
 #[test]
-fn a_public_client_and_one_with_keys_have_no_secret() {
-    let ops = Ops::new();
+fn a_public_client_one_with_keys_and_a_workload_have_no_secret() {
+    let ops = Ops::with_config("[trusted_issuers.cluster]\nissuer = \"https://cluster.example\"");
     let public = json!({ "name": "App", "kind": "public", "grants": ["authorization_code"], "scopes": "openid",
         "redirect_uris": ["com.example.app:/cb"] });
     assert!(ops.make_client("app", &public).get("secret").is_none());
     let keyed = json!({ "name": "Bank", "kind": "confidential", "grants": ["client_credentials"], "scopes": "orders",
         "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]} });
     assert!(ops.make_client("bank", &keyed).get("secret").is_none());
-    for id in ["app", "bank"] {
+    let workload = json!({ "name": "Worker", "kind": "confidential", "grants": ["client_credentials"], "scopes": "jobs",
+        "federated": [{"issuer": "cluster", "subject": "system:serviceaccount:shop:worker", "audience": "b"}] });
+    assert!(ops.make_client("worker", &workload).get("secret").is_none());
+    for id in ["app", "bank", "worker"] {
         let refused = ops.post(&format!("/v1/admin/clients/{id}/secret"), &json!({}));
         refused.expect_problem(400, "invalid_field");
     }

@@ -38,11 +38,12 @@ fn what_the_policy_does_not_allow_is_left_out() {
         "grant_types": ["authorization_code", "implicit", "client_credentials", crate::oidc::wire::PASSKEY],
         "scope": "openid admin admin:users phone",
         "first_party": true,
+        "federated": [{ "issuer": "cluster", "subject": "a", "audience": "b" }],
     }))
     .unwrap();
     assert_eq!(client.grants, [GrantType::AuthorizationCode]);
     assert_eq!(client.scopes.to_string(), "openid");
-    assert!(!client.first_party);
+    assert!(!client.first_party && client.federated.is_empty());
 }
 
 #[test]
