@@ -28,7 +28,7 @@ pub struct SessionResponse {
     pub user: Option<UserView>,
 }
 
-/// Tells who is signed in: 200 with nulls when nobody is. An access token is told of the person what userinfo tells it.
+/// Tells who is signed in: 200 with nulls when nobody is. With an access token it returns the claims of userinfo.
 #[utoipa::path(get, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse)))]
 pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> Result<web::Json<SessionResponse>, Problem> {
     Ok(web::Json(match identity.0 {

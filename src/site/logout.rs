@@ -65,7 +65,7 @@ impl Notes {
     }
 }
 
-/// An app asks to sign somebody out.
+/// An app requests that a person be signed out.
 #[utoipa::path(get, path = "/oauth/logout", tag = "OAuth",
     params(("id_token_hint" = Option<String>, Query), ("client_id" = Option<String>, Query),
         ("post_logout_redirect_uri" = Option<String>, Query), ("state" = Option<String>, Query)),

@@ -115,7 +115,7 @@ pub async fn livez() -> &'static str {
     "ok"
 }
 
-/// The server may be sent work. Which condition fails is told on the administration listener only.
+/// Whether the server is ready for requests. Only the administration listener says which condition fails.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "`ready`"), (status = 503, description = "`not ready`")))]
 pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
     if health.checks().iter().all(|check| check.ok) {

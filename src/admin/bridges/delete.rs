@@ -15,7 +15,7 @@ use crate::tokens::rotate;
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Deletes a bridge. Its own keys are revoked with it. Another of the same name begins with new ones, and wants a fresh sign-in.
+/// Deletes a bridge and revokes its own keys. A new one of the same name gets new keys, and requires a fresh sign-in.
 #[utoipa::path(delete, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), (status = 404, description = "`not_found`"),

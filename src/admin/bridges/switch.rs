@@ -15,8 +15,9 @@ use crate::storage::bridges::{self, StoredBridge};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::refusal::Refusal;
 
-/// Mints no more tokens by a bridge, on every server within seconds, until it is enabled again. Its public keys are taken away
-/// too. One that is stopped already stays so; tokens that were minted live to their end.
+/// Stops a bridge: no more tokens, on every server within seconds, until it is enabled again.
+///
+/// Its public keys are withdrawn too. A stopped bridge stays stopped; tokens already minted remain valid until they expire.
 #[utoipa::path(post, path = "/v1/admin/bridges/{name}/disable", tag = "Administration: bridges",
     params(("name" = String, Path)),
     responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`")))]

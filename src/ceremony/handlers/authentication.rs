@@ -100,7 +100,7 @@ pub(super) fn answer<O: serde::Serialize>(
     })
 }
 
-/// Ends a sign-in or a step-up: verifies the passkey and gives exactly what the ceremony was begun for.
+/// Ends a sign-in or a step-up: verifies the passkey and returns exactly the result that the first call requested.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
         (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`), `forbidden` (the bridge is not for this client or person)"), (status = 404, description = "`passkey_unknown`"),

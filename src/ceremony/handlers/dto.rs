@@ -190,7 +190,7 @@ pub enum SignedInResponse {
         /// What to tell the passkey manager.
         signals: Vec<Signal>,
     },
-    /// What a backend is told that began the ceremony by an action token. Nobody is signed in here.
+    /// The result for the backend whose action token began the ceremony. Nobody is signed in here.
     #[serde(rename_all = "camelCase")]
     Result {
         /// What was done.

@@ -173,9 +173,9 @@ fn access(path: &str, method: &str) -> Access {
 const fn words(access: Access) -> &'static str {
     match access {
         Access::Public | Access::Page => "anybody",
-        Access::SignedIn => "somebody signed in, by an access token or by the session cookie",
-        Access::Token => "somebody signed in, by an access token",
-        Access::Browser | Access::OwnPage => "somebody signed in, by the session cookie of our own pages",
+        Access::SignedIn => "a signed-in person, with an access token or the session cookie",
+        Access::Token => "a signed-in person, with an access token",
+        Access::Browser | Access::OwnPage => "a signed-in person, with the session cookie of our own pages",
         Access::Client => "an OAuth client",
         Access::ConfidentialClient => "a confidential OAuth client",
         Access::Admin => "an access token with a scope of administration",
