@@ -100,17 +100,17 @@ impl Outcome {
 impl ForwardAuth {
     async fn decide(&self, asked: &Asked, headers: &HeaderMap) -> Result<Outcome, Failure> {
         let host = &asked.host;
-        let asker = Asker::of(headers);
+        let by = Asker::of(headers);
         let demands = match host.needed(&asked.method, &asked.path) {
-            Needed::Impossible => return Ok(Outcome::Lacking(self.somebody(host, headers, asker).await)),
+            Needed::Impossible => return Ok(Outcome::Lacking(self.somebody(host, headers, by).await)),
             Needed::Nothing => return Ok(Outcome::Public(self.perhaps(host, headers).await)),
             Needed::Demands(demands) => demands,
         };
-        let Some(arrived) = self.arrived(host, headers).await? else { return Ok(Outcome::SignIn(asker)) };
+        let Some(arrived) = self.arrived(host, headers).await? else { return Ok(Outcome::SignIn(by)) };
         Ok(match (arrived.judged(&demands, self.guard.accounts.clock.now()), arrived.person(host)) {
             (Verdict::Met, Some(person)) => Outcome::Allowed(Box::new((arrived, person))),
-            (Verdict::StepUp, _) => Outcome::StepUp(asker),
-            (Verdict::Lacking, _) | (Verdict::Met, None) => Outcome::Lacking(asker.if_came_by_cookie(&arrived)),
+            (Verdict::StepUp, _) => Outcome::StepUp(by),
+            (Verdict::Lacking, _) | (Verdict::Met, None) => Outcome::Lacking(by.if_came_by_cookie(&arrived)),
         })
     }
 

@@ -103,7 +103,12 @@ fn a_signed_origin_that_is_not_ours_says_where_to_go() {
 #[test]
 fn a_refusal_after_a_good_passkey_says_what_was_refused() {
     for (change, heading, cure, where_to_ask) in [
-        ("UPDATE users SET status = 'disabled'", "This account is turned off", "Ask the people who run this service", true),
+        (
+            "UPDATE users SET status = 'disabled'",
+            "This account is turned off",
+            "Ask the people who run this service",
+            true,
+        ),
         (
             "UPDATE credentials SET suspended_at = now(), suspended_reason = 'x'",
             "This passkey is paused for your safety",

@@ -159,31 +159,8 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
     pages.extend(passkey_pages());
     pages.extend(super::openid::pages());
     pages.extend(action_pages());
-    let confirm = Confirm {
-        frame: signed_in(PageKind::StepUp),
-        account: account(),
-        reason: Reason::RemovePasskey("YubiKey 5".into()),
-        has_passkey: true,
-        another: Some("/oauth/interaction/pmi_x/another".into()),
-        cancel: "/account".into(),
-    };
-    for (name, reason) in [
-        ("confirm-add", Reason::AddPasskey),
-        ("confirm-resume", Reason::ResumePasskey(HOSTILE.into())),
-        ("confirm-others", Reason::SignOutOthers),
-        ("confirm-any", Reason::Continue),
-    ] {
-        pages.push((name, Confirm { reason, has_passkey: false, another: None, ..confirm.clone() }.render()));
-    }
-    pages.push(("confirm", confirm.render()));
-    let refused = |name: &str| HostRefused {
-        frame: signed_in(PageKind::Plain),
-        app: AppChip { name: name.into(), host: "wiki.example".into() },
-        account: account(),
-        another: "https://wiki.example/.passmint/start?rd=%2F&another=1".into(),
-    };
-    pages.push(("host-refused", refused("The wiki").render()));
-    pages.push(("host-refused-hostile", refused(HOSTILE).render()));
+    pages.extend(confirm_pages());
+    pages.extend(host_refused_pages());
     for (name, bridges, sign_up) in [
         ("developer", vec!["firebase".to_owned(), "supabase".to_owned()], true),
         ("developer-no-bridge", vec![], true),
@@ -235,6 +212,37 @@ pub(super) fn pages() -> Vec<(&'static str, String)> {
         .render(),
     ));
     pages.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
+}
+
+fn confirm_pages() -> Vec<(&'static str, askama::Result<String>)> {
+    let confirm = Confirm {
+        frame: signed_in(PageKind::StepUp),
+        account: account(),
+        reason: Reason::RemovePasskey("YubiKey 5".into()),
+        has_passkey: true,
+        another: Some("/oauth/interaction/pmi_x/another".into()),
+        cancel: "/account".into(),
+    };
+    let mut pages = vec![("confirm", confirm.render())];
+    for (name, reason) in [
+        ("confirm-add", Reason::AddPasskey),
+        ("confirm-resume", Reason::ResumePasskey(HOSTILE.into())),
+        ("confirm-others", Reason::SignOutOthers),
+        ("confirm-any", Reason::Continue),
+    ] {
+        pages.push((name, Confirm { reason, has_passkey: false, another: None, ..confirm.clone() }.render()));
+    }
+    pages
+}
+
+fn host_refused_pages() -> Vec<(&'static str, askama::Result<String>)> {
+    let refused = |name: &str| HostRefused {
+        frame: signed_in(PageKind::Plain),
+        app: AppChip { name: name.into(), host: "wiki.example".into() },
+        account: account(),
+        another: "https://wiki.example/.passmint/start?rd=%2F&another=1".into(),
+    };
+    vec![("host-refused", refused("The wiki").render()), ("host-refused-hostile", refused(HOSTILE).render())]
 }
 
 fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
