@@ -9,7 +9,7 @@ use std::sync::Arc;
 use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
 use super::Accounts;
@@ -28,6 +28,7 @@ use crate::storage::revoked_tokens;
 use crate::tokens::Mint;
 use crate::tokens::claims::{AccessClaims, Authentication};
 use crate::tokens::verifier::{Refusal, places};
+use crate::web::app_data::app_data;
 use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::origin::require_same_origin;
@@ -422,10 +423,9 @@ fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, Failure> {
 }
 
 fn identify(request: &HttpRequest) -> LocalBoxFuture<'static, Result<Option<Identity>, Problem>> {
-    let guard = request.app_data::<web::Data<Guard>>().cloned();
     let request = request.clone();
     Box::pin(async move {
-        let guard = guard.ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely."))?;
+        let guard = app_data::<Guard>(&request)?;
         Ok(guard.identify(&request).await?)
     })
 }

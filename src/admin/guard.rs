@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use diesel::PgConnection;
 use futures_core::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use crate::domain::id::UserId;
 use crate::domain::scope::{Scopes, is_powerful};
 use crate::storage::{StorageError, audit, users};
 use crate::web::Caller;
+use crate::web::app_data::app_data;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 
@@ -193,9 +194,7 @@ impl<R: Right + 'static> FromRequest for Admin<R> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (request, caller) = (request.clone(), Caller::of(request));
         Box::pin(async move {
-            let incomplete = || Failure::new(Kind::Internal, "The server is not set up completely.");
-            let limits = request.app_data::<web::Data<Limits>>().ok_or_else(incomplete)?;
-            let guard = request.app_data::<web::Data<Guard>>().ok_or_else(incomplete)?;
+            let (limits, guard) = (app_data::<Limits>(&request)?, app_data::<Guard>(&request)?);
             limits.check(Class::Token, caller.network)?;
             let actor = admit(guard.get_ref(), &request, caller.provenance, R::SCOPE).await?;
             Ok(Self { actor, right: PhantomData })

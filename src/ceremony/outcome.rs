@@ -16,7 +16,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Strength;
 use crate::domain::claims::RequestedClaims;
-use crate::domain::client::{Client, GrantType};
+use crate::domain::client::Client;
 use crate::domain::id::{Id, SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::{PlainToken, TokenKind};
@@ -25,7 +25,7 @@ use crate::storage::credentials::StoredPasskey;
 use crate::storage::sign_in::{NewFamily, NewSession};
 use crate::storage::users;
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::{ActionOutcome, SignedOperation, bind_family};
+use crate::tokens::mint::{ActionOutcome, SignedOperation};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
 
 /// What a finished ceremony gives.
@@ -157,14 +157,8 @@ impl Ceremonies {
         let (family, seed) = match (wanted, client) {
             (Wanted::Tokens { scopes, audience, .. }, Some(client)) => {
                 self.mint.ready(client, scopes, std::slice::from_ref(audience))?;
-                if client.may_use(GrantType::RefreshToken).is_ok() {
-                    let (mut family, mut seed) =
-                        self.mint.new_family(client, Id::random(), scopes, std::slice::from_ref(audience), now)?;
-                    bind_family(client, key, &mut family, &mut seed);
-                    (Some(family), Some(seed))
-                } else {
-                    (None, None)
-                }
+                let audience = std::slice::from_ref(audience);
+                self.mint.open_family((client, key), Id::random(), scopes, audience, now)?.unzip()
             }
             (Wanted::Bridge { bridge, .. }, Some(client)) => {
                 let scopes: Vec<String> = client.definition.scopes.iter().map(ToOwned::to_owned).collect();

@@ -1,8 +1,8 @@
 //! Changes somebody who is known already, as a newer file tells of them.
 //!
 //! What must always hold: an update gives and replaces, it never takes away. Passkeys, links and memberships are added
-//! (by [`plan`](super::plan), which also checked that none is another person's); a claim or attribute that the file leaves out stays; whoever
-//! was disabled here stays so.
+//! (by [`plan`](super::plan), which also checked that none is another person's, and that there is room for attributes); a claim
+//! or attribute that the file leaves out stays; whoever was disabled here stays so.
 
 use diesel::PgConnection;
 use serde_json::Map;

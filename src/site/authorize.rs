@@ -20,6 +20,7 @@ use crate::oidc::authorize::{self, Outcome, Pending, Visitor};
 use crate::oidc::{Oidc, Room};
 use crate::resources::Resources;
 use crate::web::Caller;
+use crate::web::app_data::app_data;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::{ForeignForm, Form, PageForm};
 use crate::web::headers::page_policy_for;
@@ -67,17 +68,15 @@ impl actix_web::FromRequest for Rooms {
     type Future = std::future::Ready<Result<Self, Self::Error>>;
     fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
         let rooms = || {
-            Some(Self {
-                site: request.app_data::<web::Data<Site>>()?.clone(),
-                guard: request.app_data::<web::Data<Guard>>()?.clone(),
-                room: request.app_data::<Room>()?.clone(),
-                ceremonies: request.app_data::<Ceremonies>()?.clone(),
-                limits: request.app_data::<web::Data<Limits>>()?.clone(),
+            Ok(Self {
+                site: app_data(request)?,
+                guard: app_data(request)?,
+                room: app_data(request)?,
+                ceremonies: app_data(request)?,
+                limits: app_data(request)?,
             })
         };
-        std::future::ready(
-            rooms().ok_or_else(|| Failure::new(Kind::Internal, "The server is not set up completely.").into()),
-        )
+        std::future::ready(rooms().map_err(|failure: Failure| failure.into()))
     }
 }
 

@@ -30,7 +30,7 @@ use crate::resources::Resources;
 pub use self::exchanged::{Assertion, Exchange, Exchanged, NOT_APPLICABLE};
 pub use self::grant::{ClientGrant, Grant, TokenSet};
 pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation, name_of_passkey};
-pub use self::refresh::{RefreshSeed, Successor, bind_family, bound_by_exchange};
+pub use self::refresh::{RefreshSeed, Successor, bound_by_exchange};
 pub use self::transaction::Transaction;
 
 /// Longest wait for a key that is just being made.

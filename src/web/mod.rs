@@ -1,5 +1,6 @@
 //! HTTP furniture that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
 
+pub mod app_data;
 pub mod audit_event;
 pub mod body;
 pub mod cached;

@@ -93,11 +93,7 @@ pub(super) fn answer<O: serde::Serialize>(
     if let Some(browser) = browser.filter(|browser| browser.is_new) {
         response.cookie(guard.cookies.set_pre_session(&browser.token));
     }
-    response.json(OptionsResponse {
-        ceremony_id: begun.handle.expose().to_owned(),
-        expires_in: (begun.deadline - room.clock.now()).num_seconds(),
-        public_key: begun.options,
-    })
+    response.json(OptionsResponse::new(begun, room.clock.now()))
 }
 
 /// Ends a sign-in or a step-up: verifies the passkey and returns exactly the result that the first call requested.

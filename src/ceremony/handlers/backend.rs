@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use futures_core::future::LocalBoxFuture;
 
 use crate::account::guards::{Guard, Identity};
@@ -19,6 +19,7 @@ use crate::domain::id::UserId;
 use crate::domain::scope::{ACTION_TOKENS, Scopes, TRANSACTIONS};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::web::Caller;
+use crate::web::app_data::app_data;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
@@ -63,16 +64,11 @@ impl<R: BackendRight + 'static> FromRequest for Backend<R> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (request, caller) = (request.clone(), Caller::of(request));
         Box::pin(async move {
-            let limits = request.app_data::<web::Data<Limits>>().ok_or_else(incomplete)?;
-            let guard = request.app_data::<web::Data<Guard>>().ok_or_else(incomplete)?;
+            let (limits, guard) = (app_data::<Limits>(&request)?, app_data::<Guard>(&request)?);
             limits.check(Class::Token, caller.network)?;
-            Ok(admit(guard, &request, caller.provenance).await?)
+            Ok(admit(&guard, &request, caller.provenance).await?)
         })
     }
-}
-
-fn incomplete() -> Failure {
-    Failure::new(Kind::Internal, "The server is not set up completely.")
 }
 
 async fn admit<R: BackendRight>(

@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use crate::account::views::{SessionBrief, UserView};
 use crate::ceremony::aaguid;
+use crate::ceremony::authentication::Begun;
 use crate::ceremony::binding::{Answer, SecondCall};
 use crate::ceremony::outcome::{Given, SignedIn, SignedResult};
 use crate::ceremony::signals::Signal;
 use crate::ceremony::wanted::WantedRequest;
+use crate::clock::Time;
 use crate::domain::action::Action;
 use crate::domain::id::PasskeyId;
 use crate::storage::credentials::StoredPasskey;
@@ -96,6 +98,17 @@ pub struct OptionsResponse<O> {
     /// Options for `navigator.credentials.create()` or `get()`, in the JSON form of WebAuthn Level 3 §5.1.8–5.1.10.
     #[schema(value_type = Object)]
     pub public_key: O,
+}
+
+impl<O> OptionsResponse<O> {
+    /// What a ceremony was begun with, of which so much is left.
+    pub fn new(begun: Begun<O>, now: Time) -> Self {
+        Self {
+            ceremony_id: begun.handle.expose().to_owned(),
+            expires_in: (begun.deadline - now).num_seconds(),
+            public_key: begun.options,
+        }
+    }
 }
 
 /// Second call of any ceremony.

@@ -10,6 +10,7 @@ use super::dto::{OptionsResponse, VerifyRequest};
 use super::{known_client, second_call};
 use crate::account::guards::{Guard, Identity, Via};
 use crate::ceremony::binding;
+use crate::ceremony::options::PublicKeyCredentialRequestOptions;
 use crate::ceremony::outcome::Given;
 use crate::ceremony::signals::Signal;
 use crate::ceremony::transactions::BeginSigning;
@@ -79,7 +80,7 @@ pub struct TransactionOptionsResponse {
     /// The options of an ordinary sign-in ceremony.
     #[serde(flatten)]
     #[schema(value_type = OptionsResponse<serde_json::Value>)]
-    pub options: OptionsResponse<serde_json::Value>,
+    pub options: OptionsResponse<PublicKeyCredentialRequestOptions>,
     /// SHA-256 of the operation's canonical form (RFC 8785, `details` always in it), base64url.
     pub operation_hash: String,
 }
@@ -154,11 +155,7 @@ pub async fn options(
             operation,
         })
         .await?;
-    let options = OptionsResponse {
-        ceremony_id: begun.handle.expose().to_owned(),
-        expires_in: (begun.deadline - room.clock.now()).num_seconds(),
-        public_key: serde_json::to_value(begun.options).map_err(Failure::unavailable)?,
-    };
+    let options = OptionsResponse::new(begun, room.clock.now());
     Ok(web::Json(TransactionOptionsResponse { options, operation_hash }))
 }
 

@@ -49,11 +49,9 @@ type Told = Vec<(&'static str, Vec<String>)>;
 /// Changes a person.
 pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> Outcome {
     if facts.is_empty() && losses.is_empty() {
-        return Err(
-            "nothing to change: give --claim, --attribute, --group or --external-id, or what to remove \
+        return Err("nothing to change: give --claim, --attribute, --group or --external-id, or what to remove \
             with --clear, --remove-attribute, --remove-group or --remove-external-id"
-                .to_owned(),
-        );
+            .to_owned());
     }
     let desk = settings.desk()?;
     let told = desk.write(|conn| {

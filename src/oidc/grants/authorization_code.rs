@@ -19,7 +19,6 @@ use crate::storage::authorization_codes::{self, FindCode, FoundCode};
 use crate::storage::redemptions::{OfCode, Redemption};
 use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
 use crate::web::error::{Failure, Kind};
 
@@ -174,14 +173,9 @@ impl Exchange<'_> {
     /// Decides ids and keys before anything is written.
     fn plan(&self, found: &FoundCode) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
         let (client, grant, now) = (self.client, &found.code.grant, self.now);
-        let (family, seed) = if client.may_use(GrantType::RefreshToken).is_ok() {
-            let (mut family, mut seed) =
-                self.room.mint.new_family(client, found.code.grant_id, &grant.scopes, &grant.resources, now)?;
-            bind_family(client, self.asked.key, &mut family, &mut seed);
-            (Some(family), Some(seed))
-        } else {
-            (None, None)
-        };
+        let holder = (&**client, self.asked.key);
+        let family = self.room.mint.open_family(holder, found.code.grant_id, &grant.scopes, &grant.resources, now)?;
+        let (family, seed) = family.unzip();
         let offline = family.is_some() && grant.scopes.contains("offline_access");
         let redemption = Redemption {
             digest: self.digest,

@@ -22,7 +22,6 @@ use crate::storage::sessions::TokenIds;
 use crate::storage::sign_in::NewFamily;
 use crate::storage::{StorageError, sessions};
 use crate::tokens::dpop::Jkt;
-use crate::tokens::mint::bind_family;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
 use crate::web::error::{Failure, Kind};
 
@@ -193,15 +192,11 @@ fn plan(
     key: Option<&Jkt>,
     now: Time,
 ) -> Result<Plan, DeviceError> {
-    if client.may_use(GrantType::RefreshToken).is_err() {
-        return Ok(Plan { offline: None, family: None, seed: None });
-    }
-    let request = &allowed.device.request;
-    let (mut family, mut seed) =
-        room.mint.new_family(client, allowed.device.grant, &request.scopes, &request.audience, now)?;
-    bind_family(client, key, &mut family, &mut seed);
-    let offline = request.scopes.contains("offline_access").then(SessionId::random);
-    Ok(Plan { offline, family: Some(family), seed: Some(seed) })
+    let (request, grant) = (&allowed.device.request, allowed.device.grant);
+    let family = room.mint.open_family((client, key), grant, &request.scopes, &request.audience, now)?;
+    let (family, seed) = family.unzip();
+    let is_offline = family.is_some() && request.scopes.contains("offline_access");
+    Ok(Plan { offline: is_offline.then(SessionId::random), family, seed })
 }
 
 async fn redeem(

@@ -181,15 +181,7 @@ pub async fn grant(
         life,
         hook_claims: &arrived.hook_claims,
     };
-    let given = room.mint.exchanged_access(&exchange, now)?;
-    Ok(TokenSet {
-        access_token: given.token,
-        token_type: given.token_type,
-        expires_in: given.expires_in,
-        id_token: None,
-        refresh_token: None,
-        scope: given.scope,
-    })
+    Ok(room.mint.exchanged_access(&exchange, now)?.with_refresh(None))
 }
 
 /// What an assertion must be beside what is believed of its issuer; gives its id, and from when on it is too old.

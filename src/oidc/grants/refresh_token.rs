@@ -425,13 +425,5 @@ fn exchanged(
         life: granted.life.min(leaf.expires_at - now),
         hook_claims: if is_foreign { &leaf.hook_claims } else { &none },
     };
-    let issued = room.mint.exchanged_access(&exchange, now)?;
-    Ok(TokenSet {
-        access_token: issued.token,
-        token_type: issued.token_type,
-        expires_in: issued.expires_in,
-        id_token: None,
-        refresh_token,
-        scope: issued.scope,
-    })
+    Ok(room.mint.exchanged_access(&exchange, now)?.with_refresh(refresh_token))
 }

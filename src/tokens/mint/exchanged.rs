@@ -7,6 +7,7 @@ use chrono::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::grant::TokenSet;
 use super::refresh::{First, RefreshSeed};
 use super::{Mint, MintError, id_algorithm, token_id, token_type};
 use crate::clock::Time;
@@ -60,6 +61,20 @@ pub struct Exchanged {
     pub expires_in: i64,
     /// Its scopes.
     pub scope: String,
+}
+
+impl Exchanged {
+    /// As the token endpoint answers it, with what it may be refreshed with.
+    pub fn with_refresh(self, refresh_token: Option<String>) -> TokenSet {
+        TokenSet {
+            access_token: self.token,
+            token_type: self.token_type,
+            expires_in: self.expires_in,
+            id_token: None,
+            refresh_token,
+            scope: self.scope,
+        }
+    }
 }
 
 /// What `token_type` says of a token that is no access token.

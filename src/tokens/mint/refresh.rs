@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::{Mint, MintError};
 use crate::clock::Time;
 use crate::domain::claims::RequestedClaims;
-use crate::domain::client::{Client, ClientKind};
+use crate::domain::client::{Client, ClientKind, GrantType};
 use crate::domain::exchange::Origin;
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::scope::Scopes;
@@ -70,6 +70,27 @@ impl Mint {
         };
         let expires_at = if client.rotates_refresh_tokens() { expires_at } else { ends_at };
         Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
+    }
+
+    /// The same with a client's grant, where the client may refresh. The family of a public client, which has nothing else to
+    /// prove itself with, is bound to the DPoP key that the request proves (RFC 9449 §5).
+    pub fn open_family(
+        &self,
+        (client, key): (&Client, Option<&Jkt>),
+        family: FamilyId,
+        scopes: &Scopes,
+        audience: &[String],
+        now: Time,
+    ) -> Result<Option<(NewFamily, RefreshSeed)>, MintError> {
+        if client.may_use(GrantType::RefreshToken).is_err() {
+            return Ok(None);
+        }
+        let (mut row, mut seed) = self.new_family(client, family, scopes, audience, now)?;
+        if client.definition.kind == ClientKind::Public {
+            row.jkt = key.map(|key| key.as_str().to_owned());
+            seed.jkt.clone_from(&row.jkt);
+        }
+        Ok(Some((row, seed)))
     }
 
     /// When a refresh token ends that was used now and is not used again, unless its family ends before.
@@ -155,13 +176,5 @@ pub fn bound_by_exchange(key: Option<&Jkt>, end: Option<Time>, (row, seed): (&mu
         row.ends_at = row.ends_at.min(end);
         row.leaf_expires_at = row.leaf_expires_at.min(end);
         seed.expires_at = seed.expires_at.min(end);
-    }
-}
-
-/// Binds a new family to the DPoP key of a public client, which has nothing else to prove itself with (RFC 9449 §5).
-pub fn bind_family(client: &Client, key: Option<&Jkt>, row: &mut NewFamily, seed: &mut RefreshSeed) {
-    if client.definition.kind == ClientKind::Public {
-        row.jkt = key.map(|key| key.as_str().to_owned());
-        seed.jkt.clone_from(&row.jkt);
     }
 }
