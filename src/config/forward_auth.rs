@@ -303,11 +303,11 @@ mod tests {
             ("a header without sense", "more_headers = { X-A = \"phone\" }", "\"x-a\" says nothing that is known"),
             ("assertion twice", "assertion_header = \"Remote-User\"", "is one of the other headers too"),
             ("subject", "user = \"name\"", "\"name\" is nothing that a person is known by"),
-            ("scopes of no token", "scopes = [\"read\"]", "scopes (passmint.toml:4): are asked of access tokens"),
+            ("scopes of no token", "scopes = [\"read\"]", "scopes (passmint.toml:4): apply to access tokens"),
             (
                 "a rule's scopes of no token",
                 "rules = [{ path = \"/a\" }, { path = \"/b\", scopes = [\"x\"] }]",
-                "rules (passmint.toml:4): rule 2 asks scopes of access tokens, and without bearer_audience none is taken",
+                "rules (passmint.toml:4): rule 2 requires token scopes, and without bearer_audience no token is accepted",
             ),
         ] {
             let problems = load(text).unwrap_err();

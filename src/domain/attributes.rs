@@ -1,5 +1,5 @@
 //! Attributes: what an operator keeps of a person that no standard claim says, such as their tenant, their plan or their roles
-//! in a backend. Bridges put them into tokens ([`crate::bridge::facts`]), imports bring them along.
+//! in a backend. Bridges put them into tokens; imports bring them along.
 //!
 //! What must always hold: an attribute has one of four kinds, each of which a template can name beforehand, and all of a
 //! person's together are small, because they are read for a token. Nothing here is chosen by the person: whoever writes an

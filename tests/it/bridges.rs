@@ -493,6 +493,8 @@ fn a_sign_in_without_verification_reaches_no_bridge_that_wants_one() {
     assert_eq!(checked(&app, "target", &token(by_cookie(&mut browser, "target")))["acr"], "1");
     told(&by_cookie(&mut browser, "verified"), "cookie", 401, "reauthentication_required");
     told(&by_ceremony(&app, &mut passkey, "verified"), "ceremony", 401, "reauthentication_required");
+    let tokens = Tokens::of(&app.client("web").sign_in(&mut passkey, "bridge:verified").expect(200).json());
+    told(&by_bearer(&app, &tokens.access, "verified"), "token", 401, "reauthentication_required");
     passkey.user_verified = true;
     browser.step_up(&mut passkey).expect(200);
     assert_eq!(checked(&app, "verified", &token(by_cookie(&mut browser, "verified"))).get("acr"), None);

@@ -204,13 +204,11 @@ fn the_rule_of_the_bridge_is_asked() {
     for (rule, words) in [
         ("clients = [\"other\"]", "This client may not use this bridge."),
         ("groups = [\"staff\"]", "This bridge makes no token for this account."),
-        ("min_acr = \"phr\"", "This bridge requires a fresh sign-in with a passkey."),
         ("max_auth_age = \"1m\"", "This bridge requires a fresh sign-in with a passkey."),
         ("scopes = [\"chat\"]", "The scope for this bridge is missing."),
     ] {
         let set = Set::with(&format!("[bridges.nats.allow]\n{rule}"));
         let (_, _, tokens) = set.app.person_with_tokens("openid bridge:nats");
-        set.app.sql("UPDATE sessions SET acr = '1'");
         let mut line = set.line();
         set.app.advance(Duration::minutes(2));
         set.refused(&mut line, rule, json!({ "auth_token": tokens.access }), words);

@@ -254,5 +254,5 @@ fn a_workload_is_made_by_command() {
     let token = world.but(&json!({}));
     eventually("the client is known", || world.ask("batch", &token).status == 200);
     let refused = operator.refused(&["clients", "secret", "batch"]);
-    assert!(refused.contains("would be worth nothing"), "{refused}");
+    assert!(refused.contains("as a workload elsewhere"), "{refused}");
 }

@@ -56,7 +56,11 @@ fn who_is_told_to_ask_is_told_where() {
     assert!(page(&mut stranger, "/nowhere").contains(ask), "an error");
     let form = stranger.request("POST", "/enrol").form(&[("token", "unknown")]);
     let used = stranger.send(form.header("Accept", "text/html"));
-    assert!(used.body.contains("This link is over") && used.body.contains(ask), "a link that is over: {}", used.body);
+    assert!(
+        used.body.contains("This link is no longer valid") && used.body.contains(ask),
+        "a link that is over: {}",
+        used.body
+    );
     assert!(page(&mut stranger, "/").contains("\"contact\":\"mailto:help@example.com\""), "the page's module is told");
 }
 

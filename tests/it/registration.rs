@@ -462,7 +462,7 @@ fn an_app_that_came_by_itself_is_shown_as_such() {
     let ask = Ask::of("rp").with("client_id", client["client_id"].as_str().unwrap());
     let path = ask.clone().with("resource", "https://mcp.example/").send(&mut browser).waits();
     let page = browser.get(&path).expect(200);
-    for words in ["Nobody at this site has checked this app", "https://mcp.example/"] {
+    for words in ["Nobody at this site has reviewed this app", "https://mcp.example/"] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     let back = browser.submit(&page, &path, &[("decision", "allow")]).returning();

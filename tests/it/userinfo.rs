@@ -255,7 +255,7 @@ fn a_token_for_an_api_and_this_server_opens_it_and_no_other_api_of_ours() {
     assert_eq!(told(by("/oauth/userinfo", &both))["sub"], id.to_string());
     for token in [&both, &theirs] {
         let reply = by("/v1/me", token).expect_problem(401, "invalid_token").json();
-        let expected = format!("must be this server alone: ask for one for {}.", app.origin);
+        let expected = format!("must be this server alone: request one for {}.", app.origin);
         assert!(reply["detail"].as_str().is_some_and(|words| words.ends_with(&expected)), "{reply}");
     }
     let why = |token: &str| {

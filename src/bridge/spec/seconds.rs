@@ -23,6 +23,8 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration
         None => Ok(None),
         // A number that no duration holds would panic in chrono: it is out of every range anyway.
         Some(Written::Seconds(seconds)) => Ok(Some(Duration::seconds(seconds.clamp(-1, 1_000_000_000)))),
-        Some(Written::Text(text)) => duration::parse(&text).map(Some).map_err(Error::custom),
+        Some(Written::Text(text)) => {
+            duration::parse(&text).map(Some).map_err(|wrong| Error::custom(format!("{text:?} {wrong}")))
+        }
     }
 }

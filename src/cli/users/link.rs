@@ -58,7 +58,7 @@ fn find(conn: &mut PgConnection, whom: &str) -> Result<User, Refusal> {
     match claimed.into_iter().find(|user| user.email_verified_at.is_some()) {
         Some(user) => Ok(user),
         None if others == 0 => Err(Refusal(format!(
-            "there is nobody with the id or address {shown}; `passmint users list` shows everybody"
+            "there is no person with the ID or address {shown}; `passmint users list` shows everybody"
         ))),
         None => Err(Refusal(format!(
             "nobody has verified the address {shown}, so anybody may have claimed it; name the person by id: \

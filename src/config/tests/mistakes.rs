@@ -120,7 +120,7 @@ fn wrong_types_and_ranges() {
         (
             "number for text",
             "realm = 7",
-            "realm (passmint.toml:1): is a whole number, but text is wanted; write it in quotes",
+            "realm (passmint.toml:1): is a whole number, but must be text; write it in quotes",
         ),
         ("empty text", "realm = \"\"", "realm (passmint.toml:1): is empty; give it a value, or leave it out"),
         (

@@ -60,7 +60,7 @@ fn a_link_makes_a_first_passkey_once() {
         let form = app.browser().request("POST", "/enrol").form(&[("token", &token)]);
         let page = form.send().expect(200).body;
         assert!(
-            page.contains("<bdi>Passmint</bdi> lets you make a passkey.") && page.contains("ada@example.com"),
+            page.contains("<bdi>Passmint</bdi> lets you create a passkey.") && page.contains("ada@example.com"),
             "{page}"
         );
     }
@@ -70,7 +70,7 @@ fn a_link_makes_a_first_passkey_once() {
 
     refused(&begin(&mut app.browser(), &token), 410, "used");
     let form = app.browser().request("POST", "/enrol").form(&[("token", &token)]);
-    assert!(form.send().body.contains("This link is over"));
+    assert!(form.send().body.contains("This link is no longer valid"));
     for kind in ["action_token.made", "passkey.added"] {
         let by_operator = format!(
             "SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}' AND user_id = '{id}' AND client_id IS NULL \
@@ -126,8 +126,8 @@ fn who_gets_no_link_is_told_by_name() {
     let id = stored(&operator, &[]);
     let nobody = passmint::random::uuid().to_string();
     let link = |whom: &str| operator.refused(&["users", "link", whom]);
-    assert!(link(&nobody).contains(&format!("there is nobody with the id {nobody}")));
-    assert!(link("eve@example.com").contains("there is nobody with the id or address eve@example.com"));
+    assert!(link(&nobody).contains(&format!("there is no person with the ID {nobody}")));
+    assert!(link("eve@example.com").contains("there is no person with the ID or address eve@example.com"));
     let claimed = link("ada@example.com");
     assert!(
         claimed.contains("nobody has verified the address ada@example.com") && claimed.contains("--email"),
