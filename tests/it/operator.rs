@@ -51,7 +51,7 @@ fn every_page_links_to_those_who_run_the_site() {
 fn who_is_told_to_ask_is_told_where() {
     let app = TestApp::with(&Options { config: GIVEN, ..Options::default() });
     let mut stranger = app.browser();
-    let ask = "<a href=\"mailto:help@example.com\">Contact those who run this service</a>";
+    let ask = "<a href=\"mailto:help@example.com\">Contact the people who run this service</a>";
     assert!(page(&mut stranger, "/").contains(ask), "trouble signing in");
     assert!(page(&mut stranger, "/nowhere").contains(ask), "an error");
     let form = stranger.request("POST", "/enrol").form(&[("token", "unknown")]);
@@ -73,6 +73,6 @@ fn what_is_not_given_is_shown_nowhere() {
         for (_, label) in LINKS {
             assert!(!foot(&body).contains(&format!(">{label}</a>")), "{label} at {path}");
         }
-        assert!(!body.contains("Contact those") && !body.contains("\"contact\":\"mailto"), "{path}");
+        assert!(!body.contains("Contact the people") && !body.contains("\"contact\":\"mailto"), "{path}");
     }
 }

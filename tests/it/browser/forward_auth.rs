@@ -150,7 +150,7 @@ fn who_may_not_read_a_page_is_told_on_ours_and_may_use_another_account() {
     desk.reads(".lede bdi", "The wiki");
     desk.reads("main .account", "Ana");
     assert!(desk.url().starts_with(&format!("{}/forward-auth?refused=", app.origin)), "{}", desk.url());
-    desk.reads("main", "Contact those who run this service");
+    desk.reads("main", "Contact the people who run this service");
     measure(&desk, "host-refused");
 
     desk.hold_prompts(true);

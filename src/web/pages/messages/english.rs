@@ -24,7 +24,7 @@ texts! {
         footer_docs: "Documentation",
         problem_heading: "There is a problem",
         back_home: "Go to the start page",
-        contact: "Contact those who run this service",
+        contact: "Contact the people who run this service",
         cancel: "Cancel",
         copy: "Copy",
         handshake: "Your device will ask for your fingerprint, face or screen lock.",
@@ -212,7 +212,7 @@ texts! {
 
         // A protected host.
         host_refused_title: "This account cannot open this page",
-        host_refused_text: "Use another account, or ask those who run this service to let this one in.",
+        host_refused_text: "Use another account, or ask the people who run this service for access.",
 
         // Devices.
         device_title: "Connect a device",
@@ -361,7 +361,7 @@ texts! {
         sign_in_to_app(app, host): "to continue to {app} at {host}",
         cancel_to_app(app): "Cancel and return to {app}",
         wrong_address_cure(address): "Open {address} instead.",
-        host_refused_lede(app, host): "{app} at {host} does not let this account in, or not to this page.",
+        host_refused_lede(app, host): "{app} at {host} does not give this account access to this page.",
         enrol_lede(app): "{app} lets you create a passkey.",
         approve_lede(app): "{app} asks you to approve this:",
         kept_provider(provider): "Saved in {provider}; works on the devices that share it",
