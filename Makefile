@@ -31,7 +31,7 @@ bench: ## measure real sign-ins under load (ARGS go to the load generator)
 check: ## format, lints and documentation, without running anything
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 fuzz: ## feed a parser random input (TARGET=name SECONDS=60; needs cargo-fuzz and a nightly toolchain)
 	@test -n "$(TARGET)" || { echo "make fuzz TARGET=…, one of:"; ls fuzz/fuzz_targets; exit 1; }

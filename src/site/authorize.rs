@@ -1,8 +1,8 @@
-//! The authorization endpoint's pages: what [`authorize`](crate::oidc::authorize) decides, shown.
+//! The authorization endpoint's pages: what `oidc::authorize` decides, shown.
 //!
 //! What must always hold: a request is named by its handle only; a form of ours that ends at an app is answered with a page
 //! that moves on, never with a redirect (Chromium holds every hop of a form's redirects to `form-action`); a GET never
-//! allows anything. To add a step: a page in `web/pages` and its arm in [`show`].
+//! allows anything. To add a step: a page in `web/pages` and its arm in `show`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};

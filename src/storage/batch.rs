@@ -4,7 +4,7 @@
 //! others (`SKIP LOCKED`), so batches cannot lock each other out; and what it leaves alone — locked rows, conditions that do not
 //! hold, the second of two for one row — is tried again by itself.
 //!
-//! To add a question: a type with [`Batch`]. Its statement ([`batch_statement!`]) reads its rows from JSON ([`rows`]), or from
+//! To add a question: a type with [`Batch`]. Its statement ([`batch_statement!`](crate::batch_statement)) reads its rows from JSON ([`rows`]), or from
 //! arrays where it has few columns and is asked all the time, finds each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a
 //! lock, which PostgreSQL cannot turn round into a walk through the whole table, and changes only rows that it has locked so.
 

@@ -2,9 +2,9 @@
 //!
 //! One statement uses it up — if nothing that it hangs on ended since it was read — and begins the refresh family, the session
 //! that outlives the browser's, and the audit trail from the row it changed. No row: another caller was first, or something
-//! ended; nothing was written. It does so for as many as are asked for at once, see [`batch`](super::batch).
+//! ended; nothing was written. It does so for as many as are asked for at once, see `batch`.
 //!
-//! To add a kind: a [`redemption!`] with its table.
+//! To add a kind: a `redemption!` with its table.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Jsonb, Nullable};

@@ -31,7 +31,7 @@ impl From<Failure> for Refusal {
 }
 
 impl Refusal {
-    /// The database's faults apart from words for the caller, for [`Db`], which must learn of them.
+    /// The database's faults apart from words for the caller, for [`Db`](crate::storage::Db), which must learn of them.
     pub fn apart<T>(done: Result<T, Self>) -> Result<Result<T, Failure>, StorageError> {
         match done {
             Ok(done) => Ok(Ok(done)),

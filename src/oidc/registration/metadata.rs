@@ -2,7 +2,7 @@
 //!
 //! Members we do not know are disregarded (§2), what the policy does not allow is left out and the answer says what was
 //! registered (§3.2.1). So is what only people would follow and cannot be used: it costs nobody their registration. To add a
-//! member: its line in [`read`] and in [`write`].
+//! member: its line in [`read`] and in [`write`](fn@write).
 
 use std::collections::BTreeSet;
 
