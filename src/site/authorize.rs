@@ -2,7 +2,7 @@
 //!
 //! What must always hold: a request is named by its handle only; a form of ours that ends at an app is answered with a page
 //! that moves on, never with a redirect (Chromium holds every hop of a form's redirects to `form-action`); a GET never
-//! allows anything. To add a step: a page in `web/pages` and its arm in `show`.
+//! allows anything. To add a step: a page in `web/pages` and its arm in `follow`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
