@@ -2,12 +2,9 @@
 
 use serde_json::Value;
 
-use super::clients::Client;
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
-use super::trusted_issuers::TrustedIssuer;
 use crate::domain::client::FederatedIdentity;
-use crate::domain::exchange::SubjectKind;
 
 const EXAMPLE: &str = "write a list: [ { issuer = \"github\", subject = \"repo:acme/shop:ref:refs/heads/main\", \
                        audience = \"https://id.example.com\" } ]";
@@ -50,31 +47,5 @@ fn identity(entry: &Value) -> Result<FederatedIdentity, Wrong> {
     match one.check() {
         Ok(()) => Ok(one),
         Err((name, fault)) => Err(Wrong::new(format!("has a {name} that {}", fault.what), fault.cure)),
-    }
-}
-
-/// What the list must fit: an issuer that is declared and trusted with such tokens, and no secret beside it.
-pub(super) fn check(reader: &mut Reader<'_>, clients: &[Client], trusted: &[TrustedIssuer]) {
-    for client in clients.iter().filter(|client| !client.openid.federated.is_empty()) {
-        let (key, table) = (format!("clients.{}.federated", client.id), format!("clients.{}", client.id));
-        if client.secret.is_some() {
-            let what = "is given together with a secret, which would be worth nothing";
-            reader.contradiction(&key, &[&table], Wrong::new(what, "keep one of the two"));
-        }
-        for one in &client.openid.federated {
-            let known = trusted.iter().find(|known| known.trust.name == one.issuer);
-            let wrong = match known {
-                None => Wrong::new(
-                    format!("names {}, which is no trusted issuer", quoted(&one.issuer)),
-                    format!("declare [trusted_issuers.{}]", one.issuer),
-                ),
-                Some(known) if !known.trust.kinds.contains(&SubjectKind::Jwt) => Wrong::new(
-                    format!("names {}, whose tokens of the type jwt are not taken", quoted(&one.issuer)),
-                    "add \"jwt\" to its token_types",
-                ),
-                Some(_) => continue,
-            };
-            reader.contradiction(&key, &["trusted_issuers"], wrong);
-        }
     }
 }

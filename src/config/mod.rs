@@ -56,6 +56,7 @@ mod tokens;
 mod trusted_issuers;
 mod values;
 mod webhooks;
+mod workloads;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -241,7 +242,7 @@ impl Config {
         let resources = resources::read(reader, server.public_url.as_str());
         let bridges = bridges::read(reader);
         let trusted_issuers = trusted_issuers::read(reader, server.public_url.as_str(), &clients);
-        federated::check(reader, &clients, &trusted_issuers);
+        workloads::check(reader, &clients, &trusted_issuers);
         let authorization_servers = authorization_servers::read(reader, server.public_url.as_str());
         let exchange_rules = exchange::read(reader, &trusted_issuers);
         let forward_auth = forward_auth::read(reader, &server);
