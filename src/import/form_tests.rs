@@ -73,7 +73,7 @@ prop_compose! {
         groups in proptest::collection::vec("[a-z]{1,8}", 0..4),
         links in proptest::collection::btree_map("[a-z]{1,8}", "[!-~]{1,12}", 0..3),
         times in (time(), time()),
-        attributes in proptest::collection::btree_map("[a-z][a-z0-9_]{0,10}", attribute(), 0..5),
+        attributes in proptest::collection::btree_map("[A-Za-z][A-Za-z0-9_-]{0,10}", attribute(), 0..5),
         passkeys in proptest::collection::vec(passkey(), 0..3),
     ) -> Value {
         let mut claims = json!({});

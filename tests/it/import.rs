@@ -173,13 +173,13 @@ fn attributes_are_taken_over() {
         &lines(&[
             json!({ "id": "2", "attributes": { "plan": "pro" } }),
             json!({ "id": "3", "claims": { "name": "Ann" }, "attributes": { "plan": "pro", "limits": { "seats": 3 } } }),
-            json!({ "id": "4", "attributes": { "tenantId": "x" } }),
+            json!({ "id": "4", "attributes": { "tenant.id": "x" } }),
         ]),
     );
     let (told, words) = import_with_refusals(&operator, &["bad.ndjson", "--source", "old"]);
     assert_eq!((&told["created"], &told["refused"]), (&json!(1), &json!(2)), "{told}");
     assert!(words.contains("line 2: attributes.limits must be a text, a whole number"), "{words}");
-    assert!(words.contains("line 3: attributes.tenantId has a name that is not 1 to 64 of a-z"), "{words}");
+    assert!(words.contains("line 3: attributes.tenant.id has a name that is not 1 to 64 of A-Z"), "{words}");
     assert_eq!((kept("2"), kept("3"), kept("4")), (Some(json!({ "plan": "pro" })), None, None));
 
     let newer = [json!({ "id": "1", "attributes": { "seats": 5, "plan": "pro", "tenant": null } })];

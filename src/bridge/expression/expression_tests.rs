@@ -197,7 +197,7 @@ fn mistakes_are_found_when_saved() {
         ("{{ user.attr('plan', 'text', 'text') }}", &syntax),
         ("{{ user.attr.plan }}", &fact),
         ("{{ user.attr('') }}", &attribute),
-        ("{{ user.attr('tenantId') }}", &attribute),
+        ("{{ user.attr('tenant.id') }}", &attribute),
         ("{{ user.attr('plan', 'string') }}", &attribute_kind),
         ("{{ user.attr('plan', '') }}", &attribute_kind),
         ("{{ user.attr('roles', 'list') | lower }}", &kind),

@@ -84,7 +84,7 @@ pub enum ExpressionProblem {
     #[error("the bridge declares no input `{0}`")]
     UnknownInput(String),
     /// A name that no attribute can have.
-    #[error("no attribute can be named `{0}`: 1 to 64 of a-z, 0-9 and _, beginning with a letter")]
+    #[error("no attribute can be named `{0}`: 1 to 64 of A-Z, a-z, 0-9, _ and -, beginning with a letter")]
     AttributeName(String),
     /// A kind that no attribute can have.
     #[error("an attribute is `'text'`, `'number'`, `'flag'` or `'list'`, and not `'{0}'`")]

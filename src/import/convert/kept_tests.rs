@@ -134,9 +134,8 @@ fn told(record: &Record) -> Vec<(&str, &str)> {
 /// Under their own names: what does not fit is told one by one, and costs nobody their account.
 #[test]
 fn what_other_systems_keep_for_backends_becomes_attributes() {
-    let given =
-        json!({ "plan": "pro", "seats": 3, "roles": ["editor"], "trial": null, "tenantId": "t", "limits": { "a": 1 } });
-    let kept = json!({ "plan": "pro", "seats": 3, "roles": ["editor"] });
+    let given = json!({ "plan": "pro", "seats": 3, "roles": ["editor"], "trial": null, "tenantId": "t", "my.key": 1, "limits": { "a": 1 } });
+    let kept = json!({ "plan": "pro", "seats": 3, "roles": ["editor"], "tenantId": "t" });
     for (format, line, kind, place) in [
         (
             Format::Firebase,
@@ -162,12 +161,12 @@ fn what_other_systems_keep_for_backends_becomes_attributes() {
     ] {
         let record = one(format, &line);
         assert_eq!(attributes(&record), kept, "{line}");
-        let (limits, tenant) = (format!("{place}.limits"), format!("{place}.tenantId"));
+        let (limits, dotted) = (format!("{place}.limits"), format!("{place}.my.key"));
         let mut told = told(&record);
         told.sort_unstable();
-        assert_eq!(told, [(kind, limits.as_str()), (kind, tenant.as_str())], "{line}");
-        let named = record.notes.iter().find(|note| note.field == tenant).unwrap();
-        assert!(named.what.contains("a-z, 0-9 and _") && named.what.ends_with(": left out"), "{named:?}");
+        assert_eq!(told, [(kind, limits.as_str()), (kind, dotted.as_str())], "{line}");
+        let named = record.notes.iter().find(|note| note.field == dotted).unwrap();
+        assert!(named.what.contains("A-Z, a-z, 0-9, _ and -") && named.what.ends_with(": left out"), "{named:?}");
     }
     for (format, line, place) in [
         (Format::Firebase, json!({ "localId": "1", "customAttributes": "{\"a\":" }), "customAttributes"),

@@ -235,8 +235,8 @@ fn refusals_name_the_field() {
         (
             "an attribute's name",
             Format::Ndjson,
-            r#"{"id":"1","attributes":{"tenantId":"x"}}"#.to_owned(),
-            "attributes.tenantId",
+            r#"{"id":"1","attributes":{"tenant.id":"x"}}"#.to_owned(),
+            "attributes.tenant.id",
         ),
         (
             "NUL in an attribute",

@@ -253,7 +253,7 @@ fn attributes_of_a_person_are_set_shown_and_taken_away() {
     assert!(words.contains(r#"plan="pro", roles=["editor"], zip="01234""#), "{words}");
     assert!(set(&["--attribute", "plan=pro"]).contains("nothing was changed"));
     for (arguments, expected) in [
-        (&["--attribute", "tenantId=x"][..], "`attributes.tenantId` has a name that is not 1 to 64 of a-z"),
+        (&["--attribute", "tenant.id=x"][..], "`attributes.tenant.id` has a name that is not 1 to 64 of A-Z"),
         (&["--attribute", "share=0.5"], "`attributes.share` must be a whole number"),
         (&["--attribute", "plan=null"], "--attribute \"plan\" is null; --remove-attribute takes one away"),
         (&["--remove-attribute", "seats"], "they have no such attribute; theirs: plan, roles, zip"),
