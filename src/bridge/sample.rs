@@ -86,24 +86,28 @@ pub fn bare() -> Facts {
     facts
 }
 
-/// The same sign-in of a user who has the attributes that are asked for, each as it is asked for first. A list that is asked for
-/// at several places has something for each of them.
+/// The same sign-in of a user who has the attributes that are asked for, each as a place that says something of its value wants
+/// it, the first such. A list that is asked for at several places has something for each of them.
 pub fn keeping(mut facts: Facts, asked: &[AttributeUse<'_>]) -> Facts {
-    for one in asked {
-        let texts = if one.examples.is_empty() { &["sample"] } else { &*one.examples };
-        let value = match one.kind {
-            Kind::Text => Datum::Text(texts[0].to_owned()),
-            Kind::Number => Datum::Number(7),
-            Kind::Flag => Datum::Flag(true),
-            Kind::List => Datum::List(owned(texts)),
-        };
-        match (facts.user.attributes.get_mut(one.name), value) {
+    let (told, any): (Vec<_>, Vec<_>) = asked.iter().partition(|one| !one.examples.is_empty());
+    for one in told.into_iter().chain(any) {
+        match (facts.user.attributes.get_mut(one.name), example(one)) {
             (None, value) => drop(facts.user.attributes.insert(one.name.to_owned(), value)),
             (Some(Datum::List(items)), Datum::List(more)) => items.extend(more),
             (Some(_), _) => {}
         }
     }
     facts
+}
+
+fn example(asked: &AttributeUse<'_>) -> Datum {
+    let texts = if asked.examples.is_empty() { &["sample"] } else { &*asked.examples };
+    match asked.kind {
+        Kind::Text => Datum::Text(texts[0].to_owned()),
+        Kind::Number => Datum::Number(texts[0].parse().unwrap_or(7)),
+        Kind::Flag => Datum::Flag(texts[0].parse().unwrap_or(true)),
+        Kind::List => Datum::List(owned(texts)),
+    }
 }
 
 /// The same sign-in, asked for with these inputs.
@@ -120,4 +124,31 @@ pub fn awkward(sources: &[&str]) -> Facts {
     facts.user.groups = (1..=12).map(|n| format!("group {n}, *")).collect();
     facts.passkey = facts.passkey.map(|passkey| PasskeyFacts { aaguid: None, transports: Vec::new(), ..passkey });
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked<'a>(kind: Kind, examples: &[&'a str]) -> AttributeUse<'a> {
+        AttributeUse { name: "a", kind, examples: examples.to_vec() }
+    }
+
+    /// In whatever order the places of a template stand.
+    #[test]
+    fn an_attribute_is_as_the_place_wants_it_that_says_so() {
+        for (uses, value) in [
+            (vec![asked(Kind::Text, &[])], Datum::Text("sample".into())),
+            (vec![asked(Kind::Text, &["x", "y"])], Datum::Text("x".into())),
+            (vec![asked(Kind::Text, &[]), asked(Kind::Text, &["x"])], Datum::Text("x".into())),
+            (vec![asked(Kind::Text, &["x"]), asked(Kind::Text, &["y"])], Datum::Text("x".into())),
+            (vec![asked(Kind::Number, &[])], Datum::Number(7)),
+            (vec![asked(Kind::Number, &["5"])], Datum::Number(5)),
+            (vec![asked(Kind::Flag, &[]), asked(Kind::Flag, &["false"])], Datum::Flag(false)),
+            (vec![asked(Kind::List, &["x"]), asked(Kind::List, &["y"])], Datum::List(owned(&["x", "y"]))),
+        ] {
+            let facts = keeping(bare(), &uses);
+            assert_eq!(facts.user.attributes.get("a"), Some(&value), "{uses:?}");
+        }
+    }
 }

@@ -163,17 +163,19 @@ pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, Sto
         .load(conn)?)
 }
 
-/// A person's attributes; those of nobody are none.
+/// A person's attributes; those of nobody are none. All of them read, or it is an error: one that is not there may be what
+/// keeps somebody out.
 pub fn attributes_of(conn: &mut PgConnection, id: UserId) -> Result<Attributes, StorageError> {
     let stored: Option<Value> = users::table.find(id.uuid()).select(users::attributes).first(conn).optional()?;
-    stored.map_or_else(|| Ok(Attributes::default()), |stored| stored_attributes(id.uuid(), &stored))
+    let Some(stored) = stored else { return Ok(Attributes::default()) };
+    let corrupt = |error: &dyn std::fmt::Display| StorageError::corrupt("users", id.uuid(), error);
+    let members = stored.as_object().ok_or_else(|| corrupt(&"the attributes are no object"))?;
+    Attributes::parse(members).map_err(|error| corrupt(&error))
 }
 
-/// Attributes as they are stored. They were checked; what is otherwise was written past this server.
-pub(super) fn stored_attributes(id: Uuid, stored: &Value) -> Result<Attributes, StorageError> {
-    let members =
-        stored.as_object().ok_or_else(|| StorageError::corrupt("users", id, "the attributes are no object"))?;
-    Attributes::parse(members).map_err(|error| StorageError::corrupt("users", id, error))
+/// What can be read of attributes as they are stored, to be shown and changed.
+pub(super) fn readable_attributes(stored: &Value) -> Attributes {
+    stored.as_object().map(Attributes::from_stored).unwrap_or_default()
 }
 
 /// Whether a person may administer this server.
