@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Operator, eventually};
 use crate::support::jose::{ASSERTION_TYPE, Key, as_toml, fresh};
+use crate::support::oidc::CHALLENGE;
 use crate::support::tokens::{basic, claims};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
@@ -20,16 +21,27 @@ algorithms = ["ES256"]
 max_age = "1h"
 max_life = "90m"
 single_use = false
+CLUSTER_MORE
 CLUSTER_KEYS
 
 [trusted_issuers.github]
 issuer = "https://token.actions.example"
 algorithms = ["ES256"]
+clients = ["worker"]
+scopes = ["jobs"]
 GITHUB_KEYS
+
+[exchange_rules.jobs]
+clients = ["worker"]
+issuers = ["github"]
+subject_types = ["jwt"]
+new_audiences = ["https://jobs.example"]
+new_scopes = ["jobs"]
 
 [clients.worker]
 kind = "confidential"
-grants = ["client_credentials"]
+grants = ["client_credentials", "authorization_code", "device_code", "token_exchange", "jwt_bearer"]
+redirect_uris = ["https://jobs.example/cb"]
 scopes = ["jobs"]
 audiences = ["https://jobs.example"]
 may_introspect = ["https://jobs.example"]
@@ -61,11 +73,19 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::where_the_cluster("")
+    }
+
+    /// With settings of the trusted issuer `cluster` beside those that it always has.
+    fn where_the_cluster(more: &str) -> Self {
         let (cluster, github) = (Key::p256(), Key::p256());
         let config = CONFIG
+            .replace("CLUSTER_MORE", more)
             .replace("CLUSTER_KEYS", &as_toml(&[cluster.named("k1")]))
             .replace("GITHUB_KEYS", &as_toml(&[github.named("k1")]));
-        Self { app: TestApp::with(&Options { config: &config, ..Options::default() }), cluster, github }
+        let settings = [("registration.mode", "open")];
+        let app = TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() });
+        Self { app, cluster, github }
     }
 
     /// What the cluster says of the worker.
@@ -113,6 +133,15 @@ fn a_workload_gets_a_token_by_that_of_its_platform() {
     ];
     app.request("POST", "/oauth/introspect").form(&form).send().expect(200);
     app.request("POST", "/oauth/revoke").form(&form).send().expect(200);
+    let client = &form[1..];
+    let push = [
+        ("redirect_uri", "https://jobs.example/cb"),
+        ("response_type", "code"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    app.request("POST", "/oauth/par").form(&[client, &push].concat()).send().expect(201);
+    app.request("POST", "/oauth/device").form(client).send().expect(200);
     app.advance(Duration::minutes(31));
     world.ask("worker", &token).expect_oauth(401, "invalid_client");
 }
@@ -229,8 +258,37 @@ fn a_token_proves_the_client_that_is_named_and_lists_it() {
     world.app.request("POST", "/oauth/token").form(&form).send().expect_oauth(401, "invalid_client");
     let by_secret = world.app.request("POST", "/oauth/token").form(&form[..1]);
     by_secret.header("Authorization", &basic("worker", API_SECRET)).send().expect_oauth(401, "invalid_client");
-    // The platform's token is no grant and nothing to exchange, because no rule says so.
     world.ask("worker", &token).expect(200);
+}
+
+/// A token that proves a client is nobody's grant, and nothing to exchange, where no rule says so.
+#[test]
+fn a_platforms_token_stands_for_no_person() {
+    let world = World::new();
+    let token = world.but(&json!({}));
+    world.app.person();
+    world.app.sql(&format!(
+        "INSERT INTO external_ids (source, external_id, user_id) SELECT 'cluster', '{SHOP}', id FROM users"
+    ));
+    let with = |more: &[(&str, &str)]| {
+        let client =
+            [("client_id", "worker"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", token.as_str())];
+        world.app.request("POST", "/oauth/token").form(&[&client[..], more].concat()).send()
+    };
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    with(&[("grant_type", grant), ("assertion", &token)]).expect_oauth(400, "invalid_grant");
+    let exchange = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", token.as_str()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+    ];
+    with(&exchange).expect_oauth(400, "invalid_request");
+}
+
+#[test]
+fn a_trust_that_is_over_proves_no_workload() {
+    let world = World::where_the_cluster("expires_at = \"2001-01-01T00:00:00Z\"");
+    world.ask("worker", &world.but(&json!({}))).expect_oauth(401, "invalid_client");
 }
 
 /// By commands, held to the same rules as in the file.
@@ -255,4 +313,53 @@ fn a_workload_is_made_by_command() {
     eventually("the client is known", || world.ask("batch", &token).status == 200);
     let refused = operator.refused(&["clients", "secret", "batch"]);
     assert!(refused.contains("as a workload elsewhere"), "{refused}");
+    // An issuer that is not in the file any more vouches for nobody.
+    world.app.sql(
+        "UPDATE clients SET definition = jsonb_set(definition, '{federated,0,issuer}', '\"gone\"') WHERE id = 'batch'; \
+         INSERT INTO changes (kind, key) VALUES ('clients', 'batch')",
+    );
+    eventually("its issuer is gone", || world.ask("batch", &token).status == 401);
+}
+
+/// Security rule 120: what an operator set on an app stays set, whatever the app says of itself; and the secret that it had
+/// is not good again when it is no workload any more.
+#[test]
+fn an_app_that_was_made_a_workload_gets_no_secret_back() {
+    let world = World::new();
+    let (app, operator) = (&world.app, Operator::of(&world.app));
+    let issuer =
+        format!("[trusted_issuers.cluster]\nissuer = \"{CLUSTER}\"\n{}", as_toml(&[world.cluster.named("k1")]));
+    operator.write("passmint.toml", &issuer);
+    let mut body = json!({ "client_name": "Batch", "redirect_uris": ["https://rp.example/cb"] });
+    let mut latest = app.request("POST", "/oauth/register").json(&body).send().expect(201).json();
+    let (id, secret) = (latest["client_id"].clone(), latest["client_secret"].clone());
+    let (id, secret) = (id.as_str().unwrap(), secret.as_str().unwrap());
+    let status_by = |secret: &str| {
+        let request = app.request("POST", "/oauth/revoke").header("Authorization", &basic(id, secret));
+        request.form(&[("token", "x")]).send().status
+    };
+    assert_eq!(status_by(secret), 200);
+
+    let workload =
+        format!("federated=[{{ \"issuer\": \"cluster\", \"subject\": \"{SHOP}\", \"audience\": \"{}\" }}]", app.origin);
+    operator.ok(&["clients", "set", id, "--clear", "auth_method", "--setting", &workload]);
+    eventually("the secret is refused", || status_by(secret) == 401);
+
+    let (path, token) = (latest["registration_client_uri"].clone(), "registration_access_token");
+    let path = path.as_str().unwrap().strip_prefix(&app.origin).unwrap().to_owned();
+    body["client_id"] = json!(id);
+    for method in ["client_secret_basic", "client_secret_post", "none"] {
+        body["token_endpoint_auth_method"] = json!(method);
+        let own = format!("Bearer {}", latest[token].as_str().unwrap());
+        latest = app.request("PUT", &path).header("Authorization", &own).json(&body).send().expect(200).json();
+        assert!(latest.get("client_secret").is_none(), "{method}: {latest}");
+        let kept = "SELECT count(*) AS n FROM clients WHERE source = 'registration' AND secret_digest IS NULL
+                    AND definition -> 'federated' -> 0 ->> 'issuer' = 'cluster'
+                    AND definition ->> 'kind' = 'confidential' AND NOT definition ? 'auth_method'";
+        assert_eq!(app.count(kept), 1, "{method}");
+    }
+    operator.ok(&["clients", "set", id, "--clear", "federated", "--setting", "auth_method=client_secret_basic"]);
+    let cleared = "SELECT count(*) AS n FROM clients WHERE source = 'registration' AND NOT definition ? 'federated'";
+    assert_eq!(app.count(cleared), 1);
+    assert_eq!(status_by(secret), 401);
 }

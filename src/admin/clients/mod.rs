@@ -18,7 +18,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::guard::Actor;
-use super::{editable, missing};
+use super::{editable, unknown};
 use crate::storage::client_records::{self, ClientRecord};
 use crate::web::refusal::Refusal;
 
@@ -67,7 +67,7 @@ impl From<&ClientRecord> for ClientView {
 
 /// A client that this actor may change, its row locked.
 pub fn lock(conn: &mut PgConnection, id: &str, actor: &Actor) -> Result<ClientRecord, Refusal> {
-    let record = client_records::lock(conn, id)?.ok_or_else(|| missing("client"))?;
+    let record = client_records::lock(conn, id)?.ok_or_else(|| unknown("client", id))?;
     editable(record.managed_by.as_deref())?;
     actor.require_power(&record.definition.scopes)?;
     Ok(record)

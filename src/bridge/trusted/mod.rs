@@ -1,8 +1,9 @@
 //! Trusted issuers of a running server: whose tokens are believed, by which keys, and the sign-in that comes of one.
 //!
 //! What must always hold: a token is verified by the one verifier, with the keys of exactly the issuer that it names and the
-//! algorithms that this issuer is trusted with; it is for us or for one of the audiences that the trust lists; its keys come
-//! through the guarded outbound client. What its owner may do here, rules and clients say, never the token.
+//! algorithms that this issuer is trusted with; it is for us, for one of the audiences that the trust lists, or, where it is
+//! to prove a client, for the one that this client lists; its keys come through the guarded outbound client. What its owner may
+//! do here, rules and clients say, never the token.
 //!
 //! To add a source of keys: a variant of [`KeyOrigin`].
 

@@ -187,9 +187,14 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
     })
 }
 
-/// A definition that came anew, with what only operators set kept as they set it: nobody frees themselves of it.
+/// A definition that came anew, with what only operators set kept as they set it: nobody frees themselves of it. A client that
+/// they made the workload of a platform goes on authenticating by the platform's tokens, whatever it asks for.
 pub fn with_settings_of_operators(new: ClientDefinition, old: &ClientDefinition) -> ClientDefinition {
+    let authenticated = if old.federated.is_empty() { &new } else { old };
     ClientDefinition {
+        kind: authenticated.kind,
+        auth_method: authenticated.auth_method,
+        federated: old.federated.clone(),
         allowed_groups: old.allowed_groups.clone(),
         security_profile: old.security_profile,
         require_pkce: old.require_pkce,
