@@ -11,7 +11,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
 use super::ForwardAuth;
-use crate::domain::forward::{HostOrigin, ProtectedHost, RequestPath, Waiting, destination, is_method};
+use crate::domain::forward::{Errand, HostOrigin, ProtectedHost, RequestPath, is_method};
 use crate::web::error::{Failure, Kind};
 
 /// How a proxy says what it asks about.
@@ -56,29 +56,30 @@ impl Asked {
     /// Where the reader of a page is sent to sign in, and comes back to what they asked for. A form that was being sent is
     /// lost, so its sender comes back to the start.
     pub fn sign_in_address(&self) -> String {
-        let back = self.back();
-        let waiting = if back.is_none() { Waiting::of(&self.method, &self.target) } else { None };
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("rd", back.unwrap_or("/"))
-            .extend_pairs(waiting.iter().flat_map(Waiting::parameters))
-            .finish();
-        format!("{}/.passmint/start?{query}", self.host.origin)
+        start_address(&self.host, &self.errand(), &[])
     }
 
     /// The page of ours that tells the reader of a page that they may not. `public_url` is our own origin.
     pub fn refusal_address(&self, public_url: &str) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("refused", self.host.origin.as_str())
-            .append_pair("rd", self.back().unwrap_or("/"))
+            .extend_pairs(self.errand().parameters())
             .finish();
         format!("{public_url}/forward-auth?{query}")
     }
 
-    /// What can be come back to: a page that was asked for, not a form that was being sent.
-    fn back(&self) -> Option<&str> {
-        let reads = ["GET", "HEAD"].contains(&self.method.as_str());
-        destination(&self.target).filter(|_| reads)
+    fn errand(&self) -> Errand {
+        Errand::of(&self.method, &self.target)
     }
+}
+
+/// Where a sign-in at a host begins, with parameters beside the errand's own.
+pub fn start_address(host: &ProtectedHost, errand: &Errand, more: &[(&str, &str)]) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(errand.parameters())
+        .extend_pairs(more)
+        .finish();
+    format!("{}/.passmint/start?{query}", host.origin)
 }
 
 fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failure> {

@@ -166,6 +166,7 @@ fn entry(event: Seen) -> Entry {
         EventKind::DeviceDenied => Happened::DeviceDenied,
         EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,
         EventKind::TransactionSigned => Happened::Signed,
+        EventKind::ActionTokenMade | EventKind::ActionTokenUsed if event.client.is_none() => Happened::OperatorActed,
         EventKind::ActionTokenMade | EventKind::ActionTokenUsed | EventKind::ResultRedeemed => Happened::AppActed,
         _ => Happened::Other,
     };

@@ -19,8 +19,9 @@ use super::{Site, account_card, identity_of, see_other, with_cookie};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
 use crate::domain::audit::{Event, EventKind};
-use crate::domain::forward::{Needed, ProtectedHost, RequestPath, SHORTEST_MAX_AGE, Verdict, Waiting, destination};
+use crate::domain::forward::{Errand, Needed, ProtectedHost, SHORTEST_MAX_AGE, Verdict, destination};
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
+use crate::forward_auth::asked::start_address;
 use crate::forward_auth::cookies::HostCookies;
 use crate::forward_auth::{ForwardAuth, Room};
 use crate::web::Caller;
@@ -30,7 +31,7 @@ use crate::web::limits::{Class, Limits};
 use crate::web::origin::require_same_origin;
 use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::error::{ErrorPage, Kind as PageKindOfError};
-use crate::web::pages::host_refused::HostRefused;
+use crate::web::pages::host_refused::{HostRefused, Onward};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
@@ -130,8 +131,7 @@ fn at_host(room: &ForwardAuth, result: Result<HttpResponse, Failure>) -> HttpRes
 struct Carried {
     origin: String,
     state: TokenDigest,
-    back: String,
-    waiting: Option<Waiting>,
+    errand: Errand,
     /// Whether somebody wants to sign in as somebody else than they are.
     another: bool,
 }
@@ -150,21 +150,11 @@ impl Carried {
     }
 
     fn with(origin: &str, state: TokenDigest, query: &Form) -> Self {
-        let waiting = query.find("method").zip(query.find("path"));
         Self {
             origin: origin.to_owned(),
             state,
-            back: query.find("rd").and_then(destination).unwrap_or("/").to_owned(),
-            waiting: waiting.and_then(|(method, path)| Waiting::of(method, path)),
+            errand: Errand::read(|name| query.find(name)),
             another: query.find(ANOTHER).is_some(),
-        }
-    }
-
-    /// What the request needs that the browser came because of.
-    fn needed<'a>(&self, host: &'a ProtectedHost) -> Option<Needed<'a>> {
-        match &self.waiting {
-            Some(waiting) => Some(waiting.needed(host)),
-            None => RequestPath::of_target(&self.back).map(|path| host.needed("GET", &path)),
         }
     }
 
@@ -173,8 +163,7 @@ impl Carried {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("host", &self.origin)
             .append_pair("state", &URL_SAFE_NO_PAD.encode(self.state.as_bytes()))
-            .append_pair("rd", &self.back)
-            .extend_pairs(self.waiting.iter().flat_map(Waiting::parameters))
+            .extend_pairs(self.errand.parameters())
             .extend_pairs(self.another.then_some((ANOTHER, "1")))
             .finish();
         format!("/forward-auth?{query}")
@@ -231,11 +220,12 @@ impl Rooms {
     async fn go_on(&self, request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Failure> {
         self.room.require_on()?;
         let query = Form::parse(request.query_string().as_bytes())?;
+        let errand = Errand::read(|name| query.find(name));
         if let Some(host) = query.find("stranded").and_then(|origin| self.room.find(origin)) {
-            return self.stranded(request, host);
+            return self.stranded(request, host, &errand);
         }
         if let Some(host) = query.find("refused").and_then(|origin| self.room.find(origin)) {
-            return self.refused(request, host, &query).await;
+            return self.refused(request, host, &errand).await;
         }
         let wrong = || Failure::new(Kind::InvalidRequest, "No protected host redirects to this address.");
         let carried = Carried::read(&query).ok_or_else(wrong)?;
@@ -246,7 +236,7 @@ impl Rooms {
         let Some(identity) = identity_of(request, &self.guard).await? else {
             return self.sign_in(request, caller, host, &carried).await;
         };
-        match self.judged(host, &identity, &carried).await? {
+        match self.judged(host, &identity, &carried.errand).await? {
             Verdict::Met => self.send_back(request, caller, host, &identity, &carried).await,
             Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > SHORTEST_MAX_AGE => {
                 self.confirm(request, &identity, &carried).await
@@ -256,14 +246,14 @@ impl Rooms {
     }
 
     /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse.
-    async fn judged(&self, host: &ProtectedHost, identity: &Identity, carried: &Carried) -> Result<Verdict, Failure> {
+    async fn judged(&self, host: &ProtectedHost, identity: &Identity, errand: &Errand) -> Result<Verdict, Failure> {
         let arrived = self.room.at_our_pages(host, identity).await?;
         if arrived.person(host).is_none() {
             return Ok(Verdict::Lacking);
         }
-        Ok(match carried.needed(host) {
-            Some(Needed::Demands(demands)) => arrived.judged(&demands, self.site.clock.now()),
-            Some(Needed::Nothing | Needed::Impossible) | None => Verdict::Met,
+        Ok(match errand.needed(host) {
+            Needed::Demands(demands) => arrived.judged(&demands, self.site.clock.now()),
+            Needed::Nothing | Needed::Impossible => Verdict::Met,
         })
     }
 
@@ -277,7 +267,7 @@ impl Rooms {
     ) -> Result<HttpResponse, Failure> {
         // A code is a row. No ceremony begins here, so it costs nobody behind the same address their sign-in.
         self.limits.check(Class::Token, caller.network)?;
-        let given = self.room.give_code(host, carried.state, identity.session.id, &carried.back).await?;
+        let given = self.room.give_code(host, carried.state, identity.session.id, carried.errand.back()).await?;
         match given {
             Some(code) => Ok(HttpResponse::SeeOther()
                 .insert_header((LOCATION, format!("{}/.passmint/return?code={}", host.origin, code.expose())))
@@ -335,24 +325,28 @@ impl Rooms {
             ..Event::new(EventKind::ForwardDenied, self.site.clock.now(), &caller.provenance)
         };
         self.guard.accounts.db.ask(event).await?;
-        self.refusal_page(request, host, identity, Carried { another: true, ..carried }.path())
+        let another = Onward::AnotherAccount(Carried { another: true, ..carried }.path());
+        self.refusal_page(request, host, identity, another)
     }
 
-    /// The page for somebody whom a host refused. Anybody can make its address, so it writes nothing down, and leads to the host
-    /// of the configuration alone. Who is signed in nowhere here begins again.
+    /// The page for somebody whom a host refused. Anybody can make its address, so it writes nothing down, leads to the host of
+    /// the configuration alone, and says of nobody that they were refused who would be let in now; it leads them there by a
+    /// link, because to send them could send them round in circles. Who is signed in nowhere here begins again.
     async fn refused(
         &self,
         request: &HttpRequest,
         host: &ProtectedHost,
-        query: &Form,
+        errand: &Errand,
     ) -> Result<HttpResponse, Failure> {
-        let Some(identity) = identity_of(request, &self.guard).await? else { return self.stranded(request, host) };
-        let back = query.find("rd").and_then(destination).unwrap_or("/");
-        let again = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("rd", back)
-            .append_pair(ANOTHER, "1")
-            .finish();
-        self.refusal_page(request, host, &identity, format!("{}/.passmint/start?{again}", host.origin))
+        let Some(identity) = identity_of(request, &self.guard).await? else {
+            return self.stranded(request, host, errand);
+        };
+        let onward = match self.judged(host, &identity, errand).await? {
+            _ if errand.needed(host) == Needed::Impossible => Onward::Nowhere,
+            Verdict::Met | Verdict::StepUp => Onward::There(start_address(host, errand, &[])),
+            Verdict::Lacking => Onward::AnotherAccount(start_address(host, errand, &[(ANOTHER, "1")])),
+        };
+        self.refusal_page(request, host, &identity, onward)
     }
 
     fn refusal_page(
@@ -360,22 +354,22 @@ impl Rooms {
         request: &HttpRequest,
         host: &ProtectedHost,
         identity: &Identity,
-        another: String,
+        onward: Onward,
     ) -> Result<HttpResponse, Failure> {
         let view = HostRefused {
             frame: self.site.frame(request, Some(identity), Boot::default()),
             app: chip(host),
             account: account_card(&identity.user),
-            another,
+            onward,
         };
-        Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::FORBIDDEN)
+        Site::page(&view, &view.frame.nonce.clone(), view.onward.status())
     }
 
     /// The page for somebody whose code was not good: nothing goes on by itself.
-    fn stranded(&self, request: &HttpRequest, host: &ProtectedHost) -> Result<HttpResponse, Failure> {
+    fn stranded(&self, request: &HttpRequest, host: &ProtectedHost, errand: &Errand) -> Result<HttpResponse, Failure> {
         let request_id = super::request_id(request);
         let frame = self.site.frame(request, None, Boot::default());
-        let retry = Some(format!("{}/.passmint/start", host.origin));
+        let retry = Some(start_address(host, errand, &[]));
         let view = ErrorPage { frame, kind: PageKindOfError::Stale, request_id, retry };
         Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::FORBIDDEN)
     }

@@ -6,19 +6,19 @@
 //!
 //! To add a header style: a variant of [`headers::Style`] with its table.
 
+pub mod errand;
 pub mod headers;
 pub mod origin;
 pub mod path;
 pub mod rules;
-pub mod waiting;
 
 use chrono::Duration;
 
+pub use errand::Errand;
 pub use headers::{Fact, HeaderSet, Person, Style};
 pub use origin::HostOrigin;
 pub use path::{RequestPath, destination};
 pub use rules::{Access, Demand, Known, Needed, Rule, SHORTEST_MAX_AGE, Verdict, is_method};
-pub use waiting::Waiting;
 
 /// What an app knows a person by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -242,6 +242,8 @@ pub enum Happened {
     Signed,
     /// A backend was permitted something, or did it.
     AppActed,
+    /// The same of the people who run the server, by a command.
+    OperatorActed,
     /// Anything else.
     Other,
 }
@@ -257,7 +259,7 @@ impl Happened {
             Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved | Self::PasskeyResumed => "passkey",
             Self::TokensIssued | Self::AppActed => "code",
             Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
-            Self::Other => "person",
+            Self::OperatorActed | Self::Other => "person",
         }
     }
 
@@ -281,6 +283,7 @@ impl Happened {
             Self::DeviceCodeRefused => t.did_mistype_code,
             Self::Signed => t.did_sign,
             Self::AppActed => t.did_act,
+            Self::OperatorActed => t.did_operate,
             Self::Other => t.did_other,
         }
     }

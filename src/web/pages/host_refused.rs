@@ -1,9 +1,12 @@
 //! Somebody signed in whom a protected host does not let in.
 //!
-//! What must always hold: the page names the host and the account, leads nowhere by itself, and offers another account.
+//! What must always hold: the page names the host and the account, leads nowhere by itself, and offers nothing that would end
+//! on it again.
 
+use actix_web::http::StatusCode;
 use askama::Template;
 
+use super::messages::Html;
 use super::sign_in::AppChip;
 use super::{AccountCard, Frame};
 
@@ -17,12 +20,51 @@ pub struct HostRefused {
     pub app: AppChip,
     /// Who was refused.
     pub account: AccountCard,
-    /// Where "Use another account" leads: a path of ours, or an address at the host that leads back to us.
-    pub another: String,
+    /// What they can do.
+    pub onward: Onward,
+}
+
+/// What somebody can do whom a host refused. Addresses are paths of ours, or at the host and lead back to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// Use another account, by this address.
+    AnotherAccount(String),
+    /// Nothing: the page is closed to everybody.
+    Nowhere,
+    /// Go there, by this address: they would be let in now.
+    There(String),
+}
+
+impl Onward {
+    /// The status of the page.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::AnotherAccount(_) | Self::Nowhere => StatusCode::FORBIDDEN,
+            Self::There(_) => StatusCode::OK,
+        }
+    }
 }
 
 impl HostRefused {
     fn title(&self) -> &'static str {
-        self.frame.t().host_refused_title
+        let t = self.frame.t();
+        match self.onward {
+            Onward::AnotherAccount(_) => t.host_refused_title,
+            Onward::Nowhere => t.host_closed_title,
+            Onward::There(_) => t.host_open_title,
+        }
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.onward, Onward::There(_))
+    }
+
+    fn lede(&self) -> Html {
+        let (t, app, host) = (self.frame.t(), &self.app.name, &self.app.host);
+        match self.onward {
+            Onward::AnotherAccount(_) => t.host_refused_lede(app, host),
+            Onward::Nowhere => t.host_closed_lede(app, host),
+            Onward::There(_) => t.host_open_lede(app, host),
+        }
     }
 }

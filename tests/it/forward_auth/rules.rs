@@ -189,7 +189,7 @@ fn a_reader_who_may_not_is_sent_to_a_page_that_says_so() {
         ("a group", "/admin?a=b", "%2Fadmin%3Fa%3Db"),
         ("nobody's", "/never", "%2Fnever"),
         ("every rule at once", "/public//x", "%2Fpublic%2F%2Fx"),
-        ("no place to come back to", "//admin", "%2F"),
+        ("no place to come back to", "//admin", "%2F&method=GET&path=%2F%2Fadmin"),
     ] {
         assert_eq!(leads_to(&person.visits(APP, target)), to(APP, rd), "{name}");
         let told = person.asks(APP, target).expect_problem(403, "forbidden");
@@ -202,7 +202,8 @@ fn a_reader_who_may_not_is_sent_to_a_page_that_says_so() {
         assert_eq!(by_nginx.header("location"), Some(&*to(APP, rd)), "{name}, by nginx");
     }
     let form = person.question(APP, "POST", "/admin").header("Sec-Fetch-Mode", "navigate").send();
-    assert_eq!(leads_to(&form), to(APP, "%2F"), "a form is not come back to");
+    let form_of = |path: &str| format!("{}&method=POST&path={path}", to(APP, "%2F"));
+    assert_eq!(leads_to(&form), form_of("%2Fadmin"), "a form is not come back to");
     // Without a name for the person at the host there is none to let in.
     app.sql(&format!("UPDATE users SET email = 'ana@example.com', email_verified_at = now() WHERE id = '{user}'"));
     join(&app, &user, "staff");
@@ -236,8 +237,8 @@ fn the_page_of_a_refusal_leads_to_the_configured_host_alone() {
     }
     assert!(!page.body.contains("admin.example.com"), "no other host is named");
     for rd in ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"] {
-        let page = person.browser.get(&path(APP, rd)).expect(403);
-        assert!(page.body.contains(&onward.replace("%2Fadmin", "%2F")), "{rd}");
+        let page = person.browser.get(&path(APP, rd)).expect(200);
+        assert!(page.body.contains(&format!("href=\"{APP}/.passmint/start?rd=%2F\"")), "{rd}");
         assert!(!page.body.contains("evil.example"), "{rd}");
     }
     for unknown in ["https://evil.example", "https://app.example.com.evil.example", "javascript:alert(1)", ""] {
@@ -247,7 +248,45 @@ fn the_page_of_a_refusal_leads_to_the_configured_host_alone() {
     // Anybody can make the address: nobody is told of as refused, and who is signed in nowhere begins again.
     assert_eq!(app.events("forward.denied"), 0);
     let nobody = Person::stranger(&app).browser.get(&path(APP, "/admin")).expect(403);
-    assert!(!nobody.body.contains(TITLE) && nobody.body.contains(&format!("href=\"{APP}/.passmint/start\"")));
+    let start = format!("href=\"{APP}/.passmint/start?rd=%2Fadmin\"");
+    assert!(!nobody.body.contains(TITLE) && nobody.body.contains(&start), "{}", nobody.body);
+}
+
+/// Nobody is told that they may not where they may: access was given since, or the address came from somebody else.
+#[test]
+fn the_page_of_a_refusal_says_what_is_true_of_its_reader() {
+    let app = spawn();
+    let (mut person, _, user) = Person::known(&app);
+    let page = |rd: &str, more: &str| format!("/forward-auth?refused=https%3A%2F%2Fapp.example.com&rd={rd}{more}");
+    let start = |query: &str| format!("href=\"{APP}/.passmint/start?{query}\"");
+    let posted = "&method=POST&path=%2Fadmin";
+    for (name, path, status, title, onward) in [
+        ("a group's", page("%2Fadmin", ""), 403, TITLE, start("rd=%2Fadmin&#38;another=1")),
+        ("anybody's", page("%2Fx", ""), 200, "You can open this page now", start("rd=%2Fx")),
+        ("public", page("%2Fpublic%2F", ""), 200, "You can open this page now", start("rd=%2Fpublic%2F")),
+        (
+            "a form of a group",
+            page("%2F", posted),
+            403,
+            TITLE,
+            start("rd=%2F&#38;method=POST&#38;path=%2Fadmin&#38;another=1"),
+        ),
+    ] {
+        let told = person.browser.get(&path).expect(status);
+        assert!(told.body.contains(title) && told.body.contains(&onward), "{name}: {}", told.body);
+        assert_eq!(told.header("location"), None, "{name}: nothing goes on by itself");
+    }
+    let closed = person.browser.get(&page("%2Fnever", "")).expect(403).body;
+    assert!(closed.contains("Nobody can open this page") && !closed.contains("/.passmint/start"), "{closed}");
+    join(&app, &user, "admins");
+    for (path, onward) in [
+        (page("%2Fadmin", ""), start("rd=%2Fadmin")),
+        (page("%2F", posted), start("rd=%2F&#38;method=POST&#38;path=%2Fadmin")),
+    ] {
+        let told = person.browser.get(&path).expect(200).body;
+        assert!(told.contains("You can open this page now") && told.contains(&onward), "{told}");
+    }
+    assert_eq!(app.events("forward.denied"), 0);
 }
 
 #[test]

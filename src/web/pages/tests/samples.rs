@@ -12,7 +12,7 @@ use super::super::developer::Developer;
 use super::super::docs::{DocLink, DocPage, OwnMarkup};
 use super::super::enrol::Enrol;
 use super::super::error::{ErrorPage, Kind};
-use super::super::host_refused::HostRefused;
+use super::super::host_refused::{HostRefused, Onward};
 use super::super::links::{Link, LinkDone, LinkProblem, LinkRefused, LinkStart};
 use super::super::logout::SignedOut;
 use super::super::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename, Resume};
@@ -236,13 +236,18 @@ fn confirm_pages() -> Vec<(&'static str, askama::Result<String>)> {
 }
 
 fn host_refused_pages() -> Vec<(&'static str, askama::Result<String>)> {
-    let refused = |name: &str| HostRefused {
-        frame: signed_in(PageKind::Plain),
-        app: AppChip { name: name.into(), host: "wiki.example".into() },
-        account: account(),
-        another: "https://wiki.example/.passmint/start?rd=%2F&another=1".into(),
+    let start = "https://wiki.example/.passmint/start?rd=%2F";
+    let another = || Onward::AnotherAccount(format!("{start}&another=1"));
+    let refused = |name: &str, onward| {
+        let app = AppChip { name: name.into(), host: "wiki.example".into() };
+        HostRefused { frame: signed_in(PageKind::Plain), app, account: account(), onward }.render()
     };
-    vec![("host-refused", refused("The wiki").render()), ("host-refused-hostile", refused(HOSTILE).render())]
+    vec![
+        ("host-refused", refused("The wiki", another())),
+        ("host-closed", refused("The wiki", Onward::Nowhere)),
+        ("host-open", refused("The wiki", Onward::There(start.to_owned()))),
+        ("host-refused-hostile", refused(HOSTILE, another())),
+    ]
 }
 
 fn action_pages() -> Vec<(&'static str, askama::Result<String>)> {
@@ -308,6 +313,7 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::DeviceCodeRefused,
         Happened::Signed,
         Happened::AppActed,
+        Happened::OperatorActed,
         Happened::Other,
     ];
     let entries: Vec<_> = (0..)

@@ -1,0 +1,110 @@
+//! What somebody was about to do at a host when a proxy sent them to our pages. The way through them carries it along, so that
+//! people are asked there for what it needs, and come back to it.
+
+use super::path::{LONGEST_DESTINATION, destination};
+use super::rules::is_method;
+use super::{Needed, ProtectedHost, RequestPath};
+
+/// Longest method that is carried along.
+const LONGEST_METHOD: usize = 32;
+
+/// A place to come back to, and the request that waits where that is none: a form that was being sent, an address that is no
+/// place to lead to. It decides only what people are asked for on their way, so nothing in it has to be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    back: String,
+    waiting: Option<Waiting>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Waiting {
+    method: String,
+    path: String,
+}
+
+impl Errand {
+    /// Of a request that a proxy asks about. Pages are come back to; of anything else the way back is to the start.
+    pub fn of(method: &str, target: &str) -> Self {
+        let reads = ["GET", "HEAD"].contains(&method);
+        match destination(target).filter(|_| reads) {
+            Some(page) => Self { back: page.to_owned(), waiting: None },
+            None => Self { back: "/".to_owned(), waiting: Waiting::of(method, target) },
+        }
+    }
+
+    /// As an address carries it; `find` gives a parameter by its name. What is no place to come back to is the start.
+    pub fn read<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let waiting = find("method").zip(find("path"));
+        Self {
+            back: find("rd").and_then(destination).unwrap_or("/").to_owned(),
+            waiting: waiting.and_then(|(method, path)| Waiting::of(method, path)),
+        }
+    }
+
+    /// The parameters of an address that [`Errand::read`] reads.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let waiting =
+            self.waiting.iter().flat_map(|one| [("method", one.method.as_str()), ("path", one.path.as_str())]);
+        std::iter::once(("rd", self.back.as_str())).chain(waiting)
+    }
+
+    /// The place at the host to come back to: path and query.
+    pub fn back(&self) -> &str {
+        &self.back
+    }
+
+    /// What it needs at a host.
+    pub fn needed<'a>(&self, host: &'a ProtectedHost) -> Needed<'a> {
+        let (method, target) = match &self.waiting {
+            Some(waiting) => (waiting.method.as_str(), waiting.path.as_str()),
+            None => ("GET", self.back.as_str()),
+        };
+        RequestPath::of_target(target).map_or(Needed::Impossible, |path| host.needed(method, &path))
+    }
+}
+
+impl Waiting {
+    /// Of a method and a request target; none of what is neither, or too long for an address.
+    fn of(method: &str, target: &str) -> Option<Self> {
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let fits = is_method(method) && method.len() <= LONGEST_METHOD && path.len() <= LONGEST_DESTINATION;
+        RequestPath::of_target(path).filter(|_| fits)?;
+        Some(Self { method: method.to_owned(), path: path.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_come_back_to_and_anything_else_is_carried_without_its_query_or_not_at_all() {
+        let long = format!("/{}", "a".repeat(LONGEST_DESTINATION));
+        for (name, method, target, back, carried) in [
+            ("a page", "GET", "/a?b=c", "/a?b=c", None),
+            ("its head", "HEAD", "/a", "/a", None),
+            ("a form", "POST", "/pay?a=b", "/", Some("/pay")),
+            ("a path to be read in two ways", "GET", "//x/../y", "/", Some("//x/../y")),
+            ("a fragment", "GET", "/a#b", "/", Some("/a")),
+            ("a method in small letters", "post", "/pay", "/", None),
+            ("a method without end", &"A".repeat(LONGEST_METHOD + 1), "/pay", "/", None),
+            ("no path", "OPTIONS", "*", "/", None),
+            ("too long", "POST", &long, "/", None),
+        ] {
+            let errand = Errand::of(method, target);
+            let parameters: Vec<_> = errand.parameters().collect();
+            let find = |wanted: &str| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+            assert_eq!((errand.back(), find("rd"), find("path")), (back, Some(back), carried), "{name}");
+            assert_eq!(Errand::read(find), errand, "{name}: read as written");
+        }
+    }
+
+    #[test]
+    fn an_address_leads_nowhere_else() {
+        for rd in ["//evil.example", "https://evil.example/", "/\\evil.example", "", "x", "/.passmint/start"] {
+            let errand = Errand::read(|name| (name == "rd").then_some(rd));
+            assert_eq!(errand.back(), "/", "{rd}");
+        }
+        assert_eq!(Errand::read(|_| None), Errand::of("GET", "/"));
+    }
+}
