@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::guard::{Actor, Admin, ChangeUsers, ReadUsers};
 use super::idempotency::{Answer, IdempotencyKey};
-use super::{Room, editable, in_path, missing};
+use super::{Room, editable, in_path, missing, unknown};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::domain::group;
@@ -126,7 +126,7 @@ pub async fn delete(admin: Admin<ChangeUsers>, room: Room, name: web::Path<Strin
 
 /// Deletes a group, or some of its memberships where there are very many: `false`, to be called again.
 fn delete_or_thin_out(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<bool, Refusal> {
-    let group = groups::lock(conn, name)?.ok_or_else(|| missing("group"))?;
+    let group = groups::lock(conn, name)?.ok_or_else(|| unknown("group", name))?;
     editable(group.managed_by.as_deref())?;
     actor.require_power_over(&[name.to_owned()])?;
     if group.members > groups::PORTION {

@@ -131,6 +131,11 @@ pub fn editable(managed_by: Option<&str>) -> Result<(), Failure> {
     Err(Failure::new(Kind::ManagedByConfiguration, detail).with("managedBy", file.into()))
 }
 
+/// Nothing of this name here, told to somebody who may have mistyped it.
+pub fn unknown(what: &str, name: &str) -> Failure {
+    Failure::new(Kind::NotFound, format!("There is no {what} `{name}`."))
+}
+
 /// Nothing of this id here.
 pub fn missing(what: &str) -> Failure {
     Failure::new(Kind::NotFound, format!("There is no such {what}."))

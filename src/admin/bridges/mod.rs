@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{editable, missing};
+use super::{editable, unknown};
 use crate::bridge::{BridgeDefinition, KeySource, PresetKind};
 use crate::storage::bridges::{self, StoredBridge};
 use crate::web::refusal::Refusal;
@@ -119,7 +119,7 @@ pub struct ShownBridge {
 
 /// A bridge that may be changed, its row locked.
 pub fn lock(conn: &mut PgConnection, name: &str) -> Result<StoredBridge, Refusal> {
-    let stored = bridges::lock(conn, name)?.ok_or_else(|| missing("bridge"))?;
+    let stored = bridges::lock(conn, name)?.ok_or_else(|| unknown("bridge", name))?;
     editable(stored.managed_by.as_deref())?;
     Ok(stored)
 }

@@ -8,7 +8,7 @@ use diesel::PgConnection;
 
 use super::{BridgeView, ShownBridge, show};
 use crate::admin::guard::{Actor, Admin, ChangeBridges};
-use crate::admin::{Room, missing};
+use crate::admin::{Room, missing, unknown};
 use crate::clock::Time;
 use crate::domain::audit::EventKind;
 use crate::storage::bridges::{self, StoredBridge};
@@ -53,7 +53,7 @@ pub fn switch(
     on: bool,
     now: Time,
 ) -> Result<StoredBridge, Refusal> {
-    let old = bridges::lock(conn, name)?.ok_or_else(|| missing("bridge"))?;
+    let old = bridges::lock(conn, name)?.ok_or_else(|| unknown("bridge", name))?;
     if let Some(file) = old.managed_by.as_deref().filter(|_| on && !old.enabled) {
         let detail =
             format!("It is switched off, or no longer declared, by {file}: change that and restart the server.");

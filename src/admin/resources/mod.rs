@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{editable, missing};
+use super::{editable, unknown};
 use crate::domain::json::read_object;
 use crate::domain::resource::ResourceDefinition;
 use crate::storage::resources::{self, StoredResource};
@@ -59,7 +59,7 @@ impl From<&StoredResource> for ResourceView {
 
 /// A resource that may be changed, its row locked.
 pub fn lock(conn: &mut PgConnection, identifier: &str) -> Result<StoredResource, Refusal> {
-    let stored = resources::lock(conn, identifier)?.ok_or_else(|| missing("resource"))?;
+    let stored = resources::lock(conn, identifier)?.ok_or_else(|| unknown("resource", identifier))?;
     editable(stored.managed_by.as_deref())?;
     Ok(stored)
 }

@@ -28,12 +28,14 @@ pub fn store(settings: &Settings, id: &str, keep_old: Duration, as_json: bool) -
     if keep_old > Duration::seconds(LONGEST_OVERLAP) {
         return Err(format!("--keep-old is too long: choose at most {}d", LONGEST_OVERLAP / 86_400));
     }
+    // What would be no second is one: only --now ends it at once.
+    let overlap = (keep_old.num_milliseconds() + 999) / 1000;
     let desk = settings.desk()?;
     let secret = PlainToken::random(TokenKind::ClientSecret);
     let stored = desk.write_locked(|conn| {
         let operator = Actor::command_line();
         let client = lock(conn, id, &operator)?;
-        let replaced = (&secret.digest(), keep_old.num_seconds());
+        let replaced = (&secret.digest(), overlap);
         Ok(rotate_secret::store(conn, &operator, &client, replaced, desk.now)?)
     })?;
     show(&secret, as_json)?;

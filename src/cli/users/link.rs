@@ -13,10 +13,7 @@ use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::domain::id::UserId;
 use crate::domain::user::{User, UserStatus};
-use crate::storage::{credentials, users};
-
-/// More accounts than this are not counted where an address is only claimed.
-const MOST_CLAIMS: i64 = 100;
+use crate::storage::{credentials, people, users};
 
 /// Makes a link and prints it, once. `whom` is an id or a verified e-mail address; `hours` is how long it is good.
 pub fn link(settings: &Settings, whom: &str, hours: i64, as_json: bool) -> Outcome {
@@ -52,19 +49,18 @@ fn find(conn: &mut PgConnection, whom: &str) -> Result<User, Refusal> {
     if let Ok(id) = whom.parse::<UserId>() {
         return users::find(conn, id)?.ok_or_else(|| unknown(id));
     }
-    let claimed = users::list(conn, Some(whom), MOST_CLAIMS)?;
-    let others = claimed.len();
+    if let Some(user) = people::find_by_verified_email(conn, whom)? {
+        return Ok(user);
+    }
     let shown = print::printable(whom);
-    match claimed.into_iter().find(|user| user.email_verified_at.is_some()) {
-        Some(user) => Ok(user),
-        None if others == 0 => Err(Refusal(format!(
-            "there is no person with the ID or address {shown}; `passmint users list` shows everybody"
-        ))),
-        None => Err(Refusal(format!(
+    Err(Refusal(if users::list(conn, Some(whom), 1)?.is_empty() {
+        format!("there is no person with the ID or address {shown}; `passmint users list` shows everybody")
+    } else {
+        format!(
             "nobody has verified the address {shown}, so anybody may have claimed it; name the person by id: \
              `passmint users list --email {shown}` shows who claims it"
-        ))),
-    }
+        )
+    }))
 }
 
 /// Says by name, and with the cure, whom action tokens are refused to; the function that stores them refuses again.
