@@ -27,8 +27,9 @@ pub struct KeyPlan {
     lags: HashMap<String, chrono::Duration>,
     /// The same of those whose bridges sign with the keys of our own tokens.
     provider_lag: chrono::Duration,
-    /// The longest life of what is signed, by use.
+    /// How often keys are replaced, and how long before that their successors are published.
     config: config::Keys,
+    /// How long what they sign lives.
     tokens: config::Tokens,
 }
 

@@ -38,7 +38,7 @@ pub enum Bridges {
         #[arg(long)]
         json: bool,
     },
-    /// Show the targets that have presets, and how it was tested that each accepts its tokens.
+    /// Show the targets that have presets, and how it is known that each accepts its tokens.
     Presets {
         /// Print JSON.
         #[arg(long)]

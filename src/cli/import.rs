@@ -85,7 +85,7 @@ pub struct Import {
     /// Import memberships, and create the groups. A group can carry rights: check the names first.
     #[arg(long)]
     groups: bool,
-    /// Write a report about each person to this file, one JSON object per line.
+    /// Write what there is to report to this file, one JSON object per line for each person concerned.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Firebase's password hash parameters, as its console shows them: for a Firebase file, and for a Passmint export

@@ -475,6 +475,7 @@ fn a_stored_bridge_that_makes_no_sense_is_out_of_use() {
         ("an unknown preset", json!({ "preset": "carrier-pigeon" }), "carrier-pigeon"),
         ("a reserved claim", with(&json!({ "claims": { "iss": "evil" } })), "claims.iss"),
         ("ourselves", json!({ "preset": "jwt", "audience": app.origin }), "audience"),
+        ("a level that nobody reaches", with(&json!({ "allow": { "min_acr": "phrh" } })), "min_acr"),
     ] {
         app.sql(&format!(
             "UPDATE bridges SET definition = '{broken}', version = version + 1 WHERE name = 'made'; \
