@@ -8,6 +8,7 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::section::choices;
 use super::server::Server;
+use super::tables::TableList;
 use super::text;
 use crate::domain::forward::headers::{Fact, header_name};
 use crate::domain::forward::{
@@ -76,7 +77,7 @@ fn read_one(reader: &mut Reader<'_>, text: &str, server: &Server) -> Option<Prot
         name: reader
             .text_as(&key("name"), text::display_name)
             .unwrap_or_else(|| text.split_once("://").map_or(text, |(_, host)| host).to_owned()),
-        rules: rules(reader, &key("rules")),
+        rules: RULES.read(reader, &key("rules"), |entry, _| rule(entry)),
         otherwise: Demand {
             groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
             scopes: reader.list_as(&key("scopes"), text::scope).unwrap_or_default(),
@@ -144,36 +145,14 @@ fn header(name: &str, word: Option<&str>, headers: &mut HeaderSet) -> Result<(),
     }
 }
 
-fn rules(reader: &mut Reader<'_>, key: &str) -> Vec<Rule> {
-    let Some(tree) = reader.tree(key) else { return Vec::new() };
-    let Some(list) = tree.as_array() else {
-        let cure = "write a list: [ { path = \"/public/\", access = \"public\" } ]";
-        reader.mistake(key, Wrong::new("is not a list", cure));
-        return Vec::new();
-    };
-    let mut rules = Vec::new();
-    for (number, entry) in list.iter().enumerate() {
-        match rule(entry) {
-            Ok(rule) => rules.push(rule),
-            Err(wrong) => {
-                let what = format!("rule {} {}", number + 1, wrong.what);
-                reader.mistake(key, Wrong::new(what, wrong.cure));
-            }
-        }
-    }
-    rules
-}
+const RULES: TableList = TableList {
+    entry: "rule",
+    members: &["path", "methods", "access", "groups", "scopes", "min_acr", "max_age"],
+    may_be_empty: true,
+    example: "[ { path = \"/public/\", access = \"public\" } ]",
+};
 
-const RULE_FIELDS: [&str; 7] = ["path", "methods", "access", "groups", "scopes", "min_acr", "max_age"];
-
-fn rule(entry: &Value) -> Result<Rule, Wrong> {
-    let entry = entry
-        .as_object()
-        .ok_or_else(|| Wrong::new("is not a table", "write { path = \"/public/\", access = \"public\" }"))?;
-    if let Some(unknown) = entry.keys().find(|field| !RULE_FIELDS.contains(&field.as_str())) {
-        let what = format!("has {}, which nothing reads", quoted(unknown));
-        return Err(Wrong::new(what, format!("choose from {}", RULE_FIELDS.join(", "))));
-    }
+fn rule(entry: &Map<String, Value>) -> Result<Rule, Wrong> {
     let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
     let literal = !path.contains(['%', '?', '*']) && path.bytes().all(|byte| byte.is_ascii_graphic());
     if !literal || RequestPath::of_target(path).is_none_or(|path| path.is_ambiguous()) {

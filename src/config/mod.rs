@@ -31,6 +31,7 @@ pub mod keys;
 mod limits;
 mod log;
 mod min_acr;
+mod native_apps;
 mod network;
 mod origin;
 mod outbound;
@@ -47,6 +48,7 @@ pub mod section;
 mod server;
 mod session;
 mod site;
+mod tables;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,55 @@
+//! Settings that are a list of small tables. Each mistake is told with the number of its entry.
+
+use serde_json::{Map, Value};
+
+use super::problems::{Wrong, quoted};
+use super::reader::Reader;
+
+/// The form of such a list.
+pub(super) struct TableList {
+    /// What messages call an entry.
+    pub entry: &'static str,
+    /// The members that an entry may have.
+    pub members: &'static [&'static str],
+    /// Whether it may have no entries.
+    pub may_be_empty: bool,
+    /// A list, for whoever wrote something else.
+    pub example: &'static str,
+}
+
+impl TableList {
+    /// Reads the list at a key; none where nothing is set. `one` reads an entry and is told of those before it.
+    pub(super) fn read<T>(
+        &self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        one: impl Fn(&Map<String, Value>, &[T]) -> Result<T, Wrong>,
+    ) -> Vec<T> {
+        let Some(tree) = reader.tree(key) else { return Vec::new() };
+        let Some(list) = tree.as_array().filter(|list| self.may_be_empty || !list.is_empty()) else {
+            reader.mistake(key, Wrong::new("is not a list of tables", format!("write a list: {}", self.example)));
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        for (number, entry) in list.iter().enumerate() {
+            match self.table(entry).and_then(|entry| one(entry, &read)) {
+                Ok(one) => read.push(one),
+                Err(wrong) => {
+                    let what = format!("{} {} {}", self.entry, number + 1, wrong.what);
+                    reader.mistake(key, Wrong::new(what, wrong.cure));
+                }
+            }
+        }
+        read
+    }
+
+    fn table<'a>(&self, entry: &'a Value) -> Result<&'a Map<String, Value>, Wrong> {
+        let table = entry.as_object();
+        let table = table.ok_or_else(|| Wrong::new("is not a table", format!("write a list: {}", self.example)))?;
+        if let Some(unknown) = table.keys().find(|name| !self.members.contains(&name.as_str())) {
+            let what = format!("has {}, which nothing reads", quoted(unknown));
+            return Err(Wrong::new(what, format!("choose from {}", self.members.join(", "))));
+        }
+        Ok(table)
+    }
+}
