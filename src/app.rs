@@ -308,58 +308,15 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let url = url::Url::parse(config.issuer()).ok();
     let https = url.as_ref().is_some_and(|url| url.scheme() == "https");
     let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(0);
-    let outbox = Arc::new(outbox(config, clock, rooms));
-    let accounts = Arc::new(Accounts {
-        db: rooms.db.clone(),
-        outbox: Arc::clone(&outbox),
-        clock: clock.clone(),
-        lifetimes: assembly::session_lifetimes(config),
-    });
-    let limits = Arc::clone(&rooms.limits);
-    let health = Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.key_plan.vital()));
-    let dpop = Arc::new(Dpop::new(
-        rooms.db.clone(),
-        clock.clone(),
-        config.server.public_url.url().clone(),
-        &rooms.keys.derive("dpop-nonce"),
-        config.dpop.require_nonce,
-    ));
-    let guard = Guard {
-        accounts: Arc::clone(&accounts),
-        mint: Arc::clone(&rooms.mint),
-        clients: Arc::clone(&rooms.clients),
-        cookies: Cookies::new(https, port),
-        page_tokens: PageTokens::new(&rooms.keys.derive("csrf")),
-        browser_states: config
-            .session
-            .check_iframe
-            .then(|| Arc::new(BrowserStates::new(&rooms.keys.derive("browser-state")))),
-        dpop: Arc::clone(&dpop),
-        public_origin: config.issuer().to_owned(),
-    };
+    let background = background(config, clock, rooms);
+    let guard = guard(config, clock, (rooms, &background.outbox), Cookies::new(https, port));
     let registration = Arc::new(registration(config, clock, rooms));
-    let oidc = Oidc {
-        db: rooms.db.clone(),
-        clock: clock.clone(),
-        clients: Arc::clone(&rooms.clients),
-        mint: Arc::clone(&rooms.mint),
-        ceremonies: Arc::clone(&rooms.ceremonies),
-        registration: Arc::clone(&registration),
-        client_keys: ClientKeys::new(&rooms.outbound, clock.clone()),
-        logos: Logos::new(&rooms.outbound, clock.clone()),
-        dpop,
-        trusted_issuers: Arc::clone(&rooms.trusted_issuers),
-        authorization_servers: config.authorization_servers.clone(),
-        exchange_rules: config.exchange_rules.clone(),
-        limits: Arc::clone(&limits),
-        retry_window: config.tokens.refresh_retry_window,
-        published: published(config, rooms),
-    };
+    let oidc = oidc(config, clock, rooms, (&guard.dpop, &registration));
     let proxies = TrustedProxies(config.server.trusted_proxies.clone());
     let forward_auth = ForwardAuth::new(&config.forward_auth, proxies.clone(), guard.clone());
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
-        accounts: Data::new(accounts),
+        accounts: Data::new(Arc::clone(&guard.accounts)),
         desk: Data::new(desk(rooms, clock, &rooms.mint, oidc.published.keys_max_age)),
         oidc: Data::new(Arc::new(oidc)),
         trusted_issuers: Data::from(Arc::clone(&rooms.trusted_issuers)),
@@ -372,8 +329,8 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         registration: Data::new(registration),
         self_registration: SelfRegistration(config.registration.mode != RegistrationMode::Off),
         pointer: Data::new(ResourcePointer(pointer(config.issuer()))),
-        limits: Data::from(Arc::clone(&limits)),
-        health: Data::from(Arc::clone(&health)),
+        limits: Data::from(Arc::clone(&rooms.limits)),
+        health: Data::from(Arc::clone(&background.health)),
         proxies: Data::new(proxies),
         https: Data::new(Https(https)),
         body_limits: Data::new(BodyLimits {
@@ -381,7 +338,60 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
             within: config.limits.body_timeout.to_std().unwrap_or_default(),
         }),
     };
-    let background = Background {
+    (shared, background)
+}
+
+/// Who is signed in, and by what.
+fn guard(config: &Config, clock: &Clock, (rooms, outbox): (&Rooms, &Arc<Outbox>), cookies: Cookies) -> Guard {
+    let keys = &rooms.keys;
+    let browser_states = || Arc::new(BrowserStates::new(&keys.derive("browser-state")));
+    Guard {
+        accounts: Arc::new(Accounts {
+            db: rooms.db.clone(),
+            outbox: Arc::clone(outbox),
+            clock: clock.clone(),
+            lifetimes: assembly::session_lifetimes(config),
+        }),
+        mint: Arc::clone(&rooms.mint),
+        clients: Arc::clone(&rooms.clients),
+        cookies,
+        page_tokens: PageTokens::new(&keys.derive("csrf")),
+        browser_states: config.session.check_iframe.then(browser_states),
+        dpop: Arc::new(Dpop::new(
+            rooms.db.clone(),
+            clock.clone(),
+            config.server.public_url.url().clone(),
+            &keys.derive("dpop-nonce"),
+            config.dpop.require_nonce,
+        )),
+        public_origin: config.issuer().to_owned(),
+    }
+}
+
+/// The endpoints of OAuth and OpenID Connect.
+fn oidc(config: &Config, clock: &Clock, rooms: &Rooms, (dpop, registration): (&Arc<Dpop>, &Arc<Registration>)) -> Oidc {
+    Oidc {
+        db: rooms.db.clone(),
+        clock: clock.clone(),
+        clients: Arc::clone(&rooms.clients),
+        mint: Arc::clone(&rooms.mint),
+        ceremonies: Arc::clone(&rooms.ceremonies),
+        registration: Arc::clone(registration),
+        client_keys: ClientKeys::new(&rooms.outbound, clock.clone()),
+        logos: Logos::new(&rooms.outbound, clock.clone()),
+        dpop: Arc::clone(dpop),
+        trusted_issuers: Arc::clone(&rooms.trusted_issuers),
+        authorization_servers: config.authorization_servers.clone(),
+        exchange_rules: config.exchange_rules.clone(),
+        limits: Arc::clone(&rooms.limits),
+        retry_window: config.tokens.refresh_retry_window,
+        published: published(config, rooms),
+    }
+}
+
+/// What goes on beside the requests.
+fn background(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> Background {
+    Background {
         server: Uuid::from_bytes(crate::random::bytes()),
         db: rooms.db.clone(),
         clock: clock.clone(),
@@ -389,10 +399,10 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
         clients: Arc::clone(&rooms.clients),
         resources: Arc::clone(&rooms.resources),
         bridges: Arc::clone(&rooms.bridges),
-        health,
-        limits,
+        health: Arc::new(Health::new(Arc::clone(&rooms.keys), rooms.key_plan.vital())),
+        limits: Arc::clone(&rooms.limits),
         key_plan: rooms.key_plan.clone(),
-        outbox,
+        outbox: Arc::new(outbox(config, clock, rooms)),
         certificate: None,
         unused_clients: config.registration.unused_lifetime,
         keep_events: config.audit.keep,
@@ -400,8 +410,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
             ChallengeStore::Memory => "memory",
             ChallengeStore::Database => "database",
         },
-    };
-    (shared, background)
+    }
 }
 
 fn answering_nats(shared: &Shared, clock: &Clock, rooms: &Rooms) -> callout::service::Service {

@@ -156,23 +156,18 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
     let bridges = Arc::new(directory.asking(&outbound));
     bridges.replace(db.blocking(stored::bridges::all)?, now);
     let limits = Arc::new(limits(config));
+    let sender = Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() };
     let ceremonies = Arc::new(Ceremonies {
         policy: policy(config),
         profiles: relying_parties::profiles(config)?,
-        store: match config.challenges.store {
-            config::ChallengeStore::Memory => ChallengeStore::Memory(MemoryStore::new(config.challenges.ttl)),
-            config::ChallengeStore::Database => ChallengeStore::Database(db.clone()),
-        },
+        store: challenge_store(config, &db),
         decoys: Decoys::new(&keys.derive("decoys")),
         db: db.clone(),
         clock: clock.clone(),
         clients: Arc::clone(&clients),
         mint: Arc::clone(&mint),
         bridges: Arc::clone(&bridges),
-        hooks: BeforeSignIn::new(
-            hooks.before,
-            &Sender { outbound: outbound.clone(), issuer: config.issuer().to_owned() },
-        ),
+        hooks: BeforeSignIn::new(hooks.before, &sender),
         lifetimes: session_lifetimes(config),
         limits: Arc::clone(&limits),
         operator: Arc::new(command_line(&config.server.realm)),
@@ -195,6 +190,13 @@ pub fn assemble(config: &Config, clock: &Clock, source: &str) -> Result<Rooms, S
         cluster,
         key_plan: plan,
     })
+}
+
+fn challenge_store(config: &Config, db: &Db) -> ChallengeStore {
+    match config.challenges.store {
+        config::ChallengeStore::Memory => ChallengeStore::Memory(MemoryStore::new(config.challenges.ttl)),
+        config::ChallengeStore::Database => ChallengeStore::Database(db.clone()),
+    }
 }
 
 fn limits(config: &Config) -> Limits {

@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::facts::{Fact, Kind};
-use super::preset::rules::Problems;
+use super::preset::about::Verified;
+use super::preset::rules::{Problems, merged};
 use super::preset::way::Way;
 use super::spec::{BridgeDefinition, Problem};
+use super::template::Template;
 use super::{Allow, Expression, Inputs, call, callout};
 
 /// Targets put subjects into SQL, file names, topics and patterns; these characters are harmless in all of them.
@@ -45,8 +47,40 @@ pub(super) fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Opti
     None
 }
 
+/// The template: the claims of the preset with those of the definition, held to the preset's rules.
+pub(super) fn parse_template(spec: &BridgeDefinition, inputs: &Inputs, problems: &mut Problems) -> Option<Template> {
+    let rules = spec.preset.rules();
+    match Template::parse(&merged(rules.defaults(), &spec.claims), inputs) {
+        Ok(template) => {
+            rules.vet(&template, problems);
+            Some(template)
+        }
+        Err(found) => {
+            for (place, problem) in found {
+                problems.add(&place, problem.into());
+            }
+            None
+        }
+    }
+}
+
+/// What needs neither the template nor the plan.
+pub(super) fn check_definition(spec: &BridgeDefinition, problems: &mut Problems) {
+    check_allow(&spec.allow, problems);
+    check_way(spec, problems);
+    // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
+    if serde_json::to_string(spec).is_ok_and(|text| text.contains("\\u0000")) {
+        problems.add("definition", Problem::Form("without NUL characters"));
+    }
+    if let Verified::Unverified(why) = spec.preset.rules().about().verified
+        && !spec.allow_unverified
+    {
+        problems.add("preset", Problem::Unverified(why));
+    }
+}
+
 /// What only some ways have a use for.
-pub(super) fn check_way(spec: &BridgeDefinition, problems: &mut Problems) {
+fn check_way(spec: &BridgeDefinition, problems: &mut Problems) {
     let way = spec.preset.rules().way();
     match (way, &spec.url) {
         (Way::Token | Way::Channels, Some(_)) => problems.add("url", Problem::Unused("nobody is asked for this token")),
@@ -77,7 +111,7 @@ pub(super) fn check_way(spec: &BridgeDefinition, problems: &mut Problems) {
 }
 
 /// The rule of who may ask.
-pub(super) fn check_allow(allow: &Allow, problems: &mut Problems) {
+fn check_allow(allow: &Allow, problems: &mut Problems) {
     let plain = |text: &String| (1..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !allow.clients.iter().all(plain) {
         problems.add("allow.clients", Problem::Form("client ids of visible ASCII"));

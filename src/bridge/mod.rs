@@ -46,7 +46,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::call::CallError;
-use self::checks::{check_allow, check_way, is_subject, parse_inputs, parse_subject};
+use self::checks::{check_definition, is_subject, parse_inputs, parse_subject, parse_template};
 pub use self::directory::Bridges;
 pub use self::expression::{EvaluationError, Expression, ExpressionProblem};
 pub use self::facts::{ClientFacts, Facts, GrantFacts, PasskeyFacts, SessionFacts, UserFacts};
@@ -55,9 +55,9 @@ pub use self::input::{InputRefusal, Inputs};
 pub use self::key::{KeyUpload, Material, MaterialError};
 pub use self::minting::{BridgeError, BridgeToken, Known, MintRequest, facts as facts_of};
 pub use self::preset::PresetKind;
-use self::preset::about::{Values, Verified};
+use self::preset::about::Values;
 pub use self::preset::rules::Violation;
-use self::preset::rules::{Parts, Plan, Problems, merged};
+use self::preset::rules::{Parts, Plan, Problems};
 pub use self::preset::way::Way;
 pub use self::rule::{Allow, Denied, MinAcr, Person, Request, Require};
 pub use self::sample::moment as sample_moment;
@@ -170,31 +170,10 @@ impl Bridge {
         let rules = spec.preset.rules();
         let plan = rules.settle(&spec, &mut problems);
         key::check(&spec, &plan, &mut problems);
-        check_allow(&spec.allow, &mut problems);
-        check_way(&spec, &mut problems);
+        check_definition(&spec, &mut problems);
         let inputs = parse_inputs(&spec.inputs, &mut problems);
-        // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
-        if serde_json::to_string(&spec).is_ok_and(|text| text.contains("\\u0000")) {
-            problems.add("definition", Problem::Form("without NUL characters"));
-        }
-        if let Verified::Unverified(why) = rules.about().verified
-            && !spec.allow_unverified
-        {
-            problems.add("preset", Problem::Unverified(why));
-        }
         let subject = parse_subject(spec.subject.as_deref().or(rules.subject()), &mut problems);
-        let template = match Template::parse(&merged(rules.defaults(), &spec.claims), &inputs) {
-            Ok(template) => {
-                rules.vet(&template, &mut problems);
-                Some(template)
-            }
-            Err(found) => {
-                for (place, problem) in found {
-                    problems.add(&place, problem.into());
-                }
-                None
-            }
-        };
+        let template = parse_template(&spec, &inputs, &mut problems);
         let key = spec.key_source();
         let name = spec.name;
         let named = |problems: Problems| {

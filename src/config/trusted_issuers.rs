@@ -273,9 +273,27 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
         let what = "is not set, and its default is the source of a client of the same name";
         reader.contradiction(&key("source"), &[], Wrong::new(what, cure));
     }
-    let list = |reader: &mut Reader<'_>, field: &str| reader.list_as(&key(field), text::identifier).unwrap_or_default();
-    let audiences = list(reader, "audiences");
-    let trust = Trust {
+    let read = TrustedIssuer {
+        jwks_uri: reader.text_as(&key("jwks_uri"), address),
+        jwks: reader.tree(&key("jwks")),
+        pem: reader.tree(&key("pem")),
+        jwks_file: reader.path(&key("jwks_file")),
+        grant: grant(reader, key),
+        trust: trust(reader, (&name, issuer), source, own),
+    };
+    check(reader, &read);
+    read
+}
+
+fn identifiers(reader: &mut Reader<'_>, key: &str) -> Vec<String> {
+    reader.list_as(key, text::identifier).unwrap_or_default()
+}
+
+/// What is believed of the issuer of that name.
+fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option<String>, own: &str) -> Trust {
+    let key = |field: &str| format!("trusted_issuers.{name}.{field}");
+    let audiences = identifiers(reader, &key("audiences"));
+    Trust {
         algorithms: reader
             .choices::<Signature>(&key("algorithms"))
             .unwrap_or_default()
@@ -291,38 +309,30 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
         expires_at: reader.text_as(&key("expires_at"), moment),
         required_claims: required_claims(reader, &key("required_claims")),
         mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
-        source: source.unwrap_or_else(|| name.clone()),
+        source: source.unwrap_or_else(|| name.to_owned()),
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
         attributes: attributes(reader, &key("attributes")),
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
         may_enrol: reader.switch(&key("may_enrol")),
         issuer,
-        name: name.clone(),
-    };
-    let scopes: Scopes = {
-        let list = reader.list_as(&key("scopes"), text::scope).unwrap_or_default();
-        list.iter().map(String::as_str).collect()
-    };
+        name: name.to_owned(),
+    }
+}
+
+/// Who may bring its tokens as a grant, and for what.
+fn grant(reader: &mut Reader<'_>, key: impl Fn(&str) -> String) -> BearerGrant {
+    let list = reader.list_as(&key("scopes"), text::scope).unwrap_or_default();
+    let scopes: Scopes = list.iter().map(String::as_str).collect();
     if scopes.iter().any(crate::domain::exchange::stays_with_its_client) || scopes.contains("offline_access") {
         let cure = "leave it out: a trusted issuer's token never gives it";
         let what = "has \"passkeys\", \"offline_access\" or a scope of administration or of action tokens";
         reader.mistake(&key("scopes"), Wrong::new(what, cure));
     }
-    let grant = BearerGrant {
-        clients: list(reader, "clients"),
+    BearerGrant {
+        clients: identifiers(reader, &key("clients")),
         scopes,
         token_endpoint_audience: reader.switch(&key("token_endpoint_audience")),
-    };
-    let read = TrustedIssuer {
-        jwks_uri: reader.text_as(&key("jwks_uri"), address),
-        jwks: reader.tree(&key("jwks")),
-        pem: reader.tree(&key("pem")),
-        jwks_file: reader.path(&key("jwks_file")),
-        grant,
-        trust,
-    };
-    check(reader, &read);
-    read
+    }
 }
 
 fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {

@@ -17,7 +17,7 @@ use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::user::UserStatus;
-use crate::storage::imports::{Batch, Held, Keys, Known, NewGroup, NewHash, NewLink, NewMember, NewUser};
+use crate::storage::imports::{Batch, Held, Keys, Known, Link, NewGroup, NewHash, NewLink, NewMember, NewUser};
 use crate::storage::removals::Removed;
 
 /// How an import goes.
@@ -169,34 +169,10 @@ impl Planner<'_> {
         let known = self.known;
         let stored = link.as_ref().and_then(|link| known.links.get(link));
         let imported_as = stored.and_then(|link| link.imported_as.as_deref()).unwrap_or_default();
-        let sub = record.sub.map(UserId::uuid).filter(|sub| self.known.people.contains(sub));
-        let existing = match (stored.map(|link| link.person), sub) {
-            (Some(person), Some(sub)) if person != sub => {
-                return Err(Problem::of("sub", "is another person's than id"));
-            }
-            (Some(_), None) if record.sub.is_some() => return Err(Problem::of("sub", "is not the one of id")),
-            // A `sub` is in every token: who knows one must not bring its owner a passkey by the file of another system.
-            (None, Some(_)) if link.is_some() => {
-                let reason = "is somebody's whom this source does not know by this id; an export of our own goes without --source";
-                return Err(Problem::of("sub", reason));
-            }
-            (person, sub) => person.or(sub),
-        };
-        if let Some(person) = existing {
-            if mark.is_some_and(|mark| mark.stands_in(imported_as)) {
-                return Ok(Outcome::Unchanged(person));
-            }
-            if !self.options.update {
-                return Ok(if link.is_some() { Outcome::Differs(person) } else { Outcome::Known(person) });
-            }
-            if self.known.managed.contains(&person) {
-                return Err(Problem::of_line("is about a person whom the configuration declares: change them there"));
-            }
-        } else if link.as_ref().is_some_and(|(source, id)| known.removed.contains(Removed::Person(source, id))) {
-            return Ok(Outcome::Deleted);
-        } else if record.origin == Origin::Auth0Hashes {
-            let reason = "is nobody's who was imported: first the people, then their hashes (a secondary identity has no account here)";
-            return Err(Problem::of("_id", reason));
+        let existing = self.existing(&record, link.is_some(), stored)?;
+        let is_unchanged = mark.is_some_and(|mark| mark.stands_in(imported_as));
+        if let Some(outcome) = self.settled(&record, link.as_ref(), existing, is_unchanged)? {
+            return Ok(outcome);
         }
         let nothing = Held::default();
         let held = existing.and_then(|person| known.held.get(&person)).unwrap_or(&nothing);
@@ -204,12 +180,12 @@ impl Planner<'_> {
         self.check(&record, existing)?;
         bounds::check_sums(&record, link.as_ref(), (held, known), self.options.groups)?;
         let person = existing.or(record.sub.map(UserId::uuid)).unwrap_or_else(self.fresh.id);
+        let imported_as = mark.map(|mark| mark.put_into(imported_as));
+        let link = link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as });
         self.take_address(&mut record, person);
         decided.passkeys = self.take_rows(&mut record, person);
         decided.password = record.password.is_some();
         decided.notes = std::mem::take(&mut record.notes);
-        let imported_as = mark.map(|mark| mark.put_into(imported_as));
-        let link = link.map(|(source, external_id)| NewLink { source, external_id, user_id: person, imported_as });
         if existing.is_some() {
             let joins = self.options.groups && record.groups.iter().any(|name| !held.groups.contains(name));
             let certain = link.is_some() || joins || !record.external_ids.is_empty() || decided.passkeys > 0;
@@ -220,6 +196,48 @@ impl Planner<'_> {
         self.plan.batch.links.extend(link);
         self.create(record, person);
         Ok(Outcome::Created(person))
+    }
+
+    /// Whose record it is, by the id that its source has for them and by their `sub`; none: nobody's yet.
+    fn existing(&self, record: &Record, has_link: bool, stored: Option<&Link>) -> Result<Option<Uuid>, Problem> {
+        let sub = record.sub.map(UserId::uuid).filter(|sub| self.known.people.contains(sub));
+        match (stored.map(|link| link.person), sub) {
+            (Some(person), Some(sub)) if person != sub => Err(Problem::of("sub", "is another person's than id")),
+            (Some(_), None) if record.sub.is_some() => Err(Problem::of("sub", "is not the one of id")),
+            // A `sub` is in every token: who knows one must not bring its owner a passkey by the file of another system.
+            (None, Some(_)) if has_link => {
+                let reason = "is somebody's whom this source does not know by this id; an export of our own goes without --source";
+                Err(Problem::of("sub", reason))
+            }
+            (person, sub) => Ok(person.or(sub)),
+        }
+    }
+
+    /// What becomes of a record that changes nothing; none: it is taken over.
+    fn settled(
+        &self,
+        record: &Record,
+        link: Option<&(String, String)>,
+        existing: Option<Uuid>,
+        is_unchanged: bool,
+    ) -> Result<Option<Outcome>, Problem> {
+        if let Some(person) = existing {
+            if is_unchanged {
+                return Ok(Some(Outcome::Unchanged(person)));
+            }
+            if !self.options.update {
+                return Ok(Some(if link.is_some() { Outcome::Differs(person) } else { Outcome::Known(person) }));
+            }
+            if self.known.managed.contains(&person) {
+                return Err(Problem::of_line("is about a person whom the configuration declares: change them there"));
+            }
+        } else if link.is_some_and(|(source, id)| self.known.removed.contains(Removed::Person(source, id))) {
+            return Ok(Some(Outcome::Deleted));
+        } else if record.origin == Origin::Auth0Hashes {
+            let reason = "is nobody's who was imported: first the people, then their hashes (a secondary identity has no account here)";
+            return Err(Problem::of("_id", reason));
+        }
+        Ok(None)
     }
 
     /// Everything that a person must not share with another.

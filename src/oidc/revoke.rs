@@ -6,6 +6,7 @@
 //! owner's, and goes on.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use diesel::PgConnection;
 
 use super::client_auth::{AuthenticatedClient, authenticate};
 use super::{Oidc, Room};
@@ -13,6 +14,7 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::id::{FamilyId, SessionId};
 use crate::storage::{StorageError, audit, refresh_tokens, revoked_tokens, sessions};
+use crate::tokens::claims::{AccessClaims, RefreshClaims};
 use crate::tokens::verifier::places;
 use crate::web::Caller;
 use crate::web::error::OAuthFailure;
@@ -45,63 +47,66 @@ async fn revoke(
 ) -> Result<(), StorageError> {
     let now = room.clock.now();
     let (ring, issuer) = (room.mint.keys().ring(), room.mint.issuer());
+    let event = Event { client: Some(client.id.clone()), ..Event::new(EventKind::TokenRevoked, now, origin) };
     // The hint of the request is not needed: the token's type is in its header.
     if let Ok(verified) = places::refresh_token(&ring, issuer, token, now) {
-        let claims = verified.into_claims();
-        let (true, Ok(family)) = (claims.client_id == client.id, claims.fid.parse::<FamilyId>()) else { return Ok(()) };
-        let event = Event {
-            client: Some(client.id.clone()),
-            subject: Some(family.to_string()),
-            ..Event::new(EventKind::TokenRevoked, now, origin)
-        };
-        let client = client.id.clone();
-        return room
-            .db
-            .tx(move |conn| {
-                if refresh_tokens::revoke(conn, family, Some(&client), "revoked by its client", now)? {
-                    let user = refresh_tokens::owner(conn, family)?;
-                    audit::insert(conn, &Event { user, ..event })?;
-                }
-                Ok(())
-            })
-            .await;
+        return revoke_family(room, client, &verified.into_claims(), event).await;
     }
     if let Ok(verified) = places::any_access_token(&ring, issuer, token, now) {
-        let claims = verified.into_claims();
-        let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
-        let grant = claims.grant_id.as_deref().and_then(|grant| grant.parse::<FamilyId>().ok());
-        let (true, Ok(token), Some(until)) =
-            (claims.client_id == client.id, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
-        else {
-            return Ok(());
-        };
-        let event = Event {
-            session,
-            client: Some(client.id.clone()),
-            // A client's token for itself has no session.
-            subject: Some(session.map_or(claims.jti, |session| session.to_string())),
-            ..Event::new(EventKind::TokenRevoked, now, origin)
-        };
-        let client = client.id.clone();
-        return room
-            .db
-            .tx(move |conn| {
-                // Of another client's grant, where the token came of an exchange, nothing ends. The family comes before its session,
-                // as where a refresh token is given back at this moment.
-                if let Some(grant) = grant {
-                    refresh_tokens::revoke(conn, grant, Some(&client), "revoked by its client", now)?;
-                }
-                // Only a session of the client's own ends with it; a browser's is its owner's.
-                if let Some(session) = session {
-                    sessions::revoke_of_client(conn, session, &client, now)?;
-                }
-                if revoked_tokens::insert(conn, token, until)? {
-                    let user = session.map(|session| sessions::owner(conn, session)).transpose()?.flatten();
-                    audit::insert(conn, &Event { user, ..event })?;
-                }
-                Ok(())
-            })
-            .await;
+        return revoke_access_token(room, client, verified.into_claims(), event).await;
     }
     Ok(())
+}
+
+async fn revoke_family(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    claims: &RefreshClaims,
+    event: Event,
+) -> Result<(), StorageError> {
+    let (true, Ok(family)) = (claims.client_id == client.id, claims.fid.parse::<FamilyId>()) else { return Ok(()) };
+    let (client, now) = (client.id.clone(), event.at);
+    let work = move |conn: &mut PgConnection| {
+        if refresh_tokens::revoke(conn, family, Some(&client), "revoked by its client", now)? {
+            let user = refresh_tokens::owner(conn, family)?;
+            audit::insert(conn, &Event { user, subject: Some(family.to_string()), ..event })?;
+        }
+        Ok(())
+    };
+    room.db.tx(work).await
+}
+
+async fn revoke_access_token(
+    room: &Oidc,
+    client: &AuthenticatedClient,
+    claims: AccessClaims,
+    event: Event,
+) -> Result<(), StorageError> {
+    let session = claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok());
+    let grant = claims.grant_id.as_deref().and_then(|grant| grant.parse::<FamilyId>().ok());
+    let (true, Ok(token), Some(until)) =
+        (claims.client_id == client.id, claims.jti.parse(), Time::from_timestamp(claims.exp, 0))
+    else {
+        return Ok(());
+    };
+    // A client's token for itself has no session.
+    let subject = Some(session.map_or(claims.jti, |session| session.to_string()));
+    let (client, now) = (client.id.clone(), event.at);
+    let work = move |conn: &mut PgConnection| {
+        // Of another client's grant, where the token came of an exchange, nothing ends. The family comes before its session,
+        // as where a refresh token is given back at this moment.
+        if let Some(grant) = grant {
+            refresh_tokens::revoke(conn, grant, Some(&client), "revoked by its client", now)?;
+        }
+        // Only a session of the client's own ends with it; a browser's is its owner's.
+        if let Some(session) = session {
+            sessions::revoke_of_client(conn, session, &client, now)?;
+        }
+        if revoked_tokens::insert(conn, token, until)? {
+            let user = session.map(|session| sessions::owner(conn, session)).transpose()?.flatten();
+            audit::insert(conn, &Event { user, session, subject, ..event })?;
+        }
+        Ok(())
+    };
+    room.db.tx(work).await
 }

@@ -44,22 +44,13 @@ pub async fn options(
     let body = body.0;
     let choice = choice(&body)?;
     if let Some(token) = SentToken::of(request.headers())? {
-        if body.purpose.is_some() || body.email.is_some() || body.name.is_some() || body.relying_party.is_some() {
-            let words =
-                "An action token says itself for whom and what it is: leave out purpose, name, email and relyingParty.";
-            return Err(CeremonyError::Invalid(words).into());
-        }
+        refuse_a_choice_of_person(&body, body.purpose.is_some())?;
         let here = guard.signed_in_here(&request).await?.map(|identity| identity.user.id);
         let begun = room.begin_enrolment(token.presented(&request, here, &caller.provenance)?, choice).await?;
         return Ok(answer(&room, &guard, begun, None));
     }
     if let Some(voucher) = vouched::voucher(&trusted, request.headers()) {
-        let names_another = body.email.is_some() || body.name.is_some() || body.relying_party.is_some();
-        if names_another || matches!(body.purpose, Some(RegistrationPurpose::SignUp)) {
-            let words =
-                "The token says itself for whom the passkey is: leave out purpose, name, email and relyingParty.";
-            return Err(CeremonyError::Invalid(words).into());
-        }
+        refuse_a_choice_of_person(&body, matches!(body.purpose, Some(RegistrationPurpose::SignUp)))?;
         let begun = vouched::begin(&request, &room, &voucher, choice, &caller.provenance).await?;
         return Ok(answer(&room, &guard, begun, None));
     }
@@ -70,14 +61,33 @@ pub async fn options(
         Some(_) if !for_client => RegistrationPurpose::Add,
         _ => RegistrationPurpose::SignUp,
     });
-    if purpose == RegistrationPurpose::Add {
-        if for_client {
-            return Err(CeremonyError::Invalid("Adding a passkey gives no tokens: leave `result` out.").into());
-        }
-        let named = body.relying_party.as_deref();
-        return add_options(&request, &room, &guard, signed_in(identity)?, (named, choice)).await;
+    if purpose == RegistrationPurpose::SignUp {
+        return sign_up_options(&request, &room, &guard, &body, choice).await;
     }
-    let call = FirstCall::read(&request, &room, &guard, &body.result)?;
+    if for_client {
+        return Err(CeremonyError::Invalid("Adding a passkey gives no tokens: leave `result` out.").into());
+    }
+    let named = body.relying_party.as_deref();
+    add_options(&request, &room, &guard, signed_in(identity)?, (named, choice)).await
+}
+
+/// A token that is for one person says who, and at which relying party.
+fn refuse_a_choice_of_person(body: &RegistrationOptionsRequest, other_purpose: bool) -> Result<(), CeremonyError> {
+    if other_purpose || body.email.is_some() || body.name.is_some() || body.relying_party.is_some() {
+        let words = "The token says itself for whom the passkey is: leave out purpose, name, email and relyingParty.";
+        return Err(CeremonyError::Invalid(words));
+    }
+    Ok(())
+}
+
+async fn sign_up_options(
+    request: &HttpRequest,
+    room: &Room,
+    guard: &Guard,
+    body: &RegistrationOptionsRequest,
+    choice: Choice,
+) -> Result<HttpResponse, Problem> {
+    let call = FirstCall::read(request, room, guard, &body.result)?;
     let email = parse_email(body.email.as_deref())?;
     let name = body.name.as_deref().filter(|name| !name.trim().is_empty()).map(parse_name).transpose()?;
     let begun = room
@@ -92,7 +102,7 @@ pub async fn options(
             choice,
         })
         .await?;
-    Ok(answer(&room, &guard, begun, call.browser))
+    Ok(answer(room, guard, begun, call.browser))
 }
 
 async fn add_options(

@@ -35,94 +35,32 @@ pub fn check_id(id: &str) -> Option<Misfit> {
     })
 }
 
+/// What was found so far.
+#[derive(Default)]
+struct Misfits(Vec<Misfit>);
+
+impl Misfits {
+    fn add(&mut self, is_wrong: bool, field: &'static str, what: &'static str, cure: &'static str) {
+        if is_wrong {
+            self.0.push(Misfit { field, what: what.into(), cure: cure.into() });
+        }
+    }
+}
+
 impl ClientDefinition {
     /// Everything that does not fit; empty for a sound client. `has_secret` says whether it is given one.
     pub fn check(&self, has_secret: bool) -> Vec<Misfit> {
-        let mut found = Vec::new();
-        let mut misfit = |wrong: bool, field, what: &'static str, cure: &'static str| {
-            if wrong {
-                found.push(Misfit { field, what: what.into(), cure: cure.into() });
-            }
-        };
-        let public = self.kind == ClientKind::Public;
-        let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
-        let uses = |grant| self.grants.contains(&grant);
-        let federated = !self.federated.is_empty();
-        let by_key =
-            !federated && (self.auth_method == Some(AuthMethod::PrivateKeyJwt) || (!has_secret && has_keys && !public));
-
-        misfit(
-            public && !matches!(self.auth_method, None | Some(AuthMethod::None)),
-            "auth_method",
-            "asks a public client to authenticate",
-            "write kind = \"confidential\", or leave it out",
-        );
-        misfit(
-            !public && self.auth_method == Some(AuthMethod::None),
-            "auth_method",
-            "lets a confidential client go unauthenticated",
-            "write kind = \"public\", or name a method",
-        );
-        misfit(
-            self.auth_method == Some(AuthMethod::PrivateKeyJwt) && !has_keys,
-            "auth_method",
-            "is private_key_jwt without keys",
-            "give it jwks or jwks_uri",
-        );
-        misfit(public && federated, "federated", "is given to a public client", "write kind = \"confidential\"");
-        misfit(
-            federated && self.auth_method.is_some(),
-            "auth_method",
-            "is given together with federated, which is a way of its own",
-            "keep one of the two",
-        );
-        misfit(
-            self.jwks.is_some() && self.jwks_uri.is_some(),
-            "jwks",
-            "is given together with jwks_uri",
-            "keep one of the two",
-        );
-        if let Some(problem) = self.jwks.as_ref().and_then(wrong_with_keys) {
-            misfit(true, "jwks", problem, "give a JWK Set of public keys");
-        }
-        misfit(
-            public && uses(GrantType::ClientCredentials),
-            "grants",
-            "gives client_credentials to a public client",
-            "write kind = \"confidential\": anyone who reads a public client could act as it",
-        );
-        misfit(
-            public && uses(GrantType::JwtBearer),
-            "grants",
-            "gives jwt_bearer to a public client",
-            "write kind = \"confidential\": anyone who reads a public client could present tokens as it",
-        );
-        misfit(
-            uses(GrantType::Passkey) && !self.first_party,
-            "grants",
-            "allows \"passkey\" to a client that is not first_party",
-            "write first_party = true if the app is your own; other apps sign people in on the server's page",
-        );
-        misfit(
-            public && !self.may_introspect.is_empty(),
-            "may_introspect",
-            "is given to a public client",
-            "introspection needs kind = \"confidential\" and a secret",
-        );
-        misfit(
-            uses(GrantType::AuthorizationCode) && self.redirect_uris.is_empty(),
-            "redirect_uris",
-            "is empty, but the client uses authorization codes",
-            "list where answers may be sent",
-        );
-        self.check_profile(by_key, has_keys, &mut misfit);
-        misfit(
-            self.require_signed_request_object && !has_keys,
+        let mut found = Misfits::default();
+        self.check_authentication(&mut found);
+        self.check_grants(&mut found);
+        self.check_profile(has_secret, &mut found);
+        found.add(
+            self.require_signed_request_object && !self.has_keys(),
             "require_signed_request_object",
             "is true without keys",
             "give the client jwks or jwks_uri",
         );
-        misfit(
+        found.add(
             self.subject_type == SubjectType::Pairwise
                 && self.sector_identifier_uri.is_none()
                 && sectors(&self.redirect_uris).len() > 1,
@@ -130,50 +68,118 @@ impl ClientDefinition {
             "is missing: the redirect URIs have several hosts, so the sector of a pairwise client is unknown",
             "give one, or keep to one host",
         );
-        found
+        found.0
+    }
+
+    const fn has_keys(&self) -> bool {
+        self.jwks.is_some() || self.jwks_uri.is_some()
+    }
+
+    /// That it proves who it is in one way, which its kind can keep to.
+    fn check_authentication(&self, found: &mut Misfits) {
+        let (public, federated) = (self.kind == ClientKind::Public, !self.federated.is_empty());
+        found.add(
+            public && !matches!(self.auth_method, None | Some(AuthMethod::None)),
+            "auth_method",
+            "asks a public client to authenticate",
+            "write kind = \"confidential\", or leave it out",
+        );
+        found.add(
+            !public && self.auth_method == Some(AuthMethod::None),
+            "auth_method",
+            "lets a confidential client go unauthenticated",
+            "write kind = \"public\", or name a method",
+        );
+        found.add(
+            self.auth_method == Some(AuthMethod::PrivateKeyJwt) && !self.has_keys(),
+            "auth_method",
+            "is private_key_jwt without keys",
+            "give it jwks or jwks_uri",
+        );
+        found.add(public && federated, "federated", "is given to a public client", "write kind = \"confidential\"");
+        found.add(
+            federated && self.auth_method.is_some(),
+            "auth_method",
+            "is given together with federated, which is a way of its own",
+            "keep one of the two",
+        );
+        found.add(
+            self.jwks.is_some() && self.jwks_uri.is_some(),
+            "jwks",
+            "is given together with jwks_uri",
+            "keep one of the two",
+        );
+        if let Some(problem) = self.jwks.as_ref().and_then(wrong_with_keys) {
+            found.add(true, "jwks", problem, "give a JWK Set of public keys");
+        }
+    }
+
+    /// That it can use what it is allowed, and is allowed nothing that anyone could use in its name.
+    fn check_grants(&self, found: &mut Misfits) {
+        let public = self.kind == ClientKind::Public;
+        let uses = |grant| self.grants.contains(&grant);
+        found.add(
+            public && uses(GrantType::ClientCredentials),
+            "grants",
+            "gives client_credentials to a public client",
+            "write kind = \"confidential\": anyone who reads a public client could act as it",
+        );
+        found.add(
+            public && uses(GrantType::JwtBearer),
+            "grants",
+            "gives jwt_bearer to a public client",
+            "write kind = \"confidential\": anyone who reads a public client could present tokens as it",
+        );
+        found.add(
+            uses(GrantType::Passkey) && !self.first_party,
+            "grants",
+            "allows \"passkey\" to a client that is not first_party",
+            "write first_party = true if the app is your own; other apps sign people in on the server's page",
+        );
+        found.add(
+            public && !self.may_introspect.is_empty(),
+            "may_introspect",
+            "is given to a public client",
+            "introspection needs kind = \"confidential\" and a secret",
+        );
+        found.add(
+            uses(GrantType::AuthorizationCode) && self.redirect_uris.is_empty(),
+            "redirect_uris",
+            "is empty, but the client uses authorization codes",
+            "list where answers may be sent",
+        );
     }
 
     /// What the FAPI 2.0 profiles refuse (§5.3.2.1, §5.4).
-    fn check_profile(
-        &self,
-        by_key: bool,
-        has_keys: bool,
-        misfit: &mut impl FnMut(bool, &'static str, &'static str, &'static str),
-    ) {
-        misfit(
-            self.security_profile.is_some() && !by_key,
+    fn check_profile(&self, has_secret: bool, found: &mut Misfits) {
+        let Some(profile) = self.security_profile else { return };
+        let by_key = self.auth_method == Some(AuthMethod::PrivateKeyJwt)
+            || (!has_secret && self.has_keys() && self.kind == ClientKind::Confidential);
+        found.add(
+            !by_key || !self.federated.is_empty(),
             "security_profile",
             "wants private_key_jwt",
             "give the client jwks or jwks_uri and auth_method = \"private_key_jwt\"",
         );
-        misfit(
-            self.security_profile.is_some() && self.id_token_algorithm.as_deref().is_none_or(|name| name == "RS256"),
-            "id_token_algorithm",
-            "is RS256, which the security profile refuses",
-            "write ES256",
-        );
+        let refused = ("is RS256, which the security profile refuses", "write ES256");
+        let by_default = self.id_token_algorithm.as_deref().is_none_or(|name| name == "RS256");
+        found.add(by_default, "id_token_algorithm", refused.0, refused.1);
         for (field, algorithm) in [
             ("authorization_response_algorithm", &self.authorization_response_algorithm),
             ("userinfo_algorithm", &self.userinfo_algorithm),
             ("introspection_algorithm", &self.introspection_algorithm),
             ("request_object_algorithm", &self.request_object_algorithm),
         ] {
-            misfit(
-                self.security_profile.is_some() && algorithm.as_deref() == Some("RS256"),
-                field,
-                "is RS256, which the security profile refuses",
-                "write ES256",
-            );
+            found.add(algorithm.as_deref() == Some("RS256"), field, refused.0, refused.1);
         }
-        misfit(
-            self.security_profile.is_some()
-                && [GrantType::DeviceCode, GrantType::Passkey].iter().any(|grant| self.grants.contains(grant)),
+        found.add(
+            [GrantType::DeviceCode, GrantType::Passkey].iter().any(|grant| self.grants.contains(grant)),
             "grants",
             "allows \"device_code\" or \"passkey\", which the security profile refuses",
             "leave them out, or write another client for them",
         );
-        misfit(
-            self.security_profile == Some(SecurityProfile::Fapi2MessageSigning) && !has_keys,
+        found.add(
+            profile == SecurityProfile::Fapi2MessageSigning && !self.has_keys(),
             "security_profile",
             "wants signed requests",
             "give the client jwks or jwks_uri",

@@ -118,17 +118,10 @@ pub async fn grant(
     client.may_use(GrantType::JwtBearer).map_err(|_| BearerError::NotAllowed)?;
     let now = room.clock.now();
     let issuer = room.trusted_issuers.of_token(asked.assertion)?;
-    let terms = issuer.grant();
-    if !terms.clients.contains(&client.id) {
+    if !issuer.grant().clients.contains(&client.id) {
         return Err(BearerError::Client);
     }
-    let endpoint = format!("{}/oauth/token", room.mint.issuer());
-    let audiences = if terms.token_endpoint_audience {
-        vec![room.mint.issuer(), endpoint.as_str()]
-    } else {
-        vec![room.mint.issuer()]
-    };
-    let (believed, is_identity) = believed(issuer, client, asked.assertion, &audiences, now).await?;
+    let (believed, is_identity) = believed(room, issuer, client, asked.assertion, now).await?;
     if !believed.is_proven_by(asked.key) {
         return Err(BearerError::Form("is bound to a key that the request does not prove"));
     }
@@ -138,24 +131,20 @@ pub async fn grant(
     let once = (!is_identity).then_some(once);
 
     let audience = audience(room, client, &believed, asked.resources)?;
-    let mut allowed = terms.scopes.granted_by(&client.definition.scopes);
-    if is_identity {
-        let told = Scopes::parse(believed.text("scope").unwrap_or_default()).map_err(|_| BearerError::Scope)?;
-        allowed = allowed.granted_by(&told);
-    }
+    let allowed = allowed(client, issuer, &believed, is_identity)?;
     let scopes = granted(room, &allowed, asked.scope, &audience)?;
     let life = room.mint.access_life(client);
     // The assertion counts once, and is not used up in vain.
     room.mint.ready(client, &scopes, &audience)?;
+    let auth_time = believed.signed_in_at();
     let session = ForeignSession {
         id: SessionId::random(),
         client: Some(client.id.clone()),
-        auth_time: believed.signed_in_at(),
+        auth_time,
         now,
         ends_at: now + life,
         origin: origin.clone(),
     };
-    let auth_time = session.auth_time.map(|at| at.timestamp());
     let event = Event {
         client: Some(client.id.clone()),
         subject_name: Some(believed.trust.name.clone()),
@@ -166,7 +155,7 @@ pub async fn grant(
     let arrival = Arrival::new(&believed, once, members, Some(session), event);
     let asking = Asking { hooks: &room.ceremonies.hooks, result: "tokens" };
     let arrived = arrive(&room.db, Some(asking), arrival).await??;
-    let authentication = Authentication { auth_time, acr: Some("0".to_owned()), ..Authentication::default() };
+    let auth_time = auth_time.map(|at| at.timestamp());
     let exchange = Exchange {
         user: arrived.user.id,
         client,
@@ -175,13 +164,28 @@ pub async fn grant(
         jkt: asked.key.map(Jkt::as_str),
         audience: &audience,
         scopes: &scopes,
-        authentication: &authentication,
+        authentication: &Authentication { auth_time, acr: Some("0".to_owned()), ..Authentication::default() },
         act: act.as_ref(),
         may_act: may_act.as_ref(),
         life,
         hook_claims: &arrived.hook_claims,
     };
     Ok(room.mint.exchanged_access(&exchange, now)?.with_refresh(None))
+}
+
+/// The scopes that such a grant may give this client; an identity assertion says itself which.
+fn allowed(
+    client: &AuthenticatedClient,
+    issuer: &TrustedIssuer,
+    believed: &Believed<'_>,
+    is_identity: bool,
+) -> Result<Scopes, BearerError> {
+    let allowed = issuer.grant().scopes.granted_by(&client.definition.scopes);
+    if !is_identity {
+        return Ok(allowed);
+    }
+    let told = Scopes::parse(believed.text("scope").unwrap_or_default()).map_err(|_| BearerError::Scope)?;
+    Ok(allowed.granted_by(&told))
 }
 
 /// What an assertion must be beside what is believed of its issuer; gives its id, and from when on it is too old.
@@ -202,12 +206,15 @@ fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), Bear
 
 /// The assertion, as a plain one or as an identity assertion, which names the client that may bring it.
 async fn believed<'a>(
+    room: &Oidc,
     issuer: &'a TrustedIssuer,
     client: &AuthenticatedClient,
     assertion: &str,
-    audiences: &[&str],
     now: Time,
 ) -> Result<(Believed<'a>, bool), BearerError> {
+    let endpoint = format!("{}/oauth/token", room.mint.issuer());
+    let audiences = [room.mint.issuer(), endpoint.as_str()];
+    let audiences = if issuer.grant().token_endpoint_audience { &audiences[..] } else { &audiences[..1] };
     if issuer.trust().kinds.contains(&SubjectKind::Jwt) {
         match issuer.believe_for(assertion, SubjectKind::Jwt, audiences, now).await {
             Err(TrustError::Token(Refusal::WrongType)) => {}
