@@ -111,6 +111,8 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
         site::well_known::protected_resource,
         oidc::keys::jwks,
         site::well_known::webauthn,
+        site::well_known::apple_app_site_association,
+        site::well_known::asset_links,
         site::well_known::passkey_endpoints,
         web::health::livez,
         web::health::readyz,

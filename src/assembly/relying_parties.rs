@@ -18,7 +18,7 @@ pub fn profiles(config: &Config) -> Result<RelyingParties, StartError> {
                 origins.iter().map(|origin| origin.as_str().to_owned()).collect::<Vec<String>>()
             };
             let origins = (texts(&party.origins), texts(&party.related_origins));
-            RelyingParty::new(&party.name, &party.rp_id, &party.display_name, origins, timeout)
+            RelyingParty::new(&party.name, &party.rp_id, &party.display_name, origins, party.apps.clone(), timeout)
         })
         .collect();
     let default = config.relying_parties.iter().position(|party| party.default).unwrap_or(0);

@@ -8,6 +8,7 @@ use url::Url;
 use webauthn_rs_core::WebauthnCore;
 
 use super::error::CeremonyError;
+use crate::domain::native_apps::NativeApps;
 
 /// One profile.
 pub struct RelyingParty {
@@ -21,6 +22,8 @@ pub struct RelyingParty {
     pub origins: Vec<String>,
     /// How many of them are its own.
     own: usize,
+    /// The native apps that use its passkeys.
+    apps: NativeApps,
     pub(super) library: WebauthnCore,
 }
 
@@ -32,6 +35,7 @@ impl RelyingParty {
         rp_id: &str,
         display_name: &str,
         (mut origins, related): (Vec<String>, Vec<String>),
+        apps: NativeApps,
         timeout: Duration,
     ) -> Self {
         let own = origins.len();
@@ -41,7 +45,7 @@ impl RelyingParty {
         let library =
             WebauthnCore::new_unsafe_experts_only(display_name, rp_id, urls, timeout, Some(false), Some(false));
         let (name, rp_id, display_name) = (name.to_owned(), rp_id.to_owned(), display_name.to_owned());
-        Self { name, rp_id, display_name, origins, own, library }
+        Self { name, rp_id, display_name, origins, own, apps, library }
     }
 
     /// The origins under its RP id, and the related ones.
@@ -86,15 +90,21 @@ impl RelyingParties {
     /// domain vouches for another's. A host of any other name may be what a proxy calls this server, and stands for the
     /// default profile. Related ones come first: browsers ask for no others, and take no more than five names.
     pub fn published_at(&self, host: &str) -> Vec<&str> {
-        let mut parties: Vec<&RelyingParty> =
-            self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
-        if parties.is_empty() {
-            parties.push(self.default_profile());
-        }
         let (own, related): (Vec<&[String]>, Vec<&[String]>) =
-            parties.into_iter().map(RelyingParty::own_and_related).unzip();
+            self.at(host).into_iter().map(RelyingParty::own_and_related).unzip();
         let all = related.into_iter().chain(own).flatten().map(String::as_str);
         all.filter(|origin| origin.starts_with("http")).collect()
+    }
+
+    /// The native apps that a host vouches for, by the same rule.
+    pub fn apps_at(&self, host: &str) -> impl Iterator<Item = &NativeApps> {
+        self.at(host).into_iter().map(|profile| &profile.apps)
+    }
+
+    fn at(&self, host: &str) -> Vec<&RelyingParty> {
+        let parties: Vec<&RelyingParty> =
+            self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
+        if parties.is_empty() { vec![self.default_profile()] } else { parties }
     }
 
     /// Every profile.
@@ -131,7 +141,7 @@ mod tests {
         let make = |name, rp_id, origins: &[&str]| {
             let origins = origins.iter().map(|origin| (*origin).to_owned());
             let (related, own) = origins.partition(|origin: &String| origin.ends_with(".example"));
-            RelyingParty::new(name, rp_id, name, (own, related), Duration::from_secs(60))
+            RelyingParty::new(name, rp_id, name, (own, related), NativeApps::default(), Duration::from_secs(60))
         };
         let android = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         RelyingParties::new(

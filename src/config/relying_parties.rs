@@ -4,6 +4,7 @@
 //! host is the RP id or lies under it, or else the origin is a [related](super::related_origins) one, exactly one party is
 //! the default, and the server's own pages belong to one: a server whose sign-in page could not use passkeys does not start.
 
+use super::native_apps;
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
 use super::section::{Fallback, Key, Kind, Section};
@@ -14,6 +15,7 @@ use super::server::Server;
 use super::text;
 use super::values::show_text;
 use crate::domain::client::fields::USE_A_DOMAIN;
+use crate::domain::native_apps::{AndroidApp, NativeApps};
 
 /// A relying party.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct RelyingParty {
     pub origins: Vec<AppOrigin>,
     /// Websites of other domains that it may be used from as well.
     pub related_origins: Vec<AppOrigin>,
+    /// The native apps that use its passkeys; the origins of those for Android are among `origins`.
+    pub apps: NativeApps,
     /// Whether it is used where a request says nothing.
     pub default: bool,
 }
@@ -80,6 +84,24 @@ pub(super) const SECTION: Section = Section {
                 `www.example.co.uk` and `example.de` share one: `example`.",
         },
         Key {
+            path: "relying_parties.<name>.apple_apps",
+            kind: Kind::List("application identifier"),
+            default: Fallback::Value(""),
+            doc: "Apps for Apple's systems that use its passkeys, each by team and bundle: `A1B2C3D4E5.com.example.app`. The \
+                system asks `https://<rp_id>/.well-known/apple-app-site-association`, so this server, or a proxy in front of \
+                it, must answer there. These apps send `https://<rp_id>` as their origin, which `origins` must list. See \
+                [native apps](../recipes/native-apps.md).",
+        },
+        Key {
+            path: "relying_parties.<name>.android_apps",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "Apps for Android that use its passkeys, each by package and the SHA-256 fingerprints of the certificates that it \
+                is signed with: `[ { package = \"com.example.app\", sha256 = [\"FA:C6:17:…\"] } ]`. The system asks \
+                `https://<rp_id>/.well-known/assetlinks.json`. The origins of these apps (`android:apk-key-hash:…`) count as \
+                listed in `origins`.",
+        },
+        Key {
             path: "relying_parties.<name>.default",
             kind: Kind::Switch,
             default: Fallback::Derived("`true` for the only one, else `false`"),
@@ -118,6 +140,7 @@ fn from_public_url(reader: &mut Reader<'_>, server: &Server) -> RelyingParty {
         display_name: server.realm.clone(),
         origins: vec![url.into()],
         related_origins: Vec::new(),
+        apps: NativeApps::default(),
         default: true,
     }
 }
@@ -146,13 +169,37 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
             reader.mistake(&key("related_origins"), Wrong::new(what, "list it in origins"));
         }
     }
+    let apps = native_apps::read(reader, key);
+    let mut origins = origins.unwrap_or_default();
+    check_apple_origin(reader, &key("apple_apps"), (rp_id.as_deref(), &origins), &apps);
+    for origin in apps.android.iter().flat_map(AndroidApp::origins).filter_map(|text| AppOrigin::read(&text).ok()) {
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
     RelyingParty {
         name: name.to_owned(),
         rp_id: rp_id.unwrap_or_default(),
         display_name: reader.text_as(&key("display_name"), text::display_name).unwrap_or_else(|| server.realm.clone()),
-        origins: origins.unwrap_or_default(),
+        origins,
         related_origins: related.unwrap_or_default(),
+        apps,
         default: reader.optional_switch(&key("default")).unwrap_or(alone),
+    }
+}
+
+/// An app of Apple's writes the RP id as its origin, wherever its websites are.
+fn check_apple_origin(
+    reader: &mut Reader<'_>,
+    key: &str,
+    (rp_id, origins): (Option<&str>, &[AppOrigin]),
+    apps: &NativeApps,
+) {
+    let Some(rp_id) = rp_id.filter(|_| !apps.apple.is_empty()) else { return };
+    let own = format!("https://{rp_id}");
+    if !origins.iter().any(|origin| origin.as_str() == own) {
+        let what = format!("is of apps whose ceremonies come from {}, which origins does not list", quoted(&own));
+        reader.mistake(key, Wrong::new(what, "add it to origins"));
     }
 }
 
@@ -190,7 +237,13 @@ fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
             let Some(other) = parties[..index].iter().find(|other| other.has_origin(origin)) else { continue };
             let what = format!("{} belongs to the relying party {} already", quoted(origin.as_str()), other.name);
             let wrong = Wrong::new(what, "list it in one place only: a request's origin chooses its relying party");
-            let list = if party.origins.contains(origin) { "origins" } else { "related_origins" };
+            let list = if party.related_origins.contains(origin) {
+                "related_origins"
+            } else if party.apps.android.iter().flat_map(AndroidApp::origins).any(|own| own == origin.as_str()) {
+                "android_apps"
+            } else {
+                "origins"
+            };
             reader.mistake(&format!("relying_parties.{}.{list}", party.name), wrong);
         }
     }

@@ -20,6 +20,7 @@ pub mod forward;
 pub mod group;
 pub mod id;
 pub mod json;
+pub mod native_apps;
 pub mod operation;
 pub mod password_hash;
 pub mod refresh;

@@ -171,6 +171,8 @@ routes! {
     GET    "/.well-known/oauth-protected-resource"  Public    => site::well_known::protected_resource;
     GET    "/.well-known/jwks.json"                 Public    => oidc::keys::jwks;
     GET    "/.well-known/webauthn"                  Public    => site::well_known::webauthn;
+    GET    "/.well-known/apple-app-site-association" Public   => site::well_known::apple_app_site_association;
+    GET    "/.well-known/assetlinks.json"           Public    => site::well_known::asset_links;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;
     GET    "/"                                      Page => site::sign_in::home;
     GET    "/signin/passkey"                        Page => site::sign_in::nothing_posted;

@@ -109,6 +109,7 @@ guides! {
     "gitea"               "Set-up: Gitea"                "docs/recipes/gitea.md";
     "openid-client"       "Set-up: openid-client"        "docs/recipes/openid-client.md";
     "single-page-app"     "Set-up: single-page app"      "docs/recipes/single-page-app.md";
+    "native-apps"         "Set-up: native app"           "docs/recipes/native-apps.md";
     "mcp"                 "Set-up: MCP"                  "docs/recipes/mcp.md";
     "firebase-and-supabase" "Set-up: Firebase, Supabase" "docs/recipes/firebase-and-supabase.md";
     "your-own-backend" "Set-up: your own backend" "docs/recipes/your-own-backend.md";

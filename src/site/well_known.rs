@@ -4,18 +4,46 @@ use std::sync::Arc;
 
 use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::account::guards::Guard;
 use crate::ceremony::Ceremonies;
+use crate::domain::native_apps;
+use crate::web::error::{Failure, Kind, Problem};
 
 /// Related origins (WebAuthn Level 3 §5.11.1) of the RP id whose host is asked, from the very list that origins are checked by.
 #[utoipa::path(get, path = "/.well-known/webauthn", tag = "Well-known", responses((status = 200, description = "`{\"origins\": […]}`")))]
 pub async fn webauthn(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "origins": room.profiles.published_at(host(&request)) }))
+}
+
+/// The apps for Apple's systems that use the passkeys of the RP id whose host is asked.
+#[utoipa::path(get, path = "/.well-known/apple-app-site-association", tag = "Well-known",
+    responses((status = 200, description = "`{\"webcredentials\": {\"apps\": […]}}`"), (status = 404, description = "`not_found`: no such apps")))]
+pub async fn apple_app_site_association(
+    request: HttpRequest,
+    room: web::Data<Arc<Ceremonies>>,
+) -> Result<HttpResponse, Problem> {
+    vouched(native_apps::site_association(room.profiles.apps_at(host(&request))))
+}
+
+/// The apps for Android that use the passkeys of the RP id whose host is asked (Digital Asset Links).
+#[utoipa::path(get, path = "/.well-known/assetlinks.json", tag = "Well-known",
+    responses((status = 200, description = "A list of statements"), (status = 404, description = "`not_found`: no such apps")))]
+pub async fn asset_links(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> Result<HttpResponse, Problem> {
+    vouched(native_apps::asset_links(room.profiles.apps_at(host(&request))))
+}
+
+/// The host that is asked, without its port. An RP id is a domain, so what follows a colon is the port.
+fn host(request: &HttpRequest) -> &str {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // An RP id is a domain, so what follows a colon is the port.
-    let host = host.split_once(':').map_or(host, |(name, _)| name);
-    HttpResponse::Ok().json(json!({ "origins": room.profiles.published_at(host) }))
+    host.split_once(':').map_or(host, |(name, _)| name)
+}
+
+fn vouched(document: Option<Value>) -> Result<HttpResponse, Problem> {
+    let document =
+        document.ok_or_else(|| Failure::new(Kind::NotFound, "No native app is configured for this domain."))?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "public, max-age=3600")).json(document))
 }
 
 /// Where passkeys are made and managed (W3C "A Well-Known URL for Relying Party Passkey Endpoints").

@@ -89,6 +89,7 @@ mod logos;
 mod logout;
 /// The schema: there and back again, and the same in the code.
 mod migrations;
+mod native_apps;
 /// What an attacker might send in a ceremony, row by row: refused, alike, burnt, and written down once.
 mod negative;
 /// The whole way of a relying party, by a library that this project did not write.

@@ -2,10 +2,69 @@
 
 use super::mistakes::check_files;
 
+/// A fingerprint of zeros.
+const PRINT: &str = "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00";
+
+/// The relying party of our own pages, and another beside it.
+fn beside_our_own(more: &str) -> String {
+    format!(
+        "[relying_parties.main]\nrp_id = \"localhost\"\norigins = [\"http://localhost:8080\"]\ndefault = true\n{more}"
+    )
+}
+
+#[test]
+fn native_apps() {
+    let with = beside_our_own;
+    check_files(&[
+        (
+            "an app of Apple's without its origin",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://www.example.com\"]\napple_apps = [\"A1B2C3D4E5.com.example\"]",
+            ),
+            "relying_parties.b.apple_apps (passmint.toml:8): is of apps whose ceremonies come from \"https://example.com\", which origins does not list; add it to origins",
+        ),
+        (
+            "an app of Apple's without its team",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\napple_apps = [\"com.example.app\"]",
+            ),
+            "relying_parties.b.apple_apps (passmint.toml:8): \"com.example.app\" is not the application identifier of an app for Apple's systems; write the team's ID, a dot and the bundle's identifier: \"A1B2C3D4E5.com.example.app\"",
+        ),
+        (
+            "an app for Android without a certificate",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nandroid_apps = [{ package = \"com.example.app\" }]",
+            ),
+            "relying_parties.b.android_apps (passmint.toml:8): entry 1 has no sha256, or one that is not a list of texts; write a list: [ { package = \"com.example.app\", sha256 = [\"FA:C6:17:…\"] } ]",
+        ),
+        (
+            "a fingerprint that is none",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nandroid_apps = [{ package = \"com.example.app\", sha256 = [\"FA:C6\"] }]",
+            ),
+            "relying_parties.b.android_apps (passmint.toml:8): entry 1 has in sha256 \"FA:C6\", which is not the fingerprint of a certificate; write the 32 bytes of its SHA-256 as `keytool -list -v` prints them: \"FA:C6:17:…\"",
+        ),
+        (
+            "a member that nothing reads",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://example.com\"]\nandroid_apps = [{ name = \"app\" }]",
+            ),
+            "relying_parties.b.android_apps (passmint.toml:8): entry 1 has \"name\", which nothing reads; choose from package, sha256",
+        ),
+        (
+            "a certificate of two relying parties",
+            &with(&format!(
+                "[relying_parties.b]\nrp_id = \"a.example\"\norigins = [\"https://a.example\"]\nandroid_apps = [{{ package = \"a.app\", sha256 = [\"{PRINT}\"] }}]\n\
+                 [relying_parties.c]\nrp_id = \"b.example\"\norigins = [\"https://b.example\"]\nandroid_apps = [{{ package = \"b.app\", sha256 = [\"{PRINT}\"] }}]",
+            )),
+            "relying_parties.c.android_apps (passmint.toml:12): \"android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" belongs to the relying party b already; list it in one place only: a request's origin chooses its relying party",
+        ),
+    ]);
+}
+
 #[test]
 fn relying_parties() {
-    let own = "[relying_parties.main]\nrp_id = \"localhost\"\norigins = [\"http://localhost:8080\"]\ndefault = true\n";
-    let with = |more: &str| format!("{own}{more}");
+    let with = beside_our_own;
     check_files(&[
         (
             "no RP id",

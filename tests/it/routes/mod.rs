@@ -172,6 +172,8 @@ const ROWS: &[Row] = &[
     row("GET /.well-known/oauth-protected-resource", Nothing, ["200", "200", "200", "200", ""]),
     row("GET /.well-known/jwks.json",                Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /.well-known/webauthn",                 Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /.well-known/apple-app-site-association", Nothing, ["404 not_found"; 5]),
+    row("GET /.well-known/assetlinks.json", Nothing, ["404 not_found"; 5]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
     row("GET /",                                     Nothing,         ["200 page",            "403 page",               "403 page",               "303 /account",           ""]),
     row("GET /signin/passkey",                       Nothing,         ["303 /"; 5]),

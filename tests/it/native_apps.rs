@@ -1,0 +1,108 @@
+//! Native apps: the documents by which a domain vouches for them, and their ceremonies, which come without an `Origin` header.
+
+use serde_json::{Value, json};
+
+use crate::authenticator::Authenticator;
+use crate::support::{Options, Reply, TestApp, verify};
+
+const HOME: &str = "https://id.shop.test";
+/// What iOS writes into `clientDataJSON`: the RP id, wherever the websites are.
+const APPLE: &str = "https://shop.test";
+/// The same of Android: the fingerprint of `CONFIG`, in base64url.
+const ANDROID: &str = "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+const OTHERS: &str = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+const PRINT: &str = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
+
+const CONFIG: &str = r#"
+[relying_parties.shop]
+rp_id = "shop.test"
+origins = ["https://id.shop.test", "https://shop.test"]
+apple_apps = ["A1B2C3D4E5.test.shop.app", "A1B2C3D4E5.test.shop.clip"]
+default = true
+
+[[relying_parties.shop.android_apps]]
+package = "test.shop.app"
+sha256 = ["E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55"]
+
+[relying_parties.plain]
+rp_id = "plain.test"
+origins = ["https://plain.test"]
+
+[clients.mobile]
+first_party = true
+origins = ["https://shop.test", "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"]
+grants = ["passkey", "refresh_token"]
+scopes = ["openid"]
+"#;
+
+fn app() -> TestApp {
+    TestApp::with(&Options { public_url: Some(HOME), config: CONFIG, ..Options::default() })
+}
+
+/// A call as the app makes it.
+fn post(app: &TestApp, path: &str, body: &Value) -> Reply {
+    app.request("POST", path).json(body).send()
+}
+
+fn wanted() -> Value {
+    json!({ "result": { "kind": "tokens", "clientId": "mobile", "scope": "openid" } })
+}
+
+fn signs_up(app: &TestApp, origin: &str) -> (Authenticator, Reply) {
+    let mut passkey = Authenticator::synchronised(origin);
+    let begun = post(app, "/v1/passkeys/registration/options", &wanted()).expect(200).json();
+    assert_eq!(begun["publicKey"]["rp"]["id"], "shop.test");
+    let answer = passkey.create(&begun["publicKey"]);
+    let done = post(app, "/v1/passkeys/registration/verify", &verify(&begun, &answer));
+    (passkey, done)
+}
+
+#[test]
+fn people_sign_up_and_in_by_an_app() {
+    let app = app();
+    for origin in [APPLE, ANDROID] {
+        let (mut passkey, done) = signs_up(&app, origin);
+        assert_eq!(done.expect(200).json()["kind"], "tokens", "{origin}");
+        let begun = post(&app, "/v1/passkeys/authentication/options", &wanted()).expect(200).json();
+        let answer = passkey.get(&begun["publicKey"]);
+        let done = post(&app, "/v1/passkeys/authentication/verify", &verify(&begun, &answer)).expect(200).json();
+        assert!(done["accessToken"].is_string() && done["refreshToken"].is_string(), "{origin}: {done}");
+    }
+}
+
+/// The app that somebody else signed, with the same package or not, is another one.
+#[test]
+fn an_app_that_is_not_listed_signs_nobody_in() {
+    let app = app();
+    let (_, done) = signs_up(&app, OTHERS);
+    done.expect_problem(403, "wrong_origin");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0);
+}
+
+/// For the domain that is asked; no domain vouches for the apps of another, and none says that it has apps that it has not.
+#[test]
+fn a_domain_vouches_for_its_own_apps() {
+    let app = app();
+    let ask = |path: &str, host: &str| app.request("GET", path).header("Host", host).send();
+    for host in ["shop.test", "SHOP.test:443", "id.shop.test", "upstream:9000"] {
+        let apple = ask("/.well-known/apple-app-site-association", host).expect(200);
+        assert_eq!(apple.header("content-type"), Some("application/json"), "{host}");
+        let apps = ["A1B2C3D4E5.test.shop.app", "A1B2C3D4E5.test.shop.clip"];
+        assert_eq!(apple.json(), json!({ "webcredentials": { "apps": apps } }), "{host}");
+        let android = ask("/.well-known/assetlinks.json", host).expect(200);
+        assert_eq!(android.header("content-type"), Some("application/json"), "{host}");
+        let statements = android.json();
+        let target = &statements[0]["target"];
+        assert_eq!(
+            (statements.as_array().unwrap().len(), &target["package_name"]),
+            (1, &json!("test.shop.app")),
+            "{host}"
+        );
+        assert_eq!(target["sha256_cert_fingerprints"], json!([PRINT]), "{host}");
+    }
+    for path in ["/.well-known/apple-app-site-association", "/.well-known/assetlinks.json"] {
+        ask(path, "plain.test").expect_problem(404, "not_found");
+        TestApp::spawn().request("GET", path).send().expect_problem(404, "not_found");
+    }
+}
