@@ -92,6 +92,10 @@ clean_up() {
         for log in "$work"/*.log; do
             [[ -s $log ]] && { echo "--- the end of ${log##*/}"; tail -n 25 "$log"; } >&2
         done
+        # Why a request failed stands further up, among the others.
+        for log in "$work"/*passmint*.log; do
+            [[ -s $log ]] && { echo "--- what ${log##*/} warned of"; grep -E '"level":"(WARN|ERROR)"' "$log" | tail -n 25 || true; } >&2
+        done
     fi
     if [[ -n ${KEEP:-} ]]; then
         echo "$me: kept $work" >&2
