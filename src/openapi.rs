@@ -114,6 +114,7 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
         site::well_known::apple_app_site_association,
         site::well_known::asset_links,
         site::well_known::passkey_endpoints,
+        site::well_known::change_password,
         web::health::livez,
         web::health::readyz,
     )

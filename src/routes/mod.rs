@@ -174,6 +174,7 @@ routes! {
     GET    "/.well-known/apple-app-site-association" Public   => site::well_known::apple_app_site_association;
     GET    "/.well-known/assetlinks.json"           Public    => site::well_known::asset_links;
     GET    "/.well-known/passkey-endpoints"         Public    => site::well_known::passkey_endpoints;
+    GET    "/.well-known/change-password"           Public    => site::well_known::change_password;
     GET    "/"                                      Page => site::sign_in::home;
     GET    "/signin/passkey"                        Page => site::sign_in::nothing_posted;
     POST   "/signin/passkey"                        Page => site::sign_in::without_script;

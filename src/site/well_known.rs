@@ -6,6 +6,7 @@ use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::see_other;
 use crate::account::guards::Guard;
 use crate::ceremony::Ceremonies;
 use crate::domain::native_apps;
@@ -51,6 +52,12 @@ fn vouched(document: Option<Value>) -> Result<HttpResponse, Problem> {
 pub async fn passkey_endpoints(guard: web::Data<Guard>) -> HttpResponse {
     let page = format!("{}/account/passkeys", guard.public_origin);
     HttpResponse::Ok().json(json!({ "enroll": page, "manage": page }))
+}
+
+/// Where people change what they sign in with (W3C "A Well-Known URL for Changing Passwords"): here that is a passkey.
+#[utoipa::path(get, path = "/.well-known/change-password", tag = "Well-known", responses((status = 303, description = "To the page of passkeys")))]
+pub async fn change_password() -> HttpResponse {
+    see_other("/account/passkeys")
 }
 
 /// This server's own APIs as a protected resource (RFC 9728 §3): which authorization server gives tokens for them.

@@ -5,39 +5,26 @@ use serde_json::{Value, json};
 use crate::authenticator::Authenticator;
 use crate::support::{Options, Reply, TestApp, verify};
 
-const HOME: &str = "https://id.shop.test";
+/// Whose configuration is held to what it promises.
+const GUIDE: &str = include_str!("../../docs/recipes/native-apps.md");
+
+const HOME: &str = "https://id.example.com";
 /// What iOS writes into `clientDataJSON`: the RP id, wherever the websites are.
-const APPLE: &str = "https://shop.test";
-/// The same of Android: the fingerprint of `CONFIG`, in base64url.
+const APPLE: &str = "https://example.com";
+/// The same of Android: the fingerprint, in base64url.
 const ANDROID: &str = "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+const PRINT: &str = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
 const OTHERS: &str = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-const PRINT: &str = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
-
-const CONFIG: &str = r#"
-[relying_parties.shop]
-rp_id = "shop.test"
-origins = ["https://id.shop.test", "https://shop.test"]
-apple_apps = ["A1B2C3D4E5.test.shop.app", "A1B2C3D4E5.test.shop.clip"]
-default = true
-
-[[relying_parties.shop.android_apps]]
-package = "test.shop.app"
-sha256 = ["E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55"]
-
-[relying_parties.plain]
-rp_id = "plain.test"
-origins = ["https://plain.test"]
-
-[clients.mobile]
-first_party = true
-origins = ["https://shop.test", "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"]
-grants = ["passkey", "refresh_token"]
-scopes = ["openid"]
-"#;
-
+/// The guide's server, with a second relying party, which has no apps.
 fn app() -> TestApp {
-    TestApp::with(&Options { public_url: Some(HOME), config: CONFIG, ..Options::default() })
+    let (_, rest) = GUIDE.split_once("```toml\npublic_url = \"https://id.example.com\"\n").expect("its configuration");
+    let (config, _) = rest.split_once("```").expect("its end");
+    let main = "[relying_parties.main]\n";
+    assert!(config.contains(main));
+    let config = config.replace(main, &format!("{main}default = true\n"))
+        + "[relying_parties.plain]\nrp_id = \"plain.test\"\norigins = [\"https://plain.test\"]\n";
+    TestApp::with(&Options { public_url: Some(HOME), config: &config, ..Options::default() })
 }
 
 /// A call as the app makes it.
@@ -52,7 +39,7 @@ fn wanted() -> Value {
 fn signs_up(app: &TestApp, origin: &str) -> (Authenticator, Reply) {
     let mut passkey = Authenticator::synchronised(origin);
     let begun = post(app, "/v1/passkeys/registration/options", &wanted()).expect(200).json();
-    assert_eq!(begun["publicKey"]["rp"]["id"], "shop.test");
+    assert_eq!(begun["publicKey"]["rp"]["id"], "example.com");
     let answer = passkey.create(&begun["publicKey"]);
     let done = post(app, "/v1/passkeys/registration/verify", &verify(&begun, &answer));
     (passkey, done)
@@ -85,18 +72,17 @@ fn an_app_that_is_not_listed_signs_nobody_in() {
 fn a_domain_vouches_for_its_own_apps() {
     let app = app();
     let ask = |path: &str, host: &str| app.request("GET", path).header("Host", host).send();
-    for host in ["shop.test", "SHOP.test:443", "id.shop.test", "upstream:9000"] {
+    for host in ["example.com", "EXAMPLE.com:443", "id.example.com", "upstream:9000"] {
         let apple = ask("/.well-known/apple-app-site-association", host).expect(200);
         assert_eq!(apple.header("content-type"), Some("application/json"), "{host}");
-        let apps = ["A1B2C3D4E5.test.shop.app", "A1B2C3D4E5.test.shop.clip"];
-        assert_eq!(apple.json(), json!({ "webcredentials": { "apps": apps } }), "{host}");
+        assert_eq!(apple.json(), json!({ "webcredentials": { "apps": ["A1B2C3D4E5.com.example.app"] } }), "{host}");
         let android = ask("/.well-known/assetlinks.json", host).expect(200);
         assert_eq!(android.header("content-type"), Some("application/json"), "{host}");
         let statements = android.json();
         let target = &statements[0]["target"];
         assert_eq!(
             (statements.as_array().unwrap().len(), &target["package_name"]),
-            (1, &json!("test.shop.app")),
+            (1, &json!("com.example.app")),
             "{host}"
         );
         assert_eq!(target["sha256_cert_fingerprints"], json!([PRINT]), "{host}");

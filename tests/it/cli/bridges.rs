@@ -113,7 +113,7 @@ fn what_is_wrong_is_told_by_name_and_changes_nothing() {
         let told = operator.refused(&[&["bridges"], arguments].concat());
         assert!(told.contains("It is declared by test"), "{told}");
     }
-    assert!(operator.refused(&["bridges", "disable", "none"]).contains("no such bridge"));
+    assert!(operator.refused(&["bridges", "disable", "none"]).contains("There is no bridge `none`"));
     assert_eq!(app.count("SELECT count(*) AS n FROM bridges"), 1);
     operator.ok(&["bridges", "disable", "target"]);
     assert_eq!(app.count("SELECT count(*) AS n FROM bridges WHERE stopped_by = 'command line'"), 1);

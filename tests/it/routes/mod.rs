@@ -175,6 +175,7 @@ const ROWS: &[Row] = &[
     row("GET /.well-known/apple-app-site-association", Nothing, ["404 not_found"; 5]),
     row("GET /.well-known/assetlinks.json", Nothing, ["404 not_found"; 5]),
     row("GET /.well-known/passkey-endpoints",        Nothing,         ["200",                 "200",                    "200",                    "200",                    ""]),
+    row("GET /.well-known/change-password", Nothing, ["303 /account/passkeys"; 5]),
     row("GET /",                                     Nothing,         ["200 page",            "403 page",               "403 page",               "303 /account",           ""]),
     row("GET /signin/passkey",                       Nothing,         ["303 /"; 5]),
     row("POST /signin/passkey",                      Form(""),        ["200 page",            "200 page",               "200 page",               "200 page",               ""]),
