@@ -90,21 +90,34 @@ impl RelyingParties {
     /// domain vouches for another's. A host of any other name may be what a proxy calls this server, and stands for the
     /// default profile. Related ones come first: browsers ask for no others, and take no more than five names.
     pub fn published_at(&self, host: &str) -> Vec<&str> {
+        let mut parties: Vec<&RelyingParty> =
+            self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
+        if parties.is_empty() {
+            parties.push(self.default_profile());
+        }
         let (own, related): (Vec<&[String]>, Vec<&[String]>) =
-            self.at(host).into_iter().map(RelyingParty::own_and_related).unzip();
+            parties.into_iter().map(RelyingParty::own_and_related).unzip();
         let all = related.into_iter().chain(own).flatten().map(String::as_str);
         all.filter(|origin| origin.starts_with("http")).collect()
     }
 
-    /// The native apps that a host vouches for, by the same rule.
-    pub fn apps_at(&self, host: &str) -> impl Iterator<Item = &NativeApps> {
-        self.at(host).into_iter().map(|profile| &profile.apps)
-    }
-
-    fn at(&self, host: &str) -> Vec<&RelyingParty> {
-        let parties: Vec<&RelyingParty> =
-            self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
-        if parties.is_empty() { vec![self.default_profile()] } else { parties }
+    /// The native apps that a host vouches for: those of the RP id of that name, else of the profile whose website it is. Only a
+    /// host that no profile names stands for the default one: Android believes every host that it asks, so none may speak for
+    /// the apps of another.
+    pub fn apps_at(&self, host: &str) -> Vec<&NativeApps> {
+        let is_host = |origin: &String| {
+            let url = Url::parse(origin).ok();
+            url.and_then(|url| url.host_str().map(|own| own.eq_ignore_ascii_case(host))).unwrap_or(false)
+        };
+        let is_rp_id = |profile: &&RelyingParty| profile.rp_id.eq_ignore_ascii_case(host);
+        let parties: Vec<&RelyingParty> = if self.profiles.iter().any(|profile| is_rp_id(&profile)) {
+            self.profiles.iter().filter(is_rp_id).collect()
+        } else if self.profiles.iter().any(|profile| profile.origins.iter().any(is_host)) {
+            self.profiles.iter().filter(|profile| profile.own_and_related().0.iter().any(is_host)).collect()
+        } else {
+            vec![self.default_profile()]
+        };
+        parties.into_iter().map(|profile| &profile.apps).collect()
     }
 
     /// Every profile.

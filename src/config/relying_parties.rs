@@ -1,6 +1,6 @@
 //! Relying parties: which passkeys belong together, and from which origins they may be used.
 //!
-//! What must hold: an origin belongs to one relying party only (it chooses the party of a request), every web origin's
+//! What must hold: a web origin belongs to one relying party only (it chooses the party of a request), every web origin's
 //! host is the RP id or lies under it, or else the origin is a [related](super::related_origins) one, exactly one party is
 //! the default, and the server's own pages belong to one: a server whose sign-in page could not use passkeys does not start.
 
@@ -52,7 +52,7 @@ pub(super) const SECTION: Section = Section {
     title: "Relying parties",
     doc: "`[relying_parties.<name>]`, in the file only. Without any there is one named `default`, with the host of \
           `public_url` as its RP id and `public_url` as its origin. With any, one of them must list the origin of \
-          `public_url`. An origin, related or not, belongs to one relying party only.",
+          `public_url`. A website's origin, related or not, belongs to one relying party only.",
     keys: &[
         Key {
             path: "relying_parties.<name>.rp_id",
@@ -170,8 +170,10 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
         }
     }
     let apps = native_apps::read(reader, key);
+    if let (Some(rp_id), Some(origins)) = (&rp_id, &origins) {
+        check_apple_origin(reader, &key("apple_apps"), (rp_id, origins), &apps);
+    }
     let mut origins = origins.unwrap_or_default();
-    check_apple_origin(reader, &key("apple_apps"), (rp_id.as_deref(), &origins), &apps);
     for origin in apps.android.iter().flat_map(AndroidApp::origins).filter_map(|text| AppOrigin::read(&text).ok()) {
         if !origins.contains(&origin) {
             origins.push(origin);
@@ -189,15 +191,9 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
 }
 
 /// An app of Apple's writes the RP id as its origin, wherever its websites are.
-fn check_apple_origin(
-    reader: &mut Reader<'_>,
-    key: &str,
-    (rp_id, origins): (Option<&str>, &[AppOrigin]),
-    apps: &NativeApps,
-) {
-    let Some(rp_id) = rp_id.filter(|_| !apps.apple.is_empty()) else { return };
+fn check_apple_origin(reader: &mut Reader<'_>, key: &str, (rp_id, origins): (&str, &[AppOrigin]), apps: &NativeApps) {
     let own = format!("https://{rp_id}");
-    if !origins.iter().any(|origin| origin.as_str() == own) {
+    if !apps.apple.is_empty() && !origins.iter().any(|origin| origin.as_str() == own) {
         let what = format!("is of apps whose ceremonies come from {}, which origins does not list", quoted(&own));
         reader.mistake(key, Wrong::new(what, "add it to origins"));
     }
@@ -233,17 +229,12 @@ fn covers(rp_id: &str, host: &str) -> bool {
 
 fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     for (index, party) in parties.iter().enumerate() {
-        for origin in party.all_origins() {
+        // One key may sign the apps of several; which of them is meant, its client says and no `Origin` header.
+        for origin in party.all_origins().filter(|origin| origin.host().is_some()) {
             let Some(other) = parties[..index].iter().find(|other| other.has_origin(origin)) else { continue };
             let what = format!("{} belongs to the relying party {} already", quoted(origin.as_str()), other.name);
             let wrong = Wrong::new(what, "list it in one place only: a request's origin chooses its relying party");
-            let list = if party.related_origins.contains(origin) {
-                "related_origins"
-            } else if party.apps.android.iter().flat_map(AndroidApp::origins).any(|own| own == origin.as_str()) {
-                "android_apps"
-            } else {
-                "origins"
-            };
+            let list = if party.origins.contains(origin) { "origins" } else { "related_origins" };
             reader.mistake(&format!("relying_parties.{}.{list}", party.name), wrong);
         }
     }

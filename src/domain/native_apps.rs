@@ -1,7 +1,7 @@
 //! Native apps that use the passkeys of a domain: how they are named, and what the domain says of them.
 //!
-//! Pure. What must always hold: the apps that a domain vouches for are exactly those whose ceremonies are accepted, so one list
-//! makes both the documents and the origins.
+//! Pure. What must always hold: whatever app a domain vouches for, the origin of its ceremonies is accepted; one list makes both.
+//! (The origin of an app for Android names its certificate, so another app that is signed with it has the same one.)
 //!
 //! To add a platform: a field of [`NativeApps`] with its form and the document that its system reads.
 
@@ -122,13 +122,13 @@ impl AndroidApp {
 }
 
 /// `apple-app-site-association` (Apple, "Supporting associated domains"): which apps may use the domain's passkeys. None: no app.
-pub fn site_association<'a>(apps: impl Iterator<Item = &'a NativeApps>) -> Option<Value> {
-    let ids: Vec<&str> = apps.flat_map(|apps| &apps.apple).map(AppleApp::as_str).collect();
+pub fn site_association(apps: &[&NativeApps]) -> Option<Value> {
+    let ids: Vec<&str> = apps.iter().flat_map(|apps| &apps.apple).map(AppleApp::as_str).collect();
     (!ids.is_empty()).then(|| json!({ "webcredentials": { "apps": ids } }))
 }
 
 /// `assetlinks.json` (Google, Digital Asset Links): the same for Android. None: no app.
-pub fn asset_links<'a>(apps: impl Iterator<Item = &'a NativeApps>) -> Option<Value> {
+pub fn asset_links(apps: &[&NativeApps]) -> Option<Value> {
     let statement = |app: &AndroidApp| {
         let fingerprints: Vec<String> = app.certificates.iter().map(Certificate::fingerprint).collect();
         json!({
@@ -140,7 +140,7 @@ pub fn asset_links<'a>(apps: impl Iterator<Item = &'a NativeApps>) -> Option<Val
             },
         })
     };
-    let statements: Vec<Value> = apps.flat_map(|apps| &apps.android).map(statement).collect();
+    let statements: Vec<Value> = apps.iter().flat_map(|apps| &apps.android).map(statement).collect();
     (!statements.is_empty()).then_some(Value::Array(statements))
 }
 
@@ -212,13 +212,13 @@ mod tests {
 
     #[test]
     fn a_domain_vouches_in_the_words_of_each_system() {
-        let apps = [apps()];
+        let apps = apps();
         assert_eq!(
-            site_association(apps.iter()),
+            site_association(&[&apps]),
             Some(json!({ "webcredentials": { "apps": ["A1B2C3D4E5.com.example.app"] } }))
         );
         assert_eq!(
-            asset_links(apps.iter()),
+            asset_links(&[&apps]),
             Some(json!([{
                 "relation": ["delegate_permission/common.get_login_creds", "delegate_permission/common.handle_all_urls"],
                 "target": {
@@ -228,7 +228,7 @@ mod tests {
                 },
             }]))
         );
-        let none = [NativeApps::default()];
-        assert_eq!((site_association(none.iter()), asset_links(none.iter())), (None, None));
+        let none = NativeApps::default();
+        assert_eq!((site_association(&[&none]), asset_links(&[])), (None, None));
     }
 }

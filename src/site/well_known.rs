@@ -25,14 +25,14 @@ pub async fn apple_app_site_association(
     request: HttpRequest,
     room: web::Data<Arc<Ceremonies>>,
 ) -> Result<HttpResponse, Problem> {
-    vouched(native_apps::site_association(room.profiles.apps_at(host(&request))))
+    vouched(native_apps::site_association(&room.profiles.apps_at(host(&request))))
 }
 
 /// The apps for Android that use the passkeys of the RP id whose host is asked (Digital Asset Links).
 #[utoipa::path(get, path = "/.well-known/assetlinks.json", tag = "Well-known",
     responses((status = 200, description = "A list of statements"), (status = 404, description = "`not_found`: no such apps")))]
 pub async fn asset_links(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> Result<HttpResponse, Problem> {
-    vouched(native_apps::asset_links(room.profiles.apps_at(host(&request))))
+    vouched(native_apps::asset_links(&room.profiles.apps_at(host(&request))))
 }
 
 /// The host that is asked, without its port. An RP id is a domain, so what follows a colon is the port.

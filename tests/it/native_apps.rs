@@ -23,7 +23,7 @@ fn app() -> TestApp {
     let main = "[relying_parties.main]\n";
     assert!(config.contains(main));
     let config = config.replace(main, &format!("{main}default = true\n"))
-        + "[relying_parties.plain]\nrp_id = \"plain.test\"\norigins = [\"https://plain.test\"]\n";
+        + "[relying_parties.plain]\nrp_id = \"plain.test\"\norigins = [\"https://plain.test\", \"https://www.plain.test\"]\nrelated_origins = [\"https://plain.example\"]\n";
     TestApp::with(&Options { public_url: Some(HOME), config: &config, ..Options::default() })
 }
 
@@ -88,7 +88,9 @@ fn a_domain_vouches_for_its_own_apps() {
         assert_eq!(target["sha256_cert_fingerprints"], json!([PRINT]), "{host}");
     }
     for path in ["/.well-known/apple-app-site-association", "/.well-known/assetlinks.json"] {
-        ask(path, "plain.test").expect_problem(404, "not_found");
+        for host in ["plain.test", "www.plain.test", "WWW.plain.test:8443", "plain.example"] {
+            ask(path, host).expect_problem(404, "not_found");
+        }
         TestApp::spawn().request("GET", path).send().expect_problem(404, "not_found");
     }
 }

@@ -2,9 +2,6 @@
 
 use super::mistakes::check_files;
 
-/// A fingerprint of zeros.
-const PRINT: &str = "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00";
-
 /// The relying party of our own pages, and another beside it.
 fn beside_our_own(more: &str) -> String {
     format!(
@@ -52,12 +49,11 @@ fn native_apps() {
             "relying_parties.b.android_apps (passmint.toml:8): entry 1 has \"name\", which nothing reads; choose from package, sha256",
         ),
         (
-            "a certificate of two relying parties",
-            &with(&format!(
-                "[relying_parties.b]\nrp_id = \"a.example\"\norigins = [\"https://a.example\"]\nandroid_apps = [{{ package = \"a.app\", sha256 = [\"{PRINT}\"] }}]\n\
-                 [relying_parties.c]\nrp_id = \"b.example\"\norigins = [\"https://b.example\"]\nandroid_apps = [{{ package = \"b.app\", sha256 = [\"{PRINT}\"] }}]",
-            )),
-            "relying_parties.c.android_apps (passmint.toml:12): \"android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" belongs to the relying party b already; list it in one place only: a request's origin chooses its relying party",
+            "an origin that is none, told once",
+            &with(
+                "[relying_parties.b]\nrp_id = \"example.com\"\norigins = [\"https://Example.com\"]\napple_apps = [\"A1B2C3D4E5.com.example\"]",
+            ),
+            "relying_parties.b.origins (passmint.toml:7): \"https://Example.com\" is not written as browsers send it; write \"https://example.com\"",
         ),
     ]);
 }
