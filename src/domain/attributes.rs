@@ -110,9 +110,13 @@ fn is_line(text: &str) -> bool {
     text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control)
 }
 
-/// A person's attributes, every one checked, and together within their bounds.
+/// A person's attributes, every one checked, and together within their bounds; and what somebody wrote between them past this
+/// server, which is shown and kept until it is mended, and never counts as an attribute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(BTreeMap<String, Attribute>);
+pub struct Attributes {
+    sound: BTreeMap<String, Attribute>,
+    unreadable: Map<String, Value>,
+}
 
 impl Attributes {
     /// Checks attributes by name. Null counts as left out.
@@ -123,17 +127,16 @@ impl Attributes {
         Self::default().changed(members)
     }
 
-    /// What can be read of attributes as they are stored. They were checked; what is otherwise was written past this server, and
-    /// one such value hides neither the others nor the person.
+    /// Attributes as they are stored. They were checked; what is otherwise hides neither the others nor the person.
     pub fn from_stored(members: &Map<String, Value>) -> Self {
-        Self::parse(members).unwrap_or_else(|_| {
-            let mut sound = Self::default();
-            for (name, value) in members {
-                // What does not read is left out.
-                let _ = sound.insert(name, value);
+        let mut stored = Self::default();
+        for (name, value) in members {
+            match Attribute::parse(value) {
+                Ok(attribute) if is_name(name) => drop(stored.sound.insert(name.clone(), attribute)),
+                _ => drop(stored.unreadable.insert(name.clone(), value.clone())),
             }
-            sound
-        })
+        }
+        stored
     }
 
     /// These with changes: what is given is set, what is null is taken away (RFC 7396).
@@ -143,12 +146,16 @@ impl Attributes {
     pub fn changed(&self, changes: &Map<String, Value>) -> Result<Self, AttributeError> {
         let mut whole = self.clone();
         for (name, value) in changes {
+            let was_unreadable = whole.unreadable.remove(name).is_some();
+            if value.is_null() && was_unreadable {
+                continue;
+            }
             require_name(name)?;
             if value.is_null() {
-                whole.0.remove(name);
+                whole.sound.remove(name);
             } else {
                 let attribute = Attribute::parse(value).map_err(|what| AttributeError::new(name, what))?;
-                whole.0.insert(name.clone(), attribute);
+                whole.sound.insert(name.clone(), attribute);
             }
         }
         let given = changes.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str());
@@ -161,7 +168,8 @@ impl Attributes {
     /// One of the others that is too much.
     pub fn with(&self, others: &Self) -> Result<Self, AttributeError> {
         let mut whole = self.clone();
-        whole.0.extend(others.clone());
+        whole.sound.extend(others.sound.clone());
+        whole.unreadable.retain(|name, _| !others.sound.contains_key(name));
         whole.bounded(self, others.names())
     }
 
@@ -177,41 +185,48 @@ impl Attributes {
     /// The bounds are those of what comes out: one change may make room for another. What is too much is named by the last that
     /// is `given`, of those beyond the ones `before` where there are too many.
     fn bounded<'a>(self, before: &Self, given: impl Iterator<Item = &'a str>) -> Result<Self, AttributeError> {
-        let (last, what) = if self.0.len() > MOST {
+        let (last, what) = if self.count() > MOST {
             (given.filter(|name| before.get(name).is_none()).last(), TOO_MANY)
         } else if self.text_length() > LONGEST_WHOLE {
             (given.last(), TOO_LONG)
         } else {
             return Ok(self);
         };
-        Err(AttributeError::new(last.unwrap_or_default(), what))
+        match last {
+            Some(last) => Err(AttributeError::new(last, what)),
+            // Too much was there before; to take some of it away is the cure.
+            None => Ok(self),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.sound.len() + self.unreadable.len()
     }
 
     /// Bytes of their JSON text.
     fn text_length(&self) -> usize {
-        // Names need no escapes.
-        let members = self.0.iter().map(|(name, value)| name.len() + 3 + value.to_json().to_string().len());
-        "{}".len() + members.sum::<usize>() + self.0.len().saturating_sub(1)
+        Value::Object(self.to_map()).to_string().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count() == 0
     }
 
     /// One of them.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
-        self.0.get(name)
+        self.sound.get(name)
     }
 
     /// Their names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.sound.keys().map(String::as_str)
     }
 
     /// As they stand in JSON.
     pub fn to_map(&self) -> Map<String, Value> {
-        self.0.iter().map(|(name, attribute)| (name.clone(), attribute.to_json())).collect()
+        let sound = self.sound.iter().map(|(name, attribute)| (name.clone(), attribute.to_json()));
+        sound.chain(self.unreadable.clone()).collect()
     }
 }
 
@@ -220,7 +235,7 @@ impl IntoIterator for Attributes {
     type IntoIter = std::collections::btree_map::IntoIter<String, Attribute>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.sound.into_iter()
     }
 }
 
@@ -260,13 +275,26 @@ mod tests {
 
     #[test]
     fn what_does_not_read_hides_nothing_else() {
-        let stored = json!({ "plan": "pro", "a.b": 1, "seats": 1.5, "limits": {}, "trial": null, "vip": true });
-        assert_eq!(
-            Value::Object(Attributes::from_stored(&map(stored)).to_map()),
-            json!({ "plan": "pro", "vip": true })
-        );
-        let sound = json!({ "plan": "pro", "seats": 3 });
-        assert_eq!(Value::Object(Attributes::from_stored(&map(sound.clone())).to_map()), sound);
+        let given = json!({ "plan": "pro", "a.b": 1, "seats": 1.5, "limits": {}, "trial": null, "vip": true });
+        let stored = Attributes::from_stored(&map(given.clone()));
+        assert_eq!(Value::Object(stored.to_map()), given, "it is shown");
+        assert_eq!(stored.names().collect::<Vec<_>>(), ["plan", "vip"], "and no attribute");
+        assert_eq!((stored.get("seats"), stored.get("limits")), (None, None));
+        // Nothing is lost by a change of something else; what is named is mended, or taken away under whatever name.
+        let change = |change: Value| stored.changed(&map(change)).map(|changed| Value::Object(changed.to_map()));
+        let mut other = given;
+        other["plan"] = json!("free");
+        assert_eq!(change(json!({ "plan": "free" })), Ok(other));
+        let mended = change(json!({ "seats": 2, "a.b": null, "limits": null, "trial": null }));
+        assert_eq!(mended, Ok(json!({ "plan": "pro", "seats": 2, "vip": true })));
+        assert_eq!(change(json!({ "a.b": "x" })).unwrap_err().what, NAME);
+        let imported = parse(json!({ "limits": "none" })).unwrap();
+        assert_eq!(stored.with(&imported).unwrap().to_map()["limits"], json!("none"));
+        // What is too much already can be taken away.
+        let many = (0..70).map(|at| (format!("a{at}"), json!("x".repeat(10)))).collect();
+        let many = Attributes::from_stored(&many);
+        assert_eq!(many.changed(&map(json!({ "a1": null }))).unwrap().names().count(), 69);
+        assert_eq!(many.changed(&map(json!({ "b": 1 }))).unwrap_err().what, TOO_MANY);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::StorageError;
 use super::removals::{self, Removed};
 use super::schema::{external_ids, group_members, groups, users};
 use super::sessions;
-use super::users::{UserRow, readable_attributes};
+use super::users::{UserRow, stored_attributes};
 use crate::clock::Time;
 use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
@@ -169,7 +169,7 @@ fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Per
             let user: User = row.try_into()?;
             Ok(Person {
                 claims: claims_of(&user, profile),
-                attributes: readable_attributes(&attributes),
+                attributes: stored_attributes(&attributes),
                 user,
                 groups: of_groups.remove(&id).unwrap_or_default(),
                 external_ids: of_sources.remove(&id).unwrap_or_default(),

@@ -173,8 +173,8 @@ pub fn attributes_of(conn: &mut PgConnection, id: UserId) -> Result<Attributes, 
     Attributes::parse(members).map_err(|error| corrupt(&error))
 }
 
-/// What can be read of attributes as they are stored, to be shown and changed.
-pub(super) fn readable_attributes(stored: &Value) -> Attributes {
+/// Attributes as they are stored, to be shown and changed.
+pub(super) fn stored_attributes(stored: &Value) -> Attributes {
     stored.as_object().map(Attributes::from_stored).unwrap_or_default()
 }
 
