@@ -166,7 +166,8 @@ fn entry(event: Seen) -> Entry {
         EventKind::DeviceDenied => Happened::DeviceDenied,
         EventKind::DeviceCodeRefused => Happened::DeviceCodeRefused,
         EventKind::TransactionSigned => Happened::Signed,
-        EventKind::ActionTokenMade | EventKind::ActionTokenUsed if event.client.is_none() => Happened::OperatorActed,
+        EventKind::ActionTokenMade if event.client.is_none() => Happened::OperatorActed,
+        EventKind::ActionTokenUsed if event.client.is_none() => Happened::LinkUsed,
         EventKind::ActionTokenMade | EventKind::ActionTokenUsed | EventKind::ResultRedeemed => Happened::AppActed,
         _ => Happened::Other,
     };

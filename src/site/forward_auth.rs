@@ -247,14 +247,10 @@ impl Rooms {
 
     /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse.
     async fn judged(&self, host: &ProtectedHost, identity: &Identity, errand: &Errand) -> Result<Verdict, Failure> {
+        let Needed::Demands(demands) = errand.needed(host) else { return Ok(Verdict::Met) };
         let arrived = self.room.at_our_pages(host, identity).await?;
-        if arrived.person(host).is_none() {
-            return Ok(Verdict::Lacking);
-        }
-        Ok(match errand.needed(host) {
-            Needed::Demands(demands) => arrived.judged(&demands, self.site.clock.now()),
-            Needed::Nothing | Needed::Impossible => Verdict::Met,
-        })
+        let is_somebody = arrived.person(host).is_some();
+        Ok(if is_somebody { arrived.judged(&demands, self.site.clock.now()) } else { Verdict::Lacking })
     }
 
     async fn send_back(
@@ -343,7 +339,8 @@ impl Rooms {
         };
         let onward = match self.judged(host, &identity, errand).await? {
             _ if errand.needed(host) == Needed::Impossible => Onward::Nowhere,
-            Verdict::Met | Verdict::StepUp => Onward::There(start_address(host, errand, &[])),
+            Verdict::Met => Onward::There(start_address(host, errand, &[])),
+            Verdict::StepUp => Onward::Confirming(start_address(host, errand, &[])),
             Verdict::Lacking => Onward::AnotherAccount(start_address(host, errand, &[(ANOTHER, "1")])),
         };
         self.refusal_page(request, host, &identity, onward)

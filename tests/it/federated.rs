@@ -344,6 +344,8 @@ fn an_app_that_was_made_a_workload_gets_no_secret_back() {
         format!("federated=[{{ \"issuer\": \"cluster\", \"subject\": \"{SHOP}\", \"audience\": \"{}\" }}]", app.origin);
     operator.ok(&["clients", "set", id, "--clear", "auth_method", "--setting", &workload]);
     eventually("the secret is refused", || status_by(secret) == 401);
+    let told = "SELECT count(*) AS n FROM audit_events WHERE kind = 'client.changed' AND detail ->> 'change' LIKE '%; secret removed'";
+    assert_eq!(app.count(told), 1);
 
     let (path, token) = (latest["registration_client_uri"].clone(), "registration_access_token");
     let path = path.as_str().unwrap().strip_prefix(&app.origin).unwrap().to_owned();

@@ -120,11 +120,12 @@ pub fn store(
     rules.check(definition, old.secret.is_some())?;
     actor.require_power(&definition.scopes)?;
     client_records::set_definition(conn, &old.id, definition, now)?;
-    if !definition.federated.is_empty() {
-        // Its secret would be good again on the day when it is no workload any more.
+    let mut change = format!("settings: {}", changed_names(&old.definition, definition).join(", "));
+    if !definition.federated.is_empty() && (old.secret.is_some() || old.previous_secret_until.is_some()) {
+        // It would be good again on the day when the client is no workload any more.
         client_records::rotate_secret(conn, &old.id, None, None, now)?;
+        change += "; secret removed";
     }
-    let change = format!("settings: {}", changed_names(&old.definition, definition).join(", "));
     actor.witness(conn, (EventKind::ClientChanged, &change), (&old.id, Some(definition.name.as_str())), now)?;
     Ok(client_records::find(conn, &old.id)?.ok_or_else(|| missing("client"))?)
 }

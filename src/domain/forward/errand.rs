@@ -64,13 +64,22 @@ impl Errand {
 }
 
 impl Waiting {
-    /// Of a method and a request target; none of what is neither, or too long for an address.
+    /// Of a method and a request target; none of what is neither.
     fn of(method: &str, target: &str) -> Option<Self> {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        let fits = is_method(method) && method.len() <= LONGEST_METHOD && path.len() <= LONGEST_DESTINATION;
+        let path = beginning(target.split(['?', '#']).next().unwrap_or_default());
+        let fits = is_method(method) && method.len() <= LONGEST_METHOD;
         RequestPath::of_target(path).filter(|_| fits)?;
         Some(Self { method: method.to_owned(), path: path.to_owned() })
     }
+}
+
+/// As much of a path as an address carries, up to a slash: what rules say of it, they say of whole segments.
+fn beginning(path: &str) -> &str {
+    if path.len() <= LONGEST_DESTINATION {
+        return path;
+    }
+    let cut = path.as_bytes()[..LONGEST_DESTINATION].iter().rposition(|byte| *byte == b'/');
+    cut.map_or("", |slash| &path[..=slash])
 }
 
 #[cfg(test)]
@@ -89,7 +98,8 @@ mod tests {
             ("a method in small letters", "post", "/pay", "/", None),
             ("a method without end", &"A".repeat(LONGEST_METHOD + 1), "/pay", "/", None),
             ("no path", "OPTIONS", "*", "/", None),
-            ("too long", "POST", &long, "/", None),
+            ("too long", "POST", &long, "/", Some("/")),
+            ("a page that is too long", "GET", &format!("/admin/x{long}"), "/", Some("/admin/x/")),
         ] {
             let errand = Errand::of(method, target);
             let parameters: Vec<_> = errand.parameters().collect();

@@ -195,6 +195,7 @@ pub fn with_settings_of_operators(new: ClientDefinition, old: &ClientDefinition)
         kind: authenticated.kind,
         auth_method: authenticated.auth_method,
         federated: old.federated.clone(),
+        origins: authenticated.origins.clone(),
         allowed_groups: old.allowed_groups.clone(),
         security_profile: old.security_profile,
         require_pkce: old.require_pkce,

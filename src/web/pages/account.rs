@@ -244,6 +244,8 @@ pub enum Happened {
     AppActed,
     /// The same of the people who run the server, by a command.
     OperatorActed,
+    /// Somebody used a link that they made.
+    LinkUsed,
     /// Anything else.
     Other,
 }
@@ -257,7 +259,7 @@ impl Happened {
             Self::SignedOut | Self::SessionEnded => "sign-out",
             Self::Confirmed | Self::Signed => "shield",
             Self::PasskeyAdded | Self::PasskeyRenamed | Self::PasskeyRemoved | Self::PasskeyResumed => "passkey",
-            Self::TokensIssued | Self::AppActed => "code",
+            Self::TokensIssued | Self::AppActed | Self::LinkUsed => "code",
             Self::DeviceAllowed | Self::DeviceDenied | Self::DeviceCodeRefused => "device",
             Self::OperatorActed | Self::Other => "person",
         }
@@ -284,6 +286,7 @@ impl Happened {
             Self::Signed => t.did_sign,
             Self::AppActed => t.did_act,
             Self::OperatorActed => t.did_operate,
+            Self::LinkUsed => t.did_use_link,
             Self::Other => t.did_other,
         }
     }

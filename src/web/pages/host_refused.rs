@@ -33,13 +33,15 @@ pub enum Onward {
     Nowhere,
     /// Go there, by this address: they would be let in now.
     There(String),
+    /// Confirm that it is them, by this address: the page wants a fresh sign-in, or a stronger one.
+    Confirming(String),
 }
 
 impl Onward {
     /// The status of the page.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::AnotherAccount(_) | Self::Nowhere => StatusCode::FORBIDDEN,
+            Self::AnotherAccount(_) | Self::Nowhere | Self::Confirming(_) => StatusCode::FORBIDDEN,
             Self::There(_) => StatusCode::OK,
         }
     }
@@ -52,6 +54,7 @@ impl HostRefused {
             Onward::AnotherAccount(_) => t.host_refused_title,
             Onward::Nowhere => t.host_closed_title,
             Onward::There(_) => t.host_open_title,
+            Onward::Confirming(_) => t.host_fresh_title,
         }
     }
 
@@ -65,6 +68,7 @@ impl HostRefused {
             Onward::AnotherAccount(_) => t.host_refused_lede(app, host),
             Onward::Nowhere => t.host_closed_lede(app, host),
             Onward::There(_) => t.host_open_lede(app, host),
+            Onward::Confirming(_) => t.host_fresh_lede(app, host),
         }
     }
 }

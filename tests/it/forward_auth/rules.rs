@@ -277,6 +277,9 @@ fn the_page_of_a_refusal_says_what_is_true_of_its_reader() {
         assert_eq!(told.header("location"), None, "{name}: nothing goes on by itself");
     }
     let closed = person.browser.get(&page("%2Fnever", "")).expect(403).body;
+    app.advance(Duration::minutes(11));
+    let stale = person.browser.get(&page("%2Ffresh", "")).expect(403).body;
+    assert!(stale.contains("Confirm that it is you") && stale.contains(&start("rd=%2Ffresh")), "{stale}");
     assert!(closed.contains("Nobody can open this page") && !closed.contains("/.passmint/start"), "{closed}");
     join(&app, &user, "admins");
     for (path, onward) in [

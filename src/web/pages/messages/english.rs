@@ -148,6 +148,7 @@ texts! {
         did_mistype_code: "A wrong device code was entered",
         did_act: "An app acted on your behalf",
         did_operate: "The people who run this service acted on your account",
+        did_use_link: "A link from the people who run this service was used",
         did_sign: "Approved with a passkey",
         did_other: "Account changed",
         done_passkey_added: "Passkey saved. Next time press the button, or pick your e-mail.",
@@ -215,6 +216,7 @@ texts! {
         host_refused_title: "This account cannot open this page",
         host_closed_title: "Nobody can open this page",
         host_open_title: "You can open this page now",
+        host_fresh_title: "Confirm that it is you",
         host_refused_text: "Use another account, or ask the people who run this service for access.",
 
         // Devices.
@@ -367,6 +369,7 @@ texts! {
         host_refused_lede(app, host): "{app} at {host} does not give this account access to this page.",
         host_closed_lede(app, host): "{app} at {host} does not give any account access to this page.",
         host_open_lede(app, host): "{app} at {host} gives this account access to this page.",
+        host_fresh_lede(app, host): "{app} at {host} asks for a fresh sign-in with a passkey before it opens this page.",
         enrol_lede(app): "{app} lets you create a passkey.",
         approve_lede(app): "{app} asks you to approve this:",
         kept_provider(provider): "Saved in {provider}; works on the devices that share it",

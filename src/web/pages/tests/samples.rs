@@ -246,6 +246,7 @@ fn host_refused_pages() -> Vec<(&'static str, askama::Result<String>)> {
         ("host-refused", refused("The wiki", another())),
         ("host-closed", refused("The wiki", Onward::Nowhere)),
         ("host-open", refused("The wiki", Onward::There(start.to_owned()))),
+        ("host-fresh", refused("The wiki", Onward::Confirming(start.to_owned()))),
         ("host-refused-hostile", refused(HOSTILE, another())),
     ]
 }
@@ -314,6 +315,7 @@ fn account_pages() -> Vec<(&'static str, askama::Result<String>)> {
         Happened::Signed,
         Happened::AppActed,
         Happened::OperatorActed,
+        Happened::LinkUsed,
         Happened::Other,
     ];
     let entries: Vec<_> = (0..)
