@@ -403,27 +403,32 @@ fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not
 #[test]
 fn when_one_connection_only_reads_none_of_its_age_is_kept() {
     let app = TestApp::with(&Options { settings: &[("database.pool", "4")], ..Options::default() });
-    // All that the pool has, as they are held at once.
-    let on_each_of_four = |sql: &str| {
-        let held = Barrier::new(4);
-        let work = || {
+    let written = "INSERT INTO users SELECT * FROM users WHERE false";
+    // All that the pool has, as they are held at once; the server's own work finds out nothing in between.
+    let on_each_of_four = |sql: &'static str, written_by_the_first: Option<&'static str>| {
+        let (held, done) = (Barrier::new(4), Barrier::new(4));
+        let work = |number: usize| {
             app.db.blocking(|conn| {
+                let made = conn.batch_execute(sql);
                 held.wait();
-                Ok(conn.batch_execute(sql)?)
+                let wrote = written_by_the_first.filter(|_| number == 0).map_or(Ok(()), |sql| conn.batch_execute(sql));
+                done.wait();
+                Ok(made.and(wrote)?)
             })
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+            let work = &work;
+            let threads: Vec<_> = (0..4).map(|number| scope.spawn(move || work(number))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
         })
     };
-    let written = "INSERT INTO users SELECT * FROM users WHERE false";
-    for made in on_each_of_four("SET default_transaction_read_only = on") {
-        made.expect("they read only from now on");
-    }
-    let refused = app.db.blocking(|conn| Ok(conn.batch_execute(written)?)).expect_err("it only reads");
+    let mut made = on_each_of_four("SET default_transaction_read_only = on", Some(written)).into_iter();
+    let refused = made.next().unwrap().expect_err("it only reads");
     assert!(refused.is_read_only(), "{refused}");
-    for done in on_each_of_four(written) {
+    for other in made {
+        other.expect("they read only from now on, and were not asked to write");
+    }
+    for done in on_each_of_four(written, None) {
         done.expect("a connection that writes");
     }
 }
