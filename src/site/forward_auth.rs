@@ -238,19 +238,25 @@ impl Rooms {
         };
         match self.judged(host, &identity, &carried.errand).await? {
             Verdict::Met => self.send_back(request, caller, host, &identity, &carried).await,
-            Verdict::StepUp if self.site.clock.now() - identity.session.auth_time > SHORTEST_MAX_AGE => {
-                self.confirm(request, &identity, &carried).await
-            }
-            Verdict::StepUp | Verdict::Lacking => self.deny(request, caller, host, &identity, carried).await,
+            Verdict::StepUp => self.confirm(request, &identity, &carried).await,
+            Verdict::Lacking => self.deny(request, caller, host, &identity, carried).await,
         }
     }
 
-    /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse.
+    /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse; who
+    /// signed in a moment ago has nothing more to show by doing it again.
     async fn judged(&self, host: &ProtectedHost, identity: &Identity, errand: &Errand) -> Result<Verdict, Failure> {
         let Needed::Demands(demands) = errand.needed(host) else { return Ok(Verdict::Met) };
         let arrived = self.room.at_our_pages(host, identity).await?;
-        let is_somebody = arrived.person(host).is_some();
-        Ok(if is_somebody { arrived.judged(&demands, self.site.clock.now()) } else { Verdict::Lacking })
+        if arrived.person(host).is_none() {
+            return Ok(Verdict::Lacking);
+        }
+        let now = self.site.clock.now();
+        let is_fresh = now - identity.session.auth_time <= SHORTEST_MAX_AGE;
+        Ok(match arrived.judged(&demands, now) {
+            Verdict::StepUp if is_fresh => Verdict::Lacking,
+            verdict => verdict,
+        })
     }
 
     async fn send_back(
