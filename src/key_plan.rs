@@ -28,7 +28,7 @@ pub struct KeyPlan {
     /// The same of those whose bridges sign with the keys of our own tokens.
     provider_lag: chrono::Duration,
     /// How often keys are replaced, and how long before that their successors are published.
-    config: config::Keys,
+    keys: config::Keys,
     /// How long what they sign lives.
     tokens: config::Tokens,
 }
@@ -46,7 +46,7 @@ impl KeyPlan {
         wanted.retain(|key| seen.insert(key.clone()));
         let (later, at_start) = wanted.into_iter().partition(|(_, algorithm)| *algorithm == Algorithm::RS256);
         let (lags, provider_lag) = (HashMap::new(), chrono::Duration::zero());
-        Self { at_start, later, lags, provider_lag, config: config.keys.clone(), tokens: config.tokens.clone() }
+        Self { at_start, later, lags, provider_lag, keys: config.keys.clone(), tokens: config.tokens.clone() }
     }
 
     /// The same with the bridges of the database: for the commands, which know no others.
@@ -102,7 +102,7 @@ impl KeyPlan {
             Use::Tokens => self.provider_lag,
             Use::Refresh | Use::Forward => chrono::Duration::zero(),
         };
-        rotate::policy(self.config.publish_before_signing.max(lag), self.config.rotate_every, longest)
+        rotate::policy(self.keys.publish_before_signing.max(lag), self.keys.rotate_every, longest)
     }
 
     /// Which of `keys` are missing, or their time has come. Needs no lock.

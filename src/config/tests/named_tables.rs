@@ -1,6 +1,8 @@
 //! Mistakes in the tables that operators name: relying parties, clients, exchange rules, trusted issuers.
 
+use super::Given;
 use super::mistakes::check_files;
+use crate::config::RelyingParty;
 
 /// The relying party of our own pages, and another beside it.
 fn beside_our_own(more: &str) -> String {
@@ -56,6 +58,23 @@ fn native_apps() {
             "relying_parties.b.origins (passmint.toml:7): \"https://Example.com\" is not written as browsers send it; write \"https://example.com\"",
         ),
     ]);
+}
+
+/// One company's key may sign an app for each of its brands.
+#[test]
+fn apps_of_two_relying_parties_may_have_one_certificate() {
+    let print = ["00"; 32].join(":");
+    let party = |name: &str| {
+        format!(
+            "[relying_parties.{name}]\nrp_id = \"{name}.example\"\norigins = [\"https://{name}.example\"]\n\
+             android_apps = [{{ package = \"{name}.app\", sha256 = [\"{print}\"] }}]\n"
+        )
+    };
+    let file = beside_our_own(&(party("a") + &party("b")));
+    let config = Given { file: Some(&file), ..Given::default() }.load().unwrap_or_else(|problems| panic!("{problems}"));
+    let origin = format!("android:apk-key-hash:{}", "A".repeat(43));
+    let having = |party: &&RelyingParty| party.origins.iter().any(|own| own.as_str() == origin);
+    assert_eq!(config.relying_parties.iter().filter(having).count(), 2);
 }
 
 #[test]

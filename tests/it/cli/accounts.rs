@@ -45,7 +45,10 @@ fn a_running_server_follows_clients() {
         (401, 200),
         "its time is over"
     );
-    let first = third;
+    let brief = operator.ok(&["clients", "secret", "reporter", "--keep-old", "500ms"]);
+    assert!(brief.contains("the old secret stays good until"), "less than a second is not at once: {brief}");
+    let first = field(&brief, "secret");
+    eventually("the next secret is known", || status_of(&app, "reporter", &first) == 200);
     let second = field(&operator.ok(&["clients", "secret", "reporter", "--now"]), "secret");
     eventually("the old secret is worth nothing", || status_of(&app, "reporter", &first) == 401);
     assert_eq!(status_of(&app, "reporter", &second), 200);
