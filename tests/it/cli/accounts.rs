@@ -58,9 +58,9 @@ fn a_running_server_follows_clients() {
     operator.ok(&["clients", "disable", "reporter"]);
     operator.ok(&["clients", "enable", "reporter"]);
     eventually("it is enabled", || status_of(&app, "reporter", &second) == 200);
-    assert_eq!(app.events("client.changed"), 6, "what was disabled already is no news");
+    assert_eq!(app.events("client.changed"), 7, "what was disabled already is no news");
     let by_the_operator = "kind = 'client.changed' AND client_id IS NULL AND detail->>'by' = 'command line'";
-    assert_eq!(app.count(&format!("SELECT count(*) AS n FROM audit_events WHERE {by_the_operator}")), 6);
+    assert_eq!(app.count(&format!("SELECT count(*) AS n FROM audit_events WHERE {by_the_operator}")), 7);
 
     let shown = operator.json(&["clients", "show", "reporter"]);
     assert_eq!(shown["definition"]["name"], "Reporter");
