@@ -1,8 +1,9 @@
-//! The keys of a running server: opened once, read by every request without a lock, renewed when they change.
+//! The signing keys of a running server: opened once, read by every request without a lock, replaced when they change.
 //!
-//! When the master key changes under a running server (`passmint keys rewrap`), it reads the key's file again; until the
-//! right one is there it goes on with the keys that it opened before, whose dates it still follows, so that a rotation or
-//! revocation is never missed. Only a key that it never opened makes it stop, by growing stale.
+//! If the master key changes while the server runs (`passmint keys rewrap`), the server reads the master key's file
+//! again. Until that file holds the new key, the server keeps using the signing keys that it opened before. It still
+//! follows their dates, so it never misses a rotation or revocation. Only a signing key that it has never opened makes
+//! reloading fail; the server then becomes stale and stops issuing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use diesel::PgConnection;
 
 use super::MintError;
 use super::keys::{Algorithm, KeyError, KeyMaterial, StoredKey, Use};
+use super::provider;
 use super::ring::KeyRing;
 use super::seal::{MasterKey, MasterKeyFile, Place, PurposeRoot, SealError};
 use super::subject::Subjects;
@@ -39,41 +41,41 @@ pub enum KeysError {
     /// The database was never marked with a master key.
     #[error("the database has no master key yet")]
     Unmarked,
-    /// The database was sealed anew under another master key than this process has.
+    /// The database has been sealed again with a different master key than the one this process holds.
     #[error("the database is sealed with master key {0} now: put that key's file in place of the old one")]
     MasterKeyChanged(String),
-    /// A key makes no sense.
+    /// A key is inconsistent or cannot be used.
     #[error("signing key {kid}: {error}")]
     Key {
-        /// Its id, or `ring` when it is about several.
+        /// Its id, or `ring` when the error concerns several keys.
         kid: String,
         /// Why the key cannot be used.
         error: KeyError,
     },
 }
 
-/// Longest time without word from the database, after which nothing is issued any more: revocations may have been missed.
+/// The longest time without contact to the database before nothing more is issued: revocations may have been missed.
 ///
-/// Measured by the monotonic clock: a step of the system's time neither hides nor feigns silence.
+/// Measured with the monotonic clock, so that a change of the system time has no effect.
 pub const STALE_AFTER: Duration = Duration::from_secs(5);
 
-/// The holder.
+/// The signing keys and the master key of a running server.
 pub struct Keys {
     ring: ArcSwap<KeyRing>,
     master: ArcSwap<MasterKey>,
-    /// Where the master key is looked for when it changed; none in tools.
+    /// Where to read a changed master key from; `None` in tools.
     file: Option<MasterKeyFile>,
-    /// Whether the database is sealed with another master key than ours.
+    /// Whether the database is sealed with a master key that we do not have.
     outdated: AtomicBool,
-    /// What was opened, by `kid`.
+    /// The key material opened so far, by `kid`.
     opened: ArcSwap<Materials>,
     root: PurposeRoot,
     successor: [u8; 32],
     subjects: Subjects,
     heard: Mutex<Instant>,
-    /// Tells those who wait for a key that there are new ones.
+    /// Notifies tasks that wait for a key after each reload.
     renewed: tokio::sync::Notify,
-    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    /// Held from reading the database until the result is stored, so that older keys never replace newer ones.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -85,7 +87,8 @@ impl Keys {
         Self::of(snapshot(conn)?, master, now)
     }
 
-    /// The same within a transaction, under the start-up lock: nobody changes the master key meanwhile.
+    /// Like [`open`](Self::open), in a transaction under the start-up lock, so that nobody can change the master key
+    /// meanwhile.
     pub fn open_within(conn: &mut PgConnection, master: MasterKey, now: Time) -> Result<Self, KeysError> {
         Self::of(stored(conn)?, master, now)
     }
@@ -113,43 +116,43 @@ impl Keys {
         })
     }
 
-    /// The same, looking into this file when the master key was changed.
+    /// Makes the server read this file again when the master key changes.
     #[must_use]
     pub fn following(self, file: MasterKeyFile) -> Self {
         Self { file: Some(file), ..self }
     }
 
-    /// The keys of this moment.
+    /// The current keys.
     pub fn ring(&self) -> Arc<KeyRing> {
         self.ring.load_full()
     }
 
-    /// The key that successors of refresh tokens are computed with.
+    /// The key from which the successors of refresh tokens are computed.
     pub const fn successor_key(&self) -> &[u8; 32] {
         &self.successor
     }
 
-    /// Names people to clients.
+    /// Computes the `sub` by which a client knows a person.
     pub const fn subjects(&self) -> &Subjects {
         &self.subjects
     }
 
-    /// The master key, for what must be sealed.
+    /// The master key, to seal values with.
     pub fn master(&self) -> Arc<MasterKey> {
         self.master.load_full()
     }
 
-    /// Whether the database is sealed with a master key that this server has not got yet: it should look again soon.
+    /// Whether the database is sealed with a master key that this server does not have yet. It should then reload soon.
     pub fn awaits_master_key(&self) -> bool {
         self.outdated.load(Ordering::Relaxed)
     }
 
-    /// A purpose key; the same on every server, and after a change of the master key.
+    /// Derives a purpose key. It is the same on every server and does not change with the master key.
     pub fn derive(&self, label: &str) -> [u8; 32] {
         self.root.derive(label)
     }
 
-    /// Reads all keys anew.
+    /// Reads all keys from the database again.
     pub async fn reload(&self, db: &Db, now: Time) -> Result<(), KeysError> {
         let _turn = self.turn.lock().await;
         let (file, held) = (self.file.clone(), self.master().id());
@@ -163,19 +166,22 @@ impl Keys {
             .await?;
         self.take_up(wanted, fresh);
         let Built { ring, opened, closed } = build(&rows, &self.master(), &self.opened.load(), now)?;
-        // Also when a key stays closed: what was revoked must be refused. Without it nothing is issued soon.
+        // Stored even if a key stays closed: revocations must take effect. The error below soon stops issuing.
         self.ring.store(Arc::new(ring));
-        self.opened.store(Arc::new(opened));
+        let before = self.opened.swap(Arc::new(opened));
+        if before.keys().any(|kid| !self.opened.load().contains_key(kid)) {
+            provider::forget();
+        }
         self.renewed.notify_waiters();
         closed.map_or(Ok(()), Err)
     }
 
-    /// Resolves when the keys are read anew; it counts from this call on, not from when it is awaited.
+    /// Resolves at the first reload after this call, even if that happens before the future is awaited.
     pub fn renewed(&self) -> tokio::sync::futures::Notified<'_> {
         self.renewed.notified()
     }
 
-    /// Takes a master key up when it is the one that the database is sealed with now.
+    /// Adopts `fresh` if it was found, and warns once while the master key that the database wants is missing.
     fn take_up(&self, wanted: Option<MasterKeyMark>, fresh: Option<MasterKey>) {
         let missing = wanted.filter(|_| fresh.is_none());
         if let Some(fresh) = fresh {
@@ -191,52 +197,53 @@ impl Keys {
         }
     }
 
-    /// Notes that the database was heard from just now.
+    /// Records that the database was reachable just now.
     pub fn heard(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Refuses when this server was cut off from the database for too long.
+    /// Fails when this server has been cut off from the database for too long.
     pub fn require_fresh(&self) -> Result<(), MintError> {
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.elapsed() > STALE_AFTER { Err(MintError::CutOff) } else { Ok(()) }
     }
 
-    /// Whether there is a key that signs now for this use.
+    /// Whether a key currently signs for this use with this algorithm.
     pub fn can_sign(&self, usage: &Use, algorithm: Algorithm) -> bool {
         self.ring.load().signing(usage, algorithm).is_some()
     }
 }
 
-/// Keys and mark of one moment: between two statements the master key could change.
+/// Reads keys and mark in one snapshot: the master key could change between two statements.
 fn snapshot(conn: &mut PgConnection) -> Result<Stored, StorageError> {
     conn.build_transaction().repeatable_read().read_only().run(stored)
 }
 
-/// Every key, and the mark.
+/// Every key, and the mark of the master key.
 type Stored = (Vec<SealedKey>, Option<MasterKeyMark>);
 
 fn stored(conn: &mut PgConnection) -> Result<Stored, StorageError> {
     Ok((signing_keys::all(conn)?, installation::find(conn)?))
 }
 
-/// The key in the file, if it is the one that the database is marked with.
+/// The key in the file, if it matches the mark in the database.
 fn look_again(mark: &MasterKeyMark, file: &MasterKeyFile) -> Option<MasterKey> {
     let key = file.load().inspect_err(|error| tracing::warn!(error = %error, "the master key cannot be read")).ok()?;
     (key.id() == mark.id && key.matches(&mark.check)).then_some(key)
 }
 
-/// The keys of one moment, as far as they open.
+/// The keys of one moment, as far as they could be opened.
 struct Built {
     ring: KeyRing,
     opened: Materials,
-    /// The first key that wants a master key that we have not got.
+    /// The error of the first key that needs a master key which we do not have.
     closed: Option<KeysError>,
 }
 
 fn build(rows: &[SealedKey], master: &MasterKey, known: &Materials, now: Time) -> Result<Built, KeysError> {
     let (mut stored, mut closed) = (Vec::with_capacity(rows.len()), None);
-    for row in rows {
+    // A revoked key is not opened: nothing may use it, so its secret has no place in memory.
+    for row in rows.iter().filter(|row| row.revoked_at.is_none_or(|at| at > now)) {
         match open_or_recall(row, master, known) {
             Ok(key) => stored.push(key),
             Err(error @ KeysError::Sealed { error: SealError::WrongKey { .. }, .. }) => closed = closed.or(Some(error)),
@@ -247,7 +254,8 @@ fn build(rows: &[SealedKey], master: &MasterKey, known: &Materials, now: Time) -
     Ok(Built { ring, opened: stored.into_iter().map(|key| (key.kid, key.material)).collect(), closed })
 }
 
-/// A key that was sealed anew is still the key that was opened before: only its dates can be news.
+/// Opens a key. If it was sealed again with a master key that we lack, reuses the material opened before: only its
+/// dates can have changed.
 fn open_or_recall(row: &SealedKey, master: &MasterKey, known: &Materials) -> Result<StoredKey, KeysError> {
     match (open(row, master), known.get(&row.kid)) {
         (Err(KeysError::Sealed { error: SealError::WrongKey { .. }, .. }), Some(material)) => {
@@ -257,7 +265,7 @@ fn open_or_recall(row: &SealedKey, master: &MasterKey, known: &Materials) -> Res
     }
 }
 
-/// Where a key's sealed part is kept; bound into the seal.
+/// Where a key's sealed part is stored. The seal is bound to this place.
 pub(super) fn place(kid: &str) -> Place<'_> {
     Place { table: "signing_keys", row: kid, column: "sealed" }
 }
@@ -311,7 +319,8 @@ mod tests {
         }
     }
 
-    /// Until the new master key arrives, a server goes on with what it opened before, and still follows the dates.
+    /// Until the new master key arrives, a server keeps using the keys that it opened before and still follows their
+    /// dates.
     #[test]
     fn a_key_sealed_anew_is_recalled_with_its_new_dates() {
         let (old, new) = (MasterKey::generate(), MasterKey::generate());
@@ -324,9 +333,10 @@ mod tests {
         let revoked = SealedKey { revoked_at: Some(now()), ..anew };
         let built = build(&[revoked], &old, &built.opened, now()).unwrap();
         assert!(built.ring.by_kid(&material.thumbprint()).is_none());
+        assert!(built.opened.is_empty(), "a revoked secret is not kept");
     }
 
-    /// A key that nobody here ever opened is told, and hides no news of the others.
+    /// A key that was never opened here is reported, and changes to the other keys still take effect.
     #[test]
     fn a_stranger_under_another_master_key_stays_closed() {
         let (old, new) = (MasterKey::generate(), MasterKey::generate());

@@ -1,11 +1,11 @@
-//! The one verifier: our own tokens and those of trusted issuers, by one set of rules.
+//! The one verifier: it checks our own tokens and those of trusted issuers by one set of rules.
 //!
-//! Of a token nothing is believed before its signature, and the signature is judged by what the *place* expects: which
-//! keys, which algorithm (the key's), which `typ`. The order is fixed: size, form, header, `typ`, key, signature, claims.
-//! An unknown key costs no cryptography. [`Refusal`] is for the log; outside all refusals look alike, but for
-//! the last one, another audience.
+//! Nothing in a token is believed before its signature is verified. The signature is judged by what the *place*
+//! expects: which keys, which algorithm (the key's), which `typ`. The order is fixed: size, form, header, `typ`, key,
+//! signature, claims. An unknown key costs no cryptography. [`Refusal`] is for the log; callers cannot tell refusals
+//! apart, except for a wrong audience, which is checked last.
 //!
-//! To add a place where tokens are taken: a function in [`places`] with its [`Expectation`].
+//! To add a place that accepts tokens: a function in [`places`] with its [`Expectation`].
 
 mod dates;
 pub mod places;
@@ -30,17 +30,17 @@ use crate::domain::json::holds_nul;
 use crate::domain::secret::TokenDigest;
 use crate::domain::strict_json::{JsonFault, parse_object};
 
-/// Longest token that is looked at, in bytes.
+/// The longest token that is read, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
-/// Longest `kid` that is looked up.
+/// The longest `kid` that is looked up.
 const MAX_KID: usize = 256;
-/// In [`Expectation::types`]: a header without `typ`, as some foreign issuers send.
+/// In [`Expectation::types`]: accepts a header without `typ`, as some foreign issuers send.
 pub const NO_TYPE: &str = "";
 
-/// Where the keys come from. Decides also which algorithms there can be.
+/// Where the keys come from. This also limits the possible algorithms.
 #[derive(Clone, Copy, Debug)]
 pub enum KeySource<'a> {
-    /// Our ring, only keys of this use and these algorithms; `kid` is required.
+    /// Keys of our ring with this use and these algorithms; `kid` is required.
     Own {
         /// The ring.
         ring: &'a KeyRing,
@@ -49,49 +49,47 @@ pub enum KeySource<'a> {
         /// The algorithms that the place accepts.
         algorithms: &'a [Algorithm],
     },
-    /// The same for hints: keys of our tokens, expired ones too. Never where something is opened.
+    /// Like `Own`, for hints: keys for our tokens, including expired ones. Never use it where a token grants access.
     Hints {
         /// The ring.
         ring: &'a KeyRing,
         /// The algorithms that the place accepts.
         algorithms: &'a [Algorithm],
     },
-    /// The key set of a trusted issuer; without `kid` only when one key fits.
+    /// The key set of a trusted issuer. A token may omit `kid` only if exactly one key fits.
     Foreign {
         /// The set.
         keys: &'a KeySet,
         /// The algorithms that the issuer is trusted with.
         algorithms: &'a [Algorithm],
     },
-    /// One key given by the place, as for DPoP proofs or a client's assertion. `kid` is not looked at.
-    One(&'a VerifyingKey),
 }
 
-/// Whom the token must be for.
+/// The audience that the token must have.
 #[derive(Clone, Copy, Debug)]
 pub enum Audience<'a> {
-    /// Exactly this one and nobody beside it.
+    /// Exactly this one and no other.
     Exactly(&'a str),
-    /// The same, written as a string: an array is refused even with one member (FAPI 2.0 §5.3.2.1).
+    /// Exactly this one, written as a string: an array is refused even with a single member (FAPI 2.0 §5.3.2.1).
     OnlyText(&'a str),
-    /// At least one of these; others beside it do not matter.
+    /// At least one of these; others do not matter.
     AnyOf(&'a [&'a str]),
-    /// It must be there and well formed; the caller compares it (introspection, `id_token_hint`).
+    /// Must be present and well formed; the caller compares it (introspection, `id_token_hint`).
     CheckedByCaller,
 }
 
-/// What is made of `exp`.
+/// How `exp` is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// Refused at `exp` and after, give or take the [`Leeway`].
+    /// Refused from `exp` on, allowing for the [`Leeway`].
     Enforced,
-    /// Must be there, may be past: an `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout §4).
+    /// Must be present but may be past: an `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout §4).
     MayBePast,
-    /// Enforced where it is there, which nothing asks for: a signed request of old (OpenID Connect Core §6.1).
+    /// Optional, enforced if present: a signed request of OpenID Connect Core §6.1.
     IfPresent,
 }
 
-/// Seconds that clocks may differ.
+/// How far clocks may differ, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leeway {
     start: i64,
@@ -99,10 +97,11 @@ pub struct Leeway {
 }
 
 impl Leeway {
-    /// Our own tokens: 5 s for `iat` and `nbf` between replicas, none for `exp` (`exp` exactly now is refused).
+    /// For our own tokens: 5 s for `iat` and `nbf` between replicas, none for `exp` (a token is refused exactly at
+    /// `exp`).
     pub const OWN: Self = Self { start: 5, expiry: 0 };
 
-    /// Foreign tokens: the same on both ends, at most 30 s.
+    /// For foreign tokens: the same on both ends, at most 30 s.
     pub const fn foreign(seconds: u8) -> Self {
         let seconds = if seconds > 30 { 30 } else { seconds as i64 };
         Self { start: seconds, expiry: seconds }
@@ -116,21 +115,21 @@ pub struct Expectation<'a> {
     pub types: &'a [&'a str],
     /// Exactly this issuer.
     pub issuer: &'a str,
-    /// Whom it must be for.
+    /// The audience that it must have.
     pub audience: Audience<'a>,
-    /// Claims that must be there besides `exp`, `iss` and `aud`, which always must.
+    /// Claims that must be present in addition to `iss`, `aud` and (unless [`Expiry::IfPresent`]) `exp`.
     pub required: &'a [&'static str],
     /// How far clocks may differ.
     pub leeway: Leeway,
-    /// Whether `exp` counts.
+    /// How `exp` is judged.
     pub expiry: Expiry,
     /// Longest `exp - iat` in seconds; needs `iat`.
     pub max_lifetime: Option<i64>,
-    /// Which keys.
+    /// Where the key comes from.
     pub keys: KeySource<'a>,
 }
 
-/// Claims that passed. Only [`verify`] makes one.
+/// Claims that passed verification. Only [`verify`] creates this.
 #[derive(Clone, Debug)]
 #[must_use = "a verified token is there to be used"]
 pub struct Verified<C> {
@@ -145,7 +144,7 @@ impl<C> Verified<C> {
         &self.claims
     }
 
-    /// The claims, taken out.
+    /// Returns the claims by value.
     pub fn into_claims(self) -> C {
         self.claims
     }
@@ -161,10 +160,10 @@ impl<C> Verified<C> {
     }
 }
 
-/// Verifies a compact JWS against what its place expects.
+/// Verifies a compact JWS against the expectation of its place.
 ///
 /// # Errors
-/// [`Refusal`], named for the log.
+/// [`Refusal`], meant for the log.
 pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now: Time) -> Result<Verified<C>, Refusal> {
     if token.len() > MAX_TOKEN {
         return Err(Refusal::TooLong);
@@ -175,7 +174,7 @@ pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now:
     let key = find_key(&header, &expected.keys, now)?;
     check_signature_once(token, &parts, key)?;
     let mut claims = parse_object(&parts.claims).map_err(fault)?;
-    if matches!(expected.keys, KeySource::Foreign { .. } | KeySource::One(_)) {
+    if matches!(expected.keys, KeySource::Foreign { .. }) {
         dates::round_down(&mut claims);
     }
     check_claims(&claims, expected, now)?;
@@ -186,10 +185,11 @@ pub fn verify<C: DeserializeOwned>(token: &str, expected: &Expectation<'_>, now:
     })
 }
 
-/// Whose token it claims to be: to find the keys that will tell. Nothing else may be done with it before [`verify`].
+/// Reads the issuer that a token claims, to find the keys to verify it with. Trust nothing else in it before
+/// [`verify`].
 ///
 /// # Errors
-/// [`Refusal`] when it is no compact JWS with an `iss`.
+/// [`Refusal`] when it is not a compact JWS with an `iss`.
 pub fn claimed_issuer(token: &str) -> Result<String, Refusal> {
     if token.len() > MAX_TOKEN {
         return Err(Refusal::TooLong);
@@ -206,8 +206,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Exactly three parts of canonical base64url. The decoder refuses padding, white space, the standard alphabet and
-    /// spare bits that are not zero, so that one token has one spelling.
+    /// Splits a token into exactly three parts of canonical base64url. The decoder refuses padding, white space, the
+    /// standard alphabet and non-zero spare bits, so that a token has only one spelling.
     fn split(token: &'a str) -> Result<Self, Refusal> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
@@ -220,11 +220,11 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// `jku`, `jwk`, `x5u` and `x5c` are passed over like any unknown member: keys come from the place alone.
+/// Reads the header. `jku`, `jwk`, `x5u` and `x5c` are ignored like any unknown member: keys come from the place alone.
 fn header(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let header = parse_object(bytes).map_err(fault)?;
-    // RFC 7515 §4.1.11: what is critical must be understood, and we understand no extension. `b64` (RFC 7797) is one that
-    // some senders leave out of `crit`; `zip` and `enc` belong to encryption (RFC 7516).
+    // RFC 7515 §4.1.11: critical extensions must be understood, and we understand none. Some senders leave `b64` (RFC
+    // 7797) out of `crit`; `zip` and `enc` belong to encryption (RFC 7516).
     for name in ["crit", "b64", "zip", "enc"] {
         if header.contains_key(name) {
             return Err(Refusal::Critical);
@@ -243,7 +243,7 @@ fn check_type(header: &Map<String, Value>, accepted: &[&str]) -> Result<(), Refu
     if fits { Ok(()) } else { Err(Refusal::WrongType) }
 }
 
-/// Without `application/`, where nothing after it has another slash.
+/// Removes `application/`, unless the rest contains another slash.
 fn media_type(typ: &str) -> &str {
     const PREFIX: &str = "application/";
     match typ.split_at_checked(PREFIX.len()) {
@@ -252,7 +252,7 @@ fn media_type(typ: &str) -> &str {
     }
 }
 
-/// Finds the key by `kid`, then asks whether `alg` is the key's: the token cannot choose how it is judged.
+/// Finds the key by `kid`, then checks that `alg` is the key's: the token cannot choose how it is judged.
 fn find_key<'a>(header: &Map<String, Value>, source: &KeySource<'a>, now: Time) -> Result<&'a VerifyingKey, Refusal> {
     let named = header.get("alg").and_then(Value::as_str).ok_or(Refusal::Algorithm)?;
     let named: Algorithm = named.parse().map_err(|_| Refusal::Algorithm)?;
@@ -269,12 +269,11 @@ fn find_key<'a>(header: &Map<String, Value>, source: &KeySource<'a>, now: Time) 
             }
             keys.find(kid(header)?, named).ok_or(Refusal::UnknownKey)?
         }
-        KeySource::One(key) => key,
     };
     if key.algorithm() == named { Ok(key) } else { Err(Refusal::Algorithm) }
 }
 
-/// A key of ours, where it may be used in the place.
+/// Accepts one of our keys if it may be used in this place.
 fn own_key<'a>(
     found: Option<&'a VerifyingKey>,
     usage: &Use,
@@ -293,7 +292,7 @@ fn kid(header: &Map<String, Value>) -> Result<Option<&str>, Refusal> {
     }
 }
 
-/// Asks the key whether it signed this token, unless it has [said so before](super::remembered).
+/// Checks the signature, unless the key has [verified this token before](super::remembered).
 fn check_signature_once(token: &str, parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), Refusal> {
     let Some(remembered) = &key.remembered else { return check_signature(parts, key) };
     let digest = TokenDigest::of(token);

@@ -17,7 +17,7 @@ use crate::storage::{audit, installation, migrations};
 use crate::tokens::rotate;
 use crate::tokens::seal::{MasterKey, MasterKeyFile};
 
-/// Makes the master key, once for each database.
+/// Creates the master key, once for each database.
 pub fn init(settings: &Settings) -> Outcome {
     let loaded = settings.load()?;
     if loaded.config.database.url.is_none() {
@@ -25,7 +25,7 @@ pub fn init(settings: &Settings) -> Outcome {
     }
     let desk = Desk::open(loaded, Missing::Refuse)?;
     let file = desk.config.keys.master_key_file.display().to_string();
-    // Tables first, so that the database can remember that it was done.
+    // The tables come first, so that the database can record that it was done.
     let id = desk.read(|conn| {
         migrations::locked(conn, |conn| {
             migrations::migrate(conn)?;
@@ -66,7 +66,7 @@ fn make(conn: &mut diesel::PgConnection, desk: &Desk) -> Result<String, Refusal>
     })
 }
 
-/// Seals everything anew under another master key, and puts that in the old one's place.
+/// Seals everything again with another master key, and puts that key in the old one's place.
 pub fn rewrap(settings: &Settings, new_key_file: &Path) -> Outcome {
     let desk = settings.desk()?;
     let current = master_key_file(&desk.config);
@@ -77,7 +77,7 @@ pub fn rewrap(settings: &Settings, new_key_file: &Path) -> Outcome {
             new_key_file.display()
         ));
     }
-    // Before anything is made: a wrong or missing old key stops here.
+    // Before anything is created: a wrong or missing old key is refused here.
     let old = desk.read(|conn| Ok(open_master_key(conn, &desk.config)?))?;
     if place(new_key_file) == place(&current.kept_as(&old)) {
         return Err(format!("{} is where the old master key is kept: name another file", new_key_file.display()));
@@ -87,19 +87,19 @@ pub fn rewrap(settings: &Settings, new_key_file: &Path) -> Outcome {
         return Err(format!("{} holds the master key in use: name a file with another one", new_key_file.display()));
     }
     let sealed = desk.write_locked(|conn| {
-        // Under the lock, so that of two changes at once the second one is told.
+        // Checked again under the lock, so that of two concurrent changes the second one fails.
         let old = open_master_key(conn, &desk.config)?;
         Ok(rotate::rewrap(conn, &old, &new, desk.now)?)
     })?;
     if made {
         print::line(format!("made master key {} in {}", new.id(), new_key_file.display()));
     }
-    print::line(format!("sealed {sealed} signing keys under master key {} instead of {}", new.id(), old.id()));
+    print::line(format!("sealed {sealed} keys under master key {} instead of {}", new.id(), old.id()));
     put_in_place(&current, &old, &new, new_key_file);
     Ok(())
 }
 
-/// Where a file is that may not exist yet: its folder by the one path without links in it, and its name.
+/// The path of a file that may not exist yet: its canonical folder, and its name.
 fn place(file: &Path) -> Option<PathBuf> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Some(fs::canonicalize(folder).ok()?.join(file.file_name()?))
@@ -113,7 +113,7 @@ fn new_key(current: &MasterKeyFile, file: &Path) -> Result<(MasterKey, bool), St
     MasterKey::create(file).map(|key| (key, true)).map_err(|error| error.to_string())
 }
 
-/// The database is sealed under the new key from now on, so nothing here may fail the command.
+/// The database is sealed with the new key from here on, so nothing here may make the command fail.
 fn put_in_place(current: &MasterKeyFile, old: &MasterKey, new: &MasterKey, new_key_file: &Path) {
     let (here, there) = (current.path.display(), new_key_file.display());
     match current.replace(old, new) {
