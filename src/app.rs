@@ -1,4 +1,4 @@
-//! The running server: listeners, rooms, routes, background work, and an orderly end.
+//! The running server: listeners, rooms, routes, background work, and an orderly shutdown.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ use crate::web::health::Health;
 use crate::web::limits::Limits;
 use crate::web::tls::Certificate;
 use crate::web::{cors, head_limits, headers, listener, nul, unread};
-use crate::{process, telemetry, tokens::Mint};
+use crate::{process, telemetry};
 
 /// A server whose rooms are ready and whose ports are bound.
 pub struct App {
@@ -71,7 +71,7 @@ pub struct App {
     db: Db,
 }
 
-/// Everything that handlers are given; each worker has a clone.
+/// The data for handlers; each worker has a clone.
 #[derive(Clone)]
 struct Shared {
     ceremonies: Data<Arc<crate::ceremony::Ceremonies>>,
@@ -125,7 +125,7 @@ impl App {
     /// long as the server: the private cluster stops with the thread that started it.
     pub fn build(config: Config, clock: &Clock, source: &str) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        // Before anything slow: a port that is taken is the commonest mistake.
+        // Before anything slow: a port in use is the most common mistake.
         let public = listener::bind_all(&config.server.listen, "listen").map_err(StartError::Listen)?;
         let admin = config.server.admin_listen.map(|address| listener::bind(address, "admin_listen"));
         let admin = admin.transpose().map_err(StartError::Listen)?;
@@ -139,22 +139,22 @@ impl App {
         Ok(Self { config, public, admin, shared, background, callout, certificate, metrics, cluster, db })
     }
 
-    /// Where the public listener is.
+    /// The addresses of the public listener.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.public.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Where the administration listener is.
+    /// The address of the administration listener.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// The database, for those who run the server inside another program: the tests.
+    /// The database, for programs that embed the server: the tests.
     pub fn db(&self) -> Db {
         self.db.clone()
     }
 
-    /// Serves until `stop` resolves, then lets requests in flight end.
+    /// Serves until `stop` resolves, then lets requests in flight finish.
     ///
     /// # Errors
     /// When the listeners fail.
@@ -182,7 +182,7 @@ impl App {
         };
         answering.abort();
         outbox.stop();
-        // What is in flight may arrive; what does not is delivered by another server, or after the next start.
+        // Deliveries in flight may finish; another server, or the next start, delivers the rest.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(6), courier).await;
         keeper.abort();
         Background::leave(&db, server_id).await;
@@ -192,8 +192,8 @@ impl App {
     }
 }
 
-/// Resolves when the private PostgreSQL is gone. It does not come back by itself, and only the thread that began the server
-/// could start another, so the server ends and leaves that to whoever watches it.
+/// Resolves when the private PostgreSQL has stopped. It does not restart by itself, and only the thread that started
+/// the server could start another one, so the server ends and leaves that to its supervisor.
 async fn ended(cluster: Option<&Cluster>) -> std::io::Error {
     let Some(cluster) = cluster else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
@@ -234,7 +234,7 @@ fn public_server(
             .wrap(from_fn(head_limits::refuse))
             .wrap(from_fn(unread::close))
             .wrap(from_fn(cors::allow_clients))
-            // Around CORS, so that preflights carry the policy too, and what CORS allows is not forbidden again.
+            // Outside CORS, so that preflights carry the policy too, and it does not forbid what CORS allows.
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::observe))
     })
@@ -254,7 +254,7 @@ fn public_server(
     server = server
         .workers(workers)
         .max_connections((connections / workers).max(1))
-        // As many blocking threads as there are connections to wait for, shared among the workers.
+        // As many blocking threads as there are connections to wait for, divided among the workers.
         .worker_max_blocking_threads((config.database.pool as usize / workers).max(2));
     for listener in listeners {
         server = match certificate {
@@ -291,10 +291,10 @@ fn admin_server(
     .run())
 }
 
-/// The server's own certificate, where it ends TLS itself.
+/// The server's own certificate, if it terminates TLS itself.
 fn certificate(config: &Config, clock: &Clock) -> Result<Option<Arc<Certificate>>, StartError> {
     let Some(files) = &config.tls else { return Ok(None) };
-    // A file that is not there is told together with every other mistake.
+    // A missing file is reported together with all other mistakes.
     assembly::Declarations::read(config)?;
     let (certificate, warnings) =
         Certificate::open(files, config.server.public_url.host(), clock.now()).map_err(StartError::Tls)?;
@@ -317,7 +317,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     let shared = Shared {
         ceremonies: Data::new(Arc::clone(&rooms.ceremonies)),
         accounts: Data::new(Arc::clone(&guard.accounts)),
-        desk: Data::new(desk(rooms, clock, &rooms.mint, oidc.published.keys_max_age)),
+        desk: Data::new(desk(rooms, clock, oidc.published.keys_max_age)),
         oidc: Data::new(Arc::new(oidc)),
         trusted_issuers: Data::from(Arc::clone(&rooms.trusted_issuers)),
         forward_auth: Data::new(Arc::new(forward_auth)),
@@ -341,7 +341,7 @@ fn furnish(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> (Shared, Backg
     (shared, background)
 }
 
-/// Who is signed in, and by what.
+/// Determines who is signed in, and how.
 fn guard(config: &Config, clock: &Clock, (rooms, outbox): (&Rooms, &Arc<Outbox>), cookies: Cookies) -> Guard {
     let keys = &rooms.keys;
     let browser_states = || Arc::new(BrowserStates::new(&keys.derive("browser-state")));
@@ -389,7 +389,7 @@ fn oidc(config: &Config, clock: &Clock, rooms: &Rooms, (dpop, registration): (&A
     }
 }
 
-/// What goes on beside the requests.
+/// The work besides requests.
 fn background(config: &Arc<Config>, clock: &Clock, rooms: &Rooms) -> Background {
     Background {
         server: Uuid::from_bytes(crate::random::bytes()),
@@ -480,13 +480,12 @@ fn registration(config: &Config, clock: &Clock, rooms: &Rooms) -> Registration {
     }
 }
 
-fn desk(rooms: &Rooms, clock: &Clock, mint: &Arc<Mint>, keys_max_age: i64) -> BridgeDesk {
+fn desk(rooms: &Rooms, clock: &Clock, keys_max_age: i64) -> BridgeDesk {
     BridgeDesk {
         keys_max_age,
         bridges: Arc::clone(&rooms.bridges),
         clients: Arc::clone(&rooms.clients),
         db: rooms.db.clone(),
-        mint: Arc::clone(mint),
         clock: clock.clone(),
         own_client: Arc::new(Client {
             id: "passmint".to_owned(),

@@ -1,4 +1,4 @@
-//! `GET /v1/admin/audit-events`: what happened.
+//! `GET /v1/admin/audit-events`: the audit trail.
 
 use actix_web::web;
 use uuid::Uuid;
@@ -12,15 +12,16 @@ use crate::web::error::{Failure, Problem};
 use crate::web::paging::{Page, Query};
 use crate::web::wrong_field::wrong_field;
 
-/// Lists events, the newest first. By kind or client a page looks through a part of the trail, so it may have few events, or
-/// none, and a `next` that goes on.
+/// Lists audit events, newest first.
+///
+/// Filtering by `kind` or `client` without `user` searches the trail in portions: a page can contain few events, or
+/// none, and still have a `next`.
 #[utoipa::path(get, path = "/v1/admin/audit-events", tag = "Administration: audit",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
-        ("user" = Option<String>, Query, description = "Only about this person, by id"),
-        ("kind" = Option<String>, Query, description = "Only of this kind, such as `session.signed_in`"),
-        ("client" = Option<String>, Query, description = "Only through this client")),
-    responses((status = 200, body = Page<AuditEvent>), (status = 400, description = "`invalid_field`"),
-        (status = 403, description = "`insufficient_scope`")))]
+        ("user" = Option<String>, Query, description = "Only events about the user with this ID"),
+        ("kind" = Option<String>, Query, description = "Only events of this kind, for example `session.signed_in`"),
+        ("client" = Option<String>, Query, description = "Only events that involve the client with this `client_id`")),
+    responses((status = 200, body = Page<AuditEvent>), (status = 400, description = "`invalid_field`")))]
 pub async fn list(_: Admin<ReadAudit>, room: Room, query: Query) -> Result<web::Json<Page<AuditEvent>>, Problem> {
     query.only(&["user", "kind", "client"])?;
     let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);

@@ -1,4 +1,4 @@
-//! `/v1/admin/groups`: names that people are gathered under. Who is in one is said with the person.
+//! `/v1/admin/groups`: named groups of users. Membership is set on the user.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -23,14 +23,14 @@ use crate::web::wrong_field::wrong_field;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupView {
-    /// Its name.
+    /// The name of the group.
     pub name: String,
-    /// How many people are in it.
+    /// The number of users in the group.
     pub members: i64,
-    /// The configuration file that declares it.
+    /// The configuration file that declares the group. If present, the group can be removed only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    /// When it was made.
+    /// When the group was created.
     pub created_at: DateTime<Utc>,
 }
 
@@ -40,18 +40,18 @@ impl From<Group> for GroupView {
     }
 }
 
-/// A group to be made.
+/// Request to create a group.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
-    /// Its name, 1–100 characters on one line. With a `/` in it, write `%2F` in a path.
+    /// The name, 1–100 characters on one line. If it contains a `/`, write it as `%2F` in a path.
     pub name: String,
 }
 
-/// Lists groups, by name.
+/// Lists groups, sorted by name.
 #[utoipa::path(get, path = "/v1/admin/groups", tag = "Administration: people",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<GroupView>), (status = 403, description = "`insufficient_scope`")))]
+    responses((status = 200, body = Page<GroupView>)))]
 pub async fn list(_: Admin<ReadUsers>, room: Room, query: Query) -> Result<web::Json<Page<GroupView>>, Problem> {
     query.only(&[])?;
     let (after, most) = (query.after::<String>()?, query.limit()? + 1);
@@ -59,7 +59,7 @@ pub async fn list(_: Admin<ReadUsers>, room: Room, query: Query) -> Result<web::
     Ok(web::Json(query.page(found, |group| group.name.clone(), Into::into)?))
 }
 
-/// Makes a group.
+/// Creates a group.
 #[utoipa::path(post, path = "/v1/admin/groups", tag = "Administration: people", request_body = CreateGroup,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = GroupView), (status = 400, description = "`invalid_field`"),
@@ -81,7 +81,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Stores a group, and writes it down.
+/// Stores a new group and records the audit event.
 pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<Group, Refusal> {
     match group::name(name) {
         Err(fault) => {
@@ -101,7 +101,7 @@ pub fn insert(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> 
     Ok(groups::lock(conn, name)?.ok_or_else(|| missing("group"))?)
 }
 
-/// Stores a group as [`insert`] does unless there is one of the name; `true` when it was made.
+/// Stores a group as [`insert`] does, unless a group with this name exists. Returns `true` if it was created.
 pub fn ensure(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<bool, Refusal> {
     if groups::lock(conn, name)?.is_some() {
         return Ok(false);
@@ -110,9 +110,9 @@ pub fn ensure(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> 
     Ok(true)
 }
 
-/// Deletes a group; its members stay.
+/// Deletes a group. Its members are not deleted.
 #[utoipa::path(delete, path = "/v1/admin/groups/{name}", tag = "Administration: people", params(("name" = String, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`"),
+    responses((status = 204),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn delete(admin: Admin<ChangeUsers>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let (actor, name, now) = (admin.actor, name.into_inner(), room.clock.now());
@@ -124,7 +124,7 @@ pub async fn delete(admin: Admin<ChangeUsers>, room: Room, name: web::Path<Strin
     }
 }
 
-/// Deletes a group, or some of its memberships where there are very many: `false`, to be called again.
+/// Deletes a group. If it has very many members, removes only some memberships and returns `false`; call it again then.
 fn delete_or_thin_out(conn: &mut PgConnection, actor: &Actor, name: &str, now: Time) -> Result<bool, Refusal> {
     let group = groups::lock(conn, name)?.ok_or_else(|| unknown("group", name))?;
     editable(group.managed_by.as_deref())?;

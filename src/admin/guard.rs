@@ -1,9 +1,10 @@
-//! Who may administer: the right that a route needs is the type of its argument, `Admin<ChangeUsers>`.
+//! Access control for administration: a route's required right is the type of its argument, for example
+//! `Admin<ChangeUsers>`.
 //!
-//! An access token for this server opens administration, never a cookie: a page of another site could send one along. It
-//! is a confidential client's own (client_credentials), or one of a person in the group [`GROUP`] who signed in with a
-//! passkey and user verification. What the token says is held against what is true now: a client that lost a scope, a
-//! person who left the group, a session that ended open nothing any more.
+//! Administration requires an access token for this server. A cookie is never accepted, because a page of another site
+//! could make the browser send it. The token is either a confidential client's own (client_credentials) or that of a
+//! user in the group [`GROUP`] who signed in with a passkey and user verification. It is checked against the current
+//! state: it stops working when the client loses the scope, the user leaves the group, or the session ends.
 
 use std::marker::PhantomData;
 
@@ -27,9 +28,9 @@ use crate::web::limits::{Class, Limits};
 
 pub use crate::domain::user::ADMINISTRATORS as GROUP;
 
-/// A right in administration.
+/// A right to administer.
 pub trait Right {
-    /// The scope that gives it; see [`Scopes::administer`] for those that give it as well.
+    /// The scope that grants it. [`Scopes::administer`] defines the other scopes that include it.
     const SCOPE: &'static str;
 }
 
@@ -45,55 +46,55 @@ macro_rules! rights {
 }
 
 rights! {
-    /// To see clients and permissions to register some.
+    /// Read clients and registration tokens.
     ReadClients = "admin:clients:read";
-    /// To change them.
+    /// Change clients and registration tokens.
     ChangeClients = "admin:clients";
-    /// To see people, their sessions, passkeys and groups.
+    /// Read users, their sessions and passkeys, and groups.
     ReadUsers = "admin:users:read";
-    /// To change them.
+    /// Change users, their sessions and passkeys, and groups.
     ChangeUsers = "admin:users";
-    /// To see resources.
+    /// Read resources.
     ReadResources = "admin:resources:read";
-    /// To change them.
+    /// Change resources.
     ChangeResources = "admin:resources";
-    /// To see bridges, and what they would mint for sample users.
+    /// Read bridges, and what they would mint for sample users.
     ReadBridges = "admin:bridges:read";
-    /// To change them.
+    /// Change bridges.
     ChangeBridges = "admin:bridges";
-    /// To see what happened.
+    /// Read the audit trail.
     ReadAudit = "admin:audit:read";
-    /// To see messages that have not arrived.
+    /// Read undelivered messages.
     ReadOutbox = "admin:outbox:read";
-    /// To have them tried again.
+    /// Retry undelivered messages.
     ChangeOutbox = "admin:outbox";
 }
 
-/// Somebody who may administer, with this right.
+/// A caller who is authorized to administer and has this right.
 #[derive(Clone, Debug)]
 pub struct Admin<R> {
-    /// Who it is.
+    /// The caller.
     pub actor: Actor,
     right: PhantomData<fn() -> R>,
 }
 
-/// Who makes a change, for the audit trail and for what they may give away.
+/// Who makes a change: recorded in the audit trail, and limits the rights that they can grant.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The client; none: the command line.
+    /// The client; `None` for the command line.
     pub client: Option<String>,
-    /// The token's subject: a person, or the client itself.
+    /// The token's subject: a user, or the client itself.
     pub subject: String,
-    /// The scopes that administer; none: everything, as on the command line.
+    /// The granted scopes; `None` means all rights, as on the command line.
     scopes: Option<Scopes>,
-    /// When the person behind it signed in; none for a program.
+    /// When the user behind the token signed in; `None` for a client's own token.
     pub(super) signed_in: Option<Time>,
     /// Where the request came from.
     pub origin: Provenance,
 }
 
 impl Actor {
-    /// The operator at the command line, who may do everything.
+    /// The operator at the command line, who has all rights.
     pub fn command_line() -> Self {
         Self {
             client: None,
@@ -109,19 +110,19 @@ impl Actor {
         self.scopes.is_none()
     }
 
-    /// The scopes that are in force, in one line.
+    /// The scopes in force, separated by spaces.
     pub fn rights(&self) -> String {
         self.scopes.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Whether everything is allowed.
+    /// Whether the actor has all rights.
     pub fn is_almighty(&self) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.contains("admin"))
     }
 
-    /// Refuses to give somebody, or take over from somebody, scopes in administration or over people that the actor does
-    /// not have: otherwise the right to change clients would be the right to everything, and the secret of a backend that
-    /// makes action tokens would be everybody's account.
+    /// Refuses a change that would grant, or take over, a scope for administration or over users that the actor does
+    /// not have. Otherwise the right to change clients would include every other right, and the secret of a backend
+    /// that creates action tokens would open every account.
     pub fn require_power(&self, over: &Scopes) -> Result<(), Failure> {
         let Some(own) = &self.scopes else { return Ok(()) };
         match over.iter().find(|scope| is_powerful(scope) && !own.administer(scope)) {
@@ -133,7 +134,7 @@ impl Actor {
         }
     }
 
-    /// The same for people who may administer themselves.
+    /// Like [`require_power`](Self::require_power), for users who are administrators themselves.
     pub fn require_power_over(&self, groups: &[String]) -> Result<(), Failure> {
         if self.is_almighty() || !groups.iter().any(|group| group == GROUP) {
             return Ok(());
@@ -142,7 +143,7 @@ impl Actor {
         Err(Failure::new(Kind::InsufficientScope, detail))
     }
 
-    /// An event of what this actor did.
+    /// An audit event about this actor's change.
     pub fn event(&self, kind: EventKind, now: Time, change: &str) -> Event {
         Event {
             client: self.client.clone(),
@@ -151,7 +152,7 @@ impl Actor {
         }
     }
 
-    /// Writes down what this actor did to a thing. Call it in the transaction that does it.
+    /// Records this actor's change to an object. Call it in the transaction of the change.
     pub fn witness(
         &self,
         conn: &mut PgConnection,
@@ -167,7 +168,7 @@ impl Actor {
         audit::insert(conn, &event)
     }
 
-    /// Writes down what this actor did to a person.
+    /// Records this actor's change to a user.
     pub fn witness_of(
         &self,
         conn: &mut PgConnection,
@@ -178,7 +179,7 @@ impl Actor {
         audit::insert(conn, &Event { user: Some(person), ..self.event(kind, now, change) })
     }
 
-    /// Further facts in the detail of an event.
+    /// The `detail` of an event, with further members.
     pub fn detail(&self, change: &str, facts: Value) -> Value {
         let mut detail = json!({ "change": change, "by": self.subject });
         if let (Value::Object(all), Value::Object(more)) = (&mut detail, facts) {
@@ -213,7 +214,7 @@ async fn admit(guard: &Guard, request: &HttpRequest, origin: Provenance, right: 
         return Err(Failure::new(Kind::Forbidden, detail));
     }
     let scopes = Scopes::parse(&access.scope).map_err(|_| refused("its scopes do not read"))?;
-    // What the client may ask for now, whatever it was given before.
+    // Only what the client may still request counts, whatever the token was granted.
     let scopes = scopes.granted_by(&client.definition.scopes);
     if !scopes.administer(right) {
         return Err(Failure::new(Kind::InsufficientScope, format!("The access token lacks the scope {right:?}.")));
@@ -232,7 +233,7 @@ fn refused(why: &'static str) -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.").because(why)
 }
 
-/// A person who administers by a client; gives when they signed in.
+/// Requires that the token's user is an administrator. Returns when they signed in.
 async fn require_administrator(guard: &Guard, access: &VerifiedAccess) -> Result<Time, Failure> {
     let Identity { session, user, .. } = guard.holder(access).await?;
     let id = user.id;

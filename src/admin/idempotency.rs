@@ -1,9 +1,10 @@
-//! Requests that may be sent again (the `Idempotency-Key` header): a lost answer is asked for once more, and the thing is
-//! made once.
+//! Idempotent requests (the `Idempotency-Key` header): a request whose answer was lost can be repeated, and creates its
+//! object only once.
 //!
-//! The key belongs to one caller and one operation for [`KEPT`]. Same key and same body: the same answer, also for
-//! requests at the same moment. Another body: 422. A secret in an answer is not kept: it is made from a random seed under a
-//! key of this installation, so that the seed alone, in the database, is worth nothing.
+//! A key belongs to one caller and one operation for [`KEPT`]. A request with the same key and body gets the same
+//! answer, even if both run at the same moment; with another body it gets 422. A secret in the answer is not stored. It
+//! is derived from a stored random seed with a key of this installation, so the seed in the database does not reveal
+//! it.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -29,10 +30,10 @@ use crate::storage::idempotency_keys::{self, Claimed};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::refusal::Refusal;
 
-/// How long an answer can be asked for again.
+/// How long an answer can be repeated.
 const KEPT: Duration = Duration::hours(24);
 
-/// The key of a request, if it has one.
+/// The idempotency key of a request, if it has one.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(Option<String>);
 
@@ -54,18 +55,18 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
-/// What was made or changed, with its secret.
+/// The created or changed object, with its secret if it has one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WithSecret<T> {
-    /// The thing.
+    /// The object.
     #[serde(flatten)]
     pub thing: T,
-    /// Its secret, where it has one. It is in this answer and nowhere else.
+    /// The secret, if the object has one. It is shown only in this answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
 
-/// What a secret of one answer is made from.
+/// The seed from which the secret in an answer is derived.
 #[derive(Clone, Debug)]
 pub struct Seed {
     key: hmac::Key,
@@ -77,7 +78,7 @@ impl Seed {
         Self { key: key.clone(), bits }
     }
 
-    /// The secret.
+    /// Derives the secret.
     pub fn secret(&self, kind: TokenKind) -> PlainToken {
         let tag = hmac::sign(&self.key, &[kind.prefix().as_bytes(), &self.bits].concat());
         let mut bits = [0; 32];
@@ -86,33 +87,33 @@ impl Seed {
     }
 }
 
-/// The answer to a creation.
+/// An answer that can be stored and repeated.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Answer {
     status: u16,
     location: Option<String>,
     etag: Option<String>,
     body: Value,
-    /// The prefix of the secret's kind, when there is one in the answer.
+    /// The prefix of the secret's kind, if the answer contains a secret.
     secret: Option<String>,
     seed: Option<String>,
 }
 
 impl Answer {
-    /// 201 with the thing made, and where it is.
+    /// 201 with the created object and its location.
     pub fn created(location: String, view: &impl Serialize) -> Self {
         let body = serde_json::to_value(view).unwrap_or_default();
         let etag = Some(versions::etag(view));
         Self { status: 201, location: Some(location), etag, body, secret: None, seed: None }
     }
 
-    /// 200 with a thing.
+    /// 200 with an object.
     pub fn ok(view: &impl Serialize) -> Self {
         let body = serde_json::to_value(view).unwrap_or_default();
         Self { status: 200, location: None, etag: None, body, secret: None, seed: None }
     }
 
-    /// The same with the seed's secret in the member `secret`.
+    /// Adds the secret derived from the seed as the member `secret`.
     #[must_use]
     pub fn with_secret(self, kind: TokenKind, seed: &Seed) -> Self {
         Self { secret: Some(kind.prefix().to_owned()), seed: Some(URL_SAFE_NO_PAD.encode(seed.bits)), ..self }
@@ -138,7 +139,7 @@ impl Answer {
 }
 
 impl Administration {
-    /// Makes something, once for each key: `work` runs in the transaction that remembers its answer.
+    /// Runs `work` once for each key, in the transaction that stores its answer.
     pub async fn once(
         self: &Arc<Self>,
         actor: &Actor,
@@ -153,7 +154,7 @@ impl Administration {
             Some(key) => {
                 let now = self.clock.now();
                 let caller = actor.client.as_deref().unwrap_or_default();
-                // A token with other rights asks anew: what one with more was answered is not for it.
+                // Rights are part of the key: a token with fewer rights must not get the answer given to one with more.
                 let rights = actor.rights();
                 let key = TokenDigest::of(&format!("{caller}\n{}\n{rights}\n{operation}\n{key}", actor.subject));
                 let asked = TokenDigest::of(&serde_json::to_string(request).unwrap_or_default());

@@ -1,12 +1,14 @@
-//! Administration: what operators' programs and operators do over HTTP, and the commands do beside it.
+//! Administration over HTTP, by operators and their programs. The commands share its functions.
 //!
-//! What must always hold: the right that an operation needs is the type of its [`guard::Admin`] argument; every change and
-//! its audit event are one transaction; what the configuration declares is read-only ([`editable`]); a change names the
-//! version it changes ([`versions::IfMatch`]); a creation can be sent again with the same `Idempotency-Key`
-//! ([`idempotency`]); nobody gives away, or takes over, more power than they have ([`guard::Actor::require_power`]).
+//! What must always hold: the right that an operation requires is the type of its [`guard::Admin`] argument; every
+//! change and its audit event are one transaction; what the configuration declares is read-only ([`editable`]); a
+//! change names the version that it changes ([`versions::IfMatch`]); a request that creates something can be repeated
+//! with the same `Idempotency-Key` ([`idempotency`]); no one can grant, or take over, more rights than they have
+//! ([`guard::Actor::require_power`]).
 //!
 //! To add an operation: one file with its request, handler, errors and documentation; a line in `routes` and `openapi`;
-//! its rows in `tests/it/admin`. What the command line does as well is a function on a connection beside the handler.
+//! its rows in `tests/it/admin`. If the command line offers the same, put the shared part beside the handler, as a
+//! function on a connection.
 
 pub mod audit_events;
 pub mod bridges;
@@ -38,33 +40,33 @@ use crate::storage::db::{AT_LENGTH, patiently};
 use crate::web::error::{Failure, Kind};
 use crate::web::refusal::Refusal;
 
-/// The room.
+/// The state of this room.
 pub struct Administration {
     /// The database.
     pub db: Db,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// The clients, read again after a change so that this server follows at once.
+    /// The clients, reloaded after a change so that it takes effect on this server at once.
     pub clients: Arc<Clients>,
-    /// The resources, likewise.
+    /// The resources, reloaded in the same way.
     pub resources: Arc<Resources>,
-    /// The bridges, likewise.
+    /// The bridges, reloaded in the same way.
     pub bridges: Arc<Bridges>,
-    /// What is made for a new bridge: its key.
+    /// Which keys are created, including those of new bridges.
     pub key_plan: KeyPlan,
-    /// How fresh a sign-in must be for what is dangerous.
+    /// How recent a sign-in must be for dangerous changes.
     pub fresh_within: chrono::Duration,
-    /// What clients are held to beside the rules of the domain.
+    /// Rules for clients that depend on the configuration, in addition to those of the domain.
     pub client_rules: Rules,
-    /// Makes secrets that an answer can be repeated with without being stored.
+    /// Derives the secrets of repeatable answers, so that the secrets are not stored.
     pub one_time: hmac::Key,
 }
 
-/// The room, as handlers are given it.
+/// The state of this room, as handlers receive it.
 pub type Room = web::Data<Arc<Administration>>;
 
 impl Administration {
-    /// Makes a change in one transaction; a refusal rolls it back.
+    /// Makes a change in one transaction. A refusal rolls it back.
     pub async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
@@ -72,7 +74,7 @@ impl Administration {
         self.db.run(move |conn| Refusal::apart(conn.transaction(work))).await?
     }
 
-    /// The same for a change that may concern very many rows.
+    /// Like [`change`](Self::change), for a change that may affect very many rows.
     pub async fn change_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal> + Send + 'static,
@@ -80,22 +82,23 @@ impl Administration {
         self.db.run_at_length(move |conn| Refusal::apart(patiently(conn, AT_LENGTH, work))).await?
     }
 
-    /// Lets this server know clients as they are now; the others follow by themselves.
+    /// Reloads the clients on this server. Other servers reload them by themselves.
     pub async fn follow_clients(&self) -> Result<(), Failure> {
         Ok(self.clients.reload(&self.db).await?)
     }
 
-    /// The same for resources.
+    /// Reloads the resources on this server.
     pub async fn follow_resources(&self) -> Result<(), Failure> {
         Ok(self.resources.reload(&self.db).await?)
     }
 
-    /// The same for bridges, with a key for each that has none yet. Where making it fails, the background work tries again.
+    /// Reloads the bridges on this server and creates a key for each that has none yet. If that fails, the background
+    /// work retries.
     pub async fn follow_bridges(&self) -> Result<(), Failure> {
         let now = self.clock.now();
         let rows = self.bridges.reload(now).await?;
         let keys = self.bridges.keys();
-        // A bridge that was deleted has lost its keys: another one of its name must not find them.
+        // The keys of a deleted bridge are gone: a new bridge with the same name must not find them.
         if let Err(error) = keys.reload(&self.db, now).await {
             tracing::warn!(error = %error, "the keys could not be read anew and will be tried again");
         }
@@ -109,7 +112,7 @@ impl Administration {
         Ok(())
     }
 
-    /// What bridges are held to.
+    /// The rules that bridges are checked against.
     pub fn bridge_rules(&self) -> bridges::rules::Rules {
         bridges::rules::Rules {
             home: self.bridges.home().clone(),
@@ -119,24 +122,24 @@ impl Administration {
     }
 }
 
-/// A name as a segment of a path.
+/// Encodes a name as a path segment.
 pub(crate) fn in_path(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// Refuses to change what the configuration declares.
+/// Refuses to change an object that the configuration declares.
 pub fn editable(managed_by: Option<&str>) -> Result<(), Failure> {
     let Some(file) = managed_by else { return Ok(()) };
     let detail = format!("It is declared by {file}: change it there and restart the server.");
     Err(Failure::new(Kind::ManagedByConfiguration, detail).with("managedBy", file.into()))
 }
 
-/// Nothing of this name here, told to somebody who may have mistyped it.
+/// `not_found` that repeats the name, in case the caller mistyped it.
 pub fn unknown(what: &str, name: &str) -> Failure {
     Failure::new(Kind::NotFound, format!("There is no {what} `{name}`."))
 }
 
-/// Nothing of this id here.
+/// `not_found` for an object looked up by ID.
 pub fn missing(what: &str) -> Failure {
     Failure::new(Kind::NotFound, format!("There is no such {what}."))
 }

@@ -1,4 +1,4 @@
-//! `/v1/admin/outbox`: messages to other systems that have not arrived.
+//! `/v1/admin/outbox`: messages to other systems that have not been delivered.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -15,27 +15,27 @@ use crate::web::error::{Failure, Problem};
 use crate::web::paging::{Page, Query};
 use crate::web::wrong_field::wrong_field;
 
-/// A message that has not arrived; never what it says.
+/// An undelivered message. Its content is never shown.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxMessage {
-    /// Its number; later messages have greater ones.
+    /// The number of the message. Later messages have higher numbers.
     pub id: i64,
-    /// What it is: `webhook`, `after_sign_in`, `backchannel_logout`.
+    /// The kind of message: `webhook`, `after_sign_in` or `backchannel_logout`.
     pub kind: String,
-    /// To whom: the receiver's name, or the session and client.
+    /// The delivery lane, which names the receiver, or the session and the client.
     pub lane: String,
-    /// How often it was tried.
+    /// The number of delivery attempts.
     pub attempts: i32,
-    /// When it was written, or tried again by an operator.
+    /// When the message was written, or last retried by an operator.
     pub created_at: DateTime<Utc>,
-    /// When it is tried next; absent when it was given up.
+    /// When the next delivery attempt is due. Absent if delivery was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<DateTime<Utc>>,
-    /// When it was given up.
+    /// When delivery was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_up_at: Option<DateTime<Utc>>,
-    /// Why it did not arrive.
+    /// Why the last delivery attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
@@ -55,20 +55,19 @@ impl From<Stored> for OutboxMessage {
     }
 }
 
-/// Which messages are tried again.
+/// The result of a retry.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Retried {
-    /// How many.
+    /// The number of messages to be retried.
     pub retried: usize,
 }
 
-/// Lists messages that wait or were given up, the newest first.
+/// Lists messages that are waiting or were given up, newest first.
 #[utoipa::path(get, path = "/v1/admin/outbox", tag = "Administration: outbox",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
-        ("kind" = Option<String>, Query, description = "Only of this kind, such as `webhook`"),
-        ("state" = Option<String>, Query, description = "`waiting` or `given_up`")),
-    responses((status = 200, body = Page<OutboxMessage>), (status = 400, description = "`invalid_field`"),
-        (status = 403, description = "`insufficient_scope`")))]
+        ("kind" = Option<String>, Query, description = "Only messages of this kind, for example `webhook`"),
+        ("state" = Option<String>, Query, description = "Only messages in this state: `waiting` or `given_up`")),
+    responses((status = 200, body = Page<OutboxMessage>), (status = 400, description = "`invalid_field`")))]
 pub async fn list(_: Admin<ReadOutbox>, room: Room, query: Query) -> Result<web::Json<Page<OutboxMessage>>, Problem> {
     query.only(&["kind", "state"])?;
     let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);
@@ -86,17 +85,19 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
     Ok(Filter { kind: query.find("kind").map(ToOwned::to_owned), given_up })
 }
 
-/// Has a message tried again at once, for a day like a new one.
+/// Retries an undelivered message at once.
+///
+/// As with a new message, delivery is attempted for up to 24 hours before it is given up.
 #[utoipa::path(post, path = "/v1/admin/outbox/{id}/retry", tag = "Administration: outbox", params(("id" = i64, Path)),
-    responses((status = 200, body = Retried), (status = 404, description = "`not_found`: none of this number waits or was given up for a receiver that there still is")))]
+    responses((status = 200, body = Retried), (status = 404, description = "`not_found`: no undelivered message has this number, or its receiver no longer exists")))]
 pub async fn retry(admin: Admin<ChangeOutbox>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id: i64 = id.parse().map_err(|_| missing("message"))?;
     retried(&admin, &room, Some(id)).await
 }
 
-/// Has all messages tried again that were given up, but for those of receivers that are gone.
+/// Retries all messages that were given up, except those to receivers that no longer exist.
 #[utoipa::path(post, path = "/v1/admin/outbox/retry", tag = "Administration: outbox",
-    responses((status = 200, body = Retried), (status = 403, description = "`insufficient_scope`")))]
+    responses((status = 200, body = Retried)))]
 pub async fn retry_all(admin: Admin<ChangeOutbox>, room: Room) -> Result<HttpResponse, Problem> {
     retried(&admin, &room, None).await
 }

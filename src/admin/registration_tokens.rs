@@ -1,4 +1,4 @@
-//! `/v1/admin/registration-tokens`: permissions to register clients (RFC 7591 §3, initial access tokens).
+//! `/v1/admin/registration-tokens`: initial access tokens for client registration (RFC 7591 §3).
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Duration, Utc};
@@ -21,26 +21,26 @@ use crate::web::paging::{Page, Query};
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::wrong_field;
 
-/// Longest life of a permission, in seconds: 400 days.
+/// Maximum lifetime of a token, in seconds: 400 days.
 const LONGEST: i64 = 400 * 86_400;
 
-/// A permission to register clients; never the token itself.
+/// A registration token (initial access token), without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationToken {
-    /// Its id.
+    /// The ID of the registration token.
     pub id: Uuid,
-    /// What its maker calls it.
+    /// The name that its creator chose.
     pub name: String,
-    /// How many clients it may still register; absent when any number.
+    /// How many more clients can be registered with it. Absent if unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uses_left: Option<i32>,
-    /// When it ends.
+    /// When it expires. Absent if never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it was taken back.
+    /// When it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -58,16 +58,16 @@ impl From<InitialAccessToken> for RegistrationToken {
     }
 }
 
-/// A permission to be made.
+/// Request to create a registration token.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateRegistrationToken {
-    /// A name to recognize it by.
+    /// A name to recognize the token by.
     pub name: String,
-    /// How many clients it may register, 1–10000; 1 when left out.
+    /// How many clients can be registered with it, 1–10000. Default: 1.
     #[serde(default = "once")]
     pub uses: i32,
-    /// How long it lives, in seconds, at most 400 days; 7 days when left out.
+    /// Its lifetime in seconds, from 60 to 34560000 (400 days). Default: 604800 (7 days).
     #[serde(default = "a_week")]
     pub lifetime: i64,
 }
@@ -80,10 +80,10 @@ const fn a_week() -> i64 {
     7 * 86_400
 }
 
-/// Lists permissions to register clients, the newest first.
+/// Lists registration tokens, newest first.
 #[utoipa::path(get, path = "/v1/admin/registration-tokens", tag = "Administration: clients",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<RegistrationToken>), (status = 403, description = "`insufficient_scope`")))]
+    responses((status = 200, body = Page<RegistrationToken>)))]
 pub async fn list(
     _: Admin<ReadClients>,
     room: Room,
@@ -95,7 +95,9 @@ pub async fn list(
     Ok(web::Json(query.page(found, |token| (token.created_at, token.id), Into::into)?))
 }
 
-/// Makes a permission to register clients. The token is in this answer (`secret`) and nowhere else.
+/// Creates a registration token (initial access token) for client registration.
+///
+/// The token itself is in `secret`. It is shown only in this answer.
 #[utoipa::path(post, path = "/v1/admin/registration-tokens", tag = "Administration: clients",
     request_body = CreateRegistrationToken, params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = WithSecret<RegistrationToken>), (status = 400, description = "`invalid_field`")))]
@@ -118,7 +120,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Stores a permission, and writes it down.
+/// Stores a new token and records the audit event.
 pub fn insert(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -150,9 +152,9 @@ pub fn insert(
     Ok(token)
 }
 
-/// Takes a permission back; clients that were registered with it stay.
+/// Revokes a registration token. Clients already registered with it are not affected.
 #[utoipa::path(delete, path = "/v1/admin/registration-tokens/{id}", tag = "Administration: clients",
-    params(("id" = String, Path)), responses((status = 204), (status = 404, description = "`not_found`")))]
+    params(("id" = String, Path)), responses((status = 204)))]
 pub async fn revoke(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id: Uuid = id.parse().map_err(|_| missing("permission"))?;
     let (actor, now) = (admin.actor, room.clock.now());
@@ -160,7 +162,7 @@ pub async fn revoke(admin: Admin<ChangeClients>, room: Room, id: web::Path<Strin
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Takes a permission back, and writes it down.
+/// Revokes a token and records the audit event.
 pub fn take_back(conn: &mut PgConnection, actor: &Actor, id: Uuid, now: Time) -> Result<(), Refusal> {
     let name = tokens::revoke(conn, id, now)?.ok_or_else(|| missing("permission"))?;
     let kind = EventKind::RegistrationTokenChanged;

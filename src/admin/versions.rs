@@ -1,4 +1,5 @@
-//! Versions of what is administered (RFC 9110 §8.8.3, §13.1.1): two administrators never overwrite each other unawares.
+//! Entity tags of administered objects (RFC 9110 §8.8.3, §13.1.1), so that administrators cannot overwrite each other's
+//! changes by accident.
 
 use std::future::{Ready, ready};
 
@@ -12,14 +13,14 @@ use serde::Serialize;
 
 use crate::web::error::{Failure, Kind, Problem};
 
-/// The entity tag of a thing as it is shown: any visible change is another version.
+/// The entity tag of an object as shown. It changes with every visible change.
 pub fn etag(view: &impl Serialize) -> String {
     let text = serde_json::to_string(view).unwrap_or_default();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
 }
 
-/// The `If-Match` of a request.
+/// The `If-Match` header of a request.
 #[derive(Clone, Debug)]
 pub struct IfMatch(Option<String>);
 
@@ -36,7 +37,7 @@ impl FromRequest for IfMatch {
 }
 
 impl IfMatch {
-    /// Refuses a change that does not say which version it changes; call it before anything is read.
+    /// Refuses a request without `If-Match`. Call it before anything is read.
     pub fn required(self) -> Result<Self, Failure> {
         match self.0 {
             Some(_) => Ok(self),
@@ -47,7 +48,7 @@ impl IfMatch {
         }
     }
 
-    /// Refuses when the thing is not (any of) the version(s) named. Call it with the row locked.
+    /// Refuses if the object's current version is not among those named. Call it with the row locked.
     pub fn check(&self, view: &impl Serialize) -> Result<(), Failure> {
         let Some(wanted) = &self.0 else { return Ok(()) };
         let current = etag(view);

@@ -15,7 +15,6 @@ use crate::domain::audit::Event;
 use crate::domain::client::Client;
 use crate::storage::Db;
 use crate::storage::credentials::StoredPasskey;
-use crate::tokens::Mint;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::OptionalJson;
@@ -29,21 +28,19 @@ pub struct BridgeDesk {
     pub clients: Arc<Clients>,
     /// The database.
     pub db: Db,
-    /// Knows the time's keeper and whether this server is cut off.
-    pub mint: Arc<Mint>,
     /// The client that our own pages act as.
     pub own_client: Arc<Client>,
     /// The time.
     pub clock: crate::clock::Clock,
-    /// How long public keys may be kept, in seconds.
+    /// How long public keys may be cached, in seconds.
     pub keys_max_age: i64,
 }
 
-/// What to say under the names that the bridge declares. May be left out where it declares none, or none that is required.
+/// The inputs of the bridge. The body may be omitted if the bridge declares no required inputs.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeTokenRequest {
-    /// Values by name, such as `{"room": "blue"}`.
+    /// Values for the inputs that the bridge declares, by name, for example `{"room": "blue"}`.
     #[schema(value_type = Option<Object>)]
     pub inputs: Option<Map<String, Value>>,
 }
@@ -52,24 +49,24 @@ pub struct BridgeTokenRequest {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BridgeTokenResponse {
-    /// The bridge's name.
+    /// The name of the bridge.
     pub bridge: String,
-    /// The token, for the bridge's target alone.
+    /// The custom token, intended only for the bridge's target system.
     pub token: String,
-    /// Its life, in seconds; 0 where it does not end by itself.
+    /// Lifetime of the token, in seconds. `0` if the token does not expire.
     pub expires_in: i64,
-    /// Whom it is for at the target, where the target's client library asks.
+    /// The user's ID in the target system, if the target's client library needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
 }
 
-/// Mints a custom token for the signed-in person.
+/// Mints a custom token for the signed-in user.
 ///
-/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+/// Requires the session cookie on this server's own pages, or an access token with the scope `bridge:{name}`.
 #[utoipa::path(post, path = "/v1/bridges/{name}/token", tag = "Bridges", params(("name" = String, Path)),
     request_body(content = Option<BridgeTokenRequest>),
     responses((status = 200, body = BridgeTokenResponse), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"),
-        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 503, description = "`unavailable`")))]
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 429, description = "`rate_limited`"), (status = 503, description = "`unavailable`")))]
 pub async fn token(
     desk: web::Data<BridgeDesk>,
     limits: web::Data<Limits>,
@@ -92,7 +89,7 @@ pub async fn token(
     }))
 }
 
-/// Who asks a bridge for something, by cookie or access token.
+/// The caller of a bridge, identified by cookie or access token.
 pub(super) struct Asking {
     identity: Identity,
     client: Arc<Client>,
@@ -100,8 +97,9 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Reads what a request for that bridge goes by, and counts it as one of its network. Whoever hands out tokens counts those
-    /// too. Signatures for channels are not counted: a page asks for one for each channel, all at once, and none works elsewhere.
+    /// Determines the facts of a request to that bridge, and counts it for its network. Endpoints that issue tokens
+    /// also count those. Signatures for channels are not counted separately: a page requests one for each channel, all
+    /// at once, and none works elsewhere.
     pub(super) async fn of(
         desk: &BridgeDesk,
         limits: &Limits,
@@ -138,14 +136,14 @@ impl Asking {
         }
     }
 
-    /// What is written down of it.
+    /// The audit event.
     pub(super) fn event(&self, minted: &BridgeToken, now: Time, caller: &Caller) -> Event {
         let Identity { user, session, .. } = &self.identity;
         minted.event(user.id, session.id, Some(&self.client.id), now, &caller.provenance)
     }
 }
 
-/// The client that asks.
+/// The client that makes the request.
 fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<Arc<Client>, Failure> {
     match &identity.via {
         Via::Cookie => Ok(Arc::clone(&desk.own_client)),
@@ -156,7 +154,7 @@ fn client_of(desk: &BridgeDesk, identity: &Identity) -> Result<Arc<Client>, Fail
     }
 }
 
-/// How each refusal is told.
+/// How each refusal is reported.
 impl From<BridgeError> for Failure {
     fn from(error: BridgeError) -> Self {
         match error {

@@ -1,5 +1,5 @@
-//! The documentation that the server carries with it, offline: the reference from the code itself, the guides from
-//! `docs/`.
+//! The documentation that is built into the server and works offline: the reference from the code itself, the guides
+//! from `docs/`.
 //!
 //! To add a guide: its Markdown in `docs/`, a line in [`GUIDES`], and a link to it from `docs/README.md`.
 
@@ -22,23 +22,24 @@ use crate::web::error::{Failure, Kind};
 use crate::web::pages::Boot;
 use crate::web::pages::docs::{DocLink, DocPage, OwnMarkup};
 
-/// One page.
+/// A documentation page.
 struct Guide {
-    /// Its name in the address, `/docs/{name}`.
+    /// The name in the URL, `/docs/{name}`.
     name: &'static str,
-    /// Its title, also in the navigation.
+    /// The title, also in the navigation.
     title: &'static str,
-    /// Its file in the repository, which other files link to.
+    /// The file in the repository, to which other files link.
     path: &'static str,
-    /// Its text.
+    /// The source of the text.
     source: Source,
 }
 
-/// Where a page's Markdown comes from.
+/// The source of a page's Markdown.
 enum Source {
-    /// The file, compiled in.
+    /// A file that is compiled in.
     File(&'static str),
-    /// The code, given the origin that examples call; the file is the same text, kept up to date by a test.
+    /// A function that renders the text, given the origin for examples. The file has the same text, which a test
+    /// checks.
     Code(fn(&str) -> String),
 }
 
@@ -52,7 +53,7 @@ impl Guide {
     }
 }
 
-/// The origin in the examples of the files, where nobody's server is meant.
+/// The origin in the examples of the files, which are not about a particular server.
 pub const EXAMPLE_ORIGIN: &str = "http://localhost:8080";
 
 /// A configuration file as a page.
@@ -65,7 +66,7 @@ fn example(file: &str) -> String {
 
 macro_rules! guides {
     ($($name:literal $title:literal $path:literal $(=> $code:expr)?;)*) => {
-        /// All pages, in the order of the navigation; the first is shown at `/docs`.
+        /// All pages, in the order of the navigation. The first is shown at `/docs`.
         const GUIDES: &[Guide] = &[$(
             Guide { name: $name, title: $title, path: $path, source: guides!(@source $path $(=> $code)?) },
         )*];
@@ -163,7 +164,7 @@ guides! {
     "benchmarks"          "Benchmarks"                   "docs/reference/benchmarks.md";
     "specs"               "Specifications"               "docs/reference/specs.md";
     "conformance"         "Conformance"                  "docs/reference/conformance.md";
-    "seed-table"          "Behaviours asked for"         "docs/reference/seed-table.md";
+    "seed-table"          "Requested behaviours"         "docs/reference/seed-table.md";
     "threat-model"        "Threat model"                 "docs/threat-model.md";
 }
 
@@ -173,7 +174,7 @@ pub async fn index(request: HttpRequest, site: web::Data<Site>) -> HttpResponse 
     site.answer(&request, result)
 }
 
-/// One page.
+/// A documentation page.
 pub async fn page(request: HttpRequest, site: web::Data<Site>, name: web::Path<String>) -> HttpResponse {
     let result = render(&request, &site, &name);
     site.answer(&request, result)
@@ -200,7 +201,7 @@ fn render(request: &HttpRequest, site: &Site, name: &str) -> Result<HttpResponse
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
-/// Whether this is where the documentation is read: at the administration listener, which has no other pages.
+/// Whether a path belongs to the documentation, the only pages on the administration listener.
 pub fn is_page(path: &str) -> bool {
     path.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -209,8 +210,8 @@ fn address(guide: &Guide) -> String {
     format!("/docs/{}", guide.name)
 }
 
-/// A page's text as markup. Links to other pages lead to where they are served; links to files that are not served
-/// (sources, tests) become plain text, for there is nothing offline that they could lead to.
+/// A page's text as markup. Links to other pages lead to where they are served. Links to files that are not served
+/// (sources, tests) become plain text, because they have no target offline.
 fn rendered(guide: &Guide, origin: &str) -> Rendered {
     markup::render(&guide.markdown(origin), guide.path, &|target| {
         GUIDES.iter().find(|other| other.path == target).map(address)

@@ -18,25 +18,25 @@ use crate::web::error::Problem;
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// Settings in place of all others.
+/// Request to replace the settings of a bridge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceBridge {
-    /// All settings, in the words of the configuration.
+    /// All settings of the bridge, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// A key that was made elsewhere, with one member as for a new bridge, in place of the one there is; left out, that one
-    /// stays (unless `definition.key` is another source, which takes it away). With another preset or address it has to come
-    /// again.
+    /// A key to import, in the same form as for a new bridge. It replaces the stored key. If omitted, the stored key is
+    /// kept, unless `definition.key` names another source, which removes it. If the preset or the address changes, an
+    /// imported key must be sent again.
     #[schema(value_type = Option<Object>)]
     pub key: Option<SentKey>,
 }
 
-/// Replaces the settings of a bridge. One that is stopped stays so.
+/// Replaces all settings of a bridge. A stopped bridge stays stopped.
 #[utoipa::path(put, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges", request_body = ReplaceBridge,
     params(("name" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = ShownBridge), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`reauthentication_required`, for a dangerous one and for a name that may be trusted"),
+        (status = 401, description = "`reauthentication_required`: the bridge is dangerous, or the change replaces its preset, its key source or its published key"),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`"),
         (status = 428, description = "`precondition_required`")))]
 pub async fn replace(
@@ -61,7 +61,7 @@ pub async fn replace(
     Ok(show::answer(&room, view))
 }
 
-/// Stores other settings of a bridge that is locked, and writes it down.
+/// Stores the new settings of a bridge whose row is locked, and records the audit event.
 pub fn store(
     conn: &mut PgConnection,
     rules: &Rules,

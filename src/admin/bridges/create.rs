@@ -19,22 +19,23 @@ use crate::web::error::{Failure, Kind, Problem};
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// A bridge to be made.
+/// Request to create a bridge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBridge {
-    /// Its name, as clients ask for it: 1 to 63 of `a-z 0-9 _ -`.
+    /// The name by which clients request the bridge: 1 to 63 of `a-z 0-9 _ -`.
     pub name: String,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// A key that was made elsewhere, with one member: `pem`, `jwk`, `service_account`, `nkey` (the seed of an account of
-    /// NATS), `secret` or `secret_base64`. It is sealed and never shown again.
+    /// A key to import, as an object with one member: `pem`, `jwk`, `service_account`, `nkey` (the seed of a NATS
+    /// account), `secret` or `secret_base64`. It is stored encrypted and never shown again.
     #[schema(value_type = Option<Object>)]
     pub key: Option<SentKey>,
 }
 
-/// What tells one request from another; of a key only what everybody may know of it, so that no digest of a secret is kept.
+/// What distinguishes one request from another. Of a key it has only the public fingerprint, so that no digest of a
+/// secret is stored.
 #[derive(Serialize)]
 struct Asked {
     name: String,
@@ -42,12 +43,12 @@ struct Asked {
     key: Option<String>,
 }
 
-/// Makes a bridge.
+/// Creates a bridge.
 #[utoipa::path(post, path = "/v1/admin/bridges", tag = "Administration: bridges", request_body = CreateBridge,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat for 24 hours")),
     responses((status = 201, body = BridgeView), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`reauthentication_required`, for a dangerous one and for a name that may be trusted"),
-        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+        (status = 401, description = "`reauthentication_required`: the bridge is dangerous, or a deleted bridge had this name and may still be trusted"),
+        (status = 409, description = "`already_exists`")))]
 pub async fn create(
     admin: Admin<ChangeBridges>,
     room: Room,
@@ -70,7 +71,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Stores a new bridge that passes the check, and writes it down.
+/// Checks and stores a new bridge, and records the audit event.
 pub fn insert(
     conn: &mut PgConnection,
     rules: &Rules,
@@ -91,7 +92,7 @@ pub fn insert(
     Ok(bridges::find(conn, name)?.ok_or_else(|| missing("bridge"))?)
 }
 
-/// Writes down what was done, and whether a key came with it or the bridge is dangerous.
+/// Records the audit event of a change, with whether a key was sent and whether the bridge is dangerous.
 pub(super) fn witness(
     conn: &mut PgConnection,
     actor: &Actor,

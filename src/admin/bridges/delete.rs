@@ -15,10 +15,12 @@ use crate::tokens::rotate;
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Deletes a bridge and revokes its own keys. A new one of the same name gets new keys, and requires a fresh sign-in.
+/// Deletes a bridge and revokes its own keys.
+///
+/// A new bridge with the same name gets new keys, and creating it requires a fresh sign-in.
 #[utoipa::path(delete, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204), (status = 404, description = "`not_found`"),
+    responses((status = 204),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`")))]
 pub async fn delete(
     admin: Admin<ChangeBridges>,
@@ -37,7 +39,7 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes a bridge that is locked, and writes it down.
+/// Deletes a bridge whose row is locked and records the audit event.
 pub fn remove(conn: &mut PgConnection, actor: &Actor, stored: &StoredBridge, now: Time) -> Result<(), Refusal> {
     bridges::delete(conn, &stored.name, now)?;
     rotate::withdraw(conn, &Use::Bridge(stored.name.clone()), now)?;

@@ -1,8 +1,8 @@
-//! Bridges: systems that custom tokens are minted for, made, changed, stopped, tried, deleted.
+//! Bridges, the systems that custom tokens are minted for: creating, changing, stopping, testing, deleting.
 //!
-//! A definition is written in the words of the configuration (times in seconds) and held to the same check however it comes
-//! ([`rules`]). Imported keys go in and never come out: what is shown of them is their kind and public name. A bridge that the
-//! configuration declares is read-only but for the emergency stop.
+//! A definition has the names that it has in the configuration (durations in seconds) and passes the same check
+//! wherever it comes from ([`rules`]). Imported keys are never returned: only their kind and public ID are shown. A
+//! bridge that the configuration declares is read-only, except for the emergency stop.
 
 pub mod change;
 pub mod create;
@@ -25,50 +25,54 @@ use crate::bridge::{BridgeDefinition, KeySource, PresetKind};
 use crate::storage::bridges::{self, StoredBridge};
 use crate::web::refusal::Refusal;
 
-/// A bridge, as administrators see it.
+/// A bridge.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BridgeView {
-    /// Its name, as clients ask for it.
+    /// The name by which clients request the bridge.
     pub name: String,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// How it is known that the preset's target takes such tokens: `live`, `source` or `unverified`; none for a preset of a
-    /// newer server.
+    /// How it was verified that the target accepts the preset's tokens: `live`, `source` or `unverified`. Absent if
+    /// this server version does not know the preset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<String>,
-    /// Whether tokens are minted, as far as switches go.
+    /// Whether the bridge is enabled: neither disabled in the configuration nor stopped.
     pub enabled: bool,
-    /// When it was stopped by administration or command; it stays so, also over restarts, until it is enabled again.
+    /// When the bridge was stopped by the API or a command. It stays stopped, also after restarts, until it is enabled
+    /// again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_at: Option<DateTime<Utc>>,
-    /// Who stopped it.
+    /// Who stopped the bridge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
-    /// Whose key signs.
+    /// The key that signs the tokens.
     pub key: KeyView,
-    /// The configuration file that declares it; such a bridge is changed only there, and stopped also here.
+    /// The configuration file that declares the bridge. If present, the bridge can be changed only there, but can be
+    /// stopped here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    /// Rises with every change.
+    /// A number that increases with every change.
     pub version: i64,
-    /// When it was made.
+    /// When the bridge was created.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When the bridge was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What may be known of a bridge's key.
+/// Public facts about a bridge's key.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
-    /// `own`, `provider` or `imported`.
+    /// Where the key comes from: `own` (created for the bridge), `provider` (the key of the server's own tokens) or
+    /// `imported`.
     pub source: String,
-    /// What was imported: `private key`, `service account` or `secret`; none for one in a file.
+    /// What was imported: `private key`, `service account` or `secret`. Absent if the key is not imported, or is read
+    /// from a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its public name.
+    /// The public ID of the imported key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -95,7 +99,7 @@ impl From<&StoredBridge> for BridgeView {
     }
 }
 
-/// Its preset; none that a newer server knows.
+/// The preset of a bridge; `None` if only a newer server version knows it.
 pub fn preset_of(stored: &StoredBridge) -> Option<PresetKind> {
     PresetKind::parse(stored.definition["preset"].as_str()?)
 }
@@ -105,19 +109,19 @@ fn source_of(stored: &StoredBridge) -> KeySource {
     said.unwrap_or(if stored.sealed_key.is_some() { KeySource::Imported } else { KeySource::Own })
 }
 
-/// A bridge with what keeps it from being used: that is no part of its version.
+/// A bridge with the faults that keep it from being used. The faults are not part of its version.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownBridge {
-    /// The bridge.
+    /// The bridge itself.
     #[serde(flatten)]
     pub bridge: BridgeView,
-    /// Why it mints nothing although it is on; empty for a sound one.
+    /// Why the bridge mints no tokens although it is enabled. Absent if there are no faults.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub out_of_use: Vec<String>,
 }
 
-/// A bridge that may be changed, its row locked.
+/// Loads a bridge that may be changed, and locks the row.
 pub fn lock(conn: &mut PgConnection, name: &str) -> Result<StoredBridge, Refusal> {
     let stored = bridges::lock(conn, name)?.ok_or_else(|| unknown("bridge", name))?;
     editable(stored.managed_by.as_deref())?;

@@ -1,4 +1,4 @@
-//! What a bridge is held to before it is stored, by whatever way it comes.
+//! The check that every bridge passes before it is stored, wherever it comes from.
 
 use std::sync::Arc;
 
@@ -17,38 +17,38 @@ use crate::web::error::{Failure, Kind};
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::{WrongField, wrong_field, wrong_fields};
 
-/// What the check needs to know.
+/// What the check depends on.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What the server knows beside the database.
+    /// What the server knows apart from the database.
     pub home: Home,
-    /// Seals imported keys.
+    /// The key that encrypts imported keys.
     pub master: Arc<MasterKey>,
-    /// How fresh a sign-in must be for what is dangerous.
+    /// How recent a sign-in must be for dangerous changes.
     pub fresh_within: Duration,
 }
 
-/// A bridge as somebody wants it.
+/// A requested bridge, not checked yet.
 #[derive(Debug)]
 pub struct Draft {
-    /// Its settings.
+    /// The settings.
     pub definition: BridgeDefinition,
-    /// A key that was made elsewhere, in place of any other.
+    /// A key to import, which replaces any stored one.
     pub key: Option<KeyUpload>,
 }
 
-/// A bridge that may be stored.
+/// A checked bridge, ready to be stored.
 #[derive(Debug)]
 #[must_use = "what was checked is to be stored"]
 pub struct Checked {
     /// The settings as they are stored.
     pub definition: Value,
-    /// What becomes of the imported key.
+    /// What happens to the imported key.
     pub key: KeyChange,
 }
 
 impl Draft {
-    /// Reads the settings of a bridge of that name; a member that is unknown or of the wrong type is named.
+    /// Reads the settings of a bridge. The refusal names a member that is unknown or has the wrong type.
     pub fn read(name: &str, definition: Value, key: Option<KeyUpload>) -> Result<Self, Failure> {
         let read = BridgeDefinition::read(definition).map_err(|mistake| {
             let what = format!("does not read ({mistake})");
@@ -59,7 +59,8 @@ impl Draft {
 }
 
 impl Rules {
-    /// Checks a draft completely, down to rendering it for the sample users. `old`: the row it replaces, locked.
+    /// Checks a draft completely, including a trial rendering for the sample users. `old` is the row that it replaces,
+    /// locked.
     pub fn check(
         &self,
         conn: &mut PgConnection,
@@ -89,8 +90,8 @@ impl Rules {
         Ok(Checked { definition: document, key })
     }
 
-    /// What is signed with the keys of our own tokens is for nobody of ours, and for one target alone. Two bridges that are made
-    /// at the same moment are held to it when they mint.
+    /// A token signed with the keys of our own tokens must be for exactly one target, and never for one of our own
+    /// audiences. Two bridges that are created at the same moment are checked again when they mint.
     fn require_foreign_audience(&self, conn: &mut PgConnection, bridge: &Bridge) -> Result<(), Refusal> {
         if !matches!(bridge.key(), Key::Provider(_)) {
             return Ok(());
@@ -105,7 +106,7 @@ impl Rules {
         Ok(())
     }
 
-    /// The imported key that the bridge will have, and what is to be stored of it.
+    /// The imported key that the bridge will have, and the change to store.
     fn key(
         &self,
         definition: &BridgeDefinition,
@@ -134,13 +135,13 @@ impl Rules {
     }
 }
 
-/// The definition that a row holds; none of one that a newer server wrote.
+/// The definition in a row; `None` if a newer server version wrote it in a form that this one cannot read.
 fn definition_of(stored: &StoredBridge) -> Option<BridgeDefinition> {
     BridgeDefinition::read(stored.definition.clone()).ok()
 }
 
-/// An imported key was given for one target. Kept under another preset it would sign what that target's rules forbid, and kept
-/// under another address a shared secret would be sent there, although it is never shown.
+/// An imported key was given for one target. With another preset it could sign what that target's rules forbid. With
+/// another address a shared secret would be sent there, although it is never shown.
 fn require_same_target(definition: &BridgeDefinition, old: &StoredBridge) -> Result<(), Failure> {
     let is_same = definition_of(old).is_some_and(|old| old.preset == definition.preset && old.url == definition.url);
     if is_same {
@@ -150,8 +151,9 @@ fn require_same_target(definition: &BridgeDefinition, old: &StoredBridge) -> Res
     Err(wrong_field("key", what, "send the key with the new settings, or make another bridge"))
 }
 
-/// Whether a target that trusts a bridge by its name would come to believe something else: it follows the key set, whose
-/// address is made of the name, whatever preset's rules or keys stand behind it. So also for a name that another bridge had.
+/// Whether a target that trusts this bridge's name would start to trust something else. A target follows the key set,
+/// whose address contains the name, regardless of the preset and the keys behind it. This applies also to the name of a
+/// deleted bridge.
 fn takes_trust_over(
     conn: &mut PgConnection,
     (new, uploaded): (&BridgeDefinition, Option<&Material>),
@@ -166,10 +168,10 @@ fn takes_trust_over(
 }
 
 impl Actor {
-    /// Refuses what wants a person who signed in a moment ago, as the operator at the command line is taken to be.
+    /// Requires a user who signed in recently. The operator at the command line always passes.
     ///
     /// # Errors
-    /// [`Kind::ReauthenticationRequired`] for a person; [`Kind::Forbidden`] for a program.
+    /// [`Kind::ReauthenticationRequired`] for a user, [`Kind::Forbidden`] for a program.
     pub fn require_fresh(&self, within: Duration, now: Time) -> Result<(), Failure> {
         match (self.is_command_line(), self.signed_in) {
             (true, _) => Ok(()),

@@ -1,4 +1,4 @@
-//! A key in a request. What is wrong with its form is told at its place, as what is wrong with the key itself.
+//! A key in a request. Faults in its form are reported for the member `key`, like faults of the key itself.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::bridge::KeyUpload;
 use crate::web::error::Failure;
 use crate::web::wrong_field::wrong_field;
 
-/// What was sent as a key: none where it is no object with one member of those there are.
+/// What was sent as a key; `None` if it is not an object with exactly one known member.
 #[derive(Debug)]
 pub struct SentKey(Option<KeyUpload>);
 
@@ -18,10 +18,10 @@ impl<'de> Deserialize<'de> for SentKey {
 }
 
 impl SentKey {
-    /// The key, where one was sent.
+    /// The key, if one was sent.
     ///
     /// # Errors
-    /// A refusal that names the members there are, and repeats nothing.
+    /// A refusal that lists the known members and repeats nothing that was sent.
     pub fn read(sent: Option<Self>) -> Result<Option<KeyUpload>, Failure> {
         match sent {
             None => Ok(None),

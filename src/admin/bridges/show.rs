@@ -10,22 +10,22 @@ use crate::admin::{Room, missing};
 use crate::storage::bridges;
 use crate::web::error::Problem;
 
-/// Shows a bridge; its version is the `ETag`.
+/// Returns a bridge. The `ETag` header is the version for `If-Match`.
 #[utoipa::path(get, path = "/v1/admin/bridges/{name}", tag = "Administration: bridges", params(("name" = String, Path)),
-    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = ShownBridge)))]
 pub async fn show(_: Admin<ReadBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = name.into_inner();
     let found = room.db.run(move |conn| bridges::find(conn, &name)).await?;
     Ok(answer(&room, BridgeView::from(&found.ok_or_else(|| missing("bridge"))?)))
 }
 
-/// A bridge with its version.
+/// A bridge, with the version as `ETag`.
 pub(super) fn answer(room: &Room, view: BridgeView) -> HttpResponse {
     let tag = etag(&view);
     HttpResponse::Ok().insert_header((ETAG, tag)).json(with_faults(room, view))
 }
 
-/// A bridge with what this server finds wrong with it.
+/// A bridge with the faults that this server finds.
 pub(super) fn with_faults(room: &Room, bridge: BridgeView) -> ShownBridge {
     let out_of_use = room.bridges.faults(&bridge.name);
     ShownBridge { bridge, out_of_use }

@@ -1,7 +1,7 @@
-//! `POST /v1/admin/bridges/{name}/disable` and `/enable`, and what the commands of these names do: the kill switch.
+//! `POST /v1/admin/bridges/{name}/disable` and `/enable`, and the commands of the same names: the emergency stop.
 //!
-//! It works for every bridge, also one that the configuration declares: an emergency does not wait for a restart. It is kept
-//! apart from what the declaration says, so that neither a restart nor another declaration ends it.
+//! It also works for a bridge that the configuration declares, because an emergency cannot wait for a restart. It is
+//! stored separately from the declaration, so neither a restart nor a changed declaration ends it.
 
 use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
@@ -15,12 +15,13 @@ use crate::storage::bridges::{self, StoredBridge};
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::refusal::Refusal;
 
-/// Stops a bridge: no more tokens, on every server within seconds, until it is enabled again.
+/// Stops a bridge: within seconds, no server mints tokens for it until it is enabled again.
 ///
-/// Its public keys are withdrawn too. A stopped bridge stays stopped; tokens already minted remain valid until they expire.
+/// Its public keys are withdrawn, too. Tokens already minted remain valid until they expire. Stopping a stopped bridge
+/// changes nothing.
 #[utoipa::path(post, path = "/v1/admin/bridges/{name}/disable", tag = "Administration: bridges",
     params(("name" = String, Path)),
-    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = ShownBridge)))]
 pub async fn disable(
     admin: Admin<ChangeBridges>,
     room: Room,
@@ -29,11 +30,11 @@ pub async fn disable(
     answer(room, admin.actor, name.into_inner(), false).await
 }
 
-/// Lets a stopped bridge mint again.
+/// Enables a stopped bridge, so that it mints tokens again.
 #[utoipa::path(post, path = "/v1/admin/bridges/{name}/enable", tag = "Administration: bridges",
     params(("name" = String, Path)),
-    responses((status = 200, body = ShownBridge), (status = 404, description = "`not_found`"),
-        (status = 409, description = "`managed_by_configuration`, when the configuration itself switches it off")))]
+    responses((status = 200, body = ShownBridge),
+        (status = 409, description = "`managed_by_configuration`: the configuration disables the bridge, or no longer declares it")))]
 pub async fn enable(admin: Admin<ChangeBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, name.into_inner(), true).await
 }
@@ -45,7 +46,7 @@ async fn answer(room: Room, actor: Actor, name: String, on: bool) -> Result<Http
     Ok(show::answer(&room, view))
 }
 
-/// Stops a bridge, or ends the stop, and writes it down when that changes anything.
+/// Stops a bridge, or ends the stop. Records the audit event if that changes anything.
 pub fn switch(
     conn: &mut PgConnection,
     actor: &Actor,

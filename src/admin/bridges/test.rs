@@ -10,15 +10,16 @@ use crate::bridge::trial::Trial;
 use crate::storage::bridges;
 use crate::web::error::Problem;
 
-/// Renders, checks and signs what a bridge would mint for sample users, and shows header, claims and size: no token. For a real
-/// person there is `passmint bridges test --user`, which only an operator has.
+/// Tests a bridge with sample users, without returning a token.
+///
+/// For each sample user the token is rendered, checked and signed. The answer shows its header, claims and size. To
+/// test with a real user, an operator can run `passmint bridges test --user`.
 #[utoipa::path(post, path = "/v1/admin/bridges/{name}/test", tag = "Administration: bridges", params(("name" = String, Path)),
-    responses((status = 200, description = "`{ok, samples: [{for, ok, bytes, expiresIn, header, claims, error, byChoice}], outOfUse}`"),
-        (status = 404, description = "`not_found`")))]
+    responses((status = 200, description = "`{ok, samples: [{for, ok, bytes, expiresIn, header, claims, error, byChoice}], outOfUse}`")))]
 pub async fn test(_: Admin<ReadBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = name.into_inner();
     let found = room.db.run(move |conn| bridges::find(conn, &name)).await?.ok_or_else(|| missing("bridge"))?;
-    // Also one that is stopped: before it is let go again is when one wants to see it.
+    // A stopped bridge can be tested as well, so that it can be checked before it is enabled again.
     let keys = room.bridges.keys();
     let answer = match stored::ready(&found, room.bridges.home(), &keys.master(), room.clock.now()) {
         Err(fault) => json!({ "ok": false, "samples": [], "outOfUse": fault.reasons() }),

@@ -20,25 +20,25 @@ use crate::web::error::Problem;
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// Settings in place of all others.
+/// Request to replace the settings of a client.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceClient {
-    /// All settings, in the words of the configuration.
+    /// All settings of the client, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
 }
 
-/// Some settings.
+/// Request to change some settings of a client.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeClient {
-    /// Settings to be changed; null takes one away (RFC 7396).
+    /// The settings to change. A null value removes the setting (RFC 7396).
     #[schema(value_type = Object)]
     pub definition: Map<String, Value>,
 }
 
-/// Replaces the settings of a client.
+/// Replaces all settings of a client.
 #[utoipa::path(put, path = "/v1/admin/clients/{id}", tag = "Administration: clients", request_body = ReplaceClient,
     params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = ClientView), (status = 400, description = "`invalid_field`"),
@@ -55,7 +55,7 @@ pub async fn replace(
     make(room, admin.actor, version, id.into_inner(), move |_| Ok(definition)).await
 }
 
-/// Changes some settings of a client.
+/// Changes some settings of a client. The others stay unchanged.
 #[utoipa::path(patch, path = "/v1/admin/clients/{id}", tag = "Administration: clients", request_body = ChangeClient,
     params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = ClientView), (status = 400, description = "`invalid_field`"),
@@ -93,7 +93,7 @@ async fn make(
     Ok(show::answer(&view))
 }
 
-/// The settings with some of them changed.
+/// Applies changes to some of the settings.
 pub fn merged(old: &ClientDefinition, changes: &Map<String, Value>) -> Result<ClientDefinition, Refusal> {
     let mut whole = serde_json::to_value(old).unwrap_or_default();
     if let Value::Object(members) = &mut whole {
@@ -108,7 +108,7 @@ pub fn merged(old: &ClientDefinition, changes: &Map<String, Value>) -> Result<Cl
     Ok(read_definition(whole)?)
 }
 
-/// Stores other settings of a client that is locked, and writes it down with the names of what changed.
+/// Stores the new settings of a client whose row is locked. The audit event names the settings that changed.
 pub fn store(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -122,7 +122,7 @@ pub fn store(
     client_records::set_definition(conn, &old.id, definition, now)?;
     let mut change = format!("settings: {}", changed_names(&old.definition, definition).join(", "));
     if !definition.federated.is_empty() && (old.secret.is_some() || old.previous_secret_until.is_some()) {
-        // It would be good again on the day when the client is no workload any more.
+        // If the secret stayed, it would be valid again once the client is no longer a workload.
         client_records::rotate_secret(conn, &old.id, None, None, now)?;
         change += "; secret removed";
     }

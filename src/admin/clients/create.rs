@@ -23,22 +23,25 @@ use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::wrong_field;
 
-/// A client to be made.
+/// Request to create a client.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateClient {
-    /// Its `client_id`; a random one when left out.
+    /// The `client_id`. If omitted, a random one is generated.
     pub id: Option<String>,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
 }
 
-/// Makes a client. A confidential one that has neither keys nor federated identities gets a secret, which is in this answer (`secret`) and nowhere else.
+/// Creates a client.
+///
+/// A confidential client gets a secret unless it has federated identities or authenticates with keys. The secret is in
+/// `secret`; it is shown only in this answer.
 #[utoipa::path(post, path = "/v1/admin/clients", tag = "Administration: clients", request_body = CreateClient,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat for 24 hours")),
     responses((status = 201, body = WithSecret<ClientView>), (status = 400, description = "`invalid_field`"),
-        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+        (status = 409, description = "`already_exists`")))]
 pub async fn create(
     admin: Admin<ChangeClients>,
     room: Room,
@@ -67,15 +70,15 @@ pub async fn create(
     Ok(response)
 }
 
-/// A definition as written; a member that is unknown or of the wrong type is named.
+/// Reads a definition. The refusal names a member that is unknown or has the wrong type.
 pub fn read_definition(definition: Value) -> Result<ClientDefinition, Failure> {
     read_object(definition).map_err(|error| {
-        // serde's words name the member; the values in them are the caller's own settings.
+        // serde's message names the member. The values in it are the caller's own settings.
         wrong_field("definition", format!("does not read ({error})"), "see the settings of clients in the reference")
     })
 }
 
-/// Whether a new client is to be given a secret.
+/// Whether a new client gets a secret.
 pub fn wants_secret(definition: &ClientDefinition) -> bool {
     let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
     definition.kind == ClientKind::Confidential
@@ -87,7 +90,7 @@ pub fn wants_secret(definition: &ClientDefinition) -> bool {
         }
 }
 
-/// Stores a new client that holds to all rules, and writes it down.
+/// Checks and stores a new client, and records the audit event.
 pub fn insert(
     conn: &mut PgConnection,
     actor: &Actor,

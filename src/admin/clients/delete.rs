@@ -13,10 +13,10 @@ use crate::storage::client_records::{self, ClientRecord};
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Deletes a client with all tokens and permissions that were given to it.
+/// Deletes a client and everything that was issued to it, including tokens and consents.
 #[utoipa::path(delete, path = "/v1/admin/clients/{id}", tag = "Administration: clients",
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204), (status = 404, description = "`not_found`"),
+    responses((status = 204),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`")))]
 pub async fn delete(
     admin: Admin<ChangeClients>,
@@ -35,7 +35,7 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes a client that is locked, and writes it down.
+/// Deletes a client whose row is locked and records the audit event.
 pub fn remove(conn: &mut PgConnection, actor: &Actor, record: &ClientRecord, now: Time) -> Result<(), Refusal> {
     client_records::delete(conn, &record.id, now)?;
     let name = Some(record.definition.name.as_str());

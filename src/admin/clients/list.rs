@@ -9,11 +9,10 @@ use crate::storage::client_records;
 use crate::web::error::Problem;
 use crate::web::paging::{Page, Query};
 
-/// Lists clients, by id.
+/// Lists clients, sorted by ID.
 #[utoipa::path(get, path = "/v1/admin/clients", tag = "Administration: clients",
-    params(("limit" = Option<i64>, Query, description = "1–200; 50 when left out"), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ClientView>), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`not_signed_in`, `invalid_token`"), (status = 403, description = "`insufficient_scope`")))]
+    params(("limit" = Option<i64>, Query, description = "Page size, 1–200. Default: 50"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<ClientView>), (status = 400, description = "`invalid_field`")))]
 pub async fn list(_: Admin<ReadClients>, room: Room, query: Query) -> Result<web::Json<Page<ClientView>>, Problem> {
     query.only(&[])?;
     let (after, most) = (query.after::<String>()?, query.limit()? + 1);

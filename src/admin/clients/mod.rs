@@ -1,7 +1,7 @@
-//! Clients: made, changed, switched off, deleted.
+//! Clients: creating, changing, disabling, deleting.
 //!
-//! A client's settings are written in the words of the configuration (`definition`), and held to the same rules
-//! ([`Rules::check`](crate::clients::rules::Rules::check)) however they come.
+//! A client's settings (`definition`) have the names that they have in the configuration, and are checked against the
+//! same rules ([`Rules::check`](crate::clients::rules::Rules::check)) wherever they come from.
 
 pub mod change;
 pub mod create;
@@ -22,30 +22,30 @@ use super::{editable, unknown};
 use crate::storage::client_records::{self, ClientRecord};
 use crate::web::refusal::Refusal;
 
-/// A client, as administrators see it; never its secret.
+/// A client, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientView {
-    /// `client_id`.
+    /// The `client_id`.
     pub id: String,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// `configuration`, `administration`, `registration` or `metadata_document`.
+    /// Where the client comes from: `configuration`, `administration`, `registration` or `metadata_document`.
     pub source: &'static str,
-    /// The configuration file that declares it; such a client is changed only there.
+    /// The configuration file that declares the client. If present, the client can be changed only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    /// Whether it has a secret.
+    /// Whether the client has a secret.
     pub has_secret: bool,
-    /// Until when the secret before the last rotation is good as well.
+    /// Until when the previous secret, from before the last rotation, also stays valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_secret_until: Option<DateTime<Utc>>,
-    /// Whether it may do anything.
+    /// Whether the client is enabled. Every request of a disabled client is refused.
     pub enabled: bool,
-    /// When it was made.
+    /// When the client was created.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When the client was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -65,7 +65,7 @@ impl From<&ClientRecord> for ClientView {
     }
 }
 
-/// A client that this actor may change, its row locked.
+/// Loads a client that this actor may change, and locks the row.
 pub fn lock(conn: &mut PgConnection, id: &str, actor: &Actor) -> Result<ClientRecord, Refusal> {
     let record = client_records::lock(conn, id)?.ok_or_else(|| unknown("client", id))?;
     editable(record.managed_by.as_deref())?;

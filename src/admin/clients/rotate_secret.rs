@@ -21,19 +21,21 @@ use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::wrong_field;
 
-/// Longest time that two secrets are good, in seconds: 30 days.
+/// Longest time for which two secrets are valid, in seconds: 30 days.
 pub const LONGEST_OVERLAP: i64 = 30 * 86_400;
 
-/// Another secret.
+/// Request to rotate a client secret.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RotateSecret {
-    /// How long the old secret stays good, in seconds, at most 30 days; 0 when left out.
+    /// How long the old secret stays valid, in seconds, at most 2592000 (30 days). Default: 0.
     #[serde(default)]
     pub keep_previous_for: i64,
 }
 
-/// Gives a client another secret, which is in this answer (`secret`) and nowhere else.
+/// Replaces the secret of a client.
+///
+/// The new secret is in `secret`. It is shown only in this answer.
 #[utoipa::path(post, path = "/v1/admin/clients/{id}/secret", tag = "Administration: clients", request_body = RotateSecret,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = WithSecret<ClientView>), (status = 400, description = "`invalid_field`"),
@@ -60,7 +62,7 @@ pub async fn rotate(
     Ok(response)
 }
 
-/// Stores another secret of a client that is locked; the old one stays good for so many seconds.
+/// Stores the new secret of a client whose row is locked. The old secret stays valid for `overlap` seconds.
 pub fn store(
     conn: &mut PgConnection,
     actor: &Actor,

@@ -10,16 +10,16 @@ use crate::admin::{Room, missing};
 use crate::storage::client_records;
 use crate::web::error::Problem;
 
-/// Shows a client; its version is the `ETag`.
+/// Returns a client. The `ETag` header is the version for `If-Match`.
 #[utoipa::path(get, path = "/v1/admin/clients/{id}", tag = "Administration: clients", params(("id" = String, Path)),
-    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = ClientView)))]
 pub async fn show(_: Admin<ReadClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     let found = room.db.run(move |conn| client_records::find(conn, &id)).await?;
     Ok(answer(&ClientView::from(&found.ok_or_else(|| missing("client"))?)))
 }
 
-/// A client with its version.
+/// A client, with the version as `ETag`.
 pub(super) fn answer(view: &ClientView) -> HttpResponse {
     HttpResponse::Ok().insert_header((ETAG, etag(view))).json(view)
 }

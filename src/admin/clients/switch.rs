@@ -1,4 +1,4 @@
-//! `POST /v1/admin/clients/{id}/disable` and `/enable`, and what the commands of these names do.
+//! `POST /v1/admin/clients/{id}/disable` and `/enable`, and the commands of the same names.
 
 use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
@@ -13,17 +13,19 @@ use crate::storage::clients;
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Refuses everything to a client, at once. One that is disabled already stays so.
+/// Disables a client.
+///
+/// Every request of the client is refused from now on. Disabling a disabled client changes nothing.
 #[utoipa::path(post, path = "/v1/admin/clients/{id}/disable", tag = "Administration: clients", params(("id" = String, Path)),
-    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
+    responses((status = 200, body = ClientView),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn disable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, id.into_inner(), false).await
 }
 
-/// Lets a disabled client work again.
+/// Enables a disabled client.
 #[utoipa::path(post, path = "/v1/admin/clients/{id}/enable", tag = "Administration: clients", params(("id" = String, Path)),
-    responses((status = 200, body = ClientView), (status = 404, description = "`not_found`"),
+    responses((status = 200, body = ClientView),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn enable(admin: Admin<ChangeClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, id.into_inner(), true).await
@@ -36,7 +38,7 @@ async fn answer(room: Room, actor: Actor, id: String, on: bool) -> Result<HttpRe
     Ok(show::answer(&view))
 }
 
-/// Switches a client on or off, and writes it down when that is news.
+/// Enables or disables a client. Records the audit event if that changes anything.
 pub fn switch(conn: &mut PgConnection, actor: &Actor, id: &str, on: bool, now: Time) -> Result<ClientRecord, Refusal> {
     let record = lock(conn, id, actor)?;
     let changed = if on { clients::enable(conn, id, now)? } else { clients::disable(conn, id, now)? };

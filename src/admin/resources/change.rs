@@ -18,16 +18,16 @@ use crate::web::error::Problem;
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// Settings in place of all others.
+/// Request to replace the settings of a resource.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceResource {
-    /// All settings, in the words of the configuration.
+    /// All settings of the resource, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
 }
 
-/// Replaces the settings of a resource.
+/// Replaces all settings of a resource.
 #[utoipa::path(put, path = "/v1/admin/resources/{id}", tag = "Administration: resources", request_body = ReplaceResource,
     params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = ResourceView), (status = 400, description = "`invalid_field`"),
@@ -54,7 +54,8 @@ pub async fn replace(
     Ok(show::answer(&view))
 }
 
-/// Stores other settings of a resource that is locked, and writes it down. One that is disabled stays so.
+/// Stores the new settings of a resource whose row is locked, and records the audit event. A disabled resource stays
+/// disabled.
 pub fn store(
     conn: &mut PgConnection,
     actor: &Actor,

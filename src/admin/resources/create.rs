@@ -19,22 +19,23 @@ use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::wrong_field;
 
-/// A resource to be made.
+/// Request to create a resource.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateResource {
-    /// What tokens are to have in `aud`: best the API's address. 1–512 bytes without spaces.
+    /// The identifier, which becomes the `aud` of access tokens: preferably the URL of the API. 1–512 bytes without
+    /// spaces.
     pub identifier: String,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
 }
 
-/// Makes a resource.
+/// Creates a resource.
 #[utoipa::path(post, path = "/v1/admin/resources", tag = "Administration: resources", request_body = CreateResource,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat for 24 hours")),
     responses((status = 201, body = ResourceView), (status = 400, description = "`invalid_field`"),
-        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+        (status = 409, description = "`already_exists`")))]
 pub async fn create(
     admin: Admin<ChangeResources>,
     room: Room,
@@ -55,7 +56,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Stores a new resource whose definition is sound, and writes it down.
+/// Stores a new resource whose definition was checked, and records the audit event.
 pub fn insert(
     conn: &mut PgConnection,
     actor: &Actor,

@@ -13,10 +13,13 @@ use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Deletes a resource. Clients that may ask for its identifier still may: it is then an API without settings of its own.
+/// Deletes a resource.
+///
+/// Clients that have its identifier as an audience can still request tokens for it. The API then has no settings of its
+/// own.
 #[utoipa::path(delete, path = "/v1/admin/resources/{id}", tag = "Administration: resources",
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204), (status = 404, description = "`not_found`"),
+    responses((status = 204),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`")))]
 pub async fn delete(
     admin: Admin<ChangeResources>,
@@ -35,7 +38,7 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes a resource that is locked, and writes it down.
+/// Deletes a resource whose row is locked and records the audit event.
 pub fn remove(conn: &mut PgConnection, actor: &Actor, stored: &StoredResource, now: Time) -> Result<(), Refusal> {
     let resource = &stored.resource;
     resources::delete(conn, &resource.identifier)?;

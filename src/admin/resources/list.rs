@@ -9,11 +9,10 @@ use crate::storage::resources;
 use crate::web::error::Problem;
 use crate::web::paging::{Page, Query};
 
-/// Lists resources, by identifier.
+/// Lists resources, sorted by identifier.
 #[utoipa::path(get, path = "/v1/admin/resources", tag = "Administration: resources",
-    params(("limit" = Option<i64>, Query, description = "1–200; 50 when left out"), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ResourceView>), (status = 400, description = "`invalid_field`"),
-        (status = 401, description = "`not_signed_in`, `invalid_token`"), (status = 403, description = "`insufficient_scope`")))]
+    params(("limit" = Option<i64>, Query, description = "Page size, 1–200. Default: 50"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<ResourceView>), (status = 400, description = "`invalid_field`")))]
 pub async fn list(_: Admin<ReadResources>, room: Room, query: Query) -> Result<web::Json<Page<ResourceView>>, Problem> {
     query.only(&[])?;
     let (after, most) = (query.after::<String>()?, query.limit()? + 1);

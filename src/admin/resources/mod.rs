@@ -1,7 +1,8 @@
-//! Resources: the APIs that access tokens are made for (RFC 8707), made, changed, switched off, deleted.
+//! Resources, the APIs that access tokens are issued for (RFC 8707): creating, changing, disabling, deleting.
 //!
-//! A resource's settings are written in the words of the configuration (`definition`), and held to the same rules
-//! ([`ResourceDefinition::check`]) however they come. The identifier is a segment of the path, percent-encoded.
+//! A resource's settings (`definition`) have the names that they have in the configuration, and are checked against the
+//! same rules ([`ResourceDefinition::check`]) wherever they come from. In a path, the identifier is one percent-encoded
+//! segment.
 
 pub mod change;
 pub mod create;
@@ -24,23 +25,23 @@ use crate::web::error::Failure;
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::{WrongField, wrong_field, wrong_fields};
 
-/// A resource, as administrators see it.
+/// A resource (an API).
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceView {
-    /// What tokens have in `aud` and requests in `resource`.
+    /// The identifier: the `aud` of access tokens and the `resource` of requests.
     pub identifier: String,
-    /// Its settings in the words of the configuration; times in seconds.
+    /// The settings, named as in the configuration. Durations are in seconds.
     #[schema(value_type = Object)]
     pub definition: Value,
-    /// The configuration file that declares it; such a resource is changed only there.
+    /// The configuration file that declares the resource. If present, the resource can be changed only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    /// Whether tokens are made for it.
+    /// Whether the resource is enabled. No tokens are issued for a disabled resource.
     pub enabled: bool,
-    /// When it was made.
+    /// When the resource was created.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When the resource was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -57,17 +58,18 @@ impl From<&StoredResource> for ResourceView {
     }
 }
 
-/// A resource that may be changed, its row locked.
+/// Loads a resource that may be changed, and locks the row.
 pub fn lock(conn: &mut PgConnection, identifier: &str) -> Result<StoredResource, Refusal> {
     let stored = resources::lock(conn, identifier)?.ok_or_else(|| unknown("resource", identifier))?;
     editable(stored.managed_by.as_deref())?;
     Ok(stored)
 }
 
-/// A definition as written; a member that is unknown or of the wrong type is named, and each that breaks a rule.
+/// Reads and checks a definition. The refusal names a member that is unknown or has the wrong type, or every member
+/// that breaks a rule.
 pub fn read_definition(definition: Value) -> Result<ResourceDefinition, Failure> {
     let definition: ResourceDefinition = read_object(definition).map_err(|error| {
-        // serde's words name the member; the values in them are the caller's own settings.
+        // serde's message names the member. The values in it are the caller's own settings.
         wrong_field("definition", format!("does not read ({error})"), "see the settings of resources in the reference")
     })?;
     let wrong: Vec<WrongField> = definition

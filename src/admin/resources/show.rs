@@ -10,16 +10,16 @@ use crate::admin::{Room, missing};
 use crate::storage::resources;
 use crate::web::error::Problem;
 
-/// Shows a resource; its version is the `ETag`.
+/// Returns a resource. The `ETag` header is the version for `If-Match`.
 #[utoipa::path(get, path = "/v1/admin/resources/{id}", tag = "Administration: resources", params(("id" = String, Path)),
-    responses((status = 200, body = ResourceView), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = ResourceView)))]
 pub async fn show(_: Admin<ReadResources>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     let found = room.db.run(move |conn| resources::find(conn, &id)).await?;
     Ok(answer(&ResourceView::from(&found.ok_or_else(|| missing("resource"))?)))
 }
 
-/// A resource with its version.
+/// A resource, with the version as `ETag`.
 pub(super) fn answer(view: &ResourceView) -> HttpResponse {
     HttpResponse::Ok().insert_header((ETAG, etag(view))).json(view)
 }

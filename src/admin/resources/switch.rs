@@ -1,4 +1,4 @@
-//! `POST /v1/admin/resources/{id}/disable` and `/enable`, and what the commands of these names do.
+//! `POST /v1/admin/resources/{id}/disable` and `/enable`, and the commands of the same names.
 
 use actix_web::{HttpResponse, web};
 use diesel::PgConnection;
@@ -12,10 +12,12 @@ use crate::storage::resources::{self, StoredResource};
 use crate::web::error::Problem;
 use crate::web::refusal::Refusal;
 
-/// Makes no more tokens for a resource. One that is disabled already stays so; tokens that were made live to their end.
+/// Disables a resource, so that no more tokens are issued for it.
+///
+/// Tokens already issued stay valid until they expire. Disabling a disabled resource changes nothing.
 #[utoipa::path(post, path = "/v1/admin/resources/{id}/disable", tag = "Administration: resources",
     params(("id" = String, Path)),
-    responses((status = 200, body = ResourceView), (status = 404, description = "`not_found`"),
+    responses((status = 200, body = ResourceView),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn disable(
     admin: Admin<ChangeResources>,
@@ -25,10 +27,10 @@ pub async fn disable(
     answer(room, admin.actor, id.into_inner(), false).await
 }
 
-/// Makes tokens for a disabled resource again.
+/// Enables a disabled resource, so that tokens are issued for it again.
 #[utoipa::path(post, path = "/v1/admin/resources/{id}/enable", tag = "Administration: resources",
     params(("id" = String, Path)),
-    responses((status = 200, body = ResourceView), (status = 404, description = "`not_found`"),
+    responses((status = 200, body = ResourceView),
         (status = 409, description = "`managed_by_configuration`")))]
 pub async fn enable(admin: Admin<ChangeResources>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, id.into_inner(), true).await
@@ -41,7 +43,7 @@ async fn answer(room: Room, actor: Actor, id: String, on: bool) -> Result<HttpRe
     Ok(show::answer(&view))
 }
 
-/// Switches a resource on or off, and writes it down when that is news.
+/// Enables or disables a resource. Records the audit event if that changes anything.
 pub fn switch(
     conn: &mut PgConnection,
     actor: &Actor,

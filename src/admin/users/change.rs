@@ -19,32 +19,33 @@ use crate::web::error::Problem;
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// What to change; what is left out stays.
+/// Request to change a user. Members that are omitted stay unchanged.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangePerson {
-    /// Claims to be set; null takes one away (RFC 7396).
+    /// Claims to set. A null value removes the claim (RFC 7396).
     #[serde(default)]
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
-    /// Attributes to be set; null takes one away (RFC 7396).
+    /// Attributes to set. A null value removes the attribute (RFC 7396).
     #[serde(default)]
     #[schema(value_type = Object)]
     pub attributes: Map<String, Value>,
-    /// All their groups.
+    /// The names of all groups of the user. Replaces the current groups; null is not accepted.
     #[serde(default, deserialize_with = "given")]
     pub groups: Option<Vec<String>>,
-    /// All that other systems call them.
+    /// All IDs of the user in other systems: source → ID. Replaces the current IDs; null is not accepted.
     #[serde(default, deserialize_with = "given")]
     pub external_ids: Option<BTreeMap<String, String>>,
 }
 
-/// A value that is there. Null is none: whoever sends it means to take away what would stay.
+/// Reads a member that was sent. Null is refused, not read as omitted: the caller means to remove the value, which
+/// would stay.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Changes a person's claims, attributes, groups and external ids.
+/// Changes a user's claims, attributes, groups and external IDs.
 #[utoipa::path(patch, path = "/v1/admin/users/{id}", tag = "Administration: people", request_body = ChangePerson,
     params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 200, body = PersonView), (status = 400, description = "`invalid_field`"),
@@ -69,7 +70,7 @@ pub async fn patch(
     Ok(show::answer(&view))
 }
 
-/// Changes a person who is locked, and writes down what was changed, by name only.
+/// Changes a user whose row is locked. The audit event names what changed, without the values.
 pub fn store(
     conn: &mut PgConnection,
     actor: &Actor,

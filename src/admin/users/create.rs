@@ -22,31 +22,33 @@ use crate::web::error::Problem;
 use crate::web::json::Json;
 use crate::web::refusal::Refusal;
 
-/// A person to be made.
+/// Request to create a user.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreatePerson {
-    /// Any standard claims but `sub` and `updated_at`.
+    /// Standard claims of OpenID Connect, except `sub` and `updated_at`.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
-    /// What backends need to know of them beside those: name to text, whole number, boolean or list of texts.
+    /// Further facts for backends: name → text, whole number, boolean or list of texts.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object)]
     pub attributes: Map<String, Value>,
-    /// Names of groups that exist.
+    /// The names of the user's groups. Each group must exist.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// What other systems call them: source → id.
+    /// The IDs of the user in other systems: source → ID.
     #[serde(default)]
     pub external_ids: BTreeMap<String, String>,
 }
 
-/// Makes a person. They have no passkey yet.
+/// Creates a user.
+///
+/// The user has no passkey yet.
 #[utoipa::path(post, path = "/v1/admin/users", tag = "Administration: people", request_body = CreatePerson,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat for 24 hours")),
     responses((status = 201, body = PersonView), (status = 400, description = "`invalid_field`"),
-        (status = 409, description = "`already_exists`"), (status = 422, description = "`idempotency_key_reused`")))]
+        (status = 409, description = "`already_exists`")))]
 pub async fn create(
     admin: Admin<ChangeUsers>,
     room: Room,
@@ -64,7 +66,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Stores a new person, and writes it down.
+/// Stores a new user and records the audit event.
 pub fn insert(conn: &mut PgConnection, actor: &Actor, new: &CreatePerson, now: Time) -> Result<Person, Refusal> {
     let claims = StandardClaims::parse(&new.claims).map_err(|error| wrong_claim(&error))?;
     let attributes = Attributes::parse(&new.attributes).map_err(|error| wrong_attribute(&error))?;

@@ -13,10 +13,10 @@ use crate::domain::id::UserId;
 use crate::storage::{StorageError, people};
 use crate::web::error::Problem;
 
-/// Deletes a person with their passkeys, sessions and tokens. There is no way back.
+/// Deletes a user with their passkeys, sessions and tokens. This cannot be undone.
 #[utoipa::path(delete, path = "/v1/admin/users/{id}", tag = "Administration: people",
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204), (status = 404, description = "`not_found`"),
+    responses((status = 204),
         (status = 409, description = "`managed_by_configuration`"), (status = 412, description = "`precondition_failed`")))]
 pub async fn delete(
     admin: Admin<ChangeUsers>,
@@ -34,7 +34,7 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes a person whose row is locked, and writes that down.
+/// Deletes a user whose row is locked and records the audit event.
 pub fn erase(conn: &mut PgConnection, actor: &Actor, id: UserId, now: Time) -> Result<(), StorageError> {
     people::delete(conn, id, now)?;
     actor.witness_of(conn, (EventKind::UserDeleted, "deleted"), id, now)

@@ -10,15 +10,14 @@ use crate::web::error::{Failure, Problem};
 use crate::web::paging::{Page, Query};
 use crate::web::wrong_field::wrong_field;
 
-/// Lists people, the newest first.
+/// Lists users, newest first.
 #[utoipa::path(get, path = "/v1/admin/users", tag = "Administration: people",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
-        ("email" = Option<String>, Query, description = "Only addresses that begin so"),
-        ("group" = Option<String>, Query, description = "Only members"),
-        ("source" = Option<String>, Query, description = "With `externalId`: the system that knows them by it"),
+        ("email" = Option<String>, Query, description = "Only users whose e-mail address begins with this value, ignoring case"),
+        ("group" = Option<String>, Query, description = "Only members of this group, by name"),
+        ("source" = Option<String>, Query, description = "The system to which `externalId` belongs. Required with `externalId`"),
         ("externalId" = Option<String>, Query)),
-    responses((status = 200, body = Page<PersonView>), (status = 400, description = "`invalid_field`"),
-        (status = 403, description = "`insufficient_scope`")))]
+    responses((status = 200, body = Page<PersonView>), (status = 400, description = "`invalid_field`")))]
 pub async fn list(_: Admin<ReadUsers>, room: Room, query: Query) -> Result<web::Json<Page<PersonView>>, Problem> {
     query.only(&["email", "group", "source", "externalId"])?;
     let (filter, after, most) = (filter(&query)?, query.after()?, query.limit()? + 1);

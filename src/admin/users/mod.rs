@@ -1,7 +1,7 @@
-//! People: their claims, attributes, groups, ids elsewhere; their sessions and passkeys.
+//! Users: their claims, attributes, groups and external IDs; their sessions and passkeys.
 //!
-//! Only here is an e-mail address declared verified without mail, never by its owner. What concerns a member of the group
-//! that administers wants the whole scope `admin`.
+//! Only administration can declare an e-mail address verified without sending mail; its owner cannot. Anything that
+//! concerns a member of the administrators' group requires the whole scope `admin`.
 
 pub mod change;
 pub mod create;
@@ -34,30 +34,30 @@ use crate::web::error::{Failure, Kind};
 use crate::web::refusal::Refusal;
 use crate::web::wrong_field::wrong_field;
 
-/// A person, as administrators see them.
+/// A user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonView {
-    /// Also the `sub` of their tokens.
+    /// The ID of the user. Also the `sub` of their tokens, except for clients with pairwise subjects.
     pub id: Uuid,
-    /// Whether they may sign in.
+    /// Whether the user can sign in.
     pub enabled: bool,
-    /// Their standard claims, by the names of OpenID Connect.
+    /// The user's standard claims, named as in OpenID Connect.
     #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
-    /// What backends need to know of them beside those: name to text, whole number, boolean or list of texts.
+    /// Further facts for backends: name → text, whole number, boolean or list of texts.
     #[schema(value_type = Object)]
     pub attributes: Map<String, Value>,
-    /// Names of their groups.
+    /// The names of the user's groups.
     pub groups: Vec<String>,
-    /// What other systems call them: source → id.
+    /// The IDs of the user in other systems: source → ID.
     pub external_ids: BTreeMap<String, String>,
-    /// The configuration file that declares them.
+    /// The configuration file that declares the user. If present, the user can be changed only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    /// When they were made.
+    /// When the user was created.
     pub created_at: DateTime<Utc>,
-    /// When they were last changed.
+    /// When the user was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -77,7 +77,7 @@ impl From<&Person> for PersonView {
     }
 }
 
-/// A person that this actor may change, their row locked.
+/// Loads a user whom this actor may change, and locks the row.
 pub fn lock(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person, Refusal> {
     let person = people::lock(conn, id)?.ok_or_else(|| missing("person"))?;
     editable(person.managed_by.as_deref())?;
@@ -85,22 +85,22 @@ pub fn lock(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person
     Ok(person)
 }
 
-/// The id in a path; one that is none is nobody's.
+/// The user ID in a path. Anything that is not an ID is answered like an unknown ID.
 fn id_of(text: &str) -> Result<UserId, Failure> {
     text.parse().map_err(|_| missing("person"))
 }
 
-/// A claim that was refused.
+/// The refusal of a claim.
 fn wrong_claim(error: &ClaimError) -> Failure {
     wrong_field(&format!("claims.{}", error.claim), error.what, "see OpenID Connect Core §5.1")
 }
 
-/// An attribute that was refused.
+/// The refusal of an attribute.
 fn wrong_attribute(error: &AttributeError) -> Failure {
     wrong_field(&error.place(), error.what, "see *attributes* on the page on administration")
 }
 
-/// A value that must be one person's and is another's already.
+/// The refusal of a unique value that belongs to another user.
 fn of_another(error: StorageError) -> Refusal {
     let StorageError::Conflict { constraint } = &error else { return error.into() };
     let detail = match constraint.as_str() {
@@ -110,7 +110,7 @@ fn of_another(error: StorageError) -> Refusal {
     Failure::new(Kind::AlreadyExists, detail).into()
 }
 
-/// What other systems call a person.
+/// Checks the number and form of external IDs.
 fn check_external_ids(links: &BTreeMap<String, String>) -> Result<(), Failure> {
     let fits = |text: &String| (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
     if links.len() > MOST_EXTERNAL_IDS {
@@ -124,7 +124,7 @@ fn check_external_ids(links: &BTreeMap<String, String>) -> Result<(), Failure> {
     }
 }
 
-/// Puts a person into groups, with the words for what is refused.
+/// Sets a user's groups, or refuses with `invalid_field`.
 fn join(conn: &mut PgConnection, actor: &Actor, id: UserId, names: &[String]) -> Result<(), Refusal> {
     actor.require_power_over(names)?;
     let mut names = names.to_vec();
@@ -134,7 +134,7 @@ fn join(conn: &mut PgConnection, actor: &Actor, id: UserId, names: &[String]) ->
         let what = format!("has more than {}", group::MOST_OF_A_PERSON);
         return Err(wrong_field("groups", what, "keep those that are in use").into());
     }
-    // The database would not take it as a name to look for.
+    // PostgreSQL does not accept NUL in a text, not even in a query.
     if names.iter().any(|name| name.contains('\0')) {
         return Err(no_such_group());
     }

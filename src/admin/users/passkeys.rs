@@ -1,4 +1,4 @@
-//! `/v1/admin/users/{id}/passkeys`: seen and removed.
+//! `/v1/admin/users/{id}/passkeys`: listing and removing.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -20,23 +20,23 @@ use crate::web::error::Problem;
 use crate::web::paging::Query;
 use crate::web::refusal::Refusal;
 
-/// A passkey, as administrators see it.
+/// A passkey of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonPasskey {
-    /// Its id.
+    /// The ID of the passkey.
     pub id: Uuid,
-    /// Its owner's name for it.
+    /// The name of the passkey, chosen by its owner.
     pub name: String,
-    /// The domain it is bound to.
+    /// The RP ID (domain) that the passkey is bound to.
     pub rp_id: String,
-    /// Whether it is kept on several devices.
+    /// Whether the passkey is backed up, as of its last use.
     pub synced: bool,
-    /// Whether a copy is suspected, so that it signs nobody in.
+    /// Whether the passkey is suspended because a copy is suspected. A suspended passkey cannot be used to sign in.
     pub suspended: bool,
-    /// When it was added.
+    /// When the passkey was added.
     pub created_at: DateTime<Utc>,
-    /// When it was last used.
+    /// When the passkey was last used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<DateTime<Utc>>,
 }
@@ -55,16 +55,16 @@ impl From<StoredPasskey> for PersonPasskey {
     }
 }
 
-/// A person's passkeys.
+/// The passkeys of a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonPasskeys {
-    /// Oldest first.
+    /// The passkeys, oldest first.
     pub items: Vec<PersonPasskey>,
 }
 
-/// Lists a person's passkeys.
+/// Lists a user's passkeys.
 #[utoipa::path(get, path = "/v1/admin/users/{id}/passkeys", tag = "Administration: people", params(("id" = String, Path)),
-    responses((status = 200, body = PersonPasskeys), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = PersonPasskeys)))]
 pub async fn list(
     _: Admin<ReadUsers>,
     room: Room,
@@ -84,10 +84,12 @@ pub async fn list(
     Ok(web::Json(PersonPasskeys { items }))
 }
 
-/// Removes a passkey of a person, the last one too, and ends the sessions it opened.
+/// Removes a user's passkey and ends the sessions that it opened.
+///
+/// The user's only passkey can be removed, too.
 #[utoipa::path(delete, path = "/v1/admin/users/{id}/passkeys/{passkey}", tag = "Administration: people",
     params(("id" = String, Path), ("passkey" = String, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`")))]
+    responses((status = 204), (status = 409, description = "`managed_by_configuration`")))]
 pub async fn remove(
     admin: Admin<ChangeUsers>,
     room: Room,
@@ -105,8 +107,8 @@ pub async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Removes a passkey of a person who is locked, ends the sessions that it opened, and writes it down. Gives its name and how
-/// many sessions ended; none when the person has no such passkey.
+/// Removes a passkey of a user whose row is locked, ends the sessions that it opened, and records the audit event.
+/// Returns its name and the number of sessions ended; `None` if the user has no such passkey.
 pub fn take_away(
     conn: &mut PgConnection,
     actor: &Actor,

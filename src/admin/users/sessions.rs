@@ -1,4 +1,4 @@
-//! `/v1/admin/users/{id}/sessions`: seen and ended.
+//! `/v1/admin/users/{id}/sessions`: listing and ending.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -17,29 +17,29 @@ use crate::storage::{audit, people, sessions};
 use crate::web::error::Problem;
 use crate::web::paging::Query;
 
-/// A session, as administrators see it.
+/// A session of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonSession {
-    /// Also the `sid` of its tokens.
+    /// The ID of the session. Also the `sid` of its tokens.
     pub id: Uuid,
-    /// The client it belongs to; absent for a browser's.
+    /// The `client_id` of the client that the session belongs to. Absent for a browser session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// How the person signed in.
+    /// The authentication context class reference (`acr`) of the sign-in.
     pub acr: String,
-    /// By which methods.
+    /// The authentication methods (`amr`) of the sign-in.
     pub amr: Vec<String>,
-    /// When they did.
+    /// When the user signed in.
     pub auth_time: DateTime<Utc>,
-    /// When it was last seen, to the hour.
+    /// When the session was last used, accurate to the hour.
     pub last_seen_at: DateTime<Utc>,
-    /// When it ends unused.
+    /// When the session expires unless it is used.
     pub expires_at: DateTime<Utc>,
-    /// Browser and system.
+    /// The browser and operating system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
-    /// The network it was opened from.
+    /// The network from which the session was opened (/24 or /56).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_class: Option<String>,
 }
@@ -60,16 +60,16 @@ impl From<Session> for PersonSession {
     }
 }
 
-/// A person's live sessions.
+/// The active sessions of a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonSessions {
-    /// Last seen first.
+    /// The sessions, most recently used first.
     pub items: Vec<PersonSession>,
 }
 
-/// Lists a person's live sessions.
+/// Lists a user's active sessions.
 #[utoipa::path(get, path = "/v1/admin/users/{id}/sessions", tag = "Administration: people", params(("id" = String, Path)),
-    responses((status = 200, body = PersonSessions), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = PersonSessions)))]
 pub async fn list(
     _: Admin<ReadUsers>,
     room: Room,
@@ -89,10 +89,10 @@ pub async fn list(
     Ok(web::Json(PersonSessions { items }))
 }
 
-/// Ends a session, and with it everything that was issued in it.
+/// Ends a session of a user and revokes everything that was issued in it.
 #[utoipa::path(delete, path = "/v1/admin/users/{id}/sessions/{session}", tag = "Administration: people",
     params(("id" = String, Path), ("session" = String, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`")))]
+    responses((status = 204), (status = 409, description = "`managed_by_configuration`")))]
 pub async fn revoke(
     admin: Admin<ChangeUsers>,
     room: Room,
@@ -112,9 +112,9 @@ pub async fn revoke(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends all sessions of a person.
+/// Ends all sessions of a user.
 #[utoipa::path(delete, path = "/v1/admin/users/{id}/sessions", tag = "Administration: people", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`")))]
+    responses((status = 204), (status = 409, description = "`managed_by_configuration`")))]
 pub async fn revoke_all(admin: Admin<ChangeUsers>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let (id, actor, now) = (id_of(&id)?, admin.actor, room.clock.now());
     room.change_at_length(move |conn| {

@@ -13,16 +13,18 @@ use crate::domain::user::UserStatus;
 use crate::storage::{StorageError, people};
 use crate::web::error::Problem;
 
-/// Refuses a person everything at once, and ends their sessions. One who is disabled already stays so.
+/// Disables a user and ends their sessions.
+///
+/// The user is refused everything from now on. Disabling a disabled user changes nothing.
 #[utoipa::path(post, path = "/v1/admin/users/{id}/disable", tag = "Administration: people", params(("id" = String, Path)),
-    responses((status = 200, body = PersonView), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = PersonView), (status = 409, description = "`managed_by_configuration`")))]
 pub async fn disable(admin: Admin<ChangeUsers>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, id_of(&id)?, UserStatus::Disabled).await
 }
 
-/// Lets a disabled person sign in again.
+/// Enables a disabled user, who can then sign in again.
 #[utoipa::path(post, path = "/v1/admin/users/{id}/enable", tag = "Administration: people", params(("id" = String, Path)),
-    responses((status = 200, body = PersonView), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = PersonView), (status = 409, description = "`managed_by_configuration`")))]
 pub async fn enable(admin: Admin<ChangeUsers>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     answer(room, admin.actor, id_of(&id)?, UserStatus::Active).await
 }
@@ -39,7 +41,8 @@ async fn answer(room: Room, actor: Actor, id: UserId, status: UserStatus) -> Res
     Ok(show::answer(&view))
 }
 
-/// Gives a person whose row is locked this status, and writes that down; `false` when they have it already.
+/// Sets the status of a user whose row is locked and records the audit event. Returns `false` if they have that status
+/// already.
 pub fn switch(
     conn: &mut PgConnection,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! `POST /v1/bridges/{name}/pusher/auth` and `…/user-auth`: what Pusher's client libraries call.
+//! `POST /v1/bridges/{name}/pusher/auth` and `…/user-auth`: the endpoints that Pusher's client libraries call.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -13,41 +13,42 @@ use crate::web::error::{Failure, Kind, Problem};
 use crate::web::form::ApiForm;
 use crate::web::limits::Limits;
 
-/// A form of Pusher's client libraries.
+/// The form that Pusher's client libraries send.
 #[derive(Debug, ToSchema)]
 pub struct ChannelForm {
-    /// The id of the connection, two numbers with a dot between them.
+    /// The ID of the connection: two numbers separated by a dot.
     pub socket_id: String,
-    /// The channel; not for user authentication.
+    /// The name of the channel. Not used for user authentication.
     pub channel_name: Option<String>,
 }
 
-/// The signature for a channel.
+/// The authorization of a channel.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChannelAnswer {
-    /// `key:signature`
+    /// The signature, in the form `key:signature`.
     pub auth: String,
-    /// What the others in a presence channel are told, as JSON text.
+    /// The user's data for the other members of a presence channel, as a JSON string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_data: Option<String>,
 }
 
-/// The signature for a connection.
+/// The authentication of a user for a connection.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserAnswer {
-    /// `key:signature`
+    /// The signature, in the form `key:signature`.
     pub auth: String,
-    /// Who the person is, as JSON text.
+    /// The user's data, as a JSON string.
     pub user_data: String,
 }
 
-/// Authorizes a channel of Pusher for the signed-in person.
+/// Authorizes the signed-in user for a Pusher channel.
 ///
-/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+/// Requires the session cookie on this server's own pages, or an access token with the scope `bridge:{name}`.
 #[utoipa::path(post, path = "/v1/bridges/{name}/pusher/auth", tag = "Bridges", params(("name" = String, Path)),
     request_body(content = ChannelForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = ChannelAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
-        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`")))]
+    responses((status = 200, body = ChannelAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"),
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`"),
+        (status = 429, description = "`rate_limited`"), (status = 503, description = "`unavailable`")))]
 pub async fn channel(
     desk: web::Data<BridgeDesk>,
     limits: web::Data<Limits>,
@@ -65,13 +66,14 @@ pub async fn channel(
     Ok(HttpResponse::Ok().json(ChannelAnswer { auth, channel_data: told }))
 }
 
-/// Signs the person in to a connection of Pusher.
+/// Authenticates the signed-in user for a Pusher connection.
 ///
-/// By cookie from our own pages, or by an access token with the scope `bridge:{name}`.
+/// Requires the session cookie on this server's own pages, or an access token with the scope `bridge:{name}`.
 #[utoipa::path(post, path = "/v1/bridges/{name}/pusher/user-auth", tag = "Bridges", params(("name" = String, Path)),
     request_body(content = ChannelForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = UserAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `reauthentication_required`"),
-        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`")))]
+    responses((status = 200, body = UserAnswer), (status = 400, description = "`invalid_request`"), (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"),
+        (status = 403, description = "`forbidden`, `insufficient_scope`"), (status = 404, description = "`not_found`"), (status = 415, description = "`unsupported_media_type`"),
+        (status = 429, description = "`rate_limited`"), (status = 503, description = "`unavailable`")))]
 pub async fn user(
     desk: web::Data<BridgeDesk>,
     limits: web::Data<Limits>,

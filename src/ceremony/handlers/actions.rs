@@ -1,4 +1,4 @@
-//! Action tokens over REST, for backends.
+//! The REST endpoints that backends use to manage action tokens.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Duration, Utc};
@@ -24,97 +24,99 @@ use crate::web::Json;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::paging::{Page, Query};
 
-/// Longest external id and longest name of a source, in bytes.
+/// Maximum length of an external ID and of its source, in bytes.
 const LONGEST_NAME: usize = 256;
 
-/// A permission to be made.
+/// The action token to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MakeActionToken {
-    /// `enrol`, `sign_in`, `step_up`, `list`, `delete` or `sign`.
+    /// The permitted action: `enrol`, `sign_in`, `step_up`, `list`, `delete` or `sign`.
     #[schema(value_type = String)]
     pub action: Action,
-    /// For whom.
+    /// The user that the token is for.
     pub user: PersonOfToken,
-    /// The relying-party profile, by name; the client's when left out.
+    /// The name of the relying-party profile. Defaults to the client's profile.
     #[serde(default)]
     pub relying_party: Option<String>,
-    /// The only origin that may use it; any of the client's, and our own pages', when left out.
+    /// The only origin allowed to use the token. By default, any of the client's origins and this server's own pages
+    /// may use it.
     #[serde(default)]
     pub origin: Option<String>,
-    /// Where our own page sends the person afterwards: one of the client's redirect URIs, byte for byte.
+    /// Where the hosted page redirects the user afterwards. Must exactly match one of the client's redirect URIs.
     #[serde(default)]
     pub return_to: Option<String>,
-    /// Its life in seconds: 30 to 300, or up to 86400 when it is mailed; the longest when left out.
+    /// Lifetime in seconds: 30 to 300, or up to 86400 if `mailed` is true. Defaults to the maximum.
     #[serde(default)]
     pub expires_in: Option<i64>,
-    /// It travels by mail. For `enrol` and `sign` only.
+    /// Whether the token is delivered by e-mail, which allows a longer lifetime. Only for `enrol` and `sign`.
     #[serde(default)]
     pub mailed: bool,
-    /// What is signed. For `sign` only.
+    /// The operation to sign. Required for `sign`, not allowed for other actions.
     #[serde(default)]
     pub operation: Option<OperationBody>,
 }
 
-/// A person, by our id or by a name of another system's; never both.
+/// The user, identified by either `id` or `externalId`. Exactly one is required.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PersonOfToken {
-    /// Our id. Somebody whom the client's own source does not name wants the scope `action_tokens:anyone`.
+    /// The user's ID. Requires the scope `action_tokens:anyone` if the user has no external ID from this client.
     pub id: Option<Uuid>,
-    /// What another system calls them; they are made if there is nobody of that name.
+    /// The user's ID in an external system. If no user has it, a new user is created.
     pub external_id: Option<NameElsewhere>,
-    /// For somebody who is made: their name.
+    /// The display name, if a new user is created. Only with `externalId`.
     pub name: Option<String>,
-    /// For somebody who is made: their e-mail address.
+    /// The e-mail address, if a new user is created. Only with `externalId`.
     pub email: Option<String>,
-    /// Whether the address was proven to be theirs; wants the scope `action_tokens:verified_email`.
+    /// Whether `email` has been verified. Requires the scope `action_tokens:verified_email`.
     pub email_verified: bool,
 }
 
-/// What another system calls a person.
+/// A user's ID in an external system.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NameElsewhere {
-    /// Whose names these are; the client's own when left out. Another's want the scope `action_tokens:anyone`.
+    /// The system that assigned the ID. Defaults to the calling client; any other source requires the scope
+    /// `action_tokens:anyone`.
     #[serde(default)]
     pub source: Option<String>,
-    /// The name: 1 to 256 bytes on one line.
+    /// The ID in that system: 1 to 256 bytes, no control characters.
     pub id: String,
 }
 
-/// An action token, as its client sees it; never the token itself.
+/// An action token, without its secret value.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionTokenView {
-    /// Its id.
+    /// The ID of the action token.
     pub id: Uuid,
-    /// What it permits.
+    /// The permitted action.
     #[schema(value_type = String)]
     pub action: Action,
-    /// The person, as this client's tokens name them.
+    /// The user's `sub` for this client.
     pub sub: String,
-    /// The name that the client called them by.
+    /// The external ID that identified the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<NameElsewhere>,
-    /// The relying-party profile.
+    /// The name of the relying-party profile.
     pub relying_party: String,
-    /// The only origin that may use it.
+    /// The only origin allowed to use the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Where our own page sends the person afterwards.
+    /// Where the hosted page redirects the user afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_to: Option<String>,
-    /// How many ceremonies were begun with it, of five.
+    /// The number of ceremonies begun with the token. The limit is five.
     pub ceremonies: i16,
-    /// When it was made.
+    /// When the token was created.
     pub created_at: DateTime<Utc>,
-    /// When it ends.
+    /// When the token expires.
     pub expires_at: DateTime<Utc>,
-    /// When it was used.
+    /// When the token was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used_at: Option<DateTime<Utc>>,
-    /// When it was taken back.
+    /// When the token was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -138,23 +140,24 @@ impl ActionTokenView {
     }
 }
 
-/// A new action token.
+/// The created action token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MadeActionToken {
-    /// What it is.
+    /// The token's properties.
     #[serde(flatten)]
     pub made: ActionTokenView,
-    /// The token, for `Authorization: ActionToken …`. In this answer and nowhere else.
+    /// The token's secret value, for `Authorization: ActionToken …`. Returned only in this response.
     pub token: String,
-    /// The address of our own page that takes it, for `enrol` and `sign`.
+    /// The URL of the hosted page that accepts the token. Only for `enrol` and `sign`, and only if the page may use the
+    /// token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// Whether the person was made with it.
+    /// Whether this request created the user.
     pub made_person: bool,
 }
 
-/// Makes an action token: what one of the client's people may do once.
+/// Creates an action token, which permits one of the client's users to perform one action once.
 #[utoipa::path(post, path = "/v1/action-tokens", tag = "Action tokens", request_body = MakeActionToken,
     responses((status = 201, body = MadeActionToken), (status = 400, description = "`invalid_request`"),
         (status = 403, description = "`insufficient_scope`, `forbidden`"), (status = 404, description = "`not_found`"),
@@ -167,7 +170,7 @@ pub async fn make(backend: Backend, room: Room, body: Json<MakeActionToken>) -> 
         relying_party: body.relying_party,
         origin: body.origin,
         return_to: body.return_to,
-        // No life is longer than a day, so one that does not fit is as wrong as one that is too long.
+        // No lifetime exceeds a day, so a value that overflows is rejected like any other that is too long.
         life: body.expires_in.map(|seconds| Duration::try_seconds(seconds).unwrap_or(Duration::MAX)),
         mailed: body.mailed,
         operation: body.operation.map(Into::into),
@@ -180,7 +183,9 @@ pub async fn make(backend: Backend, room: Room, body: Json<MakeActionToken>) -> 
     Ok(HttpResponse::Created().insert_header(("location", location)).json(answer))
 }
 
-/// Lists the client's own action tokens, the newest first, until a day after their end.
+/// Lists the client's own action tokens, newest first.
+///
+/// Tokens remain listed for one day after they expire.
 #[utoipa::path(get, path = "/v1/action-tokens", tag = "Action tokens",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ActionTokenView>), (status = 400, description = "`invalid_field`")))]
@@ -191,9 +196,9 @@ pub async fn list(backend: Backend, room: Room, query: Query) -> Result<web::Jso
     Ok(web::Json(query.page(found, key, |token| ActionTokenView::new(token, &backend.client, &room.mint))?))
 }
 
-/// Takes one of the client's action tokens back. A ceremony that it began cannot end any more.
+/// Revokes one of the client's action tokens. A ceremony already begun with it can no longer be completed.
 #[utoipa::path(delete, path = "/v1/action-tokens/{id}", tag = "Action tokens", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`: another's, used, or taken back already")))]
+    responses((status = 204), (status = 404, description = "`not_found`: the token does not exist, belongs to another client, or was already used or revoked")))]
 pub async fn revoke(backend: Backend, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     if room.revoke_action(&backend.client, parse_id(&id)?, &backend.provenance).await? {
         Ok(HttpResponse::NoContent().finish())
@@ -202,44 +207,45 @@ pub async fn revoke(backend: Backend, room: Room, id: web::Path<String>) -> Resu
     }
 }
 
-/// A result to be redeemed.
+/// The result to redeem.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedeemResult {
-    /// The result, as the browser brought it. For `sign` it may be left out: what was signed is then fetched by the backend.
+    /// The result JWT, as received from the browser. For `sign` it may be omitted; the backend then fetches what was
+    /// signed.
     #[serde(default)]
     pub result: Option<String>,
 }
 
-/// What a result says, told once.
+/// The verified contents of a result. Each result can be redeemed only once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedeemedResult {
-    /// What was done.
+    /// The action that was performed.
     #[schema(value_type = String)]
     pub action: Action,
-    /// The action token's id: compare it with the one that this browser was given.
+    /// The ID of the action token. Compare it with the ID of the token that you issued to this browser.
     pub action_token: String,
-    /// The person, as this client's tokens name them.
+    /// The user's `sub` for this client.
     pub sub: String,
-    /// The name that the client called them by.
+    /// The external ID that identified the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<NameElsewhere>,
-    /// What was signed, where something was.
+    /// The signed operation. Only for `sign`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationBody>,
-    /// SHA-256 of its canonical form, base64url.
+    /// SHA-256 hash of the operation's canonical form, base64url. Only for `sign`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation_hash: Option<String>,
-    /// SHA-256 of the passkey's credential id, base64url.
+    /// SHA-256 hash of the passkey's credential ID, base64url.
     pub credential: String,
-    /// What the ceremony proved; `0` for `enrol` and `sign_in`.
+    /// The authentication context class that the ceremony achieved. `0` for `enrol` and `sign_in`.
     pub acr: String,
-    /// What happened (RFC 8176).
+    /// The authentication methods used (RFC 8176).
     pub amr: Vec<String>,
-    /// `synced`, `device_bound_unverified` or `attested`.
+    /// The class of the credential: `synced`, `device_bound_unverified` or `attested`.
     pub credential_class: String,
-    /// When the result was made, in seconds since 1970.
+    /// When the result was issued, in seconds since the Unix epoch.
     pub iat: i64,
 }
 
@@ -265,10 +271,12 @@ impl From<ActionResultClaims> for RedeemedResult {
     }
 }
 
-/// Redeems the result of an action: verifies it, and burns it. Of any number of requests with one result, one is answered.
+/// Redeems the result of an action.
+///
+/// Verifies the result and marks it as used. If the same result is sent in several requests, only one of them succeeds.
 #[utoipa::path(post, path = "/v1/action-tokens/{id}/result", tag = "Action tokens", params(("id" = String, Path)),
     request_body = RedeemResult,
-    responses((status = 200, body = RedeemedResult), (status = 400, description = "`result_refused`"), (status = 404, description = "`not_found`; nothing was signed yet")))]
+    responses((status = 200, body = RedeemedResult), (status = 400, description = "`result_refused`"), (status = 404, description = "`not_found`: no such action token, or nothing has been signed with it yet")))]
 pub async fn redeem(
     backend: Backend,
     room: Room,
@@ -285,7 +293,7 @@ pub async fn redeem(
     Ok(web::Json(claims.into()))
 }
 
-/// An id that is none is simply not there.
+/// A malformed ID is reported as not found.
 fn parse_id(text: &str) -> Result<ActionTokenId, Failure> {
     text.parse().map_err(|_| missing())
 }
@@ -294,7 +302,7 @@ fn missing() -> Failure {
     Failure::new(Kind::NotFound, "This client has no such action token.")
 }
 
-/// Reads whom a token is for.
+/// Parses the user that a token is for.
 fn whom(person: PersonOfToken, client: &Client) -> Result<Whom, Failure> {
     let invalid = |words: &'static str| Failure::new(Kind::InvalidRequest, words);
     match (person.id, person.external_id) {

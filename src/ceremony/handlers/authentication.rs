@@ -1,4 +1,4 @@
-//! Signing in over REST.
+//! The REST endpoints for signing in.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
@@ -25,10 +25,12 @@ use crate::web::{Caller, Envelope, Json};
 
 /// Begins a sign-in or a step-up.
 ///
-/// Public. Without an e-mail any discoverable passkey may answer; with one, as many passkeys are listed as for any other
-/// address: the account's among stable decoys. A step-up always asks for user verification. The wanted result is fixed
-/// here: nothing of it can be changed by the second call. With an action token for `sign_in` or `step_up`
-/// (`Authorization: ActionToken …`) only its person's passkeys answer, and the result is for its backend.
+/// Without `email`, any discoverable passkey may respond. With `email`, the response lists the same number of
+/// credentials whether or not the account exists: the account's own among stable decoys. A step-up always requires user
+/// verification. The requested `result` is fixed by this call; the verify call cannot change it.
+///
+/// With an action token for `sign_in` or `step_up` (`Authorization: ActionToken …`), only passkeys of the token's user
+/// are accepted, and the result is intended for the backend that created the token.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/options", tag = "Passkeys",
     request_body = AuthenticationOptionsRequest,
     responses((status = 200, body = OptionsResponse<serde_json::Value>),
@@ -82,7 +84,7 @@ async fn step_up_options(request: &HttpRequest, room: &Room, guard: &Guard) -> R
     Ok(answer(room, guard, begun, Some(browser)))
 }
 
-/// The answer of a first call, with the pre-session cookie where one was made.
+/// Builds the response of an options call, and sets the pre-session cookie if one was created.
 pub(super) fn answer<O: serde::Serialize>(
     room: &Room,
     guard: &Guard,
@@ -96,11 +98,13 @@ pub(super) fn answer<O: serde::Serialize>(
     response.json(OptionsResponse::new(begun, room.clock.now()))
 }
 
-/// Ends a sign-in or a step-up: verifies the passkey and returns exactly the result that the first call requested.
+/// Completes a sign-in or a step-up.
+///
+/// Verifies the passkey response and returns the `result` that the options call requested.
 #[utoipa::path(post, path = "/v1/passkeys/authentication/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = SignedInResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
-        (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`), `forbidden` (the bridge is not for this client or person)"), (status = 404, description = "`passkey_unknown`"),
-        (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`"), (status = 503, description = "`unavailable` (also where a hook before sign-in failed)")))]
+        (status = 403, description = "`wrong_origin`, `sign_in_denied`, `sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`), `forbidden` (the bridge is not available to this client or user)"), (status = 404, description = "`passkey_unknown`"),
+        (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`"), (status = 503, description = "`unavailable` (also if a pre-sign-in hook failed)")))]
 pub async fn verify(
     request: HttpRequest,
     room: Room,
@@ -120,7 +124,7 @@ pub async fn verify(
     Ok(signed_in_response(&room, &guard, signed_in, "/account")?)
 }
 
-/// A new cookie takes the place of the browser's old one, whose session would linger unseen.
+/// Ends the session of the cookie that a new one replaces: otherwise it would stay alive unseen.
 pub(super) async fn end_replaced(
     guard: &Guard,
     identity: Option<&Identity>,
@@ -135,7 +139,8 @@ pub(super) async fn end_replaced(
     }
 }
 
-/// The answer of a second call that signs somebody in, with the cookie of a session; `next` is where our own pages go then.
+/// Builds the response of a verify call that signs the user in and sets the session cookie, if any. Our own pages then
+/// go to `next`.
 pub(super) fn signed_in_response(
     room: &Room,
     guard: &Guard,
@@ -146,7 +151,7 @@ pub(super) fn signed_in_response(
     if let Given::Session(cookie) = &signed_in.given {
         response.cookie(guard.cookies.set_session(cookie, room.lifetimes.absolute.num_seconds()));
     }
-    // A client is told of a person what its tokens tell.
+    // A client is told only what its tokens reveal about the person.
     let client = signed_in.session.client.as_deref().and_then(|id| room.clients.find(id));
     let user = match client {
         Some(client) => UserView::within(&signed_in.user, &client, &scopes_of(&signed_in.given, &client), &room.mint),
@@ -156,7 +161,7 @@ pub(super) fn signed_in_response(
     Ok(response.json(answer))
 }
 
-/// The scopes that were granted. A custom token is made by all that its client may ask for.
+/// The granted scopes. A custom token is minted with all the scopes its client may request.
 fn scopes_of(given: &Given, client: &Client) -> Scopes {
     match given {
         Given::Tokens(tokens) => Scopes::parse(&tokens.scope).unwrap_or_default(),
@@ -164,7 +169,7 @@ fn scopes_of(given: &Given, client: &Client) -> Scopes {
     }
 }
 
-/// Reads an e-mail that a person typed.
+/// Parses an e-mail address that a person typed.
 pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> {
     text.map(str::trim)
         .filter(|text| !text.is_empty())
@@ -176,7 +181,7 @@ pub(super) fn parse_email(text: Option<&str>) -> Result<Option<Email>, Failure> 
         .transpose()
 }
 
-/// Tells whether a ceremony from the calling page would work, and if not, why.
+/// Checks whether a passkey ceremony would work from the calling origin and, if not, why.
 #[utoipa::path(get, path = "/v1/passkeys/relying-party", tag = "Passkeys", responses((status = 200, body = RelyingPartyResponse)))]
 pub async fn relying_party(
     request: HttpRequest,
@@ -185,7 +190,7 @@ pub async fn relying_party(
     _identity: MaybeIdentity,
 ) -> Result<web::Json<RelyingPartyResponse>, Problem> {
     let headers = request.headers();
-    // A same-origin GET carries no `Origin`: it comes from a page of ours.
+    // A same-origin GET carries no `Origin`: it comes from one of our own pages.
     let by_browser = headers.contains_key("sec-fetch-site");
     let sent = origin(headers)?
         .map(ToOwned::to_owned)
@@ -220,7 +225,7 @@ pub async fn relying_party(
     }))
 }
 
-/// Refuses strangers with the words of this room.
+/// Rejects callers that are not signed in, with this room's error.
 pub(super) fn signed_in(identity: Option<Identity>) -> Result<Identity, Failure> {
     identity.ok_or_else(|| CeremonyError::NotSignedIn.into())
 }

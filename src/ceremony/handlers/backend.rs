@@ -1,7 +1,7 @@
-//! Who acts for somebody else: a backend by its own access token, and whoever holds an action token.
+//! Callers that act on behalf of somebody else: a backend with its own access token, or the holder of an action token.
 //!
-//! An action token travels in `Authorization: ActionToken pmt_…`: a scheme of its own, which no place that takes access
-//! tokens knows.
+//! An action token is sent as `Authorization: ActionToken pmt_…`. The separate scheme ensures that no endpoint which
+//! accepts access tokens mistakes it for one.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 
-/// What a backend may do by its own access token.
+/// A right that a backend may have by its own access token.
 pub trait BackendRight {
-    /// The scope that gives it.
+    /// The scope that grants the right.
     const SCOPE: &'static str;
 }
 
-/// To make action tokens, and to redeem what they give.
+/// The right to create action tokens and to redeem their results.
 #[derive(Debug)]
 pub enum MakeActions {}
 
@@ -38,7 +38,7 @@ impl BackendRight for MakeActions {
     const SCOPE: &'static str = ACTION_TOKENS;
 }
 
-/// To redeem proofs of signed operations.
+/// The right to redeem proofs of signed operations.
 #[derive(Debug)]
 pub enum RedeemProofs {}
 
@@ -46,13 +46,13 @@ impl BackendRight for RedeemProofs {
     const SCOPE: &'static str = TRANSACTIONS;
 }
 
-/// A backend, proven by an access token of its own (RFC 6749 §4.4) with a scope.
+/// A backend, authenticated by its own access token (RFC 6749 §4.4) with the required scope.
 #[derive(Debug)]
 pub struct Backend<R> {
     right: PhantomData<fn() -> R>,
     /// The client.
     pub client: Arc<Client>,
-    /// What its token grants, as far as the client may still have it.
+    /// The scopes of its token that the client is still allowed to have.
     pub scopes: Scopes,
     /// Where the request came from.
     pub provenance: Provenance,
@@ -94,11 +94,12 @@ async fn admit<R: BackendRight>(
     Ok(Backend { right: PhantomData, client, scopes: granted, provenance })
 }
 
-/// The action token of a request, as it came.
+/// The action token of a request, as received.
 pub(crate) struct SentToken(Option<PlainToken>);
 
 impl SentToken {
-    /// None when the request carries none; what is not even the form of one is kept as that, to be refused by name.
+    /// Reads the token. `None` if the request carries none; a malformed one is kept, so that it is refused as an
+    /// unknown token.
     pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
         let mut values = headers.get_all(AUTHORIZATION);
         let Some((scheme, text)) = values.next().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
@@ -113,12 +114,12 @@ impl SentToken {
         Ok(Some(Self(PlainToken::parse(TokenKind::Action, text))))
     }
 
-    /// The same of a form of our own page.
+    /// The same for a token submitted in a form of one of our own pages.
     pub(crate) fn typed(text: &str) -> Self {
         Self(PlainToken::parse(TokenKind::Action, text.trim()))
     }
 
-    /// With what else is asked about it.
+    /// Combines the token with the facts of the request that it is checked against.
     pub(crate) fn presented<'a>(
         &'a self,
         request: &'a HttpRequest,
@@ -129,16 +130,16 @@ impl SentToken {
     }
 }
 
-/// Whose passkeys a request of the passkey list is about.
+/// Whose passkeys a request to the passkey list concerns.
 pub(super) enum Holder {
-    /// Their own: somebody signed in.
+    /// The signed-in person's own.
     Themselves(Box<Identity>),
-    /// Those of an action token's person; the browser may belong to somebody.
+    /// Those of the action token's person. The browser itself may be signed in as somebody.
     ByAction(SentToken, Option<UserId>),
 }
 
 impl Holder {
-    /// Somebody signed in, or the holder of an action token.
+    /// Reads the action token, if there is one, and otherwise requires somebody signed in.
     pub(super) async fn of(request: &HttpRequest, guard: &Guard) -> Result<Self, Failure> {
         if let Some(token) = SentToken::of(request.headers())? {
             let here = guard.signed_in_here(request).await?;

@@ -1,4 +1,4 @@
-//! The bodies of the passkey API.
+//! The request and response bodies of the passkey API.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,86 +22,90 @@ use crate::storage::credentials::StoredPasskey;
 use crate::tokens::mint::RESULT_LIFE;
 use crate::web::Caller;
 
-/// Why a sign-in ceremony is begun.
+/// The purpose of an authentication ceremony.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthenticationPurpose {
-    /// To sign in.
+    /// Sign in.
     #[default]
     SignIn,
-    /// To prove again who one is, in a session that exists.
+    /// Re-verify the user in an existing session.
     StepUp,
 }
 
-/// First call of a sign-in.
+/// The parameters that begin a sign-in or step-up.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AuthenticationOptionsRequest {
-    /// The person's e-mail; none: any discoverable passkey may answer. The answer does not tell whether it is known.
+    /// The user's e-mail address. If omitted, any discoverable passkey may respond. The response does not reveal
+    /// whether the address is known.
     pub email: Option<String>,
-    /// Why.
+    /// The purpose of the ceremony.
     pub purpose: AuthenticationPurpose,
-    /// What the ceremony gives; a session of our own pages when absent.
+    /// What the ceremony returns. Defaults to a session for this server's own pages.
     pub result: WantedRequest,
-    /// A relying-party profile by name, for callers without an `Origin`.
+    /// The name of a relying-party profile, for callers that send no `Origin` header.
     pub relying_party: Option<String>,
 }
 
-/// Why a passkey is made.
+/// The purpose of a registration ceremony.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegistrationPurpose {
-    /// A stranger makes an account.
+    /// Create an account.
     SignUp,
-    /// Somebody signed in adds one.
+    /// Add a passkey to the account of the signed-in user.
     Add,
 }
 
-/// Where an authenticator may be.
+/// Where the authenticator is located.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttachmentChoice {
-    /// In this device.
+    /// Built into this device.
     Platform,
-    /// Another device: a security key or a phone.
+    /// A separate device: a security key or a phone.
     CrossPlatform,
 }
 
-/// First call of a registration.
+/// The parameters that begin a registration.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RegistrationOptionsRequest {
-    /// Sign-up: the person's e-mail; stays unverified.
+    /// The user's e-mail address, for sign-up. It is stored as unverified.
     pub email: Option<String>,
-    /// Sign-up: the person's name.
+    /// The user's display name, for sign-up.
     pub name: Option<String>,
-    /// Why; by default `add` for somebody signed in who wants nothing for a client, else `sign-up`.
+    /// The purpose of the ceremony. Defaults to `add` if the user is signed in and `result` is a session, and to
+    /// `sign-up` otherwise.
     pub purpose: Option<RegistrationPurpose>,
-    /// Sign-up: what the ceremony gives.
+    /// What the ceremony returns, for sign-up.
     pub result: WantedRequest,
-    /// Where the authenticator may be. Refused when `passkeys.attachment` says otherwise.
+    /// Where the authenticator must be located. Rejected if it conflicts with the server's `passkeys.attachment`
+    /// setting.
     pub attachment: Option<AttachmentChoice>,
-    /// `["security-key"]` asks for one; refused where `passkeys.attachment` is `platform`.
+    /// Set to `["security-key"]` to ask for a security key. Rejected if the server's `passkeys.attachment` setting is
+    /// `platform`.
     pub hints: Vec<String>,
-    /// A relying-party profile by name, for callers without an `Origin`.
+    /// The name of a relying-party profile, for callers that send no `Origin` header.
     pub relying_party: Option<String>,
 }
 
-/// Answer of a first call.
+/// The options for the browser's passkey API.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OptionsResponse<O> {
-    /// Handle of the ceremony, for the second call. Good for one answer.
+    /// The ID of the ceremony, to be sent to the verify endpoint. Accepted once.
     pub ceremony_id: String,
-    /// Life of the ceremony, in seconds.
+    /// Seconds until the ceremony expires.
     pub expires_in: i64,
-    /// Options for `navigator.credentials.create()` or `get()`, in the JSON form of WebAuthn Level 3 §5.1.8–5.1.10.
+    /// Options for `navigator.credentials.create()` or `get()`, in the JSON format of WebAuthn Level 3 §5.1.8–5.1.10.
     #[schema(value_type = Object)]
     pub public_key: O,
 }
 
 impl<O> OptionsResponse<O> {
-    /// What a ceremony was begun with, of which so much is left.
+    /// Builds the response for a ceremony that has just begun; its lifetime is counted from `now`.
     pub fn new(begun: Begun<O>, now: Time) -> Self {
         Self {
             ceremony_id: begun.handle.expose().to_owned(),
@@ -111,22 +115,22 @@ impl<O> OptionsResponse<O> {
     }
 }
 
-/// Second call of any ceremony.
+/// The browser's response to a ceremony.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerifyRequest {
-    /// Handle from the first call.
+    /// The `ceremonyId` from the options response.
     pub ceremony_id: String,
-    /// The browser's answer, as `toJSON()` gives it. Read by the strict reader, never by this one.
+    /// The credential that the browser returned, as serialized by `toJSON()`.
     #[schema(value_type = Object)]
     pub credential: Box<RawValue>,
-    /// May repeat the client of the first call; another one ends the ceremony.
+    /// The client from the options request, if the caller wants to repeat it. If it differs, the ceremony ends.
     #[serde(default)]
     pub client_id: Option<String>,
 }
 
 impl VerifyRequest {
-    /// The answer in it, as this call brings it.
+    /// The answer of this request, together with the facts of the call that sent it.
     pub fn answer<'a>(&'a self, call: SecondCall<'a>, caller: &'a Caller) -> Answer<'a> {
         Answer {
             handle: &self.ceremony_id,
@@ -137,93 +141,93 @@ impl VerifyRequest {
     }
 }
 
-/// A passkey in short.
+/// A summary of a passkey.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PasskeyBrief {
-    /// Our own id of it.
+    /// The ID of the passkey.
     pub id: Uuid,
-    /// Its name.
+    /// The name of the passkey.
     pub name: String,
 }
 
-/// Answer of a second call that signs somebody in: exactly what the ceremony was begun for.
+/// The result of a ceremony that verified a user, of the kind that the options call requested.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum SignedInResponse {
-    /// A session; its cookie is set.
+    /// A session for this server's own pages. The session cookie is set.
     #[serde(rename_all = "camelCase")]
     Session {
         /// The session.
         session: SessionBrief,
-        /// Who.
+        /// The user.
         user: UserView,
-        /// With which passkey.
+        /// The passkey that was used.
         passkey: PasskeyBrief,
-        /// Where our own pages go next.
+        /// The path that the hosted pages open next.
         next: String,
-        /// What to tell the passkey manager.
+        /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
         signals: Vec<Signal>,
     },
     /// Tokens for the client.
     #[serde(rename_all = "camelCase")]
     Tokens {
-        /// RFC 9068 access token.
+        /// The access token (RFC 9068).
         access_token: String,
-        /// `Bearer`.
+        /// `Bearer`, or `DPoP` if the access token is bound to a key (RFC 9449 §5).
         token_type: &'static str,
-        /// Life of the access token, in seconds.
+        /// Lifetime of the access token, in seconds.
         expires_in: i64,
-        /// Single use; present it at `/oauth/token`.
+        /// The refresh token. Single use; exchange it at `/oauth/token`.
         #[serde(skip_serializing_if = "Option::is_none")]
         refresh_token: Option<String>,
-        /// OpenID Connect ID token, when `openid` was granted.
+        /// The OpenID Connect ID token, if `openid` was granted.
         #[serde(skip_serializing_if = "Option::is_none")]
         id_token: Option<String>,
-        /// Granted scopes.
+        /// The granted scopes, separated by spaces.
         scope: String,
-        /// Who, as far as userinfo tells it for these scopes.
+        /// The user, limited to the claims that userinfo returns for the granted scopes.
         user: UserView,
-        /// What to tell the passkey manager.
+        /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
         signals: Vec<Signal>,
     },
-    /// A custom token for another system.
+    /// A custom token for an external system.
     #[serde(rename_all = "camelCase")]
     Bridge {
-        /// The bridge's name.
+        /// The name of the bridge.
         bridge: String,
-        /// The token.
+        /// The custom token.
         token: String,
-        /// Its life, in seconds; 0 where it does not end by itself.
+        /// Lifetime of the token, in seconds. `0` if the token does not expire.
         expires_in: i64,
-        /// Whom it is for at the target, where the target's client library asks.
+        /// The user's ID in the target system, if the target's client library needs it.
         #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<String>,
-        /// Who.
+        /// The user.
         user: UserView,
-        /// What to tell the passkey manager.
+        /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
         signals: Vec<Signal>,
     },
-    /// The result for the backend whose action token began the ceremony. Nobody is signed in here.
+    /// The result for the backend whose action token began the ceremony. No session is opened.
     #[serde(rename_all = "camelCase")]
     Result {
-        /// What was done.
+        /// The action that was performed.
         #[schema(value_type = String)]
         action: Action,
-        /// A JWT for the backend alone, good for 60 seconds and one redemption.
+        /// The result JWT, intended only for the backend. It is valid for 60 seconds and can be redeemed once.
         result: String,
-        /// Its life, in seconds.
+        /// Lifetime of the result, in seconds.
         expires_in: i64,
-        /// Where our own page goes on: the backend's return address, with the result.
+        /// The URL that the hosted page opens next: the action token's `returnTo` with the result added.
         #[serde(skip_serializing_if = "Option::is_none")]
         return_to: Option<String>,
-        /// What to tell the passkey manager.
+        /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
         signals: Vec<Signal>,
     },
 }
 
 impl SignedInResponse {
-    /// From the ceremony's result; the cookie, if there is one, is the handler's to set. None for the proof of a signed
-    /// operation, which has an answer of its own.
+    /// Builds the response from the ceremony's result. Setting the session cookie, if there is one, is the handler's
+    /// job. Returns `None` for the proof of a signed operation, which has its own response type.
     pub fn new(signed_in: SignedIn, user: UserView, next: &str) -> Option<Self> {
         let signals = vec![signed_in.signal];
         Some(match signed_in.given {
@@ -270,50 +274,50 @@ impl SignedInResponse {
     }
 }
 
-/// Answer of a second call that made a passkey.
+/// The result of a registration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum RegisteredResponse {
-    /// Somebody who was signed in has one more.
+    /// A signed-in user added a passkey.
     Added(AddedResponse),
-    /// A backend permitted it.
+    /// A user added a passkey with the permission of a backend.
     Enrolled(EnrolledResponse),
-    /// Somebody signed up, and is signed in.
+    /// A new user signed up and is now signed in.
     SignedIn(SignedInResponse),
 }
 
-/// Answer of a second call that added a passkey.
+/// A passkey was added to the signed-in user's account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AddedResponse {
-    /// `passkey`.
+    /// Always `passkey`.
     pub kind: &'static str,
     /// The new passkey.
     pub passkey: PasskeyView,
-    /// What to tell the passkey manager.
+    /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
     pub signals: Vec<Signal>,
 }
 
-/// Answer of a second call that made a passkey because a backend permits it.
+/// A passkey was added with the permission of a backend.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolledResponse {
-    /// `enrolled`.
+    /// Always `enrolled`.
     pub kind: &'static str,
     /// The new passkey.
     pub passkey: PasskeyView,
-    /// A JWT for the backend alone, good for 60 seconds and one redemption.
+    /// The result JWT, intended only for the backend. It is valid for 60 seconds and can be redeemed once.
     pub result: String,
-    /// Its life, in seconds.
+    /// Lifetime of the result, in seconds.
     pub expires_in: i64,
-    /// Where our own page goes on: the backend's return address, with the result.
+    /// The URL that the hosted page opens next: the action token's `returnTo` with the result added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_to: Option<String>,
-    /// What to tell the passkey manager.
+    /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
     pub signals: Vec<Signal>,
 }
 
 impl EnrolledResponse {
-    /// From what the ceremony gave.
+    /// Builds the response from the ceremony's outcome.
     pub fn new(passkey: &StoredPasskey, signal: Signal, result: SignedResult) -> Self {
         Self {
             kind: "enrolled",
@@ -326,45 +330,45 @@ impl EnrolledResponse {
     }
 }
 
-/// A passkey, as its owner sees it.
+/// A passkey, as shown to its owner.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasskeyView {
-    /// Our own id of it.
+    /// The ID of the passkey.
     pub id: Uuid,
-    /// The authenticator's credential id, base64url.
+    /// The authenticator's credential ID, base64url.
     pub credential_id: String,
-    /// The RP id it signs for.
+    /// The RP ID that the passkey belongs to.
     pub rp_id: String,
-    /// Its name.
+    /// The name of the passkey.
     pub name: String,
-    /// Where it is kept, from the AAGUID: a label, never a control.
+    /// The passkey provider, derived from the AAGUID. Informational only; never use it for access decisions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<&'static str>,
-    /// The AAGUID, when the authenticator sent one.
+    /// The AAGUID, if the authenticator sent one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aaguid: Option<Uuid>,
-    /// How it can be reached.
+    /// The transports through which the authenticator can be reached.
     pub transports: Vec<String>,
-    /// `multiDevice` when it may be copied between devices, else `singleDevice`.
+    /// `multiDevice` if the passkey can be synced between devices, otherwise `singleDevice`.
     pub device_type: &'static str,
-    /// It may be copied between devices.
+    /// Whether the passkey can be synced between devices.
     pub backup_eligible: bool,
-    /// It is, as of its last use.
+    /// Whether the passkey was backed up when it was last used.
     pub backed_up: bool,
-    /// When it was added.
+    /// When the passkey was added.
     pub created_at: DateTime<Utc>,
-    /// When it last signed its owner in.
+    /// When the passkey was last used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// It signs nobody in, because a copy is suspected.
+    /// Whether the passkey is suspended because it may have been cloned. A suspended passkey cannot be used to sign in.
     pub suspended: bool,
-    /// It opened this session.
+    /// Whether this passkey opened the current session.
     pub current: bool,
 }
 
 impl PasskeyView {
-    /// For its owner; `current` is the passkey of their session.
+    /// Builds the view for the passkey's owner. `current` is the passkey that opened their session.
     pub fn new(passkey: &StoredPasskey, current: Option<PasskeyId>) -> Self {
         Self {
             id: passkey.id.uuid(),
@@ -385,49 +389,50 @@ impl PasskeyView {
     }
 }
 
-/// A person's passkeys.
+/// The user's passkeys.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PasskeysResponse {
-    /// Oldest first.
+    /// The passkeys, oldest first.
     pub passkeys: Vec<PasskeyView>,
-    /// What to tell the passkey managers, one entry for each RP id, complete.
+    /// Complete data for the WebAuthn signal methods, one entry for each RP ID.
     pub signals: Vec<Signal>,
 }
 
-/// A change of a passkey.
+/// The change to a passkey. Exactly one member is required.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeRequest {
-    /// Another name, 1 to 64 characters.
+    /// The new name, 1 to 64 characters.
     pub name: Option<String>,
-    /// `false` lifts a suspension; wants a session opened by another passkey.
+    /// Set to `false` to lift a suspension. Requires a session that was opened with a different passkey.
     pub suspended: Option<bool>,
 }
 
-/// Answer of a removal.
+/// The result of removing a passkey.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RemovedResponse {
-    /// What to tell the passkey managers.
+    /// Complete data for the WebAuthn signal methods, one entry for each RP ID.
     pub signals: Vec<Signal>,
 }
 
-/// Would a ceremony from this address work?
+/// Whether a passkey ceremony would work from the calling origin.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RelyingPartyResponse {
-    /// Yes or no.
+    /// Whether it would work.
     pub ok: bool,
-    /// The RP id that would be used.
+    /// The RP ID that would be used.
     pub rp_id: String,
-    /// The request's origin: the one that it sent, or our own for a page of ours.
+    /// The origin of the request: its `Origin` header, or this server's own origin for a same-origin request without
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The origins passkeys are used from here.
+    /// The origins from which passkeys of this RP ID can be used.
     pub origins: Vec<String>,
-    /// Why not.
+    /// The reason why it would not work: `wrong_origin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// The address to go to instead.
+    /// The URL where it would work instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub go_to: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! How each refusal is told. Everything hostile gets one answer; what the person can cure is told apart.
+//! How each refusal is reported. Everything that suggests an attack gets the same answer; what the person can fix is
+//! reported specifically.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -105,7 +106,7 @@ pub(super) fn failure(error: CeremonyError) -> Failure {
     }
 }
 
-/// Whoever holds a genuine token may know what is wrong with it, and what to do; `reason` is for programs.
+/// The holder of a genuine token may learn what is wrong with it and what to do. `reason` is meant for programs.
 fn action(refusal: ActionRefusal) -> Failure {
     let (kind, words) = match refusal {
         ActionRefusal::Unknown => (Kind::ActionTokenUnknown, "There is no such action token. Ask for a new one."),
@@ -147,7 +148,7 @@ fn client(refusal: ClientRefusal) -> Failure {
         ClientRefusal::Origin => Kind::WrongOrigin,
     };
     let words = match refusal {
-        // The scope came from the caller; an answer repeats nothing it was sent.
+        // The scope came from the caller; an error never echoes input.
         ClientRefusal::Scope(_) => "A scope is not allowed for this client.".to_owned(),
         other => format!("{}.", capitalised(&other.to_string())),
     };

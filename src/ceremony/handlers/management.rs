@@ -1,4 +1,4 @@
-//! One's own passkeys over REST.
+//! The REST endpoints for managing one's own passkeys.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
@@ -15,12 +15,15 @@ use crate::web::error::{Failure, Kind, Problem};
 use crate::web::limits::{Class, Limits};
 use crate::web::{Caller, Json};
 
-/// The scope that an access token needs here.
+/// The scope that an access token needs for these endpoints.
 const SCOPE: &str = "passkeys";
 
-/// Lists one's own passkeys; with an action token for `list`, those of its person, once.
-#[utoipa::path(get, path = "/v1/passkeys", tag = "Passkeys", responses((status = 200, body = PasskeysResponse), (status = 401, description = "`not_signed_in`"),
-        (status = 403, description = "`action_token_unknown`, `action_token_misused`"), (status = 410, description = "`action_token_ended`")))]
+/// Lists the signed-in user's passkeys.
+///
+/// With an action token for `list` (`Authorization: ActionToken …`), lists the passkeys of the token's user, and the
+/// token is used up.
+#[utoipa::path(get, path = "/v1/passkeys", tag = "Passkeys", responses((status = 200, body = PasskeysResponse), (status = 401, description = "`not_signed_in`, `invalid_token`"),
+        (status = 403, description = "`insufficient_scope`, `action_token_unknown`, `action_token_misused`"), (status = 410, description = "`action_token_ended`")))]
 pub async fn list(
     request: HttpRequest,
     room: Room,
@@ -45,9 +48,10 @@ pub async fn list(
     Ok(web::Json(PasskeysResponse { passkeys, signals }))
 }
 
-/// Renames one of one's own passkeys, or lifts its suspension. Wants a fresh verification.
+/// Renames one of the signed-in user's passkeys, or lifts its suspension. Requires a recent passkey verification.
 #[utoipa::path(patch, path = "/v1/passkeys/{id}", tag = "Passkeys", params(("id" = String, Path)), request_body = ChangeRequest,
-    responses((status = 200, body = PasskeyView), (status = 401, description = "`reauthentication_required`"), (status = 404, description = "`not_found`")))]
+    responses((status = 200, body = PasskeyView), (status = 400, description = "`invalid_request`"),
+        (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"), (status = 403, description = "`insufficient_scope`"), (status = 404, description = "`not_found`")))]
 pub async fn change(
     room: Room,
     identity: Identity,
@@ -68,10 +72,12 @@ pub async fn change(
     Ok(web::Json(PasskeyView::new(&passkey, identity.session.passkey)))
 }
 
-/// Removes one of one's own passkeys. Wants a fresh verification, and another way to sign in; or an action token for
-/// `delete`, which is used up.
+/// Removes one of the signed-in user's passkeys.
+///
+/// Requires a recent passkey verification, and another passkey to sign in with. With an action token for `delete`
+/// (`Authorization: ActionToken …`), removes a passkey of the token's user, and the token is used up.
 #[utoipa::path(delete, path = "/v1/passkeys/{id}", tag = "Passkeys", params(("id" = String, Path)),
-    responses((status = 200, body = RemovedResponse), (status = 401, description = "`reauthentication_required`"), (status = 403, description = "`action_token_unknown`, `action_token_misused`"),
+    responses((status = 200, body = RemovedResponse), (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`"), (status = 403, description = "`insufficient_scope`, `action_token_unknown`, `action_token_misused`"),
         (status = 404, description = "`not_found`"), (status = 409, description = "`last_sign_in_method`"), (status = 410, description = "`action_token_ended`")))]
 pub async fn remove(
     request: HttpRequest,
@@ -95,12 +101,13 @@ pub async fn remove(
     Ok(HttpResponse::Ok().json(RemovedResponse { signals }))
 }
 
-/// An id that is none is simply not there.
+/// A malformed ID is reported as not found.
 pub(crate) fn parse_id(text: &str) -> Result<PasskeyId, Failure> {
     text.parse().map_err(|_| CeremonyError::NotFound.into())
 }
 
-/// A name that a person typed. The refusal names the field, as that of an e-mail does: pages say it at the field.
+/// Parses a name that a person typed. As for e-mail addresses, the error names the field, so that pages can show it
+/// there.
 pub(crate) fn parse_name(text: &str) -> Result<DisplayName, Failure> {
     DisplayName::parse(text)
         .map_err(|error| Failure::new(Kind::InvalidRequest, format!("The name {error}.")).with("field", json!("name")))

@@ -1,4 +1,4 @@
-//! The passkey API: JSON in camelCase, as WebAuthn has it.
+//! The passkey API: JSON in camelCase, following WebAuthn.
 
 pub mod actions;
 pub mod authentication;
@@ -27,10 +27,10 @@ use crate::tokens::dpop::Jkt;
 use crate::web::error::{Failure, Kind};
 use crate::web::origin::{origin, require_same_origin};
 
-/// The room, as handlers are given it.
+/// The room, as handlers receive it.
 pub type Room = web::Data<Arc<Ceremonies>>;
 
-/// The browser a ceremony is bound to: its pre-session, old or new.
+/// The browser that a ceremony is bound to, identified by a new or existing pre-session.
 pub(crate) struct Browser {
     pub(crate) token: PlainToken,
     pub(crate) is_new: bool,
@@ -45,7 +45,7 @@ impl Browser {
     }
 }
 
-/// What the first call of any ceremony needs from its request.
+/// What the options call of any ceremony needs from its request.
 pub(super) struct FirstCall<'a> {
     pub(super) origin: Option<&'a str>,
     pub(super) wanted: Wanted,
@@ -54,7 +54,8 @@ pub(super) struct FirstCall<'a> {
 }
 
 impl<'a> FirstCall<'a> {
-    /// Checks the wanted result. A session is for our own pages: same origin, and bound to the browser by a cookie.
+    /// Validates the requested result. A session is only for our own pages: same origin, and bound to the browser by a
+    /// cookie.
     pub(super) fn read(
         request: &'a HttpRequest,
         room: &Ceremonies,
@@ -72,7 +73,7 @@ impl<'a> FirstCall<'a> {
                     }
                 }
                 require_same_origin(request.headers(), &guard.public_origin)?;
-                // A session is of our own pages, also for a caller that does not say where it is: no other profile fits.
+                // A session belongs to our own pages, even if the caller sends no `Origin`: no other profile applies.
                 origin = Some(&guard.public_origin);
                 Some(Browser::of(request.headers(), guard)?)
             }
@@ -82,14 +83,14 @@ impl<'a> FirstCall<'a> {
     }
 }
 
-/// The page of an app that asks for a session did not say what it wants: that is what an empty request means.
+/// An app's page omitted `result`, which means that it asked for a session.
 fn not_for_apps() -> Failure {
     let words = "A session is for this server's own pages. An app sends `result` with its `clientId`, as in \
                  {\"kind\": \"tokens\", \"clientId\": \"app\"}.";
     Failure::new(Kind::Csrf, words)
 }
 
-/// What the second call brings along. Cookies are read only when there is one to be bound to.
+/// What the verify call contributes. Cookies are read only if the ceremony is bound to one.
 pub(super) fn second_call<'a>(
     request: &'a HttpRequest,
     guard: &Guard,
@@ -108,12 +109,13 @@ pub(super) fn second_call<'a>(
     })
 }
 
-/// The client of that id, unless it is disabled.
+/// The client with this ID, unless it is disabled.
 pub(super) fn known_client(room: &Ceremonies, id: &str) -> Result<Arc<Client>, CeremonyError> {
     room.clients.find(id).ok_or(CeremonyError::NoSuchClient)
 }
 
-/// The DPoP key of a second call that ends in tokens. Beside an access token the proof is for that one.
+/// The DPoP key of a verify call that returns tokens. If the request carries an access token, the proof belongs to that
+/// token.
 pub(super) async fn proof_key(request: &HttpRequest, guard: &Guard) -> Result<Option<Jkt>, Failure> {
     if request.headers().contains_key(AUTHORIZATION) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Making passkeys over REST.
+//! The REST endpoints for registering passkeys.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use webauthn_rs_core::proto::AuthenticatorAttachment;
@@ -23,12 +23,18 @@ use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Envelope, Json};
 
-/// Begins making a passkey: signed in, one more; as a stranger, an account; with an action token for `enrol`
-/// (`Authorization: ActionToken …`), one for its person; with the fresh
-/// token of a trusted issuer that may enrol (`Authorization: Bearer …`), one for whom it means.
+/// Begins the registration of a passkey.
+///
+/// The authorization of the request decides whose passkey it is:
+///
+/// - Session cookie or access token: adds a passkey to the signed-in user's account.
+/// - None: creates a new account.
+/// - `Authorization: ActionToken …` for the action `enrol`: adds a passkey to the account of the token's user.
+/// - `Authorization: Bearer …` with a fresh token of a trusted issuer that may enrol users: registers a passkey for the
+///   user whom the token identifies.
 #[utoipa::path(post, path = "/v1/passkeys/registration/options", tag = "Passkeys", request_body = RegistrationOptionsRequest,
     responses((status = 200, body = OptionsResponse<serde_json::Value>), (status = 400, description = "`invalid_scope`, `invalid_target`, `unauthorized_client`"),
-        (status = 401, description = "`not_signed_in`, `reauthentication_required`, `invalid_client`"),
+        (status = 401, description = "`not_signed_in`, `invalid_token`, `reauthentication_required`, `invalid_client`"),
         (status = 403, description = "`wrong_origin`, `sign_up_closed`, `action_token_unknown`, `action_token_misused`"),
         (status = 409, description = "`too_many_passkeys`, `enrol_over_existing`"), (status = 410, description = "`action_token_ended`"), (status = 429, description = "`rate_limited`")))]
 pub async fn options(
@@ -56,7 +62,7 @@ pub async fn options(
     }
     let identity = guard.identify_on_own_site(&request).await?;
     let for_client = !matches!(body.result, WantedRequest::Session);
-    // A result for a client is a new person's, whoever's cookie the browser sent along.
+    // A result for a client always means a new person, no matter whose cookie the browser sent along.
     let purpose = body.purpose.unwrap_or(match identity {
         Some(_) if !for_client => RegistrationPurpose::Add,
         _ => RegistrationPurpose::SignUp,
@@ -71,7 +77,7 @@ pub async fn options(
     add_options(&request, &room, &guard, signed_in(identity)?, (named, choice)).await
 }
 
-/// A token that is for one person says who, and at which relying party.
+/// A token that is issued for one person already determines the person and the relying party.
 fn refuse_a_choice_of_person(body: &RegistrationOptionsRequest, other_purpose: bool) -> Result<(), CeremonyError> {
     if other_purpose || body.email.is_some() || body.name.is_some() || body.relying_party.is_some() {
         let words = "The token says itself for whom the passkey is: leave out purpose, name, email and relyingParty.";
@@ -113,7 +119,8 @@ async fn add_options(
     (relying_party, choice): (Option<&str>, Choice),
 ) -> Result<HttpResponse, Problem> {
     identity.require_scope("passkeys")?;
-    // By cookie it is for our own pages, also when the browser does not say where it is: no other profile fits.
+    // With a cookie, the ceremony is for our own pages, even if the browser sends no `Origin`: no other profile
+    // applies.
     let (origin, client, browser) = match &identity.via {
         Via::Cookie => (Some(guard.public_origin.as_str()), None, Some(Browser::of(request.headers(), guard)?)),
         Via::Bearer { client, .. } => (origin(request.headers())?, Some(known_client(room, client)?), None),
@@ -132,9 +139,11 @@ async fn add_options(
     Ok(answer(room, guard, begun, browser))
 }
 
-/// Ends making a passkey.
+/// Completes the registration of a passkey.
+///
+/// Verifies the response of the authenticator and stores the passkey.
 #[utoipa::path(post, path = "/v1/passkeys/registration/verify", tag = "Passkeys", request_body = VerifyRequest,
-    responses((status = 200, body = RegisteredResponse, description = "Added; a sign-up answers as a sign-in does, an enrolment with `kind` `enrolled` and the `result` for the backend"),
+    responses((status = 200, body = RegisteredResponse, description = "The passkey was registered. The response depends on how the ceremony began: `kind` is `passkey` if a signed-in user added a passkey, `enrolled` with a `result` for the backend if an action token permitted it, and otherwise as for a sign-in"),
         (status = 400, description = "`verification_failed`, `user_verification_missing`"), (status = 409, description = "`credential_exists`"), (status = 410, description = "`ceremony_expired_or_used`, `action_token_ended`")))]
 pub async fn verify(
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! Signing operations over REST.
+//! The REST endpoints for signing operations.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -22,29 +22,30 @@ use crate::web::limits::{Class, Limits};
 use crate::web::origin::origin;
 use crate::web::{Caller, Envelope, Json};
 
-/// The scope that an access token needs here.
+/// The scope that an access token needs for these endpoints.
 const SCOPE: &str = "transactions";
 
-/// What is to be signed. Every text is one line, without characters that cannot be seen or turn others round.
+/// The operation to sign. Every text must be a single line without invisible or bidirectional control characters.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperationBody {
-    /// What the app calls this kind of operation: 1 to 64 letters, digits, dots, hyphens, underscores.
+    /// The application's identifier for this kind of operation: 1 to 64 letters, digits, dots, hyphens or underscores.
     pub kind: String,
-    /// What the person signs, as a sentence: 1 to 120 characters.
+    /// A sentence that describes what the user signs: 1 to 120 characters.
     pub title: String,
-    /// What the person reads, line by line: at most 20. Left out it counts as `[]`, also in the hash.
+    /// Up to 20 lines of details that are shown to the user. If omitted, it counts as `[]`, also when the hash is
+    /// computed.
     #[serde(default)]
     pub details: Vec<DetailBody>,
 }
 
-/// One line.
+/// A detail of an operation.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetailBody {
-    /// What it is: 1 to 40 characters, each label once.
+    /// The label: 1 to 40 characters, unique within the operation.
     pub label: String,
-    /// Its value: 1 to 200 characters.
+    /// The value: 1 to 200 characters.
     pub value: String,
 }
 
@@ -62,18 +63,19 @@ impl From<Operation> for OperationBody {
     }
 }
 
-/// First call.
+/// The parameters that begin the signing of an operation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransactionOptionsRequest {
-    /// What is to be signed.
+    /// The operation to sign.
     pub operation: OperationBody,
-    /// The confidential client that the proof is for; the one that asks when left out.
+    /// The confidential client that the proof is intended for. Defaults to the calling client; required with the
+    /// session cookie.
     #[serde(default)]
     pub client_id: Option<String>,
 }
 
-/// Answer of the first call.
+/// The options for the browser's passkey API, and the hash of the operation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransactionOptionsResponse {
@@ -81,28 +83,30 @@ pub struct TransactionOptionsResponse {
     #[serde(flatten)]
     #[schema(value_type = OptionsResponse<serde_json::Value>)]
     pub options: OptionsResponse<PublicKeyCredentialRequestOptions>,
-    /// SHA-256 of the operation's canonical form (RFC 8785, `details` always in it), base64url.
+    /// SHA-256 hash of the operation's canonical form (RFC 8785, always including `details`), base64url.
     pub operation_hash: String,
 }
 
-/// Answer of the second call.
+/// The proof that the user signed the operation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransactionResponse {
-    /// `transaction`.
+    /// Always `transaction`.
     pub kind: &'static str,
-    /// A JWT for the client alone, good for two minutes and one redemption.
+    /// The proof, a JWT intended only for the client. It is valid for two minutes and can be redeemed once.
     pub proof: String,
-    /// SHA-256 of the operation's canonical form (RFC 8785, `details` always in it), base64url.
+    /// SHA-256 hash of the operation's canonical form (RFC 8785, always including `details`), base64url.
     pub operation_hash: String,
-    /// The life of the proof, in seconds.
+    /// Lifetime of the proof, in seconds.
     pub expires_in: i64,
-    /// What to tell the passkey manager.
+    /// Data for the WebAuthn signal methods, which keep the passkey manager up to date.
     pub signals: Vec<Signal>,
 }
 
-/// Begins signing one operation with a passkey: by the session cookie from our own pages, or by a first-party app's access
-/// token with the scope `transactions`.
+/// Begins the signing of an operation with a passkey.
+///
+/// Requires the session cookie on this server's own pages, or an access token of a first-party client with the scope
+/// `transactions`.
 #[utoipa::path(post, path = "/v1/passkeys/transactions/options", tag = "Passkeys", request_body = TransactionOptionsRequest,
     responses((status = 200, body = TransactionOptionsResponse), (status = 400, description = "`invalid_request`"),
         (status = 401, description = "`not_signed_in`"), (status = 403, description = "`insufficient_scope`, `wrong_origin`, `forbidden`, `sign_in_refused` (`reason`: `no_group`)"), (status = 404, description = "`no_passkey_yet`")))]
@@ -159,7 +163,7 @@ pub async fn options(
     Ok(web::Json(TransactionOptionsResponse { options, operation_hash }))
 }
 
-/// Refuses an access token that somebody else acts with: a proof tells of the person alone.
+/// Rejects an access token that an actor uses on the person's behalf: a proof attests to the person alone.
 fn require_no_actor(identity: &Identity) -> Result<(), Failure> {
     if identity.act().is_none() {
         return Ok(());
@@ -168,7 +172,9 @@ fn require_no_actor(identity: &Identity) -> Result<(), Failure> {
     Err(Failure::new(Kind::Forbidden, words))
 }
 
-/// Ends it: verifies the passkey, with the person verified, and gives the proof.
+/// Completes the signing of an operation.
+///
+/// Verifies the passkey response, which requires user verification, and returns the proof.
 #[utoipa::path(post, path = "/v1/passkeys/transactions/verify", tag = "Passkeys", request_body = VerifyRequest,
     responses((status = 200, body = TransactionResponse), (status = 400, description = "`verification_failed`, `user_verification_missing`"),
         (status = 401, description = "`not_signed_in`"), (status = 403, description = "`sign_in_refused` (`reason`: `account_disabled`, `passkey_paused` or `no_group`)"), (status = 410, description = "`ceremony_expired_or_used`")))]
@@ -201,37 +207,38 @@ pub async fn verify(
     }))
 }
 
-/// A proof to be redeemed.
+/// The proof to redeem.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedeemProof {
-    /// The proof, as the app brought it.
+    /// The proof, as received from the app.
     pub proof: String,
 }
 
-/// What a proof says, told once.
+/// The verified contents of a proof. Each proof can be redeemed only once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedeemedProof {
-    /// What was signed.
+    /// The signed operation.
     pub operation: OperationBody,
-    /// SHA-256 of its canonical form, base64url: compare it with that of the operation that you are about to do.
+    /// SHA-256 hash of the operation's canonical form, base64url. Compare it with the hash of the operation that you
+    /// are about to perform.
     pub operation_hash: String,
-    /// Who signed, as this client's tokens name them.
+    /// The `sub` of the user who signed, for this client.
     pub sub: String,
-    /// The app that asked.
+    /// The client that requested the signature.
     pub client_id: String,
-    /// Their session.
+    /// The ID of the session in which the user signed.
     pub sid: String,
-    /// SHA-256 of the passkey's credential id, base64url.
+    /// SHA-256 hash of the passkey's credential ID, base64url.
     pub credential: String,
-    /// What the ceremony proved.
+    /// The authentication context class that the ceremony achieved.
     pub acr: String,
-    /// What happened (RFC 8176).
+    /// The authentication methods used (RFC 8176).
     pub amr: Vec<String>,
-    /// `synced`, `device_bound_unverified` or `attested`.
+    /// The class of the credential: `synced`, `device_bound_unverified` or `attested`.
     pub credential_class: String,
-    /// When it was signed, in seconds since 1970.
+    /// When the operation was signed, in seconds since the Unix epoch.
     pub auth_time: i64,
 }
 
@@ -256,7 +263,9 @@ impl From<TransactionProofClaims> for RedeemedProof {
     }
 }
 
-/// Redeems a proof: verifies it, and burns it. Of any number of requests with one proof, one is answered.
+/// Redeems a proof.
+///
+/// Verifies the proof and marks it as used. If the same proof is sent in several requests, only one of them succeeds.
 #[utoipa::path(post, path = "/v1/transactions/redeem", tag = "Passkeys", request_body = RedeemProof,
     responses((status = 200, body = RedeemedProof), (status = 400, description = "`result_refused`"), (status = 403, description = "`insufficient_scope`")))]
 pub async fn redeem(

@@ -1,8 +1,10 @@
-//! A passkey for somebody whom a trusted issuer speaks for: its fresh token, as bearer, begins one ceremony.
+//! Registering a passkey for a person whom a trusted issuer vouches for: its fresh token, sent as a bearer token,
+//! begins one ceremony.
 //!
-//! What must always hold: only an issuer that is marked for it, and only a sign-in there of the last minutes, which its token
-//! tells of itself; the token is for us alone, of nobody who acts for another, bound to no key, and counts once; no issuer
-//! speaks for an administrator. The session that is opened is the ceremony's own, opens nothing and ends with it.
+//! What must always hold: the issuer is configured for it, and its token says that the person signed in there within
+//! the last minutes; the token is intended for this server alone, has no actor, is bound to no key, and counts once; no
+//! issuer vouches for an administrator. The session that is opened belongs to the ceremony: it gives access to nothing
+//! and ends with it.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
@@ -20,13 +22,13 @@ use crate::storage::first_sessions::ForeignSession;
 use crate::web::error::{Failure, Kind};
 use crate::web::origin::origin;
 
-/// A token of an issuer that may enrol.
+/// A token of an issuer that may enrol people.
 pub(super) struct Voucher<'a> {
     issuer: &'a TrustedIssuer,
     token: &'a str,
 }
 
-/// The one that a request brings, if any; every other token is judged where access tokens are.
+/// The voucher that a request carries, if any. Every other token is judged where access tokens are.
 pub(super) fn voucher<'a>(trusted: &'a TrustedIssuers, headers: &'a HeaderMap) -> Option<Voucher<'a>> {
     let mut values = headers.get_all(AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -35,7 +37,7 @@ pub(super) fn voucher<'a>(trusted: &'a TrustedIssuers, headers: &'a HeaderMap) -
     Some(Voucher { issuer, token })
 }
 
-/// Begins making a passkey for the person that the token means.
+/// Begins the registration of a passkey for the person whom the token identifies.
 pub(super) async fn begin(
     request: &HttpRequest,
     room: &Room,
@@ -78,7 +80,7 @@ pub(super) async fn begin(
     Ok(room.begin_vouched(&arrived.user, arrived.session, origin, choice).await?)
 }
 
-/// Why a token that is believed lets nobody make a passkey.
+/// Why a valid token does not permit the registration of a passkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Form {
     #[error("the token is for others beside this server")]
@@ -91,9 +93,9 @@ enum Form {
     NoId,
 }
 
-/// What a token must be beside what is believed of its issuer; gives its id, and from when on it is too old.
+/// Checks what a token must satisfy beyond being valid. Returns its ID, and the time from which it is too old.
 fn check_form(believed: &Believed<'_>, issuer: &str, now: Time) -> Result<(String, Time), Form> {
-    // One that is for others as well, any of them could bring here.
+    // If the token had other audiences, any of them could send it here.
     if believed.audience() != [issuer] {
         return Err(Form::Audience);
     }

@@ -1,6 +1,7 @@
-//! The API reference, from the OpenAPI document and the list of routes.
+//! The API reference, generated from the OpenAPI document and the list of routes.
 //!
-//! To add an operation: nothing here, unless it takes a body; then an example of it in [`BODIES`], which a test asks for.
+//! To add an operation: nothing is needed here unless it takes a body. Then [`BODIES`] needs an example of it, which a
+//! test checks.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use super::generated::note;
 use crate::openapi;
 use crate::routes::{Access, ROUTES};
 
-/// The sections, in the order that a newcomer reads them; what each is for.
+/// The sections with their purpose, in reading order for newcomers.
 const SECTIONS: [(&str, &str); 14] = [
     (
         "Passkeys",
@@ -38,7 +39,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("Administration: outbox", "Messages that have not arrived. Scopes `admin:outbox:read`, `admin:outbox`."),
 ];
 
-/// What the example of an operation sends: JSON, or the pairs of a form.
+/// The body in the example of an operation: JSON, or the pairs of a form.
 const BODIES: &[(&str, &str)] = &[
     (
         "post /v1/passkeys/registration/options",
@@ -123,13 +124,13 @@ pub fn api(origin: &str) -> String {
             }
         }
     }
-    // As the file that is made of it: one line's end at the end.
+    // One line break at the end, as in the generated file.
     page.truncate(page.trim_end().len());
     page.push('\n');
     page
 }
 
-/// Every documented operation (path, method, what the document says of it), in the order of the routes.
+/// Every documented operation (path, method, operation object), in the order of the routes.
 fn operations(document: &Value) -> impl Iterator<Item = (&'static str, String, &Value)> {
     ROUTES.iter().filter_map(|route| {
         let method = route.method.to_lowercase();
@@ -183,17 +184,19 @@ const fn words(access: Access) -> &'static str {
     }
 }
 
-/// The operation for the command line.
+/// A path pattern as an example: `…` in place of each parameter.
+fn without_names(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "…" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The example as a `curl` command.
 fn curl(origin: &str, path: &str, method: &str, access: Access) -> String {
     let mut command = "curl -s".to_owned();
     if !matches!(method, "get" | "post") {
         let _ = write!(command, " -X {}", method.to_uppercase());
     }
-    let _ = write!(
-        command,
-        " {origin}{}",
-        path.replace('{', "…").replace("id}", "").replace("name}", "").replace("session}", "").replace("passkey}", "")
-    );
+    let _ = write!(command, " {origin}{}", without_names(path));
     match access {
         Access::SignedIn | Access::Token | Access::Admin | Access::Backend => {
             command.push_str(" \\\n  -H 'Authorization: Bearer …'");
@@ -225,10 +228,10 @@ fn body(path: &str, method: &str) -> Option<&'static str> {
     BODIES.iter().find(|(operation, _)| *operation == wanted).map(|(_, body)| *body)
 }
 
-/// How deep objects within objects are told.
+/// Maximum depth at which nested objects are described.
 const DEPTH: u8 = 2;
 
-/// A table of an object's members, then those of the objects in it; one for each form that it may have.
+/// A table of an object's members, then the tables of nested objects. A union gets one table per variant.
 fn members(page: &mut String, document: &Value, schema: &Value, name: &str, depth: u8) {
     let schema = resolve(document, schema);
     let is_object = |one: &Value| resolve(document, one)["properties"].is_object();
@@ -245,7 +248,7 @@ fn members(page: &mut String, document: &Value, schema: &Value, name: &str, dept
         }
         return;
     }
-    // An object that holds all members of another beside its own.
+    // An object with all members of another one in addition to its own.
     for part in schema["allOf"].as_array().into_iter().flatten() {
         members(page, document, part, name, depth);
     }
@@ -270,14 +273,14 @@ fn members(page: &mut String, document: &Value, schema: &Value, name: &str, dept
     }
 }
 
-/// What a member is: said at the member, beside the reference it holds, or of its type.
+/// The description of a member: from the member, beside its reference, or from its type.
 fn description(document: &Value, property: &Value) -> String {
     let alternatives = property["oneOf"].as_array().into_iter().flatten();
     let said = std::iter::once(property).chain(alternatives).find_map(|one| one["description"].as_str());
     said.map_or_else(|| text(&resolve(document, property)["description"]), ToOwned::to_owned)
 }
 
-/// Follows a reference, also where it stands beside "or null".
+/// Follows a reference, also in a union with null.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
     let named = std::iter::once(schema).chain(alternatives).find_map(|one| one["$ref"].as_str());
@@ -288,7 +291,7 @@ fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// A type in a word.
+/// The short name of a type.
 fn kind(document: &Value, property: &Value) -> String {
     let schema = resolve(document, property);
     if let Some(values) = schema["enum"].as_array() {
@@ -320,7 +323,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A text as one cell of a table.
+/// A text as a table cell.
 fn cell(words: &str) -> String {
     words.replace('\n', " ").replace('|', "\\|")
 }

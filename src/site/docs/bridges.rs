@@ -1,7 +1,8 @@
-//! The pages of the bridges' presets, from the presets themselves: the example, what to paste on the other side, the token.
+//! The pages of the bridge presets, generated from the presets: the example, what to paste on the other side, the
+//! token.
 //!
-//! What must always hold: the files in `docs/bridges/` are these very texts (a test compares them), so a change of a token
-//! is seen in the page that shows it. Two pages are written by hand: `firebase.md` and `jwt.md`.
+//! What must always hold: the files in `docs/bridges/` are exactly these texts (a test compares them), so a change of a
+//! token shows up in its page. Two pages are written by hand: `firebase.md` and `jwt.md`.
 
 use std::fmt::Write as _;
 
@@ -9,10 +10,10 @@ use crate::bridge::preset::about::{About, Verified};
 use crate::bridge::preset::example;
 use crate::bridge::{PresetKind, Way};
 
-/// Pages that are written by hand.
+/// Pages written by hand.
 const BY_HAND: [&str; 2] = ["firebase", "jwt"];
 
-/// The names of the pages that are made here.
+/// The names of the generated pages.
 pub fn names() -> Vec<&'static str> {
     let mut names: Vec<&str> = PresetKind::ALL.iter().map(|kind| kind.about().page).collect();
     names.dedup();
@@ -20,7 +21,7 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// The index: every target, how sure it is, and with what.
+/// The index: every target, and how it was verified.
 pub fn index() -> String {
     let mut page = "\
 # Bridges
@@ -62,7 +63,7 @@ Use the preset [`jwt`](jwt.md) for a gateway or program that verifies JWTs and i
     page
 }
 
-/// One page.
+/// The page of one target.
 pub fn page(name: &str) -> String {
     let kinds: Vec<PresetKind> = PresetKind::ALL.iter().copied().filter(|kind| kind.about().page == name).collect();
     let title = kinds.first().map(|kind| kind.about().title).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Markdown of our own to markup: headings can be linked to, links stay inside the documentation that is carried along.
+//! Renders our own Markdown as HTML. Headings can be linked to, and links stay inside the built-in documentation.
 //!
-//! The text is compiled in; nothing that a visitor sent comes here.
+//! The text is compiled in. Nothing that a visitor sent is rendered here.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use pulldown_cmark::{Alignment, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::web::pages::docs::DocLink;
 
-/// A page's body and its sections (the headings of the second level).
+/// A page's body and its sections (the second-level headings).
 pub struct Rendered {
-    /// Markup, without the first heading: the page has its own.
+    /// The HTML without the first heading, which the page template prints.
     pub body: String,
-    /// Where its sections are.
+    /// Links to its sections.
     pub contents: Vec<DocLink>,
 }
 
 /// Renders a page.
 ///
-/// `path` is the text's file in the repository; `serve` gives the address of another file's page, if it has one. A
-/// relative link to anything else keeps its words and loses its target.
+/// `path` is the text's file in the repository; `serve` returns the address of another file's page, if it has one. A
+/// relative link to anything else keeps its text and loses its target.
 pub fn render(markdown: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>) -> Rendered {
     let body = markdown.strip_prefix("# ").and_then(|rest| rest.split_once('\n')).map_or(markdown, |(_, body)| body);
     let mut events: Vec<Event<'_>> = Parser::new_ext(body, Options::ENABLE_TABLES).collect();
@@ -43,7 +43,7 @@ pub fn render(markdown: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>
     Rendered { body: out, contents }
 }
 
-/// The text up to the heading's end.
+/// The text up to the end of the heading.
 fn text_of(events: &[Event<'_>]) -> String {
     let inside = events.iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
     inside
@@ -54,14 +54,14 @@ fn text_of(events: &[Event<'_>]) -> String {
         .collect()
 }
 
-/// The id that code hosts give a heading: lower case; letters, digits, `-` and `_`; a `-` for each space.
+/// The ID of a heading, as code hosts generate it: lower case; letters, digits, `-` and `_`; a `-` for each space.
 pub fn slug(heading: &str) -> String {
     let lower = heading.trim().to_lowercase();
     let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The id, with a number where an earlier heading has it.
+/// The ID, with a number appended if an earlier heading has the same.
 fn unused(id: String, used: &mut HashSet<String>) -> String {
     let numbered = (0..).map(|n| if n == 0 { id.clone() } else { format!("{id}-{n}") });
     let free = numbered.into_iter().find(|id| !used.contains(id)).unwrap_or_default();
@@ -69,14 +69,14 @@ fn unused(id: String, used: &mut HashSet<String>) -> String {
     free
 }
 
-/// A heading that is an operation (`GET /path`), with its method as a badge.
+/// A heading that names an operation (`GET /path`), with the method as a badge.
 fn operation(title: &str) -> Option<String> {
     let (method, path) = title.split_once(' ').filter(|(_, path)| path.starts_with('/'))?;
     let class = method.to_ascii_lowercase();
     Some(format!(r#"<span class="method method-{class}">{method}</span> <code>{path}</code>"#))
 }
 
-/// The events with their links led to where pages are served.
+/// The events, with links changed to where pages are served.
 fn led<'a>(
     events: Vec<Event<'a>>,
     path: &str,
@@ -89,14 +89,14 @@ fn led<'a>(
             kept.push(target.is_some());
             target.map(|url| Event::Start(Tag::Link { link_type, dest_url: url.into(), title, id }))
         }
-        // An aligned column would become an inline style, which the policy of pages forbids.
+        // An aligned column would become an inline style, which the content security policy forbids.
         Event::Start(Tag::Table(columns)) => Some(Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))),
         Event::End(TagEnd::Link) => kept.pop().unwrap_or(true).then_some(Event::End(TagEnd::Link)),
         other => Some(other),
     })
 }
 
-/// Where a link leads when its page is served; none when there is no such place.
+/// The served address of a link; `None` if its target is not served.
 fn destination(link: &str, path: &str, serve: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     if is_elsewhere(link) || link.starts_with('#') {
         return Some(link.to_owned());
@@ -110,7 +110,8 @@ pub fn is_elsewhere(link: &str) -> bool {
     link.contains("://") || link.starts_with("mailto:")
 }
 
-/// A relative link in the file `path`: the file it names, from the repository's root, and its fragment with the `#`.
+/// Resolves a relative link in the file `path`: returns the target file, from the root of the repository, and the
+/// fragment with its `#`.
 pub fn resolve(link: &str, path: &str) -> (String, String) {
     let (file, fragment) = link.find('#').map_or((link, ""), |at| link.split_at(at));
     if file.is_empty() {

@@ -1,5 +1,5 @@
-//! What keeps the documentation true: generated pages are up to date, links lead somewhere, the tests that pages name
-//! exist.
+//! Tests that keep the documentation correct: generated pages are up to date, links have targets, and the tests that
+//! pages name exist.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below a folder whose names end so, from the repository's root.
+/// The files below a folder whose names have this ending, relative to the root of the repository.
 fn files(folder: &str, ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -123,7 +123,7 @@ fn every_page_for_users_is_served() {
     }
 }
 
-/// The blocks of configuration on one page are one file, as its reader would write it.
+/// The configuration blocks on one page together form one file, as a reader would write it.
 #[test]
 fn every_configuration_on_a_page_is_understood() {
     let mut tried = 0;
